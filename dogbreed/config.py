@@ -1,0 +1,230 @@
+"""The schema of the configuration: every key with its type, its range and one sentence.
+
+The values stand in conf/; nothing here has a default, so a value is found in one place. `parse`
+turns the composed values into these classes, or says which key is wrong and what would be right.
+"""
+
+import difflib
+import math
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar
+
+from dogbreed.errors import ConfigError
+
+Section = TypeVar("Section")
+
+AUTO = "auto"
+
+
+def key(
+    help: str,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field with its sentence for --help and the bounds that `parse` holds it to."""
+    bounds = {"above": above, "below": below, "at least": at_least, "at most": at_most}
+    return field(metadata={"help": help, "bounds": bounds, "choices": choices})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which photographs, and how they become pixels."""
+
+    source: str = key(
+        "what to train on where data.root is null",
+        choices=("samples", "oxford_pets", "stanford_dogs", "dogimages"),
+    )
+    root: str | None = key("folder of photographs: class folders, or train/valid/test of them")
+    fraction: float = key("share of each class's photos to use, in every split", above=0, at_most=1)
+    valid_share: float = key("share split off for validation where the root has none", above=0, below=1)
+    test_share: float = key("share split off for the test where the root has none", above=0, below=1)
+    split_seed: int = key("seed of that split and of data.fraction", at_least=0)
+    max_bad_share: float = key("share of unusable photos that stops the run", at_least=0, at_most=1)
+    max_pixels: int = key("a photo of more pixels than this is unusable", at_least=1)
+    size_px: int = key("side of the square that the network sees, in pixels", at_least=32, at_most=1024)
+    crop_share: float = key("side of the centre square, as a share of the shorter side", above=0, at_most=1)
+    batch_size: int = key("photos per optimiser step, over all processes", at_least=1)
+    workers: int | str = key("processes or threads that decode photos; auto: one per core", at_least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The network: a pretrained backbone and a head."""
+
+    backbone: str = key("a torchvision classification network by name")
+    weights: str = key("a file, a torchvision name such as IMAGENET1K_V1, none, or auto")
+    trainable: str = key("what is trained besides the head", choices=("head", "last_stage", "all"))
+    head: str = key("what turns features into logits", choices=("linear", "mlp"))
+    hidden: int = key("width of the mlp head's hidden layer", at_least=1)
+    dropout: float = key("share of features dropped before the last layer", at_least=0, below=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """The optimiser, its schedule and the loss."""
+
+    name: str = key("the optimiser", choices=("adam", "adamw", "sgd"))
+    lr: float = key("highest learning rate of the head", above=0, at_most=100)
+    eps: float = key("added to Adam's denominator; sgd has none", above=0, at_most=1)
+    weight_decay: float = key("weight decay per step", at_least=0, at_most=10)
+    momentum: float = key("momentum of sgd; Adam keeps its betas", at_least=0, below=1)
+    backbone_lr_scale: float = key(
+        "learning rate of the trained backbone layers, as a share of optim.lr", above=0, at_most=1
+    )
+    scheduler: str = key(
+        "the learning rate over the run", choices=("onecycle", "cosine", "constant")
+    )
+    label_smoothing: float = key("share of the target spread over all classes", at_least=0, below=1)
+    class_weights: str = key(
+        "weight of each class in the loss; balanced: 1 / its count", choices=("none", "balanced")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """How long, on how many processes."""
+
+    epochs: int = key("passes over the training photos", at_least=1)
+    patience: int = key("epochs without a better validation loss before stopping; 0: never", at_least=0)
+    strategy: str = key("several processes: ddp", choices=("auto", "ddp"))
+    devices: int = key("processes (CPU) or GPUs to train on", at_least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesConfig:
+    """The frozen part's output: computed once per photo, then read."""
+
+    store: bool = key("false: run the backbone live on augmented photos in every epoch")
+    views: int = key("1: centre; 2: and its mirror; more: and seeded crops", at_least=1, at_most=16)
+    average: bool = key("validation and test average the views; false: they take the first")
+    root: str | None = key("folder of the feature store; null: ~/.cache/dogbreed/features")
+    dtype: str = key("how features are kept on disk", choices=("float16", "float32"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The whole configuration of a training run."""
+
+    name: str = key("name of the run's folder; auto: that of the photos")
+    seed: int = key("seed of weights, order and augmentation", at_least=0)
+    engine: str = key(
+        "what runs the frozen part", choices=("auto", "openvino", "cuda", "torch")
+    )
+    resume: str | None = key("auto: go on with the newest unfinished run of this configuration; or a run's folder")
+    output_root: str = key("folder that run folders are made in")
+    data: DataConfig
+    model: ModelConfig
+    optim: OptimConfig
+    trainer: TrainerConfig
+    features: FeaturesConfig
+
+
+def parse(schema: type[Section], values: Mapping[str, Any], prefix: str = "") -> Section:
+    """Turn nested values into `schema`, checking names, types, choices and bounds.
+
+    Raises:
+        ConfigError: names the key, what it holds, what it may hold, and the nearest key.
+    """
+    hints = typing.get_type_hints(schema)
+    names = {f.name for f in fields(schema)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in names:
+            raise unknown_key(prefix + str(name), schema, prefix)
+    parsed: dict[str, Any] = {}
+    for item in fields(schema):  # type: ignore[arg-type]
+        name = prefix + item.name
+        if item.name not in values and item.default is MISSING:
+            raise ConfigError(f"{name} has no value: write {name}=VALUE.")
+        kind, value = hints[item.name], values[item.name]
+        if is_dataclass(kind):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{name} is a group of keys, not a value: write {name}.KEY=VALUE.")
+            parsed[item.name] = parse(typing.cast(type[Any], kind), value, name + ".")
+        else:
+            parsed[item.name] = _checked(name, value, kind, item.metadata)
+    return schema(**parsed)
+
+
+def keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Yield every key as (dotted name, type, sentence), in the order of the schema."""
+    hints = typing.get_type_hints(schema)
+    for item in fields(schema):
+        kind = hints[item.name]
+        if is_dataclass(kind):
+            yield from keys(typing.cast(type[Any], kind), f"{prefix}{item.name}.")
+        else:
+            yield prefix + item.name, kind, _sentence(item.metadata)
+
+
+def unknown_key(name: str, schema: type[Any] = Config, prefix: str = "") -> ConfigError:
+    """The error for a key that doesn't exist, with the nearest one that does."""
+    known = [known_name for known_name, _, _ in keys(schema, prefix)]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if not near:
+        near = [known_name for known_name in known if known_name.split(".")[-1] == name.split(".")[-1]]
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return ConfigError(f"There is no key {name}.{hint} --help lists them all.")
+
+
+def _sentence(metadata: Mapping[str, Any]) -> str:
+    limits = [f"{word} {bound:g}" for word, bound in metadata["bounds"].items() if bound is not None]
+    allowed = " | ".join(metadata["choices"]) or ", ".join(limits)
+    return metadata["help"] + (f" ({allowed})" if allowed else "")
+
+
+def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any]) -> Any:
+    """The value in its own type, or a ConfigError."""
+    allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    converted = _converted(value, allowed)
+    if converted is _WRONG or (str in allowed and int in allowed and isinstance(converted, str) and converted != AUTO):
+        wanted = " or ".join(_TYPE_WORDS[t] if t is not str or int not in allowed else AUTO for t in allowed)
+        raise ConfigError(f"{name}={value}: must be {wanted}.")
+    if metadata["choices"] and converted not in metadata["choices"]:
+        near = difflib.get_close_matches(str(converted), metadata["choices"], n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"{name}={value}: must be one of {', '.join(metadata['choices'])}.{hint}")
+    if isinstance(converted, int | float) and not isinstance(converted, bool):
+        for word, bound in metadata["bounds"].items():
+            if bound is not None and not _HOLDS[word](converted, bound):
+                raise ConfigError(f"{name}={value}: must be {_range(metadata['bounds'])}.")
+    return converted
+
+
+_WRONG = object()
+_TYPE_WORDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    types.NoneType: "null",
+}
+_HOLDS = {
+    "above": lambda value, bound: value > bound,
+    "below": lambda value, bound: value < bound,
+    "at least": lambda value, bound: value >= bound,
+    "at most": lambda value, bound: value <= bound,
+}
+
+
+def _range(bounds: Mapping[str, float | None]) -> str:
+    return " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+
+
+def _converted(value: Any, allowed: tuple[Any, ...]) -> Any:
+    """The value as one of the allowed types where nothing is lost by it, else `_WRONG`."""
+    if type(value) in allowed and not (isinstance(value, float) and not math.isfinite(value)):
+        return value
+    if float in allowed and type(value) is int:
+        return float(value)
+    if int in allowed and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if str in allowed and int not in allowed and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return _WRONG

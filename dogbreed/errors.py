@@ -1,0 +1,68 @@
+"""The error tree: every mistake a user can make ends in one of these.
+
+    DogbreedError
+    ├── ConfigError      a key or a value of the configuration
+    ├── DataError        folders of photographs, splits, class names
+    │   ├── PhotoError   one photograph that can't be used
+    │   └── DownloadError  a public data set that can't be fetched
+    ├── WeightsError     pretrained weights: missing, damaged, of another network
+    ├── EngineError      the runner of the frozen backbone
+    ├── StoreError       the feature store on disk
+    ├── ArtifactError    a trained model's folder
+    └── OutputError      a folder that results can't be written to
+
+Each message says what is wrong, where (file or key), and what to do next. The command line prints
+the message alone and exits with `exit_code`; from Python the exception is raised as it is.
+"""
+
+
+class DogbreedError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(DogbreedError):
+    """A key that doesn't exist, or a value outside its type, range or choices."""
+
+    exit_code = 2
+
+
+class DataError(DogbreedError):
+    """Folders that can't be read as classes of photographs."""
+
+
+class PhotoError(DataError):
+    """One photograph that can't be used.
+
+    `reason` is the kind of fault as a short machine-readable word (`empty`, `truncated`, ...), the
+    message is the sentence for people.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class DownloadError(DataError):
+    """A public data set that can't be fetched, or that arrived damaged."""
+
+
+class WeightsError(DogbreedError):
+    """Pretrained weights that are missing, damaged, or don't fit the network."""
+
+
+class EngineError(DogbreedError):
+    """A runner of the frozen backbone that isn't there or gives wrong numbers."""
+
+
+class StoreError(DogbreedError):
+    """A feature store that can't be written or doesn't hold what was asked for."""
+
+
+class ArtifactError(DogbreedError):
+    """A trained model's folder that is missing, incomplete, or changed since it was written."""
+
+
+class OutputError(DogbreedError):
+    """A place that results can't be written to."""
