@@ -1,0 +1,335 @@
+"""torchvision's classification networks, cut where training ends: a frozen trunk, a trained tail."""
+
+import difflib
+import hashlib
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from dogbreed.data.photos import IMAGENET_MEAN, IMAGENET_STD
+from dogbreed.errors import ConfigError, WeightsError
+
+NONE = "none"
+AUTO = "auto"
+HEAD, LAST_STAGE, ALL = "head", "last_stage", "all"
+
+# Networks whose layers can be called one after the other, and so be cut before the last stage:
+# the attributes in the order of their forward pass. `features` stands for its own layers.
+_RESNET = "conv1 bn1 relu maxpool layer1 layer2 layer3 layer4 avgpool flatten fc".split()
+_SEQUENCES = {
+    ("resnet", "resnext", "wide_resnet"): (_RESNET, "layer4"),
+    ("regnet",): ("stem block1 block2 block3 block4 avgpool flatten fc".split(), "block4"),
+    ("efficientnet", "mobilenet_v3"): (
+        "features avgpool flatten classifier".split(),
+        "features.-2",
+    ),
+    ("convnext",): ("features avgpool classifier".split(), "features.-1"),
+}
+
+
+class Normalise(nn.Module):
+    """8-bit pixels to the scale of the pretrained weights.
+
+    Images of any other type are taken as normalised already, which is what most people's own
+    data modules hand over.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images: [n, 3, height, width], uint8 in 0..255 or already normalised floats."""
+        if images.dtype != torch.uint8:
+            return images
+        return (images.to(self.mean.dtype) - self.mean) / self.std
+
+
+class Backbone(nn.Module):
+    """A network less its classifier: `trunk` (frozen) then `tail` (trained), images to features.
+
+    `trunk` maps images [n, 3, size, size] to activations at the frozen boundary, `tail` maps those
+    to features [n, num_features]. With trainable="head" the tail is empty, with "all" the trunk
+    only normalises.
+
+    The whole stays in eval mode whatever is asked of it. Batch norms keep the statistics of the
+    pretrained weights: those of a small batch, or of a frozen layer's drift, would spoil them
+    (Lightning's issues 15062 and 20629).
+    """
+
+    def __init__(self, name: str, network: nn.Module, trainable: str = HEAD) -> None:
+        super().__init__()
+        self.name = name
+        self.trainable = trainable
+        self.num_features = _remove_classifier(network)
+        parts = {HEAD: (network, nn.Identity()), ALL: (nn.Identity(), network)}
+        trunk, tail = _cut(name, network) if trainable == LAST_STAGE else parts[trainable]
+        self.trunk = nn.Sequential(OrderedDict(normalise=Normalise(), layers=trunk))
+        self.tail = tail
+        self.trunk.requires_grad_(False)
+        self.to(memory_format=torch.channels_last)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Stay in eval mode: see the class."""
+        super().train(False)
+        return self
+
+    def frozen(self, images: Tensor) -> Tensor:
+        """Activations at the frozen boundary, without a graph."""
+        with torch.no_grad():
+            activations: Tensor = self.trunk(images)
+        return activations
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images [n, 3, size, size] to features [n, num_features]."""
+        features: Tensor = self.tail(self.frozen(images))
+        return features
+
+    def digest(self) -> str:
+        """What identifies the frozen part's weights: the same weights give the same text."""
+        return weights_digest(self.trunk.state_dict())
+
+
+def build_backbone(name: str, weights: str = AUTO, trainable: str = HEAD) -> Backbone:
+    """Build a torchvision network by name, load its weights, freeze what isn't trained.
+
+    Args:
+        name: one of `torchvision.models.list_models(module=torchvision.models)`.
+        weights: a path, a torchvision name (IMAGENET1K_V1), "auto" or "none" (seeded random).
+        trainable: "head", "last_stage" or "all".
+
+    Raises:
+        ConfigError: no such network, or one that has no last stage to cut at.
+        WeightsError: the weights can't be had, are damaged, or belong to another network.
+    """
+    check_name(name)
+    network = _random_network(name)
+    if weights == NONE:
+        _settle_norms(network)
+    else:
+        _load(network, name, read_weights(name, weights))
+    return Backbone(name, network, trainable)
+
+
+def check_name(name: str) -> None:
+    """Raise a ConfigError if torchvision has no classification network `name`."""
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(known)}."
+        raise ConfigError(f"model.backbone={name}: torchvision has no such network.{hint}")
+
+
+def resolve_weights(name: str, weights: str) -> str:
+    """The torchvision name that "auto" stands for; anything else as it is.
+
+    The first ImageNet weights of a network: later recipes (label smoothing, mixup) give worse
+    features under a frozen backbone (Kornblith et al. 2019, section 4.2).
+    """
+    if weights != AUTO:
+        return weights
+    names = [member.name for member in torchvision.models.get_model_weights(name)]
+    return "IMAGENET1K_V1" if "IMAGENET1K_V1" in names else names[0]
+
+
+def read_weights(name: str, weights: str) -> dict[str, Tensor]:
+    """The state dict at a path or under a torchvision name; no code in the file is run.
+
+    Raises:
+        WeightsError: says what is wrong with the file or the name, and the ways out.
+    """
+    path = Path(weights).expanduser()
+    if path.is_file():
+        return _read_file(path)
+    available = torchvision.models.get_model_weights(name).__members__
+    wanted = resolve_weights(name, weights)
+    if wanted in available:
+        return _download(name, available[wanted])
+    if "/" in weights or path.suffix:
+        raise WeightsError(f"model.weights={weights}: there is no such file.")
+    raise WeightsError(
+        f"model.weights={weights}: neither a file nor weights of {name} in torchvision "
+        f"({', '.join(available)}); model.weights=none starts from random ones."
+    )
+
+
+def weights_digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values, in the order of the names."""
+    total = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.view(-1).view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
+def _random_network(name: str) -> nn.Module:
+    """The network with random weights of a fixed seed; the caller's random state is kept."""
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        # GoogLeNet and Inception announce a change of their random weights.
+        warnings.simplefilter("ignore", FutureWarning)
+        torch.manual_seed(0)
+        network: nn.Module = torchvision.models.get_model(name, weights=None)
+    if hasattr(network, "transform_input"):  # GoogLeNet, Inception: one output, and photos
+        network.transform_input = True  # normalised as for all others
+        network.aux_logits = False
+        for auxiliary in ("aux1", "aux2", "AuxLogits"):
+            if hasattr(network, auxiliary):
+                setattr(network, auxiliary, None)
+    return network
+
+
+def _settle_norms(network: nn.Module) -> None:
+    """Give a random network's batch norms the statistics of smooth seeded noise.
+
+    Without them random features vanish or explode with depth (Inception's reach 1e10). Mean and
+    variance are taken over one pass, as in data-dependent initialisation (Mishkin & Matas 2016).
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    kept = [norm.momentum for norm in norms]
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        images = nn.functional.interpolate(torch.randn(8, 3, 14, 14), size=224, mode="bilinear")
+        for norm in norms:
+            norm.momentum = 1.0
+        if norms:
+            network.train()(images)
+    for norm, momentum in zip(norms, kept, strict=True):
+        norm.momentum = momentum
+
+
+def _load(network: nn.Module, name: str, state: dict[str, Tensor]) -> None:
+    """Load `state` into `network`, classifier and auxiliary heads aside.
+
+    Raises:
+        WeightsError: names or shapes of another network.
+    """
+    own = network.state_dict()
+    classifier = _classifier_name(network)
+    ignored = tuple(p for p in (f"{classifier}.", "aux1.", "aux2.", "AuxLogits."))
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    wanted = {key for key in own if not key.startswith(ignored) and "num_batches" not in key}
+    missing = sorted(wanted - state.keys())
+    surplus = sorted(key for key in state.keys() - own.keys() if not key.startswith(ignored))
+    other = sorted(k for k in wanted & state.keys() if state[k].shape != own[k].shape)
+    if missing or surplus or other:
+        example = (missing or surplus or other)[0]
+        kind = "lacks" if missing else "has beyond it" if surplus else "has in another shape"
+        raise WeightsError(
+            f"model.weights: these are not the weights of {name}: of its {len(wanted)} tensors "
+            f"the file lacks {len(missing)}, {len(other)} have another shape, {len(surplus)} are "
+            f"foreign (it {kind} {example}). Set model.backbone to the network they belong to."
+        )
+    network.load_state_dict({key: state[key] for key in wanted}, strict=False)
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
+    """The tensors in a safetensors file or a torch state dict."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(_why_unreadable(path, error)) from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(f"model.weights={path}: holds no state dict (names and tensors).")
+    return dict(state)
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if "weights_only" in str(error) or "Unsupported global" in str(error):
+        return (
+            f"model.weights={path}: holds Python objects, not only tensors, and was not loaded: "
+            "unpickling them could run code. Save a state dict: torch.save(m.state_dict(), FILE)."
+        )
+    if isinstance(error, PermissionError):
+        return f"model.weights={path}: can't be read: you lack the permission."
+    return (
+        f"model.weights={path}: is damaged or not a weights file "
+        f"({type(error).__name__}): fetch or save it again."
+    )
+
+
+def _download(name: str, weights: Any) -> dict[str, Tensor]:
+    """torchvision's weights, from its cache or the network."""
+    import socket
+
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(10)  # seconds for a silent network; the library sets none
+    try:
+        state: dict[str, Tensor] = weights.get_state_dict(
+            progress=False, check_hash=True, weights_only=True
+        )
+    except Exception as error:
+        raise WeightsError(
+            f"The weights {weights.name} of {name} can't be fetched from {weights.url} "
+            f"({type(error).__name__}). Give a file (model.weights=FILE), use another network "
+            "connection, or start from random weights (model.weights=none)."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(patience)
+    return state
+
+
+def _classifier_name(network: nn.Module) -> str:
+    """The dotted name of the last linear layer (SqueezeNet: convolution), torchvision's classifier."""
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    return linear[-1] if linear else "classifier.1"
+
+
+def _remove_classifier(network: nn.Module) -> int:
+    """Replace the classifier by nothing; how many features then come out."""
+    name = _classifier_name(network)
+    last = network.get_submodule(name)
+    parent, _, attribute = name.rpartition(".")
+    setattr(network.get_submodule(parent), attribute, nn.Identity())
+    return int(last.in_features if isinstance(last, nn.Linear) else last.in_channels)
+
+
+def _cut(name: str, network: nn.Module) -> tuple[nn.Sequential, nn.Sequential]:
+    """The network as two sequences, cut before its last stage."""
+    for families, (order, boundary) in _SEQUENCES.items():
+        if name.startswith(families):
+            break
+    else:
+        raise ConfigError(
+            f"model.trainable=last_stage: it isn't known where {name}'s last stage begins; "
+            "it is for ResNet, ResNeXt, RegNet, EfficientNet, MobileNetV3 and ConvNeXt."
+        )
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for attribute in order:
+        module = nn.Flatten(1) if attribute == "flatten" else _child(network, attribute)
+        if attribute == "features":
+            layers |= {f"features{index}": layer for index, layer in enumerate(module.children())}
+        else:
+            layers[attribute] = module
+    stage, _, index = boundary.partition(".")
+    names = list(layers)
+    staged = [key for key in names if key.startswith(stage)]
+    first = names.index(staged[int(index)] if index else stage)
+    return (
+        nn.Sequential(OrderedDict(list(layers.items())[:first])),
+        nn.Sequential(OrderedDict(list(layers.items())[first:])),
+    )
+
+
+def _child(network: nn.Module, attribute: str) -> nn.Module:
+    """A layer by name; RegNet keeps its blocks in `trunk_output`."""
+    if attribute.startswith("block") and hasattr(network, "trunk_output"):
+        return network.trunk_output.get_submodule(attribute)  # type: ignore[union-attr]
+    return network.get_submodule(attribute)

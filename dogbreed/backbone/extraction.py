@@ -1,0 +1,198 @@
+"""The feature pass: every photo once through the frozen trunk, decoding beside computing."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dogbreed.backbone.architecture import Backbone
+from dogbreed.backbone.engine import BATCH_SIZE, Activations, EngineChoice, build_runner
+from dogbreed.backbone.features import FeatureStore, Recipe
+from dogbreed.data import photos
+from dogbreed.data.photos import Pixels, Preprocessing
+from dogbreed.errors import DataError, PhotoError
+from dogbreed.progress import progress
+
+# Rows that a killed run can lose; each append costs a sync to the disk.
+PHOTOS_PER_APPEND = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A photo and the views that are wanted of it."""
+
+    path: Path
+    digest: bytes
+    views: tuple[str, ...]
+
+
+def boundary_shape(backbone: Backbone, size_px: int) -> tuple[int, ...]:
+    """The shape of one photo's activations at the frozen boundary."""
+    import torch
+
+    example = torch.zeros(1, 3, size_px, size_px, dtype=torch.uint8)
+    return tuple(backbone.frozen(example).shape[1:])
+
+
+def open_stores(
+    root: Path,
+    backbone: Backbone,
+    preprocessing: Preprocessing,
+    choice: EngineChoice,
+    views: Sequence[str],
+    dtype: str = "float16",
+) -> dict[str, FeatureStore]:
+    """One store per view."""
+    shape = boundary_shape(backbone, preprocessing.size_px)
+    weights = backbone.digest()
+    return {
+        view: FeatureStore(
+            root,
+            Recipe(
+                backbone=backbone.name,
+                weights=weights,
+                boundary=backbone.trainable,
+                preprocessing=preprocessing.describe(),
+                view=view,
+                engine=choice.name,
+                precision=choice.precision,
+                dtype=dtype,
+                shape=shape,
+            ),
+        )
+        for view in views
+    }
+
+
+def fill_stores(
+    stores: Mapping[str, FeatureStore],
+    requests: Sequence[Request],
+    backbone: Backbone,
+    preprocessing: Preprocessing,
+    choice: EngineChoice,
+    *,
+    workers: int,
+    max_pixels: int = photos.MAX_PIXELS,
+) -> int:
+    """Compute what the stores lack of `requests`; how many views of photos were computed.
+
+    Raises:
+        DataError: a photo changed or went away since it was checked.
+        StoreError: the disk is full; what was computed before is kept.
+    """
+    todo = _missing(stores, requests)
+    if not todo:
+        return 0
+    runner = build_runner(choice, backbone.trunk, preprocessing.size_px)
+    first_store = next(iter(stores.values()))
+    computed = 0
+    with (
+        first_store.building() as first,
+        ThreadPoolExecutor(workers) as pool,
+        progress("features", len(todo)) as advance,
+    ):
+        # A second process starts from the other end: the two meet in the middle.
+        ordered = todo if first else todo[::-1]
+        batches = _batches(ordered, stores, BATCH_SIZE[choice.name])
+
+        def load(batch: list[Request]) -> Pixels:
+            return np.concatenate([_pixels(r, preprocessing, max_pixels) for r in batch])
+
+        pending = _Pending(stores)
+        for batch, pixels in _ahead(batches, load, pool, depth=workers + 1):
+            pending.add(batch, runner(pixels))
+            computed += len(pixels)
+            advance(len(batch))
+        pending.write()
+    return computed
+
+
+class _Pending:
+    """Computed rows on their way to the stores."""
+
+    def __init__(self, stores: Mapping[str, FeatureStore]) -> None:
+        self._stores = stores
+        self._rows: dict[str, list[tuple[bytes, Activations]]] = {view: [] for view in stores}
+
+    def add(self, batch: Sequence[Request], rows: Activations) -> None:
+        """Take the rows of a batch, a photo's views one after the other."""
+        row = iter(rows)
+        for request in batch:
+            for view in request.views:
+                self._rows[view].append((request.digest, next(row)))
+        if max(len(pending) for pending in self._rows.values()) >= PHOTOS_PER_APPEND:
+            self.write()
+
+    def write(self) -> None:
+        """Append all that is there."""
+        for view, pending in self._rows.items():
+            if pending:
+                digests, rows = zip(*pending, strict=True)
+                self._stores[view].append(digests, np.stack(rows))
+                pending.clear()
+
+
+def _missing(stores: Mapping[str, FeatureStore], requests: Sequence[Request]) -> list[Request]:
+    """What isn't in the stores yet, each content once."""
+    wanted: dict[bytes, Request] = {}
+    for request in requests:
+        views = tuple(view for view in request.views if request.digest not in stores[view])
+        if not views:
+            continue
+        before = wanted.get(request.digest)
+        merged = tuple(dict.fromkeys((*(before.views if before else ()), *views)))
+        wanted[request.digest] = Request(path=request.path, digest=request.digest, views=merged)
+    return list(wanted.values())
+
+
+def _batches(
+    todo: Sequence[Request], stores: Mapping[str, FeatureStore], size: int
+) -> Iterator[list[Request]]:
+    """Requests whose views make up about `size` images, less what another process just stored."""
+    batch: list[Request] = []
+    images = 0
+    for request in todo:
+        views = tuple(view for view in request.views if request.digest not in stores[view])
+        if not views:
+            continue
+        if images + len(views) > size and batch:
+            yield batch
+            batch, images = [], 0
+        batch.append(Request(path=request.path, digest=request.digest, views=views))
+        images += len(views)
+    if batch:
+        yield batch
+
+
+def _ahead(
+    batches: Iterator[list[Request]],
+    load: Callable[[list[Request]], Pixels],
+    pool: ThreadPoolExecutor,
+    depth: int,
+) -> Iterator[tuple[list[Request], Pixels]]:
+    """Each batch with its pixels, `depth` batches being decoded while one is computed."""
+    queue: deque[tuple[list[Request], Future[Pixels]]] = deque()
+    for batch in batches:
+        queue.append((batch, pool.submit(load, batch)))
+        if len(queue) > depth:
+            done, future = queue.popleft()
+            yield done, future.result()
+    for done, future in queue:
+        yield done, future.result()
+
+
+def _pixels(request: Request, preprocessing: Preprocessing, max_pixels: int) -> Pixels:
+    """A photo's views: [views, size, size, 3]."""
+    try:
+        data = photos.read_bytes(request.path)
+        if photos.digest(data) != request.digest:
+            raise PhotoError("changed", "its content changed since the check")
+        photo = photos.decode(data, wanted_px=preprocessing.size_px, max_pixels=max_pixels)
+    except PhotoError as error:
+        raise DataError(f"{request.path}: {error}. Run the command again to check anew.") from error
+    return np.stack([preprocessing.view(photo, view, request.digest) for view in request.views])
+
+

@@ -1,0 +1,210 @@
+"""The feature store: what the frozen trunk gave for a photo, kept under everything that decides it.
+
+One folder per recipe (weights, boundary, preprocessing, view, engine, type), holding
+
+    recipe.json     the recipe, for people
+    features.bin    rows of one shape and type, in the order in which they came
+    digests.bin     the SHA-256 of each row's photo, 32 bytes each, in the same order
+
+Both files only grow, features first. A row counts once its digest is there, so whatever a killed
+process left behind is not taken for whole, and the next writer overwrites it.
+"""
+
+import fcntl
+import hashlib
+import json
+import mmap
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dogbreed.errors import StoreError
+from dogbreed.files import DISK_FULL, write_text
+
+DIGEST_BYTES = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides a photo's features, the photo itself aside."""
+
+    backbone: str
+    weights: str  # digest of the trunk's weights
+    boundary: str  # where the trunk ends: what `trainable` was
+    preprocessing: Mapping[str, Any]
+    view: str
+    engine: str
+    precision: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    def key(self) -> str:
+        """The name of the recipe's folder."""
+        return hashlib.sha256(self.as_json().encode()).hexdigest()[:24]
+
+    def as_json(self) -> str:
+        """The recipe as text, the same for the same recipe."""
+        return json.dumps(vars(self), sort_keys=True, indent=1, default=dict)
+
+
+class FeatureStore:
+    """The features of one recipe. Several processes may write and read at once.
+
+    Raises:
+        StoreError: the folder can't be made or written; rows that aren't there are asked for.
+    """
+
+    def __init__(self, root: Path, recipe: Recipe) -> None:
+        self.folder = root / recipe.key()
+        self.shape = recipe.shape
+        self.dtype = np.dtype(recipe.dtype)
+        self.row_bytes = int(np.prod(recipe.shape)) * self.dtype.itemsize
+        self._rows: dict[bytes, int] = {}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not (self.folder / "recipe.json").exists():
+                write_text(self.folder / "recipe.json", recipe.as_json())
+            for name in ("features.bin", "digests.bin", "lock", "builder"):
+                (self.folder / name).touch()
+        except OSError as error:
+            raise self._cant_write(error) from error
+        self.refresh()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, digest: bytes) -> bool:
+        return digest in self._rows
+
+    def refresh(self) -> None:
+        """Take note of what was written since, by this or another process."""
+        written = (self.folder / "features.bin").stat().st_size // self.row_bytes
+        with (self.folder / "digests.bin").open("rb") as file:
+            file.seek(len(self._rows) * DIGEST_BYTES)
+            new = file.read()
+        whole = min(len(new) // DIGEST_BYTES, written - len(self._rows))
+        for number in range(whole):
+            digest = new[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES]
+            self._rows[digest] = len(self._rows)
+
+    def append(self, digests: Sequence[bytes], rows: npt.NDArray[Any]) -> None:
+        """Add rows [n, *shape]; photos that are there already keep the row they have.
+
+        Raises:
+            StoreError: the disk is full or not writable; what was whole before stays so.
+        """
+        with self._locked("lock"):
+            self.refresh()
+            fresh = {digest: number for number, digest in enumerate(digests) if digest not in self}
+            kept = self._in_range(rows[list(fresh.values())])
+            try:
+                # Data first and onto the disk, then the digests that make it count.
+                self._append("features.bin", len(self) * self.row_bytes, kept.tobytes())
+                self._append("digests.bin", len(self) * DIGEST_BYTES, b"".join(fresh))
+            except OSError as error:
+                raise self._cant_write(error) from error
+            self.refresh()
+
+    def rows(self, digests: Iterable[bytes]) -> npt.NDArray[np.int64]:
+        """The row of each photo."""
+        try:
+            return np.fromiter((self._rows[digest] for digest in digests), np.int64)
+        except KeyError as error:
+            raise StoreError(f"{self.folder} lacks features that were asked for.") from error
+
+    def reader(self) -> "FeatureReader":
+        """Read access to all rows that are there now."""
+        return FeatureReader(self.folder / "features.bin", len(self), self.shape, self.dtype)
+
+    @contextmanager
+    def building(self) -> Iterator[bool]:
+        """Tell the one process that builds first (True) from others that build beside it."""
+        with (self.folder / "builder").open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                first = True
+            except BlockingIOError:
+                first = False
+            yield first
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        """Hold the lock that the system takes back from a process that dies."""
+        with (self.folder / name).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _append(self, name: str, whole_bytes: int, data: bytes) -> None:
+        """Write `data` behind the first `whole_bytes`; on failure leave those alone."""
+        with (self.folder / name).open("r+b") as file:
+            file.truncate(whole_bytes)
+            file.seek(whole_bytes)
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                os.ftruncate(file.fileno(), whole_bytes)
+                raise
+
+    def _in_range(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        with np.errstate(over="ignore"):
+            kept = rows.astype(self.dtype)
+        if not np.isfinite(kept).all():
+            raise StoreError(
+                f"The network gives features that {self.dtype} can't hold "
+                f"(up to {np.abs(rows).max():g}): use features.dtype=float32 or other weights."
+            )
+        return kept
+
+    def _cant_write(self, error: OSError) -> StoreError:
+        if error.errno in DISK_FULL:
+            return StoreError(
+                f"The disk is full: the feature store {self.folder} can't grow. What it holds is "
+                "whole and will be used; free some space, or set features.root to another disk."
+            )
+        return StoreError(
+            f"The feature store can't be written ({error.strerror}: {error.filename}): set "
+            "features.root to a folder of yours."
+        )
+
+
+class FeatureReader:
+    """Rows of a store, read through a memory map that doesn't stay in this process's memory."""
+
+    # A page once read stays mapped into the process and counts as its memory, though the system
+    # could take it back. Every so many rows the pages are handed back; the system keeps what it
+    # has room for, so reading them again costs no disk.
+    ROWS_BETWEEN_RELEASES = 2048
+
+    def __init__(
+        self, path: Path, count: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        self._source = (path, count, shape, dtype)
+        self._since_release = 0
+        if count:
+            with path.open("rb") as file:
+                size = count * int(np.prod(shape)) * dtype.itemsize
+                self._map = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+            self._array: npt.NDArray[Any] = np.frombuffer(self._map, dtype).reshape(count, *shape)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._source  # worker processes map the file again
+
+    def __setstate__(self, source: tuple[Any, ...]) -> None:
+        self.__init__(*source)  # type: ignore[misc]
+
+    def __getitem__(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """A copy of some rows: [len(rows), *shape]."""
+        taken: npt.NDArray[Any] = self._array[rows]
+        self._since_release += len(rows)
+        if self._since_release >= self.ROWS_BETWEEN_RELEASES:
+            self._map.madvise(mmap.MADV_DONTNEED)
+            self._since_release = 0
+        return taken

@@ -1,0 +1,156 @@
+"""What every command shares: overrides to configuration, --help, errors as one sentence.
+
+Hydra composes conf/ with what is typed. Its own entry point isn't used: it changes the process
+(logging, working folder) and answers a typing mistake with its own vocabulary.
+"""
+
+import difflib
+import os
+import signal
+import sys
+import types
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dogbreed import errors
+from dogbreed.config import Config, keys, parse, unknown_key
+from dogbreed.files import DISK_FULL
+
+_TEXT_VALUES_LEFT_ALONE = ("null", "auto", "none", "")
+
+
+def conf_dir() -> Path:
+    """The folder of the configuration: inside the installed package, or at the checkout's top."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "conf"
+
+
+def compose(overrides: Sequence[str], config_name: str = "train") -> Config:
+    """Compose conf/<config_name>.yaml with `overrides`, as typed: KEY=VALUE or GROUP=CHOICE.
+
+    Raises:
+        ConfigError: an argument that is none of these, an unknown key, a value out of range.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    groups = _groups()
+    arguments = [_checked_override(argument, groups) for argument in overrides]
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            composed = hydra_compose(config_name, arguments)
+        values = OmegaConf.to_container(composed, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise errors.ConfigError(f"{' '.join(overrides)}: {_first_line(error)}") from error
+    return parse(Config, typing.cast(dict[str, Any], values))
+
+
+def help_text(command: str, purpose: str, example: str) -> str:
+    """What --help prints: usage, the groups with their choices, every key with its sentence."""
+    lines = [f"{purpose}\n", f"Usage: {command} [GROUP=CHOICE ...] [KEY=VALUE ...]"]
+    lines += [f"Example: {example}\n", "Groups (a file of values each):"]
+    lines += [f"  {group:<12}{' | '.join(choices)}" for group, choices in _groups().items()]
+    lines.append("\nKeys, with their values now:")
+    values = _flat(compose([]))
+    width = max(len(f"{name}={value}") for name, value in values.items())
+    for name, _, sentence in keys(Config):
+        lines.append(f"  {f'{name}={values[name]}':<{width}}  {sentence}")
+    return "\n".join(lines)
+
+
+def _flat(config: Any, prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in vars(config).items():
+        if hasattr(value, "__dataclass_fields__"):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = _as_typed(value)
+    return flat
+
+
+def _as_typed(value: Any) -> str:
+    """The value as one would type it: null, true, false, or its text."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _groups() -> dict[str, list[str]]:
+    """Each group of conf/ with its choices; base files are parts, not choices."""
+    return {
+        folder.name: sorted(file.stem for file in folder.glob("*.yaml") if file.stem != "base")
+        for folder in sorted(conf_dir().iterdir())
+        if folder.is_dir()
+    }
+
+
+def _checked_override(argument: str, groups: dict[str, list[str]]) -> str:
+    """The argument as Hydra wants it, once its key is known to exist."""
+    if argument.startswith("-"):
+        name = argument.lstrip("-").split("=")[0]
+        raise errors.ConfigError(f"{argument}: options are written KEY=VALUE, as in {name}=VALUE.")
+    name, equals, value = argument.partition("=")
+    name = name.lstrip("+")
+    if not equals:
+        raise errors.ConfigError(f"{argument}: write KEY=VALUE or GROUP=CHOICE; --help lists them.")
+    if name in groups:
+        if value not in groups[name]:
+            near = difflib.get_close_matches(value, groups[name], n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise errors.ConfigError(f"{argument}: {name} is one of {', '.join(groups[name])}.{hint}")
+        return argument
+    kinds = {known: kind for known, kind, _ in keys(Config)}
+    if name not in kinds:
+        raise unknown_key(name)
+    return f"{name}={_quoted(value) if _is_text(kinds[name]) else value}"
+
+
+def _is_text(kind: Any) -> bool:
+    return str in (typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,))
+
+
+def _quoted(value: str) -> str:
+    """A text value that Hydra's grammar takes as it stands, whatever a path may hold."""
+    if value in _TEXT_VALUES_LEFT_ALONE or value.isdigit() or value[:1] in "'\"":
+        return value
+    escaped = value.replace("\\'", "\\\\'").replace("'", "\\'").replace("${", "\\${")
+    return f"'{escaped}'"
+
+
+def _first_line(error: Exception) -> str:
+    line = str(error).strip().splitlines()[0]
+    return "give one value." if line.startswith("Ambiguous value") else line
+
+
+def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
+    """Run a door's `command` on the arguments typed; end the process with its exit code.
+
+    A mistake is one sentence on stderr, never a traceback. 128 + the signal's number is the exit
+    code of a run that a signal stopped, as shells have it.
+    """
+    try:
+        command(sys.argv[1:])
+    except errors.DogbreedError as error:
+        _leave(f"error: {error}", error.exit_code)
+    except KeyboardInterrupt:
+        _leave("stopped.", 128 + signal.SIGINT)
+    except BrokenPipeError:
+        _leave("", 0)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        place = f" while writing {error.filename}" if error.filename else ""
+        _leave(f"error: the disk is full{place}: free some space and run the command again.", 1)
+    sys.exit(0)
+
+
+def _leave(sentence: str, code: int) -> typing.NoReturn:
+    if sentence:
+        print(sentence, file=sys.stderr, flush=True)
+    # Other threads (decoders, the engine) may still work; nothing they do is needed any more.
+    os._exit(code)

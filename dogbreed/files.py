@@ -1,0 +1,42 @@
+"""Files that are whole or not there: written beside their place and renamed into it."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# No space, quota used up, file-size limit reached: to a person all three are a full disk.
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; move it there if the block ends without an error.
+
+    Works for files and for folders that don't exist yet. What a failed block wrote to a file is
+    removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        if beside.is_file():
+            beside.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` in UTF-8, whole or not at all."""
+    with whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def cache_dir() -> Path:
+    """Where what can be made again is kept: $DOGBREED_CACHE, else ~/.cache/dogbreed."""
+    named = os.environ.get("DOGBREED_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dogbreed"

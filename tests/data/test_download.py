@@ -1,0 +1,568 @@
+"""The public sets, fetched from a real HTTP server on loopback; no test touches another network."""
+
+import errno
+import hashlib
+import io
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from PIL import Image
+
+from dogbreed.data import download
+from dogbreed.data.download import SETS, PublicSet, fetch
+from dogbreed.errors import DownloadError
+
+CHIHUAHUA, MALTESE = "n02085620-Chihuahua", "n02085936-Maltese_dog"
+PHOTOS = {
+    "oxford_pets": ["Abyssinian/Abyssinian_1", "Abyssinian/Abyssinian_201", "great_pyrenees/"
+                    "great_pyrenees_10"],
+    "stanford_dogs": [f"{CHIHUAHUA}/n02085620_7", f"{CHIHUAHUA}/n02085620_10074",
+                      f"{MALTESE}/n02085936_37"],
+    "dogimages": ["train/001.Affenpinscher/Affenpinscher_00001", "valid/001.Affenpinscher/"
+                  "Affenpinscher_00038", "test/002.Afghan_hound/Afghan_hound_00116"],
+}  # fmt: skip
+
+
+def draw(seed: str) -> bytes:
+    """A JPEG of noise, about 3 kB, different for every seed."""
+    pixels = random.Random(seed).randbytes(48 * 48 * 3)
+    out = io.BytesIO()
+    Image.frombytes("RGB", (48, 48), pixels).save(out, "JPEG")
+    return out.getvalue()
+
+
+def members_of(name: str, variant: str = "") -> dict[str, bytes]:
+    """An archive's members as the publisher names them, strays included; folders end in a slash."""
+    photos = {path: draw(path + variant) for path in PHOTOS[name]}
+    if name == "oxford_pets":
+        flat = {f"images/{path.split('/')[1]}.jpg": data for path, data in photos.items()}
+        strays = {"images/Abyssinian_100.mat": b"MATLAB 5.0", "images/._Abyssinian_1.jpg": b"\0\5"}
+        return {"images/": b"", **flat, **strays}
+    if name == "stanford_dogs":
+        return {"Images/": b"", f"Images/{CHIHUAHUA}/": b""} | {
+            f"Images/{path}.jpg": data for path, data in photos.items()
+        }
+    strays = {"dogImages/.DS_Store": b"Bud1", "__MACOSX/dogImages/train/001.A/._A_1.jpg": b"\0\5"}
+    return {"dogImages/": b"", "dogImages/train/": b"", **strays} | {
+        f"dogImages/{path}.jpg": data for path, data in photos.items()
+    }
+
+
+def pack(file_name: str, members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    if file_name.endswith(".zip"):
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as box:
+            for name, data in members.items():
+                box.writestr(name, data)
+        return out.getvalue()
+    with tarfile.open(fileobj=out, mode="w:gz" if file_name.endswith(".gz") else "w") as tape:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
+            entry.size = len(data)
+            tape.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
+
+
+@dataclass
+class Publisher:
+    """What the server offers, how it misbehaves, and what it was asked."""
+
+    data: bytes = b""
+    headers: dict[str, str] = field(default_factory=lambda: {"ETag": '"one"'})
+    ignores_range: bool = False
+    drop_after: int | None = None  # bytes of the body, once
+    status: int = 200
+    wrong_range: bool = False
+    requests: list[dict[str, str]] = field(default_factory=list)
+    sent_bytes: int = 0
+    base_url: str = ""
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        asked = dict(handler.headers)
+        self.requests.append(asked)
+        if self.status != 200:
+            handler.send_error(self.status)
+            return
+        start = 0
+        match = re.fullmatch(r"bytes=(\d+)-", asked.get("Range", ""))
+        fresh = asked.get("If-Range") in (
+            self.headers.get("ETag"),
+            self.headers.get("Last-Modified"),
+        )
+        if match and fresh and not self.ignores_range:
+            start = int(match[1])
+            if start >= len(self.data):
+                handler.send_error(416)
+                return
+            handler.send_response(206)
+            first = start + 7 if self.wrong_range else start
+            size = len(self.data)
+            handler.send_header("Content-Range", f"bytes {first}-{size - 1}/{size}")
+        else:
+            handler.send_response(200)
+        body = self.data[start:]
+        handler.send_header("Content-Length", str(len(body)))
+        for key, value in self.headers.items():
+            handler.send_header(key, value)
+        handler.end_headers()
+        body, self.drop_after = body[: self.drop_after], None
+        handler.wfile.write(body)
+        self.sent_bytes += len(body)
+
+
+@pytest.fixture
+def publisher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
+    offer = Publisher()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            offer.answer(self)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(download, "FIRST_WAIT_S", 0.0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        offer.base_url = f"http://127.0.0.1:{server.server_port}/sets"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield offer
+        server.shutdown()
+        thread.join()
+
+
+def offered(publisher: Publisher, name: str, data: bytes | None = None) -> PublicSet:
+    """Makes the publisher offer a small archive of that set, and describes it as SETS would."""
+    public_set = SETS[name]
+    publisher.data = pack(public_set.file_name, members_of(name)) if data is None else data
+    return replace(
+        public_set,
+        base_url=publisher.base_url,
+        size_bytes=len(publisher.data),
+        sha256=public_set.sha256 and hashlib.sha256(publisher.data).hexdigest(),
+        photos=3,
+        classes=2,
+    )
+
+
+def files_under(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def photos_of(name: str) -> list[str]:
+    return sorted(f"{path}.jpg" for path in PHOTOS[name])
+
+
+def refusal(public_set: PublicSet, cache: Path) -> str:
+    with pytest.raises(DownloadError) as caught:
+        fetch(public_set, cache)
+    assert not (cache / public_set.name).exists()
+    assert not (cache / f".{public_set.name}.unpacking").exists()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_each_set_becomes_class_folders_and_a_second_call_asks_nothing(
+    name: str, publisher: Publisher, tmp_path: Path
+) -> None:
+    public_set = offered(publisher, name)
+    root = fetch(public_set, tmp_path / "not" / "yet")
+    assert root == tmp_path / "not" / "yet" / name
+    assert files_under(root) == photos_of(name)
+    for path in PHOTOS[name]:
+        assert (root / f"{path}.jpg").read_bytes() == draw(path)
+    assert [p.name for p in sorted(root.parent.iterdir())] == [f".{name}.lock", name]
+    asked = len(publisher.requests)
+    assert fetch(public_set, tmp_path / "not" / "yet") == root
+    assert len(publisher.requests) == asked == 1
+
+
+def test_the_table_names_three_sets_and_real_addresses() -> None:
+    assert {name: public_set.url for name, public_set in SETS.items()} == {
+        "oxford_pets": "https://thor.robots.ox.ac.uk/~vgg/data/pets/images.tar.gz",
+        "stanford_dogs": "http://vision.stanford.edu/aditya86/ImageNetDogs/images.tar",
+        "dogimages": "https://s3-us-west-1.amazonaws.com/udacity-aind/dog-project/dogImages.zip",
+    }
+
+
+def test_a_dropped_connection_goes_on_from_where_it_broke(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    public_set = offered(publisher, "oxford_pets")
+    publisher.drop_after = len(publisher.data) // 2
+    root = fetch(public_set, tmp_path)
+    assert files_under(root) == photos_of("oxford_pets")
+    assert publisher.sent_bytes == len(publisher.data)
+    assert publisher.requests[1]["Range"] == f"bytes={len(publisher.data) // 2}-"
+
+
+def cut_off(publisher: Publisher, public_set: PublicSet, cache: Path) -> int:
+    """Leaves a part of half the archive behind, and forgets what the server has seen."""
+    half = len(publisher.data) // 2
+    publisher.drop_after = half
+
+    def out_of_order(seconds: float) -> None:
+        publisher.status = 503
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", out_of_order)
+        assert "503" in refusal(public_set, cache)
+    publisher.status = 200
+    publisher.requests.clear()
+    publisher.sent_bytes = 0
+    return half
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"ETag": '"one"'},
+        {"ETag": 'W/"weak"', "Last-Modified": "Wed, 01 Mar 2017 12:00:00 GMT"},
+    ],
+)
+def test_a_later_run_resumes_the_part(
+    headers: dict[str, str], publisher: Publisher, tmp_path: Path
+) -> None:
+    public_set = offered(publisher, "dogimages")
+    publisher.headers = headers
+    half = cut_off(publisher, public_set, tmp_path)
+    fetch(public_set, tmp_path)
+    assert publisher.sent_bytes == len(publisher.data) - half
+    assert len(publisher.requests) == 1
+
+
+def test_a_file_that_changed_since_is_fetched_from_its_start(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    public_set = offered(publisher, "stanford_dogs")
+    cut_off(publisher, public_set, tmp_path)
+    members = members_of("stanford_dogs")
+    name, photo = next((n, d) for n, d in members.items() if d)
+    changed = pack("images.tar", {**members, name: bytes(len(photo))})  # of the same size
+    public_set = offered(publisher, "stanford_dogs", changed)
+    publisher.headers = {"ETag": '"two"'}
+    root = fetch(public_set, tmp_path)
+    assert publisher.sent_bytes == len(changed)
+    assert (root / Path(name).relative_to("Images")).read_bytes() == bytes(len(photo))
+
+
+@pytest.mark.parametrize("fault", ["ignores_range", "wrong_range", "no_version"])
+def test_a_server_that_can_not_resume_is_asked_from_the_start(
+    fault: str, publisher: Publisher, tmp_path: Path
+) -> None:
+    public_set = offered(publisher, "oxford_pets")
+    if fault == "no_version":
+        publisher.headers = {}
+    else:
+        setattr(publisher, fault, True)
+    cut_off(publisher, public_set, tmp_path)
+    assert files_under(fetch(public_set, tmp_path)) == photos_of("oxford_pets")
+    assert "Range" not in publisher.requests[-1] or fault == "ignores_range"
+
+
+def test_a_part_longer_than_the_servers_file_is_dropped(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    public_set = offered(publisher, "oxford_pets")
+    whole = publisher.data
+    cut_off(publisher, public_set, tmp_path)
+    publisher.data = whole[:100]
+    assert "offers 100 bytes" in refusal(public_set, tmp_path)
+    publisher.data = whole
+    fetch(public_set, tmp_path)
+
+
+def test_a_wrong_checksum_removes_the_file_and_says_what_was_expected(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    public_set = offered(publisher, "oxford_pets")
+    good, spoiled = publisher.data, publisher.data[:-1] + b"!"
+    publisher.data = spoiled
+    message = refusal(public_set, tmp_path)
+    assert f"expected {hashlib.sha256(good).hexdigest()}" in message
+    assert f"got {hashlib.sha256(spoiled).hexdigest()}" in message
+    assert "oxford_pets-images.tar.gz" in message
+    assert "run the command again" in message
+    assert files_under(tmp_path) == [".oxford_pets.lock"]
+    publisher.data = good
+    fetch(public_set, tmp_path)
+
+
+def test_an_address_that_is_gone_is_not_asked_again(publisher: Publisher, tmp_path: Path) -> None:
+    public_set = offered(publisher, "stanford_dogs")
+    publisher.status = 404
+    message = refusal(public_set, tmp_path)
+    assert public_set.url in message
+    assert "404" in message
+    assert "data.root=FOLDER" in message
+    assert len(publisher.requests) == 1
+
+
+def test_a_server_that_stays_busy_is_given_up(publisher: Publisher, tmp_path: Path) -> None:
+    public_set = offered(publisher, "stanford_dogs")
+    publisher.status = 503
+    assert "503" in refusal(public_set, tmp_path)
+    assert len(publisher.requests) == download.TRIES
+
+
+def test_without_a_network_the_address_and_the_ways_out_are_named(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    public_set = replace(SETS["dogimages"], size_bytes=1000, base_url="http://127.0.0.1:1/sets")
+    message = refusal(public_set, tmp_path)
+    assert "http://127.0.0.1:1/sets/dogImages.zip: [Errno 111] Connection refused" in message
+    assert str(tmp_path / "dogimages-dogImages.zip") in message
+    assert "data.root=FOLDER" in message
+
+
+def test_only_http_is_spoken(tmp_path: Path) -> None:
+    public_set = replace(SETS["dogimages"], size_bytes=1000, base_url="file:///etc")
+    assert "must start with http" in refusal(public_set, tmp_path)
+
+
+def test_an_archive_fetched_by_hand_is_checked_and_used(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    public_set = offered(publisher, "oxford_pets")
+    (tmp_path / "oxford_pets-images.tar.gz").write_bytes(publisher.data)
+    assert files_under(fetch(public_set, tmp_path)) == photos_of("oxford_pets")
+    assert publisher.requests == []
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_truncated_archive_is_removed(name: str, publisher: Publisher, tmp_path: Path) -> None:
+    whole = pack(SETS[name].file_name, members_of(name))
+    public_set = offered(publisher, name, whole[: len(whole) // 2])
+    assert "is damaged" in refusal(public_set, tmp_path)
+    assert files_under(tmp_path) == [f".{name}.lock"]
+
+
+def test_an_archive_with_photos_missing_is_refused(publisher: Publisher, tmp_path: Path) -> None:
+    members = members_of("dogimages")
+    members.popitem()
+    public_set = offered(publisher, "dogimages", pack("dogImages.zip", members))
+    assert "expected 3 photos of 2 classes, got 2 of 1" in refusal(public_set, tmp_path)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_flipped_bits_end_in_a_download_error_or_in_a_whole_set(name: str, tmp_path: Path) -> None:
+    rng = random.Random(7)
+    good = pack(SETS[name].file_name, members_of(name))
+    for _ in range(80):
+        bad = bytearray(good)
+        for _ in range(rng.randint(1, 8)):
+            # Headers lie at both ends, and that is where damage takes the most forms.
+            bad[rng.choice([rng.randrange(600), rng.randrange(len(bad))])] = rng.randrange(256)
+        public_set = replace(
+            SETS[name], sha256=None, size_bytes=len(bad), photos=3, classes=2, base_url="http://x"
+        )
+        cache = tmp_path / "cache"
+        cache.mkdir()
+        (cache / f"{name}-{public_set.file_name}").write_bytes(bad)
+        try:
+            assert len(files_under(fetch(public_set, cache))) == 3
+        except DownloadError:
+            assert files_under(cache) == [f".{name}.lock"]
+        shutil.rmtree(cache)
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize(
+    "evil", ["images/../../evil.jpg", "/tmp/evil.jpg", "..\\..\\evil.jpg", "C:evil.jpg"]
+)
+def test_a_member_that_leads_out_is_refused(
+    name: str, evil: str, publisher: Publisher, tmp_path: Path
+) -> None:
+    members = {**members_of(name), evil: draw("evil")}
+    public_set = offered(publisher, name, pack(SETS[name].file_name, members))
+    assert "leads out of the folder" in refusal(public_set, tmp_path / "a" / "cache")
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
+)
+def test_links_and_devices_in_a_tar_are_refused(
+    kind: bytes, publisher: Publisher, tmp_path: Path
+) -> None:
+    out = io.BytesIO(pack("images.tar", members_of("stanford_dogs")))
+    with tarfile.open(fileobj=out, mode="a") as tape:
+        entry = tarfile.TarInfo(f"Images/{CHIHUAHUA}/link.jpg")
+        entry.type, entry.linkname = kind, "/etc/passwd"
+        tape.addfile(entry)
+    public_set = offered(publisher, "stanford_dogs", out.getvalue())
+    assert "is a link or a device" in refusal(public_set, tmp_path)
+
+
+def test_a_link_in_a_zip_is_refused(publisher: Publisher, tmp_path: Path) -> None:
+    out = io.BytesIO(pack("dogImages.zip", members_of("dogimages")))
+    with zipfile.ZipFile(out, "a") as box:
+        entry = zipfile.ZipInfo("dogImages/train/001.Affenpinscher/link.jpg")
+        entry.external_attr = 0o120777 << 16
+        box.writestr(entry, "/etc/passwd")
+    public_set = offered(publisher, "dogimages", out.getvalue())
+    assert "is a link or a device" in refusal(public_set, tmp_path)
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize(("limit", "value"), [("MAX_UNPACKED_BYTES", 100_000), ("MAX_MEMBERS", 4)])
+def test_an_archive_made_to_fill_the_disk_is_refused_before_it_does(
+    name: str, limit: str, value: int, publisher: Publisher, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    bomb = f"{SETS[name].layout}/train/001.A/bomb.jpg"
+    members = {bomb: bytes(1_000_000), **members_of(name)}
+    public_set = offered(publisher, name, pack(SETS[name].file_name, members))
+    monkeypatch.setattr(download, limit, value)
+    copied: list[str] = []
+    copy = shutil.copyfileobj
+
+    def watched(source: IO[bytes], target: IO[bytes], length: int) -> None:
+        copied.append(target.name)
+        copy(source, target, length)
+
+    monkeypatch.setattr(shutil, "copyfileobj", watched)
+    assert "over " in refusal(public_set, tmp_path)
+    assert not [path for path in copied if "bomb" in path and limit == "MAX_UNPACKED_BYTES"]
+
+
+def in_a_process(public_set: PublicSet, cache: Path, first: str = "") -> "subprocess.Popen[str]":
+    code = (
+        f"{first}\nfrom pathlib import Path\n"
+        "from dogbreed.data.download import PublicSet, fetch\n"
+        f"fetch({public_set!r}, Path({str(cache)!r}))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code], text=True, stderr=subprocess.PIPE
+    )
+
+
+def test_a_run_killed_while_unpacking_leaves_nothing_that_is_taken_for_whole(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    public_set = offered(publisher, "stanford_dogs")
+    kill = (
+        "import os, shutil\n"
+        "def copy(source, target, length):\n"
+        "    target.write(source.read(10)); target.flush(); os.kill(os.getpid(), 9)\n"
+        "shutil.copyfileobj = copy"
+    )
+    with in_a_process(public_set, tmp_path, kill) as process:
+        process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "stanford_dogs").exists()
+    stray = tmp_path / ".stanford_dogs.unpacking" / "n0-Stray" / "n0_1.jpg"
+    assert stray.parent.parent.exists()  # the killed run's
+    stray.parent.mkdir()
+    stray.touch()
+    root = fetch(public_set, tmp_path)
+    assert files_under(root) == photos_of("stanford_dogs")
+    assert (root / f"{PHOTOS['stanford_dogs'][0]}.jpg").stat().st_size > 10
+    assert len(publisher.requests) == 1  # the archive was whole, and was kept
+
+
+def test_an_interrupt_while_unpacking_cleans_up(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public_set = offered(publisher, "dogimages")
+
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "copyfileobj", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(public_set, tmp_path)
+    assert files_under(tmp_path) == [".dogimages.lock", "dogimages-dogImages.zip"]
+    assert not (tmp_path / ".dogimages.unpacking").exists()
+
+
+def test_two_processes_at_once_fetch_one_archive(publisher: Publisher, tmp_path: Path) -> None:
+    public_set = offered(publisher, "oxford_pets")
+    slow = "import shutil, time\ncopy = shutil.copyfileobj\n" + (
+        "shutil.copyfileobj = lambda *args: (time.sleep(0.2), copy(*args))"
+    )
+    with in_a_process(public_set, tmp_path, slow) as a, in_a_process(public_set, tmp_path) as b:
+        told = [process.communicate(timeout=20)[1] for process in (a, b)]
+    assert (a.returncode, b.returncode) == (0, 0), told
+    assert len(publisher.requests) == 1
+    assert files_under(tmp_path / "oxford_pets") == photos_of("oxford_pets")
+
+
+def test_too_small_a_disk_is_told_before_the_first_request(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public_set = offered(publisher, "oxford_pets")
+    usage = shutil.disk_usage(tmp_path)._replace(free=2 * public_set.size_bytes - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert "are free" in refusal(public_set, tmp_path)
+    assert publisher.requests == []
+
+
+def test_a_disk_that_fills_up_keeps_the_part(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public_set = offered(publisher, "oxford_pets")
+    really_open: Callable[..., Any] = Path.open
+
+    class Filling:
+        def __init__(self, file: IO[bytes]) -> None:
+            self.file = file
+
+        def __enter__(self) -> "Filling":
+            return self
+
+        def __exit__(self, *args: object) -> None:
+            self.file.close()
+
+        def write(self, block: bytes) -> int:
+            self.file.write(block[:1000])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def opened(path: Path, *args: Any, **kwargs: Any) -> Any:
+        file = really_open(path, *args, **kwargs)
+        return Filling(file) if path.suffix == ".part" else file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", opened)
+        assert "is full. What has been fetched is kept" in refusal(public_set, tmp_path)
+    assert (tmp_path / "oxford_pets-images.tar.gz.part").stat().st_size == 1000
+    fetch(public_set, tmp_path)
+    assert publisher.requests[-1]["Range"] == "bytes=1000-"
+
+
+def test_a_folder_that_can_not_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DownloadError, match=r"Can't write to .*file/cache"):
+        fetch(SETS["dogimages"], tmp_path / "file" / "cache")
+
+
+def test_the_terms_are_told_and_the_progress_shows(
+    publisher: Publisher, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("dogbreed.progress.SECONDS_BETWEEN_LINES", 0.0)
+    photos = {f"images/Breed_{i}.jpg": random.Random(i).randbytes(700_000) for i in range(3)}
+    data = pack("images.tar.gz", photos)
+    fetch(replace(offered(publisher, "oxford_pets", data), classes=1), tmp_path)
+    out, err = capsys.readouterr()
+    assert "CC BY-SA 4.0" in err
+    assert re.findall(r"images\.tar\.gz: (\d of \d) MB", err)[-1] == "2 of 2"
+    assert "unpacking oxford_pets-images.tar.gz: 3 of 3 photos" in err
+    assert out == ""
