@@ -130,15 +130,16 @@ def _first_line(error: Exception) -> str:
 def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
     """Run a door's `command` on the arguments typed; end the process with its exit code.
 
-    A mistake is one sentence on stderr, never a traceback. 128 + the signal's number is the exit
-    code of a run that a signal stopped, as shells have it.
+    A mistake is one sentence on stderr, never a traceback.
     """
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
     try:
         command(sys.argv[1:])
+    except errors.Stopped as stopped:
+        _leave(str(stopped), stopped.exit_code)
     except errors.DogbreedError as error:
         _leave(f"error: {error}", error.exit_code)
-    except KeyboardInterrupt:
-        _leave("stopped.", 128 + signal.SIGINT)
     except BrokenPipeError:
         _leave("", 0)
     except OSError as error:
@@ -149,8 +150,16 @@ def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
     sys.exit(0)
 
 
+def _stop(number: int, frame: types.FrameType | None) -> None:
+    """What SIGTERM and Ctrl-C do where nothing better is installed (training saves first)."""
+    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+    name = signal.Signals(number).name
+    raise errors.Stopped(f"stopped by {name}; what was computed so far is kept.", number)
+
+
 def _leave(sentence: str, code: int) -> typing.NoReturn:
     if sentence:
         print(sentence, file=sys.stderr, flush=True)
+    sys.stdout.flush()
     # Other threads (decoders, the engine) may still work; nothing they do is needed any more.
     os._exit(code)

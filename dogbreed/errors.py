@@ -9,7 +9,8 @@
     ├── EngineError      the runner of the frozen backbone
     ├── StoreError       the feature store on disk
     ├── ArtifactError    a trained model's folder
-    └── OutputError      a folder that results can't be written to
+    ├── OutputError      a folder that results can't be written to
+    └── Stopped          not a mistake: a signal ended the work after it was saved
 
 Each message says what is wrong, where (file or key), and what to do next. The command line prints
 the message alone and exits with `exit_code`; from Python the exception is raised as it is.
@@ -66,3 +67,12 @@ class ArtifactError(DogbreedError):
 
 class OutputError(DogbreedError):
     """A place that results can't be written to."""
+
+
+class Stopped(DogbreedError):
+    """Not a mistake: a signal (Ctrl-C, SIGTERM) ended the work after it was saved."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        # What shells give for a process that a signal ended.
+        self.exit_code = 128 + signal_number

@@ -1,5 +1,6 @@
 """Progress of long work: a bar on a terminal, plain lines elsewhere."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +13,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 SECONDS_BETWEEN_LINES = 10.0
 
 
+def is_main_process() -> bool:
+    """False in the further processes that a distributed training starts: they stay silent."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
 @contextmanager
 def progress(what: str, total: int, unit: str = "photos") -> Iterator[Callable[[int], None]]:
     """Show how much of `total` is done; the block calls what it is given with each amount done."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and is_main_process():
         with _bar() as bar:
             task = bar.add_task(what, total=total)
             yield lambda amount: bar.advance(task, amount)
@@ -25,7 +31,7 @@ def progress(what: str, total: int, unit: str = "photos") -> Iterator[Callable[[
     def advance(amount: int) -> None:
         nonlocal done, last_line
         done += amount
-        if time.monotonic() - last_line >= SECONDS_BETWEEN_LINES:
+        if time.monotonic() - last_line >= SECONDS_BETWEEN_LINES and is_main_process():
             last_line = time.monotonic()
             print(f"{what}: {done} of {total} {unit}", file=sys.stderr, flush=True)
 

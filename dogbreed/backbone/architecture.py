@@ -122,6 +122,11 @@ def build_backbone(name: str, weights: str = AUTO, trainable: str = HEAD) -> Bac
     return Backbone(name, network, trainable)
 
 
+def empty_backbone(name: str, trainable: str) -> Backbone:
+    """The same network, for weights that are loaded into it next."""
+    return Backbone(name, _random_network(name), trainable)
+
+
 def check_name(name: str) -> None:
     """Raise a ConfigError if torchvision has no classification network `name`."""
     known = torchvision.models.list_models(module=torchvision.models)

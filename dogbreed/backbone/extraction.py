@@ -16,8 +16,9 @@ from dogbreed.data.photos import Pixels, Preprocessing
 from dogbreed.errors import DataError, PhotoError
 from dogbreed.progress import progress
 
-# Rows that a killed run can lose; each append costs a sync to the disk.
+# What a killed run can lose: each append costs a sync to the disk, what waits costs memory.
 PHOTOS_PER_APPEND = 512
+BYTES_PER_APPEND = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +117,7 @@ class _Pending:
     def __init__(self, stores: Mapping[str, FeatureStore]) -> None:
         self._stores = stores
         self._rows: dict[str, list[tuple[bytes, Activations]]] = {view: [] for view in stores}
+        self._bytes = 0
 
     def add(self, batch: Sequence[Request], rows: Activations) -> None:
         """Take the rows of a batch, a photo's views one after the other."""
@@ -123,16 +125,19 @@ class _Pending:
         for request in batch:
             for view in request.views:
                 self._rows[view].append((request.digest, next(row)))
-        if max(len(pending) for pending in self._rows.values()) >= PHOTOS_PER_APPEND:
+        self._bytes += rows.nbytes
+        photos_waiting = max(len(waiting) for waiting in self._rows.values())
+        if photos_waiting >= PHOTOS_PER_APPEND or self._bytes >= BYTES_PER_APPEND:
             self.write()
 
     def write(self) -> None:
         """Append all that is there."""
-        for view, pending in self._rows.items():
-            if pending:
-                digests, rows = zip(*pending, strict=True)
+        for view, waiting in self._rows.items():
+            if waiting:
+                digests, rows = zip(*waiting, strict=True)
                 self._stores[view].append(digests, np.stack(rows))
-                pending.clear()
+                waiting.clear()
+        self._bytes = 0
 
 
 def _missing(stores: Mapping[str, FeatureStore], requests: Sequence[Request]) -> list[Request]:

@@ -142,15 +142,16 @@ class FeatureStore:
 
     def _append(self, name: str, whole_bytes: int, data: bytes) -> None:
         """Write `data` behind the first `whole_bytes`; on failure leave those alone."""
-        with (self.folder / name).open("r+b") as file:
+        with (self.folder / name).open("r+b", buffering=0) as file:
             file.truncate(whole_bytes)
             file.seek(whole_bytes)
+            left = memoryview(data)
             try:
-                file.write(data)
-                file.flush()
+                while left:
+                    left = left[file.write(left) :]
                 os.fsync(file.fileno())
             except OSError:
-                os.ftruncate(file.fileno(), whole_bytes)
+                file.truncate(whole_bytes)
                 raise
 
     def _in_range(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -1,6 +1,6 @@
 """The public sets: fetched once from their publishers, checked, and laid out as class folders."""
 
-import gzip
+import errno
 import hashlib
 import http.client
 import shutil
@@ -37,12 +37,10 @@ MAX_UNPACKED_BYTES = 4_000_000_000
 Layout = Literal["flat", "classes", "splits"]
 _DEPTH: dict[Layout, int] = {"flat": 2, "classes": 3, "splits": 4}  # parts of a photo's name
 _PASSING = {408, 416, 425, 429}  # the answers below 500 that another try may mend
-# What the standard library raises on bytes that aren't a whole, plain tar or zip; FileExistsError
-# comes of two members of one name.
-_DAMAGE = (
-    tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error,
-    EOFError, RuntimeError, ValueError, FileExistsError,
-)  # fmt: skip
+# What bytes that aren't a whole, plain tar or zip raise in the standard library, and its OSErrors:
+# a bad gzip has no number, two members of one name, an offset before the file's start, a long name.
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+_DAMAGE_ERRNOS = {None, errno.EEXIST, errno.EINVAL, errno.ENAMETOOLONG}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,13 +224,15 @@ def _download(public_set: PublicSet, part: Path) -> None:
             except (OSError, http.client.HTTPException) as error:
                 failures = 0 if _size(part) > most else failures + 1
                 most = max(most, _size(part))
+                reason = error.reason if type(error) is urllib.error.URLError else error
                 if not _may_pass(error, part) or failures == TRIES:
-                    reason = error.reason if type(error) is urllib.error.URLError else error
                     raise DownloadError(
                         f"Can't fetch {public_set.url}: {reason}. What has arrived is kept. "
                         f"{_ways_out(part)}"
                     ) from error
-                time.sleep(FIRST_WAIT_S * 2 ** max(0, failures - 1))
+                wait_s = FIRST_WAIT_S * 2 ** max(0, failures - 1)
+                _say(f"{public_set.file_name}: {reason}; trying again in {wait_s:.0f} s")
+                time.sleep(wait_s)
 
 
 def _may_pass(error: Exception, part: Path) -> bool:
@@ -311,7 +311,9 @@ def _unpack(public_set: PublicSet, archive: Path, target: Path) -> None:
                 classes.add(path.parent.name)
                 photos += 1
                 advance(1)
-    except _DAMAGE as error:
+    except (OSError, *_DAMAGE) as error:
+        if isinstance(error, OSError) and error.errno not in _DAMAGE_ERRNOS:
+            raise  # the disk's fault: the archive may be good
         raise _BadArchive(str(error) or type(error).__name__) from error
     if (photos, len(classes)) != (public_set.photos, public_set.classes):
         raise _BadArchive(

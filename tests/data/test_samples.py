@@ -79,7 +79,8 @@ def test_the_seed_decides_every_byte(tmp_path: Path) -> None:
     assert all(other[name] != first[name] for name in first)
 
 
-def test_the_whole_set_is_drawn_once(root: Path) -> None:
+def test_the_whole_set_is_drawn_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "_photo", None)  # drawing would raise
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     assert draw_samples(root) == root
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
@@ -154,6 +155,24 @@ def test_two_at_once_leave_one_whole_set(
     assert failures == []
     assert list(tmp_path.iterdir()) == [root]
     assert len(list(root.glob("*/*/*.jpg"))) == 12
+
+
+@pytest.mark.usefixtures("few")
+def test_a_rival_may_take_the_old_set_away_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = draw_samples(tmp_path / "set", seed=1)
+    is_whole = samples._is_whole
+
+    def gone_while_publishing(root: Path, marker: str) -> bool:
+        whole = is_whole(root, marker)
+        if list(tmp_path.glob(".set-*")):
+            shutil.rmtree(root)
+        return whole
+
+    monkeypatch.setattr(samples, "_is_whole", gone_while_publishing)
+    draw_samples(root)
+    assert files(root) == files(draw_samples(tmp_path / "fresh"))
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere")

@@ -1,0 +1,30 @@
+"""From folders of photographs to a trained classifier. Public names are loaded when asked for."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dogbreed.data.module import BreedDataModule
+    from dogbreed.errors import DogbreedError
+    from dogbreed.model import BreedClassifier, load_classifier
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BreedClassifier": "dogbreed.model",
+    "BreedDataModule": "dogbreed.data.module",
+    "DogbreedError": "dogbreed.errors",
+    "load_classifier": "dogbreed.model",
+}
+
+__all__ = ["BreedClassifier", "BreedDataModule", "DogbreedError", "__version__", "load_classifier"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dogbreed' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

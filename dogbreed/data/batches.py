@@ -1,0 +1,228 @@
+"""Batches of photos or of stored features, in an order that depends on seed and epoch alone."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from dogbreed.data import photos
+from dogbreed.data.folders import Sample
+from dogbreed.data.photos import Pixels, Preprocessing
+from dogbreed.errors import DataError, PhotoError
+
+Indices = npt.NDArray[np.int64]
+
+
+class PhotoBatch(NamedTuple):
+    """images [n, views, 3, height, width] in uint8, targets [n]."""
+
+    images: Tensor
+    targets: Tensor
+
+
+class FeatureBatch(NamedTuple):
+    """features [n, views, *boundary] as the frozen trunk gave them, targets [n]."""
+
+    features: Tensor
+    targets: Tensor
+
+
+class Draw(NamedTuple):
+    """Which photos make a batch. `views` [n] holds one view each for training, else None: all."""
+
+    indices: Indices
+    views: Indices | None
+    epoch: int
+
+
+class Rows(Protocol):
+    """Stored features: rows by number, as an array."""
+
+    def __getitem__(self, rows: Indices) -> npt.NDArray[Any]:
+        """[len(rows), *boundary]."""
+        ...
+
+
+class TrainBatches(Sampler[Draw]):
+    """Shuffled batches, each photo in one drawn view.
+
+    Order and views follow from (seed, epoch), so a resumed run draws what an uninterrupted one
+    would have. Of several processes each takes its part of the same batch; in the last one a
+    remainder that can't be shared evenly is left out, as a gradient is the mean over processes.
+    """
+
+    def __init__(
+        self, count: int, views: int, batch_size: int, seed: int, rank: int = 0, world: int = 1
+    ) -> None:
+        self.count, self.views, self.batch_size = count, views, batch_size
+        self.seed, self.rank, self.world = seed, rank, world
+        self.epoch = 0
+        self.first_batch = 0  # where an interrupted epoch goes on
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-self.count // self.batch_size)
+
+    def __iter__(self) -> Iterator[Draw]:
+        random = np.random.default_rng([self.seed, self.epoch])
+        order = random.permutation(self.count)
+        views = random.integers(self.views, size=self.count)
+        for number in range(self.first_batch, len(self)):
+            part = slice(number * self.batch_size, (number + 1) * self.batch_size)
+            indices, drawn = order[part], views[part]
+            even = len(indices) // self.world * self.world
+            own = slice(self.rank, even, self.world)
+            yield Draw(indices[own], drawn[own], self.epoch)
+
+
+class EvalBatches(Sampler[Draw]):
+    """All photos in their order, each once over all processes, in all their views."""
+
+    def __init__(self, count: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
+        self.indices: Indices = np.arange(rank, count, world)
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.indices) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Draw]:
+        for start in range(0, len(self.indices), self.batch_size):
+            yield Draw(self.indices[start : start + self.batch_size], None, 0)
+
+
+class StoredPhotos(Dataset[FeatureBatch]):
+    """A split's features as the store holds them: one `Rows` and one row number per view."""
+
+    def __init__(
+        self, rows: Sequence[Rows], numbers: Sequence[Indices], labels: Sequence[int]
+    ) -> None:
+        self._rows, self._numbers = rows, numbers
+        self._labels = torch.tensor(labels, dtype=torch.long)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @property
+    def views(self) -> int:
+        """How many views are stored of each photo."""
+        return len(self._rows)
+
+    def __getitems__(self, draw: Draw) -> FeatureBatch:
+        """A whole batch at once."""
+        if draw.views is None:
+            taken = [r[n[draw.indices]] for r, n in zip(self._rows, self._numbers, strict=True)]
+            features = np.stack(taken, axis=1)
+        else:
+            features = self._drawn(draw.indices, draw.views)[:, None]
+        targets = self._labels[torch.from_numpy(draw.indices)]
+        return FeatureBatch(torch.from_numpy(features).float(), targets)
+
+    def _drawn(self, indices: Indices, views: Indices) -> npt.NDArray[Any]:
+        """One view of each photo: [n, *boundary]."""
+        taken: npt.NDArray[Any] | None = None
+        for view, (rows, numbers) in enumerate(zip(self._rows, self._numbers, strict=True)):
+            where = np.flatnonzero(views == view)
+            part = rows[numbers[indices[where]]]
+            if taken is None:
+                taken = np.empty((len(indices), *part.shape[1:]), part.dtype)
+            taken[where] = part
+        assert taken is not None, "a store has at least one view"
+        return taken
+
+
+class LivePhotos(Dataset[PhotoBatch]):
+    """A split's photos, decoded whenever they are asked for; in training each as a new crop."""
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        preprocessing: Preprocessing,
+        views: Sequence[str],
+        seed: int,
+        max_pixels: int,
+    ) -> None:
+        self._samples, self._preprocessing = samples, preprocessing
+        self._views, self._seed, self._max_pixels = views, seed, max_pixels
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @property
+    def views(self) -> int:
+        """How many views evaluation takes of each photo."""
+        return len(self._views)
+
+    def __getitems__(self, draw: Draw) -> PhotoBatch:
+        """A whole batch at once."""
+        chosen = [self._samples[index] for index in draw.indices]
+        pixels = np.stack(
+            [
+                self._pixels(sample, None if draw.views is None else [draw.epoch, int(index)])
+                for sample, index in zip(chosen, draw.indices, strict=True)
+            ]
+        )
+        images = torch.from_numpy(pixels).permute(0, 1, 4, 2, 3)
+        return PhotoBatch(images, torch.tensor([sample.label for sample in chosen]))
+
+    def _pixels(self, sample: Sample, crop: list[int] | None) -> Pixels:
+        """[views, height, width, 3]: one random crop, or all views for evaluation."""
+        try:
+            data = photos.read_bytes(sample.path)
+            photo = photos.decode(
+                data, wanted_px=self._preprocessing.size_px, max_pixels=self._max_pixels
+            )
+        except PhotoError as error:
+            raise DataError(f"{sample.path}: {error}. Run the command again.") from error
+        if crop is not None:
+            random = np.random.default_rng([self._seed, *crop])
+            return self._preprocessing.random_crop(photo, random)[None]
+        identity = photos.digest(data)
+        return np.stack([self._preprocessing.view(photo, v, identity) for v in self._views])
+
+
+class BatchLoader(DataLoader[Any]):
+    """A DataLoader over draws that can be saved and resumed between two batches."""
+
+    def __init__(
+        self,
+        dataset: StoredPhotos | LivePhotos,
+        batches: TrainBatches | EvalBatches,
+        workers: int = 0,
+    ) -> None:
+        super().__init__(
+            dataset,
+            batch_sampler=batches,  # type: ignore[arg-type]
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            persistent_workers=False,
+        )
+        self._batches = batches
+        self._given = 0
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        self._given = getattr(self._batches, "first_batch", 0)
+        for batch in super().__iter__():
+            self._given += 1
+            yield batch
+        if isinstance(self._batches, TrainBatches):
+            self._batches.first_batch = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of this epoch were given out; kept in Lightning's checkpoints."""
+        return {"given": self._given}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after that many batches."""
+        if isinstance(self._batches, TrainBatches):
+            self._batches.first_batch = state["given"] % len(self._batches)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,113 @@
+"""BreedDataModule: folders of photos as Lightning's loaders, live or from stored features."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pytorch_lightning import LightningDataModule
+
+from dogbreed.data import photos
+from dogbreed.data.batches import BatchLoader, EvalBatches, LivePhotos, StoredPhotos, TrainBatches
+from dogbreed.data.check import Checked, check
+from dogbreed.data.folders import SPLITS, TEST, TRAIN, VALID, read_folders
+from dogbreed.data.photos import Preprocessing
+
+
+class BreedDataModule(LightningDataModule):
+    """Loaders over checked folders.
+
+    Training batches hold one view of each photo, the others all views. Batches are PhotoBatch, or
+    FeatureBatch for the splits in `stored`.
+
+    Args:
+        checked: the folders, each photo of them known to be good.
+        batch_size: photos per optimiser step, over all processes.
+        views: how many views of each photo evaluation takes.
+        stored: features in place of photos, by split.
+    """
+
+    def __init__(
+        self,
+        checked: Checked,
+        *,
+        batch_size: int = 64,
+        preprocessing: Preprocessing | None = None,
+        views: int = 1,
+        stored: Mapping[str, StoredPhotos] | None = None,
+        workers: int = 2,
+        seed: int = 0,
+        max_pixels: int = photos.MAX_PIXELS,
+    ) -> None:
+        super().__init__()
+        folders = checked.folders
+        self.checked = checked
+        self.classes, self.display_names = folders.classes, folders.display_names
+        self.batch_size, self.seed = batch_size, seed
+        # Stored features are read in less time than a worker process needs to hand them over.
+        self._workers = 0 if stored else workers
+        self._datasets: Mapping[str, StoredPhotos | LivePhotos] = stored or {
+            split: LivePhotos(
+                folders.samples[split],
+                preprocessing or Preprocessing(),
+                photos.view_names(views),
+                seed,
+                max_pixels,
+            )
+            for split in SPLITS
+        }
+
+    @classmethod
+    def from_folder(
+        cls,
+        root: str | Path,
+        *,
+        fraction: float = 1.0,
+        batch_size: int = 64,
+        preprocessing: Preprocessing | None = None,
+        views: int = 1,
+        workers: int = 2,
+        seed: int = 0,
+    ) -> "BreedDataModule":
+        """Read and check the photos below `root`; batches are live photos.
+
+        Raises:
+            DataError: the folders aren't classes of photos, or too many photos are bad.
+        """
+        return cls(
+            check(read_folders(Path(root)).take(fraction), workers=workers),
+            batch_size=batch_size,
+            preprocessing=preprocessing,
+            views=views,
+            workers=workers,
+            seed=seed,
+        )
+
+    def train_dataloader(self) -> BatchLoader:
+        """Shuffled training batches, this process's part of them."""
+        dataset = self._datasets[TRAIN]
+        rank, world = self._place()
+        batches = TrainBatches(
+            len(dataset), dataset.views, self.batch_size, self.seed, rank, world
+        )
+        return BatchLoader(dataset, batches, self._workers)
+
+    def val_dataloader(self) -> BatchLoader:
+        """Validation batches, this process's part of them."""
+        return self.eval_dataloader(VALID, *self._place())
+
+    def test_dataloader(self) -> BatchLoader:
+        """Test batches, this process's part of them."""
+        return self.eval_dataloader(TEST, *self._place())
+
+    def eval_dataloader(self, split: str, rank: int = 0, world: int = 1) -> BatchLoader:
+        """A split in its order, in all views."""
+        dataset = self._datasets[split]
+        batch_size = max(1, self.batch_size // world)
+        return BatchLoader(
+            dataset, EvalBatches(len(dataset), batch_size, rank, world), self._workers
+        )
+
+    def _place(self) -> tuple[int, int]:
+        """This process's number and how many there are."""
+        if self.trainer is None:
+            return 0, 1
+        return self.trainer.global_rank, self.trainer.world_size

@@ -1,0 +1,1 @@
+"""What a model knows: its metrics over a split."""

@@ -1,0 +1,224 @@
+"""BreedClassifier: a pretrained backbone, frozen where it isn't trained, under a small head."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dogbreed.backbone.architecture import HEAD, Backbone, build_backbone, empty_backbone
+from dogbreed.data.batches import FeatureBatch, PhotoBatch
+from dogbreed.errors import ArtifactError
+from dogbreed.serving import artifact
+
+Batch = FeatureBatch | PhotoBatch | Sequence[Tensor]
+
+
+class BreedClassifier(LightningModule):
+    """Classifies photos; train it with any Lightning Trainer and any data module.
+
+    A batch is `(images, targets)`: images [n, 3, height, width], uint8 as decoded or float as
+    normalised for ImageNet, targets [n] of class indices. This package's own PhotoBatch and
+    FeatureBatch hold several views of each photo; loss and metrics are the same code for all.
+
+    Logged: train_loss (what is minimised), valid_loss (plain cross entropy, the views averaged),
+    both lower is better; train_top1 and valid_top1, shares, higher is better.
+
+    Args:
+        classes: names of the classes; a target is an index into them.
+        backbone: a torchvision classification network by name, or a Backbone that is built.
+        weights: a path, a torchvision name, "auto" or "none"; for a backbone given by name.
+        trainable: "head", "last_stage" or "all"; for a backbone given by name.
+        head: "linear" or "mlp" (one hidden layer of `hidden` units).
+        dropout: share of features dropped before the last layer.
+        optimizer: "adam", "adamw" or "sgd" (the one that `momentum` is for).
+        lr: highest learning rate of the head.
+        backbone_lr_scale: that of the trained backbone layers, as a share of `lr`.
+        scheduler: "onecycle", "cosine" or "constant".
+        label_smoothing: share of the target that is spread over all classes.
+        class_weights: weight of each class in the training loss.
+
+    Raises:
+        ConfigError, WeightsError: as `build_backbone`.
+    """
+
+    class_weights: Tensor | None
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        *,
+        backbone: str | Backbone = "resnet50",
+        weights: str = "auto",
+        trainable: str = HEAD,
+        head: str = "linear",
+        hidden: int = 512,
+        dropout: float = 0.0,
+        optimizer: str = "adamw",
+        lr: float = 1e-3,
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        momentum: float = 0.9,
+        backbone_lr_scale: float = 0.01,
+        scheduler: str = "onecycle",
+        label_smoothing: float = 0.1,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.classes = tuple(classes)
+        self.head_shape = {"head": head, "hidden": hidden, "dropout": dropout}
+        # Model.
+        if isinstance(backbone, str):
+            backbone = build_backbone(backbone, weights, trainable)
+        self.backbone = backbone
+        self.head = _build_head(backbone.num_features, len(classes), head, hidden, dropout)
+        # Loss.
+        self.label_smoothing = label_smoothing
+        weighting = None if class_weights is None else torch.tensor(class_weights)
+        self.register_buffer("class_weights", weighting, persistent=False)
+        # Optimiser.
+        self.optimizer_name, self.lr, self.eps = optimizer, lr, eps
+        self.weight_decay, self.momentum = weight_decay, momentum
+        self.backbone_lr_scale, self.scheduler_name = backbone_lr_scale, scheduler
+        # Checkpoints hold what is trained; the trunk is where it came from.
+        self.strict_loading = False
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images [n, 3, height, width] to logits [n, classes]."""
+        logits: Tensor = self.head(self.backbone(images))
+        return logits
+
+    def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The logits [n, views, classes] of a batch, and its targets [n]."""
+        if isinstance(batch, FeatureBatch):
+            views = batch.features
+            flat = self.head(self.backbone.tail(views.flatten(0, 1)))
+        elif isinstance(batch, PhotoBatch):
+            views = batch.images
+            flat = self(views.flatten(0, 1))
+        else:
+            views = batch[0][:, None]
+            flat = self(batch[0])
+        return flat.unflatten(0, views.shape[:2]), batch[1]
+
+    def log_probabilities(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The logarithms [n, classes] of the views' mean probabilities, and the targets [n]."""
+        logits, targets = self.logits(batch)
+        averaged = logits.log_softmax(-1).logsumexp(1) - torch.tensor(logits.shape[1]).log()
+        return averaged, targets
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a batch: smoothed, weighted cross entropy, each view on its own."""
+        logits, targets = self.logits(batch)
+        # The mean is over photos, not over their weights: so it is the same for one process with
+        # a whole batch as for several with a part each.
+        loss = F.cross_entropy(
+            logits.flatten(0, 1),
+            targets.repeat_interleave(logits.shape[1]),
+            weight=self.class_weights,
+            label_smoothing=self.label_smoothing,
+            reduction="none",
+        ).mean()
+        top1 = (logits.detach().mean(1).argmax(-1) == targets).float().mean()
+        self._log({"train_loss": loss, "train_top1": top1}, len(targets))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Logs the plain cross entropy and the share of photos whose class is the likeliest."""
+        log_probabilities, targets = self.log_probabilities(batch)
+        loss = F.nll_loss(log_probabilities, targets)
+        top1 = (log_probabilities.argmax(-1) == targets).float().mean()
+        self._log({"valid_loss": loss, "valid_top1": top1}, len(targets))
+
+    def _log(self, values: dict[str, Tensor], count: int) -> None:
+        self.log_dict(values, on_step=False, on_epoch=True, batch_size=count, sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser over head and trained backbone layers, its schedule by step."""
+        groups = [{"params": list(self.head.parameters()), "lr": self.lr}]
+        trained = [p for p in self.backbone.parameters() if p.requires_grad]
+        if trained:
+            groups.append({"params": trained, "lr": self.lr * self.backbone_lr_scale})
+        optimizer: torch.optim.Optimizer
+        if self.optimizer_name == "sgd":
+            optimizer = torch.optim.SGD(
+                groups, momentum=self.momentum, weight_decay=self.weight_decay
+            )
+        else:
+            kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.optimizer_name]
+            optimizer = kind(groups, eps=self.eps, weight_decay=self.weight_decay)
+        if self.scheduler_name == "constant":
+            return optimizer
+        return [optimizer], [{"scheduler": self._schedule(optimizer), "interval": "step"}]
+
+    def _schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+        steps = int(self.trainer.estimated_stepping_batches)
+        if self.scheduler_name == "cosine":
+            return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=[group["lr"] for group in optimizer.param_groups],
+            total_steps=steps,
+            cycle_momentum=self.optimizer_name != "sgd" or self.momentum > 0,
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave the frozen trunk out: it never changes."""
+        kept = checkpoint["state_dict"].items()
+        checkpoint["state_dict"] = {
+            name: tensor for name, tensor in kept if not name.startswith("backbone.trunk.")
+        }
+
+    def save(self, folder: str | Path, description: dict[str, Any] | None = None) -> None:
+        """Write the model to `folder`: weights and model.json, whole or not at all."""
+        shape = {"name": self.backbone.name, "trainable": self.backbone.trainable}
+        artifact.write_artifact(
+            Path(folder),
+            self.state_dict(),
+            {
+                "classes": list(self.classes),
+                "backbone": shape,
+                "head": self.head_shape,
+                **(description or {}),
+            },
+        )
+
+
+def load_classifier(path: str | Path) -> BreedClassifier:
+    """A trained classifier from a run's folder (outputs/latest) or a model's folder, in eval mode.
+
+    Raises:
+        ArtifactError: nothing there, damaged, changed, of a newer schema, or of another shape.
+    """
+    folder = artifact.find_artifact(Path(path))
+    description = artifact.read_description(folder)
+    tensors = artifact.read_tensors(folder, description)
+    try:
+        shape = description["backbone"]
+        model = BreedClassifier(
+            description["classes"],
+            backbone=empty_backbone(shape["name"], shape["trainable"]),
+            **description["head"],
+        )
+        model.load_state_dict(tensors, strict=True)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ArtifactError(
+            f"{folder}: its description and its weights don't belong together "
+            f"({str(error).splitlines()[0]}): train again, or copy the whole folder."
+        ) from error
+    return model.eval()
+
+
+def _build_head(features: int, classes: int, kind: str, hidden: int, dropout: float) -> nn.Module:
+    """What turns features [n, features] into logits [n, classes]."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    if kind == "mlp":
+        layers["hidden"] = nn.Linear(features, hidden)
+        layers["activation"] = nn.GELU()
+    layers["dropout"] = nn.Dropout(dropout)
+    layers["output"] = nn.Linear(hidden if kind == "mlp" else features, classes)
+    return nn.Sequential(layers)

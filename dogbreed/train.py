@@ -1,0 +1,27 @@
+"""The main job: `python -m dogbreed.train` trains a classifier on folders of photographs."""
+
+from collections.abc import Sequence
+
+from dogbreed import cli
+
+PURPOSE = (
+    "Train a classifier on folders of photographs: the frozen backbone runs once per photo, the\n"
+    "head trains on what it gave. Without arguments: six drawn breeds, for a first look."
+)
+EXAMPLE = "python -m dogbreed.train data.root=PHOTOS optim.lr=0.003 trainer.epochs=40"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compose the configuration from `arguments` and run the job, or print the help."""
+    if {"-h", "--help"} & set(arguments):
+        print(cli.help_text("python -m dogbreed.train", PURPOSE, EXAMPLE))
+        return
+    config = cli.compose(arguments)
+    # Seconds of imports that --help and a mistyped key shouldn't wait for.
+    from dogbreed.training import train
+
+    train(config)
+
+
+if __name__ == "__main__":
+    cli.run_command(main)
