@@ -91,8 +91,11 @@ class OptimConfig:
 class TrainerConfig:
     """How long, on how many processes."""
 
-    epochs: int = key("passes over the training photos", at_least=1)
-    patience: int = key("epochs without a better validation loss before stopping; 0: never", at_least=0)
+    epochs: int | str = key("passes over the training photos; auto: 20, more for few", at_least=1)
+    patience: int | str = key(
+        "epochs without a better validation loss before stopping; 0: never; auto: a quarter",
+        at_least=0,
+    )
     strategy: str = key("several processes: ddp", choices=("auto", "ddp"))
     devices: int = key("processes (CPU) or GPUs to train on", at_least=1)
 

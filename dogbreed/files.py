@@ -1,6 +1,7 @@
 """Files that are whole or not there: written beside their place and renamed into it."""
 
 import errno
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -32,6 +33,21 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` in UTF-8, whole or not at all."""
     with whole(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file `path` among processes; False if another has it and `wait` is false.
+
+    The system takes the lock back from a process that dies.
+    """
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held = True
+        except BlockingIOError:
+            held = False
+        yield held
 
 
 def cache_dir() -> Path:

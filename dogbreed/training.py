@@ -1,5 +1,6 @@
 """The main job in its order: photos, check, features, fit, evaluation, results."""
 
+import math
 import os
 import platform
 import time
@@ -46,6 +47,9 @@ from dogbreed.runs import (
 
 SAMPLES = "samples"
 
+FEWEST_EPOCHS = 20
+FEWEST_STEPS = 1000
+
 
 @dataclass
 class Clock:
@@ -79,7 +83,7 @@ def train(config: Config) -> Path:
     with clock.phase("check"):
         root, config = find_photos(config)
         checked = check_photos(root, config)
-    config, backbone, choice = resolve(config)
+    config, backbone, choice = resolve(config, len(checked.folders.samples[TRAIN]))
     run, checkpoint = open_run(config)
     try:
         _write_inputs(run, config, checked)
@@ -149,7 +153,7 @@ def check_photos(root: Path, config: Config) -> Checked:
     return checked
 
 
-def resolve(config: Config) -> tuple[Config, Backbone, EngineChoice]:
+def resolve(config: Config, train_photos: int) -> tuple[Config, Backbone, EngineChoice]:
     """Replace every "auto" by what it stands for here, and say so; build the backbone.
 
     Raises:
@@ -172,18 +176,36 @@ def resolve(config: Config) -> tuple[Config, Backbone, EngineChoice]:
     if config.features.store and not store:
         log.info("features.store is ignored: with model.trainable=all no part is frozen.")
     workers = _cores() if config.data.workers == AUTO else config.data.workers
+    epochs, patience = schedule(config, train_photos)
     log.info(
-        "auto: model.weights=%s, engine=%s (%s, as %s), data.workers=%s",
-        *(weights, choice.name, choice.precision, choice.reason, workers),
+        "auto: model.weights=%s, engine=%s (%s: %s), data.workers=%s, trainer.epochs=%d, "
+        "trainer.patience=%d",
+        *(weights, choice.name, choice.precision, choice.reason, workers, epochs, patience),
     )
     resolved = replace(
         config,
         engine=choice.name,
         data=replace(config.data, workers=workers),
         model=replace(config.model, weights=weights),
+        trainer=replace(config.trainer, epochs=epochs, patience=patience),
         features=replace(config.features, store=store),
     )
     return resolved, backbone, choice
+
+
+def schedule(config: Config, train_photos: int) -> tuple[int, int]:
+    """Epochs and patience: what is set, or what suits so many photos.
+
+    A head needs a number of steps more than a number of passes (Big Transfer's rule, Kolesnikov et
+    al. 2020, sets steps by the size of the set too), and steps from the store cost next to
+    nothing. Live photos cost as much in each pass, so there it stays at FEWEST_EPOCHS.
+    """
+    epochs, patience = config.trainer.epochs, config.trainer.patience
+    if epochs == AUTO:
+        steps_per_epoch = math.ceil(train_photos / config.data.batch_size)
+        wanted = math.ceil(FEWEST_STEPS / steps_per_epoch) if config.features.store else 0
+        epochs = max(FEWEST_EPOCHS, wanted)
+    return int(epochs), max(5, int(epochs) // 4) if patience == AUTO else int(patience)
 
 
 def fit(
@@ -244,14 +266,14 @@ def _trainer(config: Config, run: RunFolder, report: EpochReport) -> pl.Trainer:
         StopOnSignal(run.path / LAST_CHECKPOINT),
     ]
     if config.trainer.patience:
-        callbacks.append(EarlyStopping("valid_loss", patience=config.trainer.patience))
+        callbacks.append(EarlyStopping("valid_loss", patience=int(config.trainer.patience)))
     several = config.trainer.strategy == "ddp"
     return pl.Trainer(
         accelerator="gpu" if torch.cuda.is_available() else "cpu",
         devices=config.trainer.devices,
         # Nothing in the frozen part changes, so its buffers needn't be sent around at each step.
         strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
-        max_epochs=config.trainer.epochs,
+        max_epochs=int(config.trainer.epochs),
         callbacks=callbacks,
         plugins=[WholeCheckpoints()],
         use_distributed_sampler=False,  # the loaders share the batches out themselves

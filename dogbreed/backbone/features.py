@@ -10,13 +10,12 @@ Both files only grow, features first. A row counts once its digest is there, so 
 process left behind is not taken for whole, and the next writer overwrites it.
 """
 
-import fcntl
 import hashlib
 import json
 import mmap
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dogbreed.errors import StoreError
-from dogbreed.files import DISK_FULL, write_text
+from dogbreed.files import DISK_FULL, locked, write_text
 
 DIGEST_BYTES = 32
 
@@ -70,7 +69,7 @@ class FeatureStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not (self.folder / "recipe.json").exists():
                 write_text(self.folder / "recipe.json", recipe.as_json())
-            for name in ("features.bin", "digests.bin", "lock", "builder"):
+            for name in ("features.bin", "digests.bin"):
                 (self.folder / name).touch()
         except OSError as error:
             raise self._cant_write(error) from error
@@ -99,7 +98,7 @@ class FeatureStore:
         Raises:
             StoreError: the disk is full or not writable; what was whole before stays so.
         """
-        with self._locked("lock"):
+        with locked(self.folder / "lock"):
             self.refresh()
             fresh = {digest: number for number, digest in enumerate(digests) if digest not in self}
             kept = self._in_range(rows[list(fresh.values())])
@@ -122,23 +121,9 @@ class FeatureStore:
         """Read access to all rows that are there now."""
         return FeatureReader(self.folder / "features.bin", len(self), self.shape, self.dtype)
 
-    @contextmanager
-    def building(self) -> Iterator[bool]:
-        """Tell the one process that builds first (True) from others that build beside it."""
-        with (self.folder / "builder").open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                first = True
-            except BlockingIOError:
-                first = False
-            yield first
-
-    @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
-        """Hold the lock that the system takes back from a process that dies."""
-        with (self.folder / name).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def building(self) -> AbstractContextManager[bool]:
+        """Tell the process that builds first (True) from those that build beside it."""
+        return locked(self.folder / "builder", wait=False)
 
     def _append(self, name: str, whole_bytes: int, data: bytes) -> None:
         """Write `data` behind the first `whole_bytes`; on failure leave those alone."""
