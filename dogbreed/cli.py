@@ -102,7 +102,9 @@ def _checked_override(argument: str, groups: dict[str, list[str]]) -> str:
         if value not in groups[name]:
             near = difflib.get_close_matches(value, groups[name], n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
-            raise errors.ConfigError(f"{argument}: {name} is one of {', '.join(groups[name])}.{hint}")
+            raise errors.ConfigError(
+                f"{argument}: {name} is one of {', '.join(groups[name])}.{hint}"
+            )
         return argument
     kinds = {known: kind for known, kind, _ in keys(Config)}
     if name not in kinds:

@@ -43,15 +43,25 @@ class DataConfig:
     )
     root: str | None = key("folder of photographs: class folders, or train/valid/test of them")
     fraction: float = key("share of each class's photos to use, in every split", above=0, at_most=1)
-    valid_share: float = key("share split off for validation where the root has none", above=0, below=1)
-    test_share: float = key("share split off for the test where the root has none", above=0, below=1)
+    valid_share: float = key(
+        "share split off for validation where the root has none", above=0, below=1
+    )
+    test_share: float = key(
+        "share split off for the test where the root has none", above=0, below=1
+    )
     split_seed: int = key("seed of that split and of data.fraction", at_least=0)
     max_bad_share: float = key("share of unusable photos that stops the run", at_least=0, at_most=1)
     max_pixels: int = key("a photo of more pixels than this is unusable", at_least=1)
-    size_px: int = key("side of the square that the network sees, in pixels", at_least=32, at_most=1024)
-    crop_share: float = key("side of the centre square, as a share of the shorter side", above=0, at_most=1)
+    size_px: int = key(
+        "side of the square that the network sees, in pixels", at_least=32, at_most=1024
+    )
+    crop_share: float = key(
+        "side of the centre square, as a share of the shorter side", above=0, at_most=1
+    )
     batch_size: int = key("photos per optimiser step, over all processes", at_least=1)
-    workers: int | str = key("processes or threads that decode photos; auto: one per core", at_least=0)
+    workers: int | str = key(
+        "processes or threads that decode photos; auto: one per core", at_least=0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +127,10 @@ class Config:
 
     name: str = key("name of the run's folder; auto: that of the photos")
     seed: int = key("seed of weights, order and augmentation", at_least=0)
-    engine: str = key(
-        "what runs the frozen part", choices=("auto", "openvino", "cuda", "torch")
+    engine: str = key("what runs the frozen part", choices=("auto", "openvino", "cuda", "torch"))
+    resume: str | None = key(
+        "auto: go on with the newest unfinished run of this configuration; or a run's folder"
     )
-    resume: str | None = key("auto: go on with the newest unfinished run of this configuration; or a run's folder")
     output_root: str = key("folder that run folders are made in")
     data: DataConfig
     model: ModelConfig
@@ -148,7 +158,9 @@ def parse(schema: type[Section], values: Mapping[str, Any], prefix: str = "") ->
         kind, value = hints[item.name], values[item.name]
         if is_dataclass(kind):
             if not isinstance(value, Mapping):
-                raise ConfigError(f"{name} is a group of keys, not a value: write {name}.KEY=VALUE.")
+                raise ConfigError(
+                    f"{name} is a group of keys, not a value: write {name}.KEY=VALUE."
+                )
             parsed[item.name] = parse(typing.cast(type[Any], kind), value, name + ".")
         else:
             parsed[item.name] = _checked(name, value, kind, item.metadata)
@@ -171,23 +183,31 @@ def unknown_key(name: str, schema: type[Any] = Config, prefix: str = "") -> Conf
     known = [known_name for known_name, _, _ in keys(schema, prefix)]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if not near:
-        near = [known_name for known_name in known if known_name.split(".")[-1] == name.split(".")[-1]]
+        near = [
+            known_name for known_name in known if known_name.split(".")[-1] == name.split(".")[-1]
+        ]
     hint = f" Did you mean {near[0]}?" if near else ""
     return ConfigError(f"There is no key {name}.{hint} --help lists them all.")
 
 
 def _sentence(metadata: Mapping[str, Any]) -> str:
-    limits = [f"{word} {bound:g}" for word, bound in metadata["bounds"].items() if bound is not None]
+    limits = [
+        f"{word} {bound:g}" for word, bound in metadata["bounds"].items() if bound is not None
+    ]
     allowed = " | ".join(metadata["choices"]) or ", ".join(limits)
-    return metadata["help"] + (f" ({allowed})" if allowed else "")
+    return f"{metadata['help']} ({allowed})" if allowed else str(metadata["help"])
 
 
 def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any]) -> Any:
     """The value in its own type, or a ConfigError."""
     allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     converted = _converted(value, allowed)
-    if converted is _WRONG or (str in allowed and int in allowed and isinstance(converted, str) and converted != AUTO):
-        wanted = " or ".join(_TYPE_WORDS[t] if t is not str or int not in allowed else AUTO for t in allowed)
+    if converted is _WRONG or (
+        str in allowed and int in allowed and isinstance(converted, str) and converted != AUTO
+    ):
+        wanted = " or ".join(
+            _TYPE_WORDS[t] if t is not str or int not in allowed else AUTO for t in allowed
+        )
         raise ConfigError(f"{name}={value}: must be {wanted}.")
     if metadata["choices"] and converted not in metadata["choices"]:
         near = difflib.get_close_matches(str(converted), metadata["choices"], n=1)
@@ -228,6 +248,11 @@ def _converted(value: Any, allowed: tuple[Any, ...]) -> Any:
         return float(value)
     if int in allowed and isinstance(value, float) and value.is_integer():
         return int(value)
-    if str in allowed and int not in allowed and isinstance(value, int | float) and not isinstance(value, bool):
+    if (
+        str in allowed
+        and int not in allowed
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+    ):
         return str(value)
     return _WRONG

@@ -1,35 +1,35 @@
-"""torchvision's classification networks, cut where training ends: a frozen trunk, a trained tail."""
+"""torchvision's classification networks, cut where training begins: frozen trunk, trained tail."""
 
 import difflib
-import hashlib
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 import torchvision
 from torch import Tensor, nn
 
+from dogbreed.backbone.weights import AUTO, NONE, read_weights, weights_digest
 from dogbreed.data.photos import IMAGENET_MEAN, IMAGENET_STD
 from dogbreed.errors import ConfigError, WeightsError
 
-NONE = "none"
-AUTO = "auto"
 HEAD, LAST_STAGE, ALL = "head", "last_stage", "all"
 
 # Networks whose layers can be called one after the other, and so be cut before the last stage:
 # the attributes in the order of their forward pass. `features` stands for its own layers.
-_RESNET = "conv1 bn1 relu maxpool layer1 layer2 layer3 layer4 avgpool flatten fc".split()
-_SEQUENCES = {
-    ("resnet", "resnext", "wide_resnet"): (_RESNET, "layer4"),
-    ("regnet",): ("stem block1 block2 block3 block4 avgpool flatten fc".split(), "block4"),
+_STAGES = ("layer1", "layer2", "layer3", "layer4")
+_BLOCKS = ("block1", "block2", "block3", "block4")
+_SEQUENCES: dict[tuple[str, ...], tuple[tuple[str, ...], str]] = {
+    ("resnet", "resnext", "wide_resnet"): (
+        ("conv1", "bn1", "relu", "maxpool", *_STAGES, "avgpool", "flatten", "fc"),
+        "layer4",
+    ),
+    ("regnet",): (("stem", *_BLOCKS, "avgpool", "flatten", "fc"), "block4"),
     ("efficientnet", "mobilenet_v3"): (
-        "features avgpool flatten classifier".split(),
+        ("features", "avgpool", "flatten", "classifier"),
         "features.-2",
     ),
-    ("convnext",): ("features avgpool classifier".split(), "features.-1"),
+    ("convnext",): (("features", "avgpool", "classifier"), "features.-1"),
 }
 
 
@@ -136,49 +136,6 @@ def check_name(name: str) -> None:
         raise ConfigError(f"model.backbone={name}: torchvision has no such network.{hint}")
 
 
-def resolve_weights(name: str, weights: str) -> str:
-    """The torchvision name that "auto" stands for; anything else as it is.
-
-    The first ImageNet weights of a network: later recipes (label smoothing, mixup) give worse
-    features under a frozen backbone (Kornblith et al. 2019, section 4.2).
-    """
-    if weights != AUTO:
-        return weights
-    names = [member.name for member in torchvision.models.get_model_weights(name)]
-    return "IMAGENET1K_V1" if "IMAGENET1K_V1" in names else names[0]
-
-
-def read_weights(name: str, weights: str) -> dict[str, Tensor]:
-    """The state dict at a path or under a torchvision name; no code in the file is run.
-
-    Raises:
-        WeightsError: says what is wrong with the file or the name, and the ways out.
-    """
-    path = Path(weights).expanduser()
-    if path.is_file():
-        return _read_file(path)
-    available = torchvision.models.get_model_weights(name).__members__
-    wanted = resolve_weights(name, weights)
-    if wanted in available:
-        return _download(name, available[wanted])
-    if "/" in weights or path.suffix:
-        raise WeightsError(f"model.weights={weights}: there is no such file.")
-    raise WeightsError(
-        f"model.weights={weights}: neither a file nor weights of {name} in torchvision "
-        f"({', '.join(available)}); model.weights=none starts from random ones."
-    )
-
-
-def weights_digest(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values, in the order of the names."""
-    total = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        total.update(tensor.view(-1).view(torch.uint8).numpy())
-    return total.hexdigest()
-
-
 def _random_network(name: str) -> nn.Module:
     """The network with random weights of a fixed seed; the caller's random state is kept."""
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
@@ -187,8 +144,8 @@ def _random_network(name: str) -> nn.Module:
         torch.manual_seed(0)
         network: nn.Module = torchvision.models.get_model(name, weights=None)
     if hasattr(network, "transform_input"):  # GoogLeNet, Inception: one output, and photos
-        network.transform_input = True  # normalised as for all others
-        network.aux_logits = False
+        network.transform_input = True  # type: ignore[assignment]  # normalised as for all others
+        network.aux_logits = False  # type: ignore[assignment]
         for auxiliary in ("aux1", "aux2", "AuxLogits"):
             if hasattr(network, auxiliary):
                 setattr(network, auxiliary, None)
@@ -239,60 +196,8 @@ def _load(network: nn.Module, name: str, state: dict[str, Tensor]) -> None:
     network.load_state_dict({key: state[key] for key in wanted}, strict=False)
 
 
-def _read_file(path: Path) -> dict[str, Tensor]:
-    """The tensors in a safetensors file or a torch state dict."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise WeightsError(_why_unreadable(path, error)) from error
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise WeightsError(f"model.weights={path}: holds no state dict (names and tensors).")
-    return dict(state)
-
-
-def _why_unreadable(path: Path, error: Exception) -> str:
-    if "weights_only" in str(error) or "Unsupported global" in str(error):
-        return (
-            f"model.weights={path}: holds Python objects, not only tensors, and was not loaded: "
-            "unpickling them could run code. Save a state dict: torch.save(m.state_dict(), FILE)."
-        )
-    if isinstance(error, PermissionError):
-        return f"model.weights={path}: can't be read: you lack the permission."
-    return (
-        f"model.weights={path}: is damaged or not a weights file "
-        f"({type(error).__name__}): fetch or save it again."
-    )
-
-
-def _download(name: str, weights: Any) -> dict[str, Tensor]:
-    """torchvision's weights, from its cache or the network."""
-    import socket
-
-    patience = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(10)  # seconds for a silent network; the library sets none
-    try:
-        state: dict[str, Tensor] = weights.get_state_dict(
-            progress=False, check_hash=True, weights_only=True
-        )
-    except Exception as error:
-        raise WeightsError(
-            f"The weights {weights.name} of {name} can't be fetched from {weights.url} "
-            f"({type(error).__name__}). Give a file (model.weights=FILE), use another network "
-            "connection, or start from random weights (model.weights=none)."
-        ) from error
-    finally:
-        socket.setdefaulttimeout(patience)
-    return state
-
-
 def _classifier_name(network: nn.Module) -> str:
-    """The dotted name of the last linear layer (SqueezeNet: convolution), torchvision's classifier."""
+    """The dotted name of the classifier: the last linear layer; SqueezeNet has a convolution."""
     linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
     return linear[-1] if linear else "classifier.1"
 
@@ -303,19 +208,13 @@ def _remove_classifier(network: nn.Module) -> int:
     last = network.get_submodule(name)
     parent, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(parent), attribute, nn.Identity())
-    return int(last.in_features if isinstance(last, nn.Linear) else last.in_channels)
+    assert isinstance(last, nn.Linear | nn.Conv2d)
+    return last.in_features if isinstance(last, nn.Linear) else last.in_channels
 
 
 def _cut(name: str, network: nn.Module) -> tuple[nn.Sequential, nn.Sequential]:
     """The network as two sequences, cut before its last stage."""
-    for families, (order, boundary) in _SEQUENCES.items():
-        if name.startswith(families):
-            break
-    else:
-        raise ConfigError(
-            f"model.trainable=last_stage: it isn't known where {name}'s last stage begins; "
-            "it is for ResNet, ResNeXt, RegNet, EfficientNet, MobileNetV3 and ConvNeXt."
-        )
+    order, boundary = _sequence(name)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for attribute in order:
         module = nn.Flatten(1) if attribute == "flatten" else _child(network, attribute)
@@ -325,11 +224,22 @@ def _cut(name: str, network: nn.Module) -> tuple[nn.Sequential, nn.Sequential]:
             layers[attribute] = module
     stage, _, index = boundary.partition(".")
     names = list(layers)
-    staged = [key for key in names if key.startswith(stage)]
+    staged = [name for name in names if name.startswith(stage)]
     first = names.index(staged[int(index)] if index else stage)
     return (
         nn.Sequential(OrderedDict(list(layers.items())[:first])),
         nn.Sequential(OrderedDict(list(layers.items())[first:])),
+    )
+
+
+def _sequence(name: str) -> tuple[Sequence[str], str]:
+    """The layers in their order, and the one that the last stage begins with."""
+    for families, sequence in _SEQUENCES.items():
+        if name.startswith(families):
+            return sequence
+    raise ConfigError(
+        f"model.trainable=last_stage: it isn't known where {name}'s last stage begins; "
+        "it is for ResNet, ResNeXt, RegNet, EfficientNet, MobileNetV3 and ConvNeXt."
     )
 
 

@@ -103,7 +103,9 @@ def _openvino_runner(choice: EngineChoice, trunk: nn.Module, size_px: int) -> Ru
     try:
         compiled: Any = openvino.Core().compile_model(model, "CPU", hints)
     except RuntimeError as error:
-        raise EngineError(f"OpenVINO can't run this network ({error}); try engine=torch.") from error
+        raise EngineError(
+            f"OpenVINO can't run this network ({error}); try engine=torch."
+        ) from error
 
     def run(pixels: Pixels) -> Activations:
         activations: Activations = compiled(pixels, share_inputs=True)[0]
@@ -143,7 +145,7 @@ def openvino_model(trunk: nn.Module, size_px: int) -> Any:
 
 def _torch_runner(choice: EngineChoice, trunk: nn.Module) -> Runner:
     device = torch.device("cuda" if choice.name == CUDA else "cpu")
-    trunk = trunk.to(device, memory_format=torch.channels_last)
+    trunk = trunk.to(device)  # the backbone is in channels last already
     on_gpu = device.type == "cuda"
 
     def run(pixels: Pixels) -> Activations:

@@ -199,5 +199,3 @@ def _pixels(request: Request, preprocessing: Preprocessing, max_pixels: int) -> 
     except PhotoError as error:
         raise DataError(f"{request.path}: {error}. Run the command again to check anew.") from error
     return np.stack([preprocessing.view(photo, view, request.digest) for view in request.views])
-
-

@@ -110,4 +110,3 @@ def as_lines(findings: Sequence[Finding], limit: int | None = None) -> list[str]
 def imbalance(counts: Sequence[int]) -> float:
     """How many times more photos the largest class has than the smallest (of `counts` ≥ 1)."""
     return max(counts) / min(counts)
-

@@ -1,26 +1,19 @@
-"""The public sets: fetched once from their publishers, checked, and laid out as class folders."""
+"""The public sets: where their publishers keep them, and how each is fetched once."""
 
-import errno
-import hashlib
 import http.client
 import shutil
-import sqlite3
-import stat
 import sys
-import tarfile
 import time
 import urllib.error
 import urllib.request
-import zipfile
-import zlib
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import IO, Literal
+from pathlib import Path
 
+from dogbreed.data.archive import BLOCK_BYTES, BadArchive, Layout, check_bytes, unpack
 from dogbreed.errors import DownloadError
-from dogbreed.files import DISK_FULL
+from dogbreed.files import DISK_FULL, locked
 from dogbreed.progress import progress
 
 TIMEOUT_S = 30.0  # of silence, not of the whole transfer
@@ -28,19 +21,7 @@ TIMEOUT_S = 30.0  # of silence, not of the whole transfer
 # a dropped connection, short enough for a person who has no network at all.
 TRIES = 5
 FIRST_WAIT_S = 1.0
-BLOCK_BYTES = 256 * 1024
-# The largest of the sets has 20,580 photos, or 1.2 GB: an archive that claims several times as much
-# was made to fill the disk.
-MAX_MEMBERS = 100_000
-MAX_UNPACKED_BYTES = 4_000_000_000
-
-Layout = Literal["flat", "classes", "splits"]
-_DEPTH: dict[Layout, int] = {"flat": 2, "classes": 3, "splits": 4}  # parts of a photo's name
 _PASSING = {408, 416, 425, 429}  # the answers below 500 that another try may mend
-# What bytes that aren't a whole, plain tar or zip raise in the standard library, and its OSErrors:
-# a bad gzip has no number, two members of one name, an offset before the file's start, a long name.
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
-_DAMAGE_ERRNOS = {None, errno.EEXIST, errno.EINVAL, errno.ENAMETOOLONG}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +29,7 @@ class PublicSet:
     """What one set's publisher offers, and what must arrive.
 
     `name` is the folder in the cache. The archive lies at `base_url`/`file_name`: a mirror is
-    `dataclasses.replace(public_set, base_url=...)`. `layout` is how the archive names its photos:
-    `flat` top/<class>_<n>.jpg, `classes` top/<class>/*.jpg, `splits` top/<split>/<class>/*.jpg.
+    `dataclasses.replace(public_set, base_url=...)`.
     """
 
     name: str
@@ -116,10 +96,6 @@ _ALL = (
 SETS: dict[str, PublicSet] = {public_set.name: public_set for public_set in _ALL}
 
 
-class _BadArchive(Exception):
-    """An archive whose bytes or members aren't what was published."""
-
-
 def fetch(public_set: PublicSet, cache_dir: Path) -> Path:
     """Return the folder `cache_dir`/`name`, fetched and unpacked if it isn't there yet.
 
@@ -133,39 +109,25 @@ def fetch(public_set: PublicSet, cache_dir: Path) -> Path:
             an archive that is damaged or unsafe, a disk that is full or can't be written to.
     """
     root = cache_dir / public_set.name
+    if root.is_dir():
+        return root
+    lock = cache_dir / f".{public_set.name}.lock"
     try:
-        if not root.is_dir():
-            cache_dir.mkdir(parents=True, exist_ok=True)
-            with _alone(cache_dir / f".{public_set.name}.lock"):
-                if not root.is_dir():
-                    _prepare(public_set, root)
-    except (OSError, sqlite3.Error) as error:
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as held:
+            if not held.enter_context(locked(lock, wait=False)):
+                _say(f"Another process is fetching into {cache_dir}; waiting for it.")
+                held.enter_context(locked(lock))
+            if not root.is_dir():
+                _prepare(public_set, root)
+    except OSError as error:
+        if error.errno in DISK_FULL:
             raise DownloadError(
                 f"The disk that holds {cache_dir} is full. What has been fetched is kept: free "
                 "some space and run the command again."
             ) from error
         raise DownloadError(f"Can't write to {cache_dir}: {error}. Use another folder.") from error
     return root
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Wait until no other process is fetching the same set, then keep them waiting."""
-    # SQLite's is the one file lock in the standard library that works on every system; like the
-    # others it ends with its process, so a killed run leaves nobody waiting.
-    with closing(sqlite3.connect(lock, timeout=0, isolation_level=None)) as file:
-        for attempt in range(sys.maxsize):
-            try:
-                file.execute("BEGIN EXCLUSIVE")
-                break
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                    raise
-                if attempt == 0:
-                    _say(f"Another process is fetching into {lock.parent}; waiting for it.")
-                time.sleep(0.2)
-        yield
 
 
 def _prepare(public_set: PublicSet, root: Path) -> None:
@@ -181,10 +143,16 @@ def _prepare(public_set: PublicSet, root: Path) -> None:
         part.replace(archive)
         part.with_suffix(".version").unlink(missing_ok=True)
     try:
-        _check_bytes(public_set, archive)
-        _unpack(public_set, archive, unpacking)
+        check_bytes(archive, public_set.size_bytes, public_set.sha256)
+        unpack(
+            archive,
+            unpacking,
+            public_set.layout,
+            photos=public_set.photos,
+            classes=public_set.classes,
+        )
         unpacking.rename(root)
-    except _BadArchive as error:
+    except BadArchive as error:
         archive.unlink()
         raise DownloadError(
             f"{archive} is damaged or isn't the file that was published: {error}. It has been "
@@ -222,6 +190,8 @@ def _download(public_set: PublicSet, part: Path) -> None:
             try:
                 _receive(public_set, part, report)
             except (OSError, http.client.HTTPException) as error:
+                if isinstance(error, OSError) and error.errno in DISK_FULL:
+                    raise  # no fault of the network's
                 failures = 0 if _size(part) > most else failures + 1
                 most = max(most, _size(part))
                 reason = error.reason if type(error) is urllib.error.URLError else error
@@ -236,9 +206,7 @@ def _download(public_set: PublicSet, part: Path) -> None:
 
 
 def _may_pass(error: Exception, part: Path) -> bool:
-    """Whether another try may go better; raises what is no fault of the network's."""
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
-        raise error
+    """Whether another try may go better."""
     if not isinstance(error, urllib.error.HTTPError):
         return True
     error.close()
@@ -281,81 +249,6 @@ def _receive(public_set: PublicSet, part: Path, report: Callable[[int], None]) -
                 report(done)
     if done < size:
         raise ConnectionError(f"the connection ended after {done} of {size} bytes")
-
-
-def _check_bytes(public_set: PublicSet, archive: Path) -> None:
-    expected, got = f"{public_set.size_bytes:,} bytes", f"{_size(archive):,} bytes"
-    if expected == got and public_set.sha256:
-        with archive.open("rb") as file:
-            expected, got = public_set.sha256, hashlib.file_digest(file, "sha256").hexdigest()
-    if expected != got:
-        raise _BadArchive(f"expected {expected}, got {got}")
-
-
-def _unpack(public_set: PublicSet, archive: Path, target: Path) -> None:
-    """Write the archive's photos into class folders below `target`; _BadArchive unless all."""
-    unpacked_bytes, photos, classes = 0, 0, set()
-    try:
-        bar = progress(f"unpacking {archive.name}", public_set.photos)
-        with bar as advance, closing(_members(archive)) as members:
-            for count, (name, size_bytes, contents) in enumerate(members, 1):
-                unpacked_bytes += size_bytes
-                if count > MAX_MEMBERS or unpacked_bytes > MAX_UNPACKED_BYTES:
-                    raise _BadArchive(f"over {MAX_MEMBERS} files or {MAX_UNPACKED_BYTES} bytes")
-                path = _place(name, public_set.layout)
-                if contents is None or path is None:
-                    continue
-                (target / path).parent.mkdir(parents=True, exist_ok=True)
-                with (target / path).open("xb") as file:
-                    shutil.copyfileobj(contents, file, BLOCK_BYTES)
-                classes.add(path.parent.name)
-                photos += 1
-                advance(1)
-    except (OSError, *_DAMAGE) as error:
-        if isinstance(error, OSError) and error.errno not in _DAMAGE_ERRNOS:
-            raise  # the disk's fault: the archive may be good
-        raise _BadArchive(str(error) or type(error).__name__) from error
-    if (photos, len(classes)) != (public_set.photos, public_set.classes):
-        raise _BadArchive(
-            f"expected {public_set.photos} photos of {public_set.classes} classes, got {photos} "
-            f"of {len(classes)}"
-        )
-
-
-def _place(name: str, layout: Layout) -> Path | None:
-    """Where a member belongs below the set's folder; None for what is no photo of the set."""
-    path = PurePosixPath(name)
-    # The backslash and the colon are what leads out of a folder on Windows.
-    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
-        raise _BadArchive(f"its member {name!r} leads out of the folder")
-    # A leading dot marks what macOS adds beside each file.
-    is_photo = path.suffix.lower() in (".jpg", ".jpeg") and not path.name.startswith(".")
-    if not is_photo or len(path.parts) != _DEPTH[layout]:
-        return None
-    if layout == "flat":
-        return Path(path.stem.rpartition("_")[0], path.name)
-    return Path(*path.parts[1:])
-
-
-def _members(archive: Path) -> Generator[tuple[str, int, IO[bytes] | None]]:
-    """Yield each member's name, unpacked size in bytes, and contents (None for a folder).
-
-    The contents are copied by us, never extracted: no mode, owner or link of the archive's reaches
-    the disk. Neither format yields more bytes than the size it claims.
-    """
-    if archive.suffix == ".zip":
-        with zipfile.ZipFile(archive) as box:
-            for entry in box.infolist():
-                if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                    raise _BadArchive(f"its member {entry.filename!r} is a link or a device")
-                with box.open(entry) as contents:
-                    yield entry.filename, entry.file_size, None if entry.is_dir() else contents
-        return
-    with tarfile.open(archive, "r:gz" if archive.suffix == ".gz" else "r:") as tape:
-        for member in tape:
-            if not (member.isreg() or member.isdir()):
-                raise _BadArchive(f"its member {member.name!r} is a link or a device")
-            yield member.name, member.size, tape.extractfile(member)
 
 
 def _ways_out(part: Path) -> str:

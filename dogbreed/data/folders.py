@@ -286,7 +286,10 @@ def _why_too_few(root: Path, folders: PhotoFolders) -> str:
             f"{root} holds {len(loose)} photos but no class folders: put each class's photos "
             f"into a folder of its name, as in {root / 'Beagle' / loose[0].name}."
         )
-    return f"{root} holds no photos: data.root must be a folder with one folder of photos per class.{_hint(root)}"
+    return (
+        f"{root} holds no photos: data.root must be a folder with one folder of photos per "
+        f"class.{_hint(root)}"
+    )
 
 
 def _hint(root: Path) -> str:

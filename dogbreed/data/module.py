@@ -85,9 +85,7 @@ class BreedDataModule(LightningDataModule):
         """Shuffled training batches, this process's part of them."""
         dataset = self._datasets[TRAIN]
         rank, world = self._place()
-        batches = TrainBatches(
-            len(dataset), dataset.views, self.batch_size, self.seed, rank, world
-        )
+        batches = TrainBatches(len(dataset), dataset.views, self.batch_size, self.seed, rank, world)
         return BatchLoader(dataset, batches, self._workers)
 
     def val_dataloader(self) -> BatchLoader:

@@ -18,9 +18,6 @@ Pixels = npt.NDArray[np.uint8]  # [height, width, 3] or [n, height, width, 3], R
 
 # What may be decoded. Formats that run programs or fetch files (EPS, WMF) stay out.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .webp .bmp .dib .gif .tif .tiff .avif".split()
-)
 SUFFIXES_OF = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
     # Phones write JPEGs with a second picture inside and call them .jpg.
@@ -32,6 +29,7 @@ SUFFIXES_OF = {
     "TIFF": {".tif", ".tiff"},
     "AVIF": {".avif"},
 }
+SUFFIXES = frozenset().union(*SUFFIXES_OF.values())
 MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs: 256 MB as RGB
 MAX_BYTES = 256 * 1024 * 1024
 

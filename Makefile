@@ -1,0 +1,48 @@
+# Two commands do everything, set-up included: `make train` and `make test`.
+# ARGS go to the command: make train ARGS="data.root=PHOTOS model.weights=FILE".
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: train test check benchmarks constraints clean
+
+train: $(READY)
+	$(BIN)/python -m dogbreed.train $(ARGS)
+
+test: check
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The figures of the README. On a quiet machine, with your own photos and weights:
+# make benchmarks ROOT=PHOTOS WEIGHTS=FILE
+benchmarks: $(READY)
+	$(BIN)/python tests/benchmarks/run_all.py "$(ROOT)" "$(WEIGHTS)"
+
+# Pins what CI installs. Names and versions only: which index they come from is the machine's.
+constraints: $(READY)
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --quiet --upgrade \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o constraints.txt
+
+# uv where it is there; else uv from the package index; else plain pip.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $(PYTHON) is older than Python 3.11: make PYTHON=/path/to/newer/python"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "error: no venv module (Debian: apt install python3-venv)"; exit 1; }
+	@UV=$$(command -v uv || true); \
+	if [ -z "$$UV" ] && $(BIN)/python -m pip install --quiet uv -c constraints.txt; then UV=$(BIN)/uv; fi; \
+	if [ -n "$$UV" ]; then \
+	  VIRTUAL_ENV=$(CURDIR)/.venv "$$UV" pip install --compile-bytecode -c constraints.txt -e . --group dev; \
+	else \
+	  $(BIN)/python -m pip install --upgrade 'pip>=25.1' && \
+	  $(BIN)/python -m pip install -c constraints.txt -e . --group dev; \
+	fi
+	touch $@
+
+clean:
+	rm -rf .venv build dist outputs .mypy_cache .ruff_cache .pytest_cache

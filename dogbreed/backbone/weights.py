@@ -1,0 +1,109 @@
+"""Pretrained weights: from a file or from torchvision, read without running code in the file."""
+
+import hashlib
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor
+
+from dogbreed.errors import WeightsError
+
+NONE = "none"
+AUTO = "auto"
+
+
+def resolve_weights(name: str, weights: str) -> str:
+    """The torchvision name that "auto" stands for; anything else as it is.
+
+    The first ImageNet weights of a network: later recipes (label smoothing, mixup) give worse
+    features under a frozen backbone (Kornblith et al. 2019, section 4.2).
+    """
+    if weights != AUTO:
+        return weights
+    names = [member.name for member in torchvision.models.get_model_weights(name)]
+    return "IMAGENET1K_V1" if "IMAGENET1K_V1" in names else names[0]
+
+
+def read_weights(name: str, weights: str) -> dict[str, Tensor]:
+    """The state dict at a path or under a torchvision name; no code in the file is run.
+
+    Raises:
+        WeightsError: says what is wrong with the file or the name, and the ways out.
+    """
+    path = Path(weights).expanduser()
+    if path.is_file():
+        return _read_file(path)
+    available = torchvision.models.get_model_weights(name).__members__
+    wanted = resolve_weights(name, weights)
+    if wanted in available:
+        return _download(name, available[wanted])
+    if "/" in weights or path.suffix:
+        raise WeightsError(f"model.weights={weights}: there is no such file.")
+    raise WeightsError(
+        f"model.weights={weights}: neither a file nor weights of {name} in torchvision "
+        f"({', '.join(available)}); model.weights=none starts from random ones."
+    )
+
+
+def weights_digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values, in the order of the names."""
+    total = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.view(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
+    """The tensors in a safetensors file or a torch state dict."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(_why_unreadable(path, error)) from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(f"model.weights={path}: holds no state dict (names and tensors).")
+    return dict(state)
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if "weights_only" in str(error) or "Unsupported global" in str(error):
+        return (
+            f"model.weights={path}: holds Python objects, not only tensors, and was not loaded: "
+            "unpickling them could run code. Save a state dict: torch.save(m.state_dict(), FILE)."
+        )
+    if isinstance(error, PermissionError):
+        return f"model.weights={path}: can't be read: you lack the permission."
+    return (
+        f"model.weights={path}: is damaged or not a weights file "
+        f"({type(error).__name__}): fetch or save it again."
+    )
+
+
+def _download(name: str, weights: Any) -> dict[str, Tensor]:
+    """torchvision's weights, from its cache or the network."""
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(10)  # seconds for a silent network; the library sets none
+    try:
+        state: dict[str, Tensor] = weights.get_state_dict(
+            progress=False, check_hash=True, weights_only=True
+        )
+    except Exception as error:
+        raise WeightsError(
+            f"The weights {weights.name} of {name} can't be fetched from {weights.url} "
+            f"({type(error).__name__}). Give a file (model.weights=FILE), use another network "
+            "connection, or start from random weights (model.weights=none)."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(patience)
+    return state

@@ -1,0 +1,200 @@
+"""Everything before the first step: photos, their check, the "auto" values, the features."""
+
+import math
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from dogbreed.backbone.architecture import ALL, Backbone, build_backbone
+from dogbreed.backbone.engine import EngineChoice, choose_engine
+from dogbreed.backbone.extraction import Request, fill_stores, open_stores
+from dogbreed.backbone.features import FeatureStore
+from dogbreed.backbone.weights import NONE, resolve_weights
+from dogbreed.config import AUTO, Config
+from dogbreed.data import photos
+from dogbreed.data.batches import StoredPhotos
+from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
+from dogbreed.data.folders import SPLITS, TRAIN, read_folders
+from dogbreed.data.photos import Preprocessing
+from dogbreed.errors import WeightsError
+from dogbreed.files import cache_dir
+from dogbreed.runs import log
+
+SAMPLES = "samples"
+
+FEWEST_EPOCHS = 20
+FEWEST_STEPS = 1000
+
+
+def find_photos(config: Config) -> tuple[Path, Config]:
+    """The folder of photos (drawn or fetched if the configuration says so), and a name for the run.
+
+    Raises:
+        DownloadError: a public set can't be fetched.
+    """
+    if config.data.root is not None:
+        root = Path(config.data.root).expanduser()
+        name = root.resolve().name
+    elif config.data.source == SAMPLES:
+        from dogbreed.data.samples import draw_samples
+
+        root, name = draw_samples(cache_dir() / SAMPLES), SAMPLES
+    else:
+        from dogbreed.data.download import SETS, fetch
+
+        name = config.data.source
+        root = fetch(SETS[name], cache_dir() / "data")
+    return root, replace(config, name=name if config.name == AUTO else config.name)
+
+
+def check_photos(root: Path, config: Config) -> Checked:
+    """Read the folders, check every photo, say what was found.
+
+    Raises:
+        DataError: the folders aren't classes of photos, or too many of them are bad.
+    """
+    data = config.data
+    folders = read_folders(
+        root,
+        valid_share=data.valid_share,
+        test_share=data.test_share,
+        split_seed=data.split_seed,
+    ).take(data.fraction, data.split_seed)
+    workers = _cores() if data.workers == AUTO else max(1, int(data.workers))
+    checked = check(
+        folders, max_bad_share=data.max_bad_share, max_pixels=data.max_pixels, workers=workers
+    )
+    _tell(checked)
+    return checked
+
+
+def resolve(config: Config, train_photos: int) -> tuple[Config, Backbone, EngineChoice]:
+    """Replace every "auto" by what it stands for here, and say so; build the backbone.
+
+    Raises:
+        WeightsError, ConfigError, EngineError: what was asked for can't be had.
+    """
+    weights = resolve_weights(config.model.backbone, config.model.weights)
+    drawn = config.data.root is None and config.data.source == SAMPLES
+    try:
+        backbone = build_backbone(config.model.backbone, weights, config.model.trainable)
+    except WeightsError:
+        if not (drawn and config.model.weights == AUTO):
+            raise
+        log.info(
+            "ImageNet weights can't be fetched: the drawn breeds go on with a random backbone."
+        )
+        weights = NONE
+        backbone = build_backbone(config.model.backbone, weights, config.model.trainable)
+    choice = choose_engine(config.engine)
+    store = config.features.store and config.model.trainable != ALL
+    if config.features.store and not store:
+        log.info("features.store is ignored: with model.trainable=all no part is frozen.")
+    workers = _cores() if config.data.workers == AUTO else config.data.workers
+    epochs, patience = schedule(config, train_photos)
+    log.info(
+        "auto: model.weights=%s, engine=%s (%s: %s), data.workers=%s, trainer.epochs=%d, "
+        "trainer.patience=%d",
+        *(weights, choice.name, choice.precision, choice.reason, workers, epochs, patience),
+    )
+    resolved = replace(
+        config,
+        engine=choice.name,
+        data=replace(config.data, workers=workers),
+        model=replace(config.model, weights=weights),
+        trainer=replace(config.trainer, epochs=epochs, patience=patience),
+        features=replace(config.features, store=store),
+    )
+    return resolved, backbone, choice
+
+
+def schedule(config: Config, train_photos: int) -> tuple[int, int]:
+    """Epochs and patience: what is set, or what suits so many photos.
+
+    A head needs a number of steps more than a number of passes (Big Transfer's rule, Kolesnikov et
+    al. 2020, sets steps by the size of the set too), and steps from the store cost next to
+    nothing. Live photos cost as much in each pass, so there it stays at FEWEST_EPOCHS.
+    """
+    epochs, patience = config.trainer.epochs, config.trainer.patience
+    if epochs == AUTO:
+        steps_per_epoch = math.ceil(train_photos / config.data.batch_size)
+        wanted = math.ceil(FEWEST_STEPS / steps_per_epoch) if config.features.store else 0
+        epochs = max(FEWEST_EPOCHS, wanted)
+    return int(epochs), max(5, int(epochs) // 4) if patience == AUTO else int(patience)
+
+
+def stored_features(
+    config: Config, checked: Checked, backbone: Backbone, choice: EngineChoice
+) -> dict[str, StoredPhotos] | None:
+    """Each split's features, computed where the store lacks them; None to train on live photos."""
+    if not config.features.store:
+        return None
+    views = photos.view_names(config.features.views)
+    views_of = {
+        split: views if split == TRAIN or config.features.average else views[:1] for split in SPLITS
+    }
+    root = Path(config.features.root or cache_dir() / "features").expanduser()
+    preprocessing = preprocessing_of(config)
+    stores = open_stores(root, backbone, preprocessing, choice, views, config.features.dtype)
+    requests = [
+        Request(path=s.path, digest=checked.digests[s.path], views=views_of[s.split])
+        for s in checked.folders.all_samples()
+    ]
+    started = time.monotonic()
+    computed = fill_stores(
+        stores,
+        requests,
+        backbone,
+        preprocessing,
+        choice,
+        workers=max(1, int(config.data.workers)),
+        max_pixels=config.data.max_pixels,
+    )
+    seconds = time.monotonic() - started
+    rate = f" at {computed / seconds:.1f} a second" if computed else ""
+    total = sum(len(request.views) for request in requests)
+    log.info("features: %d views of photos, %d computed now%s", total, computed, rate)
+    return {
+        split: _read_split(checked, split, [stores[view] for view in views_of[split]])
+        for split in SPLITS
+    }
+
+
+def _read_split(checked: Checked, split: str, stores: list[FeatureStore]) -> StoredPhotos:
+    samples = checked.folders.samples[split]
+    digests = [checked.digests[sample.path] for sample in samples]
+    return StoredPhotos(
+        [store.reader() for store in stores],
+        [store.rows(digests) for store in stores],
+        [sample.label for sample in samples],
+    )
+
+
+def preprocessing_of(config: Config) -> Preprocessing:
+    """How this configuration turns a photo into pixels."""
+    return Preprocessing(size_px=config.data.size_px, crop_share=config.data.crop_share)
+
+
+def _cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _tell(checked: Checked) -> None:
+    """What the check found, in a few lines."""
+    folders = checked.folders
+    sizes = ", ".join(f"{len(folders.samples[split])} {split}" for split in SPLITS)
+    log.info("photos: %s, %d classes (%s)", folders.root, len(folders.classes), sizes)
+    if folders.split_here:
+        log.info("%s drawn from the training photos", " and ".join(folders.split_here))
+    counts = folders.counts(TRAIN)
+    log.info(
+        "classes have %d to %d training photos (imbalance %.1f)",
+        *(min(counts), max(counts), imbalance(counts)),
+    )
+    bad = sum(finding.photos for finding in checked.findings if finding.bad)
+    if bad:
+        log.warning("warning: %d bad photos are left out", bad)
+    for line in as_lines(checked.findings, SHOWN):
+        log.info("  %s", line)
