@@ -61,7 +61,7 @@ class BreedClassifier(LightningModule):
         optimizer: str = "adamw",
         lr: float = 1e-3,
         eps: float = 1e-8,
-        weight_decay: float = 1e-2,
+        weight_decay: float = 0.1,
         momentum: float = 0.9,
         backbone_lr_scale: float = 0.01,
         scheduler: str = "onecycle",
@@ -220,5 +220,10 @@ def _build_head(features: int, classes: int, kind: str, hidden: int, dropout: fl
         layers["hidden"] = nn.Linear(features, hidden)
         layers["activation"] = nn.GELU()
     layers["dropout"] = nn.Dropout(dropout)
-    layers["output"] = nn.Linear(hidden if kind == "mlp" else features, classes)
+    output = nn.Linear(hidden if kind == "mlp" else features, classes)
+    # From zero every class is as likely: the first loss is ln(classes) whatever the features'
+    # scale, and runs of different seeds differ less.
+    nn.init.zeros_(output.weight)
+    nn.init.zeros_(output.bias)
+    layers["output"] = output
     return nn.Sequential(layers)

@@ -74,6 +74,8 @@ def log_to_terminal() -> None:
         handler.setFormatter(logging.Formatter("%(message)s"))
         log.addHandler(handler)
     log.propagate = False
+    # Lightning tells of devices it found, of loaders, and of a product of its maker's.
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     log.setLevel(logging.INFO if is_main_process() else logging.CRITICAL)
 
 

@@ -1,8 +1,11 @@
 """Pretrained weights: from a file or from torchvision, read without running code in the file."""
 
 import hashlib
+import io
 import socket
+import sys
 from collections.abc import Mapping
+from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +97,14 @@ def _download(name: str, weights: Any) -> dict[str, Tensor]:
     """torchvision's weights, from its cache or the network."""
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(10)  # seconds for a silent network; the library sets none
+    # torch's own bar for a person; elsewhere silence, as its lines are no one's.
+    seen = sys.stderr.isatty()
+    quiet = nullcontext() if seen else redirect_stderr(io.StringIO())
     try:
-        state: dict[str, Tensor] = weights.get_state_dict(
-            progress=False, check_hash=True, weights_only=True
-        )
+        with quiet:
+            state: dict[str, Tensor] = weights.get_state_dict(
+                progress=seen, check_hash=True, weights_only=True
+            )
     except Exception as error:
         raise WeightsError(
             f"The weights {weights.name} of {name} can't be fetched from {weights.url} "

@@ -22,7 +22,8 @@ MAX_MEMBERS = 100_000
 MAX_UNPACKED_BYTES = 4_000_000_000
 _MAX_NAME_BYTES = 255  # of a file, on every file system in use
 
-# How an archive names its photos: top/<class>_<n>.jpg, top/<class>/*.jpg, top/<split>/<class>/*.jpg.
+# How an archive names its photos: flat top/<class>_<n>.jpg, classes top/<class>/*.jpg, splits
+# top/<split>/<class>/*.jpg.
 Layout = Literal["flat", "classes", "splits"]
 _DEPTH: dict[Layout, int] = {"flat": 2, "classes": 3, "splits": 4}  # parts of a photo's name
 # What the standard library raises at bytes that aren't a whole, plain tar or zip; FileExistsError
@@ -47,7 +48,7 @@ def check_bytes(archive: Path, size_bytes: int, sha256: str | None) -> None:
         raise BadArchive(f"expected {expected}, got {got}")
 
 
-def unpack(archive: Path, target: Path, layout: Layout, *, photos: int, classes: int) -> None:
+def unpack(archive: Path, target: Path, layout: Layout, photos: int, classes: int) -> None:
     """Write the archive's photos below `target`, as <class>/*.jpg or <split>/<class>/*.jpg.
 
     What else the archive holds is left out. `target` may be left half filled by an error.

@@ -6,8 +6,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,17 +109,12 @@ def fetch(public_set: PublicSet, cache_dir: Path) -> Path:
             an archive that is damaged or unsafe, a disk that is full or can't be written to.
     """
     root = cache_dir / public_set.name
-    if root.is_dir():
-        return root
-    lock = cache_dir / f".{public_set.name}.lock"
     try:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as held:
-            if not held.enter_context(locked(lock, wait=False)):
-                _say(f"Another process is fetching into {cache_dir}; waiting for it.")
-                held.enter_context(locked(lock))
-            if not root.is_dir():
-                _prepare(public_set, root)
+        if not root.is_dir():
+            cache_dir.mkdir(parents=True, exist_ok=True)
+            with _alone(cache_dir / f".{public_set.name}.lock"):
+                if not root.is_dir():
+                    _prepare(public_set, root)
     except OSError as error:
         if error.errno in DISK_FULL:
             raise DownloadError(
@@ -128,6 +123,16 @@ def fetch(public_set: PublicSet, cache_dir: Path) -> Path:
             ) from error
         raise DownloadError(f"Can't write to {cache_dir}: {error}. Use another folder.") from error
     return root
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Wait, and say so, until no other process is fetching the same set; keep others waiting."""
+    with ExitStack() as stack:
+        if not stack.enter_context(locked(lock, wait=False)):
+            _say(f"Another process is fetching into {lock.parent}; waiting for it.")
+            stack.enter_context(locked(lock))
+        yield
 
 
 def _prepare(public_set: PublicSet, root: Path) -> None:
@@ -144,13 +149,7 @@ def _prepare(public_set: PublicSet, root: Path) -> None:
         part.with_suffix(".version").unlink(missing_ok=True)
     try:
         check_bytes(archive, public_set.size_bytes, public_set.sha256)
-        unpack(
-            archive,
-            unpacking,
-            public_set.layout,
-            photos=public_set.photos,
-            classes=public_set.classes,
-        )
+        unpack(archive, unpacking, public_set.layout, public_set.photos, public_set.classes)
         unpacking.rename(root)
     except BadArchive as error:
         archive.unlink()
@@ -165,12 +164,12 @@ def _prepare(public_set: PublicSet, root: Path) -> None:
 
 def _check_space(public_set: PublicSet, fetched: Path) -> None:
     # JPEG doesn't compress further: unpacked, a set is about as large as its archive.
-    needed = 2 * public_set.size_bytes - _size(fetched)
-    free = shutil.disk_usage(fetched.parent).free
-    if free < needed:
+    needed_gb = (2 * public_set.size_bytes - _size(fetched)) / 1e9
+    free_gb = shutil.disk_usage(fetched.parent).free / 1e9
+    if free_gb < needed_gb:
         raise DownloadError(
-            f"{public_set.title} needs {_gb(needed)} under {fetched.parent}, where {_gb(free)} are "
-            "free. Free some, or use another folder."
+            f"{public_set.title} needs {needed_gb:.1f} GB under {fetched.parent}, where "
+            f"{free_gb:.1f} GB are free. Free some, or use another folder."
         )
 
 
@@ -260,10 +259,6 @@ def _ways_out(part: Path) -> str:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _gb(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.1f} GB"
 
 
 def _say(text: str) -> None:

@@ -1,0 +1,89 @@
+"""Shared by all tests: small photo folders, the command line, and the real data where it is."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PROJECT = Path(__file__).parents[1]
+# Real photos and pretrained weights lie beside the project where they may lie at all: their
+# licences don't allow them into it.
+SHARED = PROJECT.parent / "shared"
+REAL_PHOTOS = SHARED / "data" / "stanford-dogs-6k"
+ORIGINAL_PHOTOS = SHARED / "data" / "udacity-original-size"
+REAL_WEIGHTS = SHARED / "weights" / "resnet50-imagenet-72.2.pth"
+
+# A network and a photo size that train in a second.
+SMALL = (
+    "model.backbone=resnet18",
+    "model.weights=none",
+    "data.size_px=64",
+    "data.batch_size=16",
+    "engine=torch",
+    "trainer.epochs=3",
+)
+
+Train = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def needs(path: Path) -> pytest.MarkDecorator:
+    """Skip a test where `path`, real data that can't ship with the project, isn't there."""
+    return pytest.mark.skipif(not path.exists(), reason=f"{path.name} isn't beside the project")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has a cache of its own."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("DOGBREED_CACHE", str(cache))
+    return cache
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Train:
+    """Run `python -m dogbreed.train` in `tmp_path`."""
+
+    def run(
+        *arguments: str, cwd: Path = tmp_path, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "dogbreed.train", *arguments],
+            cwd=cwd,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run
+
+
+def draw_photo(path: Path, hue: int, seed: int, size: tuple[int, int] = (80, 60)) -> None:
+    """A noisy photo of one colour: classes of different hues can be told apart."""
+    noise = np.random.default_rng(seed).integers(0, 80, (size[1], size[0], 3))
+    pixels = np.full((size[1], size[0], 3), [hue, 128, 255 - hue]) * 2 // 3 + noise
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+
+
+def draw_folders(
+    root: Path, counts: dict[str, int], classes: tuple[str, ...] = ("Akita", "Beagle", "Collie")
+) -> Path:
+    """`root`/<split>/<class>/<n>.jpg with so many photos per class; split "" has no folder."""
+    for number, name in enumerate(classes):
+        for split, count in counts.items():
+            for photo in range(count):
+                seed = 100 * number + photo + 1000 * sum(map(ord, split))
+                draw_photo(root / split / name / f"{photo:03}.jpg", 20 + 100 * number, seed)
+    return root
+
+
+@pytest.fixture
+def photos_root(tmp_path: Path) -> Path:
+    """Three classes of 12/4/4 photos in train/valid/test folders."""
+    return draw_folders(tmp_path / "photos", {"train": 12, "valid": 4, "test": 4})
