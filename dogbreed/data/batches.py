@@ -114,7 +114,7 @@ class StoredPhotos(Dataset[FeatureBatch]):
         """How many views are stored of each photo."""
         return len(self._rows)
 
-    def __getitems__(self, draw: Draw) -> FeatureBatch:
+    def __getitem__(self, draw: Draw) -> FeatureBatch:
         """A whole batch at once."""
         if draw.views is None:
             taken = [r[n[draw.indices]] for r, n in zip(self._rows, self._numbers, strict=True)]
@@ -159,7 +159,7 @@ class LivePhotos(Dataset[PhotoBatch]):
         """How many views evaluation takes of each photo."""
         return len(self._views)
 
-    def __getitems__(self, draw: Draw) -> PhotoBatch:
+    def __getitem__(self, draw: Draw) -> PhotoBatch:
         """A whole batch at once."""
         chosen = [self._samples[index] for index in draw.indices]
         pixels = np.stack(
@@ -198,7 +198,9 @@ class BatchLoader(DataLoader[Any]):
     ) -> None:
         super().__init__(
             dataset,
-            batch_sampler=batches,  # type: ignore[arg-type]
+            # As `sampler`, not `batch_sampler`: Lightning tells only the former of a new epoch.
+            sampler=batches,
+            batch_size=None,
             collate_fn=_as_it_is,
             num_workers=workers,
             persistent_workers=False,
