@@ -11,8 +11,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from dogbreed.errors import Stopped
-from dogbreed.evaluation.metrics import metric_line
 from dogbreed.files import whole
+from dogbreed.metric_lines import metric_line
 from dogbreed.progress import progress
 from dogbreed.runs import log
 

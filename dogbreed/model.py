@@ -3,16 +3,18 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchmetrics import MeanMetric
 
 from dogbreed.backbone.architecture import HEAD, Backbone, build_backbone, empty_backbone
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.errors import ArtifactError
+from dogbreed.metric_lines import METRICS
 from dogbreed.serving import artifact
 
 Batch = FeatureBatch | PhotoBatch | Sequence[Tensor]
@@ -80,6 +82,8 @@ class BreedClassifier(LightningModule):
         self.label_smoothing = label_smoothing
         weighting = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weighting, persistent=False)
+        # Metrics: Lightning's own means over uneven processes divide by a rounded count.
+        self.means = nn.ModuleDict({name: MeanMetric() for name in METRICS})
         # Optimiser.
         self.optimizer_name, self.lr, self.eps = optimizer, lr, eps
         self.weight_decay, self.momentum = weight_decay, momentum
@@ -114,8 +118,8 @@ class BreedClassifier(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch: smoothed, weighted cross entropy, each view on its own."""
         logits, targets = self.logits(batch)
-        # The mean is over photos, not over their weights: so it is the same for one process with
-        # a whole batch as for several with a part each.
+        # The mean is over photos, not over their weights, and a process's part of it counts as
+        # much as it has photos: so it is the same for one process as for several.
         loss = F.cross_entropy(
             logits.flatten(0, 1),
             targets.repeat_interleave(logits.shape[1]),
@@ -123,19 +127,24 @@ class BreedClassifier(LightningModule):
             label_smoothing=self.label_smoothing,
             reduction="none",
         ).mean()
+        share: float = getattr(batch, "share", 1.0)
         top1 = (logits.detach().mean(1).argmax(-1) == targets).float().mean()
-        self._log({"train_loss": loss, "train_top1": top1}, len(targets))
-        return loss
+        self._log("train", loss.detach(), top1, len(targets) if share else 0)
+        return loss * share
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Logs the plain cross entropy and the share of photos whose class is the likeliest."""
         log_probabilities, targets = self.log_probabilities(batch)
         loss = F.nll_loss(log_probabilities, targets)
         top1 = (log_probabilities.argmax(-1) == targets).float().mean()
-        self._log({"valid_loss": loss, "valid_top1": top1}, len(targets))
+        self._log("valid", loss, top1, len(targets))
 
-    def _log(self, values: dict[str, Tensor], count: int) -> None:
-        self.log_dict(values, on_step=False, on_epoch=True, batch_size=count, sync_dist=True)
+    def _log(self, phase: str, loss: Tensor, top1: Tensor, count: int) -> None:
+        """Log means over all photos of all processes, however unevenly they are shared out."""
+        for name, value in ((f"{phase}_loss", loss), (f"{phase}_top1", top1)):
+            metric = cast(MeanMetric, self.means[name])
+            metric.update(value, count)
+            self.log(name, metric, on_step=False, on_epoch=True, batch_size=count)
 
     def configure_optimizers(self) -> Any:
         """The optimiser over head and trained backbone layers, its schedule by step."""

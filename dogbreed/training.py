@@ -140,7 +140,7 @@ def evaluate(model: BreedClassifier, module: BreedDataModule, split: str) -> Spl
     loader = module.eval_dataloader(split)
     with torch.inference_mode(), progress(f"evaluating {split}", len(loader), "batches") as advance:
         for batch in loader:
-            batch = type(batch)(*(tensor.to(device) for tensor in batch))
+            batch = model.transfer_batch_to_device(batch, device, 0)
             log_probabilities, targets = model.log_probabilities(batch)
             meter.update(log_probabilities.float().cpu(), targets.cpu())
             advance(1)

@@ -1,6 +1,7 @@
 """torchvision's classification networks, cut where training begins: frozen trunk, trained tail."""
 
 import difflib
+import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -31,6 +32,13 @@ _SEQUENCES: dict[tuple[str, ...], tuple[tuple[str, ...], str]] = {
     ),
     ("convnext",): (("features", "avgpool", "classifier"), "features.-1"),
 }
+
+# Names in torchvision's published files from before its DenseNet and its ViT were rewritten.
+_RENAMED = (
+    (re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)"), r"\1"),
+    (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
+    (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
+)
 
 
 class Normalise(nn.Module):
@@ -141,7 +149,7 @@ def _random_network(name: str) -> nn.Module:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # GoogLeNet and Inception announce a change of their random weights.
         warnings.simplefilter("ignore", FutureWarning)
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)  # torch.manual_seed would reseed the GPUs too
         network: nn.Module = torchvision.models.get_model(name, weights=None)
     if hasattr(network, "transform_input"):  # GoogLeNet, Inception: one output, and photos
         network.transform_input = True  # type: ignore[assignment]  # normalised as for all others
@@ -161,7 +169,7 @@ def _settle_norms(network: nn.Module) -> None:
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     kept = [norm.momentum for norm in norms]
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         images = nn.functional.interpolate(torch.randn(8, 3, 14, 14), size=224, mode="bilinear")
         for norm in norms:
             norm.momentum = 1.0
@@ -180,7 +188,7 @@ def _load(network: nn.Module, name: str, state: dict[str, Tensor]) -> None:
     own = network.state_dict()
     classifier = _classifier_name(network)
     ignored = tuple(p for p in (f"{classifier}.", "aux1.", "aux2.", "AuxLogits."))
-    state = {key.removeprefix("module."): value for key, value in state.items()}
+    state = {_renamed(key): value for key, value in state.items()}
     wanted = {key for key in own if not key.startswith(ignored) and "num_batches" not in key}
     missing = sorted(wanted - state.keys())
     surplus = sorted(key for key in state.keys() - own.keys() if not key.startswith(ignored))
@@ -193,7 +201,16 @@ def _load(network: nn.Module, name: str, state: dict[str, Tensor]) -> None:
             f"the file lacks {len(missing)}, {len(other)} have another shape, {len(surplus)} are "
             f"foreign (it {kind} {example}). Set model.backbone to the network they belong to."
         )
-    network.load_state_dict({key: state[key] for key in wanted}, strict=False)
+    own.update({key: state[key] for key in wanted})
+    network.load_state_dict(own)  # its own, with the format version that MNASNet insists on
+
+
+def _renamed(key: str) -> str:
+    """A tensor's name in a file as its network has it now."""
+    key = key.removeprefix("module.")  # of networks saved under DataParallel
+    for pattern, replacement in _RENAMED:
+        key = pattern.sub(replacement, key)
+    return key
 
 
 def _classifier_name(network: nn.Module) -> str:

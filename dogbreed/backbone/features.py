@@ -98,17 +98,17 @@ class FeatureStore:
         Raises:
             StoreError: the disk is full or not writable; what was whole before stays so.
         """
-        with locked(self.folder / "lock"):
-            self.refresh()
-            fresh = {digest: number for number, digest in enumerate(digests) if digest not in self}
-            kept = self._in_range(rows[list(fresh.values())])
-            try:
+        try:
+            with locked(self.folder / "lock"):
+                self.refresh()
+                fresh = {digest: row for row, digest in enumerate(digests) if digest not in self}
+                kept = self._in_range(rows[list(fresh.values())])
                 # Data first and onto the disk, then the digests that make it count.
                 self._append("features.bin", len(self) * self.row_bytes, kept.tobytes())
                 self._append("digests.bin", len(self) * DIGEST_BYTES, b"".join(fresh))
-            except OSError as error:
-                raise self._cant_write(error) from error
-            self.refresh()
+                self.refresh()
+        except OSError as error:
+            raise self._cant_write(error) from error
 
     def rows(self, digests: Iterable[bytes]) -> npt.NDArray[np.int64]:
         """The row of each photo."""
@@ -126,18 +126,18 @@ class FeatureStore:
         return locked(self.folder / "builder", wait=False)
 
     def _append(self, name: str, whole_bytes: int, data: bytes) -> None:
-        """Write `data` behind the first `whole_bytes`; on failure leave those alone."""
+        """Write `data` behind the first `whole_bytes`.
+
+        What a failure leaves there stays: another process may have taken note of a digest in it,
+        and the room of the features is wanted again by the next append.
+        """
         with (self.folder / name).open("r+b", buffering=0) as file:
             file.truncate(whole_bytes)
             file.seek(whole_bytes)
             left = memoryview(data)
-            try:
-                while left:
-                    left = left[file.write(left) :]
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(whole_bytes)
-                raise
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
 
     def _in_range(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         with np.errstate(over="ignore"):
@@ -156,7 +156,8 @@ class FeatureStore:
                 "whole and will be used; free some space, or set features.root to another disk."
             )
         return StoreError(
-            f"The feature store can't be written ({error.strerror}: {error.filename}): set "
+            f"The feature store can't be written ({error.strerror}: "
+            f"{error.filename or self.folder}): set "
             "features.root to a folder of yours."
         )
 

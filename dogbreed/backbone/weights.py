@@ -2,10 +2,11 @@
 
 import hashlib
 import io
+import pickle
 import socket
 import sys
 from collections.abc import Mapping
-from contextlib import nullcontext, redirect_stderr
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ def resolve_weights(name: str, weights: str) -> str:
     """The torchvision name that "auto" stands for; anything else as it is.
 
     The first ImageNet weights of a network: later recipes (label smoothing, mixup) give worse
-    features under a frozen backbone (Kornblith et al. 2019, section 4.2).
+    features under a frozen backbone (Kornblith et al. 2019, section 4.2). Two networks have none;
+    of theirs, those for photos of 224 px stand last.
     """
     if weights != AUTO:
         return weights
     names = [member.name for member in torchvision.models.get_model_weights(name)]
-    return "IMAGENET1K_V1" if "IMAGENET1K_V1" in names else names[0]
+    return "IMAGENET1K_V1" if "IMAGENET1K_V1" in names else names[-1]
 
 
 def read_weights(name: str, weights: str) -> dict[str, Tensor]:
@@ -37,14 +39,14 @@ def read_weights(name: str, weights: str) -> dict[str, Tensor]:
     Raises:
         WeightsError: says what is wrong with the file or the name, and the ways out.
     """
-    path = Path(weights).expanduser()
-    if path.is_file():
+    path = _file(weights)
+    if path is not None:
         return _read_file(path)
     available = torchvision.models.get_model_weights(name).__members__
     wanted = resolve_weights(name, weights)
     if wanted in available:
         return _download(name, available[wanted])
-    if "/" in weights or path.suffix:
+    if "/" in weights or Path(weights).suffix:
         raise WeightsError(f"model.weights={weights}: there is no such file.")
     raise WeightsError(
         f"model.weights={weights}: neither a file nor weights of {name} in torchvision "
@@ -62,6 +64,15 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
+def _file(weights: str) -> Path | None:
+    """The file that is named, if there is one."""
+    try:
+        path = Path(weights).expanduser()
+        return path if path.is_file() else None
+    except (OSError, RuntimeError):  # a folder, a name or a home that the system refuses
+        return None
+
+
 def _read_file(path: Path) -> dict[str, Tensor]:
     """The tensors in a safetensors file or a torch state dict."""
     try:
@@ -74,13 +85,16 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         raise WeightsError(_why_unreadable(path, error)) from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
         raise WeightsError(f"model.weights={path}: holds no state dict (names and tensors).")
     return dict(state)
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:
-    if "weights_only" in str(error) or "Unsupported global" in str(error):
+    # torch gives the same advice on pickles for any bytes that aren't tensors, a web page's too.
+    if isinstance(error, pickle.UnpicklingError) and _starts(path).startswith((b"PK", b"\x80")):
         return (
             f"model.weights={path}: holds Python objects, not only tensors, and was not loaded: "
             "unpickling them could run code. Save a state dict: torch.save(m.state_dict(), FILE)."
@@ -93,15 +107,22 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     )
 
 
+def _starts(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(2)
+
+
 def _download(name: str, weights: Any) -> dict[str, Tensor]:
     """torchvision's weights, from its cache or the network."""
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(10)  # seconds for a silent network; the library sets none
     # torch's own bar for a person; elsewhere silence, as its lines are no one's.
     seen = sys.stderr.isatty()
-    quiet = nullcontext() if seen else redirect_stderr(io.StringIO())
     try:
-        with quiet:
+        with ExitStack() as quiet:
+            if not seen:  # torch says one thing on stdout and another on stderr
+                quiet.enter_context(redirect_stdout(io.StringIO()))
+                quiet.enter_context(redirect_stderr(io.StringIO()))
             state: dict[str, Tensor] = weights.get_state_dict(
                 progress=seen, check_hash=True, weights_only=True
             )

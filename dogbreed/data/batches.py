@@ -18,25 +18,32 @@ Indices = npt.NDArray[np.int64]
 
 
 class PhotoBatch(NamedTuple):
-    """images [n, views, 3, height, width] in uint8, targets [n]."""
+    """images [n, views, 3, height, width] in uint8, targets [n]; `share` as in Draw."""
 
     images: Tensor
     targets: Tensor
+    share: float = 1.0
 
 
 class FeatureBatch(NamedTuple):
-    """features [n, views, *boundary] as the frozen trunk gave them, targets [n]."""
+    """features [n, views, *boundary] as the frozen trunk gave them, targets [n], `share`."""
 
     features: Tensor
     targets: Tensor
+    share: float = 1.0
 
 
 class Draw(NamedTuple):
-    """Which photos make a batch. `views` [n] holds one view each for training, else None: all."""
+    """Which photos make a batch. `views` [n] holds one view each for training, else None: all.
+
+    `share` is what this process's mean counts for in the mean over all processes: 1 where each has
+    as many photos of the batch.
+    """
 
     indices: Indices
     views: Indices | None
     epoch: int
+    share: float = 1.0
 
 
 class Rows(Protocol):
@@ -51,8 +58,8 @@ class TrainBatches(Sampler[Draw]):
     """Shuffled batches, each photo in one drawn view.
 
     Order and views follow from (seed, epoch), so a resumed run draws what an uninterrupted one
-    would have. Of several processes each takes its part of the same batch; in the last one a
-    remainder that can't be shared evenly is left out, as a gradient is the mean over processes.
+    would have. Of several processes each takes its part of the same batches; one that gets no
+    photo of the last takes its first at a share of 0, as all must take part in each step.
     """
 
     def __init__(
@@ -77,9 +84,11 @@ class TrainBatches(Sampler[Draw]):
         for number in range(self.first_batch, len(self)):
             part = slice(number * self.batch_size, (number + 1) * self.batch_size)
             indices, drawn = order[part], views[part]
-            even = len(indices) // self.world * self.world
-            own = slice(self.rank, even, self.world)
-            yield Draw(indices[own], drawn[own], self.epoch)
+            own = slice(self.rank, None, self.world)
+            share = len(indices[own]) * self.world / len(indices)
+            if not share:
+                own = slice(1)
+            yield Draw(indices[own], drawn[own], self.epoch, share)
 
 
 class EvalBatches(Sampler[Draw]):
@@ -122,7 +131,7 @@ class StoredPhotos(Dataset[FeatureBatch]):
         else:
             features = self._drawn(draw.indices, draw.views)[:, None]
         targets = self._labels[torch.from_numpy(draw.indices)]
-        return FeatureBatch(torch.from_numpy(features).float(), targets)
+        return FeatureBatch(torch.from_numpy(features).float(), targets, draw.share)
 
     def _drawn(self, indices: Indices, views: Indices) -> npt.NDArray[Any]:
         """One view of each photo: [n, *boundary]."""
@@ -169,7 +178,7 @@ class LivePhotos(Dataset[PhotoBatch]):
             ]
         )
         images = torch.from_numpy(pixels).permute(0, 1, 4, 2, 3)
-        return PhotoBatch(images, torch.tensor([sample.label for sample in chosen]))
+        return PhotoBatch(images, torch.tensor([s.label for s in chosen]), draw.share)
 
     def _pixels(self, sample: Sample, crop: list[int] | None) -> Pixels:
         """[views, height, width, 3]: one random crop, or all views for evaluation."""

@@ -16,8 +16,9 @@ from dogbreed.errors import PhotoError
 
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3] or [n, height, width, 3], RGB
 
-# What may be decoded. Formats that run programs or fetch files (EPS, WMF) stay out.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
+# What may be decoded (an MPO is opened as a JPEG). Formats that run programs or fetch files (EPS,
+# WMF) stay out.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 SUFFIXES_OF = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
     # Phones write JPEGs with a second picture inside and call them .jpg.

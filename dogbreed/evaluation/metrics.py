@@ -1,16 +1,11 @@
-"""The metrics of a split, and the line that carries them out of a running job."""
+"""The metrics of a split."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from torch import Tensor
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
-
-# What a training run prints after each epoch where there is no terminal.
-LINE_METRICS = ("train_loss", "train_top1", "valid_loss", "valid_top1")
-_NUMBER = r"[-+]?(?:\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|nan|inf)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +32,14 @@ class SplitMeter:
     """Collects the metrics of a split, batch by batch."""
 
     def __init__(self, num_classes: int) -> None:
-        self._loss = MeanMetric()
+        # Each process meters all that it was given; Lightning's processes may be gone by then.
+        alone: dict[str, Any] = {"sync_on_compute": False}
+        self._loss = MeanMetric(**alone)
         self._shares = MetricCollection(
             {
-                "top1": MulticlassAccuracy(num_classes, average="micro"),
-                "top5": MulticlassAccuracy(num_classes, top_k=min(5, num_classes), average="micro"),
-                "macro_f1": MulticlassF1Score(num_classes, average="macro"),
+                "top1": MulticlassAccuracy(num_classes, average="micro", **alone),
+                "top5": MulticlassAccuracy(num_classes, min(5, num_classes), "micro", **alone),
+                "macro_f1": MulticlassF1Score(num_classes, average="macro", **alone),
             },
             compute_groups=False,
         )
@@ -59,14 +56,3 @@ class SplitMeter:
         """The metrics of all that was seen."""
         shares = {name: float(value) for name, value in self._shares.compute().items()}
         return SplitMetrics(loss=float(self._loss.compute()), n=self._count, **shares)
-
-
-def metric_line(epoch: int, values: Mapping[str, float]) -> str:
-    """One epoch as a line: `epoch=3 train_loss=0.512300 valid_top1=0.801000`."""
-    shown = [f"{name}={values[name]:.6f}" for name in LINE_METRICS if name in values]
-    return " ".join([f"epoch={epoch}", *shown])
-
-
-def metric_regexes() -> dict[str, str]:
-    """For each metric the regular expression that reads its value back from a line."""
-    return {name: rf"\b{re.escape(name)}=({_NUMBER})" for name in LINE_METRICS}
