@@ -1,5 +1,6 @@
 """Lightning callbacks of the main job: progress, signals, seeds, and checkpoints without pickle."""
 
+import io
 import signal
 import sys
 from pathlib import Path
@@ -24,8 +25,11 @@ class WholeCheckpoints(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
         """Write beside the place, then rename into it."""
+        # Through memory: torch's own writer has no word for a full disk.
+        written = io.BytesIO()
+        torch.save(checkpoint, written)
         with whole(Path(path)) as beside:
-            torch.save(checkpoint, beside)
+            beside.write_bytes(written.getbuffer())
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = None

@@ -148,7 +148,11 @@ def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
         if error.errno not in DISK_FULL:
             raise
         place = f" while writing {error.filename}" if error.filename else ""
-        _leave(f"error: the disk is full{place}: free some space and run the command again.", 1)
+        _leave(
+            f"error: the disk is full{place}: free some space and run it again "
+            "(resume=auto goes on with a training that had begun).",
+            1,
+        )
     sys.exit(0)
 
 

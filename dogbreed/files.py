@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,17 +17,24 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 def whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; move it there if the block ends without an error.
 
-    Works for files and for folders that don't exist yet. What a failed block wrote to a file is
-    removed.
+    Works for files and for folders that don't exist yet. What a failed block wrote is removed.
+
+    Raises:
+        OSError: of the file's name, where the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield beside
         beside.replace(path)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            error.filename = str(path)  # a failed write knows no name
+        raise
     finally:
-        if beside.is_file():
-            beside.unlink()
+        if beside.is_dir():
+            shutil.rmtree(beside)
+        beside.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """BreedClassifier: a pretrained backbone, frozen where it isn't trained, under a small head."""
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,6 +146,10 @@ class BreedClassifier(LightningModule):
             metric = cast(MeanMetric, self.means[name])
             metric.update(value, count)
             self.log(name, metric, on_step=False, on_epoch=True, batch_size=count)
+
+    def on_fit_start(self) -> None:
+        """Lightning warns of layers in eval mode; here they are what is meant."""
+        warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
 
     def configure_optimizers(self) -> Any:
         """The optimiser over head and trained backbone layers, its schedule by step."""

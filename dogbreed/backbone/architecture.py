@@ -122,6 +122,8 @@ def build_backbone(name: str, weights: str = AUTO, trainable: str = HEAD) -> Bac
         WeightsError: the weights can't be had, are damaged, or belong to another network.
     """
     check_name(name)
+    if trainable == LAST_STAGE:
+        _sequence(name)  # no weights are fetched for a network that can't be cut
     network = _random_network(name)
     if weights == NONE:
         _settle_norms(network)

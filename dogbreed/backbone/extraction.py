@@ -13,7 +13,7 @@ from dogbreed.backbone.engine import BATCH_SIZE, Activations, EngineChoice, buil
 from dogbreed.backbone.features import FeatureStore, Recipe
 from dogbreed.data import photos
 from dogbreed.data.photos import Pixels, Preprocessing
-from dogbreed.errors import DataError, PhotoError
+from dogbreed.errors import ConfigError, DataError, PhotoError
 from dogbreed.progress import progress
 
 # What a killed run can lose: each append costs a sync to the disk, what waits costs memory.
@@ -31,11 +31,21 @@ class Request:
 
 
 def boundary_shape(backbone: Backbone, size_px: int) -> tuple[int, ...]:
-    """The shape of one photo's activations at the frozen boundary."""
+    """The shape of one photo's activations at the frozen boundary.
+
+    Raises:
+        ConfigError: the network doesn't take photos of this size.
+    """
     import torch
 
     example = torch.zeros(1, 3, size_px, size_px, dtype=torch.uint8)
-    return tuple(backbone.frozen(example).shape[1:])
+    try:
+        return tuple(backbone.frozen(example).shape[1:])
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"data.size_px={size_px}: {backbone.name} doesn't take photos of this size "
+            f"({error}). Every network takes 224."
+        ) from error
 
 
 def open_stores(

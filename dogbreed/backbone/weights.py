@@ -5,6 +5,7 @@ import io
 import pickle
 import socket
 import sys
+import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -76,11 +77,14 @@ def _file(weights: str) -> Path | None:
 def _read_file(path: Path) -> dict[str, Tensor]:
     """The tensors in a safetensors file or a torch state dict."""
     try:
+        path.open("rb").close()  # to safetensors a file that is closed to it isn't there
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice on pickles; what follows says it
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise WeightsError(_why_unreadable(path, error)) from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):

@@ -68,7 +68,7 @@ class TrainBatches(Sampler[Draw]):
         self.count, self.views, self.batch_size = count, views, batch_size
         self.seed, self.rank, self.world = seed, rank, world
         self.epoch = 0
-        self.first_batch = 0  # where an interrupted epoch goes on
+        self.first_batch = 0  # where an interrupted epoch goes on; the one after begins at 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
@@ -78,10 +78,11 @@ class TrainBatches(Sampler[Draw]):
         return -(-self.count // self.batch_size)
 
     def __iter__(self) -> Iterator[Draw]:
+        first, self.first_batch = self.first_batch, 0
         random = np.random.default_rng([self.seed, self.epoch])
         order = random.permutation(self.count)
         views = random.integers(self.views, size=self.count)
-        for number in range(self.first_batch, len(self)):
+        for number in range(first, len(self)):
             part = slice(number * self.batch_size, (number + 1) * self.batch_size)
             indices, drawn = order[part], views[part]
             own = slice(self.rank, None, self.world)
@@ -222,8 +223,6 @@ class BatchLoader(DataLoader[Any]):
         for batch in super().__iter__():
             self._given += 1
             yield batch
-        if isinstance(self._batches, TrainBatches):
-            self._batches.first_batch = 0
 
     def state_dict(self) -> dict[str, int]:
         """How many batches of this epoch were given out; kept in Lightning's checkpoints."""
@@ -232,7 +231,7 @@ class BatchLoader(DataLoader[Any]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on after that many batches."""
         if isinstance(self._batches, TrainBatches):
-            self._batches.first_batch = state["given"] % len(self._batches)
+            self._given = self._batches.first_batch = state["given"] % len(self._batches)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dogbreed.data import photos
-from dogbreed.data.folders import Finding, PhotoFolders
+from dogbreed.data.folders import ONE_SPLIT_ONLY, Finding, PhotoFolders
 from dogbreed.errors import DataError, PhotoError
 from dogbreed.progress import progress
 
@@ -37,9 +37,9 @@ def check(
         DataError: more than `max_bad_share` of the photos are bad, or a class has none left.
     """
     samples = folders.all_samples()
-    found: list[Finding] = list(folders.findings)
+    found = [finding for finding in folders.findings if finding.reason != ONE_SPLIT_ONLY]
     digests: dict[Path, bytes] = {}
-    with progress("checking", len(samples)) as advance, ThreadPoolExecutor(workers) as pool:
+    with progress("checking", len(samples)) as advance, ThreadPoolExecutor(max(1, workers)) as pool:
         for sample, result in zip(
             samples, pool.map(lambda s: _look(s.path, max_pixels), samples), strict=True
         ):
@@ -50,7 +50,7 @@ def check(
             if finding is not None:
                 found.append(finding)
     kept = folders.without(finding.path for finding in found if finding.bad)
-    found += kept.findings
+    found += kept.findings  # with those of classes in one split, as it now is
     left_out = [finding for finding in found if finding.bad]
     untrained = sum(finding.photos for finding in folders.findings if finding.bad)
     _stop_if_too_many(left_out, len(samples) + untrained, max_bad_share, folders.root)

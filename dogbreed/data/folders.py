@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dogbreed.data import photos
@@ -15,6 +15,7 @@ from dogbreed.errors import DataError, PhotoError
 TRAIN, VALID, TEST = "train", "valid", "test"
 SPLITS = (TRAIN, VALID, TEST)
 SPLIT_FOLDERS = {"train": TRAIN, "valid": VALID, "val": VALID, "validation": VALID, "test": TEST}
+ONE_SPLIT_ONLY = "one_split_only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,24 @@ class PhotoFolders:
         """
         if fraction >= 1:
             return self
-        kept: list[tuple[Path, str, str]] = []
+        kept: set[Path] = set()
         for split in SPLITS:
-            for label, name in enumerate(self.classes):
+            for label in range(len(self.classes)):
                 own = [s.path for s in self.samples[split] if s.label == label]
                 own = _shuffled(own, self.root, f"fraction/{seed}")
-                kept += [(path, name, split) for path in own[: math.ceil(fraction * len(own))]]
-        return _assemble(self.root, kept, [], self.split_here)
+                kept.update(own[: math.ceil(fraction * len(own))])
+        return replace(
+            self,
+            samples={
+                split: tuple(sample for sample in own if sample.path in kept)
+                for split, own in self.samples.items()
+            },
+            # What is left out already is left out of the same share of the photos.
+            findings=tuple(
+                replace(finding, photos=math.ceil(fraction * finding.photos))
+                for finding in self.findings
+            ),
+        )
 
 
 def read_folders(
@@ -100,7 +112,7 @@ def read_folders(
     hashes, so that a photo added later moves no other.
 
     Raises:
-        DataError: no folder, no photos, or fewer than two classes to tell apart.
+        DataError: no folder, a folder that can't be read, no photos, or fewer than two classes.
     """
     if not root.exists():
         raise DataError(f"{root} doesn't exist: data.root must be a folder of photographs.")
@@ -108,8 +120,8 @@ def read_folders(
         raise DataError(f"{root} is a file: data.root must be a folder with one folder per class.")
     try:
         found, findings, drawn = _scan(root)
-    except PermissionError as error:
-        raise DataError(f"{error.filename} can't be read: you lack the permission.") from error
+    except OSError as error:
+        raise DataError(f"{error.filename} can't be read: {error.strerror}.") from error
     if drawn:
         shares = {VALID: valid_share, TEST: test_share}
         if sum(shares[split] for split in drawn) >= 1:
@@ -139,6 +151,12 @@ def _scan(root: Path) -> tuple[list[tuple[Path, str, str]], list[Finding], tuple
     found: list[tuple[Path, str, str]] = []
     findings: list[Finding] = []
     for split, folder in parts:
+        loose = _loose_photos(folder)
+        if loose:
+            message = f"{len(loose)} photos lie beside the class folders; left out"
+            findings.append(
+                Finding(path=folder, reason="no_class", message=message, bad=False, photos=0)
+            )
         for class_folder in sorted(folder.iterdir()):
             if not class_folder.is_dir() or class_folder.name.startswith("."):
                 continue
@@ -160,10 +178,12 @@ def _scan(root: Path) -> tuple[list[tuple[Path, str, str]], list[Finding], tuple
 
 def _photos_in(folder: Path, findings: list[Finding]) -> Iterator[Path]:
     """The photos in a class folder and below it, through symbolic links, in a fixed order."""
-    seen: set[str] = set()
-    for parent, subfolders, names in os.walk(folder, followlinks=True):
+    # Links back to a folder above would bring in the photos of other classes.
+    here = (Path(os.path.realpath(folder)), Path(os.path.realpath(folder.parent), folder.name))
+    seen = {str(above) for path in here for above in path.parents}
+    for parent, subfolders, names in os.walk(folder, followlinks=True, onerror=_stop):
         real = os.path.realpath(parent)
-        if real in seen:  # a link back to a folder above
+        if real in seen:
             subfolders.clear()
             continue
         seen.add(real)
@@ -181,6 +201,20 @@ def _photos_in(folder: Path, findings: list[Finding]) -> Iterator[Path]:
                 )
 
 
+def _stop(error: OSError) -> None:
+    """A folder that can't be read is no empty folder."""
+    raise error
+
+
+def _loose_photos(folder: Path) -> list[Path]:
+    """The photos, by their names, that lie in `folder` itself."""
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in photos.SUFFIXES and path.name[0] != "." and path.is_file()
+    ]
+
+
 def _is_photo(path: Path) -> bool:
     try:
         photos.open_photo(photos.read_bytes(path))
@@ -192,14 +226,23 @@ def _is_photo(path: Path) -> bool:
 def _split(
     found: Sequence[tuple[Path, str, str]], shares: dict[str, float], root: Path, seed: int
 ) -> list[tuple[Path, str, str]]:
-    """Draw the splits of `shares` from each class's training photos."""
+    """Draw the splits of `shares` from each class's training photos.
+
+    A photo's own place in 0..1 decides, not how many others there are. Only a class that is so
+    small that a split would have none of it gives the photo that comes next.
+    """
+    salt = f"split/{seed}"
     result = [entry for entry in found if entry[2] != TRAIN]
     for name in sorted({entry[1] for entry in found}):
         own = [path for path, class_name, split in found if class_name == name and split == TRAIN]
-        own = _shuffled(own, root, f"split/{seed}")
-        for split, share in shares.items():
+        own = _shuffled(own, root, salt)
+        edge = 0.0
+        for number, (split, share) in enumerate(shares.items()):
+            edge += share
+            count = sum(_place(path, root, salt) < edge for path in own)
             # One photo at least for each split, as long as one is left to train on.
-            count = min(max(1, round(share * len(own))), len(own) - 1) if len(own) > 1 else 0
+            others = len(shares) - number
+            count = min(max(1, count), max(1, len(own) - others)) if len(own) > 1 else 0
             result += [(path, name, split) for path in own[:count]]
             own = own[count:]
         result += [(path, name, TRAIN) for path in own]
@@ -207,12 +250,15 @@ def _split(
 
 
 def _shuffled(paths: Iterable[Path], root: Path, salt: str) -> list[Path]:
-    """The paths in an order that depends on nothing but their own names below `root`."""
+    """The paths in the order of their places."""
+    return sorted(paths, key=lambda path: _place(path, root, salt))
 
-    def rank(path: Path) -> bytes:
-        return hashlib.sha256(f"{salt}/{path.relative_to(root).as_posix()}".encode()).digest()
 
-    return sorted(paths, key=rank)
+def _place(path: Path, root: Path, salt: str) -> float:
+    """A number in 0..1 that depends on nothing but the path below `root`."""
+    # fsencode: names that aren't UTF-8 are files too.
+    name = os.fsencode(path.relative_to(root).as_posix())
+    return int.from_bytes(hashlib.sha256(f"{salt}/".encode() + name).digest()[:8]) / 2**64
 
 
 def _assemble(
@@ -223,16 +269,20 @@ def _assemble(
 ) -> PhotoFolders:
     """Label the photos; leave out classes that have none to train on, note those in one split."""
     counts = Counter((name, split) for _, name, split in found)
-    named = {name for _, name, _ in found}
+    named = {name: _class_folder(root, path) for path, name, _ in sorted(found, reverse=True)}
     classes = tuple(sorted(name for name in named if counts[name, TRAIN]))
-    more = [_untrained(root, name, counts) for name in sorted(named - set(classes))]
+    more = [_untrained(named[name], name, counts) for name in sorted(set(named) - set(classes))]
     for name in classes:
         lacking = [split for split in (VALID, TEST) if not counts[name, split]]
         if lacking:
             message = f"no photos in {' and '.join(lacking)}: nothing is known of it there"
             more.append(
                 Finding(
-                    path=root / name, reason="one_split_only", message=message, bad=False, photos=0
+                    path=named[name],
+                    reason=ONE_SPLIT_ONLY,
+                    message=message,
+                    bad=False,
+                    photos=0,
                 )
             )
     label_of = {name: label for label, name in enumerate(classes)}
@@ -254,10 +304,16 @@ def _assemble(
     )
 
 
-def _untrained(root: Path, name: str, counts: Counter[tuple[str, str]]) -> Finding:
+def _class_folder(root: Path, photo: Path) -> Path:
+    """The folder of the class that a photo below `root` is of."""
+    inside = photo.relative_to(root).parts
+    return root.joinpath(*inside[: 2 if inside[0].lower() in SPLIT_FOLDERS else 1])
+
+
+def _untrained(folder: Path, name: str, counts: Counter[tuple[str, str]]) -> Finding:
     held = [split for split in (VALID, TEST) if counts[name, split]]
     return Finding(
-        path=root / held[0] / name,
+        path=folder,
         reason="untrained_class",
         message=f"{' and '.join(held)} have this class, train has not; its photos are left out",
         bad=True,
@@ -280,7 +336,7 @@ def _why_too_few(root: Path, folders: PhotoFolders) -> str:
             f"{root} has one class with photos to train on ({folders.classes[0]}): a classifier "
             f"needs two or more.{_hint(root)}"
         )
-    loose = [path for path in root.iterdir() if path.suffix.lower() in photos.SUFFIXES]
+    loose = _loose_photos(root)
     if loose:
         return (
             f"{root} holds {len(loose)} photos but no class folders: put each class's photos "
@@ -295,6 +351,9 @@ def _why_too_few(root: Path, folders: PhotoFolders) -> str:
 def _hint(root: Path) -> str:
     """Where the classes probably are, if it is one level deeper."""
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        if (folder / "train").is_dir():
+        inside = [path for path in folder.iterdir() if path.is_dir()]
+        split = any(path.name.lower() == TRAIN for path in inside)
+        plain = sum(bool(_loose_photos(path)) for path in inside) > 1
+        if split or (plain and folder.name.lower() not in SPLIT_FOLDERS):
             return f" Did you mean data.root={folder}?"
     return ""

@@ -5,6 +5,7 @@ Pillow and numpy alone, so that an endpoint can use it without torch.
 
 import hashlib
 import io
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -100,9 +101,11 @@ def read_bytes(path: Path) -> bytes:
         PhotoError: it can't be read, is empty, or is larger than MAX_BYTES.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise PhotoError("too_large", f"{size:,} bytes; the limit is {MAX_BYTES:,}")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            raise PhotoError("unreadable", "not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise PhotoError("too_large", f"{status.st_size:,} bytes; the limit is {MAX_BYTES:,}")
         data = path.read_bytes()
     except OSError as error:
         raise PhotoError("unreadable", f"can't be read: {error.strerror}") from error
@@ -127,7 +130,8 @@ def open_photo(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     except UnidentifiedImageError as error:
         raise PhotoError("not_an_image", "not an image of a known format") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PhotoError("too_large", f"more than {max_pixels:,} pixels") from error
+        most = min(max_pixels, 2 * MAX_PIXELS)  # where Pillow itself refuses
+        raise PhotoError("too_large", f"more than {most:,} pixels") from error
     except Exception as error:  # Pillow's parsers raise whatever a damaged header led them to
         raise PhotoError("damaged", f"the header can't be read: {error}") from error
     if photo.width * photo.height > max_pixels:
@@ -177,11 +181,15 @@ def _as_rgb(photo: Image.Image) -> Image.Image:
 
 
 def _eight_bit(grey: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """Grey of more than 8 bits as 8: 16-bit integers by 257, floats of 0..1 by 255."""
+    """Grey of more than 8 bits as 8: 16-bit integers by 257, floats of 0..1 by 255.
+
+    What goes beyond those ranges is scaled by its largest value.
+    """
     values = grey.astype(np.float32)
+    values[~np.isfinite(values)] = 0
     top = float(values.max(initial=0.0))
     if grey.dtype.kind == "f":
         values *= 255.0 if top <= 1.0 else 255.0 / max(top, 255.0)
     elif top > 255 or grey.dtype.itemsize == 2:
-        values /= 257.0
+        values /= max(257.0, top / 255.0)
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dogbreed.errors import ArtifactError
+from dogbreed.files import whole
 
 SCHEMA_VERSION = 1
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -18,24 +18,22 @@ def write_artifact(
     folder: Path, tensors: Mapping[str, Any], description: Mapping[str, Any]
 ) -> None:
     """Write `tensors` (torch) and `description` (JSON) to `folder`, replacing what was there."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    try:
-        beside.mkdir(parents=True)
-        weights = beside / WEIGHTS
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, weights)
-        whole = {
-            "schema_version": SCHEMA_VERSION,
-            **description,
-            "sha256": {WEIGHTS: _sha256(weights)},
-        }
-        (beside / DESCRIPTION).write_text(json.dumps(whole, indent=1, ensure_ascii=False), "utf-8")
+    # Through memory: safetensors' own writer has no word for a full disk.
+    weights = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    whole_description = {
+        "schema_version": SCHEMA_VERSION,
+        **description,
+        "sha256": {WEIGHTS: hashlib.sha256(weights).hexdigest()},
+    }
+    text = json.dumps(whole_description, indent=1, ensure_ascii=False)
+    with whole(folder) as beside:
+        beside.mkdir()
+        (beside / WEIGHTS).write_bytes(weights)
+        (beside / DESCRIPTION).write_text(text, "utf-8")
         if folder.exists():
             shutil.rmtree(folder)
-        beside.replace(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def find_artifact(path: Path) -> Path:

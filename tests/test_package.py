@@ -1,0 +1,168 @@
+"""The package as a whole: what importing it costs, who imports whom, and the wheel elsewhere."""
+
+import ast
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, SMALL, Train
+
+from dogbreed.cli import conf_dir
+from dogbreed.config import Config, keys
+
+# From the ground up: a module imports from its own storey or from those below.
+STOREYS: tuple[tuple[str, ...], ...] = (
+    ("errors", "metric_lines"),
+    ("config", "files", "progress"),
+    ("data", "cli"),
+    ("backbone", "serving"),
+    ("model",),
+    ("evaluation", "runs"),
+    ("callbacks", "preparation"),
+    ("training",),
+    ("train",),
+)
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every dogbreed module that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in found if name.startswith("dogbreed.")}
+
+
+def modules() -> dict[str, Path]:
+    paths = (PROJECT / "dogbreed").rglob("*.py")
+    return {
+        ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in paths
+        if path != PROJECT / "dogbreed" / "__init__.py"
+    }
+
+
+def test_no_import_runs_up_the_house() -> None:
+    level = {room: number for number, storey in enumerate(STOREYS) for room in storey}
+    for name, path in modules().items():
+        own = level[name.split(".")[1]]
+        for imported in imports_of(path):
+            room = imported.split(".")[1]
+            assert level.get(room, 0) <= own, f"{name} imports {imported}"
+
+
+def test_no_two_files_import_each_other() -> None:
+    known = modules()
+    graph = {name: imports_of(path) & known.keys() for name, path in known.items()}
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        todo = list(graph[start])
+        while todo:
+            name = todo.pop()
+            if name not in seen:
+                seen.add(name)
+                todo += graph[name]
+        return seen
+
+    assert [name for name in graph if name in reached(name)] == []
+
+
+def test_only_the_doors_know_hydra_and_only_cloud_knows_aws() -> None:
+    for name, path in modules().items():
+        text = path.read_text("utf-8")
+        if name != "dogbreed.cli":
+            assert "import hydra" not in text, name
+            assert "from hydra" not in text, name
+        for forbidden in ("import sagemaker", "from sagemaker", "import boto3"):
+            assert forbidden not in text, name
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has after `statement`."""
+    code = f"{statement}\nimport sys\nprint(*sorted({{n.split('.')[0] for n in sys.modules}}))"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert not {"torch", "numpy", "PIL", "hydra", "omegaconf", "yaml"} & loaded_by(
+        "import dogbreed"
+    )
+
+
+def test_decoding_a_photo_needs_no_torch() -> None:
+    assert "torch" not in loaded_by("import dogbreed.data.photos, dogbreed.serving.artifact")
+
+
+def test_help_loads_no_torch_and_names_every_key(train: Train) -> None:
+    done = train("--help")
+    assert done.returncode == 0
+    for name, _, sentence in keys(Config):
+        assert f"  {name}=" in done.stdout
+        assert sentence in done.stdout
+    assert "samples | stanford_dogs" in done.stdout
+    assert "optim.lr=0.001" in done.stdout
+    assert "features.store=true" in done.stdout
+    assert "data.root=null" in done.stdout
+    loaded = loaded_by(
+        "import dogbreed.train\ndogbreed.train.main(['--help'])\nprint(end='', flush=True)"
+    )
+    assert "torch" not in loaded
+
+
+def test_every_key_has_a_value_in_conf_and_every_value_a_key() -> None:
+    from dogbreed.cli import compose
+
+    compose([])
+    for group in sorted(path.parent.name for path in conf_dir().glob("*/*.yaml")):
+        for choice in conf_dir().glob(f"{group}/*.yaml"):
+            if choice.stem != "base":
+                compose([f"{group}={choice.stem}"])
+
+
+def test_public_names_are_there_and_others_are_not() -> None:
+    import dogbreed
+
+    for name in dogbreed.__all__:
+        assert getattr(dogbreed, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        dogbreed.nothing  # noqa: B018
+
+
+def test_the_wheel_works_outside_the_checkout(photos_root: Path, tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")],
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+    )
+    site = tmp_path / "site"
+    with zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))) as wheel:
+        wheel.extractall(site)
+        names = wheel.namelist()
+    assert "dogbreed/conf/train.yaml" in names
+    assert not [name for name in names if name.startswith(("tests", "outputs"))]
+    done = subprocess.run(
+        [sys.executable, "-m", "dogbreed.train", f"data.root={photos_root}", *SMALL],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    where = subprocess.run(
+        [sys.executable, "-c", "import dogbreed.cli; print(dogbreed.cli.conf_dir())"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+    )
+    assert where.stdout.strip() == str(site / "dogbreed" / "conf")

@@ -1,0 +1,250 @@
+"""`python -m dogbreed.train` as a person runs it: results, resuming, processes, a terminal."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from conftest import ORIGINAL_PHOTOS, REAL_PHOTOS, REAL_WEIGHTS, SMALL, Train, draw_folders, needs
+
+from dogbreed.metric_lines import metric_regexes
+
+LIVE = ("features.store=false", "model.dropout=0.5", "data.workers=0", "data.batch_size=4")
+
+
+def metrics_of(run: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((run / "metrics.json").read_text("utf-8"))
+    return values
+
+
+def head_of(run: Path) -> dict[str, torch.Tensor]:
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    state: dict[str, torch.Tensor] = checkpoint["state_dict"]
+    return state
+
+
+def runs_in(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "outputs").iterdir() if not path.is_symlink())
+
+
+def test_without_arguments_and_network_draws_trains_and_reports(
+    train: Train, tmp_path: Path
+) -> None:
+    nowhere = "http://127.0.0.1:9"  # a port that nothing listens on
+    done = train(TORCH_HOME=str(tmp_path / "torch"), https_proxy=nowhere, http_proxy=nowhere)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("can't be fetched") == 1
+    assert "weights=none" in done.stdout
+    run = (tmp_path / "outputs" / "latest").resolve()
+    assert f"results: outputs/{run.name}" in done.stdout
+    metrics = metrics_of(run)
+    assert metrics["test"]["n"] == 72
+    assert metrics["test"]["top1"] > 0.4  # six breeds, a random network: chance is 0.17
+    assert "Traceback" not in done.stderr
+    assert "warn" not in done.stderr.lower()
+
+
+def test_results_hold_what_the_readme_says(train: Train, photos_root: Path, tmp_path: Path) -> None:
+    done = train(f"data.root={photos_root}", *SMALL, "name=mine")
+    assert done.returncode == 0, done.stderr
+    run = (tmp_path / "outputs" / "latest").resolve()
+    assert re.fullmatch(r"\d{8}-\d{6}-mine", run.name)
+    for name in ("config.yaml", "metrics.json", "log.txt", "checkpoints/best.ckpt"):
+        assert (run / name).is_file(), name
+    metrics = metrics_of(run)
+    for split, count in {"train": 36, "valid": 12, "test": 12}.items():
+        assert set(metrics[split]) == {"loss", "top1", "top5", "macro_f1", "n"}
+        assert metrics[split]["n"] == count
+    seconds = metrics["seconds"]
+    assert set(seconds) == {"check", "features", "fit", "evaluate", "total"}
+    assert seconds["total"] >= seconds["check"] + seconds["features"] + seconds["fit"]
+    config = yaml.safe_load((run / "config.yaml").read_text("utf-8"))
+    assert config["engine"] == "torch"
+    assert isinstance(config["data"]["workers"], int)
+    assert config["optim"]["eps"] == 1e-8
+    assert "results: " in (run / "log.txt").read_text("utf-8")
+    for name, expression in metric_regexes().items():
+        values = [float(value) for value in re.findall(expression, done.stdout)]
+        assert values == [pytest.approx(e[name], abs=1e-6) for e in metrics["epochs"]], name
+    splits = (run / "splits.tsv").read_text("utf-8").splitlines()
+    assert len(splits) == 60
+    assert splits[0].split("\t")[:2] == ["train", "Akita"]
+
+
+def test_the_second_run_computes_no_features_and_ends_the_same(
+    train: Train, photos_root: Path, tmp_path: Path
+) -> None:
+    first = train(f"data.root={photos_root}", *SMALL)
+    second = train(f"data.root={photos_root}", *SMALL)
+    assert "120 views of photos, 120 computed now" in first.stdout
+    assert "120 views of photos, 0 computed now" in second.stdout
+    one, two = (metrics_of(run) for run in runs_in(tmp_path))
+    assert one["test"] == two["test"]
+    other = train(f"data.root={photos_root}", *SMALL, "data.crop_share=0.9")
+    assert "120 computed now" in other.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    train: Train, photos_root: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    command = (f"data.root={photos_root}", *SMALL, *LIVE, "trainer.epochs=6")
+    whole = train(*command, f"output_root={tmp_path / 'whole' / 'outputs'}")
+    assert whole.returncode == 0, whole.stderr
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "dogbreed.train", *command],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch=2 "):
+            process.send_signal(number)
+            break
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "resume=auto" in error
+    assert "Traceback" not in error
+    stopped = runs_in(tmp_path)[0]
+    assert not (stopped / "metrics.json").exists()
+    assert not (tmp_path / "outputs" / "latest").exists()
+    step = torch.load(stopped / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert 18 <= step < 54  # nine steps an epoch, six epochs
+
+    resumed = train(*command, "resume=auto")
+    assert resumed.returncode == 0, resumed.stderr
+    assert runs_in(tmp_path) == [stopped]
+    expected = head_of(runs_in(tmp_path / "whole")[0])
+    for name, tensor in head_of(stopped).items():
+        assert torch.equal(tensor, expected[name]), name
+    assert metrics_of(stopped)["test"] == metrics_of(runs_in(tmp_path / "whole")[0])["test"]
+    epochs = [entry["epoch"] for entry in metrics_of(stopped)["epochs"]]
+    assert epochs == [1, 2, 3, 4, 5, 6]
+
+
+def test_resume_names_what_differs(train: Train, photos_root: Path, tmp_path: Path) -> None:
+    train(f"data.root={photos_root}", *SMALL)
+    run = runs_in(tmp_path)[0]
+    done = train(f"data.root={photos_root}", *SMALL, f"resume={run}")
+    assert done.returncode == 2
+    assert "that run is finished" in done.stderr
+    (run / "metrics.json").unlink()
+    done = train(f"data.root={photos_root}", *SMALL, f"resume={run}", "optim.lr=0.5")
+    assert done.returncode == 2
+    assert "that run had optim.lr=0.001, this command has optim.lr=0.5" in done.stderr
+
+
+def test_two_processes_give_the_metrics_of_one(train: Train, tmp_path: Path) -> None:
+    # Odd counts: neither the batches nor the splits can be halved evenly.
+    root = draw_folders(tmp_path / "photos", {"train": 11, "valid": 3, "test": 3})
+    command = (f"data.root={root}", *SMALL, "optim.class_weights=balanced")
+    one = train(*command)
+    two = train(*command, "trainer.strategy=ddp", "trainer.devices=2")
+    assert one.returncode == 0, one.stderr
+    assert two.returncode == 0, two.stderr
+    single, double = (metrics_of(run) for run in runs_in(tmp_path))
+    for split in ("train", "valid", "test"):
+        assert double[split] == pytest.approx(single[split], rel=1e-4), split
+    for a, b in zip(single["epochs"], double["epochs"], strict=True):
+        assert b == pytest.approx(a, rel=1e-4)
+    assert two.stdout.count("results: ") == 1  # the second process is silent
+    assert two.stdout.count("epoch=1 ") == 1
+
+
+@pytest.mark.parametrize("trainable", ["last_stage", "all"])
+def test_backbone_layers_can_be_trained(
+    train: Train, photos_root: Path, tmp_path: Path, trainable: str
+) -> None:
+    done = train(
+        f"data.root={photos_root}",
+        *SMALL,
+        f"model.trainable={trainable}",
+        "trainer.epochs=1",
+        "features.views=3",
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("features.store is ignored" in done.stdout) == (trainable == "all")
+    names = head_of(runs_in(tmp_path)[0])
+    assert any(name.startswith("backbone.tail.") for name in names)
+    assert not any(name.startswith("backbone.trunk.") for name in names)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        ("optim=sgd", "optim.scheduler=cosine"),
+        ("optim=adam", "optim.scheduler=constant", "model.head=mlp", "model.dropout=0.2"),
+        ("features.views=1", "features.dtype=float32", "trainer.patience=1"),
+        ("features.average=false", "data.fraction=0.5"),
+    ],
+)
+def test_the_choices_of_the_configuration_train(
+    train: Train, photos_root: Path, tmp_path: Path, choice: tuple[str, ...]
+) -> None:
+    done = train(f"data.root={photos_root}", *SMALL, *choice, "trainer.epochs=12")
+    assert done.returncode == 0, done.stderr
+    # The three hues can be told apart by any network: a choice that breaks training shows.
+    assert metrics_of(runs_in(tmp_path)[0])["train"]["top1"] > 0.5
+
+
+def test_a_terminal_gets_a_bar_and_no_lines(photos_root: Path, tmp_path: Path) -> None:
+    reader, writer = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dogbreed.train", f"data.root={photos_root}", *SMALL],
+        cwd=tmp_path,
+        stdout=writer,
+        stderr=writer,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(writer)
+    shown = b""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            block = os.read(reader, 4096)
+        except OSError:  # the other end was closed
+            break
+        if not block:
+            break
+        shown += block
+    os.close(reader)
+    assert process.wait(60) == 0
+    text = shown.decode()
+    assert "training" in text
+    assert "9/9" in text
+    assert "epoch=" not in text
+    assert "top-1" in text
+
+
+@needs(REAL_WEIGHTS)
+@needs(REAL_PHOTOS)
+def test_real_photos_are_told_apart(train: Train, tmp_path: Path) -> None:
+    done = train(
+        f"data.root={REAL_PHOTOS}",
+        f"model.weights={REAL_WEIGHTS}",
+        "data.fraction=0.1",
+        "features.views=1",
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = metrics_of((tmp_path / "outputs" / "latest").resolve())
+    assert metrics["test"]["n"] == 120
+    assert metrics["test"]["top1"] > 0.3  # 120 breeds, three photos of each to learn from
+    assert metrics["test"]["top5"] > metrics["test"]["top1"]
+
+
+@needs(ORIGINAL_PHOTOS)
+def test_one_class_of_real_photos_is_refused(train: Train) -> None:
+    done = train(f"data.root={ORIGINAL_PHOTOS}")
+    assert done.returncode == 1
+    assert "one class" in done.stderr
