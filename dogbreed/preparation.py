@@ -61,7 +61,7 @@ def check_photos(root: Path, config: Config) -> Checked:
         test_share=data.test_share,
         split_seed=data.split_seed,
     ).take(data.fraction, data.split_seed)
-    workers = _cores() if data.workers == AUTO else max(1, int(data.workers))
+    workers = cores() if data.workers == AUTO else max(1, int(data.workers))
     checked = check(
         folders, max_bad_share=data.max_bad_share, max_pixels=data.max_pixels, workers=workers
     )
@@ -91,7 +91,7 @@ def resolve(config: Config, train_photos: int) -> tuple[Config, Backbone, Engine
     store = config.features.store and config.model.trainable != ALL
     if config.features.store and not store:
         log.info("features.store is ignored: with model.trainable=all no part is frozen.")
-    workers = _cores() if config.data.workers == AUTO else config.data.workers
+    workers = cores() if config.data.workers == AUTO else config.data.workers
     epochs, patience = schedule(config, train_photos)
     log.info(
         "auto: model.weights=%s, engine=%s (%s: %s), data.workers=%s, trainer.epochs=%d, "
@@ -176,7 +176,7 @@ def preprocessing_of(config: Config) -> Preprocessing:
     return Preprocessing(size_px=config.data.size_px, crop_share=config.data.crop_share)
 
 
-def _cores() -> int:
+def cores() -> int:
     """The processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

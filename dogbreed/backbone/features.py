@@ -12,8 +12,8 @@ process left behind is not taken for whole, and the next writer overwrites it.
 
 import hashlib
 import json
-import mmap
 import os
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -163,35 +163,43 @@ class FeatureStore:
 
 
 class FeatureReader:
-    """Rows of a store, read through a memory map that doesn't stay in this process's memory."""
+    """Rows of a store, read where they lie on the disk when they are asked for.
 
-    # A page once read stays mapped into the process and counts as its memory, though the system
-    # could take it back. Every so many rows the pages are handed back; the system keeps what it
-    # has room for, so reading them again costs no disk.
-    ROWS_BETWEEN_RELEASES = 2048
+    Read, not memory-mapped: a map's pages count as this process's memory (a shuffled epoch over
+    2.5 GB brought 1.5 GB in, 2 MB a row), page faults took three times as long as reading, and a
+    file that is cut off under a map kills the process instead of raising an error.
+
+    Raises:
+        StoreError: the file is gone or shorter than it was.
+    """
 
     def __init__(
         self, path: Path, count: int, shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> None:
         self._source = (path, count, shape, dtype)
-        self._since_release = 0
-        if count:
-            with path.open("rb") as file:
-                size = count * int(np.prod(shape)) * dtype.itemsize
-                self._map = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
-            self._array: npt.NDArray[Any] = np.frombuffer(self._map, dtype).reshape(count, *shape)
+        self._row_bytes = int(np.prod(shape)) * dtype.itemsize
+        try:
+            self._file = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise StoreError(f"{path} can't be read ({error.strerror}): run again.") from error
+        weakref.finalize(self, os.close, self._file)
+
+    def __len__(self) -> int:
+        return self._source[1]
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self._source  # worker processes map the file again
+        return self._source  # worker processes open the file again
 
     def __setstate__(self, source: tuple[Any, ...]) -> None:
         self.__init__(*source)  # type: ignore[misc]
 
     def __getitem__(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """A copy of some rows: [len(rows), *shape]."""
-        taken: npt.NDArray[Any] = self._array[rows]
-        self._since_release += len(rows)
-        if self._since_release >= self.ROWS_BETWEEN_RELEASES:
-            self._map.madvise(mmap.MADV_DONTNEED)
-            self._since_release = 0
+        """Some rows, in any order: [len(rows), *shape]."""
+        path, count, shape, dtype = self._source
+        if len(rows) and not 0 <= rows.min() <= rows.max() < count:
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of {count}")
+        taken = np.empty((len(rows), *shape), dtype)
+        for target, row in zip(taken, rows.tolist(), strict=True):
+            if os.preadv(self._file, [target], row * self._row_bytes) != self._row_bytes:
+                raise StoreError(f"{path} was cut off while it was in use: run the command again.")
         return taken

@@ -237,8 +237,6 @@ class StopAfter(Callback):
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         if trainer.global_step == self.steps:
             trainer.save_checkpoint(self.path)
-            trainer.should_stop = True
-            trainer.limit_train_batches = 0
             raise KeyboardInterrupt
 
 
@@ -301,8 +299,12 @@ def test_stored_features_at_other_rows_and_half_precision() -> None:
 
 @pytest.fixture
 def live(photos_root: Path) -> LivePhotos:
-    samples = read_folders(photos_root).samples[TRAIN]
-    return LivePhotos(samples, SMALL, view_names(2), 5, photos.MAX_PIXELS)
+    return live_photos(photos_root)
+
+
+def live_photos(root: Path, seed: int = 5) -> LivePhotos:
+    samples = read_folders(root).samples[TRAIN]
+    return LivePhotos(samples, SMALL, view_names(2), seed, photos.MAX_PIXELS)
 
 
 def pixels(batches: Any) -> list[Tensor]:
@@ -342,6 +344,13 @@ def test_training_crops_are_drawn_anew_in_each_epoch(live: LivePhotos) -> None:
     assert not torch.equal(photo(0, [3]), photo(1, [3]))
     assert torch.equal(photo(0, [1, 3])[1:], photo(0, [3])), "its neighbours don't matter"
     assert photo(0, [1, 3]).shape == (2, 1, 3, 32, 32)
+
+
+def test_training_crops_follow_from_the_seed(photos_root: Path) -> None:
+    draw = Draw(np.array([3]), np.array([0]), 0)
+    one, again, other = (live_photos(photos_root, seed)[draw].images for seed in (5, 5, 6))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
 
 
 def test_processes_see_the_photos_that_one_would(live: LivePhotos) -> None:

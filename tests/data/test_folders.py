@@ -210,6 +210,10 @@ def test_shares_must_leave_something_to_train_on(tmp_path: Path) -> None:
 def test_shares_of_splits_that_are_there_do_not_count(tmp_path: Path) -> None:
     root = touch(plain(tmp_path / "train", 10).parent, "valid/Akita/1.jpg", "test/Akita/1.jpg")
     assert read_folders(root, valid_share=0.9, test_share=0.9).counts(TRAIN) == [10] * 3
+    (root / "test" / "Akita" / "1.jpg").unlink()
+    (root / "test" / "Akita").rmdir()
+    (root / "test").rmdir()
+    assert read_folders(root, valid_share=0.9, test_share=0.1).split_here == (TEST,)
 
 
 # --- names -----------------------------------------------------------------------------------
@@ -341,7 +345,7 @@ def test_fraction_is_not_taken_from_the_edge_of_the_split(tmp_path: Path) -> Non
     wider = read_folders(tmp_path, test_share=0.3)
     moved = {path for path, split in split_of(wider).items() if split == TEST}
     kept = {p for p, split in split_of(whole.take(0.2)).items() if split == TRAIN}
-    assert kept - moved
+    assert len(kept & moved) < len(kept) / 2
 
 
 def test_fraction_keeps_what_was_found(tmp_path: Path) -> None:

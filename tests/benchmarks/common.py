@@ -1,0 +1,62 @@
+"""Shared by the benchmarks: commands timed as a person would wait for them, and tables."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A finished command: its wall-clock seconds, and its peak resident memory in bytes."""
+
+    seconds: float
+    peak_bytes: int
+    stdout: str
+
+
+def timed(command: Sequence[str], cwd: Path, **variables: str) -> Timed:
+    """Run a command to its end and say what it took; fails if the command did."""
+    start = time.monotonic()
+    with subprocess.Popen(
+        command, cwd=cwd, env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        stdout = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{stdout}")
+    scale = 1 if sys.platform == "darwin" else 1024
+    return Timed(time.monotonic() - start, usage.ru_maxrss * scale, stdout)
+
+
+def train(arguments: Sequence[str], cwd: Path, cache: Path) -> tuple[Timed, dict[str, Any]]:
+    """`python -m dogbreed.train` with a cache of its own; its metrics.json."""
+    done = timed(
+        [sys.executable, "-m", "dogbreed.train", *arguments], cwd, DOGBREED_CACHE=str(cache)
+    )
+    metrics: dict[str, Any] = json.loads((cwd / "outputs/latest/metrics.json").read_text("utf-8"))
+    return done, metrics
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had."""
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def row(what: str, measured: str, target: str, holds: bool) -> None:
+    """A line of a table: what was measured, its target, and whether it holds."""
+    print(f"{what:<58} {measured:>16}  {target:<14} {'yes' if holds else 'NO'}", flush=True)
+
+
+def title(text: str) -> None:
+    """The head of a table."""
+    print(f"\n{text}\n{'':<58} {'measured':>16}  {'target':<14} holds", flush=True)

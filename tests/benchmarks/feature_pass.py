@@ -1,0 +1,104 @@
+"""The feature pass against the machine's own matrix product and against eager torch.
+
+python tests/benchmarks/feature_pass.py PHOTOS WEIGHTS
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import row, title
+
+from dogbreed.backbone.architecture import build_backbone
+from dogbreed.backbone.engine import BF16, choose_engine
+from dogbreed.backbone.extraction import Request, fill_stores, open_stores
+from dogbreed.data import photos
+from dogbreed.data.folders import read_folders
+from dogbreed.data.photos import CENTRE, Preprocessing
+from dogbreed.preparation import cores
+
+GFLOP_PER_PHOTO = 8.2  # ResNet50 at 224 px, multiplications and additions counted
+PHOTOS = 1536
+EAGER_PHOTOS = 192
+ROUNDS = 3
+
+
+def product_limit(dtype: torch.dtype) -> float:
+    """Photos a second, if they were nothing but the machine's fastest matrix product."""
+    a, b = (torch.randn(4096, 4096).to(dtype) for _ in range(2))
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        a @ b
+        seconds.append(time.perf_counter() - start)
+    return 2 * 4096**3 / min(seconds) / (GFLOP_PER_PHOTO * 1e9)
+
+
+def main(root: Path, weights: str) -> None:
+    backbone = build_backbone("resnet50", weights)
+    choice = choose_engine()
+    preprocessing = Preprocessing()
+    samples = read_folders(root).all_samples()[: PHOTOS * ROUNDS]
+    requests = [
+        Request(path=s.path, digest=photos.digest(s.path.read_bytes()), views=(CENTRE,))
+        for s in samples
+    ]
+    dtype = torch.bfloat16 if choice.precision == BF16 else torch.float32
+    ratios_limit, ratios_eager = [], []
+    title(f"feature pass, {choice.name} in {choice.precision}, decoding included")
+    with tempfile.TemporaryDirectory() as temporary:
+        stores = open_stores(Path(temporary), backbone, preprocessing, choice, (CENTRE,))
+        # The first call converts and compiles the network, which isn't part of the rate.
+        for number in range(ROUNDS):
+            part = requests[number * PHOTOS : (number + 1) * PHOTOS]
+            limit = product_limit(dtype)
+            start = time.perf_counter()
+            fill_stores(stores, part[:1], backbone, preprocessing, choice, workers=cores())
+            warmed = time.perf_counter()
+            count = fill_stores(stores, part, backbone, preprocessing, choice, workers=cores())
+            # Each call compiles anew: what the first one took for one photo is taken off.
+            rate = count / (time.perf_counter() - warmed - (warmed - start))
+            eager = eager_rate(backbone.trunk, preprocessing, part[:EAGER_PHOTOS])
+            limit = (limit + product_limit(dtype)) / 2
+            print(
+                f"  round {number + 1}: {rate:.1f} photos/s, product {limit:.1f}, eager {eager:.1f}"
+            )
+            ratios_limit.append(rate / limit)
+            ratios_eager.append(rate / eager)
+    of_limit, of_eager = np.median(ratios_limit), np.median(ratios_eager)
+    row(
+        f"of what the {choice.precision} matrix product allows",
+        f"{of_limit:.2f} x",
+        ">= 0.9 x",
+        of_limit >= 0.9,
+    )
+    row(
+        "of eager fp32 torch, channels last, batch 32",
+        f"{of_eager:.2f} x",
+        ">= 2.5 x",
+        of_eager >= 2.5,
+    )
+
+
+def eager_rate(
+    trunk: torch.nn.Module, preprocessing: Preprocessing, requests: list[Request]
+) -> float:
+    """Photos a second of the same pass in plain eager torch."""
+    start = time.perf_counter()
+    for first in range(0, len(requests), 32):
+        pixels = [
+            preprocessing.view(
+                photos.decode(r.path.read_bytes(), wanted_px=preprocessing.size_px), CENTRE
+            )
+            for r in requests[first : first + 32]
+        ]
+        with torch.inference_mode():
+            trunk(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2))
+    return len(requests) / (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,28 @@
+"""Every figure of the README, in one run on a quiet machine.
+
+python tests/benchmarks/run_all.py PHOTOS WEIGHTS
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def main(root: str, weights: str) -> None:
+    if not Path(root).is_dir() or not Path(weights).is_file():
+        sys.exit(
+            "error: give a folder of photos and a weights file: make benchmarks ROOT= WEIGHTS="
+        )
+    here = Path(__file__).parent
+    for name, arguments in {
+        "startup.py": [],
+        "feature_pass.py": [root, weights],
+        "store_memory.py": [],
+        "whole_run.py": [root, weights],
+        "precision.py": [root, weights],
+    }.items():
+        subprocess.run([sys.executable, str(here / name), *arguments], check=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])
