@@ -3,6 +3,7 @@
 python tests/benchmarks/feature_pass.py PHOTOS WEIGHTS
 """
 
+import statistics
 import sys
 import tempfile
 import time
@@ -68,7 +69,7 @@ def main(root: Path, weights: str) -> None:
             )
             ratios_limit.append(rate / limit)
             ratios_eager.append(rate / eager)
-    of_limit, of_eager = np.median(ratios_limit), np.median(ratios_eager)
+    of_limit, of_eager = statistics.median(ratios_limit), statistics.median(ratios_eager)
     row(
         f"of what the {choice.precision} matrix product allows",
         f"{of_limit:.2f} x",

@@ -15,7 +15,7 @@ from unittest import mock
 from common import row, title
 
 from dogbreed import preparation
-from dogbreed.backbone.engine import F32, OPENVINO, EngineChoice
+from dogbreed.backbone.engine import F32, OPENVINO, EngineChoice, choose_engine
 from dogbreed.cli import compose
 from dogbreed.training import train
 
@@ -29,7 +29,7 @@ def mean_top1(arguments: list[str], choice: EngineChoice, work: Path) -> float:
         for seed in SEEDS:
             run = train(compose([*arguments, f"seed={seed}", f"output_root={work / 'outputs'}"]))
             shares.append(json.loads((run / "metrics.json").read_text("utf-8"))["test"]["top1"])
-    return sum(shares) / len(shares)
+    return float(sum(shares) / len(shares))
 
 
 def main(root: str, weights: str) -> None:
@@ -37,7 +37,7 @@ def main(root: str, weights: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         arguments.append(f"features.root={work / 'features'}")
-        own = mean_top1(arguments, preparation.choose_engine("auto"), work)
+        own = mean_top1(arguments, choose_engine(), work)
         plain = mean_top1(arguments, EngineChoice(OPENVINO, F32, "the benchmark's"), work)
     title(f"accuracy of the engine's features, mean of seeds {SEEDS}")
     print(f"  test top-1: {own:.2%} from the engine's features, {plain:.2%} from fp32 features")
