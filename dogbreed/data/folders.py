@@ -108,8 +108,8 @@ def read_folders(
 ) -> PhotoFolders:
     """Read `root` as train/valid/test folders of classes, or as class folders alone.
 
-    A split that isn't there is drawn from the training photos of each class by their names'
-    hashes, so that a photo added later moves no other.
+    A split that isn't there is drawn from the training photos of each class, in the order of
+    their names' hashes: the same whatever else lies in the folders.
 
     Raises:
         DataError: no folder, a folder that can't be read, no photos, or fewer than two classes.
@@ -226,23 +226,21 @@ def _is_photo(path: Path) -> bool:
 def _split(
     found: Sequence[tuple[Path, str, str]], shares: dict[str, float], root: Path, seed: int
 ) -> list[tuple[Path, str, str]]:
-    """Draw the splits of `shares` from each class's training photos.
+    """Draw the splits of `shares` from each class's training photos, in exact proportion.
 
-    A photo's own place in 0..1 decides, not how many others there are. Only a class that is so
-    small that a split would have none of it gives the photo that comes next.
+    The order is that of the photos' own hashes: one added later moves none but its neighbours at
+    the borders between two splits, and none of another class.
     """
-    salt = f"split/{seed}"
     result = [entry for entry in found if entry[2] != TRAIN]
     for name in sorted({entry[1] for entry in found}):
         own = [path for path, class_name, split in found if class_name == name and split == TRAIN]
-        own = _shuffled(own, root, salt)
-        edge = 0.0
+        own = _shuffled(own, root, f"split/{seed}")
+        whole = len(own)
         for number, (split, share) in enumerate(shares.items()):
-            edge += share
-            count = sum(_place(path, root, salt) < edge for path in own)
             # One photo at least for each split, as long as one is left to train on.
             others = len(shares) - number
-            count = min(max(1, count), max(1, len(own) - others)) if len(own) > 1 else 0
+            wanted = max(1, round(share * whole))
+            count = min(wanted, max(1, len(own) - others)) if len(own) > 1 else 0
             result += [(path, name, split) for path in own[:count]]
             own = own[count:]
         result += [(path, name, TRAIN) for path in own]
@@ -250,15 +248,14 @@ def _split(
 
 
 def _shuffled(paths: Iterable[Path], root: Path, salt: str) -> list[Path]:
-    """The paths in the order of their places."""
-    return sorted(paths, key=lambda path: _place(path, root, salt))
+    """The paths in an order that depends on nothing but their own names below `root`."""
 
+    def place(path: Path) -> bytes:
+        # fsencode: names that aren't UTF-8 are files too.
+        name = os.fsencode(path.relative_to(root).as_posix())
+        return hashlib.sha256(f"{salt}/".encode() + name).digest()
 
-def _place(path: Path, root: Path, salt: str) -> float:
-    """A number in 0..1 that depends on nothing but the path below `root`."""
-    # fsencode: names that aren't UTF-8 are files too.
-    name = os.fsencode(path.relative_to(root).as_posix())
-    return int.from_bytes(hashlib.sha256(f"{salt}/".encode() + name).digest()[:8]) / 2**64
+    return sorted(paths, key=place)
 
 
 def _assemble(

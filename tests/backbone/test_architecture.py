@@ -214,7 +214,8 @@ def test_frozen_stays_frozen_through_training(trainable: str) -> None:
 
 def test_the_frozen_part_leaves_no_graph() -> None:
     backbone = build_backbone("resnet18", "none", LAST_STAGE)
-    assert not backbone.frozen(some_images()).requires_grad
+    followed = normalised(some_images()).requires_grad_()
+    assert not backbone.frozen(followed).requires_grad
     assert backbone(some_images()).requires_grad
 
 

@@ -341,8 +341,11 @@ def test_a_network_that_says_nothing_is_given_up(
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         published(f"http://127.0.0.1:{silent.getsockname()[1]}/resnet18-f37072fd.pth")
+        end = threading.Timer(6, silent.shutdown, (socket.SHUT_RDWR,))  # that this test ends too
+        end.start()
         started = time.monotonic()
         assert ways_out(refusal(AUTO))
+        end.cancel()
     assert time.monotonic() - started < 5
     assert socket.getdefaulttimeout() is None
 

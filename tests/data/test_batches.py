@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import ORIGINAL_PHOTOS, draw_folders, needs
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
@@ -28,7 +29,6 @@ from dogbreed.data.folders import SPLITS, TEST, TRAIN, VALID, read_folders
 from dogbreed.data.module import BreedDataModule
 from dogbreed.data.photos import Preprocessing, view_names
 from dogbreed.errors import DataError
-from tests.conftest import ORIGINAL_PHOTOS, draw_folders, needs
 
 SMALL = Preprocessing(size_px=32)
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import REAL_PHOTOS, draw_folders, draw_photo, needs
 from PIL import Image
 
 from dogbreed.data import photos
 from dogbreed.data.check import Checked, as_lines, check, imbalance
 from dogbreed.data.folders import SPLITS, TEST, TRAIN, Finding, read_folders
 from dogbreed.errors import DataError, PhotoError
-from tests.conftest import REAL_PHOTOS, draw_folders, draw_photo, needs
 
 ALL_MAY_BE_BAD = 1.0
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from conftest import ORIGINAL_PHOTOS, needs
 from PIL import Image
 
 from dogbreed.data import photos
 from dogbreed.data.photos import Preprocessing, decode, digest, open_photo, read_bytes, view_names
 from dogbreed.errors import PhotoError
-from tests.conftest import ORIGINAL_PHOTOS, needs
 
 Array = npt.NDArray[Any]
 ORIENTATION = 0x0112  # the EXIF tag
