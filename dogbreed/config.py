@@ -29,7 +29,7 @@ def key(
     choices: tuple[str, ...] = (),
 ) -> Any:
     """A dataclass field with its sentence for --help and the bounds that `parse` holds it to."""
-    bounds = {"above": above, "below": below, "at least": at_least, "at most": at_most}
+    bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
     return field(metadata={"help": help, "bounds": bounds, "choices": choices})
 
 

@@ -6,9 +6,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from dogbreed.backbone.architecture import ALL, Backbone, build_backbone
+from dogbreed.backbone.architecture import ALL, Backbone, build_backbone, check_name
 from dogbreed.backbone.engine import EngineChoice, choose_engine
-from dogbreed.backbone.extraction import Request, fill_stores, open_stores
+from dogbreed.backbone.extraction import Request, boundary_shape, fill_stores, open_stores
 from dogbreed.backbone.features import FeatureStore
 from dogbreed.backbone.weights import NONE, resolve_weights
 from dogbreed.config import AUTO, Config
@@ -69,12 +69,14 @@ def check_photos(root: Path, config: Config) -> Checked:
     return checked
 
 
-def resolve(config: Config, train_photos: int) -> tuple[Config, Backbone, EngineChoice]:
-    """Replace every "auto" by what it stands for here, and say so; build the backbone.
+def resolve(config: Config) -> tuple[Config, Backbone, EngineChoice]:
+    """Replace every "auto" that doesn't depend on the photos; build the backbone.
 
     Raises:
         WeightsError, ConfigError, EngineError: what was asked for can't be had.
     """
+    choice = choose_engine(config.engine)
+    check_name(config.model.backbone)
     weights = resolve_weights(config.model.backbone, config.model.weights)
     drawn = config.data.root is None and config.data.source == SAMPLES
     try:
@@ -87,30 +89,27 @@ def resolve(config: Config, train_photos: int) -> tuple[Config, Backbone, Engine
         )
         weights = NONE
         backbone = build_backbone(config.model.backbone, weights, config.model.trainable)
-    choice = choose_engine(config.engine)
+    boundary_shape(backbone, config.data.size_px)  # an error if the size doesn't fit the network
     store = config.features.store and config.model.trainable != ALL
     if config.features.store and not store:
         log.info("features.store is ignored: with model.trainable=all no part is frozen.")
     workers = cores() if config.data.workers == AUTO else config.data.workers
-    epochs, patience = schedule(config, train_photos)
     log.info(
-        "auto: model.weights=%s, engine=%s (%s: %s), data.workers=%s, trainer.epochs=%d, "
-        "trainer.patience=%d",
-        *(weights, choice.name, choice.precision, choice.reason, workers, epochs, patience),
+        "auto: model.weights=%s, engine=%s (%s: %s), data.workers=%s",
+        *(weights, choice.name, choice.precision, choice.reason, workers),
     )
     resolved = replace(
         config,
         engine=choice.name,
         data=replace(config.data, workers=workers),
         model=replace(config.model, weights=weights),
-        trainer=replace(config.trainer, epochs=epochs, patience=patience),
         features=replace(config.features, store=store),
     )
     return resolved, backbone, choice
 
 
-def schedule(config: Config, train_photos: int) -> tuple[int, int]:
-    """Epochs and patience: what is set, or what suits so many photos.
+def schedule(config: Config, train_photos: int) -> Config:
+    """Replace "auto" in epochs and patience by what suits so many photos.
 
     A head needs a number of steps more than a number of passes (Big Transfer's rule, Kolesnikov et
     al. 2020, sets steps by the size of the set too), and steps from the store cost next to
@@ -121,7 +120,10 @@ def schedule(config: Config, train_photos: int) -> tuple[int, int]:
         steps_per_epoch = math.ceil(train_photos / config.data.batch_size)
         wanted = math.ceil(FEWEST_STEPS / steps_per_epoch) if config.features.store else 0
         epochs = max(FEWEST_EPOCHS, wanted)
-    return int(epochs), max(5, int(epochs) // 4) if patience == AUTO else int(patience)
+    if patience == AUTO:
+        patience = max(5, int(epochs) // 4)
+    log.info("auto: trainer.epochs=%s, trainer.patience=%s", epochs, patience)
+    return replace(config, trainer=replace(config.trainer, epochs=epochs, patience=patience))
 
 
 def stored_features(

@@ -29,6 +29,7 @@ from dogbreed.preparation import (
     find_photos,
     preprocessing_of,
     resolve,
+    schedule,
     stored_features,
 )
 from dogbreed.progress import is_main_process, progress
@@ -73,10 +74,11 @@ def train(config: Config) -> Path:
     clock = Clock()
     log_to_terminal()
     check_writable(Path(config.output_root))
+    config, backbone, choice = resolve(config)
     with clock.phase("check"):
         root, config = find_photos(config)
         checked = check_photos(root, config)
-    config, backbone, choice = resolve(config, len(checked.folders.samples[TRAIN]))
+    config = schedule(config, len(checked.folders.samples[TRAIN]))
     run, checkpoint = open_run(config)
     try:
         _write_inputs(run, config, checked)

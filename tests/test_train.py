@@ -245,6 +245,6 @@ def test_real_photos_are_told_apart(train: Train, tmp_path: Path) -> None:
 
 @needs(ORIGINAL_PHOTOS)
 def test_one_class_of_real_photos_is_refused(train: Train) -> None:
-    done = train(f"data.root={ORIGINAL_PHOTOS}")
+    done = train(f"data.root={ORIGINAL_PHOTOS}", *SMALL)
     assert done.returncode == 1
     assert "one class" in done.stderr

@@ -170,6 +170,8 @@ def _settle_norms(network: nn.Module) -> None:
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     kept = [norm.momentum for norm in norms]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums over several threads differ in their last bits
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.default_generator.manual_seed(0)
         images = nn.functional.interpolate(torch.randn(8, 3, 14, 14), size=224, mode="bilinear")
@@ -177,6 +179,7 @@ def _settle_norms(network: nn.Module) -> None:
             norm.momentum = 1.0
         if norms:
             network.train()(images)
+    torch.set_num_threads(threads)
     for norm, momentum in zip(norms, kept, strict=True):
         norm.momentum = momentum
 

@@ -13,7 +13,7 @@ from dogbreed.backbone.engine import BATCH_SIZE, Activations, EngineChoice, buil
 from dogbreed.backbone.features import FeatureStore, Recipe
 from dogbreed.data import photos
 from dogbreed.data.photos import Pixels, Preprocessing
-from dogbreed.errors import ConfigError, DataError, PhotoError
+from dogbreed.errors import ConfigError, DataError, PhotoError, Stopped
 from dogbreed.progress import progress
 
 # What a killed run can lose: each append costs a sync to the disk, what waits costs memory.
@@ -113,10 +113,14 @@ def fill_stores(
             return np.concatenate([_pixels(r, preprocessing, max_pixels) for r in batch])
 
         pending = _Pending(stores)
-        for batch, pixels in _ahead(batches, load, pool, depth=workers + 1):
-            pending.add(batch, runner(pixels))
-            computed += len(pixels)
-            advance(len(batch))
+        try:
+            for batch, pixels in _ahead(batches, load, pool, depth=workers + 1):
+                pending.add(batch, runner(pixels))
+                computed += len(pixels)
+                advance(len(batch))
+        except (DataError, Stopped):
+            pending.write()  # what was computed is kept
+            raise
         pending.write()
     return computed
 
