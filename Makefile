@@ -28,21 +28,25 @@ constraints: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --quiet --upgrade \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o constraints.txt
 
-# uv where it is there; else uv from the package index; else plain pip.
+# uv where it is there; else uv from the package index; else plain pip. Python files are compiled
+# now, or the first runs would spend ten seconds on it.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "error: $(PYTHON) is older than Python 3.11: make PYTHON=/path/to/newer/python"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
-	  { rm -rf .venv; echo "error: no venv module (Debian: apt install python3-venv)"; exit 1; }
-	@UV=$$(command -v uv || true); \
-	if [ -z "$$UV" ] && $(BIN)/python -m pip install --quiet uv -c constraints.txt; then UV=$(BIN)/uv; fi; \
+	  { echo "error: $(PYTHON) is not Python 3.11 or newer: make PYTHON=/path/to/python3"; exit 1; }
+	@if ! test -x $(BIN)/python; then \
+	  if command -v uv >/dev/null; then uv venv --quiet --python "$$(command -v $(PYTHON))" .venv; \
+	  else $(PYTHON) -m venv .venv; fi || \
+	  { rm -rf .venv; echo "error: no venv module (Debian: apt install python3-venv)"; exit 1; }; fi
+	@if command -v uv >/dev/null; then UV=uv; \
+	elif $(BIN)/python -m pip install --quiet -c constraints.txt uv; then UV=$(BIN)/uv; fi; \
 	if [ -n "$$UV" ]; then \
-	  VIRTUAL_ENV=$(CURDIR)/.venv "$$UV" pip install --compile-bytecode -c constraints.txt -e . --group dev; \
+	  VIRTUAL_ENV="$(CURDIR)/.venv" $$UV pip install --compile-bytecode -c constraints.txt \
+	    -e . --group dev; \
 	else \
-	  $(BIN)/python -m pip install --upgrade 'pip>=25.1' && \
+	  $(BIN)/python -m pip install 'pip>=25.1' && \
 	  $(BIN)/python -m pip install -c constraints.txt -e . --group dev; \
 	fi
-	touch $@
+	@touch $@
 
 clean:
 	rm -rf .venv build dist outputs .mypy_cache .ruff_cache .pytest_cache

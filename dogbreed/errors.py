@@ -8,6 +8,7 @@
     ├── WeightsError     pretrained weights: missing, damaged, of another network
     ├── EngineError      the runner of the frozen backbone
     ├── StoreError       the feature store on disk
+    ├── TrainingError    a training that comes to nothing
     ├── ArtifactError    a trained model's folder
     ├── OutputError      a folder that results can't be written to
     └── Stopped          not a mistake: a signal ended the work after it was saved
@@ -59,6 +60,10 @@ class EngineError(DogbreedError):
 
 class StoreError(DogbreedError):
     """A feature store that can't be written or doesn't hold what was asked for."""
+
+
+class TrainingError(DogbreedError):
+    """A training that comes to nothing, such as a loss that isn't finite."""
 
 
 class ArtifactError(DogbreedError):

@@ -1,12 +1,15 @@
 """A run's folder: outputs/<time>-<name>/, its log and results, and finding it again."""
 
+import csv
+import io
 import json
 import logging
 import os
+import re
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +37,9 @@ class RunFolder:
         self.path = path
         self._file: logging.Handler | None = None
         if is_main_process():
-            self._file = logging.FileHandler(path / "log.txt", encoding="utf-8")
+            self._file = logging.FileHandler(
+                path / "log.txt", encoding="utf-8", errors="backslashreplace"
+            )
             self._file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
             log.addHandler(self._file)
 
@@ -45,13 +50,21 @@ class RunFolder:
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         """A JSON file in the folder."""
-        write_text(self.path / name, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+        write_text(self.path / name, json.dumps(values, indent=1) + "\n")
 
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
         """A text file in the folder; names with undecodable bytes are kept as they are."""
         with whole(self.path / name) as beside:
             text = "".join(f"{line}\n" for line in lines)
             beside.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+    def write_table(self, name: str, rows: Iterable[Sequence[object]]) -> None:
+        """A CSV file in the folder, the first row its head."""
+        with (
+            whole(self.path / name) as beside,
+            beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        ):
+            csv.writer(file).writerows(rows)
 
     def finish(self) -> None:
         """Point outputs/latest at this run, in one step."""
@@ -70,6 +83,8 @@ class RunFolder:
 def log_to_terminal() -> None:
     """Show what the package logs on stdout, plainly; nothing from further processes."""
     if not log.handlers:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # file names that aren't text can be shown
+            sys.stdout.reconfigure(errors="backslashreplace")
         handler = logging.StreamHandler(sys.stdout)
         handler.setFormatter(logging.Formatter("%(message)s"))
         log.addHandler(handler)
@@ -156,7 +171,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _new_folder(root: Path, name: str) -> Path:
-    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+    short = re.sub(r"[^\w.-]+", "-", name)[:80]  # a name may hold anything, a folder's may not
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{short}"
     for number in range(1, 1000):
         path = root / (stem if number == 1 else f"{stem}-{number}")
         try:

@@ -1,5 +1,6 @@
 """The main job in its order: photos, check, features, fit, evaluation, results."""
 
+import math
 import os
 import platform
 import time
@@ -22,6 +23,7 @@ from dogbreed.config import Config
 from dogbreed.data.check import Checked, as_lines
 from dogbreed.data.folders import SPLITS, TRAIN, PhotoFolders
 from dogbreed.data.module import BreedDataModule
+from dogbreed.errors import TrainingError
 from dogbreed.evaluation.metrics import SplitMeter, SplitMetrics
 from dogbreed.model import BreedClassifier
 from dogbreed.preparation import (
@@ -117,6 +119,7 @@ def fit(
 
     Raises:
         Stopped: a signal came; last.ckpt is there to go on from.
+        TrainingError: no epoch had a finite validation loss.
     """
     report = EpochReport()
     # A process that joins a distributed training runs this same command: it must find the folder.
@@ -129,6 +132,11 @@ def fit(
             trainer.fit(model, module, ckpt_path=checkpoint, weights_only=True)
     finally:
         os.environ.pop(RUN_FOLDER_VARIABLE, None)
+    if not any(math.isfinite(epoch["valid_loss"]) for epoch in report.history):
+        raise TrainingError(
+            f"The loss isn't finite: optim.lr={config.optim.lr:g} is too high for these features, "
+            "or the photos' features aren't finite. Try a tenth of it."
+        )
     best = torch.load(run.path / BEST_CHECKPOINT, map_location="cpu", weights_only=True)
     model.load_state_dict(best["state_dict"], strict=False)
     return report.history
@@ -211,13 +219,8 @@ def _write_inputs(run: RunFolder, config: Config, checked: Checked) -> None:
         return
     run.write_config(config)
     folders = checked.folders
-    run.write_lines(
-        "splits.tsv",
-        [
-            f"{sample.split}\t{folders.classes[sample.label]}\t{sample.path}"
-            for sample in folders.all_samples()
-        ],
-    )
+    rows = [(s.split, folders.classes[s.label], s.path) for s in folders.all_samples()]
+    run.write_table("splits.csv", [("split", "class", "path"), *rows])
     run.write_lines("findings.txt", as_lines(checked.findings))
 
 

@@ -1,5 +1,6 @@
 """Bad input, as a newcomer gives it: one clear sentence, no traceback, nothing lost."""
 
+import json
 import os
 import resource
 import shutil
@@ -65,6 +66,11 @@ def _folder_without_images(root: Path) -> None:
     (root / "Akita" / "notes.txt").write_text("no photo")
 
 
+def _empty_split(root: Path) -> None:
+    draw_folders(root, {"train": 4, "test": 2})
+    (root / "valid" / "Akita").mkdir(parents=True)
+
+
 def _too_many_bad(root: Path) -> None:
     draw_folders(root, {"": 8})
     (root / "Akita" / "empty.jpg").touch()
@@ -83,6 +89,7 @@ def _too_many_bad(root: Path) -> None:
         (_one_class, ("one class", "two or more")),
         (_loose_photos, ("no class folders", "Beagle")),
         (_folder_without_images, ("holds no photos",)),
+        (_empty_split, ("no photos for valid", "add some", "remove the empty folder")),
         (
             _too_many_bad,
             (
@@ -131,9 +138,9 @@ def test_any_class_name_and_path_will_do(train: Train, tmp_path: Path) -> None:
         (root / "linked" / name).symlink_to(root / "real" / name)
     done = train(f"data.root={root / 'linked'}", *SMALL, "output_root=my results")
     assert done.returncode == 0, done.stderr
-    model = (tmp_path / "my results" / "latest" / "model" / "model.json").read_text("utf-8")
-    assert names[1] in model
-    assert '"Affenpinscher"' in model
+    model = json.loads((tmp_path / "my results/latest/model/model.json").read_text("utf-8"))
+    assert set(model["classes"]) == set(names)
+    assert "Affenpinscher" in model["display_names"]
 
 
 class _Runs:
@@ -249,6 +256,33 @@ def test_a_full_disk_while_results_are_written_can_be_resumed(
     resumed = train(f"data.root={photos_root}", *SMALL, "resume=auto")
     assert resumed.returncode == 0, resumed.stderr
     assert (run / "model" / "model.json").is_file()
+
+
+def test_a_rate_that_is_far_too_high_is_named(train: Train, photos_root: Path) -> None:
+    arguments = (*SMALL, "optim=sgd", "optim.lr=100", "optim.momentum=0.99", "model.head=mlp")
+    done = train(f"data.root={photos_root}", *arguments, "trainer.epochs=40")
+    refused(done, "loss isn't finite", "optim.lr=100")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_photo_that_goes_away_during_live_training(
+    photos_root: Path, tmp_path: Path, workers: int
+) -> None:
+    command = [sys.executable, "-u", "-m", "dogbreed.train", f"data.root={photos_root}", *SMALL]
+    command += ["features.store=false", f"data.workers={workers}", "trainer.epochs=1000"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch=1 "):
+            shutil.rmtree(photos_root / "train" / "Beagle")
+            break
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert error.startswith("error: ")
+    assert "Beagle" in error
+    assert len(error.strip().splitlines()) == 1
 
 
 def test_two_runs_at_once_into_one_store(photos_root: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`python -m dogbreed.train` as a person runs it: results, resuming, processes, a terminal."""
 
+import csv
 import json
 import os
 import pty
@@ -54,10 +55,10 @@ def test_without_arguments_and_network_draws_trains_and_reports(
 
 
 def test_results_hold_what_the_readme_says(train: Train, photos_root: Path, tmp_path: Path) -> None:
-    done = train(f"data.root={photos_root}", *SMALL, "name=mine")
+    done = train(f"data.root={photos_root}", *SMALL, "name=mine/and ours")
     assert done.returncode == 0, done.stderr
     run = (tmp_path / "outputs" / "latest").resolve()
-    assert re.fullmatch(r"\d{8}-\d{6}-mine", run.name)
+    assert re.fullmatch(r"\d{8}-\d{6}-mine-and-ours", run.name)
     for name in ("config.yaml", "metrics.json", "log.txt", "checkpoints/best.ckpt"):
         assert (run / name).is_file(), name
     metrics = metrics_of(run)
@@ -75,9 +76,12 @@ def test_results_hold_what_the_readme_says(train: Train, photos_root: Path, tmp_
     for name, expression in metric_regexes().items():
         values = [float(value) for value in re.findall(expression, done.stdout)]
         assert values == [pytest.approx(e[name], abs=1e-6) for e in metrics["epochs"]], name
-    splits = (run / "splits.tsv").read_text("utf-8").splitlines()
+    with (run / "splits.csv").open(encoding="utf-8", newline="") as file:
+        splits = list(csv.DictReader(file))
     assert len(splits) == 60
-    assert splits[0].split("\t")[:2] == ["train", "Akita"]
+    assert splits[0]["split"] == "train"
+    assert splits[0]["class"] == "Akita"
+    assert Path(splits[0]["path"]).is_file()
 
 
 def test_the_second_run_computes_no_features_and_ends_the_same(
@@ -131,6 +135,33 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert metrics_of(stopped)["test"] == metrics_of(runs_in(tmp_path / "whole")[0])["test"]
     epochs = [entry["epoch"] for entry in metrics_of(stopped)["epochs"]]
     assert epochs == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_pass_over_the_photos_that_is_stopped_goes_on(train: Train, tmp_path: Path) -> None:
+    root = draw_folders(tmp_path / "photos", {"train": 150, "valid": 5, "test": 5})
+    # A network that takes a while for a photo, so that the signal comes in the middle.
+    command = (f"data.root={root}", *SMALL, "model.backbone=resnet152", "data.size_px=224")
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "dogbreed.train", *command],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "trainer.epochs" in line:
+            time.sleep(6)
+            process.send_signal(signal.SIGTERM)
+            break
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert error == "stopped by SIGTERM; what was computed so far is kept.\n"
+    done = train(*command)
+    assert done.returncode == 0, done.stderr
+    found = re.search(r"960 views of photos, (\d+) computed now", done.stdout)
+    assert found is not None
+    assert 0 < int(found[1]) < 960
 
 
 def test_resume_names_what_differs(train: Train, photos_root: Path, tmp_path: Path) -> None:

@@ -220,9 +220,13 @@ class BatchLoader(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self._given = getattr(self._batches, "first_batch", 0)
-        for batch in super().__iter__():
-            self._given += 1
-            yield batch
+        try:
+            for batch in super().__iter__():
+                self._given += 1
+                yield batch
+        except DataError as error:
+            # A worker process hands over its traceback as text; the sentence stands at its end.
+            raise DataError(str(error).rstrip().rsplit("DataError: ", 1)[-1]) from error
 
     def state_dict(self) -> dict[str, int]:
         """How many batches of this epoch were given out; kept in Lightning's checkpoints."""

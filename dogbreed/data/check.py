@@ -56,6 +56,7 @@ def check(
     _stop_if_too_many(left_out, len(samples) + untrained, max_bad_share, folders.root)
     if len(kept.classes) < 2:
         raise DataError(f"{folders.root} has fewer than two classes left once bad photos are out.")
+    kept.require_photos()
     return Checked(folders=kept, digests=digests, findings=tuple(found))
 
 

@@ -66,6 +66,15 @@ class PhotoFolders:
         counted = Counter(sample.label for sample in self.samples[split])
         return [counted[label] for label in range(len(self.classes))]
 
+    def require_photos(self) -> None:
+        """Raise a DataError if a split has no photos: nothing could be measured on it."""
+        for split in SPLITS:
+            if not self.samples[split]:
+                raise DataError(
+                    f"{self.root} has no photos for {split}: add some, or remove the empty folder "
+                    "and let the split be drawn from the training photos (two of a class or more)."
+                )
+
     def without(self, bad: Iterable[Path]) -> "PhotoFolders":
         """The same folders less some photos; `findings` are then those that follow from it."""
         dropped = set(bad)
@@ -130,6 +139,7 @@ def read_folders(
     folders = _assemble(root, found, findings, drawn)
     if len(folders.classes) < 2:
         raise DataError(_why_too_few(root, folders))
+    folders.require_photos()
     return folders
 
 

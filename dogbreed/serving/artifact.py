@@ -27,7 +27,7 @@ def write_artifact(
         **description,
         "sha256": {WEIGHTS: hashlib.sha256(weights).hexdigest()},
     }
-    text = json.dumps(whole_description, indent=1, ensure_ascii=False)
+    text = json.dumps(whole_description, indent=1)
     with whole(folder) as beside:
         beside.mkdir()
         (beside / WEIGHTS).write_bytes(weights)
