@@ -15,8 +15,9 @@ from dogbreed.config import AUTO, Config
 from dogbreed.data import photos
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
-from dogbreed.data.folders import SPLITS, TRAIN, read_folders
+from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import Preprocessing
+from dogbreed.data.splits import SPLITS, TRAIN
 from dogbreed.errors import WeightsError
 from dogbreed.files import cache_dir
 from dogbreed.runs import log

@@ -21,8 +21,8 @@ from dogbreed.backbone.architecture import Backbone
 from dogbreed.callbacks import EpochReport, SeedEachStep, StopOnSignal, WholeCheckpoints
 from dogbreed.config import Config
 from dogbreed.data.check import Checked, as_lines
-from dogbreed.data.folders import SPLITS, TRAIN, PhotoFolders
 from dogbreed.data.module import BreedDataModule
+from dogbreed.data.splits import SPLITS, TRAIN, PhotoFolders
 from dogbreed.errors import TrainingError
 from dogbreed.evaluation.metrics import SplitMeter, SplitMetrics
 from dogbreed.model import BreedClassifier

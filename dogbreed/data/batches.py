@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dogbreed.data import photos
-from dogbreed.data.folders import Sample
 from dogbreed.data.photos import Pixels, Preprocessing
+from dogbreed.data.splits import Sample
 from dogbreed.errors import DataError, PhotoError
 
 Indices = npt.NDArray[np.int64]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dogbreed.data import photos
-from dogbreed.data.folders import ONE_SPLIT_ONLY, Finding, PhotoFolders
+from dogbreed.data.splits import ONE_SPLIT_ONLY, Finding, PhotoFolders
 from dogbreed.errors import DataError, PhotoError
 from dogbreed.progress import progress
 

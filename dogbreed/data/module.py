@@ -8,8 +8,9 @@ from pytorch_lightning import LightningDataModule
 from dogbreed.data import photos
 from dogbreed.data.batches import BatchLoader, EvalBatches, LivePhotos, StoredPhotos, TrainBatches
 from dogbreed.data.check import Checked, check
-from dogbreed.data.folders import SPLITS, TEST, TRAIN, VALID, read_folders
+from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import Preprocessing
+from dogbreed.data.splits import SPLITS, TEST, TRAIN, VALID
 
 
 class BreedDataModule(LightningDataModule):

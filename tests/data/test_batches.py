@@ -25,9 +25,10 @@ from dogbreed.data.batches import (
     TrainBatches,
 )
 from dogbreed.data.check import check
-from dogbreed.data.folders import SPLITS, TEST, TRAIN, VALID, read_folders
+from dogbreed.data.folders import read_folders
 from dogbreed.data.module import BreedDataModule
 from dogbreed.data.photos import Preprocessing, view_names
+from dogbreed.data.splits import SPLITS, TEST, TRAIN, VALID
 from dogbreed.errors import DataError
 
 SMALL = Preprocessing(size_px=32)

@@ -16,7 +16,8 @@ from PIL import Image
 
 from dogbreed.data import photos
 from dogbreed.data.check import Checked, as_lines, check, imbalance
-from dogbreed.data.folders import SPLITS, TEST, TRAIN, Finding, read_folders
+from dogbreed.data.folders import read_folders
+from dogbreed.data.splits import SPLITS, TEST, TRAIN, Finding
 from dogbreed.errors import DataError, PhotoError
 
 ALL_MAY_BE_BAD = 1.0

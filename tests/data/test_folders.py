@@ -9,16 +9,8 @@ import pytest
 from conftest import ORIGINAL_PHOTOS, needs
 from PIL import Image
 
-from dogbreed.data.folders import (
-    SPLITS,
-    TEST,
-    TRAIN,
-    VALID,
-    Finding,
-    PhotoFolders,
-    display_name,
-    read_folders,
-)
+from dogbreed.data.folders import read_folders
+from dogbreed.data.splits import SPLITS, TEST, TRAIN, VALID, Finding, PhotoFolders, display_name
 from dogbreed.errors import DataError
 
 CLASSES = ("Akita", "Beagle", "Collie")
