@@ -4,18 +4,16 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import MeanMetric
 
 from dogbreed.backbone.architecture import HEAD, Backbone, build_backbone, empty_backbone
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.errors import ArtifactError
-from dogbreed.metric_lines import METRICS
 from dogbreed.serving import artifact
 
 Batch = FeatureBatch | PhotoBatch | Sequence[Tensor]
@@ -83,8 +81,8 @@ class BreedClassifier(LightningModule):
         self.label_smoothing = label_smoothing
         weighting = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weighting, persistent=False)
-        # Metrics: Lightning's own means over uneven processes divide by a rounded count.
-        self.means = nn.ModuleDict({name: MeanMetric() for name in METRICS})
+        # Metrics: sums of loss, right answers and photos since the epoch began, by phase.
+        self._sums: dict[str, Tensor] = {}
         # Optimiser.
         self.optimizer_name, self.lr, self.eps = optimizer, lr, eps
         self.weight_decay, self.momentum = weight_decay, momentum
@@ -129,23 +127,42 @@ class BreedClassifier(LightningModule):
             reduction="none",
         ).mean()
         share: float = getattr(batch, "share", 1.0)
-        top1 = (logits.detach().mean(1).argmax(-1) == targets).float().mean()
-        self._log("train", loss.detach(), top1, len(targets) if share else 0)
+        right = (logits.detach().mean(1).argmax(-1) == targets).sum()
+        if share:  # else this process has no photo of this batch
+            self._count("train", loss.detach(), right, len(targets))
         return loss * share
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Logs the plain cross entropy and the share of photos whose class is the likeliest."""
         log_probabilities, targets = self.log_probabilities(batch)
         loss = F.nll_loss(log_probabilities, targets)
-        top1 = (log_probabilities.argmax(-1) == targets).float().mean()
-        self._log("valid", loss, top1, len(targets))
+        right = (log_probabilities.argmax(-1) == targets).sum()
+        self._count("valid", loss, right, len(targets))
 
-    def _log(self, phase: str, loss: Tensor, top1: Tensor, count: int) -> None:
-        """Log means over all photos of all processes, however unevenly they are shared out."""
-        for name, value in ((f"{phase}_loss", loss), (f"{phase}_top1", top1)):
-            metric = cast(MeanMetric, self.means[name])
-            metric.update(value, count)
-            self.log(name, metric, on_step=False, on_epoch=True, batch_size=count)
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Log the epoch's training metrics before its validation."""
+        if self.trainer.is_last_batch:
+            self._log("train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the epoch's validation metrics."""
+        self._log("valid")
+
+    def _count(self, phase: str, loss: Tensor, right: Tensor, photos: int) -> None:
+        """Add a batch: its mean loss, how many of its photos were right, how many there were."""
+        batch = torch.stack([loss * photos, right, torch.tensor(photos, device=loss.device)])
+        self._sums[phase] = self._sums.get(phase, 0) + batch
+
+    def _log(self, phase: str) -> None:
+        """Log means over all photos of all processes, however unevenly they are shared out.
+
+        Once an epoch: Lightning's own means take as long as the steps they are of, and over uneven
+        processes they divide by a rounded count.
+        """
+        nothing = torch.zeros(3, device=self.device)
+        sums = self.trainer.strategy.reduce(self._sums.pop(phase, nothing), reduce_op="sum")
+        loss, top1 = sums[:2] / sums[2]
+        self.log_dict({f"{phase}_loss": loss, f"{phase}_top1": top1})
 
     def on_fit_start(self) -> None:
         """Lightning warns of layers in eval mode; here they are what is meant."""

@@ -5,10 +5,14 @@ python tests/benchmarks/whole_run.py PHOTOS WEIGHTS
 
 import sys
 import tempfile
+import time
+import warnings
 from pathlib import Path
-from typing import Any
 
+import pytorch_lightning as pl
 from common import row, title, train
+
+from dogbreed import BreedClassifier, BreedDataModule
 
 EPOCHS = 20
 
@@ -20,9 +24,7 @@ def main(root: str, weights: str) -> None:
         cold, first = train(common, work, work / "cache")
         warm, second = train(common, work, work / "cache")
         others = [train([*common, f"seed={seed}"], work, work / "cache")[1] for seed in (1, 2)]
-        _, one_epoch = train(
-            [*common, "features.store=false", "trainer.epochs=1"], work, work / "cache"
-        )
+        plain = EPOCHS * plain_epoch_seconds(Path(root), weights)
     title("whole runs, default recipe")
     epoch = second["seconds"]["fit"] / len(second["epochs"])
     name = f"an epoch from the store, {first['train']['n']} photos, batch 64"
@@ -35,7 +37,6 @@ def main(root: str, weights: str) -> None:
     )
     peak = max(cold.peak_bytes, warm.peak_bytes) / 1e9
     row("peak memory of a run", f"{peak:.2f} GB", "<= 1.5 GB", peak <= 1.5)
-    plain = plain_seconds(one_epoch)
     ratio = plain / cold.seconds
     print(f"  the first run took {cold.seconds:.0f} s, the plain way would take {plain:.0f} s")
     row(
@@ -49,10 +50,28 @@ def main(root: str, weights: str) -> None:
         row(f"test top-1, seed {seed}", f"{top1:.1%}", ">= 76.0 %", top1 >= 0.76)
 
 
-def plain_seconds(one_epoch: dict[str, Any]) -> float:
-    """A run of EPOCHS epochs, each through the backbone, from one that was measured."""
-    seconds = one_epoch["seconds"]
-    return float(seconds["total"] + (EPOCHS - 1) * seconds["fit"])
+def plain_epoch_seconds(root: Path, weights: str) -> float:
+    """One epoch, training and validation, each photo through the eager fp32 backbone.
+
+    As most people write it: frozen ResNet50, two loader processes, batch 64. Its check of the
+    photos and its last evaluation are not counted; in the run that it is held against they are.
+    """
+    module = BreedDataModule.from_folder(root, views=2)
+    model = BreedClassifier(module.classes, weights=weights)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+    start = time.monotonic()
+    trainer.fit(model, module)
+    return time.monotonic() - start
 
 
 if __name__ == "__main__":
