@@ -183,7 +183,8 @@ def test_added_photos_are_split_too(tmp_path: Path) -> None:
 )
 def test_split_of_a_tiny_class(tmp_path: Path, count: int, expected: tuple[int, ...]) -> None:
     for seed in range(20):
-        folders = read_folders(touch(plain(tmp_path, count), "Big/1.jpg"), split_seed=seed)
+        big = (f"Big/{number}.jpg" for number in range(10))
+        folders = read_folders(touch(plain(tmp_path, count), *big), split_seed=seed)
         label = folders.classes.index("Akita")
         counts = tuple(folders.counts(split)[label] for split in SPLITS)
         assert counts == expected
@@ -483,7 +484,7 @@ def test_a_class_folder_that_links_to_the_root_is_empty(tmp_path: Path) -> None:
 
 
 def test_two_folders_that_link_to_each_other(tmp_path: Path) -> None:
-    root = touch(tmp_path, "A/x/1.jpg", "A/y/2.jpg", "B/1.jpg", "B/2.jpg")
+    root = touch(tmp_path, "A/x/1.jpg", "A/y/2.jpg", "B/1.jpg", "B/2.jpg", "B/3.jpg")
     (root / "A" / "x" / "to y").symlink_to("../y", target_is_directory=True)
     (root / "A" / "y" / "to x").symlink_to("../x", target_is_directory=True)
     names = [s.path.name for s in read_folders(root).all_samples() if s.label == 0]
