@@ -17,6 +17,7 @@ from typing import Any
 from dogbreed import errors
 from dogbreed.config import Config, keys, parse, unknown_key
 from dogbreed.files import DISK_FULL
+from dogbreed.progress import is_main_process
 
 _TEXT_VALUES_LEFT_ALONE = ("null", "auto", "none", "")
 
@@ -139,7 +140,7 @@ def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
     try:
         command(sys.argv[1:])
     except errors.Stopped as stopped:
-        _leave(str(stopped), stopped.exit_code)
+        _leave(str(stopped) if is_main_process() else "", stopped.exit_code)
     except errors.DogbreedError as error:
         _leave(f"error: {error}", error.exit_code)
     except BrokenPipeError:
