@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -42,6 +43,27 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache = tmp_path / "cache"
     monkeypatch.setenv("DOGBREED_CACHE", str(cache))
     return cache
+
+
+def start_train(*arguments: str, cwd: Path, **variables: str) -> subprocess.Popen[str]:
+    """`python -m dogbreed.train` in `cwd`, its output read while it runs."""
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "dogbreed.train", *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **variables},
+    )
+
+
+def wait_for_line(stream: IO[str] | None, start: str) -> str:
+    """Read what a process writes up to a line that starts so."""
+    assert stream is not None
+    for line in stream:
+        if line.startswith(start):
+            return line
+    raise AssertionError(f"the process ended before a line that starts with {start!r}")
 
 
 @pytest.fixture

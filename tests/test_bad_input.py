@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-from conftest import SMALL, Train, draw_folders, draw_photo
+from conftest import SMALL, Train, draw_folders, draw_photo, start_train, wait_for_line
 from PIL import Image
 
 
@@ -275,16 +275,10 @@ def test_a_loss_that_is_not_finite_is_named(
 def test_a_photo_that_goes_away_during_live_training(
     photos_root: Path, tmp_path: Path, workers: int
 ) -> None:
-    command = [sys.executable, "-u", "-m", "dogbreed.train", f"data.root={photos_root}", *SMALL]
-    command += ["features.store=false", f"data.workers={workers}", "trainer.epochs=1000"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("epoch=1 "):
-            shutil.rmtree(photos_root / "train" / "Beagle")
-            break
+    live = ("features.store=false", f"data.workers={workers}", "trainer.epochs=1000")
+    process = start_train(f"data.root={photos_root}", *SMALL, *live, cwd=tmp_path)
+    wait_for_line(process.stdout, "epoch=1 ")
+    shutil.rmtree(photos_root / "train" / "Beagle")
     _, error = process.communicate(timeout=120)
     assert process.returncode == 1
     assert error.startswith("error: ")
@@ -293,13 +287,7 @@ def test_a_photo_that_goes_away_during_live_training(
 
 
 def test_two_runs_at_once_into_one_store(photos_root: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dogbreed.train", f"data.root={photos_root}", *SMALL]
-    both = [
-        subprocess.Popen(
-            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
+    both = [start_train(f"data.root={photos_root}", *SMALL, cwd=tmp_path) for _ in range(2)]
     for process in both:
         _, error = process.communicate(timeout=120)
         assert process.returncode == 0, error

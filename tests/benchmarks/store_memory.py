@@ -5,12 +5,10 @@ Each size in a process of its own, as a process's peak never falls.
 
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 
 import numpy as np
-import pytorch_lightning as pl
-from common import peak_bytes, row, timed, title
+from common import one_epoch, peak_bytes, row, timed, title
 
 from dogbreed.backbone.architecture import empty_backbone
 from dogbreed.backbone.features import FeatureReader
@@ -38,16 +36,7 @@ def epoch(path: Path, rows: int) -> None:
     loader = BatchLoader(dataset, TrainBatches(rows, 1, 64, seed=0))
     names = [str(number) for number in range(CLASSES)]
     model = BreedClassifier(names, backbone=empty_backbone("resnet50", "head"))
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(model, loader)
+    one_epoch(model, loader)
     print(peak_bytes())
 
 

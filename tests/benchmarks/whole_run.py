@@ -6,11 +6,9 @@ python tests/benchmarks/whole_run.py PHOTOS WEIGHTS
 import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 
-import pytorch_lightning as pl
-from common import row, title, train
+from common import one_epoch, row, title, train
 
 from dogbreed import BreedClassifier, BreedDataModule
 
@@ -58,19 +56,8 @@ def plain_epoch_seconds(root: Path, weights: str) -> float:
     """
     module = BreedDataModule.from_folder(root, views=2)
     model = BreedClassifier(module.classes, weights=weights)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
     start = time.monotonic()
-    trainer.fit(model, module)
+    one_epoch(model, module)
     return time.monotonic() - start
 
 
