@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from dogbreed.data.module import BreedDataModule
     from dogbreed.errors import DogbreedError
     from dogbreed.model import BreedClassifier, load_classifier
+    from dogbreed.serving.predictor import Predictor, load
 
 __version__ = "0.1.0"
 
@@ -14,10 +15,20 @@ _HOMES = {
     "BreedClassifier": "dogbreed.model",
     "BreedDataModule": "dogbreed.data.module",
     "DogbreedError": "dogbreed.errors",
+    "Predictor": "dogbreed.serving.predictor",
+    "load": "dogbreed.serving.predictor",
     "load_classifier": "dogbreed.model",
 }
 
-__all__ = ["BreedClassifier", "BreedDataModule", "DogbreedError", "__version__", "load_classifier"]
+__all__ = [
+    "BreedClassifier",
+    "BreedDataModule",
+    "DogbreedError",
+    "Predictor",
+    "__version__",
+    "load",
+    "load_classifier",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,6 @@
 """Everything before the first step: photos, their check, the "auto" values, the features."""
 
 import math
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from dogbreed.data.photos import Preprocessing
 from dogbreed.data.splits import SPLITS, TRAIN
 from dogbreed.errors import WeightsError
 from dogbreed.files import cache_dir
+from dogbreed.machine import cores
 from dogbreed.runs import log
 
 SAMPLES = "samples"
@@ -177,11 +177,6 @@ def _read_split(checked: Checked, split: str, stores: list[FeatureStore]) -> Sto
 def preprocessing_of(config: Config) -> Preprocessing:
     """How this configuration turns a photo into pixels."""
     return Preprocessing(size_px=config.data.size_px, crop_share=config.data.crop_share)
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _tell(checked: Checked) -> None:

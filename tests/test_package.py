@@ -15,15 +15,17 @@ from dogbreed.config import Config, keys
 
 # From the ground up: a module imports from its own storey or from those below.
 STOREYS: tuple[tuple[str, ...], ...] = (
-    ("errors", "metric_lines"),
+    ("errors", "machine", "metric_lines"),
     ("config", "files", "progress"),
     ("data", "cli"),
-    ("backbone", "serving"),
+    ("backbone",),
+    ("network",),
+    ("serving",),
     ("model",),
     ("evaluation", "runs"),
     ("callbacks", "preparation"),
     ("training",),
-    ("train",),
+    ("train", "predict"),
 )
 
 

@@ -15,7 +15,7 @@ from dogbreed.data.splits import (
     assemble,
     draw_splits,
 )
-from dogbreed.errors import DataError, PhotoError
+from dogbreed.errors import DataError
 
 
 def read_folders(
@@ -70,7 +70,7 @@ def _scan(root: Path) -> tuple[list[tuple[Path, str, str]], list[Finding], tuple
         for class_folder in sorted(folder.iterdir()):
             if not class_folder.is_dir() or class_folder.name.startswith("."):
                 continue
-            paths = list(_photos_in(class_folder, findings))
+            paths = list(photos_in(class_folder, findings))
             if not paths:
                 findings.append(
                     Finding(
@@ -86,7 +86,7 @@ def _scan(root: Path) -> tuple[list[tuple[Path, str, str]], list[Finding], tuple
     return found, findings, drawn
 
 
-def _photos_in(folder: Path, findings: list[Finding]) -> Iterator[Path]:
+def photos_in(folder: Path, findings: list[Finding]) -> Iterator[Path]:
     """The photos in a class folder and below it, through symbolic links, in a fixed order."""
     # Links back to a folder above would bring in the photos of other classes.
     here = (Path(os.path.realpath(folder)), Path(os.path.realpath(folder.parent), folder.name))
@@ -102,7 +102,7 @@ def _photos_in(folder: Path, findings: list[Finding]) -> Iterator[Path]:
             path = Path(parent, name)
             if name.startswith("."):
                 continue
-            if path.suffix.lower() in photos.SUFFIXES or _is_photo(path):
+            if path.suffix.lower() in photos.SUFFIXES or photos.is_photo(path):
                 yield path
             else:
                 message = "not a photo by name or content; ignored"
@@ -123,14 +123,6 @@ def _loose_photos(folder: Path) -> list[Path]:
         for path in sorted(folder.iterdir())
         if path.suffix.lower() in photos.SUFFIXES and path.name[0] != "." and path.is_file()
     ]
-
-
-def _is_photo(path: Path) -> bool:
-    try:
-        photos.open_photo(photos.read_bytes(path))
-    except PhotoError:
-        return False
-    return True
 
 
 def _why_too_few(root: Path, folders: PhotoFolders) -> str:

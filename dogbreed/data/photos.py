@@ -109,6 +109,17 @@ def read_bytes(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise PhotoError("unreadable", f"can't be read: {error.strerror}") from error
+    return checked(data)
+
+
+def checked(data: bytes) -> bytes:
+    """The bytes as they are.
+
+    Raises:
+        PhotoError: there are none, or more than MAX_BYTES.
+    """
+    if len(data) > MAX_BYTES:
+        raise PhotoError("too_large", f"{len(data):,} bytes; the limit is {MAX_BYTES:,}")
     if not data:
         raise PhotoError("empty", "the file is empty (0 bytes)")
     return data
@@ -137,7 +148,7 @@ def open_photo(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     if photo.width * photo.height > max_pixels:
         raise PhotoError(
             "too_large",
-            f"{photo.width}x{photo.height} pixels; the limit is {max_pixels:,} (data.max_pixels)",
+            f"{photo.width}x{photo.height} pixels; the limit is {max_pixels:,} pixels",
         )
     return photo
 
@@ -155,11 +166,31 @@ def decode(data: bytes, *, wanted_px: int, max_pixels: int = MAX_PIXELS) -> Imag
     scale = 2 * wanted_px / min(photo.size)
     if scale < 1:
         photo.draft("RGB", (round(photo.width * scale), round(photo.height * scale)))
+    return upright(photo)
+
+
+def upright(photo: Image.Image) -> Image.Image:
+    """A photo of any mode as upright 8-bit RGB.
+
+    Raises:
+        PhotoError: the pixels are truncated or damaged.
+    """
     try:
         photo.load()
         return _as_rgb(ImageOps.exif_transpose(photo))
     except Exception as error:  # as above: any exception here is the file's fault
         raise damaged(error) from error
+
+
+def is_photo(path: Path) -> bool:
+    """Whether a file is a photo by its content, whatever its name; only its header is read."""
+    try:
+        if not path.is_file():  # reading a pipe would wait for ever
+            return False
+        with Image.open(path, formats=FORMATS):
+            return True
+    except Exception:  # as above
+        return False
 
 
 def damaged(error: Exception) -> PhotoError:

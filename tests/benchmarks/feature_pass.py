@@ -19,7 +19,7 @@ from dogbreed.backbone.extraction import Request, fill_stores, open_stores
 from dogbreed.data import photos
 from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import CENTRE, Preprocessing
-from dogbreed.preparation import cores
+from dogbreed.machine import cores
 
 GFLOP_PER_PHOTO = 8.2  # ResNet50 at 224 px, multiplications and additions counted
 PHOTOS = 1536

@@ -545,7 +545,7 @@ def test_absurdly_large(size: tuple[int, int]) -> None:
 def test_limit_of_pixels() -> None:
     data = encode(Image.new("L", (100, 101)), "PNG")
     assert decode(data, wanted_px=8, max_pixels=10_100).size == (100, 101)
-    with pytest.raises(PhotoError, match=r"100x101 pixels.* 10,099 \(data.max_pixels\)") as caught:
+    with pytest.raises(PhotoError, match=r"100x101 pixels.* 10,099 pixels") as caught:
         decode(data, wanted_px=8, max_pixels=10_099)
     assert caught.value.reason == "too_large"
 

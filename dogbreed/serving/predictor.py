@@ -1,0 +1,239 @@
+"""From a photo's bytes to ranked breeds: what every door answers with.
+
+Neither torch, Lightning nor Hydra is imported, unless torch is what computes.
+"""
+
+import difflib
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from dogbreed.data import photos
+from dogbreed.data.photos import Pixels
+from dogbreed.errors import ArtifactError, ConfigError, PhotoError
+from dogbreed.machine import cores
+from dogbreed.serving.artifact import Description, find_artifact, read_description
+from dogbreed.serving.forms import AUTO, Floats, Form, open_form
+from dogbreed.serving.prediction import Breed, Prediction
+
+if TYPE_CHECKING:
+    from dogbreed.serving.explain import Explainer
+
+Photo = str | Path | bytes | Image.Image
+Doubles = npt.NDArray[np.float64]
+
+# Images computed at once where there are many: more are no faster and cost memory.
+BATCH_IMAGES = 32
+# A photo with its heat laid over is looked at, not measured.
+EXPLAINED_PX = 1024
+
+
+class Predictor:
+    """Answers for photos with a trained model; one thread may ask at a time.
+
+    Args:
+        form: the model's network, as `open_form` gives it.
+        folder: where the model lies; `explain` reads its weights from there.
+    """
+
+    def __init__(self, description: Description, form: Form, *, folder: Path | None = None) -> None:
+        self.description = description
+        self._form = form
+        self._folder = folder
+        self._preprocessing = description.pixels()
+        self._views = photos.view_names(description.views)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, engine: str = AUTO, precision: str = AUTO, threads: int = 0
+    ) -> "Predictor":
+        """The predictor of a run's folder (outputs/latest) or of a model's folder.
+
+        Raises:
+            ArtifactError, EngineError: as `find_artifact`, `read_description` and `open_form`.
+        """
+        folder = find_artifact(Path(path))
+        description = read_description(folder)
+        form = open_form(folder, description, engine, precision=precision, threads=threads)
+        return cls(description, form, folder=folder)
+
+    @cached_property
+    def identity(self) -> str:
+        """What identifies the model: two of the same identity give the same answers."""
+        text = json.dumps(asdict(self.description), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def predict(self, photo: Photo, top_k: int = 5) -> Prediction:
+        """The `top_k` likeliest breeds of a photo: a path, its bytes, or a Pillow image.
+
+        Raises:
+            PhotoError: it can't be used; the message begins with the path if there is one.
+        """
+        return self._predictions(self._pixels(photo)[None], top_k)[0]
+
+    def predict_many(
+        self, many: Iterable[Photo], top_k: int = 5, *, workers: int = 0
+    ) -> Iterator[Prediction | PhotoError]:
+        """One answer per photo, in their order: its prediction, or why it can't be used.
+
+        Photos are decoded by `workers` threads (0: one per core) while others are computed. Some
+        dozens are in memory at a time, however many there are.
+        """
+        batch_size = max(1, BATCH_IMAGES // len(self._views))
+        waiting: list[Pixels | PhotoError] = []
+        good = 0
+        for decoded in self._decoded(many, workers or cores(), depth=2 * batch_size):
+            waiting.append(decoded)
+            good += not isinstance(decoded, PhotoError)
+            if good == batch_size or len(waiting) == 8 * batch_size:
+                yield from self._answered(waiting, top_k)
+                waiting, good = [], 0
+        yield from self._answered(waiting, top_k)
+
+    def log_probabilities(self, pixels: Pixels) -> Doubles:
+        """Uncalibrated: the logarithms [n, classes] of the views' mean probabilities.
+
+        `pixels` is [n, views, size, size, 3], as training's BreedClassifier.log_probabilities
+        takes it.
+        """
+        return self._computed(pixels)[0]
+
+    def explain(self, photo: Photo, class_name: str | None = None) -> Image.Image:
+        """The photo with the heat of what speaks for a class (None: the likeliest) laid over it.
+
+        Raises:
+            PhotoError: as `predict`.
+            ConfigError: the model has no such class.
+            EngineError: Grad-CAM can't be had of this network.
+        """
+        class_name = class_name or self.predict(photo, 1).breeds[0].class_name
+        classes = self.description.classes
+        if class_name not in classes:
+            near = difflib.get_close_matches(class_name, classes, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"The model has no class {class_name}.{hint}")
+        upright, _ = read_photo(photo, wanted_px=EXPLAINED_PX // 2)
+        return self.explainer.explain(upright, classes.index(class_name))
+
+    @cached_property
+    def explainer(self) -> "Explainer":
+        """What lays the heat over a photo; made, and torch imported, when first asked for.
+
+        Raises:
+            EngineError: Grad-CAM can't be had of this network.
+        """
+        from dogbreed.network import load_network
+        from dogbreed.serving.explain import Explainer
+
+        if self._folder is None:
+            raise ArtifactError(
+                "This predictor knows no folder to read weights from: open it by Predictor.load."
+            )
+        return Explainer(load_network(self._folder, self.description), self._preprocessing)
+
+    def _pixels(self, photo: Photo) -> Pixels:
+        """A photo's views: [views, size, size, 3]."""
+        upright, identity = read_photo(photo, wanted_px=self._preprocessing.size_px)
+        return np.stack([self._preprocessing.view(upright, view, identity) for view in self._views])
+
+    def _try_pixels(self, photo: Photo) -> Pixels | PhotoError:
+        try:
+            return self._pixels(photo)
+        except PhotoError as error:
+            return error
+
+    def _decoded(
+        self, many: Iterable[Photo], workers: int, depth: int
+    ) -> Iterator[Pixels | PhotoError]:
+        """Each photo's pixels or its error, `depth` of them being decoded ahead."""
+        pool = ThreadPoolExecutor(workers)
+        queue: deque[Future[Pixels | PhotoError]] = deque()
+        try:
+            for photo in many:
+                queue.append(pool.submit(self._try_pixels, photo))
+                if len(queue) > depth:
+                    yield queue.popleft().result()
+            while queue:
+                yield queue.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _answered(
+        self, decoded: Sequence[Pixels | PhotoError], top_k: int
+    ) -> Iterator[Prediction | PhotoError]:
+        """The answers to what was decoded, in its order."""
+        good = [pixels for pixels in decoded if not isinstance(pixels, PhotoError)]
+        predictions = iter(self._predictions(np.stack(good), top_k) if good else ())
+        for each in decoded:
+            yield each if isinstance(each, PhotoError) else next(predictions)
+
+    def _predictions(self, pixels: Pixels, top_k: int) -> list[Prediction]:
+        """The answers to pixels [n, views, size, size, 3]."""
+        log_probabilities, embeddings = self._computed(pixels)
+        calibrated = np.exp(_log_softmax(log_probabilities / self.description.temperature))
+        return [
+            self._ranked(probabilities, embedding, top_k)
+            for probabilities, embedding in zip(calibrated, embeddings, strict=True)
+        ]
+
+    def _ranked(self, probabilities: Doubles, embedding: Floats, top_k: int) -> Prediction:
+        order = np.argsort(-probabilities, kind="stable")
+        names, classes = self.description.display_names, self.description.classes
+        return Prediction(
+            breeds=tuple(
+                Breed(names[index], classes[index], float(probabilities[index]))
+                for index in order[:top_k]
+            ),
+            unknown=bool(probabilities[order[0]] < self.description.threshold),
+            embedding=embedding,
+        )
+
+    def _computed(self, pixels: Pixels) -> tuple[Doubles, Floats]:
+        """Uncalibrated log probabilities [n, classes] and features [n, features], view-averaged."""
+        n, views = pixels.shape[:2]
+        images = pixels.reshape(n * views, *pixels.shape[2:])
+        parts = [
+            self._form(images[start : start + BATCH_IMAGES])
+            for start in range(0, n * views, BATCH_IMAGES)
+        ]
+        logits, features = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+        by_view = _log_softmax(logits.astype(np.float64)).reshape(n, views, -1)
+        averaged = np.logaddexp.reduce(by_view, axis=1) - np.log(views)
+        return averaged, features.reshape(n, views, -1).mean(1, dtype=np.float32)
+
+
+load = Predictor.load
+
+
+def read_photo(photo: Photo, *, wanted_px: int) -> tuple[Image.Image, bytes]:
+    """A photo upright in 8-bit RGB as `photos.decode` gives it, and what identifies its content.
+
+    Raises:
+        PhotoError: it can't be used; the message begins with the path if there is one.
+    """
+    if isinstance(photo, Image.Image):
+        return photos.upright(photo), photos.digest(photo.tobytes())
+    if isinstance(photo, bytes):
+        return photos.decode(photos.checked(photo), wanted_px=wanted_px), photos.digest(photo)
+    try:
+        data = photos.read_bytes(Path(photo))
+        return photos.decode(data, wanted_px=wanted_px), photos.digest(data)
+    except PhotoError as error:
+        raise PhotoError(error.reason, f"{photo}: {error}") from error
+
+
+def _log_softmax(scores: Doubles) -> Doubles:
+    """Over the last axis."""
+    shifted: Doubles = scores - scores.max(-1, keepdims=True)
+    logarithms: Doubles = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return logarithms
