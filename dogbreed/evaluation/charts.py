@@ -1,0 +1,71 @@
+"""What the report's charts share: Plotly's plain dictionaries of data and layout."""
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dogbreed.evaluation.texts import shown
+
+# Tones that can be read on white and on black alike; backgrounds are left to the page.
+BLUE, ORANGE, GREY = "#3b82f6", "#f08c2e", "#8a94a6"
+GRID = "rgba(128, 138, 150, 0.28)"
+LABEL_CHARACTERS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A figure with its title and the one sentence that says how to read it."""
+
+    key: str
+    title: str
+    reading: str
+    figure: dict[str, Any]
+
+    @property
+    def height_px(self) -> int:
+        """How high it stands in the page."""
+        return int(self.figure["layout"]["height"])
+
+
+def labels(names: Sequence[str]) -> list[str]:
+    """Names as axis labels: short, different from each other, and never markup to Plotly."""
+    taken: dict[str, None] = {}  # in order; equal labels would be one row
+    for name in map(shown, names):
+        short = f"{name[: LABEL_CHARACTERS - 1]}…" if len(name) > LABEL_CHARACTERS else name
+        number, label = 1, short
+        while label in taken:
+            number += 1
+            label = f"{short} ({number})"
+        taken[label] = None
+    return [html.escape(label, quote=False) for label in taken]
+
+
+def finite(values: Iterable[float | None]) -> list[float | None]:
+    """Values for an axis: JSON has no infinity: what isn't a number is a gap."""
+    return [v if v is not None and math.isfinite(v) else None for v in values]
+
+
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    """A titled axis that makes room for its own labels."""
+    return {
+        "title": {"text": title},
+        "automargin": True,
+        "gridcolor": GRID,
+        "linecolor": GRID,
+        "zeroline": False,
+    } | more
+
+
+def layout_of(height_px: int, x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
+    """A layout on the page's own background; the page adds its font and text colour."""
+    return {
+        "height": height_px,
+        "margin": {"l": 48, "r": 16, "t": 36, "b": 44},
+        "paper_bgcolor": "rgba(0, 0, 0, 0)",
+        "plot_bgcolor": "rgba(0, 0, 0, 0)",
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "xaxis": x,
+        "yaxis": y,
+    }

@@ -1,0 +1,234 @@
+"""The report's charts, built from the facts."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from dogbreed.evaluation.calibration import reliability
+from dogbreed.evaluation.charts import BLUE, GREY, ORANGE, Chart, axis, finite, labels, layout_of
+from dogbreed.evaluation.facts import Facts, RateCurve
+from dogbreed.evaluation.metrics import Scores
+from dogbreed.evaluation.mistakes import confusions
+from dogbreed.evaluation.texts import percent
+
+NUMBERED_CELLS = 12  # up to so many classes the counts stand in the cells
+
+
+def loss_curves(facts: Facts) -> Chart:
+    """Training and validation loss over epochs."""
+    return Chart(
+        key="loss-curves",
+        title="Loss over epochs",
+        reading="Lower is better; validation rising while training falls is overfitting.",
+        figure=_curves(facts, "loss", "loss (nats)", ".3f"),
+    )
+
+
+def accuracy_curves(facts: Facts) -> Chart:
+    """Training and validation accuracy over epochs."""
+    return Chart(
+        key="accuracy-curves",
+        title="Accuracy over epochs",
+        reading="The share of photos whose likeliest class is right; higher is better.",
+        figure=_curves(facts, "top1", "top-1", ".1%"),
+    )
+
+
+def _curves(facts: Facts, metric: str, title: str, number_format: str) -> dict[str, Any]:
+    epochs = [epoch["epoch"] for epoch in facts.epochs]
+    data = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers" if len(epochs) < 40 else "lines",
+            "name": name,
+            "x": epochs,
+            "y": finite(epoch.get(f"{split}_{metric}") for epoch in facts.epochs),
+            "line": {"color": colour, "width": 2},
+            "marker": {"size": 5},
+            "hovertemplate": f"%{{y:{number_format}}}",
+        }
+        for split, name, colour in (
+            ("train", "training", GREY),
+            ("valid", "validation", BLUE),
+        )
+    ]
+    whole = {"tickmode": "linear", "dtick": 1} if len(epochs) <= 10 else {}
+    layout = layout_of(320, axis("epoch", **whole), axis(title, tickformat=_axis_format(metric)))
+    return {"data": data, "layout": layout | {"hovermode": "x unified"}}
+
+
+def _axis_format(metric: str) -> str:
+    return "" if metric == "loss" else ".0%"
+
+
+def rate_curve(curve: RateCurve) -> Chart:
+    """The learning-rate finder's loss over rates, the suggestion marked."""
+    losses = finite(curve.loss)
+    data = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": list(curve.lr),
+        "y": losses,
+        "line": {"color": BLUE, "width": 2},
+        "hovertemplate": "rate %{x:.3g}<br>loss %{y:.3f}<extra></extra>",
+    }
+    layout = layout_of(
+        320,
+        axis("learning rate (log scale)", type="log", exponentformat="power"),
+        axis("smoothed loss (nats)", range=_reach(losses)),
+    )
+    at = math.log10(curve.suggestion)
+    layout["shapes"] = [
+        {
+            "type": "line",
+            "xref": "x",
+            "yref": "paper",
+            "x0": curve.suggestion,
+            "x1": curve.suggestion,
+            "y0": 0,
+            "y1": 1,
+            "line": {"color": ORANGE, "width": 2, "dash": "dot"},
+        }
+    ]
+    layout["annotations"] = [
+        {
+            "x": at,
+            "y": 1,
+            "yref": "paper",
+            "yanchor": "bottom",
+            "text": f"suggestion {curve.suggestion:.2g}",
+            "showarrow": False,
+        }
+    ]
+    return Chart(
+        key="rate-curve",
+        title="Learning-rate finder",
+        reading=f"The dotted line marks the suggested rate, {curve.suggestion:.2g}: where the loss "
+        "falls steeply, well before it climbs again.",
+        figure={"data": [data], "layout": layout},
+    )
+
+
+def _reach(losses: Sequence[float | None]) -> list[float] | None:
+    """An axis that shows the way down: what climbs above the start by much is cut off."""
+    known = [loss for loss in losses if loss is not None]
+    if not known:
+        return None
+    low, start = min(known), known[0]
+    room = max(start - low, 1e-3)
+    return [low - 0.1 * room, min(max(known), start + room) + 0.1 * room]
+
+
+def reliability_diagram(scores: Scores) -> Chart:
+    """Calibrated confidence against the share of right answers, and how many photos have it."""
+    bins = reliability(scores)
+    accuracy = [own.accuracy for own in bins]
+    where = [own.confidence for own in bins]
+    text = [
+        f"{own.n:,} photos given {percent(own.confidence)}: "
+        f"{percent(own.accuracy, own.accuracy_ci95)} right"
+        for own in bins
+    ]
+    even = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "perfectly calibrated",
+        "x": [0, 1],
+        "y": [0, 1],
+        "line": {"color": GREY, "dash": "dash"},
+        "hoverinfo": "skip",
+    }
+    measured = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "measured, with 95 % interval",
+        "x": where,
+        "y": accuracy,
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [own.accuracy_ci95[1] - own.accuracy for own in bins],
+            "arrayminus": [own.accuracy - own.accuracy_ci95[0] for own in bins],
+            "color": BLUE,
+            "thickness": 1.5,
+        },
+        "marker": {"color": BLUE, "size": 9},
+        "text": text,
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+    many = {
+        "type": "bar",
+        "name": "photos",
+        "x": [(own.lower + own.upper) / 2 for own in bins],
+        "width": [own.upper - own.lower for own in bins],
+        "y": [own.n for own in bins],
+        "yaxis": "y2",
+        "marker": {"color": GREY, "opacity": 0.6},
+        "text": text,
+        "textposition": "none",
+        "hovertemplate": "%{text}<extra></extra>",
+        "showlegend": False,
+    }
+    layout = layout_of(
+        420,
+        axis("probability given", range=[-0.02, 1.02], tickformat=".0%", anchor="y2"),
+        axis("share right", range=[-0.02, 1.05], tickformat=".0%", domain=[0.28, 1]),
+    )
+    layout["yaxis2"] = axis("photos", domain=[0, 0.18], nticks=4)
+    return Chart(
+        key="reliability",
+        title="Reliability of the calibrated probabilities",
+        reading="Of the photos given a probability of 80 %, 80 % should be right: points below "
+        "the dashed line are overconfident, above it underconfident.",
+        figure={"data": [even, measured, many], "layout": layout},
+    )
+
+
+def confusion_matrix(scores: Scores, display_names: Sequence[str]) -> Chart:
+    """What the photos of each class were taken for: shares of the row, in colour."""
+    counts = confusions(scores)
+    totals = counts.sum(1).tolist()
+    names = labels(display_names)
+    rows: list[list[int]] = counts.tolist()
+    shares = [
+        [round(count / total, 4) if total else None for count in row]
+        for row, total in zip(rows, totals, strict=True)
+    ]
+    right = [[share if i == j else None for j, share in enumerate(r)] for i, r in enumerate(shares)]
+    wrong = [[None if i == j else share for j, share in enumerate(r)] for i, r in enumerate(shares)]
+    cells = {"texttemplate": "%{customdata}"} if len(names) <= NUMBERED_CELLS else {}
+    common = {
+        "type": "heatmap",
+        "x": names,
+        "y": names,
+        "customdata": rows,
+        "zmin": 0,
+        "zmax": 1,
+        "showscale": False,
+        "hoverongaps": False,
+        "hovertemplate": "%{y}<br>taken for %{x}<br>%{z:.1%} (%{customdata} photos)<extra></extra>",
+    } | cells
+    data = [
+        common | {"name": "wrong", "z": wrong, "colorscale": _scale(240, 140, 46)},
+        common | {"name": "right", "z": right, "colorscale": _scale(59, 130, 246)},
+    ]
+    size = {"type": "category", "tickfont": {"size": 9 if len(names) > 30 else 12}}
+    layout = layout_of(
+        max(340, min(1000, 180 + 24 * len(names))),
+        axis("taken for", **size, tickangle=-60 if len(names) > 6 else 0),
+        axis("photos of", **size, autorange="reversed"),
+    )
+    layout["xaxis"]["showgrid"] = layout["yaxis"]["showgrid"] = False
+    return Chart(
+        key="confusion-matrix",
+        title="Confusion matrix",
+        reading="Each row shows what the test photos of one class were taken for: blue on the "
+        "diagonal is right, orange is wrong, and the stronger the colour the larger the share.",
+        figure={"data": data, "layout": layout},
+    )
+
+
+def _scale(red: int, green: int, blue: int) -> list[list[Any]]:
+    """From nothing to one tone; the smallest share above 0 can already be seen."""
+    tone = f"{red}, {green}, {blue}"
+    return [[0, f"rgba({tone}, 0)"], [0.001, f"rgba({tone}, 0.2)"], [1, f"rgba({tone}, 1)"]]

@@ -1,0 +1,56 @@
+// Draws the report's charts from the JSON in the page, and sorts its tables.
+"use strict";
+
+const figures = JSON.parse(document.getElementById("figures").textContent);
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const touch = window.matchMedia("(pointer: coarse)").matches;
+
+function font() {
+  const style = getComputedStyle(document.body);
+  return { family: style.fontFamily, size: 12, color: style.color };
+}
+
+for (const [key, figure] of Object.entries(figures)) {
+  const layout = { ...figure.layout, font: font() };
+  if (touch) layout.dragmode = false; // a finger on a chart scrolls the page
+  Plotly.newPlot(key, figure.data, layout, { displaylogo: false, responsive: true });
+}
+
+dark.addEventListener("change", () => {
+  for (const key of Object.keys(figures)) Plotly.relayout(key, { font: font() });
+});
+
+// Charts are as wide as the screen was; paper is not.
+window.addEventListener("beforeprint", () => {
+  for (const key of Object.keys(figures)) Plotly.Plots.resize(key);
+});
+
+// Names stand in the first column; all else are numbers.
+function compare(names, a, b) {
+  return names ? a.localeCompare(b, undefined, { numeric: true }) : a - b;
+}
+
+function sort(table, column, descending) {
+  const value = (row) => row.cells[column].dataset.value;
+  const names = column === 0;
+  const rows = [...table.tBodies[0].rows];
+  // What has no value stands last in either direction.
+  rows.sort((one, other) => {
+    const [a, b] = [value(one), value(other)];
+    if (a === "" || b === "") return (a === "") - (b === "");
+    return descending ? compare(names, b, a) : compare(names, a, b);
+  });
+  table.tBodies[0].append(...rows);
+}
+
+for (const table of document.querySelectorAll("table.sortable")) {
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => {
+    head.querySelector("button").addEventListener("click", () => {
+      const descending = head.ariaSort === "ascending";
+      for (const other of heads) other.ariaSort = "none";
+      head.ariaSort = descending ? "descending" : "ascending";
+      sort(table, column, descending);
+    });
+  });
+}

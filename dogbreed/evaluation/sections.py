@@ -1,0 +1,158 @@
+"""The report's sections: what each of them shows, chosen from the facts.
+
+A section is an entry of `sections` and the macro of the same name in sections.html.j2.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from dogbreed.data.check import imbalance
+from dogbreed.data.splits import SPLITS
+from dogbreed.evaluation import figures, statements
+from dogbreed.evaluation.charts import Chart
+from dogbreed.evaluation.facts import Duplicate, Facts
+from dogbreed.evaluation.metrics import SplitMetrics
+from dogbreed.evaluation.mistakes import ConfusedPair, HardPhoto, confused_pairs, hardest_photos
+from dogbreed.evaluation.texts import agreement, flat, seconds, shown
+from dogbreed.evaluation.thumbnails import thumbnails
+
+PAIRS, HARDEST, DUPLICATES, FINDINGS = 12, 24, 12, 50  # so many are shown of each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One section: `key` is its anchor and its macro, `values` what the macro reads."""
+
+    key: str
+    title: str
+    charts: tuple[Chart, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def sections(facts: Facts) -> list[Section]:
+    """All sections in their order."""
+    pairs, pairs_in_all = confused_pairs(facts.test_scores, facts.test_samples, PAIRS)
+    hardest = hardest_photos(facts.test_scores, facts.test_samples, HARDEST)
+    duplicates = sorted(facts.duplicates, key=lambda own: -own.cosine)[:DUPLICATES]
+    photos = thumbnails(facts.root, _photos_of(pairs, hardest, duplicates))
+    return [
+        Section(key="results", title="Results", values=_results(facts)),
+        Section(key="training", title="Training", charts=_training(facts)),
+        Section(
+            key="calibration",
+            title="Calibration",
+            charts=(figures.reliability_diagram(facts.test_scores),),
+            values={
+                "temperature": statements.temperature(facts),
+                "threshold": statements.threshold(facts),
+            },
+        ),
+        Section(
+            key="confusions",
+            title="Confusions",
+            charts=(figures.confusion_matrix(facts.test_scores, facts.display_names),),
+            values={"pairs": pairs, "in_all": pairs_in_all, "photos": photos},
+        ),
+        Section(
+            key="hardest", title="Hardest photos", values={"hardest": hardest, "photos": photos}
+        ),
+        Section(key="classes", title="Classes", values={"rows": _class_rows(facts)}),
+        Section(
+            key="data",
+            title="Data",
+            values=_data(facts) | {"duplicates": duplicates, "photos": photos},
+        ),
+        Section(key="run", title="Run", values=_run(facts)),
+    ]
+
+
+def _photos_of(
+    pairs: Sequence[ConfusedPair], hardest: Sequence[HardPhoto], duplicates: Sequence[Duplicate]
+) -> list[Path]:
+    shown = chain(
+        chain.from_iterable((pair.example, pair.typical) for pair in pairs),
+        (hard.sample for hard in hardest),
+        chain.from_iterable((own.first, own.second) for own in duplicates),
+    )
+    return [sample.path for sample in shown if sample is not None]
+
+
+def _results(facts: Facts) -> dict[str, Any]:
+    rows: list[tuple[str, SplitMetrics]] = [
+        (split, facts.metrics[split]) for split in SPLITS if split in facts.metrics
+    ]
+    if facts.baseline is not None:
+        rows += [("baseline, valid", facts.baseline.valid), ("baseline, test", facts.baseline.test)]
+    return {
+        "headline": statements.headline(facts),
+        "rows": rows,
+        "gain": statements.against(facts.baseline) if facts.baseline else None,
+    }
+
+
+def _training(facts: Facts) -> tuple[Chart, ...]:
+    charts: tuple[Chart, ...] = ()
+    if facts.epochs:
+        charts += (figures.loss_curves(facts), figures.accuracy_curves(facts))
+    if facts.rate_curve is not None:
+        charts += (figures.rate_curve(facts.rate_curve),)
+    return charts
+
+
+def _class_rows(facts: Facts) -> list[dict[str, Any]]:
+    """The classes, those recognised least often first."""
+    rows = [
+        {"metrics": own, "train": train}
+        for own, train in zip(facts.class_metrics, facts.counts["train"], strict=True)
+    ]
+    # Those without a test photo stand last, as they do when the table is sorted by a click.
+    return sorted(rows, key=_by_recall)
+
+
+def _by_recall(row: Mapping[str, Any]) -> tuple[bool, float]:
+    recall = row["metrics"].recall
+    return recall is None, recall or 0.0
+
+
+def _data(facts: Facts) -> dict[str, Any]:
+    splits = []
+    for split in SPLITS:
+        counts = facts.counts[split]
+        there = [count for count in counts if count]
+        splits.append(
+            {
+                "name": split,
+                "photos": sum(counts),
+                "classes": len(there),
+                "fewest": min(there, default=0),
+                "most": max(there, default=0),
+                "imbalance": imbalance(there) if there else None,
+            }
+        )
+    ordered = sorted(facts.findings, key=lambda finding: (not finding.bad, finding.reason))
+    reasons: Counter[tuple[bool, str]] = Counter()
+    for finding in ordered:
+        reasons[not finding.bad, finding.reason] += max(1, finding.photos)
+    across = Counter(f"{own.first.split} – {own.second.split}" for own in facts.duplicates)
+    return {
+        "splits": splits,
+        "left_out": statements.left_out(facts.findings),
+        "reasons": reasons.most_common(),
+        "findings": ordered[:FINDINGS],
+        "across": across.most_common(),
+    }
+
+
+def _run(facts: Facts) -> dict[str, Any]:
+    return {
+        "seconds": [(phase, seconds(value)) for phase, value in facts.seconds.items()],
+        "forms": [
+            (shown(form), [agreement(key, value) for key, value in measured.items()])
+            for form, measured in facts.forms.items()
+        ],
+        "config": flat(facts.config),
+    }

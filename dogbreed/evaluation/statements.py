@@ -1,0 +1,70 @@
+"""What the facts of a run come to, in sentences: the same in the report and in the model card."""
+
+from collections.abc import Sequence
+
+from dogbreed.data.splits import TEST, Finding
+from dogbreed.evaluation.facts import Baseline, Facts
+from dogbreed.evaluation.metrics import ClassMetrics
+from dogbreed.evaluation.texts import counted, decimal, percent, points
+
+
+def headline(facts: Facts) -> str:
+    """How good the run is."""
+    test = facts.metrics[TEST]
+    right = (
+        f"{percent(test.top1, test.ci95['top1'])} of {counted(test.n, 'test photo')} were given "
+        f"the right one of {len(facts.classes):,} classes"
+    )
+    if len(facts.classes) <= 5:
+        return f"{right}."
+    return f"{right}; for {percent(test.top5)} it was among the five likeliest."
+
+
+def against(baseline: Baseline) -> str:
+    """Whether the run beats the baseline, as far as the test photos can tell."""
+    low, high = baseline.top1_gain_ci95
+    if low > 0:
+        verdict = "The run is better than the baseline"
+    elif high < 0:
+        verdict = "The run is worse than the baseline"
+    else:
+        verdict = "These test photos can't tell the run from the baseline"
+    gain = points(baseline.top1_gain_points, baseline.top1_gain_ci95)
+    return f"{verdict}: {gain} of top-1, over the same {counted(baseline.test.n, 'test photo')}."
+
+
+def threshold(facts: Facts) -> str:
+    """What the threshold of "unknown" does to the test photos."""
+    answered, ci95 = facts.unknown, facts.unknown["ci95"]
+    sentence = (
+        f"An answer with a probability below {decimal(facts.threshold)} is “unknown”. "
+        f"{percent(answered['answered_share'], ci95['answered_share'])} of the test photos are "
+        "answered"
+    )
+    if answered["answered_top1"] is None:
+        return f"{sentence}."
+    right = percent(answered["answered_top1"], ci95["answered_top1"])
+    return f"{sentence}, and {right} of those answers are right."
+
+
+def temperature(facts: Facts) -> str:
+    """What calibration did."""
+    test = facts.metrics[TEST]
+    which = "less" if facts.temperature > 1 else "more"
+    return (
+        f"The temperature {decimal(facts.temperature)}, fitted on the validation photos, makes "
+        f"the model {which} sure of its answers and changes none. On the test photos the expected "
+        f"calibration error is {percent(test.ece_share, test.ci95['ece_share'])} before it and "
+        f"{percent(test.ece_calibrated_share, test.ci95['ece_calibrated_share'])} after it."
+    )
+
+
+def weakest(facts: Facts, limit: int) -> list[ClassMetrics]:
+    """The classes whose test photos are recognised least often."""
+    tested = [own for own in facts.class_metrics if own.recall is not None]
+    return sorted(tested, key=lambda own: (own.recall or 0.0, own.display_name))[:limit]
+
+
+def left_out(findings: Sequence[Finding]) -> int:
+    """How many photos can't be used."""
+    return sum(finding.photos for finding in findings if finding.bad)
