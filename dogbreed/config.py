@@ -122,12 +122,48 @@ class FeaturesConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What is measured of a trained model."""
+
+    folds: int = key(
+        "parts for a cross-validation of the head over training and validation photos; 0: none",
+        at_least=0,
+        at_most=100,
+    )
+    baseline: bool = key("a logistic regression on the same features, to beat")
+    known_share: float = key(
+        "share of the right validation answers that are kept above the threshold of unknown",
+        above=0,
+        at_most=1,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactConfig:
+    """The forms in which the trained model is written."""
+
+    dtype: str = key("how weights are kept", choices=("float32", "float16"))
+    openvino: bool = key("the compiled form that predict uses on a CPU, in bf16 where it can")
+    int8: bool = key("quantise it too; kept if validation top-1 falls by half a point at most")
+    onnx: bool = key("also write model.onnx, its numbers checked")
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The names of the forms that are asked for."""
+        return tuple(form for form in ("openvino", "int8", "onnx") if getattr(self, form))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The whole configuration of a training run."""
 
     name: str = key("name of the run's folder; auto: that of the photos")
     seed: int = key("seed of weights, order and augmentation", at_least=0)
     engine: str = key("what runs the frozen part", choices=("auto", "openvino", "cuda", "torch"))
+    precision: str = key(
+        "of the frozen part; auto: bf16 where the machine has it", choices=("auto", "bf16", "f32")
+    )
+    lr_finder: bool = key("find optim.lr in a short run on the stored features, then train with it")
     resume: str | None = key(
         "auto: go on with the newest unfinished run of this configuration; or a run's folder"
     )
@@ -137,6 +173,34 @@ class Config:
     optim: OptimConfig
     trainer: TrainerConfig
     features: FeaturesConfig
+    evaluate: EvaluateConfig
+    artifact: ArtifactConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig:
+    """What answers for photos, and where the answers go."""
+
+    model: str = key("folder of a run or of a model")
+    engine: str = key(
+        "what computes; auto: int8 if the model has it, else openvino, else torch",
+        choices=("auto", "openvino", "int8", "torch"),
+    )
+    precision: str = key(
+        "of openvino; auto: bf16 where the processor has it", choices=("auto", "bf16", "f32")
+    )
+    threads: int = key("cores to compute on; 0: all", at_least=0, at_most=1024)
+    workers: int | str = key(
+        "threads that read photos; auto: one per core", at_least=1, at_most=1024
+    )
+    top_k: int = key("breeds per answer, the likeliest first", at_least=1)
+    output: str | None = key(
+        "a .csv or .jsonl file for the answers; null: the terminal; predictions.csv for a folder"
+    )
+    explain: bool = key("also write each photo with the heat of what speaks for its breed")
+    embeddings: bool = key("also write each photo's features, as JSON lines")
+    timeout_s: float = key("seconds that a URL may take in all", above=0, at_most=86400)
+    max_bytes: int = key("a URL's photo may have so many bytes", at_least=1)
 
 
 def parse(schema: type[Section], values: Mapping[str, Any], prefix: str = "") -> Section:

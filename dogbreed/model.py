@@ -1,20 +1,22 @@
 """BreedClassifier: a pretrained backbone, frozen where it isn't trained, under a small head."""
 
 import warnings
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from dogbreed.backbone.architecture import HEAD, Backbone, build_backbone, empty_backbone
+from dogbreed.backbone.architecture import HEAD, Backbone, build_backbone
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
-from dogbreed.errors import ArtifactError
-from dogbreed.serving import artifact
+from dogbreed.data.photos import Preprocessing
+from dogbreed.data.splits import display_name
+from dogbreed.network import build_head, load_network
+from dogbreed.serving import export
+from dogbreed.serving.artifact import Description, find_artifact, read_description
 
 Batch = FeatureBatch | PhotoBatch | Sequence[Tensor]
 
@@ -71,12 +73,12 @@ class BreedClassifier(LightningModule):
     ) -> None:
         super().__init__()
         self.classes = tuple(classes)
-        self.head_shape = {"head": head, "hidden": hidden, "dropout": dropout}
+        self.head_shape: dict[str, Any] = {"head": head, "hidden": hidden, "dropout": dropout}
         # Model.
         if isinstance(backbone, str):
             backbone = build_backbone(backbone, weights, trainable)
         self.backbone = backbone
-        self.head = _build_head(backbone.num_features, len(classes), head, hidden, dropout)
+        self.head = build_head(backbone.num_features, len(classes), **self.head_shape)
         # Loss.
         self.label_smoothing = label_smoothing
         weighting = None if class_weights is None else torch.tensor(class_weights)
@@ -115,22 +117,29 @@ class BreedClassifier(LightningModule):
         return averaged, targets
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of a batch: smoothed, weighted cross entropy, each view on its own."""
+        """The loss of a batch, times its share where several processes share it out."""
         logits, targets = self.logits(batch)
+        loss = self._loss(logits, targets)
+        share: float = getattr(batch, "share", 1.0)
+        right = (logits.detach().mean(1).argmax(-1) == targets).sum()
+        if share:  # else this process has no photo of this batch
+            self._count("train", loss.detach(), right, len(targets))
+        return loss * share
+
+    def loss(self, batch: Batch) -> Tensor:
+        """What training minimises: smoothed, weighted cross entropy, each view on its own."""
+        return self._loss(*self.logits(batch))
+
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         # The mean is over photos, not over their weights, and a process's part of it counts as
         # much as it has photos: so it is the same for one process as for several.
-        loss = F.cross_entropy(
+        return F.cross_entropy(
             logits.flatten(0, 1),
             targets.repeat_interleave(logits.shape[1]),
             weight=self.class_weights,
             label_smoothing=self.label_smoothing,
             reduction="none",
         ).mean()
-        share: float = getattr(batch, "share", 1.0)
-        right = (logits.detach().mean(1).argmax(-1) == targets).sum()
-        if share:  # else this process has no photo of this batch
-            self._count("train", loss.detach(), right, len(targets))
-        return loss * share
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Logs the plain cross entropy and the share of photos whose class is the likeliest."""
@@ -169,22 +178,23 @@ class BreedClassifier(LightningModule):
         warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
 
     def configure_optimizers(self) -> Any:
-        """The optimiser over head and trained backbone layers, its schedule by step."""
+        """The optimiser, its schedule by step."""
+        optimizer = self.build_optimizer()
+        if self.scheduler_name == "constant":
+            return optimizer
+        return [optimizer], [{"scheduler": self._schedule(optimizer), "interval": "step"}]
+
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        """The optimiser over the head and the trained backbone layers."""
         groups = [{"params": list(self.head.parameters()), "lr": self.lr}]
         trained = [p for p in self.backbone.parameters() if p.requires_grad]
         if trained:
             groups.append({"params": trained, "lr": self.lr * self.backbone_lr_scale})
-        optimizer: torch.optim.Optimizer
         if self.optimizer_name == "sgd":
-            optimizer = torch.optim.SGD(
-                groups, momentum=self.momentum, weight_decay=self.weight_decay
-            )
-        else:
-            kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.optimizer_name]
-            optimizer = kind(groups, eps=self.eps, weight_decay=self.weight_decay)
-        if self.scheduler_name == "constant":
-            return optimizer
-        return [optimizer], [{"scheduler": self._schedule(optimizer), "interval": "step"}]
+            return torch.optim.SGD(groups, momentum=self.momentum, weight_decay=self.weight_decay)
+        kinds: dict[str, type[torch.optim.Adam]]
+        kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+        return kinds[self.optimizer_name](groups, eps=self.eps, weight_decay=self.weight_decay)
 
     def _schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
         steps = int(self.trainer.estimated_stepping_batches)
@@ -204,19 +214,24 @@ class BreedClassifier(LightningModule):
             name: tensor for name, tensor in kept if not name.startswith("backbone.trunk.")
         }
 
-    def save(self, folder: str | Path, description: dict[str, Any] | None = None) -> None:
-        """Write the model to `folder`: weights and model.json, whole or not at all."""
+    def describe(self, **fields: Any) -> Description:
+        """What model.json will say; `fields` are those of Description that the network isn't."""
         shape = {"name": self.backbone.name, "trainable": self.backbone.trainable}
-        artifact.write_artifact(
-            Path(folder),
-            self.state_dict(),
-            {
-                "classes": list(self.classes),
-                "backbone": shape,
-                "head": self.head_shape,
-                **(description or {}),
-            },
+        defaults = {
+            "display_names": tuple(display_name(name) for name in self.classes),
+            "preprocessing": Preprocessing().describe(),
+        }
+        return Description(
+            classes=self.classes, backbone=shape, head=self.head_shape, **{**defaults, **fields}
         )
+
+    def save(self, folder: str | Path, **fields: Any) -> None:
+        """Write the model to `folder` as `dogbreed.load` reads it, whole or not at all.
+
+        `fields` are those of Description that the network doesn't decide: display_names,
+        preprocessing (Preprocessing.describe()), views, temperature, threshold, ...
+        """
+        export.write_model(Path(folder), self, self.describe(**fields), export.default_forms())
 
 
 def load_classifier(path: str | Path) -> BreedClassifier:
@@ -225,36 +240,9 @@ def load_classifier(path: str | Path) -> BreedClassifier:
     Raises:
         ArtifactError: nothing there, damaged, changed, of a newer schema, or of another shape.
     """
-    folder = artifact.find_artifact(Path(path))
-    description = artifact.read_description(folder)
-    tensors = artifact.read_tensors(folder, description)
-    try:
-        shape = description["backbone"]
-        model = BreedClassifier(
-            description["classes"],
-            backbone=empty_backbone(shape["name"], shape["trainable"]),
-            **description["head"],
-        )
-        model.load_state_dict(tensors, strict=True)
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise ArtifactError(
-            f"{folder}: its description and its weights don't belong together "
-            f"({str(error).splitlines()[0]}): train again, or copy the whole folder."
-        ) from error
+    folder = find_artifact(Path(path))
+    description = read_description(folder)
+    network = load_network(folder, description)
+    model = BreedClassifier(description.classes, backbone=network.backbone, **description.head)
+    model.head = network.head
     return model.eval()
-
-
-def _build_head(features: int, classes: int, kind: str, hidden: int, dropout: float) -> nn.Module:
-    """What turns features [n, features] into logits [n, classes]."""
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    if kind == "mlp":
-        layers["hidden"] = nn.Linear(features, hidden)
-        layers["activation"] = nn.GELU()
-    layers["dropout"] = nn.Dropout(dropout)
-    output = nn.Linear(hidden if kind == "mlp" else features, classes)
-    # From zero every class is as likely: the first loss is ln(classes) whatever the features'
-    # scale, and runs of different seeds differ less.
-    nn.init.zeros_(output.weight)
-    nn.init.zeros_(output.bias)
-    layers["output"] = output
-    return nn.Sequential(layers)

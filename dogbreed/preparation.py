@@ -17,10 +17,11 @@ from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
 from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import Preprocessing
 from dogbreed.data.splits import SPLITS, TRAIN
-from dogbreed.errors import WeightsError
+from dogbreed.errors import ConfigError, WeightsError
 from dogbreed.files import cache_dir
 from dogbreed.machine import cores
 from dogbreed.runs import log
+from dogbreed.serving.export import check_forms
 
 SAMPLES = "samples"
 
@@ -76,7 +77,7 @@ def resolve(config: Config) -> tuple[Config, Backbone, EngineChoice]:
     Raises:
         WeightsError, ConfigError, EngineError: what was asked for can't be had.
     """
-    choice = choose_engine(config.engine)
+    choice = choose_engine(config.engine, config.precision)
     check_name(config.model.backbone)
     weights = resolve_weights(config.model.backbone, config.model.weights)
     drawn = config.data.root is None and config.data.source == SAMPLES
@@ -94,6 +95,8 @@ def resolve(config: Config) -> tuple[Config, Backbone, EngineChoice]:
     store = config.features.store and config.model.trainable != ALL
     if config.features.store and not store:
         log.info("features.store is ignored: with model.trainable=all no part is frozen.")
+    _check_what_needs_the_store(config, store)
+    check_forms(config.artifact.forms)
     workers = cores() if config.data.workers == AUTO else config.data.workers
     log.info(
         "auto: model.weights=%s, engine=%s (%s: %s), data.workers=%s",
@@ -102,11 +105,27 @@ def resolve(config: Config) -> tuple[Config, Backbone, EngineChoice]:
     resolved = replace(
         config,
         engine=choice.name,
+        precision=choice.precision,
         data=replace(config.data, workers=workers),
         model=replace(config.model, weights=weights),
         features=replace(config.features, store=store),
     )
     return resolved, backbone, choice
+
+
+def _check_what_needs_the_store(config: Config, store: bool) -> None:
+    asked = {
+        "lr_finder=true": config.lr_finder,
+        f"evaluate.folds={config.evaluate.folds}": config.evaluate.folds > 0,
+    }
+    for name, wanted in asked.items():
+        if wanted and not store:
+            raise ConfigError(
+                f"{name} works on stored features: it needs features.store=true and a frozen part "
+                "(model.trainable=head or last_stage)."
+            )
+    if config.evaluate.folds == 1:
+        raise ConfigError("evaluate.folds=1: must be 0 (none) or at least 2.")
 
 
 def schedule(config: Config, train_photos: int) -> Config:

@@ -154,8 +154,10 @@ def _why_not_resumable(path: Path, config: Config) -> str | None:
     if not (path / LAST_CHECKPOINT).exists():
         return "that run was stopped before its first checkpoint"
     before = _flat(values)
+    # The finder finds the same rate again, which that run has in place of the one typed.
+    left_out = {"resume", *(["optim.lr"] if config.lr_finder else [])}
     for name, value in _flat(asdict(replace(config, resume=None))).items():
-        if name != "resume" and before.get(name) != value:
+        if name not in left_out and before.get(name) != value:
             return f"that run had {name}={before.get(name)}, this command has {name}={value}"
     return None
 

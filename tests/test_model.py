@@ -1,6 +1,7 @@
 """`import dogbreed.model` from other code: build, train with one's own Trainer, load a result."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dogbreed.backbone.architecture import build_backbone
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.photos import Preprocessing
 from dogbreed.errors import ArtifactError
+from dogbreed.serving.export import write_model
 
 CLASSES = ("Akita", "Beagle", "Collie")
 
@@ -193,6 +195,9 @@ def test_a_saved_model_is_whole_and_checked(tmp_path: Path) -> None:
     description.write_text(text.replace('"schema_version": 1', '"schema_version": 99'))
     with pytest.raises(ArtifactError, match="newer dogbreed"):
         load_classifier(tmp_path / "m")
+    description.write_text(text.replace('"temperature": 1.0', '"temperature": 2.0'))
+    with pytest.raises(ArtifactError, match="changed after it was written"):
+        load_classifier(tmp_path / "m")
     description.write_text(text[:50])
     with pytest.raises(ArtifactError, match="is damaged"):
         load_classifier(tmp_path / "m")
@@ -201,9 +206,9 @@ def test_a_saved_model_is_whole_and_checked(tmp_path: Path) -> None:
 
 
 def test_a_description_of_another_shape_is_refused(tmp_path: Path) -> None:
-    small_model().save(tmp_path / "m")
-    description = tmp_path / "m" / "model.json"
-    description.write_text(description.read_text().replace('"resnet18"', '"resnet34"'))
+    model = small_model()
+    other = replace(model.describe(), backbone={"name": "resnet34", "trainable": "head"})
+    write_model(tmp_path / "m", model, other)
     with pytest.raises(ArtifactError, match="don't belong together"):
         load_classifier(tmp_path / "m")
 

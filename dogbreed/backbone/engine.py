@@ -4,7 +4,6 @@ A runner takes 8-bit pixels [n, size, size, 3] and gives activations [n, *bounda
 """
 
 import importlib.util
-import warnings
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from dogbreed.backbone.conversion import to_openvino
 from dogbreed.data.photos import Pixels
 from dogbreed.errors import EngineError
 
@@ -42,12 +42,21 @@ class Runner(Protocol):
         ...
 
 
-def choose_engine(requested: str = AUTO) -> EngineChoice:
+def choose_engine(requested: str = AUTO, precision: str = AUTO) -> EngineChoice:
     """Pick the runner: CUDA where there is a GPU, else OpenVINO, else plain torch.
+
+    `precision` is bf16, f32, or "auto": bf16 where the machine multiplies in it.
 
     Raises:
         EngineError: the runner that was asked for isn't there.
     """
+    choice = _fastest(requested)
+    if precision in (AUTO, choice.precision):
+        return choice
+    return EngineChoice(choice.name, precision, "it was asked for")
+
+
+def _fastest(requested: str) -> EngineChoice:
     has_gpu = torch.cuda.is_available()
     has_openvino = importlib.util.find_spec("openvino") is not None
     if requested == CUDA and not has_gpu:
@@ -80,18 +89,6 @@ def build_runner(choice: EngineChoice, trunk: nn.Module, size_px: int) -> Runner
     return _torch_runner(choice, trunk)
 
 
-class _ChannelsLast(nn.Module):
-    """The trunk over pixels as photos have them, [n, size, size, 3]."""
-
-    def __init__(self, trunk: nn.Module) -> None:
-        super().__init__()
-        self.trunk = trunk
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        activations: torch.Tensor = self.trunk(pixels.permute(0, 3, 1, 2))
-        return activations
-
-
 def _openvino_runner(choice: EngineChoice, trunk: nn.Module, size_px: int) -> Runner:
     import openvino
 
@@ -99,7 +96,7 @@ def _openvino_runner(choice: EngineChoice, trunk: nn.Module, size_px: int) -> Ru
         "INFERENCE_PRECISION_HINT": choice.precision,
         "PERFORMANCE_HINT": "LATENCY",  # one batch at a time on all cores
     }
-    model = openvino_model(trunk, size_px)
+    model = to_openvino(trunk, size_px)
     try:
         compiled: Any = openvino.Core().compile_model(model, "CPU", hints)
     except RuntimeError as error:
@@ -112,35 +109,6 @@ def _openvino_runner(choice: EngineChoice, trunk: nn.Module, size_px: int) -> Ru
         return activations
 
     return run
-
-
-def openvino_model(trunk: nn.Module, size_px: int) -> Any:
-    """The trunk as an OpenVINO model over uint8 pixels [n, size_px, size_px, 3].
-
-    OpenVINO's own `convert_model` isn't used: it reports each call to its maker's analytics.
-
-    Raises:
-        EngineError: the trunk can't be traced or converted.
-    """
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-
-    example = torch.zeros(2, size_px, size_px, 3, dtype=torch.uint8)
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            # Tracing is deprecated, and warns of shape checks that are constant for one size_px.
-            # OpenVINO 2026.4 can't read torch 2.15's exported programs: trace until it can.
-            warnings.simplefilter("ignore")
-            traced = torch.jit.trace(_ChannelsLast(trunk), example, check_trace=False)
-            decoder = TorchScriptPythonDecoder(traced)  # must outlive the conversion
-            frontend = FrontEndManager().load_by_framework("pytorch")
-            model = frontend.convert(frontend.load(decoder))
-        model.reshape([-1, size_px, size_px, 3])
-    except Exception as error:
-        raise EngineError(
-            f"OpenVINO can't convert this network ({type(error).__name__}); use engine=torch."
-        ) from error
-    return model
 
 
 def _torch_runner(choice: EngineChoice, trunk: nn.Module) -> Runner:

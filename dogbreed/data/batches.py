@@ -99,6 +99,9 @@ class EvalBatches(Sampler[Draw]):
         self.indices: Indices = np.arange(rank, count, world)
         self.batch_size = batch_size
 
+    def set_epoch(self, epoch: int) -> None:
+        """Every epoch is the same."""
+
     def __len__(self) -> int:
         return -(-len(self.indices) // self.batch_size)
 
@@ -127,12 +130,39 @@ class StoredPhotos(Dataset[FeatureBatch]):
     def __getitem__(self, draw: Draw) -> FeatureBatch:
         """A whole batch at once."""
         if draw.views is None:
-            taken = [r[n[draw.indices]] for r, n in zip(self._rows, self._numbers, strict=True)]
-            features = np.stack(taken, axis=1)
+            features = self.features(draw.indices)
         else:
             features = self._drawn(draw.indices, draw.views)[:, None]
         targets = self._labels[torch.from_numpy(draw.indices)]
         return FeatureBatch(torch.from_numpy(features).float(), targets, draw.share)
+
+    def features(self, indices: Indices, views: int | None = None) -> npt.NDArray[np.float32]:
+        """Stored activations [n, views, *boundary] of some photos, in the first so many views."""
+        taken = [
+            rows[numbers[indices]]
+            for rows, numbers in zip(self._rows[:views], self._numbers[:views], strict=True)
+        ]
+        return np.stack(taken, axis=1).astype(np.float32)
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """The class index [n] of each photo."""
+        labels: npt.NDArray[np.int64] = self._labels.numpy()
+        return labels
+
+    def joined(self, other: "StoredPhotos") -> "StoredPhotos":
+        """These photos, then those of another split of the same stores, in the views of both."""
+        views = min(self.views, other.views)
+        numbers = [
+            np.concatenate(pair)
+            for pair in zip(self._numbers[:views], other._numbers[:views], strict=True)
+        ]
+        return StoredPhotos(self._rows[:views], numbers, [*self.labels, *other.labels])
+
+    def subset(self, indices: Indices) -> "StoredPhotos":
+        """Some of the photos."""
+        numbers = [own[indices] for own in self._numbers]
+        return StoredPhotos(self._rows, numbers, self.labels[indices].tolist())
 
     def _drawn(self, indices: Indices, views: Indices) -> npt.NDArray[Any]:
         """One view of each photo: [n, *boundary]."""
@@ -215,11 +245,11 @@ class BatchLoader(DataLoader[Any]):
             num_workers=workers,
             persistent_workers=False,
         )
-        self._batches = batches
+        self.batches = batches
         self._given = 0
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        self._given = getattr(self._batches, "first_batch", 0)
+        self._given = getattr(self.batches, "first_batch", 0)
         try:
             for batch in super().__iter__():
                 self._given += 1
@@ -234,9 +264,14 @@ class BatchLoader(DataLoader[Any]):
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on after that many batches."""
-        if isinstance(self._batches, TrainBatches):
-            self._given = self._batches.first_batch = state["given"] % len(self._batches)
+        if isinstance(self.batches, TrainBatches):
+            self._given = self.batches.first_batch = state["given"] % len(self.batches)
 
 
 def _as_it_is(batch: Any) -> Any:
     return batch
+
+
+def spread(count: int, most: int) -> Indices:
+    """Evenly spaced indices of `most` of `count` things; all of them, where there are fewer."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

@@ -7,8 +7,9 @@ import difflib
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -29,13 +30,12 @@ from dogbreed.serving.prediction import Breed, Prediction
 if TYPE_CHECKING:
     from dogbreed.serving.explain import Explainer
 
-Photo = str | Path | bytes | Image.Image
+# A path, a file's bytes, a function that gives them, or what Pillow opened.
+Photo = str | Path | bytes | Callable[[], bytes] | Image.Image
 Doubles = npt.NDArray[np.float64]
 
 # Images computed at once where there are many: more are no faster and cost memory.
 BATCH_IMAGES = 32
-# A photo with its heat laid over is looked at, not measured.
-EXPLAINED_PX = 1024
 
 
 class Predictor:
@@ -74,19 +74,21 @@ class Predictor:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def predict(self, photo: Photo, top_k: int = 5) -> Prediction:
-        """The `top_k` likeliest breeds of a photo: a path, its bytes, or a Pillow image.
+        """The `top_k` likeliest breeds of a photo.
 
         Raises:
             PhotoError: it can't be used; the message begins with the path if there is one.
         """
-        return self._predictions(self._pixels(photo)[None], top_k)[0]
+        with _naming(photo):
+            pixels = self._pixels(photo)
+        return self._predictions(pixels[None], top_k)[0]
 
     def predict_many(
         self, many: Iterable[Photo], top_k: int = 5, *, workers: int = 0
     ) -> Iterator[Prediction | PhotoError]:
         """One answer per photo, in their order: its prediction, or why it can't be used.
 
-        Photos are decoded by `workers` threads (0: one per core) while others are computed. Some
+        `workers` threads (0: one per core) read and decode photos while others are computed. Some
         dozens are in memory at a time, however many there are.
         """
         batch_size = max(1, BATCH_IMAGES // len(self._views))
@@ -116,14 +118,17 @@ class Predictor:
             ConfigError: the model has no such class.
             EngineError: Grad-CAM can't be had of this network.
         """
+        explainer = self.explainer
         class_name = class_name or self.predict(photo, 1).breeds[0].class_name
         classes = self.description.classes
         if class_name not in classes:
             near = difflib.get_close_matches(class_name, classes, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
             raise ConfigError(f"The model has no class {class_name}.{hint}")
-        upright, _ = read_photo(photo, wanted_px=EXPLAINED_PX // 2)
-        return self.explainer.explain(upright, classes.index(class_name))
+        with _naming(photo):
+            # Fine enough for what is shown; the network's own square is cut from it.
+            upright, _ = read_photo(photo, wanted_px=max(512, self._preprocessing.size_px))
+        return explainer.explain(upright, classes.index(class_name))
 
     @cached_property
     def explainer(self) -> "Explainer":
@@ -219,16 +224,25 @@ def read_photo(photo: Photo, *, wanted_px: int) -> tuple[Image.Image, bytes]:
     """A photo upright in 8-bit RGB as `photos.decode` gives it, and what identifies its content.
 
     Raises:
-        PhotoError: it can't be used; the message begins with the path if there is one.
+        PhotoError: it can't be used.
     """
     if isinstance(photo, Image.Image):
         return photos.upright(photo), photos.digest(photo.tobytes())
-    if isinstance(photo, bytes):
-        return photos.decode(photos.checked(photo), wanted_px=wanted_px), photos.digest(photo)
-    try:
+    if isinstance(photo, str | Path):
         data = photos.read_bytes(Path(photo))
-        return photos.decode(data, wanted_px=wanted_px), photos.digest(data)
+    else:
+        data = photos.checked(photo if isinstance(photo, bytes) else photo())
+    return photos.decode(data, wanted_px=wanted_px), photos.digest(data)
+
+
+@contextmanager
+def _naming(photo: Photo) -> Iterator[None]:
+    """An error in the block begins with the photo's path if it has one."""
+    try:
+        yield
     except PhotoError as error:
+        if not isinstance(photo, str | Path):
+            raise
         raise PhotoError(error.reason, f"{photo}: {error}") from error
 
 

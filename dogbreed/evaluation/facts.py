@@ -1,0 +1,98 @@
+"""What is known of a finished run: the one source of metrics.json, report and model card."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dogbreed.data.splits import Finding, Sample
+from dogbreed.evaluation.metrics import ClassMetrics, Interval, Scores, SplitMetrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A plain logistic regression on the same features and views: what a run has to beat.
+
+    `C` is scikit-learn's inverse strength of its L2 penalty. `top1_gain_points` is the run's test
+    top-1 less the baseline's, in percentage points over the same photos.
+    """
+
+    C: float
+    n_train: int
+    seconds: float
+    valid: SplitMetrics
+    test: SplitMetrics
+    top1_gain_points: float
+    top1_gain_ci95: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folds:
+    """Cross-validation of the head over the training and validation photos; the test stays out.
+
+    `top1` and `loss` (nats) of each fold, their means and standard deviations over the folds.
+    """
+
+    top1: tuple[float, ...]
+    loss: tuple[float, ...]
+    top1_mean: float
+    top1_sd: float
+    loss_mean: float
+    loss_sd: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateCurve:
+    """The learning-rate finder's run: smoothed loss (nats) over rate, and the rate it suggests."""
+
+    lr: tuple[float, ...]
+    loss: tuple[float, ...]
+    suggestion: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicate:
+    """Two photos in different splits whose features point in nearly the same direction."""
+
+    first: Sample
+    second: Sample
+    cosine: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Everything about a run.
+
+    `config` is the resolved configuration as plain values, `seconds` those of each phase,
+    `epochs` each epoch's metrics (epoch, train_loss, train_top1, valid_loss, valid_top1). `counts`
+    are photos per class by split, in the order of `classes`. `test_scores` are calibrated, in the
+    order of `test_samples`. `unknown` says what the threshold does to the test photos:
+    answered_share, answered_top1 and their ci95. `forms` are the artifact's exported forms with
+    their measured agreement.
+    """
+
+    name: str
+    finished: str  # local time, ISO 8601
+    config: Mapping[str, Any]
+    versions: Mapping[str, str]
+    seconds: Mapping[str, float]
+    epochs: tuple[Mapping[str, float], ...]
+    root: Path
+    classes: tuple[str, ...]
+    display_names: tuple[str, ...]
+    counts: Mapping[str, list[int]]
+    findings: tuple[Finding, ...]
+    duplicates: tuple[Duplicate, ...]
+    metrics: Mapping[str, SplitMetrics]
+    class_metrics: tuple[ClassMetrics, ...]
+    temperature: float
+    threshold: float
+    unknown: Mapping[str, Any]
+    baseline: Baseline | None
+    folds: Folds | None
+    rate_curve: RateCurve | None
+    forms: Mapping[str, Any]
+    data_fingerprint: str
+    test_samples: tuple[Sample, ...]
+    test_scores: Scores

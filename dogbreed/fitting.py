@@ -1,0 +1,132 @@
+"""Training proper: the model and the Trainer that a configuration asks for."""
+
+import math
+import os
+import warnings
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.strategies import DDPStrategy
+
+from dogbreed.backbone.architecture import Backbone
+from dogbreed.callbacks import EpochReport, SeedEachStep, StopOnSignal, WholeCheckpoints
+from dogbreed.config import Config
+from dogbreed.data.batches import BatchLoader
+from dogbreed.data.module import BreedDataModule
+from dogbreed.data.splits import TRAIN, PhotoFolders
+from dogbreed.errors import TrainingError
+from dogbreed.evaluation.metrics import Scores
+from dogbreed.model import BreedClassifier
+from dogbreed.progress import progress
+from dogbreed.runs import BEST_CHECKPOINT, LAST_CHECKPOINT, RUN_FOLDER_VARIABLE, RunFolder
+
+
+def fit(
+    model: BreedClassifier,
+    module: BreedDataModule,
+    config: Config,
+    run: RunFolder,
+    checkpoint: Path | None,
+) -> list[dict[str, float]]:
+    """Train; leave the best epoch's weights in `model`; the metrics of each epoch.
+
+    Raises:
+        Stopped: a signal came; last.ckpt is there to go on from.
+        TrainingError: no epoch had a finite validation loss.
+    """
+    report = EpochReport()
+    # A process that joins a distributed training runs this same command: it must find the folder.
+    os.environ[RUN_FOLDER_VARIABLE] = str(run.path.resolve())
+    try:
+        with warnings.catch_warnings():
+            # Lightning's advice on worker processes and logging is for other kinds of loaders.
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            trainer = _trainer(config, run, report)
+            trainer.fit(model, module, ckpt_path=checkpoint, weights_only=True)
+    finally:
+        os.environ.pop(RUN_FOLDER_VARIABLE, None)
+    if not any(math.isfinite(epoch["valid_loss"]) for epoch in report.history):
+        raise TrainingError(
+            f"The loss isn't finite: optim.lr={config.optim.lr:g} is too high for these features, "
+            "or the photos' features aren't finite. Try a tenth of it."
+        )
+    best = torch.load(run.path / BEST_CHECKPOINT, map_location="cpu", weights_only=True)
+    model.load_state_dict(best["state_dict"], strict=False)
+    return report.history
+
+
+def score(model: BreedClassifier, loader: BatchLoader, what: str = "") -> Scores:
+    """What `model` says of a whole split, in this process alone; `what` names it on the bar."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.to(device).eval()
+    log_probabilities, targets = [], []
+    with torch.inference_mode(), ExitStack() as stack:
+        advance = stack.enter_context(progress(what, len(loader), "batches")) if what else None
+        for batch in loader:
+            batch = model.transfer_batch_to_device(batch, device, 0)
+            scored, expected = model.log_probabilities(batch)
+            log_probabilities.append(scored.float().cpu())
+            targets.append(expected.cpu())
+            if advance:
+                advance(1)
+    return Scores(torch.cat(log_probabilities), torch.cat(targets))
+
+
+def _trainer(config: Config, run: RunFolder, report: EpochReport) -> pl.Trainer:
+    checkpoints = ModelCheckpoint(
+        dirpath=run.path / "checkpoints",
+        filename=BEST_CHECKPOINT.stem,
+        monitor="valid_loss",
+        save_last=True,
+        enable_version_counter=False,
+    )
+    callbacks: list[pl.Callback] = [
+        SeedEachStep(config.seed),
+        report,
+        checkpoints,
+        StopOnSignal(run.path / LAST_CHECKPOINT),
+    ]
+    if config.trainer.patience:
+        callbacks.append(EarlyStopping("valid_loss", patience=int(config.trainer.patience)))
+    several = config.trainer.strategy == "ddp"
+    return pl.Trainer(
+        accelerator="gpu" if torch.cuda.is_available() else "cpu",
+        devices=config.trainer.devices,
+        # Nothing in the frozen part changes, so its buffers needn't be sent around at each step.
+        strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
+        max_epochs=int(config.trainer.epochs),
+        callbacks=callbacks,
+        plugins=[WholeCheckpoints()],
+        use_distributed_sampler=False,  # the loaders share the batches out themselves
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=run.path,
+    )
+
+
+def build_model(config: Config, folders: PhotoFolders, backbone: Backbone) -> BreedClassifier:
+    """The untrained classifier that the configuration asks for."""
+    torch.manual_seed(config.seed)  # the head's first weights
+    counts = folders.counts(TRAIN)
+    balanced = [sum(counts) / (len(counts) * count) for count in counts]
+    return BreedClassifier(
+        folders.classes,
+        backbone=backbone,
+        head=config.model.head,
+        hidden=config.model.hidden,
+        dropout=config.model.dropout,
+        optimizer=config.optim.name,
+        lr=config.optim.lr,
+        eps=config.optim.eps,
+        weight_decay=config.optim.weight_decay,
+        momentum=config.optim.momentum,
+        backbone_lr_scale=config.optim.backbone_lr_scale,
+        scheduler=config.optim.scheduler,
+        label_smoothing=config.optim.label_smoothing,
+        class_weights=balanced if config.optim.class_weights == "balanced" else None,
+    )

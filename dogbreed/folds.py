@@ -1,0 +1,84 @@
+"""Cross-validation of the head over the stored features of training and validation photos."""
+
+import time
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pytorch_lightning as pl
+import torch
+
+from dogbreed.backbone.architecture import Backbone
+from dogbreed.callbacks import SeedEachStep
+from dogbreed.config import Config
+from dogbreed.data.batches import BatchLoader, EvalBatches, StoredPhotos, TrainBatches
+from dogbreed.data.splits import TRAIN, VALID, PhotoFolders
+from dogbreed.evaluation.facts import Folds
+from dogbreed.evaluation.metrics import measure
+from dogbreed.fitting import build_model, score
+from dogbreed.progress import progress
+
+
+def cross_validate(
+    config: Config, folders: PhotoFolders, backbone: Backbone, stored: Mapping[str, StoredPhotos]
+) -> Folds:
+    """Train on all folds but one and measure on that one, once for each; the test photos stay out.
+
+    Nothing is picked by the fold that is measured: every model is the last of its schedule.
+    """
+    started = time.monotonic()
+    photos = stored[TRAIN].joined(stored[VALID])
+    fold_of = draw_folds(photos.labels, config.evaluate.folds, config.seed)
+    untrained = {name: tensor.clone() for name, tensor in backbone.tail.state_dict().items()}
+    top1, loss = [], []
+    with progress("cross-validation", config.evaluate.folds, "folds") as advance:
+        for fold in range(config.evaluate.folds):
+            backbone.tail.load_state_dict(untrained)
+            model = build_model(config, folders, backbone)
+            _fit(model, photos.subset(np.flatnonzero(fold_of != fold)), config)
+            held_out = photos.subset(np.flatnonzero(fold_of == fold))
+            batches = EvalBatches(len(held_out), config.data.batch_size)
+            metrics = measure(score(model, BatchLoader(held_out, batches)))
+            top1.append(metrics.top1)
+            loss.append(metrics.loss)
+            advance(1)
+    return Folds(
+        top1=tuple(top1),
+        loss=tuple(loss),
+        top1_mean=float(np.mean(top1)),
+        top1_sd=float(np.std(top1, ddof=1)),
+        loss_mean=float(np.mean(loss)),
+        loss_sd=float(np.std(loss, ddof=1)),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def draw_folds(labels: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.int64]:
+    """The fold [n] of each photo: every class is dealt out evenly, however few photos it has."""
+    random = np.random.default_rng(seed)
+    fold_of = np.empty(len(labels), np.int64)
+    dealt = 0
+    for label in np.unique(labels):
+        own = random.permutation(np.flatnonzero(labels == label))
+        fold_of[own] = (dealt + np.arange(len(own))) % folds
+        dealt += len(own)  # the next class goes on where this one ended: folds are of one size
+    return fold_of
+
+
+def _fit(model: pl.LightningModule, photos: StoredPhotos, config: Config) -> None:
+    batches = TrainBatches(len(photos), photos.views, config.data.batch_size, config.seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        trainer = pl.Trainer(
+            accelerator="gpu" if torch.cuda.is_available() else "cpu",
+            devices=1,
+            max_epochs=int(config.trainer.epochs),
+            callbacks=[SeedEachStep(config.seed)],
+            use_distributed_sampler=False,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(model, BatchLoader(photos, batches))

@@ -1,0 +1,84 @@
+"""The learning-rate finder: a short run at rising rates, and the rate at which the loss falls most.
+
+Smith 2017, "Cyclical Learning Rates". The slope is taken over the logarithm of the rate; over the
+rate itself, as Lightning's finder takes it, a much too small one wins (its issue 21141).
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
+
+from dogbreed.data.batches import BatchLoader, FeatureBatch
+from dogbreed.errors import TrainingError
+from dogbreed.evaluation.facts import RateCurve
+from dogbreed.model import BreedClassifier
+from dogbreed.progress import progress
+
+LOWEST_RATE, HIGHEST_RATE = 1e-6, 10.0
+# The best highest rate falls with the length of a run, so this one is as long, within limits.
+FEWEST_STEPS, MOST_STEPS = 100, 1200
+# The loss is smoothed over this share of the steps, evenly to both sides: a running mean would lag
+# behind and move the steepest point to a rate that is twice as high.
+SMOOTHING = 0.02
+# At so many times its first value the loss won't come back.
+DIVERGED = 4.0
+
+Doubles = npt.NDArray[np.float64]
+
+
+def find_rate(model: BreedClassifier, loader: BatchLoader, run_steps: int) -> RateCurve:
+    """Train `model`, to be thrown away after, at rates from LOWEST_RATE up to HIGHEST_RATE.
+
+    Raises:
+        TrainingError: the loss never falls, so no rate can be told from it.
+    """
+    steps = min(max(run_steps, FEWEST_STEPS), MOST_STEPS)
+    rates = np.geomspace(LOWEST_RATE, HIGHEST_RATE, steps)
+    model.train()
+    optimizer = model.build_optimizer()
+    shares = [group["lr"] / model.lr for group in optimizer.param_groups]
+    batches = _endless(loader)
+    losses: list[float] = []
+    with progress("learning rate", steps, "steps") as advance:
+        for rate in rates:
+            for group, share in zip(optimizer.param_groups, shares, strict=True):
+                group["lr"] = float(rate) * share
+            loss = model.loss(next(batches))
+            if not loss.item() < DIVERGED * (losses or [math.inf])[0]:
+                break
+            losses.append(loss.item())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            advance(1)
+    return _curve(rates[: len(losses)], np.array(losses), steps)
+
+
+def _endless(loader: BatchLoader) -> Iterator[FeatureBatch]:
+    """Batch after batch, each epoch in an order of its own."""
+    for epoch in itertools.count():
+        loader.batches.set_epoch(epoch)
+        yield from loader
+
+
+def _curve(rates: Doubles, losses: Doubles, steps: int) -> RateCurve:
+    if len(losses) < FEWEST_STEPS // 2:
+        raise TrainingError(
+            "lr_finder=true: the loss isn't finite from the first steps on; the photos' features "
+            "may not be: set optim.lr by hand."
+        )
+    smooth = gaussian_filter1d(losses, max(1.0, SMOOTHING * steps), mode="nearest")
+    slope = np.gradient(smooth, np.log(rates))
+    if not slope.min() < 0:
+        raise TrainingError(
+            "lr_finder=true: the loss doesn't fall at any learning rate; set optim.lr by hand."
+        )
+    return RateCurve(
+        lr=tuple(rates.tolist()),
+        loss=tuple(smooth.tolist()),
+        suggestion=float(f"{rates[slope.argmin()]:.2g}"),
+    )

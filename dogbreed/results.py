@@ -1,0 +1,209 @@
+"""What is measured of a trained model, and where it is written: model/, report, metrics.json."""
+
+import hashlib
+import importlib.metadata
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from dogbreed import __version__
+from dogbreed.config import Config
+from dogbreed.data.batches import StoredPhotos, spread
+from dogbreed.data.check import Checked
+from dogbreed.data.splits import SPLITS, TEST, TRAIN, VALID
+from dogbreed.evaluation.baseline import fit_baseline
+from dogbreed.evaluation.calibration import choose_threshold, fit_temperature
+from dogbreed.evaluation.duplicates import find_duplicates
+from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, RateCurve
+from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
+from dogbreed.files import cache_dir
+from dogbreed.model import BreedClassifier
+from dogbreed.preparation import preprocessing_of
+from dogbreed.runs import RunFolder, log
+from dogbreed.serving.artifact import Description
+from dogbreed.serving.export import CALIBRATION_PHOTOS, Probe, write_model
+
+VERSIONS_OF = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "openvino", "Pillow")
+
+
+def gather_facts(
+    config: Config,
+    checked: Checked,
+    scores: Mapping[str, Scores],
+    epochs: list[dict[str, float]],
+    stored: Mapping[str, StoredPhotos] | None,
+    rate_curve: RateCurve | None,
+) -> Facts:
+    """Everything that is known of a run before its files are written.
+
+    Temperature and threshold come from the validation photos; the test photos decide nothing.
+    """
+    folders = checked.folders
+    temperature = fit_temperature(scores[VALID])
+    threshold = choose_threshold(scores[VALID].calibrated(temperature), config.evaluate.known_share)
+    test = scores[TEST].calibrated(temperature)
+    return Facts(
+        name=config.name,
+        finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        config=asdict(config),
+        versions=_versions(),
+        seconds={},
+        epochs=tuple(epochs),
+        root=folders.root,
+        classes=folders.classes,
+        display_names=folders.display_names,
+        counts={split: folders.counts(split) for split in SPLITS},
+        findings=checked.findings,
+        duplicates=_duplicates(checked, stored),
+        metrics={split: measure(scores[split], temperature) for split in SPLITS},
+        class_metrics=measure_classes(test, folders.classes, folders.display_names),
+        temperature=temperature,
+        threshold=threshold,
+        unknown=_unknown(test, threshold),
+        baseline=_baseline(config, stored, scores[TEST]),
+        folds=None,
+        rate_curve=rate_curve,
+        forms={},
+        data_fingerprint=_fingerprint(checked),
+        test_samples=folders.samples[TEST],
+        test_scores=test,
+    )
+
+
+def write_artifact(
+    run: RunFolder,
+    config: Config,
+    checked: Checked,
+    model: BreedClassifier,
+    facts: Facts,
+    validation: Scores,
+) -> Description:
+    """model/: the weights, every form that was asked for, and what is to be known of them."""
+    description = model.describe(
+        display_names=facts.display_names,
+        preprocessing=preprocessing_of(config).describe(),
+        views=config.features.views if config.features.average else 1,
+        temperature=facts.temperature,
+        threshold=facts.threshold,
+        dtype=config.artifact.dtype,
+        metrics={split: metrics.as_dict() for split, metrics in facts.metrics.items()},
+        versions=facts.versions,
+        data_fingerprint=facts.data_fingerprint,
+        config=facts.config,
+    )
+    train = checked.folders.samples[TRAIN]
+    probe = Probe(
+        paths=[sample.path for sample in checked.folders.samples[VALID]],
+        probabilities=validation.calibrated(facts.temperature).log_probabilities.exp().numpy(),
+        targets=validation.targets.numpy(),
+        calibration=[train[index].path for index in spread(len(train), CALIBRATION_PHOTOS)],
+    )
+    return write_model(run.path / "model", model, description, config.artifact.forms, probe)
+
+
+def write_metrics(run: RunFolder, facts: Facts) -> None:
+    """metrics.json; that it is there says that the run is finished."""
+    values: dict[str, Any] = {split: facts.metrics[split].as_dict() for split in SPLITS}
+    values |= {
+        "seconds": dict(facts.seconds),
+        "temperature": facts.temperature,
+        "threshold_probability": facts.threshold,
+        "unknown": facts.unknown,
+        "baseline": asdict(facts.baseline) if facts.baseline else None,
+        "folds": asdict(facts.folds) if facts.folds else None,
+        "lr_finder": asdict(facts.rate_curve) if facts.rate_curve else None,
+        "classes": {metrics.name: metrics.as_dict() for metrics in facts.class_metrics},
+        "near_duplicates": len(facts.duplicates),
+        "forms": facts.forms,
+        "data_fingerprint": facts.data_fingerprint,
+        "epochs": list(facts.epochs),
+    }
+    run.write_json("metrics.json", values)
+
+
+def tell(facts: Facts) -> None:
+    """The results as a table on the screen, test shares with their intervals."""
+    log.info(
+        "\n%-10s %8s %7s %7s %9s %6s %7s", "", "loss", "top-1", "top-5", "macro F1", "ECE", "photos"
+    )
+    for split, m in facts.metrics.items():
+        log.info(
+            "%-10s %8.4f %6.1f%% %6.1f%% %8.1f%% %6.3f %7d",
+            *(split, m.loss, 100 * m.top1, 100 * m.top5, 100 * m.macro_f1),
+            *(m.ece_calibrated_share, m.n),
+        )
+    test = facts.metrics[TEST]
+    low, high = test.ci95["top1"]
+    log.info("\ntest top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * test.top1, 100 * low, 100 * high)
+    if facts.baseline:
+        low, high = facts.baseline.top1_gain_ci95
+        log.info(
+            "logistic regression on the same features %.1f%%: %+.1f points (95%%: %+.1f to %+.1f)",
+            *(100 * facts.baseline.test.top1, facts.baseline.top1_gain_points, low, high),
+        )
+    if facts.folds:
+        log.info(
+            "%d folds: top-1 %.1f%% ± %.1f, loss %.4f ± %.4f (standard deviations)",
+            *(len(facts.folds.top1), 100 * facts.folds.top1_mean, 100 * facts.folds.top1_sd),
+            *(facts.folds.loss_mean, facts.folds.loss_sd),
+        )
+    log.info(
+        "temperature %.2f: ECE %.3f before, %.3f after; unknown below %.0f%%",
+        *(facts.temperature, test.ece_share, test.ece_calibrated_share, 100 * facts.threshold),
+    )
+    if facts.duplicates:
+        log.info("%d photos may be in two splits: see the report", len(facts.duplicates))
+
+
+def _baseline(
+    config: Config, stored: Mapping[str, StoredPhotos] | None, run: Scores
+) -> Baseline | None:
+    if not config.evaluate.baseline:
+        return None
+    if stored is None:
+        log.info("no logistic regression to compare with: it needs features.store=true")
+        return None
+    cache = cache_dir() / "baselines"
+    return fit_baseline(stored[TRAIN], stored[VALID], stored[TEST], run, cache)
+
+
+def _duplicates(
+    checked: Checked, stored: Mapping[str, StoredPhotos] | None
+) -> tuple[Duplicate, ...]:
+    if stored is None:
+        return ()
+    samples = checked.folders.samples
+    digests = {split: [checked.digests[s.path] for s in samples[split]] for split in SPLITS}
+    return find_duplicates(stored, samples, digests)
+
+
+def _unknown(test: Scores, threshold: float) -> dict[str, Any]:
+    """What the threshold does to the test photos."""
+    answered = test.confidence >= threshold
+    count, hits = int(answered.sum()), int((answered & test.right).sum())
+    return {
+        "answered_share": count / len(answered),
+        "answered_top1": hits / count if count else None,
+        "ci95": {
+            "answered_share": wilson(count, len(answered)),
+            "answered_top1": wilson(hits, count) if count else None,
+        },
+    }
+
+
+def _fingerprint(checked: Checked) -> str:
+    """What identifies the data: every photo's content with its class and its split."""
+    folders = checked.folders
+    lines = sorted(
+        f"{checked.digests[s.path].hex()} {s.split} {folders.classes[s.label]}\n"
+        for s in folders.all_samples()
+    )
+    text = "".join(lines).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(text).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    known = {name: importlib.metadata.version(name) for name in VERSIONS_OF}
+    return {"dogbreed": __version__, "python": platform.python_version(), **known}

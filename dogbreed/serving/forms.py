@@ -1,0 +1,133 @@
+"""The forms of a trained network that can answer: OpenVINO's in f32 or bf16, int8, plain torch.
+
+A form takes pixels and gives logits and features; whatever asks it knows nothing of its engine.
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dogbreed.data.photos import Pixels
+from dogbreed.errors import ArtifactError, EngineError
+from dogbreed.serving.artifact import Description, checked_file
+
+Floats = npt.NDArray[np.float32]
+
+AUTO, OPENVINO, INT8, TORCH = "auto", "openvino", "int8", "torch"
+ENGINES = (AUTO, OPENVINO, INT8, TORCH)
+BF16, F32 = "bf16", "f32"
+PRECISIONS = (AUTO, BF16, F32)
+
+
+class Form(Protocol):
+    """A network that answers."""
+
+    def __call__(self, pixels: Pixels) -> tuple[Floats, Floats]:
+        """pixels [n, size, size, 3] to logits [n, classes] and features [n, features]."""
+        ...
+
+
+def choose_form(description: Description, engine: str = AUTO) -> str:
+    """The form that "auto" stands for: int8 where the model has it, OpenVINO's, else torch.
+
+    Raises:
+        ArtifactError: the model wasn't written in the form that was asked for.
+        EngineError: OpenVINO was asked for and isn't installed.
+    """
+    installed = importlib.util.find_spec("openvino") is not None
+    available = [name for name in (INT8, OPENVINO) if name in description.forms and installed]
+    if engine == AUTO:
+        return available[0] if available else TORCH
+    if engine in (INT8, OPENVINO) and engine not in available:
+        if not installed:
+            raise EngineError(f"engine={engine}: OpenVINO isn't installed (pip install openvino).")
+        key = "artifact.int8=true" if engine == INT8 else "artifact.openvino=true"
+        raise ArtifactError(
+            f"engine={engine}: the model has no such form: train it with {key}, or use engine=auto."
+        )
+    return engine
+
+
+def open_form(
+    folder: Path,
+    description: Description,
+    engine: str = AUTO,
+    *,
+    precision: str = AUTO,
+    threads: int = 0,
+) -> Form:
+    """The artifact's network in one of its forms.
+
+    Args:
+        engine: one of ENGINES.
+        precision: what OpenVINO's own form computes in; auto: bf16 where the processor has it.
+        threads: cores to compute on; 0: all.
+
+    Raises:
+        ArtifactError, EngineError: as `choose_form`; a file is missing or changed.
+    """
+    chosen = choose_form(description, engine)
+    if chosen == TORCH:
+        from dogbreed.network import load_network
+
+        return torch_form(load_network(folder, description), threads)
+    checked_file(folder, description, f"{chosen}.bin")
+    path = checked_file(folder, description, f"{chosen}.xml")
+    return openvino_form(path, precision=precision, threads=threads)
+
+
+def openvino_form(path: Path, *, precision: str = AUTO, threads: int = 0) -> Form:
+    """An OpenVINO model with the outputs "logits" and "features", compiled for this processor.
+
+    Raises:
+        EngineError: OpenVINO can't read or compile it.
+    """
+    import openvino
+
+    core = openvino.Core()
+    hints: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": cpu_precision(precision),
+    }
+    if threads:
+        hints["INFERENCE_NUM_THREADS"] = threads
+    try:
+        compiled: Any = core.compile_model(core.read_model(path), "CPU", hints)
+    except RuntimeError as error:
+        raise EngineError(f"OpenVINO can't run {path} ({error}); try engine=torch.") from error
+
+    def run(pixels: Pixels) -> tuple[Floats, Floats]:
+        answer = compiled(pixels, share_inputs=True)
+        return answer["logits"], answer["features"]
+
+    return run
+
+
+def cpu_precision(precision: str = AUTO) -> str:
+    """The precision that "auto" stands for on this processor."""
+    if precision != AUTO:
+        return precision
+    import openvino
+
+    abilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return BF16 if "BF16" in abilities else F32
+
+
+def torch_form(network: Any, threads: int = 0) -> Form:
+    """A Network (in eval mode) in plain torch, on the CPU, in f32."""
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+
+    def run(pixels: Pixels) -> tuple[Floats, Floats]:
+        with torch.inference_mode():
+            images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+            features = network.backbone(images)
+            logits = network.head(features)
+        return logits.numpy(), features.numpy()
+
+    return run
