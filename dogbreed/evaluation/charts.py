@@ -22,11 +22,7 @@ class Chart:
     title: str
     reading: str
     figure: dict[str, Any]
-
-    @property
-    def height_px(self) -> int:
-        """How high it stands in the page."""
-        return int(self.figure["layout"]["height"])
+    height_px: int = 320
 
 
 def labels(names: Sequence[str]) -> list[str]:
@@ -50,7 +46,7 @@ def finite(values: Iterable[float | None]) -> list[float | None]:
 def axis(title: str, **more: Any) -> dict[str, Any]:
     """A titled axis that makes room for its own labels."""
     return {
-        "title": {"text": title},
+        "title": {"text": title, "standoff": 12},
         "automargin": True,
         "gridcolor": GRID,
         "linecolor": GRID,
@@ -58,10 +54,9 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def layout_of(height_px: int, x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
-    """A layout on the page's own background; the page adds its font and text colour."""
+def layout_of(x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
+    """A layout on the page's own background; the page adds size, font and text colour."""
     return {
-        "height": height_px,
         "margin": {"l": 48, "r": 16, "t": 36, "b": 44},
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",

@@ -53,7 +53,7 @@ def _curves(facts: Facts, metric: str, title: str, number_format: str) -> dict[s
         )
     ]
     whole = {"tickmode": "linear", "dtick": 1} if len(epochs) <= 10 else {}
-    layout = layout_of(320, axis("epoch", **whole), axis(title, tickformat=_axis_format(metric)))
+    layout = layout_of(axis("epoch", **whole), axis(title, tickformat=_axis_format(metric)))
     return {"data": data, "layout": layout | {"hovermode": "x unified"}}
 
 
@@ -73,7 +73,6 @@ def rate_curve(curve: RateCurve) -> Chart:
         "hovertemplate": "rate %{x:.3g}<br>loss %{y:.3f}<extra></extra>",
     }
     layout = layout_of(
-        320,
         axis("learning rate (log scale)", type="log", exponentformat="power"),
         axis("smoothed loss (nats)", range=_reach(losses)),
     )
@@ -170,7 +169,6 @@ def reliability_diagram(scores: Scores) -> Chart:
         "showlegend": False,
     }
     layout = layout_of(
-        420,
         axis("probability given", range=[-0.02, 1.02], tickformat=".0%", anchor="y2"),
         axis("share right", range=[-0.02, 1.05], tickformat=".0%", domain=[0.28, 1]),
     )
@@ -181,6 +179,7 @@ def reliability_diagram(scores: Scores) -> Chart:
         reading="Of the photos given a probability of 80 %, 80 % should be right: points below "
         "the dashed line are overconfident, above it underconfident.",
         figure={"data": [even, measured, many], "layout": layout},
+        height_px=420,
     )
 
 
@@ -214,7 +213,6 @@ def confusion_matrix(scores: Scores, display_names: Sequence[str]) -> Chart:
     ]
     size = {"type": "category", "tickfont": {"size": 9 if len(names) > 30 else 12}}
     layout = layout_of(
-        max(340, min(1000, 180 + 24 * len(names))),
         axis("taken for", **size, tickangle=-60 if len(names) > 6 else 0),
         axis("photos of", **size, autorange="reversed"),
     )
@@ -225,10 +223,11 @@ def confusion_matrix(scores: Scores, display_names: Sequence[str]) -> Chart:
         reading="Each row shows what the test photos of one class were taken for: blue on the "
         "diagonal is right, orange is wrong, and the stronger the colour the larger the share.",
         figure={"data": data, "layout": layout},
+        height_px=max(340, min(1000, 180 + 24 * len(names))),
     )
 
 
 def _scale(red: int, green: int, blue: int) -> list[list[Any]]:
     """From nothing to one tone; the smallest share above 0 can already be seen."""
     tone = f"{red}, {green}, {blue}"
-    return [[0, f"rgba({tone}, 0)"], [0.001, f"rgba({tone}, 0.2)"], [1, f"rgba({tone}, 1)"]]
+    return [[0, f"rgba({tone}, 0)"], [0.001, f"rgba({tone}, 0.3)"], [1, f"rgba({tone}, 1)"]]

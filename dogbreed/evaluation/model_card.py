@@ -1,0 +1,174 @@
+"""MODEL_CARD.md: what a model is for, how good it is and where it fails, from the facts of its run."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from dogbreed.data.check import imbalance
+from dogbreed.data.splits import SPLITS, TEST, TRAIN
+from dogbreed.evaluation import statements
+from dogbreed.evaluation.facts import Facts
+from dogbreed.evaluation.metrics import SplitMetrics
+from dogbreed.evaluation.mistakes import confused_pairs
+from dogbreed.evaluation.texts import agreement, counted, decimal, flat, percent, seconds, shown
+from dogbreed.files import write_text
+
+WEAKEST, CONFUSED = 10, 5  # so many are named
+CLASSES_NAMED = 200
+
+# What Markdown, or GitHub's, takes for markup inside a line; no name stands at the start of one.
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~$&@:^]|(?<=www)\.", re.IGNORECASE)
+
+
+def write_model_card(path: Path, facts: Facts) -> None:
+    """Write the model card of a run to `path`, whole or not at all."""
+    parts = (
+        _purpose(facts),
+        _data(facts),
+        _results(facts),
+        _limits(facts),
+        _training(facts),
+        _classes(facts),
+    )
+    write_text(path, "\n".join(line for part in parts for line in part))
+
+
+def plain(name: object) -> str:
+    """A name that Markdown shows as it is, on one line."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(shown(name).split()))
+
+
+def _purpose(facts: Facts) -> list[str]:
+    backbone = facts.config.get("model", {}).get("backbone", "pretrained")
+    return [
+        f"# Model card: {plain(facts.name)}",
+        "",
+        f"A classifier of photos into {len(facts.classes):,} classes: a {plain(backbone)} backbone "
+        f"with a head trained by dogbreed, finished {facts.finished.replace('T', ' ')}.",
+        "",
+        statements.headline(facts),
+        "",
+        "## Intended use",
+        "",
+        "For photos that show one subject of one of the classes below, taken as the training "
+        "photos were. It gives each class a calibrated probability, and “unknown” where none is "
+        "high enough. It is not made to tell subjects of other classes: their photos are often "
+        "answered with a class that looks like them. Don't rest a decision on it that nobody "
+        "looks at again.",
+        "",
+    ]
+
+
+def _data(facts: Facts) -> list[str]:
+    rows = []
+    for split in SPLITS:
+        there = [count for count in facts.counts[split] if count]
+        uneven = f"{imbalance(there):.1f}" if there else "–"
+        rows.append((split, f"{sum(there):,}", f"{len(there):,}", uneven))
+    lines = ["## Data", "", *_table(("Split", "Photos", "Classes", "Largest / smallest"), rows), ""]
+    left_out = statements.left_out(facts.findings)
+    lines.append(f"Photos left out because they can't be used: {left_out:,}.")
+    if facts.duplicates:
+        pairs = counted(len(facts.duplicates), "pair")
+        lines.append(f"Near-duplicates across splits: {pairs}; they flatter the results.")
+    return [*lines, "", f"Fingerprint of the data: `{facts.data_fingerprint}`", ""]
+
+
+def _results(facts: Facts) -> list[str]:
+    measured = [(split, facts.metrics[split]) for split in SPLITS if split in facts.metrics]
+    if facts.baseline is not None:
+        measured.append(("test, baseline", facts.baseline.test))
+    head = ("Split", "Photos", "Top-1", "Top-5", "Macro F1", "Loss (nats)", "Calibration error")
+    lines = ["## Results", "", "In brackets the 95 % intervals.", ""]
+    lines += [*_table(head, (_result(name, own) for name, own in measured)), ""]
+    if facts.baseline is not None:
+        lines += [
+            f"{statements.against(facts.baseline)} The baseline is a logistic regression on the "
+            f"same features and views (C = {facts.baseline.C}).",
+            "",
+        ]
+    if facts.folds is not None:
+        lines += [
+            f"Cross-validated over {counted(len(facts.folds.top1), 'fold')}: top-1 "
+            f"{percent(facts.folds.top1_mean)}, standard deviation "
+            f"{100 * facts.folds.top1_sd:.1f} points.",
+            "",
+        ]
+    return [*lines, statements.temperature(facts), "", statements.threshold(facts), ""]
+
+
+def _result(name: str, own: SplitMetrics) -> tuple[str, ...]:
+    """The calibrated error stands here: it is that of the probabilities the model gives."""
+    return (
+        name,
+        f"{own.n:,}",
+        percent(own.top1, own.ci95["top1"]),
+        percent(own.top5, own.ci95["top5"]),
+        percent(own.macro_f1, own.ci95["macro_f1"]),
+        decimal(own.loss, own.ci95["loss"]),
+        percent(own.ece_calibrated_share, own.ci95["ece_calibrated_share"]),
+    )
+
+
+def _limits(facts: Facts) -> list[str]:
+    rows = [
+        (
+            plain(own.display_name),
+            f"{own.n:,}",
+            percent(own.recall, own.recall_ci95),
+            percent(own.precision, own.precision_ci95),
+        )
+        for own in statements.weakest(facts, WEAKEST)
+    ]
+    lines = ["## Limits", "", "The classes whose test photos are recognised least often:", ""]
+    lines += [*_table(("Class", "Test photos", "Recall", "Precision"), rows), ""]
+    pairs, _ = confused_pairs(facts.test_scores, facts.test_samples, CONFUSED)
+    for pair in pairs:
+        names = facts.display_names
+        lines.append(
+            f"- {pair.count} of {counted(pair.of, 'photo')} of {plain(names[pair.label])} taken "
+            f"for {plain(names[pair.taken_for])}"
+        )
+    return [
+        *lines,
+        "",
+        f"With {counted(facts.metrics[TEST].n, 'test photo')} nothing is known more closely than "
+        "the intervals say, and nothing at all of photos taken otherwise than these. If the "
+        "backbone's own training had seen these photos, new ones are recognised less often.",
+        "",
+    ]
+
+
+def _training(facts: Facts) -> list[str]:
+    photos, epochs = sum(facts.counts[TRAIN]), len(facts.epochs)
+    phases = ", ".join(f"{plain(key)} {seconds(own)}" for key, own in facts.seconds.items())
+    lines = ["## Training", ""]
+    lines.append(f"{counted(photos, 'photo')}, {counted(epochs, 'epoch')}; phases: {phases}.")
+    lines += ["", *_table(("Key", "Value"), [(plain(k), plain(v)) for k, v in flat(facts.config)])]
+    versions = [(plain(key), plain(value)) for key, value in facts.versions.items()]
+    lines += ["", "## Versions", "", *_table(("Package", "Version"), versions), ""]
+    if facts.forms:
+        lines += ["## Exported forms", ""]
+        for form, measured in facts.forms.items():
+            found = (agreement(key, own) for key, own in measured.items())
+            said = "; ".join(f"{plain(key)} {plain(value)}" for key, value in found)
+            lines.append(f"- {plain(form)}{': ' if said else ''}{said}")
+        lines.append("")
+    return lines
+
+
+def _classes(facts: Facts) -> list[str]:
+    named = ", ".join(plain(name) for name in facts.display_names[:CLASSES_NAMED])
+    more = len(facts.classes) - CLASSES_NAMED
+    return [
+        "## Classes",
+        "",
+        f"The model tells apart {named}{f' and {more:,} more' if more > 0 else ''}.",
+        "",
+    ]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table; what stands in its cells is plain already."""
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
