@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed import errors
-from dogbreed.config import Config, keys, parse, unknown_key
+from dogbreed.config import Config, Section, keys, parse, unknown_key
 from dogbreed.files import DISK_FULL
 from dogbreed.progress import is_main_process
 
@@ -28,38 +28,73 @@ def conf_dir() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "conf"
 
 
-def compose(overrides: Sequence[str], config_name: str = "train") -> Config:
+def compose(overrides: Sequence[str]) -> Config:
+    """The configuration of a training: `compose_as` of conf/train.yaml."""
+    return compose_as(Config, "train", overrides)
+
+
+def compose_as(schema: type[Section], config_name: str, overrides: Sequence[str]) -> Section:
     """Compose conf/<config_name>.yaml with `overrides`, as typed: KEY=VALUE or GROUP=CHOICE.
 
     Raises:
         ConfigError: an argument that is none of these, an unknown key, a value out of range.
     """
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
     from hydra.errors import HydraException
-    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    groups = _groups()
-    arguments = [_checked_override(argument, groups) for argument in overrides]
+    groups = _groups(schema)
+    arguments = [_checked_override(argument, groups, schema) for argument in overrides]
     try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            composed = hydra_compose(config_name, arguments)
-        values = OmegaConf.to_container(composed, resolve=True)
+        # Without groups Hydra isn't asked: to it, a key of a group's name is a group (model=...).
+        values = (_composed if groups else _overridden)(config_name, arguments)
     except (HydraException, OmegaConfBaseException) as error:
         raise errors.ConfigError(f"{' '.join(overrides)}: {_first_line(error)}") from error
-    return parse(Config, typing.cast(dict[str, Any], values))
+    return parse(schema, values)
 
 
-def help_text(command: str, purpose: str, example: str) -> str:
+def _composed(config_name: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """conf/<config_name>.yaml with the groups that it is made of."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        composed = hydra_compose(config_name, list(arguments))
+    return typing.cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
+
+
+def _overridden(config_name: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """conf/<config_name>.yaml alone, its values overridden in the same grammar."""
+    import yaml
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    text = (conf_dir() / f"{config_name}.yaml").read_text("utf-8")
+    values: dict[str, Any] = yaml.safe_load(text)
+    for override in OverridesParser.create().parse_overrides(list(arguments)):
+        if override.is_sweep_override():
+            raise errors.ConfigError(f"{override.input_line}: give one value.")
+        values[override.key_or_group] = override.value()
+    return values
+
+
+def help_text(
+    usage: str,
+    purpose: str,
+    example: str,
+    schema: type[Any] = Config,
+    config_name: str = "train",
+) -> str:
     """What --help prints: usage, the groups with their choices, every key with its sentence."""
-    lines = [f"{purpose}\n", f"Usage: {command} [GROUP=CHOICE ...] [KEY=VALUE ...]"]
-    lines += [f"Example: {example}\n", "Groups (a file of values each):"]
-    lines += [f"  {group:<12}{' | '.join(choices)}" for group, choices in _groups().items()]
-    lines.append("\nKeys, with their values now:")
-    values = _flat(compose([]))
+    lines = [f"{purpose}\n", f"Usage: {usage}", f"Example: {example}\n"]
+    groups = _groups(schema)
+    if groups:
+        lines.append("Groups (a file of values each):")
+        lines += [f"  {group:<12}{' | '.join(choices)}" for group, choices in groups.items()]
+        lines.append("")
+    lines.append("Keys, with their values now:")
+    values = _flat(compose_as(schema, config_name, []))
     width = max(len(f"{name}={value}") for name, value in values.items())
-    for name, _, sentence in keys(Config):
+    for name, _, sentence in keys(schema):
         lines.append(f"  {f'{name}={values[name]}':<{width}}  {sentence}")
     return "\n".join(lines)
 
@@ -81,16 +116,17 @@ def _as_typed(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _groups() -> dict[str, list[str]]:
-    """Each group of conf/ with its choices; base files are parts, not choices."""
+def _groups(schema: type[Any]) -> dict[str, list[str]]:
+    """Each group of conf/ that `schema` has, with its choices; base files are parts of them."""
+    sections = {name.split(".")[0] for name, _, _ in keys(schema) if "." in name}
     return {
         folder.name: sorted(file.stem for file in folder.glob("*.yaml") if file.stem != "base")
         for folder in sorted(conf_dir().iterdir())
-        if folder.is_dir()
+        if folder.is_dir() and folder.name in sections
     }
 
 
-def _checked_override(argument: str, groups: dict[str, list[str]]) -> str:
+def _checked_override(argument: str, groups: dict[str, list[str]], schema: type[Any]) -> str:
     """The argument as Hydra wants it, once its key is known to exist."""
     if argument.startswith("-"):
         name = argument.lstrip("-").split("=")[0]
@@ -107,9 +143,9 @@ def _checked_override(argument: str, groups: dict[str, list[str]]) -> str:
                 f"{argument}: {name} is one of {', '.join(groups[name])}.{hint}"
             )
         return argument
-    kinds = {known: kind for known, kind, _ in keys(Config)}
+    kinds = {known: kind for known, kind, _ in keys(schema)}
     if name not in kinds:
-        raise unknown_key(name)
+        raise unknown_key(name, schema)
     return f"{name}={_quoted(value) if _is_text(kinds[name]) else value}"
 
 

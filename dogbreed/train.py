@@ -8,13 +8,14 @@ PURPOSE = (
     "Train a classifier on folders of photographs: the frozen backbone runs once per photo, the\n"
     "head trains on what it gave. Without arguments: six drawn breeds, for a first look."
 )
+USAGE = "python -m dogbreed.train [GROUP=CHOICE ...] [KEY=VALUE ...]"
 EXAMPLE = "python -m dogbreed.train data.root=PHOTOS optim.lr=0.003 trainer.epochs=40"
 
 
 def main(arguments: Sequence[str]) -> None:
     """Compose the configuration from `arguments` and run the job, or print the help."""
     if {"-h", "--help"} & set(arguments):
-        print(cli.help_text("python -m dogbreed.train", PURPOSE, EXAMPLE))
+        print(cli.help_text(USAGE, PURPOSE, EXAMPLE))
         return
     config = cli.compose(arguments)
     # Seconds of imports that --help and a mistyped key shouldn't wait for.

@@ -1,0 +1,65 @@
+"""Answers for photos: `python -m dogbreed.predict photo.jpg`, or a folder, a URL, `-`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dogbreed import cli
+from dogbreed.config import PredictConfig, keys
+from dogbreed.errors import ConfigError
+from dogbreed.serving.sources import STDIN, is_url
+
+PURPOSE = (
+    "Say which breeds photos show, with a trained model. PHOTO is a file, a folder (the photos in\n"
+    "it and below it: answers go into a file, and the same command goes on after a stop), a URL,\n"
+    "or - for the standard input. Exit code 0: every photo was answered; 1: some couldn't be."
+)
+USAGE = "python -m dogbreed.predict [KEY=VALUE ...] PHOTO ..."
+EXAMPLE = "python -m dogbreed.predict model=outputs/latest photo.jpg"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Answer for the photos among `arguments`, or print the help; exits 1 if any is bad."""
+    if {"-h", "--help"} & set(arguments):
+        print(cli.help_text(USAGE, PURPOSE, EXAMPLE, PredictConfig, "predict"))
+        return
+    options, given = split_arguments(arguments)
+    config = cli.compose_as(PredictConfig, "predict", options)
+    if not given:
+        raise ConfigError(f"No photo is given: write {EXAMPLE} (or a folder, a URL, - for stdin).")
+    # Half a second of imports that --help and a mistyped key shouldn't wait for.
+    from dogbreed.serving import answers
+
+    if not answers.answer(config, given):
+        sys.exit(1)
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The options, KEY=VALUE, and the photos, in whatever order they were typed.
+
+    A photo may be called a=b.jpg: it is one if there is no key `a` and a file of that name.
+    """
+    known = {name for name, _, _ in keys(PredictConfig)}
+    options: list[str] = []
+    given: list[str] = []
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        option = equals and (name in known or not _is_there(argument))
+        if argument == STDIN or is_url(argument):
+            given.append(argument)
+        elif option or argument.startswith("-"):
+            options.append(argument)
+        else:
+            given.append(argument)
+    return options, given
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # longer than any file's name
+        return False
+
+
+if __name__ == "__main__":
+    cli.run_command(main)

@@ -1,0 +1,200 @@
+"""The work of `predict`: answers to a terminal, a pipe or a table, and pictures beside them."""
+
+import functools
+import sys
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from dogbreed.config import AUTO, PredictConfig
+from dogbreed.errors import ConfigError, OutputError, PhotoError
+from dogbreed.files import DISK_FULL, whole
+from dogbreed.progress import progress
+from dogbreed.serving.forms import OPENVINO, choose_form, cpu_precision
+from dogbreed.serving.prediction import Prediction
+from dogbreed.serving.predictor import Photo, Predictor
+from dogbreed.serving.sources import STDIN, Source, find_sources, is_folder, is_url, printable
+from dogbreed.serving.table import CSV, JSONL, check_suffix, json_line, open_table, row_of
+
+Answer = Prediction | PhotoError
+
+
+def answer(config: PredictConfig, given: Sequence[str]) -> bool:
+    """Answer for the photos that were given; whether every one of them could be.
+
+    Raises:
+        ConfigError, DataError, ArtifactError, EngineError, OutputError: before any photo is read.
+    """
+    # What Pillow finds odd in a file that it can still read is nobody's business here.
+    warnings.filterwarnings("ignore", module="PIL")
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    output = _output(config, given)
+    predictor = Predictor.load(
+        Path(config.model).expanduser(),
+        engine=config.engine,
+        precision=config.precision,
+        threads=config.threads,
+    )
+    if config.explain:
+        _ = predictor.explainer  # a network that has none is said now
+    pictures = output and output.with_name(f"{output.stem}-explained")
+    sources, others = find_sources(given, leave_out=pictures)
+    if output is None or pictures is None:
+        return _to_stdout(predictor, sources, config)
+    good = _to_table(predictor, sources, config, output, pictures, given)
+    if others:
+        print(f"{others:,} other files in the folders are no photos")
+    return good
+
+
+def _output(config: PredictConfig, given: Sequence[str]) -> Path | None:
+    """The table to write, or None for the standard output."""
+    if config.output is None:
+        if config.embeddings:
+            return Path(f"predictions{JSONL}")
+        return Path(f"predictions{CSV}") if any(map(is_folder, given)) else None
+    output = Path(config.output).expanduser()
+    check_suffix(output)
+    if config.embeddings and output.suffix != JSONL:
+        raise ConfigError(
+            f"output={output}: embeddings=true writes JSON lines, thousands of columns help "
+            f"nobody: write output={output.with_suffix(JSONL)}."
+        )
+    return output
+
+
+def _to_stdout(predictor: Predictor, sources: Sequence[Source], config: PredictConfig) -> bool:
+    """To a terminal as people read it, else as lines of JSON; errors to the standard error too."""
+    for_people = sys.stdout.isatty()
+    good = True
+    for source, photo, result in _answers(predictor, sources, config):
+        if config.explain and isinstance(result, Prediction):
+            path = _free(Path(f"{source.inside().stem}-explained.jpg"), Path.exists)
+            result = _explained(predictor, photo, result, path)
+            if isinstance(result, Prediction):
+                print(f"{source.shown()}: explained in {printable(str(path))}", file=sys.stderr)
+        if not for_people:
+            print(json_line(row_of(source.name, result)), end="", flush=True)
+        elif isinstance(result, Prediction):
+            print(as_text(source, result, predictor.description.threshold), flush=True)
+        if isinstance(result, PhotoError):
+            print(f"error: {source.shown()}: {result}", file=sys.stderr, flush=True)
+            good = False
+    return good
+
+
+def as_text(source: Source, prediction: Prediction, threshold: float) -> str:
+    """The answer as people read it."""
+    lines = [source.shown()]
+    if prediction.unknown:
+        lines.append(f"   unknown: no breed reaches {threshold:.1%}; the best guesses are")
+    for breed in prediction.breeds:
+        lines.append(f"  {breed.probability:6.1%}  {printable(breed.name)}")
+    return "\n".join(lines)
+
+
+def _to_table(
+    predictor: Predictor,
+    sources: Sequence[Source],
+    config: PredictConfig,
+    output: Path,
+    pictures: Path,
+    given: Sequence[str],
+) -> bool:
+    """Into a .csv or .jsonl file, less what it has already."""
+    top_k = min(config.top_k, len(predictor.description.classes))
+    places = _picture_places(sources, pictures) if config.explain else {}
+    with open_table(output, _origin(predictor, config, given), top_k) as table:
+        todo = [source for source in sources if source.name not in table.done]
+        if table.done:
+            print(f"{output} has {len(sources) - len(todo):,} of {len(sources):,} photos already")
+        with progress("answering", len(todo)) as advance:
+            for source, photo, result in _answers(predictor, todo, config):
+                if config.explain and isinstance(result, Prediction):
+                    result = _explained(predictor, photo, result, places[source.name])
+                table.add(row_of(source.name, result, embedding=config.embeddings))
+                advance(1)
+    bad = sum(bool(table.done[source.name]) for source in sources)
+    note = f", {bad:,} of them can't be used (see their error)" if bad else ""
+    print(f"{output}: {len(sources):,} photos{note}")
+    if config.explain:
+        print(f"{pictures}: what speaks for each breed")
+    return not bad
+
+
+def _origin(predictor: Predictor, config: PredictConfig, given: Sequence[str]) -> dict[str, Any]:
+    """What the rows of a table depend on."""
+    engine = choose_form(predictor.description, config.engine)
+    return {
+        "model": predictor.identity,
+        "photos": [name if is_url(name) or name == STDIN else str(Path(name)) for name in given],
+        "engine": engine,
+        "precision": cpu_precision(config.precision) if engine == OPENVINO else None,
+        "top_k": config.top_k,
+        "explain": config.explain,
+        "embeddings": config.embeddings,
+    }
+
+
+def _answers(
+    predictor: Predictor, sources: Sequence[Source], config: PredictConfig
+) -> Iterator[tuple[Source, Photo, Answer]]:
+    """Each source with what it is read by and its answer, in their order."""
+    ahead: deque[tuple[Source, Photo]] = deque()
+
+    def photos() -> Iterator[Photo]:
+        for source in sources:
+            opener = source.opener(config.timeout_s, config.max_bytes)
+            # Explaining reads it a second time, which standard input has no second of.
+            photo = opener if isinstance(opener, Path) else functools.cache(opener)
+            ahead.append((source, photo))
+            yield photo
+
+    workers = 0 if config.workers == AUTO else int(config.workers)
+    for result in predictor.predict_many(photos(), config.top_k, workers=workers):
+        source, photo = ahead.popleft()
+        yield source, photo, result
+
+
+def _explained(
+    predictor: Predictor, photo: Photo, prediction: Prediction, path: Path
+) -> Prediction | PhotoError:
+    """The prediction, once the photo with its heat lies at `path`."""
+    try:
+        picture = predictor.explain(photo, prediction.breeds[0].class_name)
+    except PhotoError as error:  # changed since it was answered
+        return error
+    try:
+        with whole(path) as beside:
+            picture.save(beside, "JPEG", quality=90)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        raise OutputError(
+            f"{path} can't be written ({error.strerror}): run the command in a folder of yours."
+        ) from error
+    return prediction
+
+
+def _picture_places(sources: Sequence[Source], folder: Path) -> dict[str, Path]:
+    """Where in `folder` each photo's picture lies: in the photos' own folders and names."""
+    taken: set[Path] = set()
+    places: dict[str, Path] = {}
+    for source in sources:
+        path = _free(folder / source.inside().with_suffix(".jpg"), taken.__contains__)
+        taken.add(path)
+        places[source.name] = path
+    return places
+
+
+def _free(path: Path, taken: Callable[[Path], bool]) -> Path:
+    """The path, numbered if it is taken."""
+    number, free = 1, path
+    while taken(free):
+        number += 1
+        free = path.with_stem(f"{path.stem}-{number}")
+    return free
