@@ -35,7 +35,8 @@ def labels(names: Sequence[str]) -> list[str]:
             number += 1
             label = f"{short} ({number})"
         taken[label] = None
-    return [html.escape(label, quote=False) for label in taken]
+    # A pair of dollars would be a formula.
+    return [html.escape(label, quote=False).replace("$", "&#36;") for label in taken]
 
 
 def finite(values: Iterable[float | None]) -> list[float | None]:
@@ -60,6 +61,7 @@ def layout_of(x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
         "margin": {"l": 48, "r": 16, "t": 36, "b": 44},
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
+        "modebar": {"bgcolor": "rgba(0, 0, 0, 0)", "color": GREY, "activecolor": BLUE},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         "xaxis": x,
         "yaxis": y,

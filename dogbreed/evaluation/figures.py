@@ -195,25 +195,25 @@ def confusion_matrix(scores: Scores, display_names: Sequence[str]) -> Chart:
     ]
     right = [[share if i == j else None for j, share in enumerate(r)] for i, r in enumerate(shares)]
     wrong = [[None if i == j else share for j, share in enumerate(r)] for i, r in enumerate(shares)]
-    cells = {"texttemplate": "%{customdata}"} if len(names) <= NUMBERED_CELLS else {}
+    cells = {"texttemplate": "%{text}"} if len(names) <= NUMBERED_CELLS else {}
     common = {
         "type": "heatmap",
         "x": names,
         "y": names,
-        "customdata": rows,
+        "text": rows,
         "zmin": 0,
         "zmax": 1,
         "showscale": False,
         "hoverongaps": False,
-        "hovertemplate": "%{y}<br>taken for %{x}<br>%{z:.1%} (%{customdata} photos)<extra></extra>",
-    } | cells
+        "hovertemplate": "photos of %{y}<br>taken for %{x}: %{text} (%{z:.1%})<extra></extra>",
+    }
     data = [
         common | {"name": "wrong", "z": wrong, "colorscale": _scale(240, 140, 46)},
-        common | {"name": "right", "z": right, "colorscale": _scale(59, 130, 246)},
+        common | cells | {"name": "right", "z": right, "colorscale": _scale(59, 130, 246)},
     ]
     size = {"type": "category", "tickfont": {"size": 9 if len(names) > 30 else 12}}
     layout = layout_of(
-        axis("taken for", **size, tickangle=-60 if len(names) > 6 else 0),
+        axis("taken for", **size, **({"tickangle": -60} if len(names) > 6 else {})),
         axis("photos of", **size, autorange="reversed"),
     )
     layout["xaxis"]["showgrid"] = layout["yaxis"]["showgrid"] = False
@@ -223,7 +223,7 @@ def confusion_matrix(scores: Scores, display_names: Sequence[str]) -> Chart:
         reading="Each row shows what the test photos of one class were taken for: blue on the "
         "diagonal is right, orange is wrong, and the stronger the colour the larger the share.",
         figure={"data": data, "layout": layout},
-        height_px=max(340, min(1000, 180 + 24 * len(names))),
+        height_px=min(1000, 320 + 20 * len(names)),
     )
 
 

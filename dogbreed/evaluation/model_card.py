@@ -1,4 +1,4 @@
-"""MODEL_CARD.md: what a model is for, how good it is and where it fails, from the facts of its run."""
+"""MODEL_CARD.md: what a model is for, how good it is, where it fails; from the facts of its run."""
 
 import re
 from collections.abc import Iterable, Sequence

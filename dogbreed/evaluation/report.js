@@ -5,19 +5,27 @@ const figures = JSON.parse(document.getElementById("figures").textContent);
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const touch = window.matchMedia("(pointer: coarse)").matches;
 
-function font() {
+function colours() {
   const style = getComputedStyle(document.body);
-  return { family: style.fontFamily, size: 12, color: style.color };
+  const family = style.fontFamily;
+  return { font: { family, size: 12, color: style.color }, hoverlabel: { font: { family } } };
 }
 
+const settings = {
+  displaylogo: false,
+  modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
+  responsive: true,
+  showTips: false,
+};
+
 for (const [key, figure] of Object.entries(figures)) {
-  const layout = { ...figure.layout, font: font() };
+  const layout = { ...figure.layout, ...colours() };
   if (touch) layout.dragmode = false; // a finger on a chart scrolls the page
-  Plotly.newPlot(key, figure.data, layout, { displaylogo: false, responsive: true });
+  Plotly.newPlot(key, figure.data, layout, settings);
 }
 
 dark.addEventListener("change", () => {
-  for (const key of Object.keys(figures)) Plotly.relayout(key, { font: font() });
+  for (const key of Object.keys(figures)) Plotly.relayout(key, colours());
 });
 
 // Charts are as wide as the screen was; paper is not.
