@@ -73,11 +73,17 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
         assert " ".join(shown(name).split()) in text
 
 
-@pytest.mark.parametrize("name", ["a_b_c", "~~x~~", "a | b", "![x](y)", "www.example.org", "a@b.c"])
+@pytest.mark.parametrize("name", ["_a_", "~~x~~", "a | b", "![x](y)", "&lt;", "a\\b"])
 def test_a_name_is_itself_once_rendered(name: str) -> None:
     assert unescape(html_of(f"| {plain(name)} |\n|---|\n")) == (
         f"<table>\n<thead>\n<tr>\n<th>{name}</th>\n</tr>\n</thead>\n</table>\n"
     )
+
+
+def test_a_name_links_to_nothing_where_addresses_become_links() -> None:
+    assert plain("www.example.org") == r"www\.example.org"
+    assert plain("https://example.org") == r"https\://example.org"
+    assert plain("a@example.org") == r"a\@example.org"
 
 
 def test_many_classes_are_counted_not_all_named(tmp_path: Path) -> None:
