@@ -109,3 +109,26 @@ def draw_folders(
 def photos_root(tmp_path: Path) -> Path:
     """Three classes of 12/4/4 photos in train/valid/test folders."""
     return draw_folders(tmp_path / "photos", {"train": 12, "valid": 4, "test": 4})
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder with a model of three breeds: random weights, two views of 64 pixels."""
+    import torch
+
+    from dogbreed.data.photos import Preprocessing
+    from dogbreed.model import BreedClassifier
+
+    classes = ("n02085620-Chihuahua", "n02099601-golden_retriever", "n02106662-German_shepherd")
+    model = BreedClassifier(classes, backbone="resnet18", weights="none")
+    weights = torch.randn(3, 512, generator=torch.Generator().manual_seed(0)) * 0.02
+    model.head.get_submodule("output").load_state_dict({"weight": weights, "bias": torch.zeros(3)})
+    folder = tmp_path_factory.mktemp("tiny-model")
+    model.save(
+        folder / "model",
+        preprocessing=Preprocessing(size_px=64).describe(),
+        views=2,
+        temperature=1.3,
+        threshold=0.4,
+    )
+    return folder

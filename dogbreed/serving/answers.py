@@ -39,8 +39,6 @@ def answer(config: PredictConfig, given: Sequence[str]) -> bool:
         precision=config.precision,
         threads=config.threads,
     )
-    if config.explain:
-        _ = predictor.explainer  # a network that has none is said now
     pictures = output and output.with_name(f"{output.stem}-explained")
     sources, others = find_sources(given, leave_out=pictures)
     if output is None or pictures is None:
@@ -82,7 +80,7 @@ def _to_stdout(predictor: Predictor, sources: Sequence[Source], config: PredictC
         elif isinstance(result, Prediction):
             print(as_text(source, result, predictor.description.threshold), flush=True)
         if isinstance(result, PhotoError):
-            print(f"error: {source.shown()}: {result}", file=sys.stderr, flush=True)
+            print(f"error: {source.shown()}: {printable(str(result))}", file=sys.stderr, flush=True)
             good = False
     return good
 
@@ -144,6 +142,8 @@ def _answers(
     predictor: Predictor, sources: Sequence[Source], config: PredictConfig
 ) -> Iterator[tuple[Source, Photo, Answer]]:
     """Each source with what it is read by and its answer, in their order."""
+    if config.explain and sources:
+        _ = predictor.explainer  # a network that can't be explained is said now
     ahead: deque[tuple[Source, Photo]] = deque()
 
     def photos() -> Iterator[Photo]:

@@ -114,7 +114,7 @@ def _as_photo_error(error: Exception, timeout_s: float) -> PhotoError:
     if isinstance(reason, TimeoutError):
         return _late(timeout_s)
     text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-    return _not_fetched(text)
+    return _not_fetched(" ".join(text.split()))
 
 
 def _late(timeout_s: float) -> PhotoError:

@@ -88,12 +88,11 @@ class Predictor:
     ) -> Iterator[Prediction | PhotoError]:
         """One answer per photo, in their order: its prediction, or why it can't be used.
 
-        `workers` threads (0: one per core) read and decode photos while others are computed. Some
-        dozens are in memory at a time, however many there are.
+        `workers` threads (0: one per core) read and decode photos while others are computed; some
+        dozens are in memory at a time.
         """
         batch_size = max(1, BATCH_IMAGES // len(self._views))
-        waiting: list[Pixels | PhotoError] = []
-        good = 0
+        waiting, good = list[Pixels | PhotoError](), 0
         for decoded in self._decoded(many, workers or cores(), depth=2 * batch_size):
             waiting.append(decoded)
             good += not isinstance(decoded, PhotoError)
@@ -103,10 +102,9 @@ class Predictor:
         yield from self._answered(waiting, top_k)
 
     def log_probabilities(self, pixels: Pixels) -> Doubles:
-        """Uncalibrated: the logarithms [n, classes] of the views' mean probabilities.
+        """[n, views, size, size, 3] to the logarithms [n, classes] of the views' mean probabilities.
 
-        `pixels` is [n, views, size, size, 3], as training's BreedClassifier.log_probabilities
-        takes it.
+        Uncalibrated, as BreedClassifier.log_probabilities gives them.
         """
         return self._computed(pixels)[0]
 
@@ -126,7 +124,6 @@ class Predictor:
             hint = f" Did you mean {near[0]}?" if near else ""
             raise ConfigError(f"The model has no class {class_name}.{hint}")
         with _naming(photo):
-            # Fine enough for what is shown; the network's own square is cut from it.
             upright, _ = read_photo(photo, wanted_px=max(512, self._preprocessing.size_px))
         return explainer.explain(upright, classes.index(class_name))
 

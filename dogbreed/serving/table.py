@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,6 @@ from dogbreed.files import DISK_FULL, locked, write_text
 from dogbreed.serving.prediction import Prediction
 
 CSV, JSONL = ".csv", ".jsonl"
-# What a killed run loses at most.
-SECONDS_BETWEEN_FLUSHES = 1.0
 
 Row = dict[str, Any]
 
@@ -53,16 +50,13 @@ class Table:
         self._file = file
         self._suffix = suffix
         self._top_k = top_k
-        self._flushed = time.monotonic()
 
     def add(self, row: Row) -> None:
         """Append a row."""
         line = json_line(row) if self._suffix == JSONL else _csv_line(_cells(row, self._top_k))
         self._file.write(line.encode("utf-8", "surrogateescape"))
+        self._file.flush()  # a killed run has lost no row, however long the next one takes
         self.done[row["path"]] = row["error"] or ""
-        if time.monotonic() - self._flushed >= SECONDS_BETWEEN_FLUSHES:
-            self._file.flush()
-            self._flushed = time.monotonic()
 
 
 def check_suffix(path: Path) -> None:
@@ -105,27 +99,45 @@ def open_table(path: Path, origin: Mapping[str, Any], top_k: int) -> Iterator[Ta
 def _begun(path: Path, origin: Mapping[str, Any]) -> tuple[dict[str, str], int]:
     """The paths that the table holds, with their errors, and where its last whole row ends."""
     meta = path.with_name(f"{path.name}.meta.json")
-    if not path.stat().st_size:
+    done: dict[str, str] = {}
+    end = 0
+    if path.stat().st_size:
+        before = _origin_of(path, meta)
+        done, end = _read(path)
+        differing = [key for key in origin if before.get(key) != origin[key]]
+        if done and differing:
+            raise OutputError(
+                f"{path} was made with another {' and '.join(differing)}: give another output, "
+                "or remove it to begin anew."
+            )
+    if not done:
         write_text(meta, json.dumps(dict(origin), indent=1) + "\n")
         return {}, 0
+    return done, end
+
+
+def _origin_of(path: Path, meta: Path) -> Mapping[str, Any]:
+    """What the rows of `path` were made of."""
     try:
-        before = json.loads(meta.read_text("utf-8"))
-        differing = [key for key in origin if before.get(key) != origin[key]]
-    except (OSError, ValueError, AttributeError) as error:
+        values = json.loads(meta.read_text("utf-8"))
+    except (OSError, ValueError):
+        values = None
+    if not isinstance(values, dict):
         raise OutputError(
             f"{path} is there already, and nothing ({meta.name}) says what it was made of: "
             "give another output, or remove it."
-        ) from error
-    if differing:
-        raise OutputError(
-            f"{path} was made with another {' and '.join(differing)}: give another output, "
-            "or remove it to begin anew."
         )
-    read = _csv_rows if path.suffix == CSV else _jsonl_rows
-    done, end = {}, 0
+    return values
+
+
+def _read(path: Path) -> tuple[dict[str, str], int]:
+    """The paths of the whole rows, with their errors, and where the last of them ends."""
+    rows = _csv_rows if path.suffix == CSV else _jsonl_rows
+    done: dict[str, str] = {}
+    end = 0
     try:
         with path.open("rb") as file:
-            for name, fault, row_end in read(file):
+            for name, fault, row_end in rows(file):
                 done[name], end = fault, row_end
     except (ValueError, LookupError, TypeError, csv.Error) as error:
         raise OutputError(

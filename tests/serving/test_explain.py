@@ -1,0 +1,119 @@
+"""Grad-CAM: right where it can be computed by hand, on any network, and in the right place."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import draw_photo
+from PIL import Image
+
+from dogbreed import Predictor, load
+from dogbreed.backbone.architecture import empty_backbone
+from dogbreed.data.photos import Preprocessing
+from dogbreed.errors import ArtifactError, ConfigError, EngineError, PhotoError
+from dogbreed.network import Network, build_head, load_network
+from dogbreed.serving.artifact import read_description
+from dogbreed.serving.explain import LONGEST_PX, Explainer, overlay
+from dogbreed.serving.forms import torch_form
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+
+
+def random_network(name: str, trainable: str = "head", head: str = "linear") -> Network:
+    backbone = empty_backbone(name, trainable)
+    network = Network(backbone, build_head(backbone.num_features, 3, head=head))
+    generator = torch.Generator().manual_seed(1)
+    output = network.head.get_submodule("output")
+    assert isinstance(output, torch.nn.Linear)
+    torch.nn.init.normal_(output.weight, generator=generator)
+    return network.eval()
+
+
+def test_under_a_linear_head_over_pooled_features_it_is_cam(tiny_model: Path) -> None:
+    """Selvaraju et al. 2017, section 3.1: Grad-CAM generalises CAM (Zhou et al. 2016)."""
+    network = load_network(tiny_model / "model", read_description(tiny_model / "model"))
+    layers = network.backbone.trunk.get_submodule("layers")
+    *maps_of, _, _ = (layer for name, layer in layers.named_children())
+    images = torch.from_numpy(PIXELS)[None].permute(0, 3, 1, 2)
+    with torch.no_grad():
+        maps = network.backbone.trunk.get_submodule("normalise")(images)
+        for layer in maps_of:
+            maps = layer(maps)
+    output = network.head.get_submodule("output")
+    assert isinstance(output, torch.nn.Linear)
+    explainer = Explainer(network, Preprocessing(size_px=96))
+    for index in range(3):
+        cam = torch.einsum("k,khw->hw", output.weight[index], maps[0]).detach().relu()
+        heat = explainer.heat(PIXELS, index)
+        assert heat.shape == (3, 3)
+        np.testing.assert_allclose(heat, cam / cam.max(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "trainable", "cells"),
+    [
+        ("resnet18", "head", 3),
+        ("resnet18", "last_stage", 3),
+        ("resnet18", "all", 3),
+        ("mobilenet_v3_small", "head", 3),
+        ("densenet121", "head", 3),
+        ("squeezenet1_1", "head", 5),
+        ("swin_t", "head", 3),
+    ],
+)
+def test_networks_of_every_build_are_explained(name: str, trainable: str, cells: int) -> None:
+    network = random_network(name, trainable, head="mlp")
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    heat = Explainer(network, Preprocessing(size_px=96)).heat(PIXELS, 1)
+    assert heat.shape == (cells, cells)
+    assert 0 <= heat.min() <= heat.max() <= 1
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_a_network_of_tokens_is_refused_by_name() -> None:
+    with pytest.raises(EngineError, match="vit_b_16 ends in tokens"):
+        Explainer(random_network("vit_b_16"), Preprocessing())
+
+
+def test_the_heat_lies_where_the_network_looked() -> None:
+    photo = Image.new("RGB", (300, 100), (100, 100, 100))
+    heat = np.zeros((4, 4), np.float32)
+    heat[0, 3] = 1  # the upper right of the centre square
+    difference = np.abs(np.asarray(overlay(photo, heat)).astype(int) - 100).sum(-1)
+    rows, columns = np.nonzero(difference > 60)
+    assert columns.min() >= 160
+    assert columns.max() < 200
+    assert rows.max() < 40
+    assert not difference[:, 200:].any(), "beyond the square nothing was seen"
+    assert not difference[:, :100].any()
+    inner = np.asarray(overlay(photo, np.ones((4, 4), np.float32), crop_share=0.5))
+    _, columns = np.nonzero((inner != 100).any(-1))
+    assert (columns.min(), columns.max()) == (125, 174)
+
+
+def test_the_picture_has_the_photos_shape_and_the_asked_class(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    predictor = load(tiny_model)
+    draw_photo(tmp_path / "large.jpg", 120, 1, (3000, 1500))
+    draw_photo(tmp_path / "small.png", 120, 1, (90, 70))
+    assert predictor.explain(tmp_path / "large.jpg").size == (LONGEST_PX, LONGEST_PX // 2)
+    small = tmp_path / "small.png"
+    pictures = {name: predictor.explain(small, name) for name in predictor.description.classes}
+    assert all(picture.size == (90, 70) for picture in pictures.values())
+    best = predictor.predict(small).breeds[0].class_name
+    assert predictor.explain(small).tobytes() == pictures[best].tobytes()
+    assert len({picture.tobytes() for picture in pictures.values()}) == 3
+    with pytest.raises(ConfigError, match=r"no class n02085620-Chihuaha. Did you mean n02085620-"):
+        predictor.explain(small, "n02085620-Chihuaha")
+    with pytest.raises(PhotoError, match=r"gone.jpg: can't be read"):
+        predictor.explain(tmp_path / "gone.jpg", best)
+
+
+def test_a_predictor_without_a_folder_says_why_it_cannot(tiny_model: Path) -> None:
+    description = read_description(tiny_model / "model")
+    form = torch_form(load_network(tiny_model / "model", description))
+    with pytest.raises(ArtifactError, match=r"Predictor.load"):
+        Predictor(description, form).explain(b"")
