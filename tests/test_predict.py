@@ -224,8 +224,10 @@ def test_pictures_are_written_beside_and_never_over(predict: Predict, folder: Pa
     draw_photo(here / "a.jpg", 1, 1)
     draw_photo(here / "a-explained.jpg", 2, 2)
     before = (here / "a-explained.jpg").read_bytes()
-    done = predict("explain=true", "a.jpg", "photos/a.png")
+    with (here / "a.jpg").open("rb") as file:
+        done = predict("explain=true", "a.jpg", "photos/a.png", "-", stdin=file)
     assert done.returncode == 0, done.stderr
+    assert "standard input: explained in stdin-explained.jpg" in done.stderr
     assert "a.jpg: explained in a-explained-2.jpg" in done.stderr
     assert (here / "a-explained.jpg").read_bytes() == before
     for number in (2, 3):

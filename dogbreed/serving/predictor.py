@@ -102,7 +102,7 @@ class Predictor:
         yield from self._answered(waiting, top_k)
 
     def log_probabilities(self, pixels: Pixels) -> Doubles:
-        """[n, views, size, size, 3] to the logarithms [n, classes] of the views' mean probabilities.
+        """[n, views, size, size, 3] to logarithms [n, classes] of the views' mean probabilities.
 
         Uncalibrated, as BreedClassifier.log_probabilities gives them.
         """
