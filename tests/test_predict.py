@@ -336,7 +336,7 @@ def test_a_stopped_run_goes_on_to_the_same_file(
     assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
     assert b"Traceback" not in stderr
     with output.open("ab") as file:
-        file.write(b'"photos/torn\n,' if suffix == "csv" else b'{"path": "photos/to')
+        file.write((b'"photos/torn\n' if suffix == "csv" else b'{"path": "') + b"x" * 99_999)
     Waiting.may.set()
     done = predict(*arguments)
     assert done.returncode == 1, done.stderr

@@ -212,4 +212,4 @@ def _pixels(request: Request, preprocessing: Preprocessing, max_pixels: int) -> 
         photo = photos.decode(data, wanted_px=preprocessing.size_px, max_pixels=max_pixels)
     except PhotoError as error:
         raise DataError(f"{request.path}: {error}. Run the command again to check anew.") from error
-    return np.stack([preprocessing.view(photo, view, request.digest) for view in request.views])
+    return preprocessing.views(photo, request.views, request.digest)

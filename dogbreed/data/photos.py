@@ -6,6 +6,7 @@ Pillow and numpy alone, so that an endpoint can use it without torch.
 import hashlib
 import io
 import stat
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -71,6 +72,14 @@ class Preprocessing:
         left, top = (photo.width - side) / 2, (photo.height - side) / 2
         pixels = self._resized(photo, (left, top, left + side, top + side))
         return np.ascontiguousarray(pixels[:, ::-1]) if name == MIRROR else pixels
+
+    def views(self, photo: Image.Image, names: Sequence[str], identity: bytes = b"") -> Pixels:
+        """Views [views, size_px, size_px, 3], each as `view` gives it; the mirror costs a copy."""
+        made: dict[str, Pixels] = {}
+        for name in names:
+            mirrored = name == MIRROR and CENTRE in made
+            made[name] = made[CENTRE][:, ::-1] if mirrored else self.view(photo, name, identity)
+        return np.stack([made[name] for name in names])
 
     def random_crop(self, photo: Image.Image, random: np.random.Generator) -> Pixels:
         """A crop of 35 to 100 % of the photo's area, 3:4 to 4:3, mirrored in every second case.

@@ -146,7 +146,7 @@ class Predictor:
     def _pixels(self, photo: Photo) -> Pixels:
         """A photo's views: [views, size, size, 3]."""
         upright, identity = read_photo(photo, wanted_px=self._preprocessing.size_px)
-        return np.stack([self._preprocessing.view(upright, view, identity) for view in self._views])
+        return self._preprocessing.views(upright, self._views, identity)
 
     def _try_pixels(self, photo: Photo) -> Pixels | PhotoError:
         try:

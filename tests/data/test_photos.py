@@ -352,6 +352,15 @@ def places(width: int, height: int) -> Array:
     return np.stack([x, y, np.zeros_like(x)], axis=2).astype(np.uint8)
 
 
+@pytest.mark.parametrize("names", [view_names(4), ("mirror",), ("mirror", "centre")])
+def test_views_together_are_what_each_is_alone(names: tuple[str, ...]) -> None:
+    photo = Image.effect_noise((90, 70), 60).convert("RGB")
+    preprocessing = Preprocessing(size_px=32, crop_share=0.9)
+    together = preprocessing.views(photo, names, digest(b"photo"))
+    alone = [preprocessing.view(photo, name, digest(b"photo")) for name in names]
+    np.testing.assert_array_equal(together, np.stack(alone))
+
+
 def test_view_names() -> None:
     assert view_names(1) == ("centre",)
     assert view_names(2) == ("centre", "mirror")

@@ -139,7 +139,7 @@ def test_what_a_server_says_instead_is_one_sentence(server: str, path: str, sent
     assert caught.value.reason == "not_fetched"
 
 
-@pytest.mark.parametrize("path", ["stream", "announced", "photo"])
+@pytest.mark.parametrize("path", ["stream", "announced", "photo", "unsized"])
 def test_reading_stops_at_the_size_limit(server: str, path: str) -> None:
     with pytest.raises(PhotoError, match=r"more than 99,999 bytes \(max_bytes\)") as caught:
         fetch(f"{server}/{path}", max_bytes=99_999)
