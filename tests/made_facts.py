@@ -120,3 +120,11 @@ def with_everything(facts: Facts) -> Facts:
         ),
     }
     return replace(facts, **changes)
+
+
+def random_scores(n: int, classes: int, seed: int = 0, scale: float = 1.0) -> Scores:
+    """Scores whose targets are drawn from their own probabilities sharpened by `scale`."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.randn(n, classes, generator=generator)
+    targets = (scale * logits).softmax(-1).multinomial(1, generator=generator)[:, 0]
+    return Scores(logits.log_softmax(-1), targets)

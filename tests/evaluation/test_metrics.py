@@ -6,20 +6,13 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 import torch
+from made_facts import random_scores
 
 from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
 
 
 def scores_of(logits: list[list[float]], targets: list[int]) -> Scores:
     return Scores(torch.tensor(logits).log_softmax(-1), torch.tensor(targets))
-
-
-def random_scores(n: int, classes: int, seed: int = 0, scale: float = 1.0) -> Scores:
-    """Scores whose targets are drawn from their own probabilities sharpened by `scale`."""
-    generator = torch.Generator().manual_seed(seed)
-    logits = 2 * torch.randn(n, classes, generator=generator)
-    targets = (scale * logits).softmax(-1).multinomial(1, generator=generator)[:, 0]
-    return Scores(logits.log_softmax(-1), targets)
 
 
 def test_a_split_worked_out_by_hand() -> None:

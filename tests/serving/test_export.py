@@ -1,5 +1,6 @@
 """Written forms of a model: each answers as the network does, or isn't there."""
 
+import importlib.util
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,9 @@ CLASSES = ("Akita", "Beagle", "Collie", "Dingo")
 def model() -> BreedClassifier:
     model = BreedClassifier(CLASSES, backbone="resnet18", weights="none").eval()
     with torch.no_grad():
-        model.head.output.weight.normal_(0, 0.3, generator=torch.Generator().manual_seed(0))
+        output = model.head.get_submodule("output")
+        assert isinstance(output, torch.nn.Linear)
+        output.weight.normal_(0, 0.3, generator=torch.Generator().manual_seed(0))
     return model
 
 
@@ -144,6 +147,6 @@ def test_a_form_that_answers_otherwise_is_not_written(
 
 def test_a_missing_package_is_named_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
     check_forms(("openvino", "int8", "onnx"))
-    monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(EngineError, match=r"artifact.int8=true needs openvino and nncf: pip inst"):
         check_forms(("int8",))
