@@ -80,7 +80,10 @@ def write_artifact(
     facts: Facts,
     validation: Scores,
 ) -> Description:
-    """model/: the weights, every form that was asked for, and what is to be known of them."""
+    """model/: the weights, every form that was asked for, and what is to be known of them.
+
+    `validation` are calibrated scores, to hold each form against.
+    """
     description = model.describe(
         display_names=facts.display_names,
         preprocessing=preprocessing_of(config).describe(),
@@ -96,11 +99,25 @@ def write_artifact(
     train = checked.folders.samples[TRAIN]
     probe = Probe(
         paths=[sample.path for sample in checked.folders.samples[VALID]],
-        probabilities=validation.calibrated(facts.temperature).log_probabilities.exp().numpy(),
+        probabilities=validation.log_probabilities.exp().numpy(),
         targets=validation.targets.numpy(),
         calibration=[train[index].path for index in spread(len(train), CALIBRATION_PHOTOS)],
     )
     return write_model(run.path / "model", model, description, config.artifact.forms, probe)
+
+
+def write_predictions(run: RunFolder, checked: Checked, scores: Mapping[str, Scores]) -> None:
+    """predictions.csv: what calibrated `scores` say of each validation and test photo."""
+    folders = checked.folders
+    rows: list[tuple[object, ...]] = [("split", "class", "predicted", "probability", "path")]
+    for split in (VALID, TEST):
+        own = scores[split]
+        for sample, label, probability in zip(
+            folders.samples[split], own.predicted.tolist(), own.confidence.tolist(), strict=True
+        ):
+            names = (folders.classes[sample.label], folders.classes[label])
+            rows.append((split, *names, f"{probability:.6f}", sample.path))
+    run.write_table("predictions.csv", rows)
 
 
 def write_metrics(run: RunFolder, facts: Facts) -> None:

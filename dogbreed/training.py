@@ -29,7 +29,7 @@ from dogbreed.preparation import (
 )
 from dogbreed.progress import is_main_process
 from dogbreed.rate_finder import find_rate
-from dogbreed.results import gather_facts, tell, write_artifact, write_metrics
+from dogbreed.results import gather_facts, tell, write_artifact, write_metrics, write_predictions
 from dogbreed.runs import RunFolder, check_writable, log, log_to_terminal, open_run
 
 
@@ -107,8 +107,10 @@ def _evaluate(
             for split in SPLITS
         }
         facts = gather_facts(config, checked, scores, history, stored, rate_curve)
+        calibrated = {split: scores[split].calibrated(facts.temperature) for split in SPLITS}
+        write_predictions(run, checked, calibrated)
     with clock.phase("artifact"):
-        written = write_artifact(run, config, checked, model, facts, scores[VALID])
+        written = write_artifact(run, config, checked, model, facts, calibrated[VALID])
         facts = replace(facts, forms=written.forms)
     if config.evaluate.folds and stored is not None:
         with clock.phase("folds"):  # last: each fold trains the backbone's last stage anew

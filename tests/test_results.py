@@ -1,5 +1,6 @@
 """What a run says of its model: metrics with intervals, folds, learning-rate finder, forms."""
 
+import csv
 import json
 import re
 import shutil
@@ -58,6 +59,17 @@ def test_every_number_comes_with_its_interval(
     assert low <= gain + 1e-4
     assert gain <= high + 1e-4
     assert baseline["n_train"] == metrics["train"]["n"]
+
+    with (run / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        predictions = [line for line in csv.DictReader(file) if line["split"] == "test"]
+    assert len(predictions) == metrics["test"]["n"]
+    right = [line["class"] == line["predicted"] for line in predictions]
+    assert np.mean(right) == pytest.approx(metrics["test"]["top1"])
+    predictor = dogbreed.load(run, engine="torch")
+    for line in predictions[:5]:  # one photo, one answer
+        best = predictor.predict(line["path"]).breeds[0]
+        assert best.class_name == line["predicted"]
+        assert best.probability == pytest.approx(float(line["probability"]), abs=0.01)
 
     folds = metrics["folds"]
     assert len(folds["top1"]) == 3

@@ -20,6 +20,9 @@ def main(root: str, weights: str) -> None:
         "store_memory.py": [],
         "whole_run.py": [root, weights],
         "precision.py": [root, weights],
+        "evaluation.py": [root, weights],
+        "predictor.py": [root, weights],
+        "agreement.py": [root, weights],
     }.items():
         subprocess.run([sys.executable, str(here / name), *arguments], check=True)
 
