@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed import errors
-from dogbreed.config import Config, Section, keys, parse, unknown_key
+from dogbreed.config import Config
 from dogbreed.files import DISK_FULL
 from dogbreed.progress import is_main_process
+from dogbreed.schema import Section, keys, parse, unknown_key
 
 _TEXT_VALUES_LEFT_ALONE = ("null", "auto", "none", "")
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dogbreed import cli
-from dogbreed.config import PredictConfig, keys
+from dogbreed.config import PredictConfig
 from dogbreed.errors import ConfigError
+from dogbreed.schema import keys
 from dogbreed.serving.sources import STDIN, is_url
 
 PURPOSE = (

@@ -10,7 +10,7 @@ from dogbreed.backbone.engine import EngineChoice, choose_engine
 from dogbreed.backbone.extraction import Request, boundary_shape, fill_stores, open_stores
 from dogbreed.backbone.features import FeatureStore
 from dogbreed.backbone.weights import NONE, resolve_weights
-from dogbreed.config import AUTO, Config
+from dogbreed.config import Config
 from dogbreed.data import photos
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
@@ -21,6 +21,7 @@ from dogbreed.errors import ConfigError, WeightsError
 from dogbreed.files import cache_dir
 from dogbreed.machine import cores
 from dogbreed.runs import log
+from dogbreed.schema import AUTO
 from dogbreed.serving.export import check_forms
 
 SAMPLES = "samples"

@@ -11,12 +11,14 @@ import pytest
 from conftest import PROJECT, SMALL, Train
 
 from dogbreed.cli import conf_dir
-from dogbreed.config import Config, keys
+from dogbreed.config import Config
+from dogbreed.schema import keys
 
 # From the ground up: a module imports from its own storey or from those below.
 STOREYS: tuple[tuple[str, ...], ...] = (
     ("errors", "machine", "metric_lines"),
-    ("config", "files", "progress"),
+    ("schema", "files", "progress"),
+    ("config",),
     ("data", "cli"),
     ("backbone",),
     ("network", "serving"),

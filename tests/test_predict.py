@@ -18,7 +18,8 @@ from conftest import draw_photo
 from PIL import Image
 
 from dogbreed import load
-from dogbreed.config import PredictConfig, keys
+from dogbreed.config import PredictConfig
+from dogbreed.schema import keys
 from dogbreed.serving.sources import printable
 
 Predict = Callable[..., subprocess.CompletedProcess[str]]

@@ -180,7 +180,11 @@ def test_two_processes_give_the_metrics_of_one(train: Train, tmp_path: Path) -> 
     assert two.returncode == 0, two.stderr
     single, double = (metrics_of(run) for run in runs_in(tmp_path))
     for split in ("train", "valid", "test"):
-        assert double[split] == pytest.approx(single[split], rel=1e-4), split
+        intervals = [metrics[split].pop("ci95") for metrics in (single, double)]
+        assert double[split] == pytest.approx(single[split], rel=1e-4, abs=1e-4), split
+        assert intervals[0].keys() == intervals[1].keys()
+        for name, interval in intervals[0].items():
+            assert intervals[1][name] == pytest.approx(interval, rel=1e-3, abs=1e-3), name
     for a, b in zip(single["epochs"], double["epochs"], strict=True):
         assert b == pytest.approx(a, rel=1e-4)
     assert two.stdout.count("results: ") == 1  # the second process is silent

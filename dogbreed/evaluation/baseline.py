@@ -3,6 +3,7 @@
 import hashlib
 import io
 import time
+import warnings
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from dogbreed.data.batches import StoredPhotos, spread
+from dogbreed.evaluation.calibration import fit_temperature
 from dogbreed.evaluation.facts import Baseline
 from dogbreed.evaluation.metrics import Z95, Scores, measure
 from dogbreed.files import whole
@@ -23,6 +25,9 @@ C = 0.1
 # The solver holds all of its rows in memory and takes time in proportion to them.
 MOST_ROWS = 20_000
 SCORED_AT_ONCE = 4096
+MOST_ITERATIONS = 200
+# The log probability of a class that it saw no photo of.
+NEVER = -100.0
 
 
 class Coefficients(NamedTuple):
@@ -50,14 +55,15 @@ def fit_baseline(
     classes = run.log_probabilities.shape[1]
     scores = [_score(split, coefficients, classes) for split in (valid, test)]
     gain = run.right.double() - scores[1].right.double()
+    temperature = fit_temperature(scores[0])
     half = Z95 * float(gain.std(correction=0)) / len(gain) ** 0.5
     mean = float(gain.mean())
     return Baseline(
         C=C,
         n_train=len(indices),
         seconds=round(time.monotonic() - started, 3),
-        valid=measure(scores[0]),
-        test=measure(scores[1]),
+        valid=measure(scores[0], temperature),
+        test=measure(scores[1], temperature),
         top1_gain_points=100 * mean,
         top1_gain_ci95=(100 * (mean - half), 100 * (mean + half)),
     )
@@ -87,9 +93,13 @@ def _cached(rows: Floats, labels: npt.NDArray[np.int64], cache: Path) -> Coeffic
 
 
 def _fit(rows: Floats, labels: npt.NDArray[np.int64]) -> Coefficients:
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    fitted = LogisticRegression(C=C, max_iter=300).fit(rows, labels)
+    with warnings.catch_warnings():
+        # Features of a random network can take longer; what is reached by then is baseline enough.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = LogisticRegression(C=C, max_iter=MOST_ITERATIONS).fit(rows, labels)
     weights, bias = fitted.coef_.astype(np.float32), fitted.intercept_.astype(np.float32)
     if len(fitted.classes_) == 2:  # one row of coefficients, for the second class
         weights, bias = np.concatenate([0 * weights, weights]), np.concatenate([0 * bias, bias])
@@ -103,6 +113,6 @@ def _score(photos: StoredPhotos, coefficients: Coefficients, classes: int) -> Sc
         taken = np.arange(start, min(start + SCORED_AT_ONCE, len(photos)))
         logits = pooled(photos.features(taken)) @ weights.T + bias
         parts.append(torch.from_numpy(logits).log_softmax(-1).logsumexp(1))
-    every = torch.full((len(photos), classes), -torch.inf)
+    every = torch.full((len(photos), classes), NEVER)
     every[:, torch.from_numpy(known)] = torch.cat(parts) - np.log(photos.views)
     return Scores(every, torch.from_numpy(photos.labels))

@@ -10,10 +10,11 @@ from typing import Any
 
 from PIL import Image
 
-from dogbreed.config import AUTO, PredictConfig
+from dogbreed.config import PredictConfig
 from dogbreed.errors import ConfigError, OutputError, PhotoError
 from dogbreed.files import DISK_FULL, whole
 from dogbreed.progress import progress
+from dogbreed.schema import AUTO
 from dogbreed.serving.forms import OPENVINO, choose_form, cpu_precision
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Photo, Predictor

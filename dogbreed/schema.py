@@ -1,0 +1,152 @@
+"""What a configuration class is made of, and values turned into one: types, bounds, choices.
+
+A class of keys is a frozen dataclass whose fields are made by `key`. `parse` fills it, or says
+which key is wrong and what would be right.
+"""
+
+import difflib
+import math
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, field, fields, is_dataclass
+from typing import Any, TypeVar
+
+from dogbreed.errors import ConfigError
+
+Section = TypeVar("Section")
+
+AUTO = "auto"
+
+
+def key(
+    help: str,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field with its sentence for --help and the bounds that `parse` holds it to."""
+    bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
+    return field(metadata={"help": help, "bounds": bounds, "choices": choices})
+
+
+def parse(schema: type[Section], values: Mapping[str, Any], prefix: str = "") -> Section:
+    """Turn nested values into `schema`, checking names, types, choices and bounds.
+
+    Raises:
+        ConfigError: names the key, what it holds, what it may hold, and the nearest key.
+    """
+    hints = typing.get_type_hints(schema)
+    names = {f.name for f in fields(schema)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in names:
+            raise unknown_key(prefix + str(name), schema, prefix)
+    parsed: dict[str, Any] = {}
+    for item in fields(schema):  # type: ignore[arg-type]
+        name = prefix + item.name
+        if item.name not in values and item.default is MISSING:
+            raise ConfigError(f"{name} has no value: write {name}=VALUE.")
+        kind, value = hints[item.name], values[item.name]
+        if is_dataclass(kind):
+            if not isinstance(value, Mapping):
+                raise ConfigError(
+                    f"{name} is a group of keys, not a value: write {name}.KEY=VALUE."
+                )
+            parsed[item.name] = parse(typing.cast(type[Any], kind), value, name + ".")
+        else:
+            parsed[item.name] = _checked(name, value, kind, item.metadata)
+    return schema(**parsed)
+
+
+def keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Yield every key as (dotted name, type, sentence), in the order of the schema."""
+    hints = typing.get_type_hints(schema)
+    for item in fields(schema):
+        kind = hints[item.name]
+        if is_dataclass(kind):
+            yield from keys(typing.cast(type[Any], kind), f"{prefix}{item.name}.")
+        else:
+            yield prefix + item.name, kind, _sentence(item.metadata)
+
+
+def unknown_key(name: str, schema: type[Any], prefix: str = "") -> ConfigError:
+    """The error for a key that doesn't exist, with the nearest one that does."""
+    known = [known_name for known_name, _, _ in keys(schema, prefix)]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if not near:
+        near = [
+            known_name for known_name in known if known_name.split(".")[-1] == name.split(".")[-1]
+        ]
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return ConfigError(f"There is no key {name}.{hint} --help lists them all.")
+
+
+def _sentence(metadata: Mapping[str, Any]) -> str:
+    limits = [
+        f"{word} {bound:g}" for word, bound in metadata["bounds"].items() if bound is not None
+    ]
+    allowed = " | ".join(metadata["choices"]) or ", ".join(limits)
+    return f"{metadata['help']} ({allowed})" if allowed else str(metadata["help"])
+
+
+def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any]) -> Any:
+    """The value in its own type, or a ConfigError."""
+    allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    converted = _converted(value, allowed)
+    if converted is _WRONG or (
+        str in allowed and int in allowed and isinstance(converted, str) and converted != AUTO
+    ):
+        wanted = " or ".join(
+            _TYPE_WORDS[t] if t is not str or int not in allowed else AUTO for t in allowed
+        )
+        raise ConfigError(f"{name}={value}: must be {wanted}.")
+    if metadata["choices"] and converted not in metadata["choices"]:
+        near = difflib.get_close_matches(str(converted), metadata["choices"], n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"{name}={value}: must be one of {', '.join(metadata['choices'])}.{hint}")
+    if isinstance(converted, int | float) and not isinstance(converted, bool):
+        for word, bound in metadata["bounds"].items():
+            if bound is not None and not _HOLDS[word](converted, bound):
+                raise ConfigError(f"{name}={value}: must be {_range(metadata['bounds'])}.")
+    return converted
+
+
+_WRONG = object()
+_TYPE_WORDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    types.NoneType: "null",
+}
+_HOLDS = {
+    "above": lambda value, bound: value > bound,
+    "below": lambda value, bound: value < bound,
+    "at least": lambda value, bound: value >= bound,
+    "at most": lambda value, bound: value <= bound,
+}
+
+
+def _range(bounds: Mapping[str, float | None]) -> str:
+    return " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+
+
+def _converted(value: Any, allowed: tuple[Any, ...]) -> Any:
+    """The value as one of the allowed types where nothing is lost by it, else `_WRONG`."""
+    if type(value) in allowed and not (isinstance(value, float) and not math.isfinite(value)):
+        return value
+    if float in allowed and type(value) is int:
+        return float(value)
+    if int in allowed and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if (
+        str in allowed
+        and int not in allowed
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+    ):
+        return str(value)
+    return _WRONG
