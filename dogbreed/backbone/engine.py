@@ -15,6 +15,7 @@ from torch import nn
 from dogbreed.backbone.conversion import to_openvino
 from dogbreed.data.photos import Pixels
 from dogbreed.errors import EngineError
+from dogbreed.machine import openvino_core, openvino_has_bf16
 
 Activations = npt.NDArray[np.float32]
 
@@ -66,10 +67,7 @@ def _fastest(requested: str) -> EngineChoice:
     if requested == CUDA or (requested == AUTO and has_gpu):
         return EngineChoice(CUDA, BF16, f"there is a GPU ({torch.cuda.get_device_name()})")
     if requested == OPENVINO or (requested == AUTO and has_openvino):
-        import openvino
-
-        abilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        if "BF16" in abilities:
+        if openvino_has_bf16():
             return EngineChoice(OPENVINO, BF16, "the processor multiplies in bf16")
         return EngineChoice(OPENVINO, F32, "the processor has no bf16")
     reason = "it was asked for" if requested == TORCH else "there is neither a GPU nor OpenVINO"
@@ -90,15 +88,13 @@ def build_runner(choice: EngineChoice, trunk: nn.Module, size_px: int) -> Runner
 
 
 def _openvino_runner(choice: EngineChoice, trunk: nn.Module, size_px: int) -> Runner:
-    import openvino
-
     hints = {
         "INFERENCE_PRECISION_HINT": choice.precision,
         "PERFORMANCE_HINT": "LATENCY",  # one batch at a time on all cores
     }
     model = to_openvino(trunk, size_px)
     try:
-        compiled: Any = openvino.Core().compile_model(model, "CPU", hints)
+        compiled: Any = openvino_core().compile_model(model, "CPU", hints)
     except RuntimeError as error:
         raise EngineError(
             f"OpenVINO can't run this network ({error}); try engine=torch."

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from dogbreed.data.photos import Pixels
 from dogbreed.errors import ArtifactError, EngineError
+from dogbreed.machine import openvino_core, openvino_has_bf16
 from dogbreed.serving.artifact import Description, checked_file
 
 Floats = npt.NDArray[np.float32]
@@ -85,9 +86,7 @@ def openvino_form(path: Path, *, precision: str = AUTO, threads: int = 0) -> For
     Raises:
         EngineError: OpenVINO can't read or compile it.
     """
-    import openvino
-
-    core = openvino.Core()
+    core = openvino_core()
     hints: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": cpu_precision(precision),
@@ -110,10 +109,7 @@ def cpu_precision(precision: str = AUTO) -> str:
     """The precision that "auto" stands for on this processor."""
     if precision != AUTO:
         return precision
-    import openvino
-
-    abilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return BF16 if "BF16" in abilities else F32
+    return BF16 if openvino_has_bf16() else F32
 
 
 def torch_form(network: Any, threads: int = 0) -> Form:

@@ -259,6 +259,31 @@ def test_openvino_answers_without_torch_lightning_hydra_or_pandas(
     assert not loaded & (heavy | {"sklearn", "scipy", "boto3", "dogbreed.network"})
 
 
+SIGNALLED_AFTER_TWO_MODELS = """
+import gc, os, signal, sys
+import dogbreed
+received = []
+signal.signal(signal.SIGUSR1, lambda number, frame: received.append(number))
+first, second = (dogbreed.load(sys.argv[1], engine="openvino") for _ in range(2))
+del first
+gc.collect()
+del second
+gc.collect()
+os.kill(os.getpid(), signal.SIGUSR1)
+print(len(received))
+"""
+
+
+def test_a_signal_is_survived_when_models_were_given_up(tiny_model: Path) -> None:
+    # Two Cores that went in the order they came left the thread a signal stack that was gone.
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED_AFTER_TWO_MODELS, str(tiny_model)],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
 def spoil_byte(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
