@@ -19,7 +19,7 @@ REAL_PHOTOS = SHARED / "data" / "stanford-dogs-6k"
 ORIGINAL_PHOTOS = SHARED / "data" / "udacity-original-size"
 REAL_WEIGHTS = SHARED / "weights" / "resnet50-imagenet-72.2.pth"
 
-# A network and a photo size that train in a second.
+# A network and a photo size that train in a second, and no form that takes as long to write.
 SMALL = (
     "model.backbone=resnet18",
     "model.weights=none",
@@ -27,6 +27,7 @@ SMALL = (
     "data.batch_size=16",
     "engine=torch",
     "trainer.epochs=3",
+    "artifact.openvino=false",
 )
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
@@ -39,7 +40,9 @@ def needs(path: Path) -> pytest.MarkDecorator:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test has a cache of its own."""
+    """Every test has a cache of its own, and its commands one thread of torch: as many run at
+    once as there are cores."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     cache = tmp_path / "cache"
     monkeypatch.setenv("DOGBREED_CACHE", str(cache))
     return cache

@@ -88,7 +88,8 @@ def test_every_number_comes_with_its_interval(
 def test_the_model_carries_what_the_run_found(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:
-    done = train(f"data.root={photos_root}", *SMALL, "artifact.dtype=float16", "artifact.onnx=true")
+    forms = ("artifact.openvino=true", "artifact.onnx=true")
+    done = train(f"data.root={photos_root}", *SMALL, *forms, "artifact.dtype=float16")
     assert done.returncode == 0, done.stderr
     run, metrics = results(tmp_path)
     description = dogbreed.load(run).description

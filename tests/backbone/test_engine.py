@@ -5,11 +5,11 @@ import socket
 
 import numpy as np
 import numpy.typing as npt
-import openvino
 import pytest
 import torch
 from torch import nn
 
+from dogbreed import machine
 from dogbreed.backbone.architecture import LAST_STAGE, Backbone, build_backbone
 from dogbreed.backbone.engine import (
     AUTO,
@@ -143,7 +143,7 @@ def test_the_precision_is_one_that_the_processor_has(
         def get_property(self, *_: str) -> list[str]:
             return abilities
 
-    monkeypatch.setattr(openvino, "Core", Processor)
+    monkeypatch.setattr(machine, "openvino_core", Processor)
     assert choose_engine(OPENVINO).precision == precision
 
 
