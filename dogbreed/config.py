@@ -26,7 +26,10 @@ class DataConfig:
     )
     split_seed: int = key("seed of that split and of data.fraction", at_least=0)
     max_bad_share: float = key("share of unusable photos that stops the run", at_least=0, at_most=1)
-    max_pixels: int = key("a photo of more pixels than this is unusable", at_least=1)
+    # The most is Pillow's own limit, which `predict` and the report keep to.
+    max_pixels: int = key(
+        "a photo of more pixels than this is unusable", at_least=1, at_most=89_478_485
+    )
     size_px: int = key(
         "side of the square that the network sees, in pixels", at_least=32, at_most=1024
     )

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.callbacks import SeedEachStep
@@ -21,16 +22,20 @@ from dogbreed.progress import progress
 
 
 def cross_validate(
-    config: Config, folders: PhotoFolders, backbone: Backbone, stored: Mapping[str, StoredPhotos]
+    config: Config,
+    folders: PhotoFolders,
+    backbone: Backbone,
+    untrained: Mapping[str, Tensor],
+    stored: Mapping[str, StoredPhotos],
 ) -> Folds:
     """Train on all folds but one and measure on that one, once for each; the test photos stay out.
 
-    Nothing is picked by the fold that is measured: every model is the last of its schedule.
+    `untrained` is the state of the backbone's tail before any training, from which each fold
+    starts. Nothing is picked by the fold that is measured: every model is the last of its schedule.
     """
     started = time.monotonic()
     photos = stored[TRAIN].joined(stored[VALID])
     fold_of = draw_folds(photos.labels, config.evaluate.folds, config.seed)
-    untrained = {name: tensor.clone() for name, tensor in backbone.tail.state_dict().items()}
     top1, loss = [], []
     with progress("cross-validation", config.evaluate.folds, "folds") as advance:
         for fold in range(config.evaluate.folds):

@@ -16,7 +16,7 @@ from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
 from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import Preprocessing
-from dogbreed.data.splits import SPLITS, TRAIN
+from dogbreed.data.splits import SPLITS, TRAIN, VALID, PhotoFolders
 from dogbreed.errors import ConfigError, WeightsError
 from dogbreed.files import cache_dir
 from dogbreed.machine import cores
@@ -127,6 +127,16 @@ def _check_what_needs_the_store(config: Config, store: bool) -> None:
             )
     if config.evaluate.folds == 1:
         raise ConfigError("evaluate.folds=1: must be 0 (none) or at least 2.")
+
+
+def check_folds(config: Config, folders: PhotoFolders) -> None:
+    """Raise a ConfigError if there are more folds than photos to deal out."""
+    photos = len(folders.samples[TRAIN]) + len(folders.samples[VALID])
+    if config.evaluate.folds > photos:
+        raise ConfigError(
+            f"evaluate.folds={config.evaluate.folds}: there are {photos} photos for training and "
+            "validation; take fewer folds than that."
+        )
 
 
 def schedule(config: Config, train_photos: int) -> Config:

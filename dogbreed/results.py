@@ -143,11 +143,12 @@ def write_metrics(run: RunFolder, facts: Facts) -> None:
 def tell(facts: Facts) -> None:
     """The results as a table on the screen, test shares with their intervals."""
     log.info(
-        "\n%-10s %8s %7s %7s %9s %6s %7s", "", "loss", "top-1", "top-5", "macro F1", "ECE", "photos"
+        "\n%-10s %8s %7s %7s %9s %8s %7s",
+        *("", "loss", "top-1", "top-5", "macro F1", "ECE cal", "photos"),
     )
     for split, m in facts.metrics.items():
         log.info(
-            "%-10s %8.4f %6.1f%% %6.1f%% %8.1f%% %6.3f %7d",
+            "%-10s %8.4f %6.1f%% %6.1f%% %8.1f%% %8.3f %7d",
             *(split, m.loss, 100 * m.top1, 100 * m.top5, 100 * m.macro_f1),
             *(m.ece_calibrated_share, m.n),
         )
@@ -222,5 +223,6 @@ def _fingerprint(checked: Checked) -> str:
 
 
 def _versions() -> dict[str, str]:
-    known = {name: importlib.metadata.version(name) for name in VERSIONS_OF}
+    installed = {each.name for each in importlib.metadata.distributions()}
+    known = {name: importlib.metadata.version(name) for name in VERSIONS_OF if name in installed}
     return {"dogbreed": __version__, "python": platform.python_version(), **known}

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import logging
+import math
 import os
 import re
 import secrets
@@ -49,8 +50,9 @@ class RunFolder:
         write_text(self.path / "config.yaml", text)
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
-        """A JSON file in the folder."""
-        write_text(self.path / name, json.dumps(values, indent=1) + "\n")
+        """A JSON file in the folder; what isn't finite becomes null, for which JSON has a word."""
+        text = json.dumps(_finite(values), indent=1, allow_nan=False)
+        write_text(self.path / name, f"{text}\n")
 
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
         """A text file in the folder; names with undecodable bytes are kept as they are."""
@@ -160,6 +162,14 @@ def _why_not_resumable(path: Path, config: Config) -> str | None:
         if name not in left_out and before.get(name) != value:
             return f"that run had {name}={before.get(name)}, this command has {name}={value}"
     return None
+
+
+def _finite(values: Any) -> Any:
+    if isinstance(values, Mapping):
+        return {name: _finite(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_finite(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

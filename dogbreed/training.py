@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from torch import Tensor
+
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.config import Config
 from dogbreed.data.batches import StoredPhotos
@@ -20,6 +22,7 @@ from dogbreed.fitting import build_model, fit, score
 from dogbreed.folds import cross_validate
 from dogbreed.model import BreedClassifier
 from dogbreed.preparation import (
+    check_folds,
     check_photos,
     find_photos,
     preprocessing_of,
@@ -66,7 +69,9 @@ def train(config: Config) -> Path:
     with clock.phase("check"):
         root, config = find_photos(config)
         checked = check_photos(root, config)
+    check_folds(config, checked.folders)
     config = schedule(config, len(checked.folders.samples[TRAIN]))
+    untrained = {name: tensor.clone() for name, tensor in backbone.tail.state_dict().items()}
     run, checkpoint = open_run(config)
     try:
         _write_inputs(run, config, checked)
@@ -77,12 +82,16 @@ def train(config: Config) -> Path:
         if config.lr_finder:
             with clock.phase("lr_finder"):
                 rate_curve, config = _find_rate(config, checked, backbone, module)
+                backbone.tail.load_state_dict(untrained)
             _write_inputs(run, config, checked)
         model = build_model(config, checked.folders, backbone)
         with clock.phase("fit"):
             history = fit(model, module, config, run, checkpoint)
         if is_main_process():
-            _evaluate(run, config, checked, model, module, stored, history, rate_curve, clock)
+            _evaluate(
+                *(run, config, checked, model, module, stored, untrained),
+                *(history, rate_curve, clock),
+            )
     finally:
         run.close()
     return run.path
@@ -95,6 +104,7 @@ def _evaluate(
     model: BreedClassifier,
     module: BreedDataModule,
     stored: Mapping[str, StoredPhotos] | None,
+    untrained: Mapping[str, Tensor],
     history: list[dict[str, float]],
     rate_curve: RateCurve | None,
     clock: Clock,
@@ -113,8 +123,9 @@ def _evaluate(
         written = write_artifact(run, config, checked, model, facts, calibrated[VALID])
         facts = replace(facts, forms=written.forms)
     if config.evaluate.folds and stored is not None:
-        with clock.phase("folds"):  # last: each fold trains the backbone's last stage anew
-            facts = replace(facts, folds=cross_validate(config, folders, model.backbone, stored))
+        with clock.phase("folds"):  # after the artifact: they train the model's own backbone anew
+            folds = cross_validate(config, folders, model.backbone, untrained, stored)
+            facts = replace(facts, folds=folds)
     facts = replace(facts, seconds=clock.as_dict())
     with clock.phase("report"):
         write_report(run.path / "report.html", facts)
@@ -132,10 +143,8 @@ def _find_rate(
 ) -> tuple[RateCurve, Config]:
     """The finder's curve, and the configuration with the rate that it suggests."""
     steps = math.ceil(len(checked.folders.samples[TRAIN]) / config.data.batch_size)
-    untrained = {name: tensor.clone() for name, tensor in backbone.tail.state_dict().items()}
     model = build_model(config, checked.folders, backbone)
     curve = find_rate(model, module.train_dataloader(), steps * int(config.trainer.epochs))
-    backbone.tail.load_state_dict(untrained)
     log.info("auto: optim.lr=%g (lr_finder)", curve.suggestion)
     return curve, replace(config, optim=replace(config.optim, lr=curve.suggestion))
 

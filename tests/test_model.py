@@ -180,6 +180,13 @@ def test_a_saved_model_is_whole_and_checked(tmp_path: Path) -> None:
     torch.testing.assert_close(model(images), again(images))
     assert {path.name for path in tmp_path.iterdir()} == {"m"}
     model.save(tmp_path / "m")  # replaces the old one
+    assert {path.name for path in tmp_path.iterdir()} == {"m"}
+    (tmp_path / "latest").symlink_to("m")
+    model.save(tmp_path / "latest")
+    assert (tmp_path / "latest").is_symlink()
+    with pytest.raises(ArtifactError, match="holds other things than a model"):
+        model.save(tmp_path)  # as a run's folder, which no one wants replaced
+    assert (tmp_path / "m" / "model.json").is_file()
 
     weights = tmp_path / "m" / "model.safetensors"
     data = bytearray(weights.read_bytes())

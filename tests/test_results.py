@@ -1,5 +1,6 @@
 """What a run says of its model: metrics with intervals, folds, learning-rate finder, forms."""
 
+import copy
 import csv
 import json
 import re
@@ -13,7 +14,9 @@ import yaml
 from conftest import SMALL, Train, draw_folders
 
 import dogbreed
-from dogbreed.folds import draw_folds
+from dogbreed.cli import compose
+from dogbreed.folds import cross_validate, draw_folds
+from dogbreed.preparation import check_photos, find_photos, resolve, stored_features
 
 
 @pytest.fixture
@@ -85,6 +88,23 @@ def test_every_number_comes_with_its_interval(
         assert f"{top1:.1f}" in (run / name).read_text("utf-8"), name
 
 
+def test_folds_start_from_an_untrained_backbone(
+    train: Train, photos_root: Path, tmp_path: Path
+) -> None:
+    last = ("model.trainable=last_stage", "optim.backbone_lr_scale=1", "evaluate.folds=2")
+    command = (f"data.root={photos_root}", *SMALL, *last)
+    done = train(*command)
+    assert done.returncode == 0, done.stderr
+    config, backbone, choice = resolve(compose(command))
+    root, config = find_photos(config)
+    checked = check_photos(root, config)
+    stored = stored_features(config, checked, backbone, choice)
+    assert stored is not None
+    untrained = copy.deepcopy(backbone.tail.state_dict())
+    folds = cross_validate(config, checked.folders, backbone, untrained, stored)
+    assert results(tmp_path)[1]["folds"]["loss"] == pytest.approx(folds.loss, rel=1e-3)
+
+
 def test_the_model_carries_what_the_run_found(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:
@@ -147,6 +167,7 @@ def test_the_finder_finds_a_rate_and_the_run_takes_it(
     ("arguments", "words"),
     [
         (("evaluate.folds=1",), "must be 0 (none) or at least 2"),
+        (("evaluate.folds=90",), "there are 48 photos for training and validation"),
         (("evaluate.folds=5", "features.store=false"), "evaluate.folds=5 works on stored features"),
         (("lr_finder=true", "model.trainable=all"), "lr_finder=true works on stored features"),
         (("evaluate.known_share=0",), "evaluate.known_share=0: must be above 0"),

@@ -42,12 +42,12 @@ def fit_temperature(validation: Scores) -> float:
 def choose_threshold(validation: Scores, known_share: float) -> float:
     """The probability below which an answer is "unknown", from calibrated validation scores.
 
-    So low that `known_share` of the right answers stay above it; 0 if there are none.
+    So low that at least `known_share` of the right answers reach it; 0 if there are none.
     """
     confidence = validation.confidence[validation.right]
     if not len(confidence):
         return 0.0
-    return float(torch.quantile(confidence.double(), 1 - known_share))
+    return float(torch.quantile(confidence.double(), 1 - known_share, interpolation="lower"))
 
 
 def reliability(scores: Scores) -> tuple[ReliabilityBin, ...]:

@@ -134,9 +134,10 @@ def _data(facts: Facts) -> dict[str, Any]:
             }
         )
     ordered = sorted(facts.findings, key=lambda finding: (not finding.bad, finding.reason))
-    reasons: Counter[tuple[bool, str]] = Counter()
+    reasons: Counter[str] = Counter()
     for finding in ordered:
-        reasons[not finding.bad, finding.reason] += max(1, finding.photos)
+        if finding.bad:
+            reasons[finding.reason] += max(1, finding.photos)
     across = Counter(f"{own.first.split} – {own.second.split}" for own in facts.duplicates)
     return {
         "splits": splits,

@@ -1,5 +1,6 @@
 """The work of `predict`: answers to a terminal, a pipe or a table, and pictures beside them."""
 
+import errno
 import functools
 import sys
 import warnings
@@ -107,7 +108,13 @@ def _to_table(
     """Into a .csv or .jsonl file, less what it has already."""
     top_k = min(config.top_k, len(predictor.description.classes))
     places = _picture_places(sources, pictures) if config.explain else {}
-    with open_table(output, _origin(predictor, config, given), top_k) as table:
+    origin = _origin(predictor, config, given)
+    with open_table(output, origin, top_k, [source.name for source in sources]) as table:
+        if STDIN in table.done:
+            raise OutputError(
+                f"{output} has an answer for a standard input already, maybe of another photo: "
+                "give another output."
+            )
         todo = [source for source in sources if source.name not in table.done]
         if table.done:
             print(f"{output} has {len(sources) - len(todo):,} of {len(sources):,} photos already")
@@ -130,7 +137,9 @@ def _origin(predictor: Predictor, config: PredictConfig, given: Sequence[str]) -
     engine = choose_form(predictor.description, config.engine)
     return {
         "model": predictor.identity,
-        "photos": [name if is_url(name) or name == STDIN else str(Path(name)) for name in given],
+        "photos": [
+            name if is_url(name) or name == STDIN else str(Path(name).absolute()) for name in given
+        ],
         "engine": engine,
         "precision": cpu_precision(config.precision) if engine == OPENVINO else None,
         "top_k": config.top_k,
@@ -175,6 +184,8 @@ def _explained(
     except OSError as error:
         if error.errno in DISK_FULL:
             raise
+        if error.errno == errno.ENAMETOOLONG:
+            return PhotoError("long_name", "its name is too long for a picture's beside it")
         raise OutputError(
             f"{path} can't be written ({error.strerror}): run the command in a folder of yours."
         ) from error
@@ -186,7 +197,9 @@ def _picture_places(sources: Sequence[Source], folder: Path) -> dict[str, Path]:
     taken: set[Path] = set()
     places: dict[str, Path] = {}
     for source in sources:
-        path = _free(folder / source.inside().with_suffix(".jpg"), taken.__contains__)
+        inside = source.inside()
+        # Named by the whole name: a.bmp that comes later doesn't take the picture of a.jpg.
+        path = _free(folder / inside.with_name(f"{inside.name}.jpg"), taken.__contains__)
         taken.add(path)
         places[source.name] = path
     return places

@@ -10,7 +10,8 @@ Neither torch nor OpenVINO is imported to read the description.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,13 @@ def write_artifact(folder: Path, write_files: Callable[[Path], Description]) -> 
 
     `write_files` puts weights and exported forms into the folder that it is given, and says what
     they are.
+
+    Raises:
+        ArtifactError: `folder` holds something else than a model.
     """
+    folder = folder.resolve()  # what a link points at is replaced, not the link
+    if folder.exists() and not (folder / DESCRIPTION).is_file() and not _is_empty(folder):
+        raise ArtifactError(f"{folder} holds other things than a model: name a new folder.")
     with whole(folder) as beside:
         beside.mkdir()
         description = write_files(beside)
@@ -82,8 +89,10 @@ def write_artifact(folder: Path, write_files: Callable[[Path], Description]) -> 
         }
         values["own_sha256"] = _own_sum(values)
         (beside / DESCRIPTION).write_text(json.dumps(values, indent=1), "utf-8")
+        replaced = folder.with_name(f"{beside.name}.old")
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(replaced)
+    shutil.rmtree(replaced, ignore_errors=True)
     return read_description(folder)
 
 
@@ -102,8 +111,9 @@ def find_artifact(path: Path) -> Path:
         ArtifactError: there is no model at `path`.
     """
     for folder in (path / "model", path, path.parent):
-        if (folder / DESCRIPTION).is_file():
-            return folder
+        with _reading(folder / DESCRIPTION) as description:
+            if description.is_file():
+                return folder
     raise ArtifactError(
         f"{path} holds no trained model (no {DESCRIPTION}): give a run's folder, as outputs/latest."
     )
@@ -117,7 +127,9 @@ def read_description(folder: Path) -> Description:
     """
     path = folder / DESCRIPTION
     try:
-        values: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        with _reading(path):
+            text = path.read_text("utf-8")
+        values: dict[str, Any] = json.loads(text)
         version = int(values.pop("schema_version"))
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} is missing: train again, or copy the whole folder.") from error
@@ -152,9 +164,11 @@ def checked_file(folder: Path, description: Description, name: str) -> Path:
         ArtifactError: the file is missing or not the one that was written.
     """
     path = folder / name
-    if not path.is_file():
-        raise ArtifactError(f"{path} is missing: train again, or copy the whole folder.")
-    if _sha256(path) != description.sha256.get(name):
+    with _reading(path):
+        if not path.is_file():
+            raise ArtifactError(f"{path} is missing: train again, or copy the whole folder.")
+        found = _sha256(path)
+    if found != description.sha256.get(name):
         raise ArtifactError(f"{path} isn't the file that {DESCRIPTION} was written for: copy anew.")
     return path
 
@@ -169,6 +183,24 @@ def read_tensors(folder: Path, description: Description) -> dict[str, Any]:
 
     tensors: dict[str, Any] = load_file(checked_file(folder, description, WEIGHTS))
     return tensors
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Path]:
+    """Turn what the system says of a file that is there and can't be read into a sentence."""
+    try:
+        yield path
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} can't be read ({error.strerror}): see to its owner and its mode, or give "
+            "another folder."
+        ) from error
 
 
 def _own_sum(values: Mapping[str, Any]) -> str:

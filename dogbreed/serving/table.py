@@ -3,13 +3,14 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from dogbreed.errors import ConfigError, OutputError, PhotoError
-from dogbreed.files import DISK_FULL, locked, write_text
+from dogbreed.files import DISK_FULL, locked, whole, write_text
 from dogbreed.serving.prediction import Prediction
 
 CSV, JSONL = ".csv", ".jsonl"
@@ -66,27 +67,31 @@ def check_suffix(path: Path) -> None:
 
 
 @contextmanager
-def open_table(path: Path, origin: Mapping[str, Any], top_k: int) -> Iterator[Table]:
+def open_table(
+    path: Path, origin: Mapping[str, Any], top_k: int, wanted: Iterable[str]
+) -> Iterator[Table]:
     """The table at `path`, begun or gone on with.
 
     `origin` is what its rows depend on; it stands in <path>.meta.json. Rows of another origin are
-    never added to.
+    never added to. Where all that is `wanted` is there, the rows of photos that could not be
+    answered are taken out, to be tried again.
 
     Raises:
         OutputError: `path` can't be written, holds something else, or is being written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path, wait=False) as held:
-            if not held:
-                raise OutputError(f"{path} is being written by another command: wait for it.")
+        with _held(path):
+            done, _ = _begun(path, origin)
+            if any(done.values()) and done.keys() >= set(wanted):
+                _drop_errors(path)
+        with _held(path), path.open("r+b") as file:
             done, end = _begun(path, origin)
-            with path.open("r+b") as file:
-                file.truncate(end)  # a row that a killed run left torn
-                file.seek(end)
-                if not end and path.suffix == CSV:
-                    file.write(_csv_line(_columns(top_k)).encode())
-                yield Table(file, path.suffix, top_k, done)
+            file.truncate(end)  # a row that a killed run left torn
+            file.seek(end)
+            if not end and path.suffix == CSV:
+                file.write(_csv_line(_columns(top_k)).encode())
+            yield Table(file, path.suffix, top_k, done)
     except OSError as error:
         if error.errno in DISK_FULL:
             error.filename = str(path)  # a failed write knows no name
@@ -94,6 +99,24 @@ def open_table(path: Path, origin: Mapping[str, Any], top_k: int) -> Iterator[Ta
         raise OutputError(
             f"{path} can't be written ({error.strerror}): set output to a file of yours."
         ) from error
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    with locked(path, wait=False) as held:
+        if not held:
+            raise OutputError(f"{path} is being written by another command: wait for it.")
+        yield
+
+
+def _drop_errors(path: Path) -> None:
+    """Write the table anew without the rows of photos that could not be answered."""
+    start = 0
+    with path.open("rb") as file, whole(path) as beside, beside.open("wb") as kept:
+        for name, fault, end in _rows(path, file):
+            if not fault or name == _HEAD:
+                kept.write(os.pread(file.fileno(), end - start, start))
+            start = end
 
 
 def _begun(path: Path, origin: Mapping[str, Any]) -> tuple[dict[str, str], int]:
@@ -132,12 +155,11 @@ def _origin_of(path: Path, meta: Path) -> Mapping[str, Any]:
 
 def _read(path: Path) -> tuple[dict[str, str], int]:
     """The paths of the whole rows, with their errors, and where the last of them ends."""
-    rows = _csv_rows if path.suffix == CSV else _jsonl_rows
     done: dict[str, str] = {}
     end = 0
     try:
         with path.open("rb") as file:
-            for name, fault, row_end in rows(file):
+            for name, fault, row_end in _rows(path, file):
                 done[name], end = fault, row_end
     except (ValueError, LookupError, TypeError, csv.Error) as error:
         raise OutputError(
@@ -146,6 +168,11 @@ def _read(path: Path) -> tuple[dict[str, str], int]:
         ) from error
     done.pop(_HEAD, None)
     return done, end
+
+
+def _rows(path: Path, file: BinaryIO) -> Iterator[tuple[str, str, int]]:
+    """Each whole row of the table as (path, error, where it ends)."""
+    return _csv_rows(file) if path.suffix == CSV else _jsonl_rows(file)
 
 
 def _jsonl_rows(file: BinaryIO) -> Iterator[tuple[str, str, int]]:

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.splits import Sample
 from dogbreed.evaluation import baseline
-from dogbreed.evaluation.baseline import C, fit_baseline
+from dogbreed.evaluation.baseline import C, fit_baseline, paired_interval
 from dogbreed.evaluation.duplicates import find_duplicates
 from dogbreed.evaluation.metrics import Scores
 
@@ -56,10 +56,50 @@ def test_the_same_features_are_fitted_once(tmp_path: Path, monkeypatch: pytest.M
         again = fit_baseline(stored(*train), stored(*test), stored(*test), run, tmp_path)
     assert again.test == first.test
     (kept,) = tmp_path.iterdir()
-    kept.write_bytes(kept.read_bytes()[:100])  # a damaged one is made anew
+    kept.write_bytes(b"")  # a damaged one is made anew
     assert fit_baseline(stored(*train), stored(*test), stored(*test), run, tmp_path).test == (
         first.test
     )
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert fit_baseline(stored(*train), stored(*test), stored(*test), run, tmp_path).test == (
+        first.test
+    )
+
+
+def test_a_cache_that_cannot_be_written_loses_nothing(tmp_path: Path) -> None:
+    train, test = features(60, 1), features(30, 2)
+    run = Scores(torch.zeros(30, 3).log_softmax(-1), torch.tensor(test[1]))
+    (tmp_path / "file").touch()
+    cache = tmp_path / "file" / "cache"
+    assert fit_baseline(stored(*train), stored(*test), stored(*test), run, cache).test.n == 30
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "n", "told"),
+    [(4, 0, 1200, False), (3, 0, 12, False), (12, 0, 12, True), (40, 10, 1200, True)],
+)
+def test_few_photos_that_differ_tell_little(better: int, worse: int, n: int, told: bool) -> None:
+    gain = torch.zeros(n, dtype=torch.float64)
+    gain[:better] = 1
+    gain[better : better + worse] = -1
+    low, high = paired_interval(gain)
+    assert low <= 100 * (better - worse) / n <= high <= 100
+    assert (low > 0) == told
+
+
+def test_copies_of_most_photos_are_found() -> None:
+    random = np.random.default_rng(4)
+    rows = {name: random.normal(size=(40, 2, 64)).astype(np.float32) for name in SPLITS}
+    rows["test"][:30] = rows["train"][:30] + 0.02 * random.normal(size=(30, 2, 64))
+    samples = {
+        name: [Sample(Path(f"{name}/{index}.jpg"), 0, name) for index in range(40)]
+        for name in SPLITS
+    }
+    digests = {name: [f"{name}{index}".encode() for index in range(40)] for name in SPLITS}
+    found = find_duplicates(
+        {name: stored(rows[name], [0] * 40) for name in SPLITS}, samples, digests
+    )
+    assert {pair.first.path.name for pair in found} == {f"{index}.jpg" for index in range(30)}
 
 
 def test_two_classes_and_a_class_without_training_photos_score(tmp_path: Path) -> None:

@@ -34,6 +34,10 @@ def test_the_threshold_keeps_the_share_that_was_asked_for() -> None:
     threshold = choose_threshold(validation, 0.9)
     right = validation.confidence[validation.right]
     assert float((right >= threshold).float().mean()) == pytest.approx(0.9, abs=0.01)
+    for count in (1, 5, 12, 19):  # of few answers no more may be lost than were allowed
+        few = random_scores(count, 5)
+        kept = few.confidence[few.right].double() >= choose_threshold(few, 0.95)
+        assert int(kept.sum()) >= 0.95 * len(kept)
     never_right = Scores(torch.tensor([[0.9, 0.1]]).log(), torch.tensor([1]))
     assert choose_threshold(never_right, 0.9) == 0.0
 

@@ -116,17 +116,20 @@ def test_int8_stays_only_if_it_costs_little(
 ) -> None:
     monkeypatch.setattr(logging.getLogger("dogbreed"), "propagate", True)
     forms = ("openvino", "int8")
-    monkeypatch.setattr(export, "MOST_INT8_LOSS", 1.0)
+    monkeypatch.setattr(export, "MOST_INT8_LOSS_POINTS", 100.0)
     written = write_model(tmp_path / "m", model, describe(model), forms, probe)
     agreement = written.forms["int8"]
     assert agreement["photos"] == 24
-    assert agreement["top1_equal_share"] == 1 - agreement["top1_loss_points"] / 100
+    assert agreement["top1_equal_share"] == 1 - agreement["valid_top1_loss_points"] / 100
     predictor = Predictor.load(tmp_path / "m")  # "auto" takes it
     assert predictor.predict(probe.paths[0]).breeds
     weights = (tmp_path / "m" / "int8.bin").stat().st_size
     assert weights < (tmp_path / "m" / "openvino.bin").stat().st_size / 3
 
-    monkeypatch.setattr(export, "MOST_INT8_LOSS", agreement["top1_loss_points"] / 100 - 1e-6)
+    monkeypatch.setattr(export, "MOST_INT8_LOSS_POINTS", agreement["valid_top1_loss_points"])
+    written = write_model(tmp_path / "m", model, describe(model), forms, probe)
+    assert "int8" in written.forms  # no more than that
+    monkeypatch.setattr(export, "MOST_INT8_LOSS_POINTS", agreement["valid_top1_loss_points"] - 1e-6)
     written = write_model(tmp_path / "m", model, describe(model), forms, probe)
     assert set(written.forms) == {"openvino"}
     assert not (tmp_path / "m" / "int8.bin").exists()

@@ -324,6 +324,12 @@ def test_a_model_that_is_not_as_written_is_refused(
     assert "\n" not in str(caught.value)
 
 
+def test_a_path_that_cannot_be_looked_at_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError) as caught:
+        load(tmp_path / ("x" * 300))
+    assert "\n" not in str(caught.value)
+
+
 def test_models_are_told_apart(predictor: Predictor, tiny_model: Path) -> None:
     assert predictor.identity == load(tiny_model, engine="torch").identity
     assert predictor.identity != changed(predictor, tiny_model, threshold=0.41).identity
