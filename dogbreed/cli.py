@@ -191,7 +191,7 @@ def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
             "(resume=auto goes on with a training that had begun).",
             1,
         )
-    sys.exit(0)
+    _leave("", 0)
 
 
 def _stop(number: int, frame: types.FrameType | None) -> None:
@@ -205,5 +205,6 @@ def _leave(sentence: str, code: int) -> typing.NoReturn:
     if sentence:
         print(sentence, file=sys.stderr, flush=True)
     sys.stdout.flush()
-    # Other threads (decoders, the engine) may still work; nothing they do is needed any more.
+    # Other threads (decoders, the engine) may still work, and the interpreter takes up to two
+    # seconds to put away what the system takes back at once; nothing of it is needed any more.
     os._exit(code)

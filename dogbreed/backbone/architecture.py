@@ -4,11 +4,13 @@ import difflib
 import re
 import warnings
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from dogbreed.backbone.weights import AUTO, NONE, read_weights, weights_digest
 from dogbreed.data.photos import IMAGENET_MEAN, IMAGENET_STD
@@ -124,17 +126,18 @@ def build_backbone(name: str, weights: str = AUTO, trainable: str = HEAD) -> Bac
     check_name(name)
     if trainable == LAST_STAGE:
         _sequence(name)  # no weights are fetched for a network that can't be cut
-    network = _random_network(name)
     if weights == NONE:
+        network = _random_network(name)
         _settle_norms(network)
     else:
+        network = _blank_network(name)
         _load(network, name, read_weights(name, weights))
     return Backbone(name, network, trainable)
 
 
 def empty_backbone(name: str, trainable: str) -> Backbone:
     """The same network, for weights that are loaded into it next."""
-    return Backbone(name, _random_network(name), trainable)
+    return Backbone(name, _blank_network(name), trainable)
 
 
 def check_name(name: str) -> None:
@@ -160,6 +163,27 @@ def _random_network(name: str) -> nn.Module:
             if hasattr(network, auxiliary):
                 setattr(network, auxiliary, None)
     return network
+
+
+class _NoRandom(TorchFunctionMode):
+    """Zeros in place of random weights, which take most of the time that building takes."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func in (torch.Tensor.uniform_, torch.Tensor.normal_):
+            return args[0].zero_()  # some draw again until all lie within bounds
+        return func(*args, **(kwargs or {}))
+
+
+def _blank_network(name: str) -> nn.Module:
+    """The network for weights that are loaded next."""
+    with _NoRandom():
+        return _random_network(name)
 
 
 def _settle_norms(network: nn.Module) -> None:

@@ -23,7 +23,7 @@ AUTO, OPENVINO, CUDA, TORCH = "auto", "openvino", "cuda", "torch"
 BF16, F32 = "bf16", "f32"
 
 # Photos per call. More gains nothing on a CPU and costs memory; a GPU wants larger ones.
-BATCH_SIZE = {OPENVINO: 32, CUDA: 256, TORCH: 32}
+BATCH_SIZE = {OPENVINO: 8, CUDA: 256, TORCH: 32}
 
 
 @dataclass(frozen=True)

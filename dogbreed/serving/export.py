@@ -30,7 +30,7 @@ ONNX_FILE = "model.onnx"
 # Enough photos for the ranges of the activations (NNCF's own default).
 CALIBRATION_PHOTOS = 300
 # Each written form answers for so many validation photos before it counts as written.
-CHECKED_PHOTOS = 64
+CHECKED_PHOTOS = 32
 # int8 stays only if validation top-1 falls by no more than this.
 MOST_INT8_LOSS_POINTS = 0.5
 # Float32 sums in another order differ by about 1e-6 a layer.

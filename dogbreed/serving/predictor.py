@@ -35,7 +35,7 @@ Photo = str | Path | bytes | Callable[[], bytes] | Image.Image
 Doubles = npt.NDArray[np.float64]
 
 # Images computed at once where there are many: more are no faster and cost memory.
-BATCH_IMAGES = 32
+BATCH_IMAGES = 8
 
 
 class Predictor:
