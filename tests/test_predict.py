@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -389,7 +390,9 @@ def test_a_stopped_run_goes_on_to_the_same_file(
     Waiting.may.set()
     done = predict(*arguments)
     assert done.returncode == 1, done.stderr
-    assert f"stopped.{suffix} has 3" in done.stdout
+    kept = re.match(rf"stopped.{suffix} has (\d+) of 42 photos already", done.stdout)
+    assert kept is not None
+    assert 30 <= int(kept[1]) < 42
     whole = predict(f"output=whole.{suffix}", *arguments[1:])
     assert f"whole.{suffix}: 42 photos, 1 of them" in whole.stdout
     assert output.read_bytes() == (tmp_path / f"whole.{suffix}").read_bytes()
