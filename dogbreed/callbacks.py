@@ -92,9 +92,11 @@ class StopOnSignal(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop between two epochs: last.ckpt was saved when the one before ended."""
         stop = bool(self._received)
+        saved = self._checkpoint.exists()
         if trainer.world_size > 1:
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-        if stop and self._checkpoint.exists():
+            saved = trainer.strategy.broadcast(saved)  # it lies on the first machine
+        if stop and saved:
             self._stop(trainer, f"after epoch {trainer.current_epoch}")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

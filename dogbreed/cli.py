@@ -6,6 +6,7 @@ Hydra composes conf/ with what is typed. Its own entry point isn't used: it chan
 
 import difflib
 import os
+import re
 import signal
 import sys
 import types
@@ -18,8 +19,9 @@ from dogbreed import errors
 from dogbreed.config import Config
 from dogbreed.files import DISK_FULL
 from dogbreed.progress import is_main_process
-from dogbreed.schema import Section, keys, parse, unknown_key
+from dogbreed.schema import TREE, Section, flat, keys, parse, unknown_key
 
+EXPERIMENT = "experiment"  # the group whose files set keys of all others
 _TEXT_VALUES_LEFT_ALONE = ("null", "auto", "none", "")
 
 
@@ -44,10 +46,13 @@ def compose_as(schema: type[Section], config_name: str, overrides: Sequence[str]
     from omegaconf.errors import OmegaConfBaseException
 
     groups = _groups(schema)
-    arguments = [_checked_override(argument, groups, schema) for argument in overrides]
+    trees = [name for name, kind, _ in keys(schema) if kind == TREE]
+    below = [argument for argument in overrides if _is_below(argument, trees)]
+    arguments = [_checked_override(a, groups, schema) for a in overrides if a not in below]
     try:
         # Without groups Hydra isn't asked: to it, a key of a group's name is a group (model=...).
         values = (_composed if groups else _overridden)(config_name, arguments)
+        _replace(values, below)
     except (HydraException, OmegaConfBaseException) as error:
         raise errors.ConfigError(f"{' '.join(overrides)}: {_first_line(error)}") from error
     return parse(schema, values)
@@ -78,6 +83,28 @@ def _overridden(config_name: str, arguments: Sequence[str]) -> dict[str, Any]:
     return values
 
 
+def _is_below(argument: str, trees: Sequence[str]) -> bool:
+    name = argument.partition("=")[0].lstrip("+")
+    return any(f"{name}.".startswith(f"{tree}.") for tree in trees)
+
+
+def _replace(values: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Put what was typed for keys below a tree in the place of what stands there.
+
+    Hydra would merge it: a range typed as int would keep the values of the choice that it replaces.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        *parents, name = override.key_or_group.split(".")
+        place = values
+        for parent in parents:
+            if not isinstance(place.get(parent), dict):
+                place[parent] = {}
+            place = place[parent]
+        place[name] = override.value()
+
+
 def help_text(
     usage: str,
     purpose: str,
@@ -93,33 +120,30 @@ def help_text(
         lines += [f"  {group:<12}{' | '.join(choices)}" for group, choices in groups.items()]
         lines.append("")
     lines.append("Keys, with their values now:")
-    values = _flat(compose_as(schema, config_name, []))
+    defaults = flat(compose_as(schema, config_name, []))
+    values = {name: _as_typed(value) for name, value in defaults.items()}
     width = max(len(f"{name}={value}") for name, value in values.items())
     for name, _, sentence in keys(schema):
         lines.append(f"  {f'{name}={values[name]}':<{width}}  {sentence}")
     return "\n".join(lines)
 
 
-def _flat(config: Any, prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for name, value in vars(config).items():
-        if hasattr(value, "__dataclass_fields__"):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = _as_typed(value)
-    return flat
-
-
 def _as_typed(value: Any) -> str:
     """The value as one would type it: null, true, false, or its text."""
     if value is None:
         return "null"
+    if isinstance(value, dict):
+        return "{...}"
+    if isinstance(value, tuple):
+        return f"[{','.join(value)}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _groups(schema: type[Any]) -> dict[str, list[str]]:
     """Each group of conf/ that `schema` has, with its choices; base files are parts of them."""
     sections = {name.split(".")[0] for name, _, _ in keys(schema) if "." in name}
+    if "launcher" in sections:
+        sections.add(EXPERIMENT)
     return {
         folder.name: sorted(file.stem for file in folder.glob("*.yaml") if file.stem != "base")
         for folder in sorted(conf_dir().iterdir())
@@ -143,7 +167,8 @@ def _checked_override(argument: str, groups: dict[str, list[str]], schema: type[
             raise errors.ConfigError(
                 f"{argument}: {name} is one of {', '.join(groups[name])}.{hint}"
             )
-        return argument
+        # Nothing is chosen of it by default, which Hydra wants to see said.
+        return f"+{name}={value}" if name == EXPERIMENT else argument
     kinds = {known: kind for known, kind, _ in keys(schema)}
     if name not in kinds:
         raise unknown_key(name, schema)
@@ -158,8 +183,16 @@ def _quoted(value: str) -> str:
     """A text value that Hydra's grammar takes as it stands, whatever a path may hold."""
     if value in _TEXT_VALUES_LEFT_ALONE or value.isdigit() or value[:1] in "'\"":
         return value
-    escaped = value.replace("\\'", "\\\\'").replace("'", "\\'").replace("${", "\\${")
-    return f"'{escaped}'"
+    return quoted(value)
+
+
+def quoted(text: str) -> str:
+    """Any text as a value on the command line that is read as this text and nothing else."""
+    # A backslash is itself, but for those before a quote, the end, or the start of a reference.
+    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    text = re.sub(r"(\\*)'", r"\1\1\\'", text)
+    text = re.sub(r"(\\+)\Z", r"\1\1", text)
+    return f"'{text}'"
 
 
 def _first_line(error: Exception) -> str:

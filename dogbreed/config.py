@@ -17,6 +17,7 @@ class DataConfig:
         choices=("samples", "oxford_pets", "stanford_dogs", "dogimages"),
     )
     root: str | None = key("folder of photographs: class folders, or train/valid/test of them")
+    feature_set: str | None = key("folder of extracted features, in place of photographs")
     fraction: float = key("share of each class's photos to use, in every split", above=0, at_most=1)
     valid_share: float = key(
         "share split off for validation where the root has none", above=0, below=1

@@ -9,6 +9,8 @@
     ├── EngineError      the runner of the frozen backbone
     ├── StoreError       the feature store on disk
     ├── TrainingError    a training that comes to nothing
+    ├── SearchError      a search for hyperparameters that comes to nothing
+    ├── CloudError       what AWS refuses, or can't do
     ├── ArtifactError    a trained model's folder
     ├── OutputError      a folder that results can't be written to
     └── Stopped          not a mistake: a signal ended the work after it was saved
@@ -64,6 +66,14 @@ class StoreError(DogbreedError):
 
 class TrainingError(DogbreedError):
     """A training that comes to nothing, such as a loss that isn't finite."""
+
+
+class SearchError(DogbreedError):
+    """A search that comes to nothing, or whose files are damaged."""
+
+
+class CloudError(DogbreedError):
+    """What AWS refuses or can't do: credentials, rights, quotas, jobs that failed."""
 
 
 class ArtifactError(DogbreedError):

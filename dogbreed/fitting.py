@@ -5,6 +5,7 @@ import os
 import warnings
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -20,7 +21,7 @@ from dogbreed.data.splits import TRAIN, PhotoFolders
 from dogbreed.errors import TrainingError
 from dogbreed.evaluation.metrics import Scores
 from dogbreed.model import BreedClassifier
-from dogbreed.progress import progress
+from dogbreed.progress import is_main_process, progress
 from dogbreed.runs import BEST_CHECKPOINT, LAST_CHECKPOINT, RUN_FOLDER_VARIABLE, RunFolder
 
 
@@ -53,8 +54,9 @@ def fit(
             f"The loss isn't finite: optim.lr={config.optim.lr:g} is too high for these features, "
             "or the photos' features aren't finite. Try a tenth of it."
         )
-    best = torch.load(run.path / BEST_CHECKPOINT, map_location="cpu", weights_only=True)
-    model.load_state_dict(best["state_dict"], strict=False)
+    if is_main_process():  # the others' machines may not have it, and nothing is left for them
+        best = torch.load(run.path / BEST_CHECKPOINT, map_location="cpu", weights_only=True)
+        model.load_state_dict(best["state_dict"], strict=False)
     return report.history
 
 
@@ -89,23 +91,39 @@ def _trainer(config: Config, run: RunFolder, report: EpochReport) -> pl.Trainer:
         checkpoints,
         StopOnSignal(run.path / LAST_CHECKPOINT),
     ]
-    if config.trainer.patience:
-        callbacks.append(EarlyStopping("valid_loss", patience=int(config.trainer.patience)))
     several = config.trainer.strategy == "ddp"
-    return pl.Trainer(
-        accelerator="gpu" if torch.cuda.is_available() else "cpu",
+    return bare_trainer(
+        config,
+        [*callbacks, *patience(config)],
         devices=config.trainer.devices,
         # Nothing in the frozen part changes, so its buffers needn't be sent around at each step.
         strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
+        plugins=[WholeCheckpoints()],
+        # torchrun says on how many machines; Lightning's own launcher knows one.
+        num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")),
+        num_sanity_val_steps=0,
+        default_root_dir=run.path,
+    )
+
+
+def patience(config: Config) -> list[pl.Callback]:
+    """What ends a training whose validation loss no longer falls, if the configuration says so."""
+    if not config.trainer.patience:
+        return []
+    return [EarlyStopping("valid_loss", patience=int(config.trainer.patience))]
+
+
+def bare_trainer(config: Config, callbacks: list[pl.Callback], **settings: Any) -> pl.Trainer:
+    """A Trainer for so many epochs with nothing of Lightning's own around it."""
+    return pl.Trainer(
+        accelerator="gpu" if torch.cuda.is_available() else "cpu",
         max_epochs=int(config.trainer.epochs),
         callbacks=callbacks,
-        plugins=[WholeCheckpoints()],
         use_distributed_sampler=False,  # the loaders share the batches out themselves
-        num_sanity_val_steps=0,
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        default_root_dir=run.path,
+        **settings,
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import pytorch_lightning as pl
-import torch
 from torch import Tensor
 
 from dogbreed.backbone.architecture import Backbone
@@ -17,7 +16,7 @@ from dogbreed.data.batches import BatchLoader, EvalBatches, StoredPhotos, TrainB
 from dogbreed.data.splits import TRAIN, VALID, PhotoFolders
 from dogbreed.evaluation.facts import Folds
 from dogbreed.evaluation.metrics import measure
-from dogbreed.fitting import build_model, score
+from dogbreed.fitting import bare_trainer, build_model, score
 from dogbreed.progress import progress
 
 
@@ -75,15 +74,6 @@ def _fit(model: pl.LightningModule, photos: StoredPhotos, config: Config) -> Non
     batches = TrainBatches(len(photos), photos.views, config.data.batch_size, config.seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
-        trainer = pl.Trainer(
-            accelerator="gpu" if torch.cuda.is_available() else "cpu",
-            devices=1,
-            max_epochs=int(config.trainer.epochs),
-            callbacks=[SeedEachStep(config.seed)],
-            use_distributed_sampler=False,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
+        callbacks: list[pl.Callback] = [SeedEachStep(config.seed)]
+        trainer = bare_trainer(config, callbacks, devices=1, enable_checkpointing=False)
         trainer.fit(model, BatchLoader(photos, batches))

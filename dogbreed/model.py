@@ -207,12 +207,14 @@ class BreedClassifier(LightningModule):
             cycle_momentum=self.optimizer_name != "sgd" or self.momentum > 0,
         )
 
+    def trained_state(self) -> dict[str, Tensor]:
+        """The state but for the frozen trunk, which never changes."""
+        state = self.state_dict().items()
+        return {name: value for name, value in state if not name.startswith("backbone.trunk.")}
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave the frozen trunk out: it never changes."""
-        kept = checkpoint["state_dict"].items()
-        checkpoint["state_dict"] = {
-            name: tensor for name, tensor in kept if not name.startswith("backbone.trunk.")
-        }
+        """Leave the frozen trunk out."""
+        checkpoint["state_dict"] = self.trained_state()
 
     def describe(self, **fields: Any) -> Description:
         """What model.json will say; `fields` are those of Description that the network isn't."""

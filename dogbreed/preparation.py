@@ -2,7 +2,8 @@
 
 import math
 import time
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dogbreed.backbone.architecture import ALL, Backbone, build_backbone, check_name
@@ -10,6 +11,7 @@ from dogbreed.backbone.engine import EngineChoice, choose_engine
 from dogbreed.backbone.extraction import Request, boundary_shape, fill_stores, open_stores
 from dogbreed.backbone.features import FeatureStore
 from dogbreed.backbone.weights import NONE, resolve_weights
+from dogbreed.clock import Clock
 from dogbreed.config import Config
 from dogbreed.data import photos
 from dogbreed.data.batches import StoredPhotos
@@ -18,6 +20,7 @@ from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import Preprocessing
 from dogbreed.data.splits import SPLITS, TRAIN, VALID, PhotoFolders
 from dogbreed.errors import ConfigError, WeightsError
+from dogbreed.feature_set import FeatureSet, read_feature_set
 from dogbreed.files import cache_dir
 from dogbreed.machine import cores
 from dogbreed.runs import log
@@ -28,6 +31,41 @@ SAMPLES = "samples"
 
 FEWEST_EPOCHS = 20
 FEWEST_STEPS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """All that stands before the features: every "auto" is resolved, every photo was checked."""
+
+    config: Config
+    backbone: Backbone
+    choice: EngineChoice
+    checked: Checked
+    feature_set: FeatureSet | None
+
+
+def prepare(config: Config, clock: Clock) -> Prepared:
+    """Resolve the configuration, build the backbone, check the photos.
+
+    Raises:
+        DogbreedError: what was asked for can't be had, or the photos can't be used.
+    """
+    given = config.data.feature_set
+    feature_set = read_feature_set(Path(given)) if given is not None else None
+    config, backbone, choice = resolve(config, feature_set)
+    with clock.phase("check"):
+        if feature_set is not None:
+            checked = feature_set.checked
+            config = _named(config, feature_set.name)
+            _tell(checked)
+        else:
+            root, config = find_photos(config)
+            checked = check_photos(root, config)
+    check_folds(config, checked.folders)
+    config = schedule(config, len(checked.folders.samples[TRAIN]))
+    return Prepared(
+        config=config, backbone=backbone, choice=choice, checked=checked, feature_set=feature_set
+    )
 
 
 def find_photos(config: Config) -> tuple[Path, Config]:
@@ -48,7 +86,11 @@ def find_photos(config: Config) -> tuple[Path, Config]:
 
         name = config.data.source
         root = fetch(SETS[name], cache_dir() / "data")
-    return root, replace(config, name=name if config.name == AUTO else config.name)
+    return root, _named(config, name)
+
+
+def _named(config: Config, name: str) -> Config:
+    return replace(config, name=name if config.name == AUTO else config.name)
 
 
 def check_photos(root: Path, config: Config) -> Checked:
@@ -72,13 +114,17 @@ def check_photos(root: Path, config: Config) -> Checked:
     return checked
 
 
-def resolve(config: Config) -> tuple[Config, Backbone, EngineChoice]:
+def resolve(
+    config: Config, feature_set: FeatureSet | None
+) -> tuple[Config, Backbone, EngineChoice]:
     """Replace every "auto" that doesn't depend on the photos; build the backbone.
+
+    What runs the frozen part is what ran it for the feature set, if there is one.
 
     Raises:
         WeightsError, ConfigError, EngineError: what was asked for can't be had.
     """
-    choice = choose_engine(config.engine, config.precision)
+    choice = feature_set.choice if feature_set else choose_engine(config.engine, config.precision)
     check_name(config.model.backbone)
     weights = resolve_weights(config.model.backbone, config.model.weights)
     drawn = config.data.root is None and config.data.source == SAMPLES
@@ -157,30 +203,70 @@ def schedule(config: Config, train_photos: int) -> Config:
     return replace(config, trainer=replace(config.trainer, epochs=epochs, patience=patience))
 
 
-def stored_features(
-    config: Config, checked: Checked, backbone: Backbone, choice: EngineChoice
-) -> dict[str, StoredPhotos] | None:
+def stored_features(prepared: Prepared) -> dict[str, StoredPhotos] | None:
     """Each split's features, computed where the store lacks them; None to train on live photos."""
+    config, checked = prepared.config, prepared.checked
     if not config.features.store:
         return None
+    stores = _open_stores(prepared, Path(config.features.root or cache_dir() / "features"))
+    requests = _requests(prepared)
+    if prepared.feature_set is not None:
+        copied = prepared.feature_set.fill(stores)
+        log.info("features: %d of the feature set %s", copied, prepared.feature_set.folder)
+    else:
+        _compute(prepared, stores, requests)
+    return {
+        split: _read_split(checked, split, [stores[view] for view in _views(config)[split]])
+        for split in SPLITS
+    }
+
+
+def extract_share(prepared: Prepared, root: Path, share: int, shares: int) -> None:
+    """Compute one of `shares` equal shares of the photos into the stores below `root`."""
+    requests = sorted(_requests(prepared), key=lambda request: request.digest)
+    _compute(prepared, _open_stores(prepared, root), requests[share::shares])
+
+
+def _views(config: Config) -> dict[str, tuple[str, ...]]:
+    """The views that are stored of each split's photos."""
     views = photos.view_names(config.features.views)
-    views_of = {
+    return {
         split: views if split == TRAIN or config.features.average else views[:1] for split in SPLITS
     }
-    root = Path(config.features.root or cache_dir() / "features").expanduser()
-    preprocessing = preprocessing_of(config)
-    stores = open_stores(root, backbone, preprocessing, choice, views, config.features.dtype)
-    requests = [
-        Request(path=s.path, digest=checked.digests[s.path], views=views_of[s.split])
-        for s in checked.folders.all_samples()
+
+
+def _requests(prepared: Prepared) -> list[Request]:
+    views, digests = _views(prepared.config), prepared.checked.digests
+    return [
+        Request(path=s.path, digest=digests[s.path], views=views[s.split])
+        for s in prepared.checked.folders.all_samples()
     ]
+
+
+def _open_stores(prepared: Prepared, root: Path) -> dict[str, FeatureStore]:
+    config = prepared.config
+    return open_stores(
+        root.expanduser(),
+        prepared.backbone,
+        preprocessing_of(config),
+        prepared.choice,
+        photos.view_names(config.features.views),
+        config.features.dtype,
+    )
+
+
+def _compute(
+    prepared: Prepared, stores: Mapping[str, FeatureStore], requests: Sequence[Request]
+) -> None:
+    """Fill the stores with what they lack of `requests`, and say how fast that went."""
+    config = prepared.config
     started = time.monotonic()
     computed = fill_stores(
         stores,
         requests,
-        backbone,
-        preprocessing,
-        choice,
+        prepared.backbone,
+        preprocessing_of(config),
+        prepared.choice,
         workers=max(1, int(config.data.workers)),
         max_pixels=config.data.max_pixels,
     )
@@ -188,10 +274,6 @@ def stored_features(
     rate = f" at {computed / seconds:.1f} a second" if computed else ""
     total = sum(len(request.views) for request in requests)
     log.info("features: %d views of photos, %d computed now%s", total, computed, rate)
-    return {
-        split: _read_split(checked, split, [stores[view] for view in views_of[split]])
-        for split in SPLITS
-    }
 
 
 def _read_split(checked: Checked, split: str, stores: list[FeatureStore]) -> StoredPhotos:

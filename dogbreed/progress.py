@@ -15,7 +15,8 @@ SECONDS_BETWEEN_LINES = 10.0
 
 def is_main_process() -> bool:
     """False in the further processes that a distributed training starts: they stay silent."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    # RANK is torchrun's, over all machines; Lightning's own launcher numbers the local ones only.
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import platform
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from dogbreed.evaluation.duplicates import find_duplicates
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, RateCurve
 from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
 from dogbreed.files import cache_dir
+from dogbreed.metric_lines import kept_line
 from dogbreed.model import BreedClassifier
 from dogbreed.preparation import preprocessing_of
 from dogbreed.runs import RunFolder, log
@@ -151,6 +153,12 @@ def tell(facts: Facts) -> None:
             "%-10s %8.4f %6.1f%% %6.1f%% %8.1f%% %8.3f %7d",
             *(split, m.loss, 100 * m.top1, 100 * m.top5, 100 * m.macro_f1),
             *(m.ece_calibrated_share, m.n),
+        )
+    if not sys.stderr.isatty():
+        kept = facts.metrics[VALID]
+        log.info(
+            "\n%s",
+            kept_line({f"valid_{m}": (getattr(kept, m), kept.ci95[m]) for m in ("loss", "top1")}),
         )
     test = facts.metrics[TEST]
     low, high = test.ci95["top1"]

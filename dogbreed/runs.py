@@ -21,6 +21,7 @@ from dogbreed.config import Config
 from dogbreed.errors import ConfigError, OutputError
 from dogbreed.files import DISK_FULL, whole, write_text
 from dogbreed.progress import is_main_process
+from dogbreed.schema import leaves
 
 AUTO = "auto"
 LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
@@ -29,6 +30,11 @@ BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
 RUN_FOLDER_VARIABLE = "DOGBREED_RUN_FOLDER"
 
 log = logging.getLogger("dogbreed")
+
+
+def config_text(config: Config) -> str:
+    """The configuration as YAML."""
+    return yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
 
 
 class RunFolder:
@@ -46,8 +52,7 @@ class RunFolder:
 
     def write_config(self, config: Config) -> None:
         """config.yaml: the configuration with every "auto" resolved."""
-        text = yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
-        write_text(self.path / "config.yaml", text)
+        write_text(self.path / "config.yaml", config_text(config))
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         """A JSON file in the folder; what isn't finite becomes null, for which JSON has a word."""
@@ -69,17 +74,22 @@ class RunFolder:
             csv.writer(file).writerows(rows)
 
     def finish(self) -> None:
-        """Point outputs/latest at this run, in one step."""
-        latest = self.path.parent / "latest"
-        beside = latest.with_name(f".latest.{secrets.token_hex(4)}")
-        beside.symlink_to(self.path.name)
-        beside.replace(latest)
+        """Point outputs/latest at this run."""
+        point_latest(self.path)
 
     def close(self) -> None:
         """Stop writing to log.txt."""
         if self._file is not None:
             log.removeHandler(self._file)
             self._file.close()
+
+
+def point_latest(folder: Path) -> None:
+    """Make `latest`, beside the folder, the one that leads to it, in one step."""
+    latest = folder.parent / "latest"
+    beside = latest.with_name(f".latest.{secrets.token_hex(4)}")
+    beside.symlink_to(folder.name)
+    beside.replace(latest)
 
 
 def log_to_terminal() -> None:
@@ -155,10 +165,10 @@ def _why_not_resumable(path: Path, config: Config) -> str | None:
         return "that run is finished"
     if not (path / LAST_CHECKPOINT).exists():
         return "that run was stopped before its first checkpoint"
-    before = _flat(values)
+    before = leaves(values)
     # The finder finds the same rate again, which that run has in place of the one typed.
     left_out = {"resume", *(["optim.lr"] if config.lr_finder else [])}
-    for name, value in _flat(asdict(replace(config, resume=None))).items():
+    for name, value in leaves(asdict(replace(config, resume=None))).items():
         if name not in left_out and before.get(name) != value:
             return f"that run had {name}={before.get(name)}, this command has {name}={value}"
     return None
@@ -170,16 +180,6 @@ def _finite(values: Any) -> Any:
     if isinstance(values, list | tuple):
         return [_finite(value) for value in values]
     return None if isinstance(values, float) and not math.isfinite(values) else values
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
 
 
 def _new_folder(root: Path, name: str) -> Path:

@@ -18,6 +18,10 @@ Section = TypeVar("Section")
 
 AUTO = "auto"
 
+# Kinds of keys beside single values: whatever is nested below a key, and a list of texts.
+TREE = dict[str, Any]
+TEXTS = tuple[str, ...]
+
 
 def key(
     help: str,
@@ -72,6 +76,42 @@ def keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, Any, str]]:
             yield prefix + item.name, kind, _sentence(item.metadata)
 
 
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Every value of a parsed configuration by its dotted key, in the order of the schema."""
+    values: dict[str, Any] = {}
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if is_dataclass(value):
+            values |= flat(value, f"{prefix}{item.name}.")
+        else:
+            values[prefix + item.name] = value
+    return values
+
+
+def leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every value of nested ones, such as a configuration that was written, by its dotted name."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= leaves(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def parse_key(schema: type[Any], name: str, value: Any) -> Any:
+    """One key's value in its own type.
+
+    Raises:
+        ConfigError: the key doesn't take it.
+    """
+    *sections, field_name = name.split(".")
+    for section in sections:
+        schema = typing.get_type_hints(schema)[section]
+    item = next(each for each in fields(schema) if each.name == field_name)
+    return _checked(name, value, typing.get_type_hints(schema)[field_name], item.metadata)
+
+
 def unknown_key(name: str, schema: type[Any], prefix: str = "") -> ConfigError:
     """The error for a key that doesn't exist, with the nearest one that does."""
     known = [known_name for known_name, _, _ in keys(schema, prefix)]
@@ -94,6 +134,10 @@ def _sentence(metadata: Mapping[str, Any]) -> str:
 
 def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any]) -> Any:
     """The value in its own type, or a ConfigError."""
+    if kind == TREE:
+        return _tree(name, value)
+    if kind == TEXTS:
+        return _texts(name, value)
     allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     converted = _converted(value, allowed)
     if converted is _WRONG or (
@@ -112,6 +156,19 @@ def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any]) -> A
             if bound is not None and not _HOLDS[word](converted, bound):
                 raise ConfigError(f"{name}={value}: must be {_range(metadata['bounds'])}.")
     return converted
+
+
+def _tree(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{name}={value}: is a group of keys: write {name}.KEY=VALUE.")
+    return dict(value)
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    values = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(each, str | int) for each in values):
+        raise ConfigError(f"{name}={value}: must be a list: write {name}=[ONE,TWO].")
+    return tuple(map(str, values))
 
 
 _WRONG = object()

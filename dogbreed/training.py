@@ -1,15 +1,14 @@
 """The main job in its order: photos, check, features, fit, evaluation, results."""
 
 import math
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
 from dogbreed.backbone.architecture import Backbone
+from dogbreed.clock import Clock
 from dogbreed.config import Config
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked, as_lines
@@ -21,39 +20,11 @@ from dogbreed.evaluation.report import write_report
 from dogbreed.fitting import build_model, fit, score
 from dogbreed.folds import cross_validate
 from dogbreed.model import BreedClassifier
-from dogbreed.preparation import (
-    check_folds,
-    check_photos,
-    find_photos,
-    preprocessing_of,
-    resolve,
-    schedule,
-    stored_features,
-)
+from dogbreed.preparation import prepare, preprocessing_of, stored_features
 from dogbreed.progress import is_main_process
 from dogbreed.rate_finder import find_rate
 from dogbreed.results import gather_facts, tell, write_artifact, write_metrics, write_predictions
 from dogbreed.runs import RunFolder, check_writable, log, log_to_terminal, open_run
-
-
-@dataclass
-class Clock:
-    """Seconds of each phase, and of all since it was made."""
-
-    started: float = field(default_factory=time.monotonic)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Add the time of the block to `name`."""
-        start = time.monotonic()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - start
-
-    def as_dict(self) -> dict[str, float]:
-        """The phases, then the total."""
-        total = time.monotonic() - self.started
-        return {name: round(s, 3) for name, s in {**self.seconds, "total": total}.items()}
 
 
 def train(config: Config) -> Path:
@@ -65,18 +36,14 @@ def train(config: Config) -> Path:
     clock = Clock()
     log_to_terminal()
     check_writable(Path(config.output_root))
-    config, backbone, choice = resolve(config)
-    with clock.phase("check"):
-        root, config = find_photos(config)
-        checked = check_photos(root, config)
-    check_folds(config, checked.folders)
-    config = schedule(config, len(checked.folders.samples[TRAIN]))
+    prepared = prepare(config, clock)
+    config, backbone, checked = prepared.config, prepared.backbone, prepared.checked
     untrained = {name: tensor.clone() for name, tensor in backbone.tail.state_dict().items()}
     run, checkpoint = open_run(config)
     try:
         _write_inputs(run, config, checked)
         with clock.phase("features"):
-            stored = stored_features(config, checked, backbone, choice)
+            stored = stored_features(prepared)
         module = _data_module(config, checked, stored)
         rate_curve = None
         if config.lr_finder:

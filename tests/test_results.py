@@ -15,8 +15,9 @@ from conftest import SMALL, Train, draw_folders
 
 import dogbreed
 from dogbreed.cli import compose
+from dogbreed.clock import Clock
 from dogbreed.folds import cross_validate, draw_folds
-from dogbreed.preparation import check_photos, find_photos, resolve, stored_features
+from dogbreed.preparation import prepare, stored_features
 
 
 @pytest.fixture
@@ -95,13 +96,12 @@ def test_folds_start_from_an_untrained_backbone(
     command = (f"data.root={photos_root}", *SMALL, *last)
     done = train(*command)
     assert done.returncode == 0, done.stderr
-    config, backbone, choice = resolve(compose(command))
-    root, config = find_photos(config)
-    checked = check_photos(root, config)
-    stored = stored_features(config, checked, backbone, choice)
+    prepared = prepare(compose(command), Clock())
+    backbone, folders = prepared.backbone, prepared.checked.folders
+    stored = stored_features(prepared)
     assert stored is not None
     untrained = copy.deepcopy(backbone.tail.state_dict())
-    folds = cross_validate(config, checked.folders, backbone, untrained, stored)
+    folds = cross_validate(prepared.config, folders, backbone, untrained, stored)
     assert results(tmp_path)[1]["folds"]["loss"] == pytest.approx(folds.loss, rel=1e-3)
 
 

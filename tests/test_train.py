@@ -27,7 +27,7 @@ from conftest import (
     wait_for_line,
 )
 
-from dogbreed.metric_lines import metric_regexes
+from dogbreed.metric_lines import METRICS, metric_regexes
 
 LIVE = ("features.store=false", "model.dropout=0.5", "data.workers=0", "data.batch_size=4")
 
@@ -84,9 +84,17 @@ def test_results_hold_what_the_readme_says(train: Train, photos_root: Path, tmp_
     assert isinstance(config["data"]["workers"], int)
     assert config["optim"]["eps"] == 1e-8
     assert "results: " in (run / "log.txt").read_text("utf-8")
-    for name, expression in metric_regexes().items():
-        values = [float(value) for value in re.findall(expression, done.stdout)]
-        assert values == [pytest.approx(e[name], abs=1e-6) for e in metrics["epochs"]], name
+    regexes = metric_regexes()
+    told = {n: [float(v) for v in re.findall(regexes[n], done.stdout)] for n in regexes}
+    for name in METRICS:
+        epochs = [pytest.approx(e[name], abs=1e-6) for e in metrics["epochs"]]
+        assert told[name][: len(epochs)] == epochs, name
+    # The last value of each is that of the weights that are kept, with its interval.
+    for name in ("loss", "top1"):
+        ends = metrics["valid"]["ci95"][name]
+        assert told[f"valid_{name}"][-1] == pytest.approx(metrics["valid"][name], abs=1e-6)
+        assert told[f"valid_{name}_low95"] == [pytest.approx(ends[0], abs=1e-6)]
+        assert told[f"valid_{name}_high95"] == [pytest.approx(ends[1], abs=1e-6)]
     with (run / "splits.csv").open(encoding="utf-8", newline="") as file:
         splits = list(csv.DictReader(file))
     assert len(splits) == 60

@@ -16,20 +16,24 @@ LABEL_CHARACTERS = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A figure with its title and the one sentence that says how to read it."""
+    """A figure with its title and the one sentence that says how to read it.
+
+    On a page narrower than `least_width_px` it is moved sideways.
+    """
 
     key: str
     title: str
     reading: str
     figure: dict[str, Any]
     height_px: int = 320
+    least_width_px: int = 0
 
 
-def labels(names: Sequence[str]) -> list[str]:
+def labels(names: Sequence[str], characters: int = LABEL_CHARACTERS) -> list[str]:
     """Names as axis labels: short, different from each other, and never markup to Plotly."""
     taken: dict[str, None] = {}  # in order; equal labels would be one row
     for name in map(shown, names):
-        short = f"{name[: LABEL_CHARACTERS - 1]}…" if len(name) > LABEL_CHARACTERS else name
+        short = f"{name[: characters - 1]}…" if len(name) > characters else name
         number, label = 1, short
         while label in taken:
             number += 1
@@ -42,6 +46,11 @@ def labels(names: Sequence[str]) -> list[str]:
 def finite(values: Iterable[float | None]) -> list[float | None]:
     """Values for an axis: JSON has no infinity: what isn't a number is a gap."""
     return [v if v is not None and math.isfinite(v) else None for v in values]
+
+
+def pale_blue(strength: float) -> str:
+    """Blue on whatever is behind it; at 1 it is `BLUE`."""
+    return f"rgba(59, 130, 246, {strength:.3g})"
 
 
 def axis(title: str, **more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-// Draws the report's charts from the JSON in the page, and sorts its tables.
+// Draws a page's charts from the JSON in the page, and sorts its tables.
 "use strict";
 
 const figures = JSON.parse(document.getElementById("figures").textContent);
@@ -33,20 +33,20 @@ window.addEventListener("beforeprint", () => {
   for (const key of Object.keys(figures)) Plotly.Plots.resize(key);
 });
 
-// Names stand in the first column; all else are numbers.
-function compare(names, a, b) {
-  return names ? a.localeCompare(b, undefined, { numeric: true }) : a - b;
+// Columns whose heading says so hold text; all else are numbers.
+function compare(text, a, b) {
+  return text ? a.localeCompare(b, undefined, { numeric: true }) : a - b;
 }
 
 function sort(table, column, descending) {
   const value = (row) => row.cells[column].dataset.value;
-  const names = column === 0;
+  const text = table.tHead.rows[0].cells[column].hasAttribute("data-text");
   const rows = [...table.tBodies[0].rows];
   // What has no value stands last in either direction.
   rows.sort((one, other) => {
     const [a, b] = [value(one), value(other)];
     if (a === "" || b === "") return (a === "") - (b === "");
-    return descending ? compare(names, b, a) : compare(names, a, b);
+    return descending ? compare(text, b, a) : compare(text, a, b);
   });
   table.tBodies[0].append(...rows);
 }

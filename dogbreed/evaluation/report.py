@@ -1,88 +1,15 @@
 """report.html: all that is known of a run in one file that fetches nothing."""
 
-import base64
-import hashlib
-import importlib.resources
-import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from dogbreed.evaluation import texts
-from dogbreed.evaluation.charts import Chart
 from dogbreed.evaluation.facts import Facts
+from dogbreed.evaluation.frame import page
 from dogbreed.evaluation.sections import sections
 from dogbreed.files import write_text
 
-HERE = Path(__file__).parent
-# JSON inside HTML: nothing in it may look like a tag. (json itself writes U+2028 as an escape.)
-ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
+TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
 def write_report(path: Path, facts: Facts) -> None:
     """Write the report of a run to `path`, whole or not at all."""
-    write_text(path, texts.shown(render(facts)))
-
-
-def render(facts: Facts) -> str:
-    """The report as HTML."""
-    parts = sections(facts)
-    scripts = [_plotly(), _beside("report.js")]
-    template = _environment().get_template("report.html.j2")
-    return template.render(
-        facts=facts,
-        sections=parts,
-        style=Markup(_beside("report.css")),
-        figures=Markup(_json_of(chart for part in parts for chart in part.charts)),
-        scripts=[Markup(script) for script in scripts],
-        policy=_policy(scripts),
-    )
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters = (
-        texts.below,
-        texts.counted,
-        texts.decimal,
-        texts.percent,
-        texts.points,
-        texts.seconds,
-    )
-    environment.filters |= {own.__name__: own for own in filters}
-    return environment
-
-
-def _json_of(charts: Iterable[Chart]) -> str:
-    figures: dict[str, Any] = {chart.key: chart.figure for chart in charts}
-    text = json.dumps(figures, allow_nan=False, separators=(",", ":"))
-    return text.translate(ESCAPES)
-
-
-def _policy(scripts: Iterable[str]) -> str:
-    """A Content-Security-Policy: these scripts run and no other; nothing is fetched."""
-    sums = (hashlib.sha256(script.encode()).digest() for script in scripts)
-    allowed = " ".join(f"'sha256-{base64.b64encode(own).decode()}'" for own in sums)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _plotly() -> str:
-    """Plotly's script. Its Python side isn't imported: the figures are plain dictionaries."""
-    script = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
-    return script.read_text("utf-8")
-
-
-def _beside(name: str) -> str:
-    return (HERE / name).read_text("utf-8")
+    write_text(path, page(TEMPLATE, title=facts.name, sections=sections(facts), facts=facts))

@@ -5,7 +5,6 @@ A section is an entry of `sections` and the macro of the same name in sections.h
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,22 +14,13 @@ from dogbreed.data.splits import SPLITS
 from dogbreed.evaluation import figures, statements
 from dogbreed.evaluation.charts import Chart
 from dogbreed.evaluation.facts import Duplicate, Facts
+from dogbreed.evaluation.frame import Section
 from dogbreed.evaluation.metrics import SplitMetrics
 from dogbreed.evaluation.mistakes import ConfusedPair, HardPhoto, confused_pairs, hardest_photos
 from dogbreed.evaluation.texts import agreement, flat, seconds, shown
 from dogbreed.evaluation.thumbnails import thumbnails
 
 PAIRS, HARDEST, DUPLICATES, FINDINGS = 12, 24, 12, 50  # so many are shown of each
-
-
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """One section: `key` is its anchor and its macro, `values` what the macro reads."""
-
-    key: str
-    title: str
-    charts: tuple[Chart, ...] = ()
-    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 def sections(facts: Facts) -> list[Section]:

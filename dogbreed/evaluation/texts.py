@@ -23,12 +23,12 @@ def percent(share: float | None, ci95: Interval | None = None, digits: int = 1) 
     return f"{100 * share:.{digits}f} %{between}"
 
 
-def decimal(value: float | None, ci95: Interval | None = None) -> str:
+def decimal(value: float | None, ci95: Interval | None = None, digits: int = 3) -> str:
     """1.147 [1.068, 1.225]."""
     if value is None:
         return NOTHING
-    between = f" [{ci95[0]:.3f}, {ci95[1]:.3f}]" if ci95 else ""
-    return f"{value:.3f}{between}"
+    between = f" [{ci95[0]:.{digits}f}, {ci95[1]:.{digits}f}]" if ci95 else ""
+    return f"{value:.{digits}f}{between}"
 
 
 def points(value: float, ci95: Interval | None = None) -> str:

@@ -13,8 +13,9 @@ from common import row, title, train
 from sklearn.linear_model import LogisticRegression
 
 from dogbreed.cli import compose
+from dogbreed.clock import Clock
 from dogbreed.data.splits import SPLITS
-from dogbreed.preparation import check_photos, find_photos, resolve, stored_features
+from dogbreed.preparation import prepare, stored_features
 
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
 RATES = np.geomspace(3e-5, 10, 12)
@@ -51,9 +52,7 @@ def main(root: str, weights: str) -> None:
 
 def tuned_regression(arguments: list[str]) -> tuple[float, float]:
     """The strength that is best on the validation photos, and its test top-1, both views."""
-    config, backbone, choice = resolve(compose(arguments))
-    root, config = find_photos(config)
-    stored = stored_features(config, check_photos(root, config), backbone, choice)
+    stored = stored_features(prepare(compose(arguments), Clock()))
     assert stored is not None
     features = {split: stored[split].features(np.arange(len(stored[split]))) for split in SPLITS}
     views = stored["train"].views

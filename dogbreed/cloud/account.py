@@ -1,0 +1,154 @@
+"""The AWS account: credentials, region, role and bucket; or a stand-in that sends nothing."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config as ClientConfig
+
+from dogbreed.cloud.refusals import WAYS_OUT, code_of, in_plain_words
+from dogbreed.errors import CloudError
+from dogbreed.search.config import LauncherConfig
+
+ROLE_VARIABLE = "SAGEMAKER_ROLE"
+# Ten attempts with growing pauses ride out throttling and a network that drops for a while.
+CLIENT = ClientConfig(retries={"mode": "standard", "max_attempts": 10}, max_pool_connections=32)
+
+# What a plan shows where nobody has signed in.
+EXAMPLE_ACCOUNT = "111122223333"
+EXAMPLE_REGION = "us-east-1"
+EXAMPLE_ROLE = f"arn:aws:iam::{EXAMPLE_ACCOUNT}:role/YOUR-SAGEMAKER-ROLE"
+
+Request = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """Where jobs run and their files lie.
+
+    A dry one sends nothing: `requests` has what would have been sent to SageMaker, in order, as
+    the SDK wrote it and botocore checked it.
+    """
+
+    session: boto3.Session
+    region: str
+    role_arn: str
+    bucket: str
+    dry: bool
+    notes: tuple[str, ...] = ()
+    requests: list[Request] = field(default_factory=list)
+
+    def client(self, service: str) -> Any:
+        """A client of a service, with patience."""
+        return self.session.client(service, config=CLIENT)
+
+
+def sign_in(launcher: LauncherConfig) -> Account:
+    """The account that AWS's own configuration names.
+
+    Raises:
+        CloudError: no region, no credentials or expired ones, no role, no bucket that is ours.
+    """
+    with in_plain_words("signing in to AWS"):
+        # boto itself reads AWS_DEFAULT_REGION and the profile, and not what AWS's own machines set.
+        session = boto3.Session(region_name=launcher.region or os.environ.get("AWS_REGION"))
+        if session.region_name is None:
+            raise CloudError(
+                f"No AWS region is set: set launcher.region (or AWS_REGION), {WAYS_OUT}."
+            )
+        if session.get_credentials() is None:
+            raise CloudError(f"There are no AWS credentials: sign in (aws login), {WAYS_OUT}.")
+        caller = session.client("sts", config=CLIENT).get_caller_identity()
+    account, region = str(caller["Account"]), str(session.region_name)
+    role = _role(session, launcher, str(caller["Arn"]))
+    bucket = launcher.bucket or f"sagemaker-{region}-{account}"
+    _check_bucket(session, bucket, region, ours=launcher.bucket is None)
+    return Account(session=session, region=region, role_arn=role, bucket=bucket, dry=False)
+
+
+def stand_in(launcher: LauncherConfig) -> Account:
+    """An account for a dry run: no credentials are read, nothing is sent."""
+    notes = []
+    region = launcher.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if region is None:
+        region = EXAMPLE_REGION
+        notes.append(f"no region is set: {region} is an example")
+    role = launcher.role or os.environ.get(ROLE_VARIABLE)
+    if role is None:
+        notes.append("no role is set (launcher.role): the one shown is an example")
+    elif not role.startswith("arn:"):
+        role = f"arn:aws:iam::{EXAMPLE_ACCOUNT}:role/{role}"
+    session = boto3.Session(
+        aws_access_key_id="dry-run", aws_secret_access_key="dry-run", region_name=region
+    )
+    account = Account(
+        session=session,
+        region=region,
+        role_arn=role or EXAMPLE_ROLE,
+        bucket=launcher.bucket or f"sagemaker-{region}-{EXAMPLE_ACCOUNT}",
+        dry=True,
+        notes=tuple(notes),
+    )
+    session.events.register("before-call.sagemaker", _keep(account.requests))
+    return account
+
+
+def _keep(requests: list[Request]) -> Callable[..., Any]:
+    """What stands between a dry client and the network: takes each request, answers emptily."""
+
+    class Answered:
+        status_code = 200
+
+    def keep(model: Any, params: dict[str, Any], **more: Any) -> Any:
+        import json
+
+        sent = json.loads(params["body"])
+        if model.name.startswith("Create"):
+            requests.append((model.name, sent))
+        return Answered(), sent
+
+    return keep
+
+
+def _role(session: boto3.Session, launcher: LauncherConfig, caller: str) -> str:
+    """The jobs' role as an ARN."""
+    role = launcher.role or os.environ.get(ROLE_VARIABLE)
+    if role and role.startswith("arn:"):
+        return role
+    if role is None:
+        # On a machine of SageMaker's own the caller has taken on a role that jobs may have too.
+        if ":assumed-role/" not in caller:
+            raise CloudError(
+                "The jobs need a role, and the caller is a user: set launcher.role to the name or "
+                f"ARN of a role that SageMaker may take on (or ${ROLE_VARIABLE}), {WAYS_OUT}."
+            )
+        role = caller.split("/")[1]
+    with in_plain_words(f"looking up the role {role}"):
+        found = session.client("iam", config=CLIENT).get_role(RoleName=role)
+    return str(found["Role"]["Arn"])
+
+
+def _check_bucket(session: boto3.Session, bucket: str, region: str, *, ours: bool) -> None:
+    """Make sure of the bucket; SageMaker's usual one is created where it isn't there yet."""
+    from botocore.exceptions import ClientError
+
+    client = session.client("s3", config=CLIENT)
+    with in_plain_words(f"bucket {bucket}"):
+        try:
+            answer = client.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            if not (ours and code_of(error) == "404"):
+                raise
+            where = {} if region == "us-east-1" else {"LocationConstraint": region}
+            client.create_bucket(
+                Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {})
+            )
+            return
+    lies_in = answer.get("BucketRegion") or region
+    if lies_in != region:
+        raise CloudError(
+            f"bucket {bucket} lies in {lies_in}, the jobs would run in {region}: set "
+            "launcher.region or launcher.bucket."
+        )

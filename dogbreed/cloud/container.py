@@ -1,0 +1,135 @@
+"""Inside a job's container: from hyperparameters and channels to a run, and its results out."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dogbreed.cli import compose, compose_as
+from dogbreed.config import Config
+from dogbreed.errors import CloudError, DogbreedError
+from dogbreed.files import write_text
+from dogbreed.progress import is_main_process
+from dogbreed.search.config import TuneConfig
+from dogbreed.search.hyperparameters import as_overrides, decode, from_arguments
+
+# Hyperparameters that aren't keys of the configuration.
+JOB = "job"
+TRAIN, EXTRACT, TUNE = "train", "extract", "tune"
+NOT_KEYS = ("sagemaker_", "_tuning_objective_metric", JOB)
+
+PHOTOS, FEATURES, WEIGHTS = "photos", "features", "weights"
+MOST_FAILURE_CHARACTERS = 1024  # of the failure file, what the service shows
+
+
+def run_job(arguments: Sequence[str]) -> None:
+    """Do what the job's hyperparameters say; called with them as `--key value`, by the toolkit.
+
+    Raises:
+        DogbreedError: after its sentence was written where SageMaker reads the reason.
+    """
+    try:
+        _run(_hyperparameters(arguments))
+    except BaseException as error:
+        known = isinstance(error, DogbreedError)
+        reason = str(error) if known else f"{type(error).__name__}: {error} (see the job's log)"
+        write_text(_base() / "output" / "failure", reason[:MOST_FAILURE_CHARACTERS])
+        raise
+
+
+def _base() -> Path:
+    return Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+
+
+def _hyperparameters(arguments: Sequence[str]) -> dict[str, str]:
+    """As they were sent: from the platform's file, else from the arguments."""
+    file = _base() / "input" / "config" / "hyperparameters.json"
+    if file.is_file():
+        sent: dict[str, str] = json.loads(file.read_text("utf-8"))
+        return sent
+    return from_arguments(arguments)
+
+
+def _run(hyperparameters: Mapping[str, str]) -> None:
+    job = decode(hyperparameters.get(JOB, TRAIN))
+    keys = {n: text for n, text in hyperparameters.items() if not n.startswith(NOT_KEYS)}
+    # What is set here comes last: it is where this machine has things.
+    overrides = [*as_overrides(keys), *_places(), *_processes()]
+    if job == EXTRACT:
+        _extract(compose(overrides))
+        return
+    if job == TUNE:
+        from dogbreed.search.here import search_here
+
+        folder = search_here(compose_as(TuneConfig, "tune", overrides))
+    elif job == TRAIN:
+        from dogbreed.training import train
+
+        folder = train(compose(overrides))
+    else:
+        raise CloudError(f"The hyperparameter {JOB}={job} is none that this program knows.")
+    if is_main_process():
+        _deliver(folder)
+
+
+def _places() -> list[str]:
+    """Overrides that name the folders of this container."""
+    own = _base() / "checkpoints" / os.environ.get("TRAINING_JOB_NAME", "job")
+    places = {"output_root": own / "outputs", "features.root": own / "features"}
+    if channel := os.environ.get(f"SM_CHANNEL_{PHOTOS.upper()}"):
+        places["data.root"] = Path(channel)
+    if channel := os.environ.get(f"SM_CHANNEL_{FEATURES.upper()}"):
+        places["data.feature_set"] = Path(channel)
+    if channel := os.environ.get(f"SM_CHANNEL_{WEIGHTS.upper()}"):
+        places["model.weights"] = next(p for p in Path(channel).iterdir() if p.is_file())
+    own.mkdir(parents=True, exist_ok=True)
+    texts = {name: json.dumps(str(path), ensure_ascii=False) for name, path in places.items()}
+    return as_overrides({**texts, "resume": '"auto"'})
+
+
+def _processes() -> list[str]:
+    """Overrides for a training that torchrun has started in several processes."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return []
+    return ["trainer.strategy=ddp", f"trainer.devices={os.environ['LOCAL_WORLD_SIZE']}"]
+
+
+def _extract(config: Config) -> None:
+    """Compute this machine's share of the features, into the folder that is kept in S3."""
+    from dogbreed.clock import Clock
+    from dogbreed.feature_set import share_folder, write_index
+    from dogbreed.preparation import extract_share, prepare
+    from dogbreed.runs import log, log_to_terminal
+
+    log_to_terminal()
+    clock = Clock()
+    prepared = prepare(config, clock)
+    hosts: list[str] = json.loads(os.environ.get("SM_HOSTS", '["algo-1"]'))
+    share = sorted(hosts).index(os.environ.get("SM_CURRENT_HOST", hosts[0]))
+    folder = _base() / "checkpoints"
+    with clock.phase("features"):
+        extract_share(prepared, share_folder(folder, share), share, len(hosts))
+    if share == 0:
+        write_index(folder, prepared.config.name, prepared.checked, prepared.choice)
+    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in clock.as_dict().items())
+    log.info("share %d of %d: %s", share + 1, len(hosts), spent)
+
+
+def _deliver(folder: Path) -> None:
+    """The model where SageMaker takes it from, everything else beside it."""
+    model = Path(os.environ["SM_MODEL_DIR"])
+    output = Path(os.environ["SM_OUTPUT_DATA_DIR"])
+    for path in folder.resolve().iterdir():
+        if path.name == "model":
+            shutil.copytree(path, model, dirs_exist_ok=True)
+        elif path.is_dir():
+            if path.name != "checkpoints":
+                shutil.copytree(path, output / path.name, dirs_exist_ok=True)
+        else:
+            output.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, output / path.name)
+            # A search has no model: its best is what comes of it.
+            if path.name == "best.yaml":
+                model.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, model / path.name)

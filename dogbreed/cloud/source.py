@@ -1,0 +1,91 @@
+"""The project's source as one archive: what git tracks, and what must be installed beside it."""
+
+import gzip
+import hashlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from dogbreed.errors import CloudError
+
+FOLDERS = ("dogbreed", "conf", "launch")
+ENTRY_POINT = "launch/job.py"
+REQUIREMENTS = "requirements.txt"
+WAY_OUT = "Jobs are sent the source of a git checkout: clone the project, and launch there."
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourcePackage:
+    """A tar.gz: its bytes, its files with their sizes in bytes, what it has installed.
+
+    The same source gives the same bytes, so `sha256` names it.
+    """
+
+    data: bytes
+    files: tuple[tuple[str, int], ...]
+    requirements: tuple[str, ...]
+    sha256: str
+
+
+def pack_source(checkout: Path, carried: frozenset[str]) -> SourcePackage:
+    """Pack what git tracks of the package, as it now is on the disk; new files need `git add`.
+
+    `carried` are names of packages that the container has and that aren't to be installed.
+
+    Raises:
+        CloudError: `checkout` is no git checkout of the project, or git isn't installed.
+    """
+    contents = {name: (checkout / name).read_bytes() for name in _tracked(checkout)}
+    if ENTRY_POINT not in contents:
+        raise CloudError(f"{checkout} has no {ENTRY_POINT} that git tracks. {WAY_OUT}")
+    requirements = _requirements(checkout, carried)
+    contents[REQUIREMENTS] = "".join(f"{line}\n" for line in requirements).encode()
+    data = _archive(contents)
+    return SourcePackage(
+        data=data,
+        files=tuple((name, len(content)) for name, content in sorted(contents.items())),
+        requirements=requirements,
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def _tracked(checkout: Path) -> list[str]:
+    """Files that git tracks and that are there, by their paths below the checkout."""
+    git = shutil.which("git")
+    if git is None:
+        raise CloudError("git isn't installed, and it says which files are source: install it.")
+    listing = [git, "ls-files", "-z", "--", *FOLDERS]
+    done = subprocess.run(listing, cwd=checkout, capture_output=True)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().split("\n")[0]
+        raise CloudError(f"git can't list the source in {checkout} ({said}). {WAY_OUT}")
+    names = [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+    return [name for name in names if (checkout / name).is_file()]
+
+
+def _requirements(checkout: Path, carried: frozenset[str]) -> tuple[str, ...]:
+    """The project's dependencies, with their bounds, less what the container carries."""
+    project = tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))["project"]
+    return tuple(line for line in project["dependencies"] if _name(line) not in carried)
+
+
+def _name(requirement: str) -> str:
+    """The package's name in the form in which `Scikit_Learn>=1.6` and `scikit-learn` are one."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement, maxsplit=1)[0]).lower()
+
+
+def _archive(contents: dict[str, bytes]) -> bytes:
+    """A tar.gz that says nothing about when, where and by whom it was made."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as tape:
+        for name, content in sorted(contents.items()):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tape.addfile(member, io.BytesIO(content))
+    return gzip.compress(plain.getvalue(), mtime=0)

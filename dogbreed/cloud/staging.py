@@ -1,0 +1,182 @@
+"""What jobs need, brought to S3: the source, the photos, the weights."""
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from dogbreed.cli import compose
+from dogbreed.cloud.account import Account
+from dogbreed.cloud.container import PHOTOS, WEIGHTS
+from dogbreed.cloud.containers import Image, training_image
+from dogbreed.cloud.objects import lies_there, upload_file, upload_once
+from dogbreed.cloud.source import SourcePackage, pack_source
+from dogbreed.cloud.storage import S3Folder, UploadPlan, plan_upload, stored, upload
+from dogbreed.config import Config
+from dogbreed.data.folders import read_folders
+from dogbreed.errors import ConfigError
+from dogbreed.runs import log
+from dogbreed.schema import AUTO
+from dogbreed.search.config import LaunchConfig, training_of
+from dogbreed.search.hyperparameters import changed
+
+PROJECT = Path(__file__).parents[2]
+MEGABYTE = 1e6
+# What the container has elsewhere, or decides by itself.
+NOT_SENT = (
+    "data.root",
+    "data.source",
+    "data.feature_set",
+    "output_root",
+    "features.root",
+    "resume",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """Where a launch's parts lie in S3, or would; `settings` are the keys that its jobs get."""
+
+    image: Image
+    source: SourcePackage
+    source_uri: str
+    photos: UploadPlan
+    channels: Mapping[str, str]
+    settings: Mapping[str, Any]
+    weights: Path | None
+    fingerprint: str
+
+
+def stage(account: Account, config: LaunchConfig, instance_type: str) -> Staged:
+    """Bring everything to S3; on a dry account, only find out what that would be.
+
+    Raises:
+        DogbreedError: photos that can't be used, a source that can't be packed, S3 refuses.
+    """
+    launcher = config.launcher
+    image = training_image(account.region, instance_type, launcher.image_uri, date.today())
+    source = pack_source(PROJECT, image.carries)
+    source_uri = _uri(account, launcher.prefix, f"source/{source.sha256[:16]}/sourcedir.tar.gz")
+    name, folder, plan, contents = _photos(account, config)
+    channels = {PHOTOS: folder.uri}
+    settings = changed(training_of(config), compose([]))
+    settings = {key: value for key, value in settings.items() if key not in NOT_SENT}
+    weights = _weights(config)
+    if weights is not None:
+        settings.pop("model.weights")
+        size = weights.stat().st_size
+        mark = hashlib.sha256(f"{weights.resolve()} {size} {weights.stat().st_mtime_ns}".encode())
+        channels[WEIGHTS] = _uri(account, launcher.prefix, f"weights/{mark.hexdigest()[:16]}/")
+    staged = Staged(
+        image=image,
+        source=source,
+        source_uri=source_uri,
+        photos=plan,
+        channels=channels,
+        settings={**settings, "name": name},
+        weights=weights,
+        fingerprint=_fingerprint(contents, settings, channels),
+    )
+    if not account.dry:
+        _send(account, config, staged, folder)
+    return staged
+
+
+def job_name(what: str = "") -> str:
+    """A name that no other launch has, short enough for a tuning job."""
+    return f"dogbreed-{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(2)}{what}"
+
+
+def _send(account: Account, config: LaunchConfig, staged: Staged, folder: S3Folder) -> None:
+    client, key = account.client("s3"), config.launcher.output_kms_key
+    upload_once(client, staged.source.data, staged.source_uri, kms_key=key)
+    photos = staged.photos
+    log.info(
+        "photos to %s: %d to send (%.1f MB), %d there already, %d removed there",
+        *(folder.uri, len(photos.files), photos.size_bytes / MEGABYTE),
+        *(len(photos.kept), len(photos.gone)),
+    )
+    upload(client, folder, photos, kms_key=key)
+    if staged.weights is not None:
+        uri = staged.channels[WEIGHTS] + staged.weights.name
+        if not lies_there(client, uri, staged.weights.stat().st_size):
+            log.info("weights to %s", uri)
+            upload_file(client, staged.weights, uri, kms_key=key)
+
+
+def _photos(
+    account: Account, config: LaunchConfig
+) -> tuple[str, S3Folder, UploadPlan, Mapping[str, str]]:
+    """The run's name, the photos' place in S3, what is to be sent, and the digest of each photo."""
+    training = replace(training_of(config), data=replace(config.data, fraction=1.0))
+    if account.dry:
+        root, name, paths, digests = _listed(training)
+    else:
+        root, name, paths, digests = _checked(training)
+    mark = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    folder = S3Folder(account.bucket, f"{config.launcher.prefix}/photos/{_plain(name)}-{mark}")
+    there = None if account.dry else stored(account.client("s3"), folder)
+    contents = {str(path.relative_to(root)): digest.hex() for path, digest in digests.items()}
+    return name, folder, plan_upload(root, paths, there, digests), contents
+
+
+def _listed(config: Config) -> tuple[Path, str, Sequence[Path], Mapping[Path, bytes]]:
+    """The photos as their folders list them, none opened, nothing fetched."""
+    if config.data.root is None:
+        raise ConfigError(
+            "A dry run shows what would be done with photographs that are here: set data.root. "
+            f"(A launch would make or fetch {config.data.source} first.)"
+        )
+    root = Path(config.data.root).expanduser()
+    folders = read_folders(
+        root,
+        valid_share=config.data.valid_share,
+        test_share=config.data.test_share,
+        split_seed=config.data.split_seed,
+    )
+    name = root.resolve().name if config.name == AUTO else config.name
+    return root, name, [sample.path for sample in folders.all_samples()], {}
+
+
+def _checked(config: Config) -> tuple[Path, str, Sequence[Path], Mapping[Path, bytes]]:
+    """The photos that can be used: a job shouldn't be paid for finding out that they can't."""
+    from dogbreed.preparation import check_photos, find_photos
+
+    root, config = find_photos(config)
+    checked = check_photos(root, config)
+    paths = [sample.path for sample in checked.folders.all_samples()]
+    return root, config.name, paths, checked.digests
+
+
+def _weights(config: LaunchConfig) -> Path | None:
+    """The weights, if they are a file here rather than a name that the container knows."""
+    path = Path(config.model.weights).expanduser()
+    return path if path.is_file() else None
+
+
+def _fingerprint(
+    contents: Mapping[str, str], settings: Mapping[str, Any], channels: Mapping[str, str]
+) -> str:
+    """What decides the features of a launch: photos, weights and the settings that matter."""
+    matter = {
+        name: value
+        for name, value in settings.items()
+        if name.startswith(("data.", "features.", "model.", "engine", "precision"))
+        and name != "data.batch_size"
+    }
+    text = json.dumps([contents, matter, channels.get(WEIGHTS)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _uri(account: Account, prefix: str, key: str) -> str:
+    return f"s3://{account.bucket}/{prefix}/{key}"
+
+
+def _plain(name: str) -> str:
+    """A name for a place in S3 that needs no quoting anywhere."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name)[:80]

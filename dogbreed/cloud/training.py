@@ -1,0 +1,79 @@
+"""launcher=sagemaker: one training in the account, and its results brought here."""
+
+import json
+from pathlib import Path
+
+from dogbreed.cloud.account import Account, sign_in, stand_in
+from dogbreed.cloud.container import TRAIN
+from dogbreed.cloud.jobs import Job, start_training
+from dogbreed.cloud.plan import priced, tell_plan
+from dogbreed.cloud.results import fetch_model, fetch_outputs
+from dogbreed.cloud.staging import job_name, stage
+from dogbreed.cloud.watch import wait_for_training
+from dogbreed.runs import check_writable, log, log_to_terminal, point_latest
+from dogbreed.search.config import MINIMIZE, FinalConfig
+from dogbreed.search.hyperparameters import as_hyperparameters
+from dogbreed.search.table import live_table
+
+METRIC = "valid_loss"
+
+
+def train_on_sagemaker(config: FinalConfig) -> None:
+    """Start a training job and wait for it, or take one up; its results end up in outputs/.
+
+    Raises:
+        DogbreedError: what the user can mend, in one sentence; `Stopped` after Ctrl-C, with the
+            name of what still runs.
+    """
+    log_to_terminal()
+    check_writable(Path(config.output_root))
+    if config.attach is not None:
+        _finish(sign_in(config.launcher), config, config.attach)
+        return
+    launcher = config.launcher
+    account = stand_in(launcher) if config.dry_run else sign_in(launcher)
+    staged = stage(account, config, launcher.instance_type)
+    name = job_name()
+    place = f"s3://{account.bucket}/{launcher.prefix}"
+    job = Job(
+        name=name,
+        kind=TRAIN,
+        hyperparameters=as_hyperparameters(staged.settings),
+        channels=staged.channels,
+        image_uri=staged.image.uri,
+        source_uri=staged.source_uri,
+        output_uri=f"{place}/jobs",
+        checkpoints_uri=f"{place}/checkpoints/{name}/" if launcher.spot else None,
+        instance_type=launcher.instance_type,
+        instance_count=launcher.instance_count,
+    )
+    start_training(account, launcher, job)
+    if account.dry:
+        tell_plan(
+            account,
+            staged,
+            [priced(job, launcher)],
+            ["the configuration", "every request fits the service's model"],
+        )
+        return
+    log.info("started %s (region %s)", name, account.region)
+    if not config.wait:
+        log.info("it runs and costs until it ends: attach=%s shows it and fetches its model", name)
+        return
+    _finish(account, config, name)
+
+
+def _finish(account: Account, config: FinalConfig, name: str) -> None:
+    """Wait for a training, bring its results here, and say how good it is."""
+    with live_table([], METRIC, MINIMIZE, 1) as show:
+        trial = wait_for_training(account, name, METRIC, show)
+    folder = Path(config.output_root) / name
+    fetch_outputs(account, name, folder)
+    fetch_model(account, name, folder / "model")
+    point_latest(folder)
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    top1, (low, high) = metrics["test"]["top1"], metrics["test"]["ci95"]["top1"]
+    log.info("test top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * top1, 100 * low, 100 * high)
+    if trial.cost_usd is not None:
+        log.info("%.0f s billed, about %.2f USD", trial.seconds, trial.cost_usd)
+    log.info("results: %s", folder)

@@ -1,0 +1,234 @@
+"""launcher=sagemaker: a search in the account, from photos to best.yaml."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dogbreed.cloud.account import Account, sign_in, stand_in
+from dogbreed.cloud.container import EXTRACT, FEATURES, TRAIN, TUNE, WEIGHTS
+from dogbreed.cloud.costs import Use
+from dogbreed.cloud.jobs import (
+    Job,
+    start_training,
+    start_tuning,
+    training_exists,
+    tuning_exists,
+)
+from dogbreed.cloud.objects import lies_there, upload_once
+from dogbreed.cloud.plan import priced, tell_plan
+from dogbreed.cloud.results import fetch_outputs
+from dogbreed.cloud.staging import Staged, job_name, stage
+from dogbreed.cloud.watch import (
+    searched_by,
+    wait_for_training,
+    wait_for_tuning,
+)
+from dogbreed.errors import CloudError, ConfigError
+from dogbreed.files import write_text
+from dogbreed.runs import check_writable, log, log_to_terminal
+from dogbreed.schema import AUTO
+from dogbreed.search.config import MANY, ONE, PHOTOS, SearchConfig, TuneConfig
+from dogbreed.search.final import settings_of
+from dogbreed.search.hyperparameters import as_hyperparameters, changed
+from dogbreed.search.limits import (
+    MOST_NAME_CHARACTERS,
+    check_epochs,
+    check_sagemaker,
+    check_search,
+    check_stored,
+)
+from dogbreed.search.space import Space, read_space
+from dogbreed.search.table import live_table
+from dogbreed.search.trials import BEST_FILE, SEARCHES, read_best, write_best
+
+JOBS_AT_A_TIME = 2  # parallel trials know less of each other; few quotas allow many
+SETTINGS_FILE = "settings.yaml"
+ALL_ARRIVED = b"every share of these features has arrived\n"
+
+
+def search_on_sagemaker(config: TuneConfig) -> None:
+    """Start a search in the account and wait for it, or take one up.
+
+    Raises:
+        DogbreedError: what the user can mend, in one sentence; `Stopped` after Ctrl-C, with the
+            names of what still runs.
+    """
+    log_to_terminal()
+    check_writable(Path(config.output_root) / SEARCHES)
+    if config.attach is not None:
+        _finish(sign_in(config.launcher), config, config.attach)
+        return
+    search, space = _checked(config)
+    config = replace(config, search=search)
+    account = stand_in(config.launcher) if config.dry_run else sign_in(config.launcher)
+    name = job_name() if search.name == AUTO else search.name
+    if not account.dry and (tuning_exists(account, name) or training_exists(account, name)):
+        raise ConfigError(
+            f"search.name={name}: the account has a job of that name, and its names are never "
+            f"given twice: attach={name} takes it up, another search.name starts anew."
+        )
+    launcher = config.launcher
+    staged = stage(account, config, launcher.instance_type)
+    if search.jobs == ONE:
+        uses = [_search_in_one_job(account, config, staged, name)]
+    else:
+        uses = _search_in_many_jobs(account, config, staged, name, space)
+    if account.dry:
+        tell_plan(account, staged, uses, _what_was_checked(config, space))
+        return
+    folder = Path(config.output_root) / SEARCHES / name
+    text = yaml.safe_dump(settings_of(config), sort_keys=False, allow_unicode=True)
+    write_text(folder / SETTINGS_FILE, text)
+    log.info("started %s (region %s)", name, account.region)
+    if not config.wait:
+        log.info("it runs and costs until it ends: attach=%s shows it and fetches its best", name)
+        return
+    _finish(account, config, name)
+
+
+def _checked(config: TuneConfig) -> tuple[SearchConfig, Space]:
+    """The search with its "auto" resolved, and its space; every limit is checked."""
+    space = read_space(config.search.space)
+    check_search(config.search, space)
+    check_epochs(config)
+    if config.search.jobs == ONE:
+        check_stored(space)
+    else:
+        check_sagemaker(config, space)
+    name = config.search.name
+    if name != AUTO and not _is_job_name(name):
+        raise ConfigError(
+            f"search.name={name}: SageMaker takes letters, digits and single hyphens, "
+            f"{MOST_NAME_CHARACTERS} at most."
+        )
+    parallel = config.search.parallel
+    if parallel == AUTO and config.search.jobs == MANY:
+        parallel = JOBS_AT_A_TIME
+    return replace(config.search, parallel=parallel), space
+
+
+def _is_job_name(name: str) -> bool:
+    parts = name.split("-")
+    return len(name) <= MOST_NAME_CHARACTERS and all(p.isascii() and p.isalnum() for p in parts)
+
+
+def _what_was_checked(config: TuneConfig, space: Space) -> list[str]:
+    search = config.search
+    return [
+        f"{len(space)} searched keys and their ranges",
+        f"{search.strategy} can do {search.trials} trials, {search.parallel} at a time",
+        f"{search.direction} is right for {search.objective}",
+        "every request fits the service's model",
+    ]
+
+
+def _job(
+    account: Account,
+    config: TuneConfig,
+    staged: Staged,
+    name: str,
+    kind: str,
+    settings: Mapping[str, Any],
+    **more: Any,
+) -> Job:
+    launcher = config.launcher
+    place = f"s3://{account.bucket}/{launcher.prefix}"
+    fields: dict[str, Any] = {
+        "channels": staged.channels,
+        "checkpoints_uri": f"{place}/checkpoints/{name}/" if launcher.spot else None,
+        "instance_type": launcher.instance_type,
+        "instance_count": launcher.instance_count,
+        **more,
+    }
+    return Job(
+        name=name,
+        kind=kind,
+        hyperparameters=as_hyperparameters(settings),
+        image_uri=staged.image.uri,
+        source_uri=staged.source_uri,
+        output_uri=f"{place}/jobs",
+        **fields,
+    )
+
+
+def _search_in_one_job(account: Account, config: TuneConfig, staged: Staged, name: str) -> Use:
+    from dogbreed.cli import compose_as
+
+    own = changed(config, compose_as(TuneConfig, "tune", []))
+    search = {key: value for key, value in own.items() if key.startswith("search.")}
+    search |= {"search.name": name, "search.jobs": MANY}
+    job = _job(account, config, staged, name, TUNE, {**staged.settings, **search}, instance_count=1)
+    start_training(account, config.launcher, job)
+    return priced(job, config.launcher)
+
+
+def _search_in_many_jobs(
+    account: Account, config: TuneConfig, staged: Staged, name: str, space: Space
+) -> list[Use]:
+    settings = {key: value for key, value in staged.settings.items() if key not in space}
+    uses, more = [], {}
+    if config.search.input != PHOTOS:
+        features, extraction = _extract(account, config, staged, name)
+        uses.append(extraction)
+        more["channels"] = {FEATURES: features} | {
+            key: uri for key, uri in staged.channels.items() if key == WEIGHTS
+        }
+        settings.pop("data.fraction", None)  # the features are those of the fraction already
+    job = _job(account, config, staged, name, TRAIN, settings, **more)
+    start_tuning(account, config.launcher, job, config.search, space)
+    return [*uses, priced(job, config.launcher, config.search.trials)]
+
+
+def _extract(account: Account, config: TuneConfig, staged: Staged, name: str) -> tuple[str, Use]:
+    """Where the features lie, once the job that extracts them has ended."""
+    launcher = config.launcher
+    uri = f"s3://{account.bucket}/{launcher.prefix}/features/{staged.fingerprint}/"
+    done = f"{uri.rstrip('/')}.done"
+    job = _job(
+        *(account, config, staged, f"{name}-extract", EXTRACT, staged.settings),
+        checkpoints_uri=uri,
+        instance_type=launcher.extract_instance_type or launcher.instance_type,
+        instance_count=launcher.extract_instance_count,
+    )
+    use = priced(job, launcher)
+    client = None if account.dry else account.client("s3")
+    if client is not None and lies_there(client, done, len(ALL_ARRIVED)):
+        log.info("features are there already: %s", uri)
+        return uri, use
+    start_training(account, launcher, job)
+    if client is not None:
+        log.info("extracting features: %s (region %s)", job.name, account.region)
+        with live_table([], config.search.objective, config.search.direction, 1) as show:
+            wait_for_training(account, job.name, config.search.objective, show)
+        upload_once(client, ALL_ARRIVED, done, kms_key=launcher.output_kms_key)
+    return uri, use
+
+
+def _finish(account: Account, config: TuneConfig, name: str) -> None:
+    """Wait for a search that was started, and keep its best."""
+    from dogbreed.search.outcome import finish_search  # seconds of torch, which a plan can spare
+
+    folder = Path(config.output_root) / SEARCHES / name
+    kept = folder / SETTINGS_FILE
+    settings = yaml.safe_load(kept.read_text("utf-8")) if kept.is_file() else settings_of(config)
+    if tuning_exists(account, name):
+        search, space = searched_by(account, name, config.search)
+        parameters = list(space)
+        with live_table(parameters, search.objective, search.direction, search.trials) as show:
+            trials = wait_for_tuning(account, name, search.objective, parameters, show)
+        finish_search(folder, trials, search, space, settings)
+    else:
+        search = config.search
+        with live_table([], search.objective, search.direction, 1) as show:
+            wait_for_training(account, name, search.objective, show)
+        fetch_outputs(account, name, folder)
+        if not (folder / BEST_FILE).is_file():
+            raise CloudError(f"{name} has left no {BEST_FILE}: it wasn't a search.")
+        # Its settings name places in the container; the training that follows starts from here.
+        best = read_best(folder / BEST_FILE)
+        write_best(folder / BEST_FILE, replace(best, settings=settings))
+        log.info("best: %s, %s %.4f", best.trial, best.metric, best.objective)
+    log.info("results: %s", folder)

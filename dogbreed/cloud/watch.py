@@ -1,0 +1,251 @@
+"""Jobs looked at while they run: their trials, waiting with patience, and naming what is left."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+from sagemaker.core.resources import HyperParameterTuningJob, TrainingJob
+from sagemaker.core.utils.utils import Unassigned
+
+from dogbreed.cloud.account import Account
+from dogbreed.cloud.costs import cost
+from dogbreed.cloud.refusals import NO_NETWORK, THROTTLED, code_of, in_plain_words
+from dogbreed.errors import CloudError, Stopped
+from dogbreed.runs import log
+from dogbreed.search.config import SearchConfig
+from dogbreed.search.hyperparameters import decode
+from dogbreed.search.space import FLOAT, INT, Choice, Numbers, Range, Space
+from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Show, Trial
+
+# A look costs nothing but a request; the first ones come quickly, for jobs that fail at once.
+FIRST_PAUSE_S, LONGEST_PAUSE_S, GROWTH = 0.5, 15.0, 1.3
+# So long a network may be away while jobs go on by themselves.
+LONGEST_SILENCE_S = 1800.0
+
+Seen = TypeVar("Seen")
+
+
+def wait_for_training(account: Account, name: str, metric: str, show: Show) -> Trial:
+    """Wait until a training job has ended; `show` is called with it as it goes on.
+
+    Raises:
+        CloudError: it failed or was stopped, with its reason; AWS can't be reached for long.
+        Stopped: Ctrl-C; the message names what still runs.
+    """
+    with _left_running(account, name, "training"):
+        for trial in _looks(lambda: look_at_training(account, name, metric)):
+            show([trial])
+            if trial.over:
+                break
+    if trial.status != COMPLETED:
+        raise CloudError(f"{name}: {trial.status}. {trial.reason}".strip())
+    return trial
+
+
+def look_at_training(account: Account, name: str, metric: str) -> Trial:
+    """A training job as it is now."""
+    job = TrainingJob.get(name, session=account.session, region=account.region)
+    assert job is not None
+    metrics = {m.metric_name: float(m.value) for m in _given(job.final_metric_data_list) or ()}
+    resources = job.resource_config
+    seconds = _given(job.billable_time_in_seconds) or _elapsed(
+        _given(job.training_start_time), _given(job.training_end_time)
+    )
+    status = _status(str(job.training_job_status))
+    return Trial(
+        name=name,
+        status=status,
+        parameters={},
+        objective=metrics.get(metric),
+        ci95=_interval(metrics, metric),
+        started=_given(job.training_start_time),
+        ended=_given(job.training_end_time),
+        seconds=seconds,
+        cost_usd=cost(resources.instance_type, seconds, resources.instance_count)
+        if seconds is not None
+        else None,
+        reason=str(_given(job.secondary_status) or "")
+        if status == RUNNING
+        else _reason(_given(job.failure_reason)),
+    )
+
+
+def wait_for_tuning(
+    account: Account, name: str, metric: str, parameters: Sequence[str], show: Show
+) -> list[Trial]:
+    """Wait until a tuning job has ended; its trials, with their intervals.
+
+    Raises:
+        CloudError: no trial of it has ended well; AWS can't be reached for long.
+        Stopped: Ctrl-C; the message names what still runs.
+    """
+    with _left_running(account, name, "hyper-parameter-tuning"):
+        for tuning in _looks(lambda: _look_at_tuning(account, name)):
+            show(tuning.trials)
+            if tuning.over:
+                break
+        trials = [_with_interval(account, trial, metric) for trial in tuning.trials]
+    if not any(trial.status == COMPLETED for trial in trials):
+        reason = next((trial.reason for trial in trials if trial.reason), tuning.reason)
+        raise CloudError(
+            f"{name}: {tuning.status}, and none of its {len(trials)} trials ended well. {reason}"
+        )
+    if tuning.status != COMPLETED:
+        log.warning("warning: %s was %s: what ended before counts", name, tuning.status.lower())
+    return trials
+
+
+def searched_by(account: Account, name: str, search: SearchConfig) -> tuple[SearchConfig, Space]:
+    """What a tuning job searches, in place of what the configuration says now.
+
+    Raises:
+        CloudError: AWS refuses.
+    """
+    with in_plain_words(f"looking at {name}"):
+        job = HyperParameterTuningJob.get(name, session=account.session, region=account.region)
+    assert job is not None
+    config = job.hyper_parameter_tuning_job_config
+    objective = config.hyper_parameter_tuning_job_objective
+    limits, ranges = config.resource_limits, config.parameter_ranges
+    space: dict[str, Range] = {}
+    for kind, own in (
+        (FLOAT, ranges.continuous_parameter_ranges),
+        (INT, ranges.integer_parameter_ranges),
+    ):
+        for each in _given(own) or ():
+            log_scale = _given(each.scaling_type) == "Logarithmic"
+            space[each.name] = Numbers(
+                kind, float(each.min_value), float(each.max_value), log_scale
+            )
+    for each in _given(ranges.categorical_parameter_ranges) or ():
+        space[each.name] = Choice(tuple(decode(text) for text in each.values))
+    known = replace(
+        search,
+        name=name,
+        objective=str(objective.metric_name),
+        direction=str(objective.type).lower(),
+        trials=int(limits.max_number_of_training_jobs),
+    )
+    return known, space
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tuning:
+    """A tuning job as it is now."""
+
+    status: str
+    reason: str
+    trials: list[Trial]
+
+    @property
+    def over(self) -> bool:
+        return self.status not in ("InProgress", "Stopping")
+
+
+def _look_at_tuning(account: Account, name: str) -> _Tuning:
+    job = HyperParameterTuningJob.get(name, session=account.session, region=account.region)
+    assert job is not None
+    definition = job.training_job_definition
+    resources = definition.resource_config
+    trials = [
+        _trial(each, str(resources.instance_type), int(resources.instance_count))
+        for each in job.get_all_training_jobs(session=account.session, region=account.region)
+    ]
+    return _Tuning(
+        status=str(job.hyper_parameter_tuning_job_status),
+        reason=_reason(_given(job.failure_reason)),
+        trials=sorted(trials, key=lambda trial: trial.name),
+    )
+
+
+def _trial(summary: Any, instance_type: str, instance_count: int) -> Trial:
+    started, ended = _given(summary.training_start_time), _given(summary.training_end_time)
+    seconds = _elapsed(started, ended)
+    final = _given(summary.final_hyper_parameter_tuning_job_objective_metric)
+    tuned = _given(summary.tuned_hyper_parameters) or {}
+    status = _status(str(summary.training_job_status))
+    return Trial(
+        name=str(summary.training_job_name),
+        status=status,
+        parameters={name: decode(text) for name, text in tuned.items()},
+        objective=float(final.value) if final else None,
+        started=started,
+        ended=ended,
+        seconds=seconds,
+        cost_usd=None if seconds is None else cost(instance_type, seconds, instance_count),
+        reason=_reason(_given(summary.failure_reason)) if status == FAILED else "",
+    )
+
+
+def _with_interval(account: Account, trial: Trial, metric: str) -> Trial:
+    """The trial with the interval that its job told, and what was billed."""
+    if trial.status != COMPLETED:
+        return trial
+    told = look_at_training(account, trial.name, metric)
+    return replace(trial, ci95=told.ci95, cost_usd=told.cost_usd)
+
+
+def _looks(look: Callable[[], Seen]) -> Iterator[Seen]:
+    """Look again and again, in growing pauses; a network that drops only makes it longer."""
+    pause, silent_since = FIRST_PAUSE_S, None
+    while True:
+        try:
+            seen = look()
+        except ClientError as error:
+            if code_of(error) not in THROTTLED:
+                raise
+        except NO_NETWORK:
+            if silent_since is None:
+                silent_since = time.monotonic()
+                log.warning("AWS can't be reached; the jobs go on by themselves, still trying")
+            elif time.monotonic() - silent_since > LONGEST_SILENCE_S:
+                raise
+        else:
+            silent_since = None
+            yield seen
+        time.sleep(pause)
+        pause = min(LONGEST_PAUSE_S, GROWTH * pause)
+
+
+@contextmanager
+def _left_running(account: Account, name: str, kind: str) -> Iterator[None]:
+    """Name what still runs in whatever ends the block early."""
+    left = (
+        f"{name} still runs and costs: attach={name} takes it up again, `aws sagemaker "
+        f"stop-{kind}-job --{kind}-job-name {name} --region {account.region}` stops it."
+    )
+    try:
+        with in_plain_words(f"waiting for {name}"):
+            yield
+    except Stopped as stopped:
+        raise Stopped(f"no longer waiting: {left}", stopped.exit_code - 128) from stopped
+    except CloudError as error:
+        raise CloudError(f"{error} {left}") from error
+
+
+def _given(value: Any) -> Any:
+    """A field of the SDK's, None where the service didn't send it."""
+    return None if isinstance(value, Unassigned) else value
+
+
+def _status(status: str) -> str:
+    return status if status in (COMPLETED, FAILED, STOPPED) else RUNNING
+
+
+def _elapsed(started: datetime | None, ended: datetime | None) -> float | None:
+    return (ended - started).total_seconds() if started and ended else None
+
+
+def _interval(metrics: dict[str, float], metric: str) -> tuple[float, float] | None:
+    low, high = metrics.get(f"{metric}_low95"), metrics.get(f"{metric}_high95")
+    return None if low is None or high is None else (low, high)
+
+
+def _reason(reason: str | None) -> str:
+    """The sentence of the failure file, without what the service puts before it."""
+    text = (reason or "").strip()
+    return text.removeprefix("AlgorithmError: ").split(", exit code:")[0]

@@ -1,0 +1,95 @@
+"""The frame of a page in one file that fetches nothing: its style, scripts, charts and policy."""
+
+import base64
+import hashlib
+import importlib.resources
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from dogbreed.evaluation import texts
+from dogbreed.evaluation.charts import Chart
+
+HERE = Path(__file__).parent
+# JSON inside HTML: nothing in it may look like a tag. (json itself writes U+2028 as an escape.)
+ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One section: `key` is its anchor and its macro, `values` what the macro reads."""
+
+    key: str
+    title: str
+    charts: tuple[Chart, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def page(template: Path, *, title: str, sections: Sequence[Section], **values: Any) -> str:
+    """A page as HTML: `template` extends frame.html.j2 and has a macro for each section's key."""
+    scripts = [_plotly(), _beside("report.js")]
+    html = (
+        _environment(template.parent)
+        .get_template(template.name)
+        .render(
+            title=title,
+            sections=sections,
+            style=Markup(_beside("report.css")),
+            figures=Markup(_json_of(chart for own in sections for chart in own.charts)),
+            scripts=[Markup(script) for script in scripts],
+            policy=_policy(scripts),
+            **values,
+        )
+    )
+    return texts.shown(html)
+
+
+def _environment(folder: Path) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader([folder, HERE]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters = (
+        texts.below,
+        texts.counted,
+        texts.decimal,
+        texts.percent,
+        texts.points,
+        texts.seconds,
+    )
+    environment.filters |= {own.__name__: own for own in filters}
+    return environment
+
+
+def _json_of(charts: Iterable[Chart]) -> str:
+    figures: dict[str, Any] = {chart.key: chart.figure for chart in charts}
+    text = json.dumps(figures, allow_nan=False, separators=(",", ":"))
+    return text.translate(ESCAPES)
+
+
+def _policy(scripts: Iterable[str]) -> str:
+    """A Content-Security-Policy: these scripts run and no other; nothing is fetched."""
+    sums = (hashlib.sha256(script.encode()).digest() for script in scripts)
+    allowed = " ".join(f"'sha256-{base64.b64encode(own).decode()}'" for own in sums)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _plotly() -> str:
+    """Plotly's script. Its Python side isn't imported: the figures are plain dictionaries."""
+    script = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
+    return script.read_text("utf-8")
+
+
+def _beside(name: str) -> str:
+    return (HERE / name).read_text("utf-8")

@@ -1,0 +1,130 @@
+"""A feature set: what a training needs of checked photos, in a folder that can be sent elsewhere.
+
+photos.json          classes, samples with their digests, findings, and how it was extracted
+stores/<share>/...   the feature stores of each machine that took a share of the photos
+photos/...           the few validation photos that a written model answers for
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dogbreed.backbone.engine import EngineChoice
+from dogbreed.backbone.features import FeatureStore
+from dogbreed.data.batches import spread
+from dogbreed.data.check import Checked
+from dogbreed.data.splits import SPLITS, VALID, Finding, PhotoFolders, Sample
+from dogbreed.errors import StoreError
+from dogbreed.files import write_text
+from dogbreed.serving.export import CHECKED_PHOTOS
+
+SCHEMA = 1
+INDEX = "photos.json"
+STORES = "stores"
+PHOTOS = "photos"
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """A feature set as it was read."""
+
+    folder: Path
+    name: str
+    checked: Checked
+    choice: EngineChoice
+
+    def fill(self, stores: Mapping[str, FeatureStore]) -> int:
+        """Copy what `stores`, one per view, lack; how many rows were copied.
+
+        Raises:
+            StoreError: the set was extracted with other settings, or a share of it is missing.
+        """
+        copied = sum(
+            store.copy_from(folder / store.folder.name)
+            for store in stores.values()
+            for folder in sorted((self.folder / STORES).iterdir())
+        )
+        wanted = set(self.checked.digests.values())
+        missing = max(sum(digest not in store for digest in wanted) for store in stores.values())
+        if missing:
+            raise StoreError(
+                f"The feature set {self.folder} lacks the features of {missing} of {len(wanted)} "
+                "photos: it was extracted with another backbone, size or number of views, or a "
+                "machine's share of it didn't arrive. Extract it again with these settings."
+            )
+        return copied
+
+
+def share_folder(folder: Path, share: int) -> Path:
+    """Where the machine of this number keeps its stores."""
+    return folder / STORES / f"{share:03}"
+
+
+def write_index(folder: Path, name: str, checked: Checked, choice: EngineChoice) -> None:
+    """Write all of the set but its stores."""
+    folders = checked.folders
+    root = folders.root
+    index = {
+        "schema": SCHEMA,
+        "name": name,
+        "engine": asdict(choice),
+        "classes": folders.classes,
+        "display_names": folders.display_names,
+        "split_here": folders.split_here,
+        "samples": [
+            (s.split, s.label, str(s.path.relative_to(root)), checked.digests[s.path].hex())
+            for s in folders.all_samples()
+        ],
+        "findings": [asdict(f) | {"path": str(f.path)} for f in checked.findings],
+    }
+    valid = folders.samples[VALID]
+    for number in spread(len(valid), CHECKED_PHOTOS):
+        kept = folder / PHOTOS / valid[number].path.relative_to(root)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(valid[number].path, kept)
+    write_text(folder / INDEX, json.dumps(index))
+
+
+def read_feature_set(folder: Path) -> FeatureSet:
+    """Read the set in `folder`.
+
+    Raises:
+        StoreError: there is none, or none that this version reads.
+    """
+    try:
+        index: dict[str, Any] = json.loads((folder / INDEX).read_text("utf-8"))
+        if index["schema"] > SCHEMA:
+            raise StoreError(f"{folder / INDEX} is of a newer dogbreed: update this one.")
+        return _parse(folder, index)
+    except OSError as error:
+        raise StoreError(
+            f"data.feature_set={folder}: there is no feature set ({error.strerror}: "
+            f"{error.filename})."
+        ) from error
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise StoreError(
+            f"{folder / INDEX} can't be read as a feature set: extract it again."
+        ) from error
+
+
+def _parse(folder: Path, index: Mapping[str, Any]) -> FeatureSet:
+    root = folder / PHOTOS
+    samples: dict[str, list[Sample]] = {split: [] for split in SPLITS}
+    digests: dict[Path, bytes] = {}
+    for split, label, path, digest in index["samples"]:
+        samples[split].append(Sample(root / path, label, split))
+        digests[root / path] = bytes.fromhex(digest)
+    findings = tuple(Finding(**{**each, "path": Path(each["path"])}) for each in index["findings"])
+    folders = PhotoFolders(
+        root=root,
+        classes=tuple(index["classes"]),
+        display_names=tuple(index["display_names"]),
+        samples={split: tuple(own) for split, own in samples.items()},
+        findings=findings,
+        split_here=tuple(index["split_here"]),
+    )
+    checked = Checked(folders=folders, digests=digests, findings=findings)
+    return FeatureSet(folder, index["name"], checked, EngineChoice(**index["engine"]))

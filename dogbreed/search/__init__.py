@@ -1,0 +1,1 @@
+"""Searches for hyperparameters: one space, here or on SageMaker, and what came of it."""

@@ -1,0 +1,123 @@
+"""launcher=local: the search on this machine, from photos to best.yaml."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from dogbreed.clock import Clock
+from dogbreed.errors import ConfigError, SearchError
+from dogbreed.files import write_text
+from dogbreed.machine import cores
+from dogbreed.preparation import prepare, stored_features
+from dogbreed.runs import RunFolder, check_writable, config_text, log, log_to_terminal
+from dogbreed.schema import AUTO, leaves
+from dogbreed.search.config import TuneConfig, training_of
+from dogbreed.search.final import settings_of
+from dogbreed.search.limits import check_epochs, check_search, check_stored
+from dogbreed.search.outcome import finish_search
+from dogbreed.search.space import read_space
+from dogbreed.search.study import STUDY_FILE, Study, run_study
+from dogbreed.search.table import live_table
+from dogbreed.search.trials import SEARCHES
+from dogbreed.search.worker import Work
+
+# What may differ when a search is gone on with: how much of it, and how it is watched.
+MAY_DIFFER = ("search.trials", "search.parallel", "wait", "attach", "dry_run")
+
+
+def search_here(config: TuneConfig) -> Path:
+    """Run what is missing of a search; returns its folder.
+
+    Raises:
+        DogbreedError: what the user can mend, in one sentence; `Stopped` after a signal.
+    """
+    clock = Clock()
+    log_to_terminal()
+    search = config.search
+    space = read_space(search.space)
+    check_search(search, space)
+    check_epochs(config)
+    check_stored(space)
+    root = Path(config.output_root) / SEARCHES
+    check_writable(root)
+    parents = [_parent(root, name) for name in search.warm_start]
+    training = replace(training_of(config), lr_finder=False)
+    prepared = prepare(training, clock)
+    with clock.phase("features"):
+        stored = stored_features(prepared)
+    if stored is None:
+        raise ConfigError(
+            "A search here trains heads on stored features: it needs features.store=true and a "
+            "frozen part (model.trainable=head or last_stage)."
+        )
+    folder = _open_folder(root, config, prepared.config.name)
+    run = RunFolder(folder)
+    try:
+        study = Study(folder, search, space, int(prepared.config.trainer.epochs))
+        for parent in parents:
+            log.info("%d trials of %s are known beforehand", study.learn_from(parent), parent.name)
+        parallel = cores() if search.parallel == AUTO else int(search.parallel)
+        work = Work(
+            config=prepared.config,
+            checked=prepared.checked,
+            stored=stored,
+            metric=search.objective,
+            threads=max(1, cores() // parallel),
+        )
+        log.info(
+            "search %s: %d of %d trials to run, %d at a time, %s of %s",
+            *(folder.name, study.missing(), study.wanted, parallel),
+            *(search.direction, search.objective),
+        )
+        with (
+            clock.phase("trials"),
+            live_table(list(space), search.objective, search.direction, study.wanted) as show,
+        ):
+            try:
+                run_study(study, work, parallel, show)
+            finally:
+                finish_search(folder, study.trials(), search, space, settings_of(config))
+        run.finish()
+    finally:
+        run.close()
+    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in clock.as_dict().items())
+    log.info("%s\nresults: %s", spent, folder)
+    return folder
+
+
+def _parent(root: Path, name: str) -> Path:
+    if not (root / name / STUDY_FILE).is_file():
+        raise ConfigError(f"search.warm_start={name}: {root} has no search of that name.")
+    return root / name
+
+
+def _open_folder(root: Path, config: TuneConfig, photos: str) -> Path:
+    """The search's folder, new or of the same search begun before."""
+    name = config.search.name
+    if name == AUTO:
+        folder = root / f"{time.strftime('%Y%m%d-%H%M%S')}-{photos}"
+        folder.mkdir()
+    else:
+        folder = root / name
+        folder.mkdir(exist_ok=True)
+    kept = folder / "config.yaml"
+    if (folder / STUDY_FILE).is_file() and kept.is_file():
+        _check_same(kept, config)
+        log.info("going on with %s", folder)
+    write_text(kept, config_text(config))
+    return folder
+
+
+def _check_same(kept: Path, config: TuneConfig) -> None:
+    try:
+        before = leaves(yaml.safe_load(kept.read_text("utf-8")))
+    except (yaml.YAMLError, AttributeError) as error:
+        raise SearchError(f"{kept} can't be read: choose another search.name.") from error
+    for name, value in leaves(yaml.safe_load(config_text(config))).items():
+        if name not in MAY_DIFFER and before.get(name) != value:
+            raise ConfigError(
+                f"search.name={config.search.name} was searched with {name}={before.get(name)}, "
+                f"now it is {value}: choose another search.name."
+            )

@@ -1,0 +1,116 @@
+"""What each runner can't do, said before anything starts."""
+
+import math
+
+from dogbreed.errors import ConfigError
+from dogbreed.search.config import (
+    GRID,
+    HYPERBAND,
+    MANY,
+    MAXIMIZE,
+    MINIMIZE,
+    PHOTOS,
+    SearchConfig,
+    TuneConfig,
+)
+from dogbreed.search.space import Choice, Space
+
+# Keys that a head's training on stored features reads; the others change the features, what is
+# written, or where it runs.
+ON_STORED_FEATURES = ("optim.", "model.head", "model.hidden", "model.dropout", "trainer.epochs")
+ALSO_ON_STORED_FEATURES = ("data.batch_size", "trainer.patience", "seed")
+
+FEWEST_HYPERBAND_EPOCHS = 3  # with its reduction factor of 3, fewer make one rung
+
+# SageMaker's limits on a tuning job (its developer guide, "Resource limits for automatic model
+# tuning", read in November 2026).
+MOST_CHOICES = 30
+MOST_PARAMETERS = 30
+MOST_WARM_STARTS = 5
+MOST_NAME_CHARACTERS = 32
+MOST_TRIALS = {"bayesian": 750, "random": 10_000, "hyperband": 750, "grid": 750}
+MOST_PARALLEL = 100
+MOST_JOB_NAME_CHARACTERS = 63
+
+
+def check_search(search: SearchConfig, space: Space) -> None:
+    """What holds wherever a search runs.
+
+    Raises:
+        ConfigError: the objective's direction is the wrong one, or the strategy doesn't fit.
+    """
+    right = MINIMIZE if search.objective.endswith("loss") else MAXIMIZE
+    if search.direction != right:
+        raise ConfigError(
+            f"search.direction={search.direction}: of {search.objective} the best is found with "
+            f"search.direction={right}."
+        )
+    if search.strategy == GRID:
+        ranges = [name for name, each in space.items() if not isinstance(each, Choice)]
+        if ranges:
+            raise ConfigError(
+                f"search.strategy=grid tries lists of values: make {', '.join(ranges)} a choice, "
+                "or take random or bayesian."
+            )
+
+
+def check_epochs(config: TuneConfig) -> None:
+    """Raise a ConfigError if hyperband has no number of epochs to give and to save."""
+    epochs = config.trainer.epochs
+    if config.search.strategy != HYPERBAND:
+        return
+    if not isinstance(epochs, int) or epochs < FEWEST_HYPERBAND_EPOCHS:
+        raise ConfigError(
+            f"search.strategy=hyperband gives few epochs to many trials and all to a few: set "
+            f"trainer.epochs to their number, at least {FEWEST_HYPERBAND_EPOCHS} (it is {epochs})."
+        )
+
+
+def check_stored(space: Space) -> None:
+    """Raise a ConfigError if the space has keys that trials over stored features can't vary."""
+    for name in space:
+        if not name.startswith(ON_STORED_FEATURES) and name not in ALSO_ON_STORED_FEATURES:
+            raise ConfigError(
+                f"search.space.{name}: the trials share one set of stored features, which {name} "
+                "isn't a matter of or would change. Run a search for each of its values, or let "
+                "every trial of SageMaker read photos (search.input=photos)."
+            )
+
+
+def check_sagemaker(config: TuneConfig, space: Space) -> None:
+    """SageMaker's own limits.
+
+    Raises:
+        ConfigError: what it would refuse, or silently do otherwise.
+    """
+    search = config.search
+    for name, each in space.items():
+        if isinstance(each, Choice) and len(each.values) > MOST_CHOICES:
+            raise ConfigError(
+                f"search.space.{name}: {len(each.values)} choices; SageMaker takes "
+                f"{MOST_CHOICES} at most. Leave some out, or search with launcher=local."
+            )
+    numbers = {
+        "parameters": (len(space), MOST_PARAMETERS),
+        "search.trials": (search.trials, MOST_TRIALS[search.strategy]),
+        "search.warm_start": (len(search.warm_start), MOST_WARM_STARTS),
+    }
+    if search.parallel != "auto":
+        numbers["search.parallel"] = (int(search.parallel), MOST_PARALLEL)
+    for name, (value, most) in numbers.items():
+        if value > most:
+            raise ConfigError(f"{name}: {value}; SageMaker takes {most} at most.")
+    if search.warm_start and search.strategy in (HYPERBAND, GRID):
+        raise ConfigError(
+            f"search.warm_start: SageMaker knows it with bayesian and random only, not with "
+            f"search.strategy={search.strategy}."
+        )
+    if search.strategy == GRID:
+        size = math.prod(len(each.values) for each in space.values() if isinstance(each, Choice))
+        if search.trials != size:
+            raise ConfigError(
+                f"search.trials={search.trials}: SageMaker's grid tries all {size} combinations: "
+                f"set search.trials={size}."
+            )
+    if search.jobs == MANY and search.input != PHOTOS:
+        check_stored(space)

@@ -1,0 +1,57 @@
+"""What a search leaves behind: the table, trials.csv, search.html and best.yaml."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dogbreed.runs import log
+from dogbreed.search.config import SearchConfig
+from dogbreed.search.page import write_page
+from dogbreed.search.space import Space
+from dogbreed.search.table import print_table, shown_value
+from dogbreed.search.trials import BEST_FILE, Best, Trial, best_of, write_best, write_csv
+
+
+def finish_search(
+    folder: Path,
+    trials: Sequence[Trial],
+    search: SearchConfig,
+    space: Space,
+    settings: Mapping[str, Any],
+) -> Best | None:
+    """Print the table, write the files; the best trial, None if none has ended well."""
+    parameters = list(space)
+    print_table(trials, parameters, search.objective, search.direction)
+    write_csv(folder / "trials.csv", trials, parameters)
+    write_page(
+        folder / "search.html",
+        name=folder.name,
+        trials=trials,
+        parameters=parameters,
+        space=space,
+        metric=search.objective,
+        direction=search.direction,
+        settings=settings,
+    )
+    found = best_of(trials, search.direction)
+    if found is None or found.objective is None:
+        log.info("no trial has ended well yet: there is no %s", BEST_FILE)
+        return None
+    best = Best(
+        search=folder.name,
+        trial=found.name,
+        metric=search.objective,
+        direction=search.direction,
+        objective=found.objective,
+        ci95=found.ci95,
+        parameters=found.parameters,
+        settings=settings,
+    )
+    write_best(folder / BEST_FILE, best)
+    values = " ".join(f"{name}={shown_value(value)}" for name, value in best.parameters.items())
+    between = f" (95%: {best.ci95[0]:.4f} to {best.ci95[1]:.4f})" if best.ci95 else ""
+    log.info(
+        "best: %s, %s %.4f%s: %s",
+        *(best.trial, best.metric, best.objective, between, values),
+    )
+    return best

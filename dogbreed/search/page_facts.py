@@ -1,0 +1,143 @@
+"""What a search's page is made from: the trials and what is drawn and written of them."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from dogbreed.evaluation.charts import finite, labels
+from dogbreed.evaluation.metrics import Interval
+from dogbreed.evaluation.texts import NOTHING, decimal, percent
+from dogbreed.search.config import MAXIMIZE
+from dogbreed.search.space import Space
+from dogbreed.search.table import shown_value
+from dogbreed.search.trials import COMPLETED, STOPPED, Trial, best_of, short_names
+
+# A trial that diverged would press all others together: charts end so many times as far from the
+# best as three quarters of the trials lie.
+REACH = 3
+PARAMETERS_NAMED = 8  # beside the mouse
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchFacts:
+    """A search; `trials` in the order in which they began."""
+
+    name: str
+    trials: tuple[Trial, ...]
+    parameters: tuple[str, ...]
+    space: Space
+    metric: str
+    direction: str
+    settings: Mapping[str, object]
+
+    @cached_property
+    def completed(self) -> list[Trial]:
+        """The trials that ran to their end and have an objective."""
+        return [t for t in self.trials if t.status == COMPLETED and t.objective is not None]
+
+    @cached_property
+    def scored(self) -> list[Trial]:
+        """The trials that have an objective: the completed ones and those stopped early."""
+        ended = (COMPLETED, STOPPED)
+        return [t for t in self.trials if t.status in ended and t.objective is not None]
+
+    @cached_property
+    def best(self) -> Trial | None:
+        """The completed trial with the best objective."""
+        return best_of(self.trials, self.direction)
+
+    @property
+    def sign(self) -> int:
+        """Times it, more of an objective is worse."""
+        return -1 if self.direction == MAXIMIZE else 1
+
+    @cached_property
+    def short(self) -> dict[str, str]:
+        """The parameters' last words."""
+        return short_names(self.parameters)
+
+    @cached_property
+    def edge(self) -> float | None:
+        """The objective at which charts end; None where they show all."""
+        return edge([t.objective for t in self.scored if t.objective is not None], self.sign)
+
+    def held(self, objective: float) -> float:
+        """The objective, or the charts' edge if it lies beyond."""
+        if self.edge is None:
+            return objective
+        return self.sign * min(self.sign * objective, self.sign * self.edge)
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the objective is a share, which is written in per cent."""
+        return self.metric.endswith("top1")
+
+    @property
+    def tick_format(self) -> str:
+        return ".1~%" if self.is_share else ""
+
+    @property
+    def hover_format(self) -> str:
+        return ".2%" if self.is_share else ".4f"
+
+    def written(self, objective: float | None, ci95: Interval | None = None) -> str:
+        """0.7741 [0.7021, 0.8462], or 77.12 % [74.61, 79.43]."""
+        if self.is_share:
+            return percent(objective, ci95, digits=2)
+        return decimal(objective, ci95, digits=4)
+
+    def hover(self, trial: Trial) -> str:
+        """What stands beside the mouse on a trial."""
+        values = [
+            f"{self.short[name]} {shown_value(trial.parameters.get(name)) or NOTHING}"
+            for name in self.parameters[:PARAMETERS_NAMED]
+        ]
+        result = f"{self.metric} {self.written(trial.objective, trial.ci95)}"
+        why = [trial.reason] if trial.reason else []
+        lines = (trial.name, trial.status, result, *values, *why)
+        return "<br>".join(label(line) for line in lines)
+
+
+def searched(
+    *,
+    name: str,
+    trials: Sequence[Trial],
+    parameters: Sequence[str],
+    space: Space,
+    metric: str,
+    direction: str,
+    settings: Mapping[str, object],
+) -> SearchFacts:
+    """The facts; an objective that is infinite or no number counts as none."""
+    return SearchFacts(
+        name=name,
+        trials=tuple(_finite(trial) for trial in trials),
+        parameters=tuple(parameters),
+        space=space,
+        metric=metric,
+        direction=direction,
+        settings=settings,
+    )
+
+
+def _finite(trial: Trial) -> Trial:
+    (objective,) = finite([trial.objective])
+    known = trial.ci95 is not None and all(map(math.isfinite, trial.ci95))
+    return replace(trial, objective=objective, ci95=trial.ci95 if known else None)
+
+
+def edge(values: Sequence[float], sign: int) -> float | None:
+    """Where an axis ends so that a few far worse values don't press the others together."""
+    if len(values) < 4:
+        return None
+    losses = sorted(sign * value for value in values)
+    best, worst = losses[0], losses[-1]
+    end = best + REACH * (statistics.quantiles(losses, method="inclusive")[2] - best)
+    return sign * end if best < end < worst else None
+
+
+def label(text: str) -> str:
+    """A text that Plotly shows as it is, cut where it is long."""
+    return labels([text])[0]

@@ -1,0 +1,209 @@
+"""The search space: one form in YAML, and what Optuna and SageMaker make of it.
+
+    search:
+      space:
+        optim:
+          lr: {type: float, low: 1.0e-4, high: 0.1, scale: log}
+          eps: null                                   # not searched
+        data:
+          batch_size: {type: choice, values: [64, 128, 256]}
+
+The tree is that of the configuration: what stands at optim.lr is the range of optim.lr.
+"""
+
+import dataclasses
+import difflib
+import math
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dogbreed.config import Config
+from dogbreed.errors import ConfigError
+from dogbreed.schema import keys, parse_key
+
+Value = float | int | str | bool
+
+FLOAT, INT, CHOICE = "float", "int", "choice"
+LINEAR, LOG = "linear", "log"
+FIELDS = {
+    FLOAT: ("low", "high", "scale"),
+    INT: ("low", "high", "scale"),
+    CHOICE: ("values",),
+}
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """All numbers of a type from `low` to `high`, evenly or evenly in their logarithm."""
+
+    type: str
+    low: float
+    high: float
+    log: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values."""
+
+    values: tuple[Value, ...]
+
+
+Range = Numbers | Choice
+Space = Mapping[str, Range]
+
+
+def read_space(tree: Mapping[str, Any]) -> Space:
+    """The ranges of `search.space` by dotted key, each end of them a value that the key may have.
+
+    Raises:
+        ConfigError: an unknown key, a range that is none, a value that the key doesn't take.
+    """
+    kinds = {name for name, _, _ in keys(Config)}
+    space: dict[str, Range] = {}
+    for name, node in _leaves(tree):
+        if name not in kinds:
+            near = difflib.get_close_matches(name, kinds, n=1, cutoff=0.5)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise ConfigError(
+                f"search.space.{name}: there is no key {name} to search.{hint} "
+                "`python -m dogbreed.train --help` lists them all."
+            )
+        if node is not None:
+            space[name] = _range(name, node)
+    if not space:
+        raise ConfigError(
+            "search.space is empty: choose one (search=lr_eps_batch), or add a range "
+            "(search.space.optim.lr={type:float,low:1e-4,high:0.1,scale:log})."
+        )
+    return space
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, node in tree.items():
+        if isinstance(node, Mapping) and "type" not in node and not _looks_like_range(node):
+            yield from _leaves(node, f"{prefix}{name}.")
+        else:
+            yield prefix + str(name), node
+
+
+def _looks_like_range(node: Mapping[str, Any]) -> bool:
+    return bool(node.keys() & {"low", "high", "values", "scale"})
+
+
+def _range(name: str, node: Any) -> Range:
+    where = f"search.space.{name}"
+    if not isinstance(node, Mapping) or "type" not in node:
+        raise ConfigError(
+            f"{where}={node}: write {{type:float,low:A,high:B,scale:log}}, the same with int, or "
+            "{type:choice,values:[A,B]}; null: not searched."
+        )
+    kind = node["type"]
+    if kind not in FIELDS:
+        raise ConfigError(f"{where}.type={kind}: must be one of {', '.join(FIELDS)}.")
+    unknown = [str(field) for field in node if field not in (*FIELDS[kind], "type")]
+    if unknown:
+        raise ConfigError(
+            f"{where}.{unknown[0]}: a {kind} has {', '.join(FIELDS[kind])}, and nothing else."
+        )
+    return _choice(name, node) if kind == CHOICE else _numbers(name, node)
+
+
+def _choice(name: str, node: Mapping[str, Any]) -> Choice:
+    where, values = f"search.space.{name}", node.get("values")
+    if not isinstance(values, list | tuple):
+        raise ConfigError(f"{where}.values={values}: must be a list.")
+    checked = tuple(parse_key(Config, name, value) for value in values)
+    if len(set(checked)) != len(checked):
+        raise ConfigError(f"{where}.values={list(values)}: a value stands there twice.")
+    if len(checked) < 2:
+        raise ConfigError(
+            f"{where}.values={list(values)}: one choice is nothing to search: add another, or set "
+            f"{name} itself."
+        )
+    return Choice(checked)
+
+
+def _numbers(name: str, node: Mapping[str, Any]) -> Numbers:
+    where, kind = f"search.space.{name}", node["type"]
+    scale = node.get("scale", LINEAR)
+    if scale not in (LINEAR, LOG):
+        raise ConfigError(f"{where}.scale={scale}: must be {LINEAR} or {LOG}.")
+    ends: list[float] = []
+    for end in ("low", "high"):
+        value: Any = node.get(end)
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise ConfigError(f"{where}.{end}={value}: must be a number.")
+        if kind == INT and value != int(value):
+            raise ConfigError(f"{where}.{end}={value}: must be a whole number.")
+        if end == "low" and scale == LOG and not value > 0:
+            raise ConfigError(
+                f"{where}.low={value:g}: a logarithmic scale starts above 0; "
+                f"take a small number, or scale={LINEAR}."
+            )
+        parse_key(Config, name, int(value) if kind == INT else float(value))
+        ends.append(value)
+    low, high = ends
+    if not low < high:
+        raise ConfigError(f"{where}: low={low:g} must be below high={high:g}.")
+    return Numbers(kind, low, high, scale == LOG)
+
+
+def apply(config: Config, values: Mapping[str, Value]) -> Config:
+    """The configuration with some keys set, e.g. {"optim.lr": 0.01}."""
+    changed: Any = config
+    for name, value in values.items():
+        section, _, field = name.rpartition(".")
+        if section:
+            inner = dataclasses.replace(getattr(changed, section), **{field: value})
+            changed = dataclasses.replace(changed, **{section: inner})
+        else:
+            changed = dataclasses.replace(changed, **{field: value})
+    return typing.cast(Config, changed)
+
+
+def as_distributions(space: Space) -> dict[str, Any]:
+    """The space as Optuna's distributions."""
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    def convert(each: Range) -> Any:
+        if isinstance(each, Choice):
+            return CategoricalDistribution(each.values)
+        if each.type == INT:
+            return IntDistribution(int(each.low), int(each.high), log=each.log)
+        return FloatDistribution(each.low, each.high, log=each.log)
+
+    return {name: convert(each) for name, each in space.items()}
+
+
+def as_parameter_ranges(space: Space) -> dict[str, list[dict[str, Any]]]:
+    """The space as SageMaker's ParameterRanges; values as they stand in hyperparameters."""
+    from dogbreed.search.hyperparameters import encode
+
+    ranges: dict[str, list[dict[str, Any]]] = {
+        "ContinuousParameterRanges": [],
+        "IntegerParameterRanges": [],
+        "CategoricalParameterRanges": [],
+    }
+    for name, each in space.items():
+        if isinstance(each, Choice):
+            values = [encode(value) for value in each.values]
+            ranges["CategoricalParameterRanges"].append({"Name": name, "Values": values})
+            continue
+        kind = "Integer" if each.type == INT else "Continuous"
+        number = int if each.type == INT else float
+        ranges[f"{kind}ParameterRanges"].append(
+            {
+                "Name": name,
+                "MinValue": str(number(each.low)),
+                "MaxValue": str(number(each.high)),
+                "ScalingType": "Logarithmic" if each.log else "Linear",
+            }
+        )
+    return {kind: own for kind, own in ranges.items() if own}

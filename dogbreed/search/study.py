@@ -1,0 +1,276 @@
+"""A search on this machine: Optuna chooses, worker processes train heads over one feature store."""
+
+import math
+import multiprocessing
+import signal
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from dogbreed.errors import SearchError, Stopped
+from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, MAXIMIZE, SearchConfig
+from dogbreed.search.space import Choice, Space, as_distributions
+from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Show, Trial
+from dogbreed.search.worker import Broken, Epoch, Kept, Work, run_trials
+
+STUDY_FILE = "study.db"
+
+# Before so many trials have ended nothing is known that a trial could be worse than.
+TRIALS_BEFORE_PRUNING = 5
+# A schedule's first epochs say little: the learning rate is still rising.
+SHARE_BEFORE_PRUNING = 0.3
+# Hyperband's first rung, as a share of all epochs, and how many of a rung go on (its authors' 3).
+REDUCTION = 3
+
+
+class Study:
+    """A search's trials in a file that outlives the process.
+
+    Raises:
+        SearchError: the file is damaged, or of a search over other parameters.
+    """
+
+    def __init__(self, folder: Path, search: SearchConfig, space: Space, epochs: int) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        self._distributions = as_distributions(space)
+        self.wanted = (
+            min(search.trials, grid_size(space)) if search.strategy == GRID else search.trials
+        )
+        try:
+            self._study = optuna.create_study(
+                storage=f"sqlite:///{folder / STUDY_FILE}",
+                study_name="search",
+                direction="maximize" if search.direction == MAXIMIZE else "minimize",
+                sampler=_sampler(search, space),
+                pruner=_pruner(search, epochs),
+                load_if_exists=True,
+            )
+            self._take_up()
+        except (optuna.exceptions.OptunaError, optuna.exceptions.StorageInternalError) as error:
+            raise SearchError(
+                f"{folder / STUDY_FILE} can't be read: start anew under another search.name."
+            ) from error
+
+    def _take_up(self) -> None:
+        """Try again what a process that died had begun."""
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self.put_back(trial.number)
+
+    def learn_from(self, other: Path) -> int:
+        """Take over the ended trials of another search; how many fit into this space."""
+        loaded = optuna.load_study(study_name="search", storage=f"sqlite:///{other / STUDY_FILE}")
+        known = self._study.get_trials(deepcopy=False)
+        taken = {trial.user_attrs.get("from") for trial in known}
+        added = 0
+        for trial in loaded.get_trials(states=(TrialState.COMPLETE,)):
+            origin = f"{other.name}/{trial.number}"
+            if trial.params.keys() != self._distributions.keys() or origin in taken:
+                continue
+            self._study.add_trial(
+                optuna.trial.create_trial(
+                    params=trial.params,
+                    distributions=self._distributions,
+                    value=trial.value,
+                    user_attrs={**trial.user_attrs, "from": origin},
+                )
+            )
+            added += 1
+        return added
+
+    def missing(self) -> int:
+        """How many trials are still to be begun."""
+        begun = [t for t in self._own() if t.state != TrialState.WAITING and not _put_back(t)]
+        return max(0, self.wanted - len(begun))
+
+    def ask(self) -> optuna.Trial:
+        """The next trial and its values."""
+        return self._study.ask(self._distributions)
+
+    def tell(self, trial: optuna.Trial, kept: Kept) -> None:
+        """Note what a trial came to."""
+        trial.set_user_attr("objective", kept.objective)
+        trial.set_user_attr("ci95", list(kept.ci95))
+        state = TrialState.PRUNED if kept.pruned else TrialState.COMPLETE
+        self._study.tell(trial, None if kept.pruned else kept.objective, state)
+
+    def give_up(self, trial: optuna.Trial, reason: str) -> None:
+        """Note that a trial failed, and why."""
+        trial.set_user_attr("reason", reason)
+        self._study.tell(trial, state=TrialState.FAIL)
+
+    def put_back(self, number: int) -> None:
+        """End a trial that was interrupted; its values are the next to be tried."""
+        self._study.enqueue_trial(self._study.trials[number].params)
+        self._study.tell(number, state=TrialState.FAIL)
+
+    def trials(self) -> list[Trial]:
+        """Every trial that was begun here and not put back, in its order."""
+        own = [t for t in self._own() if t.state != TrialState.WAITING and not _put_back(t)]
+        return [_trial(trial, number) for number, trial in enumerate(own, 1)]
+
+    def _own(self) -> list[FrozenTrial]:
+        return [t for t in self._study.get_trials(deepcopy=False) if "from" not in t.user_attrs]
+
+
+def _put_back(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.FAIL and "reason" not in trial.user_attrs
+
+
+def _trial(trial: FrozenTrial, number: int) -> Trial:
+    statuses = {
+        TrialState.COMPLETE: COMPLETED,
+        TrialState.PRUNED: STOPPED,
+        TrialState.FAIL: FAILED,
+    }
+    started, ended = trial.datetime_start, trial.datetime_complete
+    ci95 = trial.user_attrs.get("ci95")
+    return Trial(
+        name=f"trial-{number:03}",
+        status=statuses.get(trial.state, RUNNING),
+        parameters=trial.params,
+        objective=trial.user_attrs.get("objective"),
+        ci95=(ci95[0], ci95[1]) if ci95 else None,
+        started=started.astimezone(UTC) if started else None,
+        ended=ended.astimezone(UTC) if ended else None,
+        seconds=(ended - started).total_seconds() if started and ended else None,
+        reason=trial.user_attrs.get("reason", ""),
+        curve=tuple(value for _, value in sorted(trial.intermediate_values.items())),
+    )
+
+
+def grid_size(space: Space) -> int:
+    """How many combinations the choices of a space have."""
+    return math.prod(len(each.values) for each in space.values() if isinstance(each, Choice))
+
+
+def _sampler(search: SearchConfig, space: Space) -> BaseSampler:
+    if search.strategy == GRID:
+        grid = {name: each.values for name, each in space.items() if isinstance(each, Choice)}
+        return GridSampler(grid, seed=search.seed)
+    if search.strategy == BAYESIAN:
+        # Parameters together, and trials that run as if they would do badly: several at a time
+        # would else crowd around one point.
+        return TPESampler(multivariate=True, constant_liar=True, seed=search.seed)
+    return RandomSampler(seed=search.seed)
+
+
+def _pruner(search: SearchConfig, epochs: int) -> optuna.pruners.BasePruner:
+    if search.strategy == HYPERBAND:
+        return optuna.pruners.HyperbandPruner(
+            min_resource=1, max_resource=epochs, reduction_factor=REDUCTION
+        )
+    if search.early_stopping:
+        return optuna.pruners.MedianPruner(
+            n_startup_trials=TRIALS_BEFORE_PRUNING,
+            n_warmup_steps=int(SHARE_BEFORE_PRUNING * epochs),
+        )
+    return optuna.pruners.NopPruner()
+
+
+class _Worker:
+    """One process and the trial that it is at."""
+
+    def __init__(self, work: Work) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(
+            target=run_trials, args=(theirs, work), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+        self.trial: optuna.Trial | None = None
+
+    def begin(self, trial: optuna.Trial) -> None:
+        self.trial = trial
+        self.connection.send(trial.params)
+
+
+def run_study(study: Study, work: Work, parallel: int, show: Show) -> None:
+    """Run what is missing of the trials, `parallel` at a time; `show` is called as things change.
+
+    Raises:
+        Stopped: Ctrl-C or SIGTERM; what ended is kept, what ran will be tried again.
+        SearchError: a worker process died.
+    """
+    count = min(parallel, study.missing())
+    with _noted_signals() as received:
+        workers = [_Worker(work) for _ in range(count)]
+        try:
+            for worker in workers:
+                worker.begin(study.ask())
+            while any(worker.trial for worker in workers) and not received:
+                busy = {w.connection: w for w in workers if w.trial}
+                for connection in wait(list(busy), timeout=0.2):
+                    assert isinstance(connection, Connection)
+                    if _hear(study, busy[connection]) and study.missing() and not received:
+                        busy[connection].begin(study.ask())
+                        show(study.trials())
+        finally:
+            for worker in workers:
+                worker.process.terminate()
+                if worker.trial is not None:
+                    study.put_back(worker.trial.number)
+            show(study.trials())
+    if received:
+        done = sum(trial.over for trial in study.trials())
+        raise Stopped(
+            f"stopped with {done} of {study.wanted} trials; they are kept: the same command with "
+            "search.name set to this search's goes on with the rest.",
+            received[0],
+        )
+
+
+def _hear(study: Study, worker: _Worker) -> bool:
+    """Take one message of a worker's trial; whether the trial is over."""
+    trial = worker.trial
+    assert trial is not None
+    try:
+        message: Any = worker.connection.recv()
+    except (EOFError, ConnectionResetError) as error:
+        worker.process.join()
+        raise SearchError(
+            f"A trial's process died (exit code {worker.process.exitcode}; a machine out of memory "
+            "kills with -9): try search.parallel=1. What ended before is kept."
+        ) from error
+    if isinstance(message, Epoch):
+        trial.report(message.objective, message.number)
+        worker.connection.send(trial.should_prune())
+        return False
+    worker.trial = None
+    if isinstance(message, Broken):
+        study.give_up(trial, message.reason)
+    else:
+        study.tell(trial, message)
+    return True
+
+
+@contextmanager
+def _noted_signals() -> Iterator[list[int]]:
+    """Note Ctrl-C and SIGTERM instead of ending at once; a second one ends the process."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if received:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        received.append(number)
+
+    before: Mapping[int, Any] = {
+        number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

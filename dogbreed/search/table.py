@@ -1,0 +1,114 @@
+"""The trials on the screen: a table that stays up to date, plain lines elsewhere."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from dogbreed.runs import log
+from dogbreed.search.space import Value
+from dogbreed.search.trials import COMPLETED, Show, Trial, best_of, short_names
+
+SHORT_NAME = 20  # letters: such a name is shown whole
+COLUMNS_ELSEWHERE = 160  # where no terminal says how wide it is
+
+
+def trial_table(
+    trials: Sequence[Trial], parameters: Sequence[str], metric: str, direction: str
+) -> Table:
+    """A row per trial, the best one marked."""
+    names = short_names(parameters)
+    best = best_of(trials, direction)
+    priced = any(trial.cost_usd is not None for trial in trials)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("", width=1)
+    table.add_column("trial", overflow="fold")
+    for name in parameters:
+        table.add_column(names[name], justify="right")
+    for title in ("status", metric, "95 %", "start", "end", "seconds"):
+        table.add_column(title, justify="left" if title == "status" else "right")
+    if priced:
+        table.add_column("USD", justify="right")
+    common = _common_start([trial.name for trial in trials])
+    for trial in trials:
+        cells = [
+            "*" if trial is best else "",
+            trial.name[common:],
+            *(shown_value(trial.parameters.get(name)) for name in parameters),
+            trial.status if trial.over else trial.reason or trial.status,
+            "" if trial.objective is None else f"{trial.objective:.4f}",
+            f"{trial.ci95[0]:.3f} to {trial.ci95[1]:.3f}" if trial.ci95 else "",
+            _clock(trial.started),
+            _clock(trial.ended),
+            "" if trial.seconds is None else f"{trial.seconds:.0f}",
+        ]
+        if priced:
+            cells.append("" if trial.cost_usd is None else f"{trial.cost_usd:.3f}")
+        table.add_row(*cells, style="bold" if trial is best else None)
+    return table
+
+
+def _common_start(names: Sequence[str]) -> int:
+    """How many letters all names start with that need no repeating: a search's name, a hyphen."""
+    if len(names) < 2 or len(names[0]) <= SHORT_NAME:
+        return 0
+    return os.path.commonprefix(names).rfind("-") + 1  # noqa: RUF071 - names, not paths
+
+
+def shown_value(value: Value | None) -> str:
+    """A parameter's value with as many digits as anyone reads."""
+    if value is None:
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def print_table(
+    trials: Sequence[Trial], parameters: Sequence[str], metric: str, direction: str
+) -> None:
+    """The whole table on stdout."""
+    width = None if sys.stdout.isatty() else COLUMNS_ELSEWHERE
+    Console(width=width).print(trial_table(trials, parameters, metric, direction))
+
+
+@contextmanager
+def live_table(
+    parameters: Sequence[str], metric: str, direction: str, wanted: int
+) -> Iterator[Show]:
+    """Give what shows the trials as they are: a table on a terminal, a line per ended trial."""
+    if sys.stderr.isatty():
+        with Live(console=Console(stderr=True), transient=True, refresh_per_second=4) as live:
+            yield lambda trials: live.update(trial_table(trials, parameters, metric, direction))
+        return
+    told: set[str] = set()
+    started = time.monotonic()
+
+    def tell(trials: Sequence[Trial]) -> None:
+        over = [trial for trial in trials if trial.over]
+        for trial in over:
+            if trial.name in told:
+                continue
+            told.add(trial.name)
+            values = ", ".join(
+                f"{short}={shown_value(trial.parameters.get(name))}"
+                for name, short in short_names(parameters).items()
+            )
+            came = "" if trial.objective is None else f" {metric}={trial.objective:.4f}"
+            status = "" if trial.status == COMPLETED else f" {trial.status}"
+            why = f" ({trial.reason})" if trial.reason else ""
+            log.info(
+                "%s of %d:%s%s%s  %s  %.0f s",
+                *(trial.name, wanted, came, status, why, values, time.monotonic() - started),
+            )
+
+    yield tell
+
+
+def _clock(moment: datetime | None) -> str:
+    return f"{moment.astimezone():%H:%M:%S}" if moment else ""

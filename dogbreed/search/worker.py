@@ -1,0 +1,129 @@
+"""The process that trains a search's heads on this machine, one trial after the other."""
+
+import math
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from dogbreed.backbone.architecture import build_backbone
+from dogbreed.callbacks import SeedEachStep
+from dogbreed.config import Config
+from dogbreed.data.batches import StoredPhotos
+from dogbreed.data.check import Checked
+from dogbreed.data.module import BreedDataModule
+from dogbreed.data.splits import VALID
+from dogbreed.errors import DogbreedError
+from dogbreed.evaluation.metrics import measure
+from dogbreed.fitting import bare_trainer, build_model, patience, score
+from dogbreed.model import BreedClassifier
+from dogbreed.search.space import apply
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What all trials of a search share."""
+
+    config: Config
+    checked: Checked
+    stored: Mapping[str, StoredPhotos]
+    metric: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A trial's objective after an epoch; the answer is whether it should stop."""
+
+    number: int
+    objective: float
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The end of a trial: the objective of the epoch that it keeps, with its 95 % interval."""
+
+    objective: float
+    ci95: tuple[float, float]
+    pruned: bool
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A trial that came to nothing, and why."""
+
+    reason: str
+
+
+def run_trials(connection: Connection, work: Work) -> None:
+    """Train for every set of values that comes in, until the other end is gone."""
+    # Ctrl-C reaches the whole group of processes: the search decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(work.threads)
+    model = work.config.model
+    backbone = build_backbone(model.backbone, model.weights, model.trainable)
+    untrained = {name: tensor.clone() for name, tensor in backbone.tail.state_dict().items()}
+    try:
+        while True:
+            values = connection.recv()
+            backbone.tail.load_state_dict(untrained)
+            config = apply(work.config, values)
+            try:
+                connection.send(_train(connection, work, config, backbone))
+            except DogbreedError as error:
+                connection.send(Broken(str(error)))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _train(connection: Connection, work: Work, config: Config, backbone: Any) -> Kept | Broken:
+    """One trial, as a training of the same configuration would go."""
+    module = BreedDataModule(
+        work.checked,
+        batch_size=config.data.batch_size,
+        views=config.features.views if config.features.average else 1,
+        stored=work.stored,
+        seed=config.seed,
+    )
+    model = build_model(config, work.checked.folders, backbone)
+    kept = _KeepBest(connection, work.metric)
+    callbacks: list[pl.Callback] = [SeedEachStep(config.seed), kept, *patience(config)]
+    trainer = bare_trainer(
+        config, callbacks, devices=1, enable_checkpointing=False, num_sanity_val_steps=0
+    )
+    trainer.fit(model, module)
+    if not kept.state:
+        return Broken(f"the loss isn't finite at optim.lr={config.optim.lr:g}")
+    model.load_state_dict(kept.state, strict=False)
+    metrics = measure(score(model, module.eval_dataloader(VALID)))
+    name = work.metric.removeprefix("valid_")
+    return Kept(getattr(metrics, name), metrics.ci95[name], kept.stopped)
+
+
+class _KeepBest(pl.Callback):
+    """Keeps the weights of the lowest validation loss, as a training does; tells each epoch."""
+
+    def __init__(self, connection: Connection, metric: str) -> None:
+        self._connection, self._metric = connection, metric
+        self._lowest = math.inf
+        self.state: dict[str, Tensor] = {}
+        self.stopped = False
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep, tell, and stop if that is the answer."""
+        loss = float(trainer.callback_metrics["valid_loss"])
+        if loss < self._lowest:
+            self._lowest = loss
+            assert isinstance(pl_module, BreedClassifier)
+            self.state = {
+                name: tensor.clone() for name, tensor in pl_module.trained_state().items()
+            }
+        objective = float(trainer.callback_metrics[self._metric])
+        self._connection.send(Epoch(trainer.current_epoch + 1, objective))
+        if self._connection.recv():
+            self.stopped = trainer.should_stop = True

@@ -1,0 +1,39 @@
+"""`python launch/train.py`: the best of a search trained on all photos, here or on SageMaker."""
+
+from collections.abc import Sequence
+
+from dogbreed import cli
+from dogbreed.search.config import LOCAL, FinalConfig, training_of
+
+PURPOSE = (
+    "Train with the best hyperparameters of a search, the newest one by default, on all photos:\n"
+    "where the search ran, or where launcher says."
+)
+USAGE = "python launch/train.py [+experiment=final] [best=NAME] [GROUP=CHOICE ...] [KEY=VALUE ...]"
+EXAMPLE = "python launch/train.py best=my-search launcher=local trainer.epochs=40"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compose the training from the search's best and `arguments`; run it, or print the help."""
+    if {"-h", "--help"} & set(arguments):
+        print(cli.help_text(USAGE, PURPOSE, EXAMPLE, FinalConfig, "final"))
+        return
+    from dogbreed.search.final import compose_final
+
+    config, best = compose_final(arguments)
+    if best is not None:
+        values = " ".join(f"{name}={value}" for name, value in best.parameters.items())
+        print(f"best of {best.search} ({best.trial}): {values}", flush=True)
+    # Seconds of imports that --help and a mistyped key shouldn't wait for.
+    if config.launcher.name == LOCAL:
+        from dogbreed.training import train
+
+        train(training_of(config))
+    else:
+        from dogbreed.cloud.training import train_on_sagemaker
+
+        train_on_sagemaker(config)
+
+
+if __name__ == "__main__":
+    cli.run_command(main)

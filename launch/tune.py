@@ -1,0 +1,34 @@
+"""`python launch/tune.py +experiment=hpo`: a search for hyperparameters, here or on SageMaker."""
+
+from collections.abc import Sequence
+
+from dogbreed import cli
+from dogbreed.search.config import LOCAL, TuneConfig
+
+PURPOSE = (
+    "Search for the best hyperparameters: on SageMaker, or on this machine with launcher=local.\n"
+    "Shows the trials and keeps the best, which launch/train.py trains on all photos."
+)
+USAGE = "python launch/tune.py [+experiment=NAME] [GROUP=CHOICE ...] [KEY=VALUE ...]"
+EXAMPLE = "python launch/tune.py +experiment=hpo launcher=local data.root=PHOTOS search.trials=20"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compose the search from `arguments` and run it, or print the help."""
+    if {"-h", "--help"} & set(arguments):
+        print(cli.help_text(USAGE, PURPOSE, EXAMPLE, TuneConfig, "tune"))
+        return
+    config = cli.compose_as(TuneConfig, "tune", arguments)
+    # Seconds of imports that --help and a mistyped key shouldn't wait for.
+    if config.launcher.name == LOCAL:
+        from dogbreed.search.here import search_here
+
+        search_here(config)
+    else:
+        from dogbreed.cloud.tuning import search_on_sagemaker
+
+        search_on_sagemaker(config)
+
+
+if __name__ == "__main__":
+    cli.run_command(main)

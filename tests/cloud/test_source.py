@@ -1,0 +1,125 @@
+"""The source of a job: what git tracks, always the same bytes, and what has to be installed."""
+
+import io
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from dogbreed.cloud.source import SourcePackage, pack_source
+from dogbreed.errors import CloudError
+
+PYPROJECT = """
+[project]
+name = "dogbreed"
+dependencies = [
+  "torch>=2.10", "Scikit_Learn>=1.6", "numpy", "rich>=13.9,<15", "optuna>=5.0",
+]
+"""
+FILES = {
+    "dogbreed/train.py": "print('train')\n",
+    "dogbreed/evaluation/report.css": "p {}\n",
+    "conf/train.yaml": "a: 1\n",
+    "launch/job.py": "print('job')\n",
+    "tests/test_train.py": "assert True\n",
+    "README.md": "read me\n",
+    "pyproject.toml": PYPROJECT,
+}
+PACKED = [
+    "conf/train.yaml",
+    "dogbreed/evaluation/report.css",
+    "dogbreed/train.py",
+    "launch/job.py",
+    "requirements.txt",
+]
+CARRIED = frozenset({"torch", "scikit-learn", "numpy"})
+
+
+def git(checkout: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=checkout, check=True, capture_output=True)
+
+
+def make_checkout(checkout: Path) -> Path:
+    for name, text in FILES.items():
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text(text, "utf-8")
+    git(checkout, "init")
+    git(checkout, "add", ".")
+    return checkout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "one").mkdir()
+    return make_checkout(tmp_path / "one")
+
+
+def unpacked(package: SourcePackage) -> dict[str, str]:
+    with tarfile.open(fileobj=io.BytesIO(package.data), mode="r:gz") as tape:
+        contents = {}
+        for name in tape.getnames():
+            file = tape.extractfile(name)
+            assert file is not None
+            contents[name] = file.read().decode()
+        return contents
+
+
+def test_what_git_tracks_is_packed_as_it_is_on_the_disk(checkout: Path) -> None:
+    (checkout / "dogbreed/train.py").write_text("changed\n", "utf-8")
+    (checkout / "dogbreed/new.py").write_text("not added\n", "utf-8")
+    (checkout / "conf/train.yaml").unlink()
+    contents = unpacked(pack_source(checkout, CARRIED))
+    assert sorted(contents) == [name for name in PACKED if name != "conf/train.yaml"]
+    assert contents["dogbreed/train.py"] == "changed\n"
+
+
+def test_sizes_are_those_of_the_files(checkout: Path) -> None:
+    package = pack_source(checkout, CARRIED)
+    assert [name for name, _ in package.files] == PACKED
+    assert dict(package.files) == {name: len(text) for name, text in unpacked(package).items()}
+
+
+def test_names_of_any_language_are_packed(checkout: Path) -> None:
+    (checkout / "conf/größe 1.yaml").write_text("b: 2\n", "utf-8")
+    git(checkout, "add", ".")
+    assert unpacked(pack_source(checkout, CARRIED))["conf/größe 1.yaml"] == "b: 2\n"
+
+
+def test_the_same_source_gives_the_same_bytes(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "two").mkdir()
+    other = make_checkout(tmp_path / "two")
+    (other / "launch/job.py").chmod(0o755)
+    os.utime(other / "launch/job.py", (1, 1))
+    one, two = pack_source(checkout, CARRIED), pack_source(other, CARRIED)
+    assert one.data == two.data
+    assert one.sha256 == two.sha256
+    (other / "launch/job.py").write_text("print('other')\n", "utf-8")
+    assert pack_source(other, CARRIED).sha256 != one.sha256
+
+
+def test_only_what_the_container_has_not_is_installed(checkout: Path) -> None:
+    package = pack_source(checkout, CARRIED)
+    assert package.requirements == ("rich>=13.9,<15", "optuna>=5.0")
+    assert unpacked(package)["requirements.txt"] == "rich>=13.9,<15\noptuna>=5.0\n"
+
+
+def test_a_folder_that_is_no_checkout_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(CloudError, match=r"not a git repository.*clone the project"):
+        pack_source(tmp_path, CARRIED)
+
+
+def test_a_checkout_of_something_else_is_refused(checkout: Path) -> None:
+    git(checkout, "rm", "--cached", "launch/job.py")
+    with pytest.raises(CloudError, match=r"no launch/job\.py that git tracks.*clone the project"):
+        pack_source(checkout, CARRIED)
+
+
+def test_without_git_it_says_so(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(checkout))
+    with pytest.raises(CloudError, match="git isn't installed"):
+        pack_source(checkout, CARRIED)

@@ -1,0 +1,174 @@
+"""What stands before moto's server: it notes every call, checks it, and breaks some on demand."""
+
+import io
+import json
+import socket
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+from contract.validation import problems
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# Jobs sign their requests with the key of the role that they run under, callers with their own.
+CALLER_KEY = "AKIAIOSFODNN7EXAMPLE"
+ROLE_KEY = "ASIAIOSFODNN7EXAMPLE"
+
+# S3 names no operation in a request: (method, is there a key, a word of the query or header).
+S3_OPERATIONS = {
+    ("GET", True, None): "GetObject",
+    ("HEAD", True, None): "HeadObject",
+    ("PUT", True, "uploadId"): "UploadPart",
+    ("PUT", True, "copy"): "CopyObject",
+    ("PUT", True, None): "PutObject",
+    ("POST", True, "uploads"): "CreateMultipartUpload",
+    ("POST", True, "uploadId"): "CompleteMultipartUpload",
+    ("DELETE", True, "uploadId"): "AbortMultipartUpload",
+    ("DELETE", True, None): "DeleteObject",
+    ("GET", False, "list-type"): "ListObjectsV2",
+    ("GET", False, "location"): "GetBucketLocation",
+    ("GET", False, None): "ListObjects",
+    ("HEAD", False, None): "HeadBucket",
+    ("PUT", False, None): "CreateBucket",
+    ("POST", False, "delete"): "DeleteObjects",
+    ("DELETE", False, None): "DeleteBucket",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request as far as it can be told before a service has read it."""
+
+    service: str
+    operation: str
+    by_job: bool
+    is_json: bool
+
+
+@dataclass
+class Fault:
+    """An error to answer with, or no answer at all if it has no code."""
+
+    operation: str | None
+    times: int
+    by_job: bool = False
+    code: str | None = None
+    message: str = ""
+    status: int = 400
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def meets(self, call: Call) -> bool:
+        return self.by_job == call.by_job and self.operation in (None, call.operation)
+
+
+class Gate:
+    """A WSGI application around moto's."""
+
+    def __init__(self, app: "WSGIApplication") -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+
+    def add(self, fault: Fault) -> None:
+        with self._lock:
+            self._faults.append(fault)
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        call = read_call(environ)
+        parameters: dict[str, Any] = {}
+        if call.service == "sagemaker" and call.is_json:
+            parameters = json.loads(_peek(environ) or b"{}")
+            if not call.by_job:
+                self.requests.append((call.operation, parameters))
+        fault = self._due(call)
+        if fault is None and call.service == "sagemaker" and call.is_json:
+            fault = refusal(call.operation, parameters)
+        if fault is None:
+            return self._app(environ, start_response)
+        _peek(environ)  # an answer before the body is read would look like a broken connection
+        if fault.code is None:
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise ConnectionResetError("dropped on demand")  # werkzeug takes it for the caller's
+        body, kind = error_body(call, fault)
+        headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
+        start_response(f"{fault.status} Error", [*headers, *fault.headers.items()])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _due(self, call: Call) -> Fault | None:
+        with self._lock:
+            for fault in self._faults:
+                if fault.meets(call):
+                    fault.times -= 1
+                    if fault.times <= 0:
+                        self._faults.remove(fault)
+                    return fault
+        return None
+
+
+def refusal(operation: str, parameters: dict[str, Any]) -> Fault | None:
+    """The service's own check of a request against its model."""
+    found = problems(operation, parameters)
+    if not found:
+        return None
+    count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: "
+    return Fault(operation, 1, code="ValidationException", message=count + "; ".join(found))
+
+
+def read_call(environ: "WSGIEnvironment") -> Call:
+    """Service and caller from the signature's scope, the operation from where each has it."""
+    key, service = "", "s3"
+    _, _, credential = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")
+    if credential.count("/") >= 4:
+        key, _, _, service = credential.split(",")[0].split("/")[:4]
+    target = environ.get("HTTP_X_AMZ_TARGET", "")
+    if target:
+        operation = target.rpartition(".")[2]
+    elif service == "s3":
+        operation = _s3_operation(environ)
+    else:
+        operation = parse_qs(_peek(environ).decode()).get("Action", [""])[0]
+    return Call(service, operation, key == ROLE_KEY, bool(target))
+
+
+def error_body(call: Call, fault: Fault) -> tuple[bytes, str]:
+    """The error in the service's own protocol, and its content type."""
+    if call.is_json:
+        error = {"__type": fault.code, "message": fault.message}
+        return json.dumps(error).encode(), "application/x-amz-json-1.1"
+    error_xml = f"<Code>{fault.code}</Code><Message>{escape(fault.message)}</Message>"
+    if call.service == "s3":
+        text = f"<Error>{error_xml}<RequestId>1</RequestId></Error>"
+    else:
+        text = f"<ErrorResponse><Error><Type>Sender</Type>{error_xml}</Error></ErrorResponse>"
+    return text.encode(), "text/xml"
+
+
+def _s3_operation(environ: "WSGIEnvironment") -> str:
+    """The S3 operation of a path-style request."""
+    _, _, key = environ.get("PATH_INFO", "").strip("/").partition("/")
+    words = set(parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+    if "HTTP_X_AMZ_COPY_SOURCE" in environ:
+        words.add("copy")
+    method = environ["REQUEST_METHOD"]
+    for (its_method, has_key, word), name in S3_OPERATIONS.items():
+        if its_method == method and has_key == bool(key) and (word is None or word in words):
+            return name
+    return ""
+
+
+def _peek(environ: "WSGIEnvironment") -> bytes:
+    """The body, left in place for moto to read again."""
+    if environ.get("wsgi.input_terminated"):
+        body: bytes = environ["wsgi.input"].read()
+    else:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body

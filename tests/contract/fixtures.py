@@ -1,0 +1,27 @@
+"""An AWS account of its own for a test.
+
+A test module takes it with `pytest_plugins = ("contract.fixtures",)`.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from contract.sagemaker_server import SageMakerAccount
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator["SageMakerAccount"]:
+    """An empty account with a bucket and a role, and this process's credentials for it."""
+    from contract.sagemaker_server import SageMakerAccount
+
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "SAGEMAKER_", "SM_")):
+            monkeypatch.delenv(name)
+    with SageMakerAccount(variables={"OMP_NUM_THREADS": "1"}) as account:
+        for name, value in account.environment().items():
+            monkeypatch.setenv(name, value)
+        yield account

@@ -1,0 +1,223 @@
+"""An AWS account in this process: moto's server, with training and tuning jobs that really run.
+
+Everything goes over HTTP, so the command line, boto3 and the SageMaker SDK are used as they are.
+moto keeps S3, IAM, STS, Logs, tags, models and endpoints. A training job runs here, in processes of
+its own, through the real entry point of SageMaker's PyTorch containers (see toolkit.py).
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import boto3  # type: ignore[import-untyped, unused-ignore]
+from contract.faults import CALLER_KEY, ROLE_KEY, Fault, Gate
+from contract.job_run import Platform
+from contract.operations import SERVICE, Operations, install
+from contract.training_jobs import TrainingJob
+from contract.tuning_jobs import TuningJob
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.moto_api._internal.models import moto_api_backend
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+
+SECRET = "not-a-secret"
+ROLE = "SageMakerRole"
+SDK_DEFAULTS = """\
+SchemaVersion: '1.0'
+SageMaker:
+  PythonSDK:
+    Modules:
+      TelemetryOptOut: true
+"""
+Who = Literal["caller", "job"]
+
+
+class QuietHandler(MotoRequestHandler):
+    """Answers requests without telling stderr of each."""
+
+    def log(self, type: str, message: str, *args: object) -> None:
+        pass
+
+
+class SageMakerAccount:
+    """`with SageMakerAccount() as account:` — one at a time in a process, moto's state is shared.
+
+    `grace_s` is the service's 120 s between SIGTERM and SIGKILL. `sigterm_arrives=False` is what
+    today's images do: their first process is a shell that passes no signal on. `variables` are
+    added to the environment of every job.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str = "us-east-1",
+        grace_s: float = 1.0,
+        sigterm_arrives: bool = True,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        moto_api_backend.reset()
+        self.region = region
+        self.bucket = f"sagemaker-{region}-{DEFAULT_ACCOUNT_ID}"
+        self.role_arn = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/{ROLE}"
+        # A short path: sockets in a job's TMPDIR can't have long ones.
+        self._folder = Path(tempfile.mkdtemp(prefix="sm-"))
+        (self._folder / "sdk.yaml").write_text(SDK_DEFAULTS, "utf-8")
+        self._gate = Gate(DomainDispatcherApplication(create_backend_app))
+        self._server = make_server(
+            "127.0.0.1", 0, self._gate, threaded=True, request_handler=QuietHandler
+        )
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
+        self._platform = Platform(
+            s3=self._client("s3", ROLE_KEY),
+            logs=self._client("logs", ROLE_KEY),
+            variables={**(variables or {}), **self._access(ROLE_KEY), "AWS_REGION": region},
+            folder=self._folder,
+            grace_s=grace_s,
+            sigterm_arrives=sigterm_arrives,
+        )
+        self._operations = Operations(region, self._platform)
+        self._restore: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> "SageMakerAccount":
+        self._restore = install(self._operations)
+        self._thread.start()
+        place = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
+        self._platform.s3.create_bucket(
+            Bucket=self.bucket, **({} if self.region == "us-east-1" else place)
+        )
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": SERVICE},
+            "Action": "sts:AssumeRole",
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self._client("iam", ROLE_KEY).create_role(RoleName=ROLE, AssumeRolePolicyDocument=policy)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._operations.close()
+        self._server.shutdown()
+        self._thread.join()
+        self._restore()
+        moto_api_backend.reset()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def environment(self) -> dict[str, str]:
+        """What a command, boto3 or the SDK needs to find this account and no other. AWS_PROFILE
+        and AWS_SESSION_TOKEN must not be set beside it."""
+        return {
+            **self._access(CALLER_KEY),
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1",
+            "SAGEMAKER_USER_CONFIG_OVERRIDE": str(self._folder / "sdk.yaml"),
+        }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the caller."""
+        return self._client(service, CALLER_KEY)
+
+    @property
+    def requests(self) -> list[tuple[str, dict[str, Any]]]:
+        """Every call to SageMaker in order, retries and refused ones too: its operation, and its
+        parameters as they were sent."""
+        return self._gate.requests
+
+    @property
+    def training_jobs(self) -> dict[str, TrainingJob]:
+        return self._operations.training_jobs
+
+    @property
+    def tuning_jobs(self) -> dict[str, TuningJob]:
+        return self._operations.tuning_jobs
+
+    def fail_next(
+        self,
+        operation: str,
+        code: str,
+        message: str = "",
+        *,
+        times: int = 1,
+        status: int = 400,
+        who: Who = "caller",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Answer the next `times` calls of an operation of any service with an error. Those of the
+        jobs and of the service under their role, if `who` is "job", else everybody else's."""
+        fault = Fault(operation, times, who == "job", code, message, status, headers or {})
+        self._gate.add(fault)
+
+    def drop_next(
+        self, times: int = 1, *, operation: str | None = None, who: Who = "caller"
+    ) -> None:
+        """Break the next `times` connections without an answer."""
+        self._gate.add(Fault(operation, times, who == "job"))
+
+    def interrupt(self, name: str) -> None:
+        """Take a spot job's instances away; it will start again on others."""
+        job = self.training_jobs[name]
+        if not job.is_spot or job.status != "InProgress":
+            raise ValueError(f"{name} is no running spot job")
+        job.interruption.set()
+
+    def wait(self, name: str, timeout_s: float = 60) -> str:
+        """The status at the end of a training job, or else of a tuning job."""
+        job = self.training_jobs.get(name) or self.tuning_jobs[name]
+        if not job.done.wait(timeout_s):
+            raise TimeoutError(f"{name} is still {job.status} after {timeout_s} s")
+        return job.status
+
+    def wait_for_line(self, name: str, text: str, timeout_s: float = 60) -> str:
+        """The first line with `text` that a training job prints."""
+        job, deadline = self.training_jobs[name], time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            ended = job.done.is_set()
+            for line in list(job.lines):
+                if text in line:
+                    return line
+            if ended:
+                break
+            time.sleep(0.02)
+        raise TimeoutError(f"{name} ({job.status}) hasn't printed {text!r}, but:\n{self.log(name)}")
+
+    def log(self, name: str) -> str:
+        """All that a training job has printed."""
+        return "\n".join(self.training_jobs[name].lines)
+
+    def _client(self, service: str, key: str) -> Any:
+        return _session(key, self.region).client(service, endpoint_url=self.url)
+
+    def _access(self, key: str) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+        }
+
+
+@cache
+def _session(key: str, region: str) -> Any:
+    """Kept, as reading a service's description takes longer than most tests."""
+    return boto3.Session(key, SECRET, region_name=region)

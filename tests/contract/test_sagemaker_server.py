@@ -1,0 +1,241 @@
+"""The emulated account itself: jobs that run, end and come back, and errors on demand."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from contract.small_job import (
+    METRICS,
+    code_of,
+    create,
+    definition,
+    describe,
+    read_archive,
+    read_log,
+    spot,
+    tune,
+)
+
+if TYPE_CHECKING:
+    from contract.sagemaker_server import SageMakerAccount
+
+pytest_plugins = ("contract.fixtures",)
+botocore_errors = pytest.importorskip("botocore.exceptions")
+
+
+def test_job_runs_on_two_hosts(account: "SageMakerAccount") -> None:
+    s3 = account.client("s3")
+    for name in "abc":
+        s3.put_object(Bucket=account.bucket, Key=f"data/{name}.txt", Body=b"x")
+    source = {
+        "S3DataType": "S3Prefix",
+        "S3Uri": f"s3://{account.bucket}/data/",
+        "S3DataDistributionType": "ShardedByS3Key",
+    }
+    resources = {"InstanceType": "ml.c7i.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 30}
+    channel = {"ChannelName": "photos", "DataSource": {"S3DataSource": source}}
+    create(account, "two", {"steps": 2}, InputDataConfig=[channel], ResourceConfig=resources)
+    assert account.wait("two") == "Completed", account.log("two")
+
+    told = describe(account, "two")
+    assert told["AlgorithmSpecification"]["MetricDefinitions"] == METRICS
+    assert told["Environment"] == {"NOTE": "as it was sent"}
+    assert [entry["Status"] for entry in told["SecondaryStatusTransitions"]] == [
+        "Starting",
+        "Downloading",
+        "Training",
+        "Uploading",
+        "Completed",
+    ]
+    assert told["BillableTimeInSeconds"] == told["TrainingTimeInSeconds"] > 0
+    [metric] = told["FinalMetricDataList"]
+    assert metric["Value"] == pytest.approx(0.8)
+    place = told["ModelArtifacts"]["S3ModelArtifacts"]
+    assert place == f"s3://{account.bucket}/out/two/output/model.tar.gz"
+    model = read_archive(account, "out/two/output/model.tar.gz")
+    assert model == {"algo-1.txt": "a.txt c.txt", "algo-2.txt": "b.txt"}
+    data = read_archive(account, "out/two/output/output.tar.gz")
+    assert data == dict.fromkeys(("algo-1.txt", "algo-2.txt"), "as it was sent")
+
+    for host in ("algo-1", "algo-2"):
+        assert "step 2 valid:top1=0.8000;" in read_log(account, "two", host)
+
+
+def test_failure_tells_what_the_script_said(account: "SageMakerAccount") -> None:
+    create(account, "bad", {"fail": "no photos here", "requirements": "pip\n"})
+    assert account.wait("bad") == "Failed"
+    told = describe(account, "bad")
+    assert told["FailureReason"].startswith("AlgorithmError: ")
+    # In pieces: the toolkit takes every write of the script for a line.
+    assert re.search(r"ValueError\W+no photos here", told["FailureReason"])
+    assert told["FailureReason"].endswith(", exit code: 1")
+    assert "ModelArtifacts" not in told
+
+
+def test_a_requirement_that_is_not_here_is_not_fetched(account: "SageMakerAccount") -> None:
+    create(account, "bad", {"requirements": "no-such-package-anywhere\n"})
+    assert account.wait("bad") == "Failed"
+    assert "InstallRequirementsError" in describe(account, "bad")["FailureReason"]
+
+
+def test_stop_keeps_the_checkpoints(account: "SageMakerAccount") -> None:
+    create(account, "long", {"steps": 999, "step_s": 0.1}, **spot(account))
+    account.wait_for_line("long", "step 3 ")
+    client = account.client("sagemaker")
+    client.stop_training_job(TrainingJobName="long")
+    assert account.wait("long") == "Stopped"
+    told = describe(account, "long")
+    statuses = [entry["Status"] for entry in told["SecondaryStatusTransitions"]]
+    assert statuses[2:] == ["Training", "Stopping", "Uploading", "Stopped"]
+    assert 0 < told["BillableTimeInSeconds"] <= told["TrainingTimeInSeconds"]
+    kept = account.client("s3").get_object(Bucket=account.bucket, Key="checkpoints/step")
+    assert int(kept["Body"].read()) >= 3
+    with pytest.raises(botocore_errors.ClientError, match="is in status Stopped") as error:
+        client.stop_training_job(TrainingJobName="long")
+    assert code_of(error) == "ValidationException"
+
+
+def test_too_long_a_job_is_ended(account: "SageMakerAccount") -> None:
+    limits = {"MaxRuntimeInSeconds": 2}
+    create(account, "slow", {"steps": 999, "step_s": 0.1}, StoppingCondition=limits)
+    assert account.wait("slow") == "Stopped"
+    assert describe(account, "slow")["SecondaryStatus"] == "MaxRuntimeExceeded"
+
+
+def test_interrupted_job_goes_on_from_its_checkpoint(account: "SageMakerAccount") -> None:
+    create(account, "spot", {"steps": 20, "step_s": 0.1}, **spot(account))
+    account.wait_for_line("spot", "step 4 ")
+    account.interrupt("spot")
+    assert account.wait("spot") == "Completed", account.log("spot")
+    starts = [line for line in account.log("spot").splitlines() if "starts after" in line]
+    assert len(starts) == 2
+    assert int(starts[1].split()[-1]) >= 4
+    statuses = [
+        entry["Status"] for entry in describe(account, "spot")["SecondaryStatusTransitions"]
+    ]
+    assert statuses[2:5] == ["Training", "Interrupted", "Starting"]
+
+
+def test_tuning_job_finds_its_best_trial(account: "SageMakerAccount") -> None:
+    tune(account, "search", 3)
+    assert account.wait("search") == "Completed"
+    client = account.client("sagemaker")
+    told = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
+    assert told["TrainingJobStatusCounters"]["Completed"] == 3
+    assert told["ObjectiveStatusCounters"] == {"Succeeded": 3, "Pending": 0, "Failed": 0}
+
+    pages: list[list[dict[str, Any]]] = []
+    more: dict[str, str] = {}
+    while not pages or more:
+        page = client.list_training_jobs_for_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName="search",
+            MaxResults=2,
+            SortBy="FinalObjectiveMetricValue",
+            SortOrder="Descending",
+            **more,
+        )
+        pages.append(page["TrainingJobSummaries"])
+        more = {"NextToken": page["NextToken"]} if "NextToken" in page else {}
+    assert [len(page) for page in pages] == [2, 1]
+    trials = [trial for page in pages for trial in page]
+    best = told["BestTrainingJob"]
+    assert best["TrainingJobName"] == trials[0]["TrainingJobName"]
+    for trial in trials:
+        rate = float(trial["TunedHyperParameters"]["lr"])
+        value = trial["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
+        assert value == pytest.approx(1 - abs(rate - 0.3), abs=1e-4)
+    child = describe(account, best["TrainingJobName"])
+    assert child["HyperParameters"]["_tuning_objective_metric"] == "valid:top1"
+    tags = client.list_tags(ResourceArn=child["TrainingJobArn"])["Tags"]
+    assert tags == [{"Key": "project", "Value": "dogbreed"}]
+    assert len(client.list_training_jobs(NameContains="search-00")["TrainingJobSummaries"]) == 3
+    [listed] = client.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
+    assert listed["HyperParameterTuningJobStatus"] == "Completed"
+
+
+def test_tuning_job_without_a_success_fails(account: "SageMakerAccount") -> None:
+    tune(account, "search", 2, fail="no photos here")
+    assert account.wait("search") == "Failed"
+    client = account.client("sagemaker")
+    told = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
+    assert told["FailureReason"].startswith("No training job succeeded after 2 attempts.")
+    assert told["TrainingJobStatusCounters"]["NonRetryableError"] == 2
+
+
+def test_tuning_job_stops_its_trials(account: "SageMakerAccount") -> None:
+    tune(account, "search", 3, steps=999, step_s=0.1)
+    client = account.client("sagemaker")
+    while len(account.tuning_jobs["search"].trials) < 3:
+        assert not account.tuning_jobs["search"].done.wait(0.02)
+    client.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
+    assert account.wait("search") == "Stopped"
+    told = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
+    assert told["TrainingJobStatusCounters"]["Stopped"] == 3
+
+
+def test_names_are_taken_once(account: "SageMakerAccount") -> None:
+    create(account, "once")
+    with pytest.raises(botocore_errors.ClientError, match="must be unique") as error:
+        create(account, "once")
+    assert code_of(error) == "ResourceInUse"
+    tune(account, "search", 1)
+    with pytest.raises(botocore_errors.ClientError, match="Choose a different name") as error:
+        tune(account, "search", 1)
+    assert code_of(error) == "ResourceInUse"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"TrainingJobName": "under_score"}, "at 'trainingJobName' failed to satisfy constraint"),
+        ({"HyperParameters": {str(n): "1" for n in range(101)}}, "less than or equal to 100"),
+        ({"HyperParameters": {"a": "x" * 2501}}, "less than or equal to 2500"),
+        ({"StoppingCondition": {"MaxRuntimeInSeconds": 9, "MaxWaitTimeInSeconds": 9}}, "only supp"),
+        ({"EnableManagedSpotTraining": True}, "Invalid MaxWaitTimeInSeconds"),
+        ({"RoleArn": "arn:aws:iam::123456789012:role/Nobody"}, "Could not assume role"),
+    ],
+)
+def test_bad_requests_are_refused(
+    account: "SageMakerAccount", changes: dict[str, Any], message: str
+) -> None:
+    request = {"TrainingJobName": "name", **definition(account), **changes}
+    with pytest.raises(botocore_errors.ClientError, match=message) as error:
+        account.client("sagemaker").create_training_job(**request)
+    assert code_of(error) == "ValidationException"
+
+
+def test_errors_on_demand(account: "SageMakerAccount") -> None:
+    sagemaker, s3 = account.client("sagemaker"), account.client("s3")
+    account.fail_next("ListTrainingJobs", "ThrottlingException", "Rate exceeded", times=2)
+    assert sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
+    account.drop_next(1)
+    assert sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
+    assert [operation for operation, _ in account.requests] == ["ListTrainingJobs"] * 5
+
+    account.fail_next(
+        "CreateTrainingJob", "ResourceLimitExceeded", "the account-level service limit"
+    )
+    with pytest.raises(botocore_errors.ClientError, match="account-level") as error:
+        create(account, "none")
+    assert code_of(error) == "ResourceLimitExceeded"
+    account.fail_next("PutObject", "ExpiredToken", "The provided token has expired.")
+    with pytest.raises(botocore_errors.ClientError) as error:
+        s3.put_object(Bucket=account.bucket, Key="a", Body=b"x")
+    assert code_of(error) == "ExpiredToken"
+    account.fail_next("HeadBucket", "403", status=403)
+    with pytest.raises(botocore_errors.ClientError) as error:
+        s3.head_bucket(Bucket=account.bucket)
+    assert code_of(error) == "403"
+    account.fail_next("GetCallerIdentity", "ExpiredToken", "expired", status=403)
+    with pytest.raises(botocore_errors.ClientError, match="expired"):
+        account.client("sts").get_caller_identity()
+
+
+def test_a_role_without_rights_to_the_data(account: "SageMakerAccount") -> None:
+    account.client("s3").put_object(Bucket=account.bucket, Key="data/a.txt", Body=b"x")
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{account.bucket}/data/"}
+    channel = {"ChannelName": "photos", "DataSource": {"S3DataSource": source}}
+    account.fail_next("HeadObject", "403", status=403, who="job")
+    create(account, "denied", InputDataConfig=[channel])
+    assert account.wait("denied") == "Failed"
+    assert describe(account, "denied")["FailureReason"].startswith("ClientError: ")
