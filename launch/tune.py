@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dogbreed import cli
 from dogbreed.search.config import LOCAL, TuneConfig
+from dogbreed.search.limits import check_here
 
 PURPOSE = (
     "Search for the best hyperparameters: on SageMaker, or on this machine with launcher=local.\n"
@@ -19,11 +20,12 @@ def main(arguments: Sequence[str]) -> None:
         print(cli.help_text(USAGE, PURPOSE, EXAMPLE, TuneConfig, "tune"))
         return
     config = cli.compose_as(TuneConfig, "tune", arguments)
-    # Seconds of imports that --help and a mistyped key shouldn't wait for.
+    # Below are seconds of imports that --help and a mistyped key shouldn't wait for.
     if config.launcher.name == LOCAL:
+        space = check_here(config)
         from dogbreed.search.here import search_here
 
-        search_here(config)
+        search_here(config, space)
     else:
         from dogbreed.cloud.tuning import search_on_sagemaker
 

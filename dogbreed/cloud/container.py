@@ -13,6 +13,7 @@ from dogbreed.files import write_text
 from dogbreed.progress import is_main_process
 from dogbreed.search.config import TuneConfig
 from dogbreed.search.hyperparameters import as_overrides, decode, from_arguments
+from dogbreed.search.limits import check_here
 
 # Hyperparameters that aren't keys of the configuration.
 JOB = "job"
@@ -62,7 +63,8 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
     if job == TUNE:
         from dogbreed.search.here import search_here
 
-        folder = search_here(compose_as(TuneConfig, "tune", overrides))
+        search = compose_as(TuneConfig, "tune", overrides)
+        folder = search_here(search, check_here(search))
     elif job == TRAIN:
         from dogbreed.training import train
 

@@ -30,21 +30,14 @@ from dogbreed.errors import CloudError, ConfigError
 from dogbreed.files import write_text
 from dogbreed.runs import check_writable, log, log_to_terminal
 from dogbreed.schema import AUTO
-from dogbreed.search.config import MANY, ONE, PHOTOS, SearchConfig, TuneConfig
+from dogbreed.search.config import MANY, ONE, PHOTOS, TuneConfig
 from dogbreed.search.final import settings_of
 from dogbreed.search.hyperparameters import as_hyperparameters, changed
-from dogbreed.search.limits import (
-    MOST_NAME_CHARACTERS,
-    check_epochs,
-    check_sagemaker,
-    check_search,
-    check_stored,
-)
-from dogbreed.search.space import Space, read_space
+from dogbreed.search.limits import check_on_sagemaker
+from dogbreed.search.space import Space
 from dogbreed.search.table import live_table
 from dogbreed.search.trials import BEST_FILE, SEARCHES, read_best, write_best
 
-JOBS_AT_A_TIME = 2  # parallel trials know less of each other; few quotas allow many
 SETTINGS_FILE = "settings.yaml"
 ALL_ARRIVED = b"every share of these features has arrived\n"
 
@@ -61,7 +54,7 @@ def search_on_sagemaker(config: TuneConfig) -> None:
     if config.attach is not None:
         _finish(sign_in(config.launcher), config, config.attach)
         return
-    search, space = _checked(config)
+    search, space = check_on_sagemaker(config)
     config = replace(config, search=search)
     account = stand_in(config.launcher) if config.dry_run else sign_in(config.launcher)
     name = job_name() if search.name == AUTO else search.name
@@ -87,32 +80,6 @@ def search_on_sagemaker(config: TuneConfig) -> None:
         log.info("it runs and costs until it ends: attach=%s shows it and fetches its best", name)
         return
     _finish(account, config, name)
-
-
-def _checked(config: TuneConfig) -> tuple[SearchConfig, Space]:
-    """The search with its "auto" resolved, and its space; every limit is checked."""
-    space = read_space(config.search.space)
-    check_search(config.search, space)
-    check_epochs(config)
-    if config.search.jobs == ONE:
-        check_stored(space)
-    else:
-        check_sagemaker(config, space)
-    name = config.search.name
-    if name != AUTO and not _is_job_name(name):
-        raise ConfigError(
-            f"search.name={name}: SageMaker takes letters, digits and single hyphens, "
-            f"{MOST_NAME_CHARACTERS} at most."
-        )
-    parallel = config.search.parallel
-    if parallel == AUTO and config.search.jobs == MANY:
-        parallel = JOBS_AT_A_TIME
-    return replace(config.search, parallel=parallel), space
-
-
-def _is_job_name(name: str) -> bool:
-    parts = name.split("-")
-    return len(name) <= MOST_NAME_CHARACTERS and all(p.isascii() and p.isalnum() for p in parts)
 
 
 def _what_was_checked(config: TuneConfig, space: Space) -> list[str]:

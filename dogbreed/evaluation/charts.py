@@ -53,10 +53,10 @@ def pale_blue(strength: float) -> str:
     return f"rgba(59, 130, 246, {strength:.3g})"
 
 
-def axis(title: str, **more: Any) -> dict[str, Any]:
-    """A titled axis that makes room for its own labels."""
+def axis(title: str | None, **more: Any) -> dict[str, Any]:
+    """An axis that makes room for its title, if it has one, and for its own labels."""
     return {
-        "title": {"text": title, "standoff": 12},
+        "title": {"text": title, "standoff": 12} if title else {},
         "automargin": True,
         "gridcolor": GRID,
         "linecolor": GRID,

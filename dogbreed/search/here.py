@@ -15,9 +15,8 @@ from dogbreed.runs import RunFolder, check_writable, config_text, log, log_to_te
 from dogbreed.schema import AUTO, leaves
 from dogbreed.search.config import TuneConfig, training_of
 from dogbreed.search.final import settings_of
-from dogbreed.search.limits import check_epochs, check_search, check_stored
 from dogbreed.search.outcome import finish_search
-from dogbreed.search.space import read_space
+from dogbreed.search.space import Space
 from dogbreed.search.study import STUDY_FILE, Study, run_study
 from dogbreed.search.table import live_table
 from dogbreed.search.trials import SEARCHES
@@ -27,8 +26,8 @@ from dogbreed.search.worker import Work
 MAY_DIFFER = ("search.trials", "search.parallel", "wait", "attach", "dry_run")
 
 
-def search_here(config: TuneConfig) -> Path:
-    """Run what is missing of a search; returns its folder.
+def search_here(config: TuneConfig, space: Space) -> Path:
+    """Run what is missing of a search over a checked space; returns its folder.
 
     Raises:
         DogbreedError: what the user can mend, in one sentence; `Stopped` after a signal.
@@ -36,10 +35,6 @@ def search_here(config: TuneConfig) -> Path:
     clock = Clock()
     log_to_terminal()
     search = config.search
-    space = read_space(search.space)
-    check_search(search, space)
-    check_epochs(config)
-    check_stored(space)
     root = Path(config.output_root) / SEARCHES
     check_writable(root)
     parents = [_parent(root, name) for name in search.warm_start]

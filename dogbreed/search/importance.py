@@ -13,8 +13,8 @@ from dogbreed.search.scales import Placed, Scale
 FEWEST_TRIALS = 10
 TREES, TREES_OF_A_DRAW = 48, 8
 # The spread over draws of four fifths is about that over searches of as many other trials.
-DRAWS, SHARE_DRAWN = 20, 0.8
-SHUFFLES = 19  # the highest of 19 is what one in twenty gets by chance
+DRAWS, SHARE_DRAWN = 10, 0.8
+SHUFFLES = 39  # the second highest of 39 is what one in twenty gets by chance
 DEPTH = 6  # deeper trees tell no more of single parameters, and take seconds with many trials
 
 
@@ -22,9 +22,9 @@ DEPTH = 6  # deeper trees tell no more of single parameters, and take seconds wi
 class Importance:
     """Of one parameter: its share (fANOVA), how sure that is, and what chance would give it.
 
-    `low` and `high` hold the middle 80 % of what draws of four fifths of the trials give. `chance`
-    is a share that one parameter in twenty reaches where the objectives are shuffled among the
-    trials, so that none matters.
+    `low` and `high` hold eight of ten draws of four fifths of the trials. `chance` is a share that
+    one parameter in twenty reaches where the objectives are shuffled among the trials, so that
+    none matters.
     """
 
     parameter: str
@@ -61,9 +61,9 @@ def importances(scales: Mapping[str, Scale], trials: Sequence[Placed]) -> list[I
             Importance(
                 parameter=name,
                 share=share,
-                low=min(share, own[DRAWS // 10]),
-                high=max(share, own[-1 - DRAWS // 10]),
-                chance=max(shuffle[name] for shuffle in shuffled),
+                low=min(share, own[1]),
+                high=max(share, own[-2]),
+                chance=sorted(shuffle[name] for shuffle in shuffled)[-2],
             )
         )
     return sorted(found, key=lambda importance: -importance.share)

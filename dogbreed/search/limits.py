@@ -1,19 +1,22 @@
 """What each runner can't do, said before anything starts."""
 
 import math
+from dataclasses import replace
 
 from dogbreed.errors import ConfigError
+from dogbreed.schema import AUTO
 from dogbreed.search.config import (
     GRID,
     HYPERBAND,
     MANY,
     MAXIMIZE,
     MINIMIZE,
+    ONE,
     PHOTOS,
     SearchConfig,
     TuneConfig,
 )
-from dogbreed.search.space import Choice, Space
+from dogbreed.search.space import Choice, Space, read_space
 
 # Keys that a head's training on stored features reads; the others change the features, what is
 # written, or where it runs.
@@ -30,10 +33,51 @@ MOST_WARM_STARTS = 5
 MOST_NAME_CHARACTERS = 32
 MOST_TRIALS = {"bayesian": 750, "random": 10_000, "hyperband": 750, "grid": 750}
 MOST_PARALLEL = 100
-MOST_JOB_NAME_CHARACTERS = 63
+
+JOBS_AT_A_TIME = 2  # parallel trials know less of each other; few quotas allow many
 
 
-def check_search(search: SearchConfig, space: Space) -> None:
+def check_here(config: TuneConfig) -> Space:
+    """The space of a search on this machine, once nothing stands against it.
+
+    Raises:
+        ConfigError: a range that is none, a strategy that doesn't fit, a key that can't be varied.
+    """
+    space = read_space(config.search.space)
+    _check_search(config.search, space)
+    _check_epochs(config)
+    _check_stored(space)
+    return space
+
+
+def check_on_sagemaker(config: TuneConfig) -> tuple[SearchConfig, Space]:
+    """The search with its "auto" resolved and its space, once nothing stands against it.
+
+    Raises:
+        ConfigError: as `check_here`, and what SageMaker would refuse or silently do otherwise.
+    """
+    search = config.search
+    if search.name != AUTO and not _is_job_name(search.name):
+        raise ConfigError(
+            f"search.name={search.name}: SageMaker takes letters, digits and single hyphens "
+            f"between them, {MOST_NAME_CHARACTERS} at most."
+        )
+    if search.jobs == ONE:
+        return search, check_here(config)
+    space = read_space(search.space)
+    _check_search(search, space)
+    _check_epochs(config)
+    _check_sagemaker(config, space)
+    parallel = JOBS_AT_A_TIME if search.parallel == AUTO else search.parallel
+    return replace(search, parallel=parallel), space
+
+
+def _is_job_name(name: str) -> bool:
+    parts = name.split("-")
+    return len(name) <= MOST_NAME_CHARACTERS and all(p.isascii() and p.isalnum() for p in parts)
+
+
+def _check_search(search: SearchConfig, space: Space) -> None:
     """What holds wherever a search runs.
 
     Raises:
@@ -54,7 +98,7 @@ def check_search(search: SearchConfig, space: Space) -> None:
             )
 
 
-def check_epochs(config: TuneConfig) -> None:
+def _check_epochs(config: TuneConfig) -> None:
     """Raise a ConfigError if hyperband has no number of epochs to give and to save."""
     epochs = config.trainer.epochs
     if config.search.strategy != HYPERBAND:
@@ -66,7 +110,7 @@ def check_epochs(config: TuneConfig) -> None:
         )
 
 
-def check_stored(space: Space) -> None:
+def _check_stored(space: Space) -> None:
     """Raise a ConfigError if the space has keys that trials over stored features can't vary."""
     for name in space:
         if not name.startswith(ON_STORED_FEATURES) and name not in ALSO_ON_STORED_FEATURES:
@@ -77,7 +121,7 @@ def check_stored(space: Space) -> None:
             )
 
 
-def check_sagemaker(config: TuneConfig, space: Space) -> None:
+def _check_sagemaker(config: TuneConfig, space: Space) -> None:
     """SageMaker's own limits.
 
     Raises:
@@ -113,4 +157,4 @@ def check_sagemaker(config: TuneConfig, space: Space) -> None:
                 f"set search.trials={size}."
             )
     if search.jobs == MANY and search.input != PHOTOS:
-        check_stored(space)
+        _check_stored(space)

@@ -83,7 +83,7 @@ def _bars(facts: SearchFacts, found: Sequence[Importance]) -> dict[str, Any]:
     }
     layout = layout_of(
         axis("share of the variance", range=[0, 1.02], tickformat=".0%"),
-        axis("", type="category", autorange="reversed", showgrid=False),
+        axis(None, type="category", autorange="reversed", showgrid=False),
     )
     layout["margin"] |= {"t": 8}
     return {"data": [bars, chance], "layout": layout | {"showlegend": False}}

@@ -63,7 +63,7 @@ def _objectives(facts: SearchFacts, values: Sequence[float]) -> Scale:
 def _room(facts: SearchFacts, every: Sequence[Scale]) -> int:
     written = [*facts.short.values(), facts.metric, *(text for s in every for _, text in s.ticks)]
     longest = min(TICK_CHARACTERS, max(map(len, written)))
-    return max(AXIS_PX, CHARACTER_PX * longest + 16)
+    return max(AXIS_PX, CHARACTER_PX * longest + 10)
 
 
 def _share(scale: Scale, place: float) -> float:
@@ -141,7 +141,7 @@ def _slice(facts: SearchFacts, number: int, name: str, scale: Scale) -> Chart:
     room = 0.5 if scale.choices else 0.06 * (scale.high - scale.low)
     layout = layout_of(
         axis(
-            "",
+            None,
             range=[scale.low - room, scale.high + room],
             tickvals=[place for place, _ in scale.ticks],
             ticktext=[text for _, text in scale.ticks],
@@ -161,7 +161,7 @@ def _slice(facts: SearchFacts, number: int, name: str, scale: Scale) -> Chart:
         title=shown(facts.short[name]) + (" (log scale)" if scale.log else ""),
         reading=best,
         figure={"data": [own for own in data if own["x"]], "layout": layout},
-        height_px=250,
+        height_px=240,
     )
 
 

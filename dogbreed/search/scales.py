@@ -12,7 +12,7 @@ from dogbreed.search.table import shown_value
 from dogbreed.search.trials import Trial
 
 TICKS = 5  # about so many on an axis
-TICK_CHARACTERS = 16
+TICK_CHARACTERS = 14
 
 
 @dataclass(frozen=True)

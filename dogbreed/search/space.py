@@ -115,7 +115,7 @@ def _choice(name: str, node: Mapping[str, Any]) -> Choice:
     where, values = f"search.space.{name}", node.get("values")
     if not isinstance(values, list | tuple):
         raise ConfigError(f"{where}.values={values}: must be a list.")
-    checked = tuple(parse_key(Config, name, value) for value in values)
+    checked = tuple(_value(f"{where}.values", name, value) for value in values)
     if len(set(checked)) != len(checked):
         raise ConfigError(f"{where}.values={list(values)}: a value stands there twice.")
     if len(checked) < 2:
@@ -143,12 +143,20 @@ def _numbers(name: str, node: Mapping[str, Any]) -> Numbers:
                 f"{where}.low={value:g}: a logarithmic scale starts above 0; "
                 f"take a small number, or scale={LINEAR}."
             )
-        parse_key(Config, name, int(value) if kind == INT else float(value))
+        _value(f"{where}.{end}", name, int(value) if kind == INT else float(value))
         ends.append(value)
     low, high = ends
     if not low < high:
         raise ConfigError(f"{where}: low={low:g} must be below high={high:g}.")
     return Numbers(kind, low, high, scale == LOG)
+
+
+def _value(where: str, name: str, value: Any) -> Value:
+    """A value that the key takes."""
+    try:
+        return typing.cast(Value, parse_key(Config, name, value))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def apply(config: Config, values: Mapping[str, Value]) -> Config:

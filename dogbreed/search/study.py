@@ -1,5 +1,6 @@
 """A search on this machine: Optuna chooses, worker processes train heads over one feature store."""
 
+import itertools
 import math
 import multiprocessing
 import signal
@@ -14,12 +15,12 @@ from types import FrameType
 from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from dogbreed.errors import SearchError, Stopped
 from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, MAXIMIZE, SearchConfig
-from dogbreed.search.space import Choice, Space, as_distributions
+from dogbreed.search.space import Choice, Space, Value, as_distributions
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Show, Trial
 from dogbreed.search.worker import Broken, Epoch, Kept, Work, run_trials
 
@@ -52,11 +53,16 @@ class Study:
                 storage=f"sqlite:///{folder / STUDY_FILE}",
                 study_name="search",
                 direction="maximize" if search.direction == MAXIMIZE else "minimize",
-                sampler=_sampler(search, space),
                 pruner=_pruner(search, epochs),
                 load_if_exists=True,
             )
             self._take_up()
+            # A sampler doesn't know how far another process came: with the same seed it would
+            # begin with the same values.
+            self._study.sampler = _sampler(search, search.seed + len(self._own()))
+            if search.strategy == GRID:
+                for values in itertools.islice(_grid(space), self.wanted):
+                    self._study.enqueue_trial(values, skip_if_exists=True)
         except (optuna.exceptions.OptunaError, optuna.exceptions.StorageInternalError) as error:
             raise SearchError(
                 f"{folder / STUDY_FILE} can't be read: start anew under another search.name."
@@ -93,9 +99,20 @@ class Study:
         begun = [t for t in self._own() if t.state != TrialState.WAITING and not _put_back(t)]
         return max(0, self.wanted - len(begun))
 
-    def ask(self) -> optuna.Trial:
-        """The next trial and its values."""
-        return self._study.ask(self._distributions)
+    def ask(self) -> optuna.Trial | None:
+        """The next trial whose outcome isn't known yet; None once there are enough.
+
+        Trials are the same for the same values, so a choice that comes again needs no training.
+        """
+        while self.missing():
+            trial = self._study.ask(self._distributions)
+            done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            same = next((each for each in done if each.params == trial.params), None)
+            if same is None or "objective" not in same.user_attrs:
+                return trial
+            ci95 = same.user_attrs["ci95"]
+            self.tell(trial, Kept(same.user_attrs["objective"], (ci95[0], ci95[1]), False))
+        return None
 
     def tell(self, trial: optuna.Trial, kept: Kept) -> None:
         """Note what a trial came to."""
@@ -154,15 +171,19 @@ def grid_size(space: Space) -> int:
     return math.prod(len(each.values) for each in space.values() if isinstance(each, Choice))
 
 
-def _sampler(search: SearchConfig, space: Space) -> BaseSampler:
-    if search.strategy == GRID:
-        grid = {name: each.values for name, each in space.items() if isinstance(each, Choice)}
-        return GridSampler(grid, seed=search.seed)
+def _grid(space: Space) -> Iterator[dict[str, Value]]:
+    """Every combination of the choices."""
+    lists = [each.values for each in space.values() if isinstance(each, Choice)]
+    for values in itertools.product(*lists):
+        yield dict(zip(space, values, strict=True))
+
+
+def _sampler(search: SearchConfig, seed: int) -> BaseSampler:
     if search.strategy == BAYESIAN:
         # Parameters together, and trials that run as if they would do badly: several at a time
         # would else crowd around one point.
-        return TPESampler(multivariate=True, constant_liar=True, seed=search.seed)
-    return RandomSampler(seed=search.seed)
+        return TPESampler(multivariate=True, constant_liar=True, seed=seed)
+    return RandomSampler(seed=seed)
 
 
 def _pruner(search: SearchConfig, epochs: int) -> optuna.pruners.BasePruner:
@@ -191,9 +212,11 @@ class _Worker:
         theirs.close()
         self.trial: optuna.Trial | None = None
 
-    def begin(self, trial: optuna.Trial) -> None:
+    def begin(self, trial: optuna.Trial | None) -> None:
+        """Train a trial; nothing, if there is none left."""
         self.trial = trial
-        self.connection.send(trial.params)
+        if trial is not None:
+            self.connection.send(trial.params)
 
 
 def run_study(study: Study, work: Work, parallel: int, show: Show) -> None:
@@ -213,7 +236,7 @@ def run_study(study: Study, work: Work, parallel: int, show: Show) -> None:
                 busy = {w.connection: w for w in workers if w.trial}
                 for connection in wait(list(busy), timeout=0.2):
                     assert isinstance(connection, Connection)
-                    if _hear(study, busy[connection]) and study.missing() and not received:
+                    if _hear(study, busy[connection]) and not received:
                         busy[connection].begin(study.ask())
                         show(study.trials())
         finally:

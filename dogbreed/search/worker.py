@@ -2,6 +2,7 @@
 
 import math
 import signal
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -22,6 +23,7 @@ from dogbreed.errors import DogbreedError
 from dogbreed.evaluation.metrics import measure
 from dogbreed.fitting import bare_trainer, build_model, patience, score
 from dogbreed.model import BreedClassifier
+from dogbreed.runs import log_to_terminal
 from dogbreed.search.space import apply
 
 
@@ -64,6 +66,8 @@ def run_trials(connection: Connection, work: Work) -> None:
     """Train for every set of values that comes in, until the other end is gone."""
     # Ctrl-C reaches the whole group of processes: the search decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log_to_terminal()  # which silences Lightning
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
     torch.set_num_threads(work.threads)
     model = work.config.model
     backbone = build_backbone(model.backbone, model.weights, model.trainable)

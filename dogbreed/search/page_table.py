@@ -1,0 +1,92 @@
+"""The table of all trials on a search's page."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dogbreed.evaluation.texts import NOTHING, shown
+from dogbreed.search.page_facts import SearchFacts
+from dogbreed.search.space import Value
+from dogbreed.search.table import shown_value
+from dogbreed.search.trials import Trial
+
+REASON_CHARACTERS = 240  # trials.csv has the whole of it
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the table: what is read, and what it is sorted by."""
+
+    text: str
+    value: Any = ""
+    is_text: bool = False
+    is_wide: bool = False
+
+
+def trial_table(facts: SearchFacts) -> dict[str, Any]:
+    """The headings, whether each is of text, and a row of cells for every trial."""
+    priced = any(trial.cost_usd is not None for trial in facts.trials)
+    reasons = any(trial.reason for trial in facts.trials)
+    kinds = {name: _is_text(facts, name) for name in facts.parameters}
+    heads = [
+        ("Trial", True),
+        ("Status", True),
+        (facts.metric, False),
+        ("95 %", False),
+        *((shown(facts.short[name]), is_text) for name, is_text in kinds.items()),
+        ("Start (UTC)", False),
+        ("End (UTC)", False),
+        ("Seconds", False),
+        *([("USD", False)] if priced else []),
+        *([("Reason", True)] if reasons else []),
+    ]
+    rows = [(trial is facts.best, _cells(facts, trial, priced, reasons)) for trial in facts.trials]
+    return {"heads": heads, "rows": rows}
+
+
+def _is_text(facts: SearchFacts, name: str) -> bool:
+    tried = [trial.parameters.get(name) for trial in facts.trials]
+    return any(isinstance(value, str) for value in tried)
+
+
+def _cells(facts: SearchFacts, trial: Trial, priced: bool, reasons: bool) -> list[Cell]:
+    low, high = trial.ci95 or (None, None)
+    between = f"{facts.written(low)} to {facts.written(high)}" if trial.ci95 else NOTHING
+    cells = [
+        Cell(trial.name, trial.name, is_text=True),
+        Cell(trial.status, trial.status, is_text=True),
+        _number(trial.objective, facts.written(trial.objective)),
+        _number(low, between),
+        *(_parameter(trial.parameters.get(name)) for name in facts.parameters),
+        _moment(trial.started),
+        _moment(trial.ended, since=trial.started),
+        _number(trial.seconds, f"{trial.seconds or 0:.1f}"),
+    ]
+    if priced:
+        cells.append(_number(trial.cost_usd, f"{trial.cost_usd or 0:.3f}"))
+    if reasons:
+        cut = len(trial.reason) > REASON_CHARACTERS
+        text = f"{trial.reason[:REASON_CHARACTERS]}…" if cut else trial.reason
+        cells.append(Cell(text, trial.reason[:REASON_CHARACTERS], is_text=True, is_wide=True))
+    return cells
+
+
+def _number(value: float | None, text: str) -> Cell:
+    return Cell(NOTHING) if value is None else Cell(text, value)
+
+
+def _parameter(value: Value | None) -> Cell:
+    if value is None:
+        return Cell(NOTHING)
+    if isinstance(value, str):
+        return Cell(value, value, is_text=True)
+    return Cell(shown_value(value), float(value))
+
+
+def _moment(moment: datetime | None, since: datetime | None = None) -> Cell:
+    """A moment; its day is left out where it is the one it began on."""
+    if moment is None:
+        return Cell(NOTHING)
+    here = moment.astimezone(UTC)
+    same_day = since is not None and since.astimezone(UTC).date() == here.date()
+    return Cell(f"{here:%H:%M:%S}" if same_day else f"{here:%Y-%m-%d %H:%M:%S}", here.timestamp())

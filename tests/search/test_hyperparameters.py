@@ -1,0 +1,72 @@
+"""A configuration through SageMaker's hyperparameters and back: nothing changes."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from dogbreed.cli import compose_as
+from dogbreed.errors import ConfigError
+from dogbreed.search.config import TuneConfig
+from dogbreed.search.hyperparameters import (
+    as_hyperparameters,
+    as_overrides,
+    changed,
+    decode,
+    encode,
+    from_arguments,
+)
+
+# What the grammar of overrides, YAML and OmegaConf each see something in.
+LETTERS = ("'", "\\", "${", "}", "a", ",")
+TEXTS = ["", "null", "true", "1e3", "auto", "none", "~", "?", "--x", "${seed}", "a\\", "'q'"]
+
+
+def compose(*overrides: str) -> TuneConfig:
+    return compose_as(TuneConfig, "tune", overrides)
+
+
+def through(config: TuneConfig) -> TuneConfig:
+    sent = as_hyperparameters(changed(config, compose()))
+    assert all(isinstance(text, str) for text in sent.values())
+    return compose(*as_overrides(sent))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("optim=sgd", "optim.lr=0.1"),
+        ("data.batch_size=17", "trainer.epochs=3", "trainer.epochs=auto"),
+        ("resume=auto", "lr_finder=true", "launcher.tags={team: dogs, cost: 12}"),
+        ("search=lr_batch", "search.space.optim.eps={type: float, low: 1e-9, high: 1e-8}"),
+        ("search.warm_start=[one,two]", "launcher.subnets=[subnet-1]"),
+        ("optim.eps=1e-9", "optim.weight_decay=0", "model.dropout=0.25"),
+    ],
+)
+def test_a_configuration_comes_back_as_it_was(overrides: tuple[str, ...]) -> None:
+    config = compose(*overrides)
+    assert through(config) == config
+
+
+def test_any_text_comes_back_as_it_was() -> None:
+    texts = [*TEXTS, *map("".join, itertools.product(LETTERS, repeat=2))]
+    for text in texts:
+        (override,) = as_overrides({"name": encode(text)})
+        assert compose(override).name == text, text
+
+
+def test_types_stay_apart() -> None:
+    values: list[Any] = [64, "64", 1.0, True, "true", None, "null", [1, "a"], {"a": 1}]
+    for value in values:
+        again = decode(encode(value))
+        assert again == value
+        assert type(again) is type(value)
+    assert decode("not json") == "not json"
+
+
+def test_arguments_are_read_as_the_toolkit_writes_them() -> None:
+    arguments = ["--optim.lr", "0.01", "--name", "x y", "--seed", "-1"]
+    assert from_arguments(arguments) == {"optim.lr": "0.01", "name": "x y", "seed": "-1"}
+    for wrong in (["--lr"], ["lr", "1"], ["--lr", "1", "more"]):
+        with pytest.raises(ConfigError, match="--KEY VALUE"):
+            from_arguments(wrong)

@@ -1,0 +1,180 @@
+"""The search space: what it may say, and what Optuna and SageMaker make of it."""
+
+from typing import Any
+
+import pytest
+
+from dogbreed.cli import compose_as
+from dogbreed.errors import ConfigError
+from dogbreed.search.config import TuneConfig
+from dogbreed.search.limits import check_here, check_on_sagemaker
+from dogbreed.search.space import (
+    Choice,
+    Numbers,
+    Space,
+    as_distributions,
+    as_parameter_ranges,
+    read_space,
+)
+
+LR = {"type": "float", "low": 1e-4, "high": 0.1, "scale": "log"}
+
+
+def tune(*overrides: str) -> TuneConfig:
+    return compose_as(TuneConfig, "tune", overrides)
+
+
+def space_of(*overrides: str) -> Space:
+    return read_space(tune(*overrides).search.space)
+
+
+def test_the_experiments_search_what_they_say() -> None:
+    assert space_of("+experiment=hpo") == {
+        "optim.lr": Numbers("float", 1e-4, 0.1, True),
+        "optim.eps": Numbers("float", 1e-9, 1e-8, True),
+        "data.batch_size": Choice((64, 128, 256)),
+    }
+    assert tune("+experiment=hpo").data.fraction < 1
+    assert space_of("experiment=hpo_batch_lr") == {
+        "optim.lr": Numbers("float", 1e-3, 0.1, True),
+        "data.batch_size": Numbers("int", 32, 512, True),
+    }
+
+
+def test_what_is_typed_takes_the_place_of_what_stood_there() -> None:
+    space = space_of(
+        "search.space.optim.lr.high=0.5",
+        "search.space.optim.eps=null",
+        "search.space.data.batch_size={type: int, low: 16, high: 64}",
+        "search.space.optim.name={type: choice, values: [adam, sgd]}",
+    )
+    assert space == {
+        "optim.lr": Numbers("float", 1e-4, 0.5, True),
+        "data.batch_size": Numbers("int", 16, 64, False),
+        "optim.name": Choice(("adam", "sgd")),
+    }
+
+
+def test_optuna_and_sagemaker_get_the_same_space() -> None:
+    space = space_of("search.space.seed={type: int, low: 1, high: 9}")
+    distributions = as_distributions(space)
+    assert (distributions["optim.lr"].low, distributions["optim.lr"].high) == (1e-4, 0.1)
+    assert distributions["optim.lr"].log
+    assert distributions["data.batch_size"].choices == (64, 128, 256)
+    assert (distributions["seed"].low, distributions["seed"].log) == (1, False)
+    assert as_parameter_ranges(space) == {
+        "ContinuousParameterRanges": [
+            {
+                "Name": "optim.lr",
+                "MinValue": "0.0001",
+                "MaxValue": "0.1",
+                "ScalingType": "Logarithmic",
+            },
+            {
+                "Name": "optim.eps",
+                "MinValue": "1e-09",
+                "MaxValue": "1e-08",
+                "ScalingType": "Logarithmic",
+            },
+        ],
+        "IntegerParameterRanges": [
+            {"Name": "seed", "MinValue": "1", "MaxValue": "9", "ScalingType": "Linear"}
+        ],
+        "CategoricalParameterRanges": [{"Name": "data.batch_size", "Values": ["64", "128", "256"]}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("optim.lr.low=1", "search.space.optim.lr: low=1 must be below high=0.1"),
+        ("optim.lr.low=0", "search.space.optim.lr.low=0: a logarithmic scale starts above 0"),
+        ("optim.lr.low=x", "search.space.optim.lr.low=x: must be a number"),
+        ("optim.lr.scale=logg", "search.space.optim.lr.scale=logg: must be linear or log"),
+        ("optim.lr.type=flaot", "search.space.optim.lr.type=flaot: must be one of float, int"),
+        ("optim.lr.step=2", "a float has low, high, scale, and nothing else"),
+        ("optim.lr.high=1000", "search.space.optim.lr.high: optim.lr=1000.0: must be above 0"),
+        ("optim.lr=0.1", "write {type:float,low:A,high:B,scale:log}"),
+        ("optim.lrr={type: float, low: 1, high: 2}", "Did you mean optim.lr?"),
+        ("data.batch_size.values=[64]", "one choice is nothing to search"),
+        ("data.batch_size.values=[64,64]", "a value stands there twice"),
+        ("data.batch_size.values=[64,0]", "data.batch_size=0: must be at least 1"),
+        ("data.batch_size.values=64", "must be a list"),
+        ("data.batch_size={type: int, low: 1.5, high: 3}", "must be a whole number"),
+    ],
+)
+def test_a_range_that_is_none_is_named(override: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        space_of(f"search.space.{override}")
+    assert told in str(caught.value)
+
+
+def test_a_space_without_ranges_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"search\.space is empty"):
+        space_of("search.space={}")
+
+
+HYPERBAND = ("search.strategy=hyperband",)
+CHOICES: tuple[str, ...] = (
+    "search.space.optim.eps=null",
+    "search.space.optim.lr={type: choice, values: [0.001, 0.01]}",
+)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (("search.direction=maximize",), "search.direction=minimize"),
+        (("search.objective=valid_top1",), "search.direction=maximize"),
+        (("search.strategy=grid",), "make optim.lr, optim.eps a choice"),
+        (HYPERBAND, "set trainer.epochs to their number"),
+        ((*HYPERBAND, "trainer.epochs=2"), "at least 3"),
+        (("search.space.data.size_px={type: int, low: 64, high: 96}",), "search.input=photos"),
+        (("search.space.features.views={type: int, low: 1, high: 2}",), "search.input=photos"),
+    ],
+)
+def test_what_no_runner_can_do_is_refused(overrides: tuple[str, ...], told: str) -> None:
+    for check in (check_here, check_on_sagemaker):
+        with pytest.raises(ConfigError) as caught:
+            check(tune(*overrides))
+        assert told in str(caught.value)
+
+
+def values(count: int) -> str:
+    return ",".join(map(str, range(1, count + 1)))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ((f"search.space.data.batch_size.values=[{values(31)}]",), "30 at most"),
+        (("search.trials=751",), "search.trials: 751; SageMaker takes 750 at most"),
+        (("search.parallel=101",), "search.parallel: 101"),
+        (("search.warm_start=[a,b,c,d,e,f]",), "search.warm_start: 6"),
+        ((*HYPERBAND, "trainer.epochs=9", "search.warm_start=[a]"), "bayesian and random only"),
+        (("search.strategy=grid", *CHOICES), "set search.trials=6"),
+        (("search.name=my_search",), "letters, digits and single hyphens"),
+        ((f"search.name={'a' * 33}",), "32 at most"),
+    ],
+)
+def test_sagemakers_limits_are_sagemakers_alone(overrides: tuple[str, ...], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_on_sagemaker(tune(*overrides))
+    assert told in str(caught.value)
+    check_here(tune(*overrides))
+
+
+def test_trials_that_read_photos_may_vary_what_changes_features() -> None:
+    overrides = ("search.space.data.size_px={type: int, low: 64, high: 96}", "search.input=photos")
+    _, space = check_on_sagemaker(tune(*overrides))
+    assert space["data.size_px"] == Numbers("int", 64, 96, False)
+    with pytest.raises(ConfigError, match=r"data\.size_px"):
+        check_on_sagemaker(tune(*overrides, "search.jobs=one"))
+
+
+def test_auto_is_resolved_for_sagemaker() -> None:
+    search, _ = check_on_sagemaker(tune())
+    assert search.parallel == 2
+    more: dict[str, Any] = {"trials": 10_000, "strategy": "random"}
+    search, _ = check_on_sagemaker(tune(*(f"search.{name}={v}" for name, v in more.items())))
+    assert search.trials == 10_000
