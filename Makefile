@@ -5,13 +5,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: train test check benchmarks constraints clean
+.PHONY: train test test-cloud check benchmarks constraints clean
 
 train: $(READY)
 	$(BIN)/python -m dogbreed.train $(ARGS)
 
 test: check
 	$(BIN)/python -m pytest $(ARGS)
+
+# Whole jobs in an emulated AWS account, through SageMaker's own training toolkit.
+test-cloud: $(READY)
+	$(BIN)/python -m pytest -m cloud $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

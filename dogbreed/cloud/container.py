@@ -30,12 +30,13 @@ def run_job(arguments: Sequence[str]) -> None:
     Raises:
         DogbreedError: after its sentence was written where SageMaker reads the reason.
     """
+    os.chdir(_base())  # below here all places are relative, and the same on every machine
     try:
         _run(_hyperparameters(arguments))
     except BaseException as error:
         known = isinstance(error, DogbreedError)
         reason = str(error) if known else f"{type(error).__name__}: {error} (see the job's log)"
-        write_text(_base() / "output" / "failure", reason[:MOST_FAILURE_CHARACTERS])
+        write_text(Path("output", "failure"), reason[:MOST_FAILURE_CHARACTERS])
         raise
 
 
@@ -45,7 +46,7 @@ def _base() -> Path:
 
 def _hyperparameters(arguments: Sequence[str]) -> dict[str, str]:
     """As they were sent: from the platform's file, else from the arguments."""
-    file = _base() / "input" / "config" / "hyperparameters.json"
+    file = Path("input", "config", "hyperparameters.json")
     if file.is_file():
         sent: dict[str, str] = json.loads(file.read_text("utf-8"))
         return sent
@@ -76,18 +77,26 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
 
 
 def _places() -> list[str]:
-    """Overrides that name the folders of this container."""
-    own = _base() / "checkpoints" / os.environ.get("TRAINING_JOB_NAME", "job")
+    """Overrides that name the folders of this container.
+
+    They are part of the configuration by which an interrupted run is found again.
+    """
+    own = Path("checkpoints", os.environ.get("TRAINING_JOB_NAME", "job"))
     places = {"output_root": own / "outputs", "features.root": own / "features"}
     if channel := os.environ.get(f"SM_CHANNEL_{PHOTOS.upper()}"):
-        places["data.root"] = Path(channel)
+        places["data.root"] = _below_base(channel)
     if channel := os.environ.get(f"SM_CHANNEL_{FEATURES.upper()}"):
-        places["data.feature_set"] = Path(channel)
+        places["data.feature_set"] = _below_base(channel)
     if channel := os.environ.get(f"SM_CHANNEL_{WEIGHTS.upper()}"):
-        places["model.weights"] = next(p for p in Path(channel).iterdir() if p.is_file())
+        files = [path for path in _below_base(channel).iterdir() if path.is_file()]
+        places["model.weights"] = files[0]
     own.mkdir(parents=True, exist_ok=True)
     texts = {name: json.dumps(str(path), ensure_ascii=False) for name, path in places.items()}
     return as_overrides({**texts, "resume": '"auto"'})
+
+
+def _below_base(channel: str) -> Path:
+    return Path(channel).relative_to(_base().absolute())
 
 
 def _processes() -> list[str]:
@@ -109,7 +118,7 @@ def _extract(config: Config) -> None:
     prepared = prepare(config, clock)
     hosts: list[str] = json.loads(os.environ.get("SM_HOSTS", '["algo-1"]'))
     share = sorted(hosts).index(os.environ.get("SM_CURRENT_HOST", hosts[0]))
-    folder = _base() / "checkpoints"
+    folder = Path("checkpoints")
     with clock.phase("features"):
         extract_share(prepared, share_folder(folder, share), share, len(hosts))
     if share == 0:

@@ -15,7 +15,7 @@ from dogbreed.errors import CloudError, DataError
 from dogbreed.machine import cores
 from dogbreed.progress import progress
 
-WORKERS = 16
+WORKERS = 32  # as many as a client of the account has connections
 SECONDS_BETWEEN_MANIFESTS = 30.0
 MOST_DELETIONS = 1000  # of one request
 

@@ -17,6 +17,7 @@ from dogbreed.search.trials import COMPLETED, STOPPED, Trial, best_of, short_nam
 # A trial that diverged would press all others together: charts end so many times as far from the
 # best as three quarters of the trials lie.
 REACH = 3
+CROWD = 100  # more trials than so many are drawn finer
 PARAMETERS_NAMED = 8  # beside the mouse
 
 
@@ -68,6 +69,11 @@ class SearchFacts:
         if self.edge is None:
             return objective
         return self.sign * min(self.sign * objective, self.sign * self.edge)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether trials drawn as a few are would hide each other."""
+        return len(self.trials) > CROWD
 
     @property
     def is_share(self) -> bool:

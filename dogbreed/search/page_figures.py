@@ -29,18 +29,19 @@ def history(facts: SearchFacts) -> Chart | str:
     if not facts.scored:
         return "No trial has come to an objective that could be drawn."
     data = [
-        _best_so_far(facts),
-        _dots(facts, STOPPED, "stopped early", {"color": GREY, "size": 8, "symbol": "circle-open"}),
-        _dots(facts, COMPLETED, "completed", {"color": BLUE, "size": 8}),
+        _dots(facts, STOPPED, "stopped early", GREY, "circle-open"),
+        _dots(facts, COMPLETED, "completed", BLUE, "circle"),
         _failed(facts),
+        _best_so_far(facts),
     ]
+    bars = "" if facts.crowded else "The bars are 95 % intervals. "
     whole = {"tickmode": "linear", "dtick": 1} if len(facts.trials) <= 10 else {}
     layout = _layout(facts, axis("trial", range=[0.4, len(facts.trials) + 0.6], **whole))
     layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
     return Chart(
         key="history",
         title="Each trial",
-        reading="The bars are 95 % intervals, the line is the best so far." + _beyond(facts),
+        reading=f"{bars}The line is the best so far.{_beyond(facts)}",
         figure={"data": [own for own in data if own["x"]], "layout": layout},
         height_px=380,
     )
@@ -71,7 +72,7 @@ def _numbered(facts: SearchFacts, status: str) -> list[tuple[int, Trial]]:
     return [(n, trial) for n, trial in enumerate(facts.trials, 1) if trial.status == status]
 
 
-def _dots(facts: SearchFacts, status: str, name: str, marker: dict[str, Any]) -> dict[str, Any]:
+def _dots(facts: SearchFacts, status: str, name: str, colour: str, symbol: str) -> dict[str, Any]:
     found = [(n, t, t.objective) for n, t in _numbered(facts, status) if t.objective is not None]
     held = [facts.held(objective) for _, _, objective in found]
     intervals = [trial.ci95 for _, trial, _ in found]
@@ -80,7 +81,6 @@ def _dots(facts: SearchFacts, status: str, name: str, marker: dict[str, Any]) ->
         for ci95, y in zip(intervals, held, strict=True)
     ]
     beyond = [y != objective for y, (_, _, objective) in zip(held, found, strict=True)]
-    symbol = marker.get("symbol", "circle")
     return {
         "type": "scatter",
         "mode": "markers",
@@ -94,8 +94,13 @@ def _dots(facts: SearchFacts, status: str, name: str, marker: dict[str, Any]) ->
             "arrayminus": [down for _, down in around],
             "thickness": 1.2,
             "width": 3,
+            "visible": not facts.crowded,
         },
-        "marker": marker | {"symbol": ["triangle-up" if own else symbol for own in beyond]},
+        "marker": {
+            "color": colour,
+            "size": 5 if facts.crowded else 8,
+            "symbol": ["triangle-up" if own else symbol for own in beyond],
+        },
         "text": [facts.hover(trial) for _, trial, _ in found],
         "hovertemplate": "%{text}<extra></extra>",
     }
@@ -150,12 +155,13 @@ def curves(facts: SearchFacts) -> Chart | str:
         "mode": "lines+markers" if points < MARKED_EPOCHS or longest == 1 else "lines",
         "hovertemplate": f"%{{text}}, epoch %{{x}}: %{{y:{facts.hover_format}}}<extra></extra>",
     }
+    pale = {"color": pale_blue(0.2 if facts.crowded else 0.45), "width": 1.4}
     best = [trial for trial in there if trial is facts.best]
     ended = [trial for trial in there if trial is not facts.best and trial.status == COMPLETED]
     others = [trial for trial in there if trial is not facts.best and trial.status != COMPLETED]
     data = [
         _lines(others, "not completed", line={"color": GREY, "width": 1.2, "dash": "dot"}, **look),
-        _lines(ended, "completed", line={"color": pale_blue(0.45), "width": 1.4}, **look),
+        _lines(ended, "completed", line=pale, **look),
         _lines(best, "the best", line={"color": ORANGE, "width": 3}, **look),
     ]
     whole = {"tickmode": "linear", "dtick": 1} if longest <= 10 else {}

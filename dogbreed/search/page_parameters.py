@@ -19,6 +19,7 @@ SHADES = 12
 AXIS_PX = 84  # room for an axis with its ticks beside it
 CHARACTER_PX = 7
 SPREAD = 0.2  # how far from a choice its trials stand: they would hide each other
+GOLDEN = (5**0.5 - 1) / 2  # its multiples spread evenly, however many
 
 
 def parallel(facts: SearchFacts, scales: Mapping[str, Scale]) -> Chart | str:
@@ -80,7 +81,8 @@ def _shaded(
     traces: dict[str, dict[str, list[Any]]] = defaultdict(lambda: {"x": [], "y": [], "text": []})
     for rank, line in enumerate(ranked):
         shade = round(SHADES * rank / max(1, len(ranked) - 1)) / SHADES
-        colour = ORANGE if line.trial is facts.best else pale_blue(0.12 + 0.7 * shade**2)
+        strength = 0.03 + 0.7 * shade**8 if facts.crowded else 0.12 + 0.7 * shade**2
+        colour = ORANGE if line.trial is facts.best else pale_blue(strength)
         own = traces[colour]
         at = [*line.places.values(), line.objective]
         shares = [_share(scale, place) for scale, place in zip(every, at, strict=True)]
@@ -91,7 +93,7 @@ def _shaded(
         {
             "type": "scatter",
             "mode": "lines+markers",
-            "line": {"color": colour, "width": 3 if colour == ORANGE else 1.8},
+            "line": {"color": colour, "width": 3 if colour == ORANGE else 1.6},
             "marker": {"size": 4},
             "hovertemplate": "%{text}<extra></extra>",
             **points,
@@ -132,9 +134,10 @@ def slices(facts: SearchFacts, scales: Mapping[str, Scale]) -> list[Chart] | str
 
 def _slice(facts: SearchFacts, number: int, name: str, scale: Scale) -> Chart:
     rest = [trial for trial in facts.scored if trial is not facts.best]
+    size = 4 if facts.crowded else 7
     kinds = (
-        ([t for t in rest if t.status != COMPLETED], GREY, "circle-open", 7),
-        ([t for t in rest if t.status == COMPLETED], BLUE, "circle", 7),
+        ([t for t in rest if t.status != COMPLETED], GREY, "circle-open", size),
+        ([t for t in rest if t.status == COMPLETED], BLUE, "circle", size),
         ([facts.best] if facts.best else [], ORANGE, "circle", 10),
     )
     # Some room at the ends, or the outermost points and ticks would be cut.
@@ -175,7 +178,7 @@ def _points(
         place = scale.place(trial.parameters.get(name))
         if place is not None and scale.choices:
             seen[place] += 1
-            place += SPREAD * (seen[place] % 5 - 2) / 2
+            place += SPREAD * (2 * (GOLDEN * seen[place] % 1) - 1)
         x.append(place)
     return {
         "type": "scatter",

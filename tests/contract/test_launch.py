@@ -1,0 +1,259 @@
+"""launch/tune.py and launch/train.py against an emulated account, whose jobs really run."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+import yaml
+from conftest import PROJECT, SMALL, draw_folders
+
+from dogbreed.metric_lines import metric_regexes
+
+if TYPE_CHECKING:
+    from contract.sagemaker_server import SageMakerAccount
+
+pytest_plugins = ("contract.fixtures",)
+pytestmark = pytest.mark.cloud
+
+Launch = Callable[..., subprocess.CompletedProcess[str]]
+
+# Jobs print and write the same whatever the size of the network.
+QUICK = (
+    *(each for each in SMALL if "batch_size" not in each),
+    "launcher.instance_type=ml.m5.large",
+)
+
+
+def command(script: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-u", str(PROJECT / "launch" / script), *arguments]
+
+
+@pytest.fixture
+def launch(tmp_path: Path, account: "SageMakerAccount") -> Launch:
+    """Run one of launch/ in `tmp_path`, under the account's role."""
+
+    def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(script, f"launcher.role={account.role_arn}", *arguments),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=400,
+        )
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return draw_folders(tmp_path / "photos", {"train": 12, "valid": 4, "test": 4})
+
+
+def started(account: "SageMakerAccount", operation: str) -> list[dict[str, Any]]:
+    return [sent for name, sent in account.requests if name == operation]
+
+
+def test_tune_table_train_the_best_attach(
+    launch: Launch, account: "SageMakerAccount", photos: Path, tmp_path: Path
+) -> None:
+    done = launch(
+        *("tune.py", "+experiment=hpo", f"data.root={photos}", "data.fraction=0.5"),
+        *("search.trials=3", "search.name=breeds", *QUICK),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    folder = tmp_path / "outputs" / "searches" / "breeds"
+    with (folder / "trials.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["TrainingJobStatus"] for row in rows] == ["Completed"] * 3
+    for row in rows:
+        assert row["TrainingJobName"].startswith("breeds-")
+        assert row["data.batch_size"] in ("64", "128", "256")
+        assert 1e-4 <= float(row["optim.lr"]) <= 0.1
+        assert 1e-9 <= float(row["optim.eps"]) <= 1e-8
+        low, high = float(row["FinalObjectiveLow95"]), float(row["FinalObjectiveHigh95"])
+        assert low < float(row["FinalObjectiveValue"]) < high
+        assert float(row["TrainingElapsedTimeSeconds"]) > 0
+        assert float(row["CostUSD"]) > 0
+        # What the service read is what the job printed, by the expressions that were sent.
+        log = account.log(row["TrainingJobName"])
+        read = re.findall(metric_regexes()["valid_loss"], log)
+        assert float(row["FinalObjectiveValue"]) == pytest.approx(float(read[-1]), rel=1e-5)
+        # The trials read features, and no photo.
+        assert "18 train" in log
+        assert "computed now" not in log
+        assert "of the feature set" in log
+    best = yaml.safe_load((folder / "best.yaml").read_text("utf-8"))
+    lowest = min(rows, key=lambda row: float(row["FinalObjectiveValue"]))
+    assert best["trial"] == lowest["TrainingJobName"]
+    assert best["parameters"]["data.batch_size"] == int(lowest["data.batch_size"])
+    assert best["settings"]["data.root"] == str(photos)
+    (tuning,) = started(account, "CreateHyperParameterTuningJob")
+    assert "optim.lr" not in tuning["TrainingJobDefinition"]["StaticHyperParameters"]
+
+    done = launch("train.py")
+    assert done.returncode == 0, done.stderr
+    assert "0 to send" in done.stdout
+    assert "60 there already" in done.stdout
+    sent = started(account, "CreateTrainingJob")[-1]
+    hyperparameters = sent["HyperParameters"]
+    assert json.loads(hyperparameters["optim.lr"]) == best["parameters"]["optim.lr"]
+    assert "data.fraction" not in hyperparameters
+    name = sent["TrainingJobName"]
+    run = tmp_path / "outputs" / name
+    assert (tmp_path / "outputs" / "latest").resolve() == run
+    assert "36 train" in account.log(name)
+    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+    assert f"test top-1 {100 * metrics['test']['top1']:.1f}%" in done.stdout
+    asked = subprocess.run(
+        [sys.executable, "-m", "dogbreed.predict", str(next(photos.rglob("*.jpg")))],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout)["breeds"][0]["breed"] in ("Akita", "Beagle", "Collie")
+
+    # Both can be taken up again, by name and from elsewhere; nothing is started by it.
+    before = len(account.training_jobs)
+    elsewhere = f"output_root={tmp_path / 'elsewhere'}"
+    again = launch("tune.py", "attach=breeds", elsewhere)
+    assert again.returncode == 0, again.stderr
+    assert f"best: {best['trial']}" in again.stdout
+    taken = tmp_path / "elsewhere" / "searches" / "breeds" / "trials.csv"
+    assert taken.read_text("utf-8") == (folder / "trials.csv").read_text("utf-8")
+    again = launch("train.py", f"attach={name}", elsewhere)
+    assert again.returncode == 0, again.stderr
+    copied = tmp_path / "elsewhere" / name / "model" / "model.safetensors"
+    assert copied.read_bytes() == (run / "model" / "model.safetensors").read_bytes()
+    assert len(account.training_jobs) == before
+
+    # The features are there, so another search extracts none.
+    more = launch(
+        *("tune.py", "+experiment=hpo", f"data.root={photos}", "data.fraction=0.5", *QUICK),
+        *("search.trials=1", "search.parallel=1", "search.name=more", "wait=false"),
+    )
+    assert more.returncode == 0, more.stderr
+    assert "features are there already" in more.stdout
+    assert "attach=more" in more.stdout
+    assert account.wait("more", 120) == "Completed"
+
+
+def test_a_search_in_one_job(
+    launch: Launch, account: "SageMakerAccount", photos: Path, tmp_path: Path
+) -> None:
+    done = launch(
+        *("tune.py", f"data.root={photos}", "search=lr_batch", "search.jobs=one", *QUICK),
+        *("search.trials=3", "search.name=inside"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert [sent["TrainingJobName"] for sent in started(account, "CreateTrainingJob")] == ["inside"]
+    assert started(account, "CreateHyperParameterTuningJob") == []
+    folder = tmp_path / "outputs" / "searches" / "inside"
+    best = yaml.safe_load((folder / "best.yaml").read_text("utf-8"))
+    assert 32 <= best["parameters"]["data.batch_size"] <= 512
+    assert best["settings"]["data.root"] == str(photos)
+    with (folder / "trials.csv").open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3
+
+
+def head_of(run: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return {n: t for n, t in load_file(run / "model" / "model.safetensors").items() if "head" in n}
+
+
+def test_an_interrupted_spot_job_ends_with_the_same_weights(
+    launch: Launch, account: "SageMakerAccount", photos: Path, tmp_path: Path
+) -> None:
+    common = (
+        f"data.root={photos}",
+        "best=null",
+        *QUICK,
+        "trainer.epochs=300",
+        "trainer.patience=0",
+    )
+    whole = launch("train.py", *common)
+    assert whole.returncode == 0, whole.stderr
+    uninterrupted = head_of((tmp_path / "outputs" / "latest").resolve())
+    with subprocess.Popen(
+        command(
+            *("train.py", f"launcher.role={account.role_arn}", *common, "launcher.spot=true"),
+        ),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        line = next(line for line in process.stdout if line.startswith("started "))
+        name = line.split()[1]
+        account.wait_for_line(name, "epoch=20 ")
+        account.interrupt(name)
+        account.wait_for_line(name, "going on with")
+        _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err + account.log(name)
+    log = account.log(name)
+    assert log.count("features:") == 2
+    assert "120 computed now" in log
+    assert "0 computed now" in log.split("going on with")[1]
+    resumed = head_of((tmp_path / "outputs" / "latest").resolve())
+    assert resumed.keys() == uninterrupted.keys()
+    for key, tensor in resumed.items():
+        torch.testing.assert_close(tensor, uninterrupted[key], rtol=0, atol=0)
+
+
+def test_two_instances_train_as_one(
+    launch: Launch, account: "SageMakerAccount", photos: Path, tmp_path: Path
+) -> None:
+    common = (f"data.root={photos}", "best=null", *QUICK)
+    one = launch("train.py", *common)
+    two = launch("train.py", *common, "launcher.instance_count=2")
+    assert one.returncode == 0, one.stderr
+    assert two.returncode == 0, two.stderr + account.log(list(account.training_jobs)[-1])
+    first, second = (
+        json.loads((tmp_path / "outputs" / name / "metrics.json").read_text("utf-8"))
+        for name in account.training_jobs
+    )
+    assert "torchrun" in account.log(list(account.training_jobs)[-1])
+    assert second["valid"]["loss"] == pytest.approx(first["valid"]["loss"], rel=1e-3)
+
+
+def test_two_instances_share_the_extraction(
+    launch: Launch, account: "SageMakerAccount", photos: Path
+) -> None:
+    done = launch(
+        *("tune.py", f"data.root={photos}", *QUICK, "search.trials=1", "search.name=shared"),
+        "launcher.extract_instance_count=2",
+    )
+    assert done.returncode == 0, done.stderr
+    counts = re.findall(r"features: (\d+) views of photos", account.log("shared-extract"))
+    assert sorted(map(int, counts)) == [60, 60]
+
+
+def test_a_job_that_fails_says_why(
+    launch: Launch, account: "SageMakerAccount", photos: Path
+) -> None:
+    done = launch(
+        *("train.py", f"data.root={photos}", "best=null", *QUICK),
+        "model.weights=IMAGENET1K_V9",
+    )
+    assert done.returncode == 1
+    (name,) = account.training_jobs
+    assert f"{name}: Failed." in done.stderr
+    assert "IMAGENET1K_V9" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = launch(
+        *("tune.py", f"data.root={photos}", *QUICK, "search.trials=1", "search.name=bad"),
+        *("search.input=photos", "model.weights=IMAGENET1K_V9"),
+    )
+    assert done.returncode == 1
+    assert "none of its" in done.stderr
+    assert "IMAGENET1K_V9" in done.stderr
