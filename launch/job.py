@@ -11,7 +11,7 @@ from dogbreed import cli
 
 def main(arguments: Sequence[str]) -> None:
     """Run the job that the hyperparameters describe."""
-    from dogbreed.cloud.container import run_job
+    from dogbreed.cloud.inside import run_job
 
     run_job(arguments)
 

@@ -14,15 +14,15 @@ from sagemaker.core import shapes
 from sagemaker.core.resources import HyperParameterTuningJob, TrainingJob
 
 from dogbreed.cloud.account import Account
-from dogbreed.cloud.container import JOB
+from dogbreed.cloud.inside import JOB, TRAIN
 from dogbreed.cloud.refusals import code_of, in_plain_words
+from dogbreed.cloud.source import ENTRY_POINT
 from dogbreed.errors import CloudError
 from dogbreed.metric_lines import metric_regexes
 from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, RANDOM, LauncherConfig, SearchConfig
 from dogbreed.search.hyperparameters import encode
 from dogbreed.search.space import Space, as_parameter_ranges
 
-ENTRY_POINT = "launch/job.py"
 # How the service says that it has no job of a name.
 NOT_THERE = ("not found", "unable to find", "can't find", "cannot find", "does not exist")
 STRATEGY_WORDS = {BAYESIAN: "Bayesian", RANDOM: "Random", HYPERBAND: "Hyperband", GRID: "Grid"}
@@ -55,7 +55,7 @@ class Job:
             "sagemaker_submit_directory": encode(self.source_uri),
             JOB: encode(self.kind),
         }
-        if self.instance_count > 1 and self.kind == "train":
+        if self.instance_count > 1 and self.kind == TRAIN:
             own["sagemaker_torch_distributed_enabled"] = encode(True)
         return own | dict(self.hyperparameters)
 

@@ -6,25 +6,10 @@ import yaml
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.costs import Use, most_it_can_cost
-from dogbreed.cloud.jobs import Job
 from dogbreed.cloud.staging import MEGABYTE, Staged
 from dogbreed.runs import log
-from dogbreed.search.config import LauncherConfig
 
 SHOWN_FILES = 8
-
-
-def priced(job: Job, launcher: LauncherConfig, count: int = 1) -> Use:
-    """So many jobs like this one, for their price."""
-    return Use(
-        what=job.kind,
-        jobs=count,
-        instance_type=job.instance_type,
-        instances=job.instance_count,
-        max_run_s=60 * launcher.max_run_minutes,
-        volume_gb=launcher.volume_gb,
-        spot=launcher.spot,
-    )
 
 
 def tell_plan(
@@ -53,7 +38,7 @@ def tell_plan(
         text = yaml.safe_dump(request, sort_keys=False, allow_unicode=True, width=200)
         log.info("\nWould send %s:\n%s", operation, text.rstrip())
     log.info("\nChecked: %s.", "; ".join(checked))
-    for note in (*account.notes, *([staged.image.warning] if staged.image.warning else [])):
+    for note in (*account.notes, *staged.notes):
         log.info("Note: %s.", note.rstrip("."))
     log.info("")
     sent = photos.size_bytes + len(source.data)

@@ -98,5 +98,5 @@ def _trouble(error: BotoCoreError) -> str:
     if isinstance(error, NO_NETWORK):
         return f"AWS can't be reached ({error}): try again when the network is back."
     if isinstance(error, aws.ParamValidationError):
-        return f"the request isn't one that the service takes: {error}"
+        return f"the request isn't one that the service takes: {' '.join(str(error).split())}"
     return f"{error}"

@@ -12,8 +12,8 @@ from typing import Any
 
 from dogbreed.cli import compose
 from dogbreed.cloud.account import Account
-from dogbreed.cloud.container import PHOTOS, WEIGHTS
-from dogbreed.cloud.containers import Image, training_image
+from dogbreed.cloud.containers import Image, multiplies_bf16, training_image
+from dogbreed.cloud.inside import PHOTOS, WEIGHTS
 from dogbreed.cloud.objects import lies_there, upload_file, upload_once
 from dogbreed.cloud.source import SourcePackage, pack_source
 from dogbreed.cloud.storage import S3Folder, UploadPlan, plan_upload, stored, upload
@@ -50,6 +50,7 @@ class Staged:
     settings: Mapping[str, Any]
     weights: Path | None
     fingerprint: str
+    notes: tuple[str, ...]
 
 
 def stage(account: Account, config: LaunchConfig, instance_type: str) -> Staged:
@@ -81,10 +82,24 @@ def stage(account: Account, config: LaunchConfig, instance_type: str) -> Staged:
         settings={**settings, "name": name},
         weights=weights,
         fingerprint=_fingerprint(contents, settings, channels),
+        notes=_notes(image, instance_type),
     )
     if not account.dry:
+        for note in staged.notes:
+            log.warning("warning: %s", note)
         _send(account, config, staged, folder)
     return staged
+
+
+def _notes(image: Image, instance_type: str) -> tuple[str, ...]:
+    """What is worth knowing before money is spent."""
+    notes = [] if image.warning is None else [image.warning]
+    if multiplies_bf16(instance_type) is False:
+        notes.append(
+            f"{instance_type} doesn't multiply in bf16: features take about twice as long as on a "
+            "type that does, such as ml.c7i.2xlarge"
+        )
+    return tuple(notes)
 
 
 def job_name(what: str = "") -> str:

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 from dogbreed.cloud.account import Account, sign_in, stand_in
-from dogbreed.cloud.container import TRAIN
+from dogbreed.cloud.costs import Use
+from dogbreed.cloud.inside import TRAIN
 from dogbreed.cloud.jobs import Job, start_training
-from dogbreed.cloud.plan import priced, tell_plan
+from dogbreed.cloud.plan import tell_plan
 from dogbreed.cloud.results import fetch_model, fetch_outputs
 from dogbreed.cloud.staging import job_name, stage
 from dogbreed.cloud.watch import wait_for_training
@@ -52,7 +53,7 @@ def train_on_sagemaker(config: FinalConfig) -> None:
         tell_plan(
             account,
             staged,
-            [priced(job, launcher)],
+            [Use.of(job, launcher, jobs=1)],
             ["the configuration", "every request fits the service's model"],
         )
         return

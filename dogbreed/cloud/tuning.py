@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from dogbreed.cloud.account import Account, sign_in, stand_in
-from dogbreed.cloud.container import EXTRACT, FEATURES, TRAIN, TUNE, WEIGHTS
 from dogbreed.cloud.costs import Use
+from dogbreed.cloud.inside import EXTRACT, FEATURES, TRAIN, TUNE, WEIGHTS
 from dogbreed.cloud.jobs import (
     Job,
     start_training,
@@ -18,7 +18,7 @@ from dogbreed.cloud.jobs import (
     tuning_exists,
 )
 from dogbreed.cloud.objects import lies_there, upload_once
-from dogbreed.cloud.plan import priced, tell_plan
+from dogbreed.cloud.plan import tell_plan
 from dogbreed.cloud.results import fetch_outputs
 from dogbreed.cloud.staging import Staged, job_name, stage
 from dogbreed.cloud.watch import (
@@ -30,7 +30,7 @@ from dogbreed.errors import CloudError, ConfigError
 from dogbreed.files import write_text
 from dogbreed.runs import check_writable, log, log_to_terminal
 from dogbreed.schema import AUTO
-from dogbreed.search.config import MANY, ONE, PHOTOS, TuneConfig
+from dogbreed.search.config import MANY, ONE, PHOTOS, SearchConfig, TuneConfig
 from dogbreed.search.final import settings_of
 from dogbreed.search.hyperparameters import as_hyperparameters, changed
 from dogbreed.search.limits import check_on_sagemaker
@@ -52,7 +52,7 @@ def search_on_sagemaker(config: TuneConfig) -> None:
     log_to_terminal()
     check_writable(Path(config.output_root) / SEARCHES)
     if config.attach is not None:
-        _finish(sign_in(config.launcher), config, config.attach)
+        _attach(sign_in(config.launcher), config, config.attach)
         return
     search, space = check_on_sagemaker(config)
     config = replace(config, search=search)
@@ -72,14 +72,17 @@ def search_on_sagemaker(config: TuneConfig) -> None:
     if account.dry:
         tell_plan(account, staged, uses, _what_was_checked(config, space))
         return
-    folder = Path(config.output_root) / SEARCHES / name
+    folder = _folder(config, name)
     text = yaml.safe_dump(settings_of(config), sort_keys=False, allow_unicode=True)
     write_text(folder / SETTINGS_FILE, text)
     log.info("started %s (region %s)", name, account.region)
     if not config.wait:
         log.info("it runs and costs until it ends: attach=%s shows it and fetches its best", name)
         return
-    _finish(account, config, name)
+    if search.jobs == ONE:
+        _finish_one(account, config, name)
+    else:
+        _finish_many(account, config, name, search, space)
 
 
 def _what_was_checked(config: TuneConfig, space: Space) -> list[str]:
@@ -129,7 +132,7 @@ def _search_in_one_job(account: Account, config: TuneConfig, staged: Staged, nam
     search |= {"search.name": name, "search.jobs": MANY}
     job = _job(account, config, staged, name, TUNE, {**staged.settings, **search}, instance_count=1)
     start_training(account, config.launcher, job)
-    return priced(job, config.launcher)
+    return Use.of(job, config.launcher, jobs=1)
 
 
 def _search_in_many_jobs(
@@ -146,7 +149,7 @@ def _search_in_many_jobs(
         settings.pop("data.fraction", None)  # the features are those of the fraction already
     job = _job(account, config, staged, name, TRAIN, settings, **more)
     start_tuning(account, config.launcher, job, config.search, space)
-    return [*uses, priced(job, config.launcher, config.search.trials)]
+    return [*uses, Use.of(job, config.launcher, jobs=config.search.trials)]
 
 
 def _extract(account: Account, config: TuneConfig, staged: Staged, name: str) -> tuple[str, Use]:
@@ -160,7 +163,7 @@ def _extract(account: Account, config: TuneConfig, staged: Staged, name: str) ->
         instance_type=launcher.extract_instance_type or launcher.instance_type,
         instance_count=launcher.extract_instance_count,
     )
-    use = priced(job, launcher)
+    use = Use.of(job, launcher, jobs=1)
     client = None if account.dry else account.client("s3")
     if client is not None and lies_there(client, done, len(ALL_ARRIVED)):
         log.info("features are there already: %s", uri)
@@ -174,28 +177,49 @@ def _extract(account: Account, config: TuneConfig, staged: Staged, name: str) ->
     return uri, use
 
 
-def _finish(account: Account, config: TuneConfig, name: str) -> None:
-    """Wait for a search that was started, and keep its best."""
+def _attach(account: Account, config: TuneConfig, name: str) -> None:
+    """Take up a search of either kind."""
+    if tuning_exists(account, name):
+        _finish_many(account, config, name, *searched_by(account, name, config.search))
+    else:
+        _finish_one(account, config, name)
+
+
+def _finish_many(
+    account: Account, config: TuneConfig, name: str, search: SearchConfig, space: Space
+) -> None:
+    """Wait for a tuning job, and keep its best."""
     from dogbreed.search.outcome import finish_search  # seconds of torch, which a plan can spare
 
-    folder = Path(config.output_root) / SEARCHES / name
-    kept = folder / SETTINGS_FILE
-    settings = yaml.safe_load(kept.read_text("utf-8")) if kept.is_file() else settings_of(config)
-    if tuning_exists(account, name):
-        search, space = searched_by(account, name, config.search)
-        parameters = list(space)
-        with live_table(parameters, search.objective, search.direction, search.trials) as show:
-            trials = wait_for_tuning(account, name, search.objective, parameters, show)
-        finish_search(folder, trials, search, space, settings)
-    else:
-        search = config.search
-        with live_table([], search.objective, search.direction, 1) as show:
-            wait_for_training(account, name, search.objective, show)
-        fetch_outputs(account, name, folder)
-        if not (folder / BEST_FILE).is_file():
-            raise CloudError(f"{name} has left no {BEST_FILE}: it wasn't a search.")
-        # Its settings name places in the container; the training that follows starts from here.
-        best = read_best(folder / BEST_FILE)
-        write_best(folder / BEST_FILE, replace(best, settings=settings))
-        log.info("best: %s, %s %.4f", best.trial, best.metric, best.objective)
+    with live_table(list(space), search.objective, search.direction, search.trials) as show:
+        trials = wait_for_tuning(account, name, search.objective, show)
+    folder = _folder(config, name)
+    finish_search(folder, trials, search, space, _settings(config, folder))
     log.info("results: %s", folder)
+
+
+def _finish_one(account: Account, config: TuneConfig, name: str) -> None:
+    """Wait for a search inside one job, and keep its best."""
+    search, folder = config.search, _folder(config, name)
+    with live_table([], search.objective, search.direction, 1) as show:
+        wait_for_training(account, name, search.objective, show)
+    fetch_outputs(account, name, folder)
+    if not (folder / BEST_FILE).is_file():
+        raise CloudError(f"{name} has left no {BEST_FILE}: it wasn't a search.")
+    # Its settings name places in the container; the training that follows starts from here.
+    best = replace(read_best(folder / BEST_FILE), settings=_settings(config, folder))
+    write_best(folder / BEST_FILE, best)
+    log.info("best: %s, %s %.4f\nresults: %s", best.trial, best.metric, best.objective, folder)
+
+
+def _folder(config: TuneConfig, name: str) -> Path:
+    return Path(config.output_root) / SEARCHES / name
+
+
+def _settings(config: TuneConfig, folder: Path) -> dict[str, Any]:
+    """Those under which the search was started here, else those that were typed now."""
+    kept = folder / SETTINGS_FILE
+    if not kept.is_file():
+        return settings_of(config)
+    settings: dict[str, Any] = yaml.safe_load(kept.read_text("utf-8"))
+    return settings

@@ -1,7 +1,7 @@
 """Jobs looked at while they run: their trials, waiting with patience, and naming what is left."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -74,9 +74,7 @@ def look_at_training(account: Account, name: str, metric: str) -> Trial:
     )
 
 
-def wait_for_tuning(
-    account: Account, name: str, metric: str, parameters: Sequence[str], show: Show
-) -> list[Trial]:
+def wait_for_tuning(account: Account, name: str, metric: str, show: Show) -> list[Trial]:
     """Wait until a tuning job has ended; its trials, with their intervals.
 
     Raises:

@@ -66,6 +66,8 @@ def shown_value(value: Value | None) -> str:
     """A parameter's value with as many digits as anyone reads."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

@@ -1,6 +1,7 @@
 """The trials of a search, in whichever runner: their table, trials.csv and best.yaml."""
 
 import csv
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,11 +71,15 @@ class Best:
 
 def best_of(trials: Sequence[Trial], direction: str) -> Trial | None:
     """The trial with the best objective among those that ran to their end; None without any."""
-    done = [t for t in trials if t.status == COMPLETED and t.objective is not None]
-    if not done:
-        return None
     sign = -1.0 if direction == MAXIMIZE else 1.0
-    return min(done, key=lambda trial: sign * (trial.objective or 0.0))
+    done = [
+        (sign * trial.objective, number)
+        for number, trial in enumerate(trials)
+        if trial.status == COMPLETED
+        and trial.objective is not None
+        and math.isfinite(trial.objective)
+    ]
+    return trials[min(done)[1]] if done else None
 
 
 def short_names(parameters: Sequence[str]) -> dict[str, str]:

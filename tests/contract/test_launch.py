@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 import yaml
-from conftest import PROJECT, SMALL, draw_folders
+from conftest import PROJECT, SMALL, draw_folders, wait_for_line
 
 from dogbreed.metric_lines import metric_regexes
 
@@ -192,8 +194,7 @@ def test_an_interrupted_spot_job_ends_with_the_same_weights(
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None
-        line = next(line for line in process.stdout if line.startswith("started "))
+        line = wait_for_line(process.stdout, "started ")
         name = line.split()[1]
         account.wait_for_line(name, "epoch=20 ")
         account.interrupt(name)
@@ -257,3 +258,53 @@ def test_a_job_that_fails_says_why(
     assert done.returncode == 1
     assert "none of its" in done.stderr
     assert "IMAGENET1K_V9" in done.stderr
+
+
+def test_a_search_that_was_stopped_half_way_keeps_what_ended(
+    account: "SageMakerAccount", photos: Path, tmp_path: Path
+) -> None:
+    long = ("trainer.epochs=400", "trainer.patience=0", "search.trials=20", "search.parallel=1")
+    with subprocess.Popen(
+        command(
+            *("tune.py", f"launcher.role={account.role_arn}", f"data.root={photos}", *QUICK, *long),
+            "search.name=half",
+        ),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "AWS_MAX_ATTEMPTS": "1"},
+    ) as process:
+        wait_for_line(process.stdout, "started half")
+        # A network that drops while waiting is waited for.
+        account.drop_next(3, operation="DescribeHyperParameterTuningJob")
+        wait_for_line(process.stdout, "half-001-")
+        account.client("sagemaker").stop_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName="half"
+        )
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "half was stopped: what ended before counts" in out
+    assert (tmp_path / "outputs" / "searches" / "half" / "best.yaml").is_file()
+
+
+def test_ctrl_c_names_what_still_runs(
+    account: "SageMakerAccount", photos: Path, tmp_path: Path
+) -> None:
+    arguments = (f"launcher.role={account.role_arn}", f"data.root={photos}", "best=null", *QUICK)
+    with subprocess.Popen(
+        command("train.py", *arguments, "trainer.epochs=3000", "trainer.patience=0"),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        line = wait_for_line(process.stdout, "started ")
+        name = line.split()[1]
+        account.wait_for_line(name, "epoch=3 ")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"attach={name}" in err
+    assert f"aws sagemaker stop-training-job --training-job-name {name}" in err
+    assert account.training_jobs[name].status == "InProgress"

@@ -1,0 +1,170 @@
+"""What AWS refuses, and what a launch says and does then: one sentence, and no job twice."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import draw_folders
+
+from dogbreed.cli import compose_as
+from dogbreed.cloud.account import sign_in
+from dogbreed.cloud.jobs import Job, start_training
+from dogbreed.errors import CloudError, ConfigError, DogbreedError
+from dogbreed.search.config import FinalConfig
+
+if TYPE_CHECKING:
+    from contract.sagemaker_server import SageMakerAccount
+
+pytest_plugins = ("contract.fixtures",)
+
+Launch = Callable[..., None]
+
+
+@pytest.fixture
+def launch(account: "SageMakerAccount", tmp_path: Path) -> Launch:
+    """Start a training of a few photos, and don't wait for it."""
+    from dogbreed.cloud.training import train_on_sagemaker
+
+    photos = draw_folders(tmp_path / "photos", {"train": 2, "valid": 1, "test": 1})
+
+    def run(*overrides: str) -> None:
+        common = (f"data.root={photos}", "best=null", f"output_root={tmp_path}", "wait=false")
+        role = f"launcher.role={account.role_arn}"
+        train_on_sagemaker(compose_as(FinalConfig, "final", [*common, role, *overrides]))
+
+    return run
+
+
+def refused(launch: Launch, *overrides: str) -> str:
+    with pytest.raises(DogbreedError) as caught:
+        launch(*overrides)
+    assert isinstance(caught.value, CloudError | ConfigError)
+    return str(caught.value)
+
+
+WAYS_OUT = ("launcher=local", "dry_run=true")
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("no AWS credentials", *WAYS_OUT)),
+        (("AWS_SECRET_ACCESS_KEY",), ("no usable AWS credentials", *WAYS_OUT)),
+        (("AWS_DEFAULT_REGION",), ("No AWS region", "launcher.region", *WAYS_OUT)),
+    ],
+)
+def test_without_credentials_or_region_the_ways_out_are_named(
+    launch: Launch,
+    account: "SageMakerAccount",
+    monkeypatch: pytest.MonkeyPatch,
+    missing: tuple[str, ...],
+    told: tuple[str, ...],
+) -> None:
+    for name in missing:
+        monkeypatch.delenv(name)
+    sentence = refused(launch)
+    assert all(words in sentence for words in told), sentence
+    assert account.requests == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "message", "told"),
+    [
+        ("GetCallerIdentity", "ExpiredToken", "expired", "have expired: sign in again"),
+        ("GetCallerIdentity", "InvalidClientTokenId", "bad", "AWS doesn't know these credentials"),
+        ("HeadBucket", "403", "Forbidden", "give the user or the role (launcher.role)"),
+        (
+            "CreateTrainingJob",
+            "AccessDeniedException",
+            "User: me is not authorized to perform: iam:PassRole on resource: R",
+            "starting dogbreed-",
+        ),
+        ("CreateTrainingJob", "ExpiredTokenException", "expired", "have expired: sign in again"),
+        (
+            "CreateTrainingJob",
+            "ResourceLimitExceeded",
+            "The account-level service limit 'ml.c7i.2xlarge for training job usage' is 0",
+            "ask for more under Service Quotas",
+        ),
+        (
+            "CreateTrainingJob",
+            "ValidationException",
+            "Could not assume role ARN. Please ensure that the role exists",
+            "its trust policy must name sagemaker.amazonaws.com",
+        ),
+    ],
+)
+def test_a_refusal_is_one_sentence_with_the_next_step(
+    launch: Launch,
+    account: "SageMakerAccount",
+    operation: str,
+    code: str,
+    message: str,
+    told: str,
+) -> None:
+    status = int(code) if code.isdigit() else 400  # the answer to HEAD has no body
+    account.fail_next(operation, code, message, times=20, status=status)
+    sentence = refused(launch)
+    assert told in sentence
+    assert "\n" not in sentence
+    assert account.training_jobs == {}
+
+
+def test_roles_are_found_by_their_names(launch: Launch, account: "SageMakerAccount") -> None:
+    name = account.role_arn.split("/")[-1]
+    launch(f"launcher.role={name}")
+    ((_, sent),) = [each for each in account.requests if each[0] == "CreateTrainingJob"]
+    assert sent["RoleArn"] == account.role_arn
+    assert "looking up the role Nobody" in refused(launch, "launcher.role=Nobody")
+    assert "set launcher.role" in refused(launch, "launcher.role=null")
+
+
+def test_a_bucket_elsewhere_or_nowhere(launch: Launch, account: "SageMakerAccount") -> None:
+    assert "there is no such bucket" in refused(launch, "launcher.bucket=nobodys-bucket")
+    client = account.client("s3")
+    where = {"LocationConstraint": "eu-west-1"}
+    client.create_bucket(Bucket="elsewhere", CreateBucketConfiguration=where)
+    sentence = refused(launch, "launcher.bucket=elsewhere")
+    assert "lies in eu-west-1" in sentence or "another region" in sentence
+
+
+def job_of(account: "SageMakerAccount") -> Job:
+    account.client("s3").put_object(Bucket=account.bucket, Key="photos/a.jpg", Body=b"a")
+    return Job(
+        name="dogbreed-once",
+        kind="train",
+        hyperparameters={},
+        channels={"photos": f"s3://{account.bucket}/photos/"},
+        image_uri="image",
+        source_uri=f"s3://{account.bucket}/none.tar.gz",
+        output_uri=f"s3://{account.bucket}/out",
+        checkpoints_uri=None,
+        instance_type="ml.m5.large",
+        instance_count=1,
+    )
+
+
+def test_no_job_is_started_twice(account: "SageMakerAccount") -> None:
+    launcher = compose_as(FinalConfig, "final", [f"launcher.role={account.role_arn}"]).launcher
+    signed_in = sign_in(launcher)
+    account.drop_next(operation="CreateTrainingJob")
+    account.fail_next("CreateTrainingJob", "ThrottlingException", "Rate exceeded")
+    start_training(signed_in, launcher, job_of(account))
+    # As if the answer to the first had been lost on its way.
+    start_training(signed_in, launcher, job_of(account))
+    assert list(account.training_jobs) == ["dogbreed-once"]
+    tried = [name for name, _ in account.requests if name == "CreateTrainingJob"]
+    assert len(tried) == 4
+
+
+def test_when_the_answer_never_comes_the_job_is_named(
+    account: "SageMakerAccount", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    launcher = compose_as(FinalConfig, "final", [f"launcher.role={account.role_arn}"]).launcher
+    signed_in = sign_in(launcher)
+    job = job_of(account)
+    account.drop_next(20)
+    with pytest.raises(CloudError, match="attach=dogbreed-once takes it up if it was"):
+        start_training(signed_in, launcher, job)
