@@ -23,6 +23,8 @@ def main(root: str, weights: str) -> None:
         "evaluation.py": [root, weights],
         "predictor.py": [root, weights],
         "agreement.py": [root, weights],
+        "search.py": [root, weights],
+        "upload.py": [root],
     }.items():
         subprocess.run([sys.executable, str(here / name), *arguments], check=True)
 

@@ -5,12 +5,9 @@ python tests/benchmarks/whole_run.py PHOTOS WEIGHTS
 
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from common import one_epoch, row, title, train
-
-from dogbreed import BreedClassifier, BreedDataModule
+from common import plain_epoch_seconds, row, title, train
 
 EPOCHS = 20
 
@@ -46,19 +43,6 @@ def main(root: str, weights: str) -> None:
     for seed, metrics in enumerate([first, *others]):
         top1 = metrics["test"]["top1"]
         row(f"test top-1, seed {seed}", f"{top1:.1%}", ">= 76.0 %", top1 >= 0.76)
-
-
-def plain_epoch_seconds(root: Path, weights: str) -> float:
-    """One epoch, training and validation, each photo through the eager fp32 backbone.
-
-    As most people write it: frozen ResNet50, two loader processes, batch 64. Its check of the
-    photos and its last evaluation are not counted; in the run that it is held against they are.
-    """
-    module = BreedDataModule.from_folder(root, views=2)
-    model = BreedClassifier(module.classes, weights=weights)
-    start = time.monotonic()
-    one_epoch(model, module)
-    return time.monotonic() - start
 
 
 if __name__ == "__main__":
