@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: train test test-cloud check benchmarks constraints clean
+.PHONY: train test test-launch test-containers check benchmarks constraints clean
 
 train: $(READY)
 	$(BIN)/python -m dogbreed.train $(ARGS)
@@ -13,9 +13,13 @@ train: $(READY)
 test: check
 	$(BIN)/python -m pytest $(ARGS)
 
-# Whole jobs in an emulated AWS account, through SageMaker's own training toolkit.
-test-cloud: $(READY)
-	$(BIN)/python -m pytest -m cloud $(ARGS)
+# Whole searches here, and jobs in an emulated AWS account through SageMaker's training toolkit.
+test-launch: $(READY)
+	$(BIN)/python -m pytest -m launch $(ARGS)
+
+# One job in a container, through podman: DOGBREED_CONTAINER_IMAGE, else one that is built here.
+test-containers: $(READY)
+	$(BIN)/python -m pytest -n 0 -m containers tests/containers $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

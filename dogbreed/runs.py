@@ -182,9 +182,14 @@ def _finite(values: Any) -> Any:
     return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
+def folder_name(name: str) -> str:
+    """A name for a folder: the time, and what of `name` a folder's name may hold."""
+    short = re.sub(r"[^\w.-]+", "-", name)[:80]
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{short}"
+
+
 def _new_folder(root: Path, name: str) -> Path:
-    short = re.sub(r"[^\w.-]+", "-", name)[:80]  # a name may hold anything, a folder's may not
-    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{short}"
+    stem = folder_name(name)
     for number in range(1, 1000):
         path = root / (stem if number == 1 else f"{stem}-{number}")
         try:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dogbreed import cli
 from dogbreed.search.config import LOCAL, FinalConfig, training_of
+from dogbreed.search.limits import check_local
 
 PURPOSE = (
     "Train with the best hyperparameters of a search, the newest one by default, on all photos:\n"
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str]) -> None:
         print(f"best of {best.search} ({best.trial}): {values}", flush=True)
     # Seconds of imports that --help and a mistyped key shouldn't wait for.
     if config.launcher.name == LOCAL:
+        check_local(config)
         from dogbreed.training import train
 
         train(training_of(config))

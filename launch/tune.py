@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dogbreed import cli
 from dogbreed.search.config import LOCAL, TuneConfig
-from dogbreed.search.limits import check_here
+from dogbreed.search.limits import check_here, check_local
 
 PURPOSE = (
     "Search for the best hyperparameters: on SageMaker, or on this machine with launcher=local.\n"
@@ -22,6 +22,7 @@ def main(arguments: Sequence[str]) -> None:
     config = cli.compose_as(TuneConfig, "tune", arguments)
     # Below are seconds of imports that --help and a mistyped key shouldn't wait for.
     if config.launcher.name == LOCAL:
+        check_local(config)
         space = check_here(config)
         from dogbreed.search.here import search_here
 

@@ -82,9 +82,11 @@ def _places() -> list[str]:
     They are part of the configuration by which an interrupted run is found again.
     """
     own = Path("checkpoints", os.environ.get("TRAINING_JOB_NAME", "job"))
-    places = {"output_root": own / "outputs", "features.root": own / "features"}
+    # What a spot job's next machine needs; features that come from a set needn't be kept again.
+    places = {"output_root": own / "outputs", "features.root": Path("features")}
     if channel := os.environ.get(f"SM_CHANNEL_{PHOTOS.upper()}"):
         places["data.root"] = _below_base(channel)
+        places["features.root"] = own / "features"
     if channel := os.environ.get(f"SM_CHANNEL_{FEATURES.upper()}"):
         places["data.feature_set"] = _below_base(channel)
     if channel := os.environ.get(f"SM_CHANNEL_{WEIGHTS.upper()}"):

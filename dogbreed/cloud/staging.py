@@ -1,4 +1,4 @@
-"""What jobs need, brought to S3: the source, the photos, the weights."""
+"""What jobs need, brought to S3: the source, the photos, the weights; and jobs on top of it."""
 
 import hashlib
 import json
@@ -10,10 +10,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from dogbreed import __version__
 from dogbreed.cli import compose
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.containers import Image, multiplies_bf16, training_image
 from dogbreed.cloud.inside import PHOTOS, WEIGHTS
+from dogbreed.cloud.jobs import Job
 from dogbreed.cloud.objects import lies_there, upload_file, upload_once
 from dogbreed.cloud.source import SourcePackage, pack_source
 from dogbreed.cloud.storage import S3Folder, UploadPlan, plan_upload, stored, upload
@@ -22,8 +24,8 @@ from dogbreed.data.folders import read_folders
 from dogbreed.errors import ConfigError
 from dogbreed.runs import log
 from dogbreed.schema import AUTO
-from dogbreed.search.config import LaunchConfig, training_of
-from dogbreed.search.hyperparameters import changed
+from dogbreed.search.config import LaunchConfig, LauncherConfig, training_of
+from dogbreed.search.hyperparameters import as_hyperparameters, changed
 
 PROJECT = Path(__file__).parents[2]
 MEGABYTE = 1e6
@@ -107,6 +109,35 @@ def job_name(what: str = "") -> str:
     return f"dogbreed-{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(2)}{what}"
 
 
+def job_of(
+    account: Account,
+    launcher: LauncherConfig,
+    staged: Staged,
+    name: str,
+    kind: str,
+    settings: Mapping[str, Any],
+    **other: Any,
+) -> Job:
+    """A job on what was staged; `other` are fields of Job that aren't the usual ones."""
+    place = f"s3://{account.bucket}/{launcher.prefix}"
+    fields: dict[str, Any] = {
+        "channels": staged.channels,
+        "checkpoints_uri": f"{place}/checkpoints/{name}/" if launcher.spot else None,
+        "instance_type": launcher.instance_type,
+        "instance_count": launcher.instance_count,
+        **other,
+    }
+    return Job(
+        name=name,
+        kind=kind,
+        hyperparameters=as_hyperparameters(settings),
+        image_uri=staged.image.uri,
+        source_uri=staged.source_uri,
+        output_uri=f"{place}/jobs",
+        **fields,
+    )
+
+
 def _send(account: Account, config: LaunchConfig, staged: Staged, folder: S3Folder) -> None:
     client, key = account.client("s3"), config.launcher.output_kms_key
     upload_once(client, staged.source.data, staged.source_uri, kms_key=key)
@@ -184,7 +215,7 @@ def _fingerprint(
         if name.startswith(("data.", "features.", "model.", "engine", "precision"))
         and name != "data.batch_size"
     }
-    text = json.dumps([contents, matter, channels.get(WEIGHTS)], sort_keys=True)
+    text = json.dumps([__version__, contents, matter, channels.get(WEIGHTS)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 from dogbreed.cloud.account import Account, sign_in, stand_in
 from dogbreed.cloud.costs import Use
 from dogbreed.cloud.inside import TRAIN
-from dogbreed.cloud.jobs import Job, start_training
+from dogbreed.cloud.jobs import start_training, training_exists
 from dogbreed.cloud.plan import tell_plan
 from dogbreed.cloud.results import fetch_model, fetch_outputs
-from dogbreed.cloud.staging import job_name, stage
+from dogbreed.cloud.staging import job_name, job_of, stage
 from dogbreed.cloud.watch import wait_for_training
+from dogbreed.errors import CloudError
 from dogbreed.runs import check_writable, log, log_to_terminal, point_latest
 from dogbreed.search.config import MINIMIZE, FinalConfig
-from dogbreed.search.hyperparameters import as_hyperparameters
 from dogbreed.search.table import live_table
 
 METRIC = "valid_loss"
@@ -29,25 +29,19 @@ def train_on_sagemaker(config: FinalConfig) -> None:
     log_to_terminal()
     check_writable(Path(config.output_root))
     if config.attach is not None:
-        _finish(sign_in(config.launcher), config, config.attach)
+        account = sign_in(config.launcher)
+        if not training_exists(account, config.attach):
+            raise CloudError(
+                f"attach={config.attach}: there is no training job of that name in "
+                f"{account.region}."
+            )
+        _finish(account, config, config.attach)
         return
     launcher = config.launcher
     account = stand_in(launcher) if config.dry_run else sign_in(launcher)
     staged = stage(account, config, launcher.instance_type)
     name = job_name()
-    place = f"s3://{account.bucket}/{launcher.prefix}"
-    job = Job(
-        name=name,
-        kind=TRAIN,
-        hyperparameters=as_hyperparameters(staged.settings),
-        channels=staged.channels,
-        image_uri=staged.image.uri,
-        source_uri=staged.source_uri,
-        output_uri=f"{place}/jobs",
-        checkpoints_uri=f"{place}/checkpoints/{name}/" if launcher.spot else None,
-        instance_type=launcher.instance_type,
-        instance_count=launcher.instance_count,
-    )
+    job = job_of(account, launcher, staged, name, TRAIN, staged.settings)
     start_training(account, launcher, job)
     if account.dry:
         tell_plan(

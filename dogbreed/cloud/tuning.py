@@ -1,6 +1,6 @@
 """launcher=sagemaker: a search in the account, from photos to best.yaml."""
 
-from collections.abc import Mapping
+import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from dogbreed.cloud.account import Account, sign_in, stand_in
 from dogbreed.cloud.costs import Use
 from dogbreed.cloud.inside import EXTRACT, FEATURES, TRAIN, TUNE, WEIGHTS
 from dogbreed.cloud.jobs import (
-    Job,
     start_training,
     start_tuning,
     training_exists,
@@ -20,9 +19,10 @@ from dogbreed.cloud.jobs import (
 from dogbreed.cloud.objects import lies_there, upload_once
 from dogbreed.cloud.plan import tell_plan
 from dogbreed.cloud.results import fetch_outputs
-from dogbreed.cloud.staging import Staged, job_name, stage
+from dogbreed.cloud.staging import Staged, job_name, job_of, stage
 from dogbreed.cloud.watch import (
     searched_by,
+    status_of_training,
     wait_for_training,
     wait_for_tuning,
 )
@@ -32,11 +32,11 @@ from dogbreed.runs import check_writable, log, log_to_terminal
 from dogbreed.schema import AUTO
 from dogbreed.search.config import MANY, ONE, PHOTOS, SearchConfig, TuneConfig
 from dogbreed.search.final import settings_of
-from dogbreed.search.hyperparameters import as_hyperparameters, changed
+from dogbreed.search.hyperparameters import changed
 from dogbreed.search.limits import check_on_sagemaker
 from dogbreed.search.space import Space
 from dogbreed.search.table import live_table
-from dogbreed.search.trials import BEST_FILE, SEARCHES, read_best, write_best
+from dogbreed.search.trials import BEST_FILE, FAILED, SEARCHES, STOPPED, read_best, write_best
 
 SETTINGS_FILE = "settings.yaml"
 ALL_ARRIVED = b"every share of these features has arrived\n"
@@ -65,6 +65,9 @@ def search_on_sagemaker(config: TuneConfig) -> None:
         )
     launcher = config.launcher
     staged = stage(account, config, launcher.instance_type)
+    if not account.dry:
+        text = yaml.safe_dump(settings_of(config), sort_keys=False, allow_unicode=True)
+        write_text(_folder(config, name) / SETTINGS_FILE, text)
     if search.jobs == ONE:
         uses = [_search_in_one_job(account, config, staged, name)]
     else:
@@ -72,9 +75,6 @@ def search_on_sagemaker(config: TuneConfig) -> None:
     if account.dry:
         tell_plan(account, staged, uses, _what_was_checked(config, space))
         return
-    folder = _folder(config, name)
-    text = yaml.safe_dump(settings_of(config), sort_keys=False, allow_unicode=True)
-    write_text(folder / SETTINGS_FILE, text)
     log.info("started %s (region %s)", name, account.region)
     if not config.wait:
         log.info("it runs and costs until it ends: attach=%s shows it and fetches its best", name)
@@ -95,42 +95,16 @@ def _what_was_checked(config: TuneConfig, space: Space) -> list[str]:
     ]
 
 
-def _job(
-    account: Account,
-    config: TuneConfig,
-    staged: Staged,
-    name: str,
-    kind: str,
-    settings: Mapping[str, Any],
-    **more: Any,
-) -> Job:
-    launcher = config.launcher
-    place = f"s3://{account.bucket}/{launcher.prefix}"
-    fields: dict[str, Any] = {
-        "channels": staged.channels,
-        "checkpoints_uri": f"{place}/checkpoints/{name}/" if launcher.spot else None,
-        "instance_type": launcher.instance_type,
-        "instance_count": launcher.instance_count,
-        **more,
-    }
-    return Job(
-        name=name,
-        kind=kind,
-        hyperparameters=as_hyperparameters(settings),
-        image_uri=staged.image.uri,
-        source_uri=staged.source_uri,
-        output_uri=f"{place}/jobs",
-        **fields,
-    )
-
-
 def _search_in_one_job(account: Account, config: TuneConfig, staged: Staged, name: str) -> Use:
     from dogbreed.cli import compose_as
 
     own = changed(config, compose_as(TuneConfig, "tune", []))
     search = {key: value for key, value in own.items() if key.startswith("search.")}
     search |= {"search.name": name, "search.jobs": MANY}
-    job = _job(account, config, staged, name, TUNE, {**staged.settings, **search}, instance_count=1)
+    job = job_of(
+        *(account, config.launcher, staged, name, TUNE, {**staged.settings, **search}),
+        instance_count=1,
+    )
     start_training(account, config.launcher, job)
     return Use.of(job, config.launcher, jobs=1)
 
@@ -147,7 +121,7 @@ def _search_in_many_jobs(
             key: uri for key, uri in staged.channels.items() if key == WEIGHTS
         }
         settings.pop("data.fraction", None)  # the features are those of the fraction already
-    job = _job(account, config, staged, name, TRAIN, settings, **more)
+    job = job_of(account, config.launcher, staged, name, TRAIN, settings, **more)
     start_tuning(account, config.launcher, job, config.search, space)
     return [*uses, Use.of(job, config.launcher, jobs=config.search.trials)]
 
@@ -157,8 +131,14 @@ def _extract(account: Account, config: TuneConfig, staged: Staged, name: str) ->
     launcher = config.launcher
     uri = f"s3://{account.bucket}/{launcher.prefix}/features/{staged.fingerprint}/"
     done = f"{uri.rstrip('/')}.done"
-    job = _job(
-        *(account, config, staged, f"{name}-extract", EXTRACT, staged.settings),
+    # None of a name that failed before; one that runs or ended well, for another launch of this
+    # name that was cut off, is taken up.
+    own = f"{name}-extract-{staged.fingerprint[:8]}"
+    status = None if account.dry else status_of_training(account, own)
+    if status in (FAILED, STOPPED):
+        own, status = f"{own}-{secrets.token_hex(2)}", None
+    job = job_of(
+        *(account, launcher, staged, own, EXTRACT, staged.settings),
         checkpoints_uri=uri,
         instance_type=launcher.extract_instance_type or launcher.instance_type,
         instance_count=launcher.extract_instance_count,
@@ -168,7 +148,8 @@ def _extract(account: Account, config: TuneConfig, staged: Staged, name: str) ->
     if client is not None and lies_there(client, done, len(ALL_ARRIVED)):
         log.info("features are there already: %s", uri)
         return uri, use
-    start_training(account, launcher, job)
+    if status is None:
+        start_training(account, launcher, job)
     if client is not None:
         log.info("extracting features: %s (region %s)", job.name, account.region)
         with live_table([], config.search.objective, config.search.direction, 1) as show:
@@ -181,8 +162,10 @@ def _attach(account: Account, config: TuneConfig, name: str) -> None:
     """Take up a search of either kind."""
     if tuning_exists(account, name):
         _finish_many(account, config, name, *searched_by(account, name, config.search))
-    else:
+    elif training_exists(account, name):
         _finish_one(account, config, name)
+    else:
+        raise CloudError(f"attach={name}: there is no job of that name in {account.region}.")
 
 
 def _finish_many(

@@ -13,6 +13,7 @@ from sagemaker.core.utils.utils import Unassigned
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.costs import cost
+from dogbreed.cloud.jobs import training_exists
 from dogbreed.cloud.refusals import NO_NETWORK, THROTTLED, code_of, in_plain_words
 from dogbreed.errors import CloudError, Stopped
 from dogbreed.runs import log
@@ -44,6 +45,18 @@ def wait_for_training(account: Account, name: str, metric: str, show: Show) -> T
     if trial.status != COMPLETED:
         raise CloudError(f"{name}: {trial.status}. {trial.reason}".strip())
     return trial
+
+
+def status_of_training(account: Account, name: str) -> str | None:
+    """A training job's status as the service says it; None if there is no job of this name.
+
+    Raises:
+        CloudError: AWS refuses, or can't be reached.
+    """
+    if not training_exists(account, name):
+        return None
+    with in_plain_words(f"looking at {name}"):
+        return look_at_training(account, name, "").status
 
 
 def look_at_training(account: Account, name: str, metric: str) -> Trial:

@@ -1,17 +1,19 @@
 """launcher=local: the search on this machine, from photos to best.yaml."""
 
-import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import yaml
 
 from dogbreed.clock import Clock
+from dogbreed.data.batches import StoredPhotos
 from dogbreed.errors import ConfigError, SearchError
-from dogbreed.files import write_text
+from dogbreed.files import locked, write_text
 from dogbreed.machine import cores
-from dogbreed.preparation import prepare, stored_features
-from dogbreed.runs import RunFolder, check_writable, config_text, log, log_to_terminal
+from dogbreed.preparation import Prepared, prepare, stored_features
+from dogbreed.runs import RunFolder, check_writable, config_text, folder_name, log, log_to_terminal
 from dogbreed.schema import AUTO, leaves
 from dogbreed.search.config import TuneConfig, training_of
 from dogbreed.search.final import settings_of
@@ -48,6 +50,28 @@ def search_here(config: TuneConfig, space: Space) -> Path:
             "frozen part (model.trainable=head or last_stage)."
         )
     folder = _open_folder(root, config, prepared.config.name)
+    with locked(folder / "lock", wait=False) as alone:
+        if not alone:
+            raise ConfigError(
+                f"{folder} is being searched by another command: wait for it, or choose another "
+                "search.name."
+            )
+        _take_over(folder, config)
+        _search(folder, config, prepared, stored, space, parents, clock)
+    return folder
+
+
+def _search(
+    folder: Path,
+    config: TuneConfig,
+    prepared: Prepared,
+    stored: Mapping[str, StoredPhotos],
+    space: Space,
+    parents: Sequence[Path],
+    clock: Clock,
+) -> None:
+    """Run the trials, and write what came of them whatever ends them."""
+    search = config.search
     run = RunFolder(folder)
     try:
         study = Study(folder, search, space, int(prepared.config.trainer.epochs))
@@ -75,11 +99,14 @@ def search_here(config: TuneConfig, space: Space) -> Path:
             finally:
                 finish_search(folder, study.trials(), search, space, settings_of(config))
         run.finish()
+    except optuna.exceptions.StorageInternalError as error:
+        raise SearchError(
+            f"{folder / STUDY_FILE} can't be written; is the disk full? What ended before is kept."
+        ) from error
     finally:
         run.close()
     spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in clock.as_dict().items())
     log.info("%s\nresults: %s", spent, folder)
-    return folder
 
 
 def _parent(root: Path, name: str) -> Path:
@@ -89,20 +116,20 @@ def _parent(root: Path, name: str) -> Path:
 
 
 def _open_folder(root: Path, config: TuneConfig, photos: str) -> Path:
-    """The search's folder, new or of the same search begun before."""
+    """The search's folder, new or of the search of that name."""
     name = config.search.name
-    if name == AUTO:
-        folder = root / f"{time.strftime('%Y%m%d-%H%M%S')}-{photos}"
-        folder.mkdir()
-    else:
-        folder = root / name
-        folder.mkdir(exist_ok=True)
+    folder = root / (folder_name(photos) if name == AUTO else name)
+    folder.mkdir(exist_ok=name != AUTO)
+    return folder
+
+
+def _take_over(folder: Path, config: TuneConfig) -> None:
+    """Make sure that what was begun in the folder is this search."""
     kept = folder / "config.yaml"
     if (folder / STUDY_FILE).is_file() and kept.is_file():
         _check_same(kept, config)
         log.info("going on with %s", folder)
     write_text(kept, config_text(config))
-    return folder
 
 
 def _check_same(kept: Path, config: TuneConfig) -> None:

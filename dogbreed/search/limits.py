@@ -13,6 +13,7 @@ from dogbreed.search.config import (
     MINIMIZE,
     ONE,
     PHOTOS,
+    LaunchConfig,
     SearchConfig,
     TuneConfig,
 )
@@ -37,12 +38,31 @@ MOST_PARALLEL = 100
 JOBS_AT_A_TIME = 2  # parallel trials know less of each other; few quotas allow many
 
 
+def check_local(config: LaunchConfig) -> None:
+    """Raise a ConfigError for what only a launch in an account can do."""
+    if config.dry_run:
+        raise ConfigError(
+            "dry_run=true shows what would be sent to AWS and what it costs; with launcher=local "
+            "nothing is sent and nothing costs: leave one of the two out."
+        )
+    if config.attach is not None:
+        raise ConfigError(
+            f"attach={config.attach} takes up a job of SageMaker's; with launcher=local the same "
+            "command with search.name=NAME goes on with a search, and resume=auto with a training."
+        )
+    if not config.wait:
+        raise ConfigError("wait=false: what runs with launcher=local ends with its command.")
+
+
 def check_here(config: TuneConfig) -> Space:
     """The space of a search on this machine, once nothing stands against it.
 
     Raises:
         ConfigError: a range that is none, a strategy that doesn't fit, a key that can't be varied.
     """
+    name = config.search.name
+    if name in ("", ".", "..", "latest") or "/" in name:
+        raise ConfigError(f"search.name={name}: it names a folder in outputs/searches, so no path.")
     space = read_space(config.search.space)
     _check_search(config.search, space)
     _check_epochs(config)

@@ -17,6 +17,7 @@ from typing import Any
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from dogbreed.errors import SearchError, Stopped
 from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, MAXIMIZE, SearchConfig
@@ -63,7 +64,7 @@ class Study:
             if search.strategy == GRID:
                 for values in itertools.islice(_grid(space), self.wanted):
                     self._study.enqueue_trial(values, skip_if_exists=True)
-        except (optuna.exceptions.OptunaError, optuna.exceptions.StorageInternalError) as error:
+        except (optuna.exceptions.OptunaError, SQLAlchemyError) as error:
             raise SearchError(
                 f"{folder / STUDY_FILE} can't be read: start anew under another search.name."
             ) from error

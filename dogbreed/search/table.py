@@ -104,9 +104,10 @@ def live_table(
             came = "" if trial.objective is None else f" {metric}={trial.objective:.4f}"
             status = "" if trial.status == COMPLETED else f" {trial.status}"
             why = f" ({trial.reason})" if trial.reason else ""
+            among = f" of {wanted}" if wanted > 1 else ""
             log.info(
-                "%s of %d:%s%s%s  %s  %.0f s",
-                *(trial.name, wanted, came, status, why, values, time.monotonic() - started),
+                "%s%s:%s%s%s  %s  %.0f s",
+                *(trial.name, among, came, status, why, values, time.monotonic() - started),
             )
 
     yield tell

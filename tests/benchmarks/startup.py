@@ -2,10 +2,12 @@
 
 import statistics
 import sys
+import tempfile
 from pathlib import Path
 
 from common import row, timed, title
 
+LAUNCH = Path(__file__).parents[2] / "launch"
 RUNS = 7
 
 
@@ -26,6 +28,17 @@ def main() -> None:
     )
     helped = median_seconds([sys.executable, "-m", "dogbreed.train", "--help"])
     row("python -m dogbreed.train --help", f"{helped:.2f} s", "<= 2 s", helped <= 2)
+    tune = [sys.executable, str(LAUNCH / "tune.py")]
+    helped = median_seconds([*tune, "--help"])
+    row("python launch/tune.py --help", f"{helped:.2f} s", "<= 2 s", helped <= 2)
+    with tempfile.TemporaryDirectory() as temporary:
+        for number in range(200):
+            photo = Path(temporary, f"photos/class {number % 4}/{number}.jpg")
+            photo.parent.mkdir(parents=True, exist_ok=True)
+            photo.write_bytes(b"not looked into")
+        places = [f"data.root={temporary}/photos", f"output_root={temporary}/outputs"]
+        planned = median_seconds([*tune, "+experiment=hpo", "dry_run=true", *places])
+    row("python launch/tune.py dry_run=true", f"{planned:.2f} s", "<= 5 s", planned <= 5)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
 
 pytest_plugins = ("contract.fixtures",)
+pytestmark = pytest.mark.launch
 
 Launch = Callable[..., None]
 

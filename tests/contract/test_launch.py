@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
 
 pytest_plugins = ("contract.fixtures",)
-pytestmark = pytest.mark.cloud
+pytestmark = pytest.mark.launch
 
 Launch = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -235,7 +235,10 @@ def test_two_instances_share_the_extraction(
         "launcher.extract_instance_count=2",
     )
     assert done.returncode == 0, done.stderr
-    counts = re.findall(r"features: (\d+) views of photos", account.log("shared-extract"))
+    counts = re.findall(
+        r"features: (\d+) views of photos",
+        account.log(next(n for n in account.training_jobs if n.startswith("shared-extract"))),
+    )
     assert sorted(map(int, counts)) == [60, 60]
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
 
 pytest_plugins = ("contract.fixtures",)
+pytestmark = pytest.mark.launch
 botocore_errors = pytest.importorskip("botocore.exceptions")
 
 

@@ -14,6 +14,8 @@ import pytest
 import yaml
 from conftest import PROJECT, SMALL, wait_for_line
 
+pytestmark = pytest.mark.launch
+
 Launch = Callable[..., subprocess.CompletedProcess[str]]
 
 QUICK = (*(each for each in SMALL if "batch_size" not in each), "launcher=local")
@@ -130,6 +132,16 @@ def test_what_ended_is_kept_when_a_search_is_stopped(
     assert {row["TrainingJobStatus"] for row in kept} == {"Completed"}
 
 
+def test_a_damaged_study_is_said_so(launch: Launch, photos_root: Path, tmp_path: Path) -> None:
+    study = tmp_path / "outputs" / "searches" / "s" / "study.db"
+    study.parent.mkdir(parents=True)
+    study.write_bytes(b"no database" * 1000)
+    done = launch("tune.py", f"data.root={photos_root}", "search.name=s", *QUICK, *SPACE)
+    assert done.returncode == 1
+    assert "study.db can't be read: start anew under another search.name" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_hyperband_stops_what_is_behind(launch: Launch, photos_root: Path, tmp_path: Path) -> None:
     done = launch(
         "tune.py",
@@ -169,6 +181,15 @@ def test_a_training_without_a_search_says_what_to_do(launch: Launch) -> None:
     done = launch("tune.py", "launcher=local", "search.warm_start=[nothing]")
     assert done.returncode == 2
     assert "search.warm_start=nothing" in done.stderr
+    for remote, told in {
+        "dry_run=true": "leave one of the two out",
+        "attach=x": "search.name=NAME",
+        "wait=false": "ends with its command",
+        "search.name=../x": "so no path",
+    }.items():
+        done = launch("tune.py", "launcher=local", remote)
+        assert done.returncode == 2
+        assert told in done.stderr
     for script in ("tune.py", "train.py"):
         done = launch(script, "--help")
         assert "launcher.instance_type=ml.c7i.2xlarge" in done.stdout

@@ -1,0 +1,96 @@
+"""Inside a job's container: places, failure files, and what comes out."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, SMALL
+
+pytestmark = pytest.mark.launch
+
+Variables = dict[str, str]
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Path:
+    """A folder such as /opt/ml."""
+    base = tmp_path / "ml"
+    for name in ("input/config", "input/data", "model", "output/data"):
+        (base / name).mkdir(parents=True)
+    return base
+
+
+def run(
+    base: Path, hyperparameters: dict[str, str], *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    file = base / "input" / "config" / "hyperparameters.json"
+    if hyperparameters:
+        file.write_text(json.dumps(hyperparameters), "utf-8")
+    return subprocess.run(
+        [sys.executable, str(PROJECT / "launch" / "job.py"), *arguments],
+        env={
+            **os.environ,
+            "SAGEMAKER_BASE_DIR": str(base),
+            "TRAINING_JOB_NAME": "job-1",
+            "SM_MODEL_DIR": str(base / "model"),
+            "SM_OUTPUT_DATA_DIR": str(base / "output" / "data"),
+            **variables,
+        },
+        capture_output=True,
+        text=True,
+    )
+
+
+def small() -> dict[str, str]:
+    pairs = (each.split("=") for each in SMALL)
+    return {
+        name: value if value.isdigit() or value in ("true", "false") else json.dumps(value)
+        for name, value in pairs
+    }
+
+
+def test_a_training_leaves_its_model_and_its_papers(container: Path, photos_root: Path) -> None:
+    channel = container / "input" / "data" / "photos"
+    photos_root.rename(channel)
+    done = run(
+        container,
+        {"job": '"train"', "sagemaker_program": '"launch/job.py"', "name": '"x y"', **small()},
+        *("--job", "train", "--name", "x y"),  # the toolkit's arguments say the same again
+        SM_CHANNEL_PHOTOS=str(channel),
+    )
+    assert done.returncode == 0, done.stderr
+    assert (container / "model" / "model.safetensors").is_file()
+    papers = {path.name for path in (container / "output" / "data").iterdir()}
+    assert {"metrics.json", "report.html", "config.yaml"} <= papers
+    assert not (container / "output" / "failure").exists()
+    assert "valid_loss_low95=" in done.stdout
+
+
+def test_arguments_alone_are_enough(container: Path, photos_root: Path) -> None:
+    pairs = [text for name, value in small().items() for text in (f"--{name}", value)]
+    done = run(container, {}, *pairs, SM_CHANNEL_PHOTOS=str(photos_root.rename(container / "p")))
+    assert done.returncode == 0, done.stderr
+    assert (container / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "told"),
+    [
+        ({"optim.lrr": "1"}, "Did you mean optim.lr?"),
+        ({"optim.lr": "-1"}, "optim.lr=-1: must be above 0"),
+        ({"job": '"bake"'}, "job=bake is none that this program knows"),
+        ({"data.root": '"nowhere"', **small()}, "nowhere"),
+    ],
+)
+def test_the_failure_file_holds_the_sentence(
+    container: Path, hyperparameters: dict[str, str], told: str
+) -> None:
+    done = run(container, hyperparameters)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    failure = (container / "output" / "failure").read_text("utf-8")
+    assert told in failure
+    assert len(failure) <= 1024

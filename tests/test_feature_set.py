@@ -1,0 +1,83 @@
+"""A feature set: extracted in shares, it trains as the photos themselves do."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import SMALL, Train, draw_folders
+
+from dogbreed.cli import compose
+from dogbreed.clock import Clock
+from dogbreed.errors import StoreError
+from dogbreed.feature_set import read_feature_set, share_folder, write_index
+from dogbreed.preparation import extract_share, prepare
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return draw_folders(tmp_path / "photos", {"train": 12, "valid": 40, "test": 4})
+
+
+def extract(photos: Path, folder: Path, shares: int) -> Path:
+    """As so many machines would, one after the other."""
+    prepared = prepare(compose([f"data.root={photos}", *SMALL]), Clock())
+    for share in range(shares):
+        extract_share(prepared, share_folder(folder, share), share, shares)
+    write_index(folder, "mine", prepared.checked, prepared.choice)
+    return folder
+
+
+def metrics(tmp_path: Path) -> dict[str, Any]:
+    latest = tmp_path / "outputs" / "latest" / "metrics.json"
+    values: dict[str, Any] = json.loads(latest.read_text("utf-8"))
+    return values
+
+
+def test_it_trains_as_the_photos_do(train: Train, photos: Path, tmp_path: Path) -> None:
+    done = train(f"data.root={photos}", *SMALL, "artifact.openvino=true")
+    assert done.returncode == 0, done.stderr
+    from_photos = metrics(tmp_path)
+    folder = extract(photos, tmp_path / "set", shares=3)
+    # Of all the photos only the few that the written model answers for came along.
+    assert len(list((folder / "photos").rglob("*.jpg"))) == 32
+    shutil.rmtree(photos)
+    shutil.rmtree(tmp_path / "cache")
+    done = train(f"data.feature_set={folder}", *SMALL, "artifact.openvino=true")
+    assert done.returncode == 0, done.stderr
+    assert "336 of the feature set" in done.stdout
+    from_set = metrics(tmp_path)
+    assert (tmp_path / "outputs" / "latest").resolve().name.endswith("-mine")
+    for name in ("train", "valid", "test", "data_fingerprint", "forms"):
+        assert from_set[name] == from_photos[name], name
+
+
+def test_what_it_lacks_is_said(train: Train, photos: Path, tmp_path: Path) -> None:
+    folder = extract(photos, tmp_path / "set", shares=2)
+    other = train(f"data.feature_set={folder}", *SMALL, "data.crop_share=0.8")
+    assert other.returncode == 1
+    assert "lacks the features of 168 of 168 photos" in other.stderr
+    shutil.rmtree(share_folder(folder, 1))
+    shutil.rmtree(tmp_path / "cache")
+    done = train(f"data.feature_set={folder}", *SMALL)
+    assert done.returncode == 1
+    assert "lacks the features of 84 of 168 photos" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "there is no feature set"),
+        ("[", "can't be read as a feature set"),
+        ('{"schema": 1}', "can't be read as a feature set"),
+        ('{"schema": 2}', "of a newer dogbreed"),
+    ],
+)
+def test_a_folder_that_is_none_is_refused(text: str | None, told: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "photos.json").write_text(text, "utf-8")
+    with pytest.raises(StoreError) as caught:
+        read_feature_set(tmp_path)
+    assert told in str(caught.value)
