@@ -7,12 +7,13 @@ photos/...           the few validation photos that a written model answers for
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from dogbreed.backbone.engine import EngineChoice
+from dogbreed.backbone.extraction import Request
 from dogbreed.backbone.features import FeatureStore
 from dogbreed.data.batches import spread
 from dogbreed.data.check import Checked
@@ -36,7 +37,7 @@ class FeatureSet:
     checked: Checked
     choice: EngineChoice
 
-    def fill(self, stores: Mapping[str, FeatureStore]) -> int:
+    def fill(self, stores: Mapping[str, FeatureStore], requests: Sequence[Request]) -> int:
         """Copy what `stores`, one per view, lack; how many rows were copied.
 
         Raises:
@@ -45,15 +46,14 @@ class FeatureSet:
         copied = sum(
             store.copy_from(folder / store.folder.name)
             for store in stores.values()
-            for folder in sorted((self.folder / STORES).iterdir())
+            for folder in sorted((self.folder / STORES).glob("*"))
         )
-        wanted = set(self.checked.digests.values())
-        missing = max(sum(digest not in store for digest in wanted) for store in stores.values())
+        missing = {r.path for r in requests if any(r.digest not in stores[v] for v in r.views)}
         if missing:
             raise StoreError(
-                f"The feature set {self.folder} lacks the features of {missing} of {len(wanted)} "
-                "photos: it was extracted with another backbone, size or number of views, or a "
-                "machine's share of it didn't arrive. Extract it again with these settings."
+                f"The feature set {self.folder} lacks the features of {len(missing)} of "
+                f"{len(requests)} photos: it was extracted with another backbone, size or number of "
+                "views, or a machine's share of it didn't arrive. Extract it again with these settings."
             )
         return copied
 

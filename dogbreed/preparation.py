@@ -63,6 +63,10 @@ def prepare(config: Config, clock: Clock) -> Prepared:
             checked = check_photos(root, config)
     check_folds(config, checked.folders)
     config = schedule(config, len(checked.folders.samples[TRAIN]))
+    log.info(
+        "auto: trainer.epochs=%s, trainer.patience=%s",
+        *(config.trainer.epochs, config.trainer.patience),
+    )
     return Prepared(
         config=config, backbone=backbone, choice=choice, checked=checked, feature_set=feature_set
     )
@@ -199,7 +203,6 @@ def schedule(config: Config, train_photos: int) -> Config:
         epochs = max(FEWEST_EPOCHS, wanted)
     if patience == AUTO:
         patience = max(5, int(epochs) // 4)
-    log.info("auto: trainer.epochs=%s, trainer.patience=%s", epochs, patience)
     return replace(config, trainer=replace(config.trainer, epochs=epochs, patience=patience))
 
 
@@ -211,7 +214,7 @@ def stored_features(prepared: Prepared) -> dict[str, StoredPhotos] | None:
     stores = _open_stores(prepared, Path(config.features.root or cache_dir() / "features"))
     requests = _requests(prepared)
     if prepared.feature_set is not None:
-        copied = prepared.feature_set.fill(stores)
+        copied = prepared.feature_set.fill(stores, requests)
         log.info("features: %d of the feature set %s", copied, prepared.feature_set.folder)
     else:
         _compute(prepared, stores, requests)

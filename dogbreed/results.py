@@ -68,7 +68,7 @@ def gather_facts(
         folds=None,
         rate_curve=rate_curve,
         forms={},
-        data_fingerprint=_fingerprint(checked),
+        data_fingerprint=data_fingerprint(checked),
         test_samples=folders.samples[TEST],
         test_scores=test,
     )
@@ -219,7 +219,7 @@ def _unknown(test: Scores, threshold: float) -> dict[str, Any]:
     }
 
 
-def _fingerprint(checked: Checked) -> str:
+def data_fingerprint(checked: Checked) -> str:
     """What identifies the data: every photo's content with its class and its split."""
     folders = checked.folders
     lines = sorted(

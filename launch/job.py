@@ -4,9 +4,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+# From wherever further processes are started: this file moves to the platform's folder first.
+sys.argv[0] = str(Path(__file__).resolve())
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dogbreed import cli
+from dogbreed import cli  # noqa: E402
 
 
 def main(arguments: Sequence[str]) -> None:

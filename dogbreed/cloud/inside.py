@@ -86,7 +86,8 @@ def _places() -> list[str]:
     places = {"output_root": own / "outputs", "features.root": Path("features")}
     if channel := os.environ.get(f"SM_CHANNEL_{PHOTOS.upper()}"):
         places["data.root"] = _below_base(channel)
-        places["features.root"] = own / "features"
+        # Machines that share a prefix in S3 must not write to the same names.
+        places["features.root"] = own / "features" / os.environ.get("SM_CURRENT_HOST", "algo-1")
     if channel := os.environ.get(f"SM_CHANNEL_{FEATURES.upper()}"):
         places["data.feature_set"] = _below_base(channel)
     if channel := os.environ.get(f"SM_CHANNEL_{WEIGHTS.upper()}"):

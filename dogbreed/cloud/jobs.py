@@ -5,6 +5,7 @@ They are built of the SDK's own shapes and sent by its resources. The layer abov
 two, and asks IAM to simulate the role; HyperparameterTuner leaves out the KMS key of the disks.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from dogbreed.cloud.account import Account
 from dogbreed.cloud.inside import JOB, TRAIN
 from dogbreed.cloud.refusals import code_of, in_plain_words
 from dogbreed.cloud.source import ENTRY_POINT
-from dogbreed.errors import CloudError
+from dogbreed.errors import CloudError, Stopped
 from dogbreed.metric_lines import metric_regexes
 from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, RANDOM, LauncherConfig, SearchConfig
 from dogbreed.search.hyperparameters import encode
@@ -27,6 +28,7 @@ from dogbreed.search.space import Space, as_parameter_ranges
 NOT_THERE = ("not found", "unable to find", "can't find", "cannot find", "does not exist")
 STRATEGY_WORDS = {BAYESIAN: "Bayesian", RANDOM: "Random", HYPERBAND: "Hyperband", GRID: "Grid"}
 PROJECT_TAG = "dogbreed"
+LEAST_TUNING_S, MOST_TUNING_S = 120, 15_768_000  # what the service takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +88,14 @@ def start_training(account: Account, launcher: LauncherConfig, job: Job) -> None
 
 
 def start_tuning(
-    account: Account, launcher: LauncherConfig, job: Job, search: SearchConfig, space: Space
+    account: Account,
+    launcher: LauncherConfig,
+    job: Job,
+    search: SearchConfig,
+    space: Space,
+    epochs: int | str,
 ) -> None:
-    """Start a tuning job, once; `job` is what each of its trials is.
+    """Start a tuning job, once; `job` is what each of its trials is, of so many epochs.
 
     Raises:
         CloudError: AWS refuses.
@@ -106,7 +113,7 @@ def start_tuning(
     def create() -> None:
         HyperParameterTuningJob.create(
             hyper_parameter_tuning_job_name=job.name,
-            hyper_parameter_tuning_job_config=_tuning(search, space, job),
+            hyper_parameter_tuning_job_config=_tuning(launcher, search, space, epochs),
             training_job_definition=shapes.HyperParameterTrainingJobDefinition(
                 static_hyper_parameters=job.all_hyperparameters(),
                 algorithm_specification=shapes.HyperParameterAlgorithmSpecification(
@@ -149,22 +156,27 @@ def _exists(get: Callable[[], Any]) -> bool:
 
 
 def _once(create: Callable[[], None], name: str, exists: Callable[[], bool]) -> None:
-    """Send a request that must not start a second job, whatever happens to the answer."""
+    """Send a request that must not start a second job, whatever happens to the answer.
+
+    The SDK looks at a job right after it has created it, so an error may come from either.
+    """
+    unknown = (
+        f"starting {name}: whether the job was started isn't known. attach={name} takes it up if "
+        "it was."
+    )
     with in_plain_words(f"starting {name}"):
         try:
             create()
-        except ClientError as error:
+        except Stopped as stopped:
+            raise Stopped(unknown, stopped.exit_code - 128) from stopped
+        except (ClientError, BotoCoreError) as error:
             # The name is this launch's own: an attempt that seemed lost has arrived.
-            if code_of(error) != "ResourceInUse":
-                raise
-        except BotoCoreError as error:
+            if isinstance(error, ClientError) and code_of(error) == "ResourceInUse":
+                return
             try:
                 arrived = exists()
             except CloudError:
-                raise CloudError(
-                    f"starting {name}: AWS can't be reached, and whether the job was started isn't "
-                    f"known. When the network is back, attach={name} takes it up if it was."
-                ) from error
+                raise CloudError(f"{unknown} ({' '.join(str(error).split())})") from error
             if not arrived:
                 raise
 
@@ -216,15 +228,19 @@ def _channel(name: str, uri: str) -> shapes.Channel:
     )
 
 
-def _tuning(search: SearchConfig, space: Space, job: Job) -> shapes.HyperParameterTuningJobConfig:
+def _tuning(
+    launcher: LauncherConfig, search: SearchConfig, space: Space, epochs: int | str
+) -> shapes.HyperParameterTuningJobConfig:
     """Strategy, objective, budget and ranges."""
     ranges = as_parameter_ranges(space)
     more: dict[str, Any] = {}
     if search.strategy == HYPERBAND:
-        epochs = int(job.hyperparameters["trainer.epochs"])
+        # A job that reaches the most is stopped, before its model is written: none may. It tells
+        # its objective once an epoch, and once more at its end.
+        most = int(epochs) + 2
         more["strategy_config"] = shapes.HyperParameterTuningJobStrategyConfig(
             hyperband_strategy_config=shapes.HyperbandStrategyConfig(
-                min_resource=1, max_resource=epochs
+                min_resource=1, max_resource=most
             )
         )
     # Hyperband stops trials by itself, and is refused with any other early stopping.
@@ -237,6 +253,7 @@ def _tuning(search: SearchConfig, space: Space, job: Job) -> shapes.HyperParamet
         resource_limits=shapes.ResourceLimits(
             max_number_of_training_jobs=search.trials,
             max_parallel_training_jobs=int(search.parallel),
+            max_runtime_in_seconds=_longest_s(launcher, search),
         ),
         parameter_ranges=shapes.ParameterRanges(
             **{
@@ -250,6 +267,13 @@ def _tuning(search: SearchConfig, space: Space, job: Job) -> shapes.HyperParamet
         random_seed=search.seed + 1,  # the SDK (3.27) leaves a 0 out
         **more,
     )
+
+
+def _longest_s(launcher: LauncherConfig, search: SearchConfig) -> int:
+    """How long a tuning job can take if each of its trials takes as long as it may."""
+    wait = launcher.max_wait_minutes if launcher.spot else 0
+    rounds = math.ceil(search.trials / int(search.parallel))
+    return min(MOST_TUNING_S, max(LEAST_TUNING_S, 60 * (launcher.max_run_minutes + wait) * rounds))
 
 
 def _snake(name: str) -> str:

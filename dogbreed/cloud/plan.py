@@ -37,9 +37,10 @@ def tell_plan(
     for operation, request in account.requests:
         text = yaml.safe_dump(request, sort_keys=False, allow_unicode=True, width=200)
         log.info("\nWould send %s:\n%s", operation, text.rstrip())
-    image = staged.image
-    patched = f", patched until {image.end_of_patch}" if image.end_of_patch else ""
-    log.info("\nContainer: %s%s.", image.uri, patched)
+    log.info("")
+    for instance_type, image in staged.images.items():
+        patched = f", patched until {image.end_of_patch}" if image.end_of_patch else ""
+        log.info("Container on %s: %s%s.", instance_type, image.uri, patched)
     log.info("Checked: %s.", "; ".join(checked))
     for note in (*account.notes, *staged.notes):
         log.info("Note: %s.", note.rstrip("."))

@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from dogbreed import __version__
 from dogbreed.cli import compose
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.containers import Image, multiplies_bf16, training_image
@@ -22,13 +21,21 @@ from dogbreed.cloud.storage import S3Folder, UploadPlan, plan_upload, stored, up
 from dogbreed.config import Config
 from dogbreed.data.folders import read_folders
 from dogbreed.errors import ConfigError
+from dogbreed.files import cache_dir
 from dogbreed.runs import log
-from dogbreed.schema import AUTO
+from dogbreed.schema import AUTO, flat
 from dogbreed.search.config import LaunchConfig, LauncherConfig, training_of
 from dogbreed.search.hyperparameters import as_hyperparameters, changed
 
 PROJECT = Path(__file__).parents[2]
 MEGABYTE = 1e6
+SAMPLES = "samples"
+DECIDES_FEATURES = (
+    *("data.fraction", "data.valid_share", "data.test_share", "data.split_seed"),
+    *("data.max_bad_share", "data.max_pixels", "data.size_px", "data.crop_share"),
+    *("model.backbone", "model.weights", "model.trainable", "engine", "precision"),
+    *("features.views", "features.average", "features.dtype", "name"),
+)
 # What the container has elsewhere, or decides by itself.
 NOT_SENT = (
     "data.root",
@@ -42,9 +49,13 @@ NOT_SENT = (
 
 @dataclass(frozen=True, kw_only=True)
 class Staged:
-    """Where a launch's parts lie in S3, or would; `settings` are the keys that its jobs get."""
+    """Where a launch's parts lie in S3, or would.
 
-    image: Image
+    `images` has the container of each instance type, `settings` the keys that the jobs get.
+    `fingerprint` stands for all that decides the features of its photos.
+    """
+
+    images: Mapping[str, Image]
     source: SourcePackage
     source_uri: str
     photos: UploadPlan
@@ -55,15 +66,20 @@ class Staged:
     notes: tuple[str, ...]
 
 
-def stage(account: Account, config: LaunchConfig, instance_type: str) -> Staged:
+def stage(account: Account, config: LaunchConfig, instance_types: Sequence[str]) -> Staged:
     """Bring everything to S3; on a dry account, only find out what that would be.
+
+    The first of `instance_types` is that of whatever looks at the photos first.
 
     Raises:
         DogbreedError: photos that can't be used, a source that can't be packed, S3 refuses.
     """
     launcher = config.launcher
-    image = training_image(account.region, instance_type, launcher.image_uri, date.today())
-    source = pack_source(PROJECT, image.carries)
+    images = {
+        each: training_image(account.region, each, launcher.image_uri, date.today())
+        for each in instance_types
+    }
+    source = pack_source(PROJECT, frozenset.intersection(*(i.carries for i in images.values())))
     source_uri = _uri(account, launcher.prefix, f"source/{source.sha256[:16]}/sourcedir.tar.gz")
     name, folder, plan, contents = _photos(account, config)
     channels = {PHOTOS: folder.uri}
@@ -76,15 +92,17 @@ def stage(account: Account, config: LaunchConfig, instance_type: str) -> Staged:
         mark = hashlib.sha256(f"{weights.resolve()} {size} {weights.stat().st_mtime_ns}".encode())
         channels[WEIGHTS] = _uri(account, launcher.prefix, f"weights/{mark.hexdigest()[:16]}/")
     staged = Staged(
-        image=image,
+        images=images,
         source=source,
         source_uri=source_uri,
         photos=plan,
         channels=channels,
         settings={**settings, "name": name},
         weights=weights,
-        fingerprint=_fingerprint(contents, settings, channels),
-        notes=_notes(image, instance_type),
+        fingerprint=_fingerprint(
+            training_of(config), contents, channels.get(WEIGHTS), source.sha256, images
+        ),
+        notes=_notes(images),
     )
     if not account.dry:
         for note in staged.notes:
@@ -93,15 +111,16 @@ def stage(account: Account, config: LaunchConfig, instance_type: str) -> Staged:
     return staged
 
 
-def _notes(image: Image, instance_type: str) -> tuple[str, ...]:
+def _notes(images: Mapping[str, Image]) -> tuple[str, ...]:
     """What is worth knowing before money is spent."""
-    notes = [] if image.warning is None else [image.warning]
-    if multiplies_bf16(instance_type) is False:
+    notes = [image.warning for image in images.values() if image.warning is not None]
+    slow = next(iter(images))
+    if multiplies_bf16(slow) is False:
         notes.append(
-            f"{instance_type} doesn't multiply in bf16: features take about twice as long as on a "
-            "type that does, such as ml.c7i.2xlarge"
+            f"{slow} doesn't multiply in bf16: features take about twice as long as on a type that "
+            "does, such as ml.c7i.2xlarge"
         )
-    return tuple(notes)
+    return tuple(dict.fromkeys(notes))
 
 
 def job_name(what: str = "") -> str:
@@ -131,7 +150,7 @@ def job_of(
         name=name,
         kind=kind,
         hyperparameters=as_hyperparameters(settings),
-        image_uri=staged.image.uri,
+        image_uri=staged.images[fields["instance_type"]].uri,
         source_uri=staged.source_uri,
         output_uri=f"{place}/jobs",
         **fields,
@@ -173,12 +192,17 @@ def _photos(
 
 def _listed(config: Config) -> tuple[Path, str, Sequence[Path], Mapping[Path, bytes]]:
     """The photos as their folders list them, none opened, nothing fetched."""
-    if config.data.root is None:
+    if config.data.root is not None:
+        root = Path(config.data.root).expanduser()
+    elif config.data.source == SAMPLES:
+        from dogbreed.data.samples import draw_samples
+
+        root = draw_samples(cache_dir() / SAMPLES)
+    else:
         raise ConfigError(
             "A dry run shows what would be done with photographs that are here: set data.root. "
-            f"(A launch would make or fetch {config.data.source} first.)"
+            f"(A launch would fetch {config.data.source} first.)"
         )
-    root = Path(config.data.root).expanduser()
     folders = read_folders(
         root,
         valid_share=config.data.valid_share,
@@ -206,16 +230,20 @@ def _weights(config: LaunchConfig) -> Path | None:
 
 
 def _fingerprint(
-    contents: Mapping[str, str], settings: Mapping[str, Any], channels: Mapping[str, str]
+    config: Config,
+    contents: Mapping[str, str],
+    weights_uri: str | None,
+    source_sha256: str,
+    images: Mapping[str, Image],
 ) -> str:
-    """What decides the features of a launch: photos, weights and the settings that matter."""
-    matter = {
-        name: value
-        for name, value in settings.items()
-        if name.startswith(("data.", "features.", "model.", "engine", "precision"))
-        and name != "data.batch_size"
-    }
-    text = json.dumps([__version__, contents, matter, channels.get(WEIGHTS)], sort_keys=True)
+    """What decides the features of a launch: photos, weights, settings, source and machine.
+
+    The source stands for the code as well as for the values in conf/.
+    """
+    settings = {name: value for name, value in flat(config).items() if name in DECIDES_FEATURES}
+    instance_type = next(iter(images))
+    machine = [instance_type, images[instance_type].uri]
+    text = json.dumps([contents, weights_uri, settings, source_sha256, machine], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -39,7 +39,7 @@ def train_on_sagemaker(config: FinalConfig) -> None:
         return
     launcher = config.launcher
     account = stand_in(launcher) if config.dry_run else sign_in(launcher)
-    staged = stage(account, config, launcher.instance_type)
+    staged = stage(account, config, [launcher.instance_type])
     name = job_name()
     job = job_of(account, launcher, staged, name, TRAIN, staged.settings)
     start_training(account, launcher, job)
@@ -65,8 +65,11 @@ def _finish(account: Account, config: FinalConfig, name: str) -> None:
     folder = Path(config.output_root) / name
     fetch_outputs(account, name, folder)
     fetch_model(account, name, folder / "model")
+    found = folder / "metrics.json"
+    if not found.is_file():
+        raise CloudError(f"{name} was no training: it has left no {found.name}.")
     point_latest(folder)
-    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    metrics = json.loads(found.read_text("utf-8"))
     top1, (low, high) = metrics["test"]["top1"], metrics["test"]["ci95"]["top1"]
     log.info("test top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * top1, 100 * low, 100 * high)
     if trial.cost_usd is not None:

@@ -9,7 +9,7 @@ import yaml
 
 from dogbreed.cloud.account import Account, sign_in, stand_in
 from dogbreed.cloud.costs import Use
-from dogbreed.cloud.inside import EXTRACT, FEATURES, TRAIN, TUNE, WEIGHTS
+from dogbreed.cloud.inside import EXTRACT, TRAIN, TUNE, WEIGHTS
 from dogbreed.cloud.jobs import (
     start_training,
     start_tuning,
@@ -23,6 +23,7 @@ from dogbreed.cloud.staging import Staged, job_name, job_of, stage
 from dogbreed.cloud.watch import (
     searched_by,
     status_of_training,
+    wait_for_extraction,
     wait_for_training,
     wait_for_tuning,
 )
@@ -30,7 +31,7 @@ from dogbreed.errors import CloudError, ConfigError
 from dogbreed.files import write_text
 from dogbreed.runs import check_writable, log, log_to_terminal
 from dogbreed.schema import AUTO
-from dogbreed.search.config import MANY, ONE, PHOTOS, SearchConfig, TuneConfig
+from dogbreed.search.config import FEATURES, MANY, ONE, SearchConfig, TuneConfig
 from dogbreed.search.final import settings_of
 from dogbreed.search.hyperparameters import changed
 from dogbreed.search.limits import check_on_sagemaker
@@ -64,7 +65,16 @@ def search_on_sagemaker(config: TuneConfig) -> None:
             f"given twice: attach={name} takes it up, another search.name starts anew."
         )
     launcher = config.launcher
-    staged = stage(account, config, launcher.instance_type)
+    for parent in search.warm_start:
+        if not account.dry and not tuning_exists(account, parent):
+            raise ConfigError(
+                f"search.warm_start={parent}: there is no tuning job of that name in "
+                f"{account.region}."
+            )
+    types = [launcher.instance_type]
+    if search.jobs == MANY and search.input == FEATURES:
+        types.insert(0, launcher.extract_instance_type or launcher.instance_type)
+    staged = stage(account, config, types)
     if not account.dry:
         text = yaml.safe_dump(settings_of(config), sort_keys=False, allow_unicode=True)
         write_text(_folder(config, name) / SETTINGS_FILE, text)
@@ -113,27 +123,30 @@ def _search_in_many_jobs(
     account: Account, config: TuneConfig, staged: Staged, name: str, space: Space
 ) -> list[Use]:
     settings = {key: value for key, value in staged.settings.items() if key not in space}
-    uses, more = [], {}
-    if config.search.input != PHOTOS:
-        features, extraction = _extract(account, config, staged, name)
+    uses: list[Use] = []
+    more: dict[str, Any] = {}
+    if config.search.input == FEATURES:
+        features, extraction = _extract(account, config, staged)
         uses.append(extraction)
         more["channels"] = {FEATURES: features} | {
             key: uri for key, uri in staged.channels.items() if key == WEIGHTS
         }
         settings.pop("data.fraction", None)  # the features are those of the fraction already
+        # Short, and children of a tuning job may share a prefix: nothing is kept for another try.
+        more["checkpoints_uri"] = None
     job = job_of(account, config.launcher, staged, name, TRAIN, settings, **more)
-    start_tuning(account, config.launcher, job, config.search, space)
+    start_tuning(account, config.launcher, job, config.search, space, config.trainer.epochs)
     return [*uses, Use.of(job, config.launcher, jobs=config.search.trials)]
 
 
-def _extract(account: Account, config: TuneConfig, staged: Staged, name: str) -> tuple[str, Use]:
+def _extract(account: Account, config: TuneConfig, staged: Staged) -> tuple[str, Use]:
     """Where the features lie, once the job that extracts them has ended."""
     launcher = config.launcher
     uri = f"s3://{account.bucket}/{launcher.prefix}/features/{staged.fingerprint}/"
     done = f"{uri.rstrip('/')}.done"
-    # None of a name that failed before; one that runs or ended well, for another launch of this
-    # name that was cut off, is taken up.
-    own = f"{name}-extract-{staged.fingerprint[:8]}"
+    # Named by what it extracts: one that runs or ended well, of a launch that was cut off, is taken
+    # up by any launch that wants the same; one that failed is begun anew.
+    own = f"dogbreed-extract-{staged.fingerprint}"
     status = None if account.dry else status_of_training(account, own)
     if status in (FAILED, STOPPED):
         own, status = f"{own}-{secrets.token_hex(2)}", None
@@ -153,7 +166,7 @@ def _extract(account: Account, config: TuneConfig, staged: Staged, name: str) ->
     if client is not None:
         log.info("extracting features: %s (region %s)", job.name, account.region)
         with live_table([], config.search.objective, config.search.direction, 1) as show:
-            wait_for_training(account, job.name, config.search.objective, show)
+            wait_for_extraction(account, job.name, show)
         upload_once(client, ALL_ARRIVED, done, kms_key=launcher.output_kms_key)
     return uri, use
 

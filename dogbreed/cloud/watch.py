@@ -37,7 +37,20 @@ def wait_for_training(account: Account, name: str, metric: str, show: Show) -> T
         CloudError: it failed or was stopped, with its reason; AWS can't be reached for long.
         Stopped: Ctrl-C; the message names what still runs.
     """
-    with _left_running(account, name, "training"):
+    return _wait(account, name, metric, show, f"attach={name} takes it up again")
+
+
+def wait_for_extraction(account: Account, name: str, show: Show) -> None:
+    """Wait until the job that extracts features has ended.
+
+    Raises:
+        CloudError, Stopped: as `wait_for_training`.
+    """
+    _wait(account, name, "", show, "the same command takes it up again")
+
+
+def _wait(account: Account, name: str, metric: str, show: Show, again: str) -> Trial:
+    with _left_running(account, name, "training", again):
         for trial in _looks(lambda: look_at_training(account, name, metric)):
             show([trial])
             if trial.over:
@@ -94,11 +107,13 @@ def wait_for_tuning(account: Account, name: str, metric: str, show: Show) -> lis
         CloudError: no trial of it has ended well; AWS can't be reached for long.
         Stopped: Ctrl-C; the message names what still runs.
     """
-    with _left_running(account, name, "hyper-parameter-tuning"):
+    again = f"attach={name} takes it up again"
+    with _left_running(account, name, "hyper-parameter-tuning", again):
         for tuning in _looks(lambda: _look_at_tuning(account, name)):
             show(tuning.trials)
             if tuning.over:
                 break
+    with in_plain_words(f"looking at the trials of {name}"):
         trials = [_with_interval(account, trial, metric) for trial in tuning.trials]
     if not any(trial.status == COMPLETED for trial in trials):
         reason = next((trial.reason for trial in trials if trial.reason), tuning.reason)
@@ -223,10 +238,10 @@ def _looks(look: Callable[[], Seen]) -> Iterator[Seen]:
 
 
 @contextmanager
-def _left_running(account: Account, name: str, kind: str) -> Iterator[None]:
+def _left_running(account: Account, name: str, kind: str, again: str) -> Iterator[None]:
     """Name what still runs in whatever ends the block early."""
     left = (
-        f"{name} still runs and costs: attach={name} takes it up again, `aws sagemaker "
+        f"{name} still runs and costs: {again}, `aws sagemaker "
         f"stop-{kind}-job --{kind}-job-name {name} --region {account.region}` stops it."
     )
     try:

@@ -16,7 +16,12 @@ LEFT_OUT = ("search.", "wait", "attach", "dry_run", "data.fraction", "data.featu
 def settings_of(config: TuneConfig) -> dict[str, Any]:
     """The keys that a search's configuration has otherwise than conf/, for the final training."""
     values = changed(config, compose_as(TuneConfig, "tune", []))
-    return {name: value for name, value in values.items() if not name.startswith(LEFT_OUT)}
+    settings = {name: value for name, value in values.items() if not name.startswith(LEFT_OUT)}
+    for name in ("data.root", "model.weights"):  # the training may start from another folder
+        path = Path(str(settings.get(name, ""))).expanduser()
+        if name in settings and path.exists():
+            settings[name] = str(path.absolute())
+    return settings
 
 
 def compose_final(arguments: Sequence[str]) -> tuple[FinalConfig, Best | None]:

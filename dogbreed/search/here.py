@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import yaml
@@ -13,9 +14,10 @@ from dogbreed.errors import ConfigError, SearchError
 from dogbreed.files import locked, write_text
 from dogbreed.machine import cores
 from dogbreed.preparation import Prepared, prepare, stored_features
+from dogbreed.results import data_fingerprint
 from dogbreed.runs import RunFolder, check_writable, config_text, folder_name, log, log_to_terminal
 from dogbreed.schema import AUTO, leaves
-from dogbreed.search.config import TuneConfig, training_of
+from dogbreed.search.config import SearchConfig, TuneConfig, training_of
 from dogbreed.search.final import settings_of
 from dogbreed.search.outcome import finish_search
 from dogbreed.search.space import Space
@@ -24,6 +26,7 @@ from dogbreed.search.table import live_table
 from dogbreed.search.trials import SEARCHES
 from dogbreed.search.worker import Work
 
+CONFIG_FILE = "config.yaml"
 # What may differ when a search is gone on with: how much of it, and how it is watched.
 MAY_DIFFER = ("search.trials", "search.parallel", "wait", "attach", "dry_run")
 
@@ -39,16 +42,11 @@ def search_here(config: TuneConfig, space: Space) -> Path:
     search = config.search
     root = Path(config.output_root) / SEARCHES
     check_writable(root)
-    parents = [_parent(root, name) for name in search.warm_start]
-    training = replace(training_of(config), lr_finder=False)
-    prepared = prepare(training, clock)
+    parents = [_parent(root, name, search) for name in search.warm_start]
+    prepared = prepare(training_of(config), clock)
     with clock.phase("features"):
         stored = stored_features(prepared)
-    if stored is None:
-        raise ConfigError(
-            "A search here trains heads on stored features: it needs features.store=true and a "
-            "frozen part (model.trainable=head or last_stage)."
-        )
+    assert stored is not None  # check_here has refused everything else
     folder = _open_folder(root, config, prepared.config.name)
     with locked(folder / "lock", wait=False) as alone:
         if not alone:
@@ -56,7 +54,7 @@ def search_here(config: TuneConfig, space: Space) -> Path:
                 f"{folder} is being searched by another command: wait for it, or choose another "
                 "search.name."
             )
-        _take_over(folder, config)
+        _take_over(folder, config, data_fingerprint(prepared.checked))
         _search(folder, config, prepared, stored, space, parents, clock)
     return folder
 
@@ -79,7 +77,7 @@ def _search(
             log.info("%d trials of %s are known beforehand", study.learn_from(parent), parent.name)
         parallel = cores() if search.parallel == AUTO else int(search.parallel)
         work = Work(
-            config=prepared.config,
+            config=replace(prepared.config, trainer=config.trainer),
             checked=prepared.checked,
             stored=stored,
             metric=search.objective,
@@ -109,10 +107,18 @@ def _search(
     log.info("%s\nresults: %s", spent, folder)
 
 
-def _parent(root: Path, name: str) -> Path:
-    if not (root / name / STUDY_FILE).is_file():
+def _parent(root: Path, name: str, search: SearchConfig) -> Path:
+    """The folder of an earlier search for the same objective."""
+    folder = root / name
+    if not (folder / STUDY_FILE).is_file():
         raise ConfigError(f"search.warm_start={name}: {root} has no search of that name.")
-    return root / name
+    objective = _kept(folder).get("search.objective")
+    if objective != search.objective:
+        raise ConfigError(
+            f"search.warm_start={name}: its objective was {objective}, this search's is "
+            f"{search.objective}: their trials can't be compared."
+        )
+    return folder
 
 
 def _open_folder(root: Path, config: TuneConfig, photos: str) -> Path:
@@ -123,23 +129,36 @@ def _open_folder(root: Path, config: TuneConfig, photos: str) -> Path:
     return folder
 
 
-def _take_over(folder: Path, config: TuneConfig) -> None:
-    """Make sure that what was begun in the folder is this search."""
-    kept = folder / "config.yaml"
-    if (folder / STUDY_FILE).is_file() and kept.is_file():
-        _check_same(kept, config)
+def _take_over(folder: Path, config: TuneConfig, photos: str) -> None:
+    """Make sure that what was begun in the folder is this search over these photos."""
+    fingerprint = folder / "photos.sha256"
+    if (folder / STUDY_FILE).is_file() and (folder / CONFIG_FILE).is_file():
+        _check_same(folder, config)
+        if fingerprint.is_file() and fingerprint.read_text("utf-8").strip() != photos:
+            raise ConfigError(
+                f"search.name={config.search.name} was searched with other photos: choose another "
+                "search.name."
+            )
         log.info("going on with %s", folder)
-    write_text(kept, config_text(config))
+    write_text(folder / CONFIG_FILE, config_text(config))
+    write_text(fingerprint, f"{photos}\n")
 
 
-def _check_same(kept: Path, config: TuneConfig) -> None:
+def _kept(folder: Path) -> dict[str, Any]:
+    """The configuration under which a search was begun, by dotted key."""
     try:
-        before = leaves(yaml.safe_load(kept.read_text("utf-8")))
-    except (yaml.YAMLError, AttributeError) as error:
-        raise SearchError(f"{kept} can't be read: choose another search.name.") from error
-    for name, value in leaves(yaml.safe_load(config_text(config))).items():
-        if name not in MAY_DIFFER and before.get(name) != value:
+        return leaves(yaml.safe_load((folder / CONFIG_FILE).read_text("utf-8")))
+    except (OSError, yaml.YAMLError, AttributeError) as error:
+        raise SearchError(
+            f"{folder / CONFIG_FILE} can't be read: choose another search."
+        ) from error
+
+
+def _check_same(folder: Path, config: TuneConfig) -> None:
+    before, now = _kept(folder), leaves(yaml.safe_load(config_text(config)))
+    for name in sorted(before.keys() | now.keys()):
+        if name not in MAY_DIFFER and before.get(name) != now.get(name):
             raise ConfigError(
                 f"search.name={config.search.name} was searched with {name}={before.get(name)}, "
-                f"now it is {value}: choose another search.name."
+                f"now it is {now.get(name)}: choose another search.name."
             )

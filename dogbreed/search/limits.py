@@ -1,29 +1,29 @@
 """What each runner can't do, said before anything starts."""
 
-import math
 from dataclasses import replace
 
 from dogbreed.errors import ConfigError
 from dogbreed.schema import AUTO
 from dogbreed.search.config import (
+    FEATURES,
     GRID,
     HYPERBAND,
-    MANY,
     MAXIMIZE,
     MINIMIZE,
     ONE,
-    PHOTOS,
     LaunchConfig,
+    LauncherConfig,
     SearchConfig,
     TuneConfig,
 )
-from dogbreed.search.space import Choice, Space, read_space
+from dogbreed.search.space import Choice, Space, grid_size, read_space
 
 # Keys that a head's training on stored features reads; the others change the features, what is
 # written, or where it runs.
 ON_STORED_FEATURES = ("optim.", "model.head", "model.hidden", "model.dropout", "trainer.epochs")
 ALSO_ON_STORED_FEATURES = ("data.batch_size", "trainer.patience", "seed")
 
+ALL = "all"  # model.trainable: no part is frozen
 FEWEST_HYPERBAND_EPOCHS = 3  # with its reduction factor of 3, fewer make one rung
 
 # SageMaker's limits on a tuning job (its developer guide, "Resource limits for automatic model
@@ -64,9 +64,8 @@ def check_here(config: TuneConfig) -> Space:
     if name in ("", ".", "..", "latest") or "/" in name:
         raise ConfigError(f"search.name={name}: it names a folder in outputs/searches, so no path.")
     space = read_space(config.search.space)
-    _check_search(config.search, space)
-    _check_epochs(config)
-    _check_stored(space)
+    _check_search(config, space)
+    _check_stored(config, space)
     return space
 
 
@@ -82,14 +81,19 @@ def check_on_sagemaker(config: TuneConfig) -> tuple[SearchConfig, Space]:
             f"search.name={search.name}: SageMaker takes letters, digits and single hyphens "
             f"between them, {MOST_NAME_CHARACTERS} at most."
         )
+    _check_network(config.launcher)
     if search.jobs == ONE:
+        if search.warm_start:
+            raise ConfigError(
+                "search.warm_start: with search.jobs=one the job knows no earlier search; leave it "
+                "out, or take search.jobs=many."
+            )
         return search, check_here(config)
     space = read_space(search.space)
-    _check_search(search, space)
-    _check_epochs(config)
+    _check_search(config, space)
     _check_sagemaker(config, space)
-    parallel = JOBS_AT_A_TIME if search.parallel == AUTO else search.parallel
-    return replace(search, parallel=parallel), space
+    parallel = JOBS_AT_A_TIME if search.parallel == AUTO else int(search.parallel)
+    return replace(search, parallel=min(parallel, search.trials)), space
 
 
 def _is_job_name(name: str) -> bool:
@@ -97,17 +101,28 @@ def _is_job_name(name: str) -> bool:
     return len(name) <= MOST_NAME_CHARACTERS and all(p.isascii() and p.isalnum() for p in parts)
 
 
-def _check_search(search: SearchConfig, space: Space) -> None:
-    """What holds wherever a search runs.
+def _check_network(launcher: LauncherConfig) -> None:
+    """Raise a ConfigError for half a VPC, which would be ignored or refused."""
+    if bool(launcher.subnets) != bool(launcher.security_groups):
+        raise ConfigError(
+            "launcher.subnets and launcher.security_groups go together: a VPC needs both, the open "
+            "network neither."
+        )
 
-    Raises:
-        ConfigError: the objective's direction is the wrong one, or the strategy doesn't fit.
-    """
+
+def _check_search(config: TuneConfig, space: Space) -> None:
+    """Raise a ConfigError for what makes no sense wherever a search runs."""
+    search = config.search
     right = MINIMIZE if search.objective.endswith("loss") else MAXIMIZE
     if search.direction != right:
         raise ConfigError(
             f"search.direction={search.direction}: of {search.objective} the best is found with "
             f"search.direction={right}."
+        )
+    if config.lr_finder:
+        raise ConfigError(
+            "lr_finder=true finds the rate of one training, a search tries rates by itself: leave "
+            "one of the two out."
         )
     if search.strategy == GRID:
         ranges = [name for name, each in space.items() if not isinstance(each, Choice)]
@@ -116,22 +131,33 @@ def _check_search(search: SearchConfig, space: Space) -> None:
                 f"search.strategy=grid tries lists of values: make {', '.join(ranges)} a choice, "
                 "or take random or bayesian."
             )
+    if search.strategy == HYPERBAND:
+        _check_epochs(config, space)
 
 
-def _check_epochs(config: TuneConfig) -> None:
+def _check_epochs(config: TuneConfig, space: Space) -> None:
     """Raise a ConfigError if hyperband has no number of epochs to give and to save."""
     epochs = config.trainer.epochs
-    if config.search.strategy != HYPERBAND:
-        return
+    if "trainer.epochs" in space:
+        raise ConfigError(
+            "search.space.trainer.epochs: hyperband itself chooses how many epochs a trial gets; "
+            "take it out of the space, or take another search.strategy."
+        )
     if not isinstance(epochs, int) or epochs < FEWEST_HYPERBAND_EPOCHS:
         raise ConfigError(
-            f"search.strategy=hyperband gives few epochs to many trials and all to a few: set "
+            "search.strategy=hyperband gives few epochs to many trials and all to a few: set "
             f"trainer.epochs to their number, at least {FEWEST_HYPERBAND_EPOCHS} (it is {epochs})."
         )
 
 
-def _check_stored(space: Space) -> None:
-    """Raise a ConfigError if the space has keys that trials over stored features can't vary."""
+def _check_stored(config: TuneConfig, space: Space) -> None:
+    """Raise a ConfigError for what trials over stored features can't do."""
+    if config.model.trainable == ALL or not config.features.store:
+        raise ConfigError(
+            "The trials train heads on stored features: that needs features.store=true and a "
+            "frozen part (model.trainable=head or last_stage). Trials of SageMaker can read photos "
+            "instead (search.input=photos)."
+        )
     for name in space:
         if not name.startswith(ON_STORED_FEATURES) and name not in ALSO_ON_STORED_FEATURES:
             raise ConfigError(
@@ -170,11 +196,22 @@ def _check_sagemaker(config: TuneConfig, space: Space) -> None:
             f"search.strategy={search.strategy}."
         )
     if search.strategy == GRID:
-        size = math.prod(len(each.values) for each in space.values() if isinstance(each, Choice))
+        size = grid_size(space)
         if search.trials != size:
             raise ConfigError(
                 f"search.trials={search.trials}: SageMaker's grid tries all {size} combinations: "
                 f"set search.trials={size}."
             )
-    if search.jobs == MANY and search.input != PHOTOS:
-        _check_stored(space)
+    size = grid_size(space)
+    if size is not None and search.strategy != GRID and search.trials > size:
+        raise ConfigError(
+            f"search.trials={search.trials}: the space has {size} combinations, and SageMaker "
+            f"tries none twice: set search.trials={size}, or search.strategy=grid."
+        )
+    if search.input == FEATURES:
+        _check_stored(config, space)
+        if config.artifact.int8:
+            raise ConfigError(
+                "artifact.int8=true is calibrated on photos, which these trials don't read: leave "
+                "it to the training that follows, or set search.input=photos."
+            )

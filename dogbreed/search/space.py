@@ -131,6 +131,8 @@ def _numbers(name: str, node: Mapping[str, Any]) -> Numbers:
     scale = node.get("scale", LINEAR)
     if scale not in (LINEAR, LOG):
         raise ConfigError(f"{where}.scale={scale}: must be {LINEAR} or {LOG}.")
+    if kind == FLOAT and not _takes_fractions(name):
+        raise ConfigError(f"{where}.type=float: {name} is a whole number: take type=int.")
     ends: list[float] = []
     for end in ("low", "high"):
         value: Any = node.get(end)
@@ -151,12 +153,37 @@ def _numbers(name: str, node: Mapping[str, Any]) -> Numbers:
     return Numbers(kind, low, high, scale == LOG)
 
 
+def _takes_fractions(name: str) -> bool:
+    return next(kind for known, kind, _ in keys(Config) if known == name) is float
+
+
 def _value(where: str, name: str, value: Any) -> Value:
     """A value that the key takes."""
     try:
         return typing.cast(Value, parse_key(Config, name, value))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def holds(each: Range, value: Value) -> bool:
+    """Whether a value is one of the range."""
+    if isinstance(each, Choice):
+        return value in each.values
+    whole = not isinstance(value, float) or each.type == FLOAT
+    return whole and not isinstance(value, str | bool) and each.low <= value <= each.high
+
+
+def grid_size(space: Space) -> int | None:
+    """How many combinations a space has; None where numbers between numbers can be taken."""
+    sizes = []
+    for each in space.values():
+        if isinstance(each, Choice):
+            sizes.append(len(each.values))
+        elif each.type == INT:
+            sizes.append(int(each.high) - int(each.low) + 1)
+        else:
+            return None
+    return math.prod(sizes)
 
 
 def apply(config: Config, values: Mapping[str, Value]) -> Config:

@@ -1,7 +1,6 @@
 """A search on this machine: Optuna chooses, worker processes train heads over one feature store."""
 
 import itertools
-import math
 import multiprocessing
 import signal
 import warnings
@@ -21,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dogbreed.errors import SearchError, Stopped
 from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, MAXIMIZE, SearchConfig
-from dogbreed.search.space import Choice, Space, Value, as_distributions
+from dogbreed.search.space import Choice, Space, Value, as_distributions, grid_size, holds
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Show, Trial
 from dogbreed.search.worker import Broken, Epoch, Kept, Work, run_trials
 
@@ -45,10 +44,8 @@ class Study:
     def __init__(self, folder: Path, search: SearchConfig, space: Space, epochs: int) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        self._distributions = as_distributions(space)
-        self.wanted = (
-            min(search.trials, grid_size(space)) if search.strategy == GRID else search.trials
-        )
+        self._space, self._distributions = space, as_distributions(space)
+        self.wanted = min(search.trials, grid_size(space) or search.trials)
         try:
             self._study = optuna.create_study(
                 storage=f"sqlite:///{folder / STUDY_FILE}",
@@ -82,7 +79,7 @@ class Study:
         added = 0
         for trial in loaded.get_trials(states=(TrialState.COMPLETE,)):
             origin = f"{other.name}/{trial.number}"
-            if trial.params.keys() != self._distributions.keys() or origin in taken:
+            if origin in taken or not self._has_room_for(trial.params):
                 continue
             self._study.add_trial(
                 optuna.trial.create_trial(
@@ -94,6 +91,12 @@ class Study:
             )
             added += 1
         return added
+
+    def _has_room_for(self, values: Mapping[str, Value]) -> bool:
+        """Whether these are values of this space."""
+        return values.keys() == self._space.keys() and all(
+            holds(self._space[name], value) for name, value in values.items()
+        )
 
     def missing(self) -> int:
         """How many trials are still to be begun."""
@@ -107,9 +110,9 @@ class Study:
         """
         while self.missing():
             trial = self._study.ask(self._distributions)
-            done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            done = (each for each in self._own() if each.state == TrialState.COMPLETE)
             same = next((each for each in done if each.params == trial.params), None)
-            if same is None or "objective" not in same.user_attrs:
+            if same is None:
                 return trial
             ci95 = same.user_attrs["ci95"]
             self.tell(trial, Kept(same.user_attrs["objective"], (ci95[0], ci95[1]), False))
@@ -167,11 +170,6 @@ def _trial(trial: FrozenTrial, number: int) -> Trial:
     )
 
 
-def grid_size(space: Space) -> int:
-    """How many combinations the choices of a space have."""
-    return math.prod(len(each.values) for each in space.values() if isinstance(each, Choice))
-
-
 def _grid(space: Space) -> Iterator[dict[str, Value]]:
     """Every combination of the choices."""
     lists = [each.values for each in space.values() if isinstance(each, Choice)]
@@ -209,7 +207,11 @@ class _Worker:
         self.process: BaseProcess = context.Process(
             target=run_trials, args=(theirs, work), daemon=True
         )
+        # Ctrl-C reaches the whole group of processes; this one decides what it means, and a child
+        # starts with what its parent ignores.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.process.start()
+        signal.signal(signal.SIGINT, before)
         theirs.close()
         self.trial: optuna.Trial | None = None
 

@@ -167,7 +167,8 @@ def find_best(best: str, output_root: Path) -> Best:
     for path in (searches / best / BEST_FILE, Path(best) / BEST_FILE, Path(best)):
         if path.is_file():
             return read_best(path)
-    known = sorted(path.parent.name for path in searches.glob(f"*/{BEST_FILE}"))
+    folders = [path.parent for path in searches.glob(f"*/{BEST_FILE}")]
+    known = sorted(folder.name for folder in folders if not folder.is_symlink())
     listed = f" There are: {', '.join(known[-5:])}." if known else ""
     raise ConfigError(f"best={best}: no search of that name has a {BEST_FILE}.{listed}")
 

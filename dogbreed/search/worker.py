@@ -1,7 +1,6 @@
 """The process that trains a search's heads on this machine, one trial after the other."""
 
 import math
-import signal
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,18 +17,19 @@ from dogbreed.config import Config
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked
 from dogbreed.data.module import BreedDataModule
-from dogbreed.data.splits import VALID
+from dogbreed.data.splits import TRAIN, VALID
 from dogbreed.errors import DogbreedError
 from dogbreed.evaluation.metrics import measure
 from dogbreed.fitting import bare_trainer, build_model, patience, score
 from dogbreed.model import BreedClassifier
+from dogbreed.preparation import schedule
 from dogbreed.runs import log_to_terminal
 from dogbreed.search.space import apply
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What all trials of a search share."""
+    """What all trials of a search share; in `config` epochs and patience may still be "auto"."""
 
     config: Config
     checked: Checked
@@ -64,8 +64,6 @@ class Broken:
 
 def run_trials(connection: Connection, work: Work) -> None:
     """Train for every set of values that comes in, until the other end is gone."""
-    # Ctrl-C reaches the whole group of processes: the search decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     log_to_terminal()  # which silences Lightning
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     torch.set_num_threads(work.threads)
@@ -76,7 +74,8 @@ def run_trials(connection: Connection, work: Work) -> None:
         while True:
             values = connection.recv()
             backbone.tail.load_state_dict(untrained)
-            config = apply(work.config, values)
+            # An "auto" number of epochs depends on the batch size, which may be searched.
+            config = schedule(apply(work.config, values), len(work.stored[TRAIN]))
             try:
                 connection.send(_train(connection, work, config, backbone))
             except DogbreedError as error:

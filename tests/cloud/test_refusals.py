@@ -159,6 +159,17 @@ def test_no_job_is_started_twice(account: "SageMakerAccount") -> None:
     assert len(tried) == 4
 
 
+def test_a_job_that_cant_be_looked_at_was_started_all_the_same(
+    account: "SageMakerAccount",
+) -> None:
+    launcher = compose_as(FinalConfig, "final", [f"launcher.role={account.role_arn}"]).launcher
+    signed_in, job = sign_in(launcher), job_of(account)
+    # The SDK looks at a job that it has just created; that look alone is refused.
+    account.fail_next("DescribeTrainingJob", "AccessDeniedException", "no Describe for you")
+    start_training(signed_in, launcher, job)
+    assert list(account.training_jobs) == ["dogbreed-once"]
+
+
 def test_when_the_answer_never_comes_the_job_is_named(
     account: "SageMakerAccount", monkeypatch: pytest.MonkeyPatch
 ) -> None:

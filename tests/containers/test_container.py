@@ -34,6 +34,8 @@ REGION = "us-east-1"  # for the SDK, which asks for one
 # What the stand-in has of Python comes to it as a channel, and must be made for its Python.
 PACKAGES = "packages"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+# What podman gives a container by itself is more than every machine lets it give.
+LIMITS = {"nofile": 1024, "nproc": 1024}
 SAME_PYTHON = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{PYTHON}')"
 
 
@@ -82,7 +84,8 @@ def image(podman: None) -> str:
         why = build() if name == STAND_IN else complaint("podman", "pull", name)
         if why:
             pytest.skip(f"there is no image ({why}): name a training container as {VARIABLE}")
-    start = ("podman", "run", "--rm", "--network=none")
+    limits = [f"--ulimit={limit}={most}:{most}" for limit, most in LIMITS.items()]
+    start = ("podman", "run", "--rm", "--network=none", *limits)
     if why := complaint(*start, "--entrypoint=true", name):
         pytest.skip(f"podman can't run containers here: {why}")
     if name == STAND_IN and complaint(*start, "--entrypoint=python3", name, "-c", SAME_PYTHON):
@@ -140,7 +143,9 @@ def local_session(folder: Path) -> Any:
         boto3.Session("not-a-key", "not-a-secret", region_name=REGION),
         sagemaker_config={"SchemaVersion": "1.0", "SageMaker": quiet},
     )
-    session.config = {"local": {"container_root": str(folder)}}
+    session.config = {
+        "local": {"container_root": str(folder), "container_config": {"ulimits": LIMITS}}
+    }
     return session
 
 

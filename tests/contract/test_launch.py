@@ -27,6 +27,7 @@ pytestmark = pytest.mark.launch
 Launch = Callable[..., subprocess.CompletedProcess[str]]
 
 # Jobs print and write the same whatever the size of the network.
+LOSS = ("search.objective=valid_loss", "search.direction=minimize")
 QUICK = (
     *(each for each in SMALL if "batch_size" not in each),
     "launcher.instance_type=ml.m5.large",
@@ -67,7 +68,7 @@ def test_tune_table_train_the_best_attach(
 ) -> None:
     done = launch(
         *("tune.py", "+experiment=hpo", f"data.root={photos}", "data.fraction=0.5"),
-        *("search.trials=3", "search.name=breeds", *QUICK),
+        *("search.trials=3", "search.name=breeds", *QUICK, *LOSS),
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -140,7 +141,7 @@ def test_tune_table_train_the_best_attach(
     # The features are there, so another search extracts none.
     more = launch(
         *("tune.py", "+experiment=hpo", f"data.root={photos}", "data.fraction=0.5", *QUICK),
-        *("search.trials=1", "search.parallel=1", "search.name=more", "wait=false"),
+        *("search.trials=1", "search.parallel=1", "search.name=more", "wait=false", *LOSS),
     )
     assert more.returncode == 0, more.stderr
     assert "features are there already" in more.stdout

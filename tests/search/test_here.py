@@ -18,7 +18,8 @@ pytestmark = pytest.mark.launch
 
 Launch = Callable[..., subprocess.CompletedProcess[str]]
 
-QUICK = (*(each for each in SMALL if "batch_size" not in each), "launcher=local")
+LOSS = ("search.objective=valid_loss", "search.direction=minimize")
+QUICK = (*(each for each in SMALL if "batch_size" not in each), "launcher=local", *LOSS)
 SPACE = ("search.space.optim.eps=null", "search.space.data.batch_size.values=[8,16,32]")
 
 
@@ -168,10 +169,18 @@ def test_a_grid_tries_each_combination_once_and_teaches_the_next_search(
     done = launch("tune.py", *common, "search.warm_start=[g]", "search.trials=2", "search.name=n")
     assert done.returncode == 0, done.stderr
     assert "6 trials of g are known beforehand" in done.stdout
-    # Values that were tried before aren't trained again, and come to the same.
+    # The same values come to the same.
     told = {(row["optim.lr"], row["data.batch_size"]): row["FinalObjectiveValue"] for row in tried}
     for row in rows(tmp_path / "outputs" / "searches" / "n"):
         assert told[row["optim.lr"], row["data.batch_size"]] == row["FinalObjectiveValue"]
+    # What lies outside of a narrower space is left out, another objective is refused.
+    narrow = "search.space.data.batch_size.values=[8,16]"
+    done = launch("tune.py", *common, narrow, "search.warm_start=[g]", "search.trials=1")
+    assert "4 trials of g are known beforehand" in done.stdout, done.stderr
+    other = ("search.objective=valid_top1", "search.direction=maximize")
+    done = launch("tune.py", *common, *other, "search.warm_start=[g]")
+    assert done.returncode == 2
+    assert "its objective was valid_loss" in done.stderr
 
 
 def test_a_training_without_a_search_says_what_to_do(launch: Launch) -> None:

@@ -101,6 +101,7 @@ def test_optuna_and_sagemaker_get_the_same_space() -> None:
         ("data.batch_size.values=[64,0]", "data.batch_size=0: must be at least 1"),
         ("data.batch_size.values=64", "must be a list"),
         ("data.batch_size={type: int, low: 1.5, high: 3}", "must be a whole number"),
+        ("data.batch_size={type: float, low: 1, high: 3}", "take type=int"),
     ],
 )
 def test_a_range_that_is_none_is_named(override: str, told: str) -> None:
@@ -124,8 +125,19 @@ CHOICES: tuple[str, ...] = (
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (("search.direction=maximize",), "search.direction=minimize"),
-        (("search.objective=valid_top1",), "search.direction=maximize"),
+        (("search.direction=minimize",), "search.direction=maximize"),
+        (("search.objective=valid_loss",), "search.direction=minimize"),
+        (("lr_finder=true",), "leave one of the two out"),
+        (("model.trainable=all",), "search.input=photos"),
+        (("features.store=false",), "search.input=photos"),
+        (
+            (
+                *HYPERBAND,
+                "trainer.epochs=9",
+                "search.space.trainer.epochs={type: int, low: 3, high: 9}",
+            ),
+            "hyperband itself chooses",
+        ),
         (("search.strategy=grid",), "make optim.lr, optim.eps a choice"),
         (HYPERBAND, "set trainer.epochs to their number"),
         ((*HYPERBAND, "trainer.epochs=2"), "at least 3"),
@@ -155,6 +167,10 @@ def values(count: int) -> str:
         (("search.strategy=grid", *CHOICES), "set search.trials=6"),
         (("search.name=my_search",), "letters, digits and single hyphens"),
         ((f"search.name={'a' * 33}",), "32 at most"),
+        (CHOICES, "set search.trials=6, or search.strategy=grid"),
+        (("artifact.int8=true",), "leave it to the training that follows"),
+        (("launcher.subnets=[subnet-1]",), "launcher.security_groups go together"),
+        (("search.jobs=one", "search.warm_start=[a]"), "take search.jobs=many"),
     ],
 )
 def test_sagemakers_limits_are_sagemakers_alone(overrides: tuple[str, ...], told: str) -> None:
