@@ -238,7 +238,7 @@ def test_two_instances_share_the_extraction(
     assert done.returncode == 0, done.stderr
     counts = re.findall(
         r"features: (\d+) views of photos",
-        account.log(next(n for n in account.training_jobs if n.startswith("shared-extract"))),
+        account.log(next(n for n in account.training_jobs if n.startswith("dogbreed-extract-"))),
     )
     assert sorted(map(int, counts)) == [60, 60]
 

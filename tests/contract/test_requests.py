@@ -58,7 +58,7 @@ def printed(stdout: str) -> list[tuple[str, dict[str, Any]]]:
 def same_everywhere(text: str) -> str:
     """Without what differs between launches: names by the time, digests."""
     text = re.sub(r"dogbreed-\d{6}-\d{6}-[0-9a-f]{4}", "dogbreed-TIME", text)
-    text = re.sub(r"(source|features|weights)/[0-9a-f]{16}", r"\1/DIGEST", text)
+    text = re.sub(r"(source/|features/|weights/|extract-)[0-9a-f]{16}", r"\1DIGEST", text)
     return re.sub(r"photos/photos-[0-9a-f]{8}/", "photos/photos-DIGEST/", text)
 
 
