@@ -52,8 +52,9 @@ class FeatureSet:
         if missing:
             raise StoreError(
                 f"The feature set {self.folder} lacks the features of {len(missing)} of "
-                f"{len(requests)} photos: it was extracted with another backbone, size or number of "
-                "views, or a machine's share of it didn't arrive. Extract it again with these settings."
+                f"{len(requests)} photos: it was extracted with another backbone, size or number "
+                "of views, or a machine's share of it didn't arrive. Extract it again with these "
+                "settings."
             )
         return copied
 

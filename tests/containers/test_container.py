@@ -36,12 +36,12 @@ pytestmark = [
 # A training container of your own; without it one is built here, by image.sh.
 VARIABLE = "DOGBREED_CONTAINER_IMAGE"
 STAND_IN = "localhost/dogbreed-stand-in"
-MOST_S = 900
 BUILD = Path(__file__).with_name("image.sh")
 REGION = "us-east-1"  # for the SDK, which asks for one
 # What the stand-in has of Python comes to it as a channel, and must be made for its Python.
 PACKAGES = "packages"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+MOST_S = 900  # a job
 # What podman gives a container by itself is more than every machine lets it give.
 LIMITS = {"nofile": 1024, "nproc": 1024}
 SAME_PYTHON = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{PYTHON}')"
