@@ -64,7 +64,7 @@ def sign_in(launcher: LauncherConfig) -> Account:
     account, region = str(caller["Account"]), str(session.region_name)
     role = _role(session, launcher, str(caller["Arn"]))
     bucket = launcher.bucket or f"sagemaker-{region}-{account}"
-    _check_bucket(session, bucket, region, ours=launcher.bucket is None)
+    _check_bucket(session, bucket, region, owner=account if launcher.bucket is None else None)
     return Account(session=session, region=region, role_arn=role, bucket=bucket, dry=False)
 
 
@@ -130,16 +130,20 @@ def _role(session: boto3.Session, launcher: LauncherConfig, caller: str) -> str:
     return str(found["Role"]["Arn"])
 
 
-def _check_bucket(session: boto3.Session, bucket: str, region: str, *, ours: bool) -> None:
-    """Make sure of the bucket; SageMaker's usual one is created where it isn't there yet."""
+def _check_bucket(session: boto3.Session, bucket: str, region: str, *, owner: str | None) -> None:
+    """Make sure of the bucket; SageMaker's usual one is created where it isn't there yet.
+
+    Its name can be guessed, so it must be the `owner`'s; a bucket that was named may be anybody's.
+    """
     from botocore.exceptions import ClientError
 
     client = session.client("s3", config=CLIENT)
     with in_plain_words(f"bucket {bucket}"):
         try:
-            answer = client.head_bucket(Bucket=bucket)
+            expected = {"ExpectedBucketOwner": owner} if owner else {}
+            answer = client.head_bucket(Bucket=bucket, **expected)
         except ClientError as error:
-            if not (ours and code_of(error) == "404"):
+            if not (owner and code_of(error) == "404"):
                 raise
             where = {} if region == "us-east-1" else {"LocationConstraint": region}
             client.create_bucket(

@@ -104,6 +104,11 @@ def _price(row: dict[str, str]) -> Price:
     )
 
 
+def has_own_disk(instance_type: str) -> bool:
+    """Whether the instance's disk comes with it, beyond volume sizes and KMS keys."""
+    return family_of(instance_type) in _OWN_DISK
+
+
 def price(instance_type: str) -> Price | None:
     """What the table has on a type; None if nothing."""
     return _table().get(instance_type)

@@ -13,6 +13,7 @@ from typing import Any
 from dogbreed.cli import compose
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.containers import Image, multiplies_bf16, training_image
+from dogbreed.cloud.costs import has_own_disk
 from dogbreed.cloud.inside import PHOTOS, WEIGHTS
 from dogbreed.cloud.jobs import Job
 from dogbreed.cloud.objects import lies_there, upload_file, upload_once
@@ -75,6 +76,12 @@ def stage(account: Account, config: LaunchConfig, instance_types: Sequence[str])
         DogbreedError: photos that can't be used, a source that can't be packed, S3 refuses.
     """
     launcher = config.launcher
+    own_disk = [each for each in instance_types if has_own_disk(each)]
+    if launcher.volume_kms_key and own_disk:
+        raise ConfigError(
+            f"launcher.volume_kms_key: the disk of {own_disk[0]} is encrypted by the machine "
+            "itself and takes no key: leave it out, or take another instance type."
+        )
     images = {
         each: training_image(account.region, each, launcher.image_uri, date.today())
         for each in instance_types

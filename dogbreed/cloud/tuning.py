@@ -37,7 +37,15 @@ from dogbreed.search.hyperparameters import changed
 from dogbreed.search.limits import check_on_sagemaker
 from dogbreed.search.space import Space
 from dogbreed.search.table import live_table
-from dogbreed.search.trials import BEST_FILE, FAILED, SEARCHES, STOPPED, read_best, write_best
+from dogbreed.search.trials import (
+    BEST_FILE,
+    COMPLETED,
+    FAILED,
+    SEARCHES,
+    STOPPED,
+    read_best,
+    write_best,
+)
 
 SETTINGS_FILE = "settings.yaml"
 ALL_ARRIVED = b"every share of these features has arrived\n"
@@ -188,10 +196,18 @@ def _finish_many(
     from dogbreed.search.outcome import finish_search  # seconds of torch, which a plan can spare
 
     with live_table(list(space), search.objective, search.direction, search.trials) as show:
-        trials = wait_for_tuning(account, name, search.objective, show)
+        tuning = wait_for_tuning(account, name, search.objective, show)
     folder = _folder(config, name)
-    finish_search(folder, trials, search, space, _settings(config, folder))
+    best = finish_search(folder, tuning.trials, search, space, _settings(config, folder))
     log.info("results: %s", folder)
+    if best is None:
+        reason = next((trial.reason for trial in tuning.trials if trial.reason), tuning.reason)
+        raise CloudError(
+            f"{name}: {tuning.status}, and none of its {len(tuning.trials)} trials ended well. "
+            f"{reason}"
+        )
+    if tuning.status != COMPLETED:
+        log.warning("warning: %s was %s: what ended before counts", name, tuning.status.lower())
 
 
 def _finish_one(account: Account, config: TuneConfig, name: str) -> None:

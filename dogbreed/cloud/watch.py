@@ -30,6 +30,20 @@ LONGEST_SILENCE_S = 1800.0
 Seen = TypeVar("Seen")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """A tuning job as it is now."""
+
+    status: str
+    reason: str
+    trials: list[Trial]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status not in ("InProgress", "Stopping")
+
+
 def wait_for_training(account: Account, name: str, metric: str, show: Show) -> Trial:
     """Wait until a training job has ended; `show` is called with it as it goes on.
 
@@ -100,11 +114,11 @@ def look_at_training(account: Account, name: str, metric: str) -> Trial:
     )
 
 
-def wait_for_tuning(account: Account, name: str, metric: str, show: Show) -> list[Trial]:
-    """Wait until a tuning job has ended; its trials, with their intervals.
+def wait_for_tuning(account: Account, name: str, metric: str, show: Show) -> Tuning:
+    """Wait until a tuning job has ended; what came of it, each trial with its interval.
 
     Raises:
-        CloudError: no trial of it has ended well; AWS can't be reached for long.
+        CloudError: AWS refuses, or can't be reached for long.
         Stopped: Ctrl-C; the message names what still runs.
     """
     again = f"attach={name} takes it up again"
@@ -115,14 +129,7 @@ def wait_for_tuning(account: Account, name: str, metric: str, show: Show) -> lis
                 break
     with in_plain_words(f"looking at the trials of {name}"):
         trials = [_with_interval(account, trial, metric) for trial in tuning.trials]
-    if not any(trial.status == COMPLETED for trial in trials):
-        reason = next((trial.reason for trial in trials if trial.reason), tuning.reason)
-        raise CloudError(
-            f"{name}: {tuning.status}, and none of its {len(trials)} trials ended well. {reason}"
-        )
-    if tuning.status != COMPLETED:
-        log.warning("warning: %s was %s: what ended before counts", name, tuning.status.lower())
-    return trials
+    return replace(tuning, trials=trials)
 
 
 def searched_by(account: Account, name: str, search: SearchConfig) -> tuple[SearchConfig, Space]:
@@ -159,20 +166,7 @@ def searched_by(account: Account, name: str, search: SearchConfig) -> tuple[Sear
     return known, space
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Tuning:
-    """A tuning job as it is now."""
-
-    status: str
-    reason: str
-    trials: list[Trial]
-
-    @property
-    def over(self) -> bool:
-        return self.status not in ("InProgress", "Stopping")
-
-
-def _look_at_tuning(account: Account, name: str) -> _Tuning:
+def _look_at_tuning(account: Account, name: str) -> Tuning:
     job = HyperParameterTuningJob.get(name, session=account.session, region=account.region)
     assert job is not None
     definition = job.training_job_definition
@@ -181,7 +175,7 @@ def _look_at_tuning(account: Account, name: str) -> _Tuning:
         _trial(each, str(resources.instance_type), int(resources.instance_count))
         for each in job.get_all_training_jobs(session=account.session, region=account.region)
     ]
-    return _Tuning(
+    return Tuning(
         status=str(job.hyper_parameter_tuning_job_status),
         reason=_reason(_given(job.failure_reason)),
         trials=sorted(trials, key=lambda trial: trial.name),

@@ -28,7 +28,7 @@ class SearchConfig:
     parallel: int | str = key("trials at a time; auto: one per core, 2 jobs", at_least=1)
     early_stopping: bool = key("stop trials that are worse than others were at the same epoch")
     warm_start: tuple[str, ...] = key("earlier searches whose trials are known beforehand")
-    seed: int = key("seed of what is tried", at_least=0, at_most=4294967295)
+    seed: int = key("seed of what is tried", at_least=0, at_most=2147483646)
     jobs: str = key(
         "on SageMaker: many: a job per trial; one: the local search inside one job", choices=JOBS
     )
