@@ -20,11 +20,12 @@ from dogbreed.evaluation.report import write_report
 from dogbreed.fitting import build_model, fit, score
 from dogbreed.folds import cross_validate
 from dogbreed.model import BreedClassifier
-from dogbreed.preparation import prepare, preprocessing_of, stored_features
+from dogbreed.preparation import prepare, preprocessing_of
 from dogbreed.progress import is_main_process
 from dogbreed.rate_finder import find_rate
 from dogbreed.results import gather_facts, tell, write_artifact, write_metrics, write_predictions
 from dogbreed.runs import RunFolder, check_writable, log, log_to_terminal, open_run
+from dogbreed.stored_features import stored_features
 
 
 def train(config: Config) -> Path:

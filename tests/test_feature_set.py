@@ -12,7 +12,8 @@ from dogbreed.cli import compose
 from dogbreed.clock import Clock
 from dogbreed.errors import StoreError
 from dogbreed.feature_set import read_feature_set, share_folder, write_index
-from dogbreed.preparation import extract_share, prepare
+from dogbreed.preparation import prepare
+from dogbreed.stored_features import extract_share
 
 
 @pytest.fixture

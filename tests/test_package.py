@@ -27,7 +27,7 @@ STOREYS: tuple[tuple[str, ...], ...] = (
     ("network", "serving"),
     ("model",),
     ("evaluation", "runs", "feature_set"),
-    ("callbacks", "preparation"),
+    ("callbacks", "preparation", "stored_features"),
     ("fitting", "rate_finder", "results"),
     ("folds",),
     ("training",),

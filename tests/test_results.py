@@ -17,7 +17,8 @@ import dogbreed
 from dogbreed.cli import compose
 from dogbreed.clock import Clock
 from dogbreed.folds import cross_validate, draw_folds
-from dogbreed.preparation import prepare, stored_features
+from dogbreed.preparation import prepare
+from dogbreed.stored_features import stored_features
 
 
 @pytest.fixture

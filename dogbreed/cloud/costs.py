@@ -12,7 +12,7 @@ from dogbreed.cloud.containers import family_of
 from dogbreed.search.config import LauncherConfig
 
 if TYPE_CHECKING:  # it would bring in the SDK
-    from dogbreed.cloud.jobs import Job
+    from dogbreed.cloud.job_requests import Job
 
 TABLE = Path(__file__).with_name("prices.csv")
 DERIVED = "derived"

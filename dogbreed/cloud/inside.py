@@ -113,8 +113,9 @@ def _extract(config: Config) -> None:
     """Compute this machine's share of the features, into the folder that is kept in S3."""
     from dogbreed.clock import Clock
     from dogbreed.feature_set import share_folder, write_index
-    from dogbreed.preparation import extract_share, prepare
+    from dogbreed.preparation import prepare
     from dogbreed.runs import log, log_to_terminal
+    from dogbreed.stored_features import extract_share
 
     log_to_terminal()
     clock = Clock()

@@ -15,7 +15,7 @@ from dogbreed.cloud.account import Account
 from dogbreed.cloud.containers import Image, multiplies_bf16, training_image
 from dogbreed.cloud.costs import has_own_disk
 from dogbreed.cloud.inside import PHOTOS, WEIGHTS
-from dogbreed.cloud.jobs import Job
+from dogbreed.cloud.job_requests import Job
 from dogbreed.cloud.objects import lies_there, upload_file, upload_once
 from dogbreed.cloud.source import SourcePackage, pack_source
 from dogbreed.cloud.storage import S3Folder, UploadPlan, plan_upload, stored, upload

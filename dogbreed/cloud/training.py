@@ -6,6 +6,7 @@ from pathlib import Path
 from dogbreed.cloud.account import Account, sign_in, stand_in
 from dogbreed.cloud.costs import Use
 from dogbreed.cloud.inside import TRAIN
+from dogbreed.cloud.job_requests import training_request
 from dogbreed.cloud.jobs import start_training, training_exists
 from dogbreed.cloud.plan import tell_plan
 from dogbreed.cloud.results import fetch_model, fetch_outputs
@@ -42,7 +43,7 @@ def train_on_sagemaker(config: FinalConfig) -> None:
     staged = stage(account, config, [launcher.instance_type])
     name = job_name()
     job = job_of(account, launcher, staged, name, TRAIN, staged.settings)
-    start_training(account, launcher, job)
+    start_training(account, training_request(account, launcher, job))
     if account.dry:
         tell_plan(
             account,

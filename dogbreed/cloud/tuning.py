@@ -10,6 +10,7 @@ import yaml
 from dogbreed.cloud.account import Account, sign_in, stand_in
 from dogbreed.cloud.costs import Use
 from dogbreed.cloud.inside import EXTRACT, TRAIN, TUNE, WEIGHTS
+from dogbreed.cloud.job_requests import training_request, tuning_request
 from dogbreed.cloud.jobs import (
     start_training,
     start_tuning,
@@ -123,7 +124,7 @@ def _search_in_one_job(account: Account, config: TuneConfig, staged: Staged, nam
         *(account, config.launcher, staged, name, TUNE, {**staged.settings, **search}),
         instance_count=1,
     )
-    start_training(account, config.launcher, job)
+    start_training(account, training_request(account, config.launcher, job))
     return Use.of(job, config.launcher, jobs=1)
 
 
@@ -143,7 +144,9 @@ def _search_in_many_jobs(
         # Short, and children of a tuning job may share a prefix: nothing is kept for another try.
         more["checkpoints_uri"] = None
     job = job_of(account, config.launcher, staged, name, TRAIN, settings, **more)
-    start_tuning(account, config.launcher, job, config.search, space, config.trainer.epochs)
+    epochs = config.trainer.epochs
+    request = tuning_request(account, config.launcher, job, config.search, space, epochs)
+    start_tuning(account, request)
     return [*uses, Use.of(job, config.launcher, jobs=config.search.trials)]
 
 
@@ -170,7 +173,7 @@ def _extract(account: Account, config: TuneConfig, staged: Staged) -> tuple[str,
         log.info("features are there already: %s", uri)
         return uri, use
     if status is None:
-        start_training(account, launcher, job)
+        start_training(account, training_request(account, launcher, job))
     if client is not None:
         log.info("extracting features: %s (region %s)", job.name, account.region)
         with live_table([], config.search.objective, config.search.direction, 1) as show:

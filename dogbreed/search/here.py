@@ -13,18 +13,20 @@ from dogbreed.data.batches import StoredPhotos
 from dogbreed.errors import ConfigError, SearchError
 from dogbreed.files import locked, write_text
 from dogbreed.machine import cores
-from dogbreed.preparation import Prepared, prepare, stored_features
+from dogbreed.preparation import Prepared, prepare
 from dogbreed.results import data_fingerprint
 from dogbreed.runs import RunFolder, check_writable, config_text, folder_name, log, log_to_terminal
 from dogbreed.schema import AUTO, leaves
 from dogbreed.search.config import SearchConfig, TuneConfig, training_of
 from dogbreed.search.final import settings_of
 from dogbreed.search.outcome import finish_search
+from dogbreed.search.processes import run_study
 from dogbreed.search.space import Space
-from dogbreed.search.study import STUDY_FILE, Study, run_study
+from dogbreed.search.study import STUDY_FILE, Study
 from dogbreed.search.table import live_table
 from dogbreed.search.trials import SEARCHES
 from dogbreed.search.worker import Work
+from dogbreed.stored_features import stored_features
 
 CONFIG_FILE = "config.yaml"
 # What may differ when a search is gone on with: how much of it, and how it is watched.

@@ -1,28 +1,21 @@
-"""A search on this machine: Optuna chooses, worker processes train heads over one feature store."""
+"""A search's trials on this machine: Optuna chooses them, and keeps them in a file."""
 
 import itertools
-import multiprocessing
-import signal
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from dogbreed.errors import SearchError, Stopped
+from dogbreed.errors import SearchError
 from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, MAXIMIZE, SearchConfig
 from dogbreed.search.space import Choice, Space, Value, as_distributions, grid_size, holds
-from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Show, Trial
-from dogbreed.search.worker import Broken, Epoch, Kept, Work, run_trials
+from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Trial
+from dogbreed.search.worker import Kept
 
 STUDY_FILE = "study.db"
 
@@ -196,107 +189,3 @@ def _pruner(search: SearchConfig, epochs: int) -> optuna.pruners.BasePruner:
             n_warmup_steps=int(SHARE_BEFORE_PRUNING * epochs),
         )
     return optuna.pruners.NopPruner()
-
-
-class _Worker:
-    """One process and the trial that it is at."""
-
-    def __init__(self, work: Work) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(
-            target=run_trials, args=(theirs, work), daemon=True
-        )
-        # Ctrl-C reaches the whole group of processes; this one decides what it means, and a child
-        # starts with what its parent ignores.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self.process.start()
-        signal.signal(signal.SIGINT, before)
-        theirs.close()
-        self.trial: optuna.Trial | None = None
-
-    def begin(self, trial: optuna.Trial | None) -> None:
-        """Train a trial; nothing, if there is none left."""
-        self.trial = trial
-        if trial is not None:
-            self.connection.send(trial.params)
-
-
-def run_study(study: Study, work: Work, parallel: int, show: Show) -> None:
-    """Run what is missing of the trials, `parallel` at a time; `show` is called as things change.
-
-    Raises:
-        Stopped: Ctrl-C or SIGTERM; what ended is kept, what ran will be tried again.
-        SearchError: a worker process died.
-    """
-    count = min(parallel, study.missing())
-    with _noted_signals() as received:
-        workers = [_Worker(work) for _ in range(count)]
-        try:
-            for worker in workers:
-                worker.begin(study.ask())
-            while any(worker.trial for worker in workers) and not received:
-                busy = {w.connection: w for w in workers if w.trial}
-                for connection in wait(list(busy), timeout=0.2):
-                    assert isinstance(connection, Connection)
-                    if _hear(study, busy[connection]) and not received:
-                        busy[connection].begin(study.ask())
-                        show(study.trials())
-        finally:
-            for worker in workers:
-                worker.process.terminate()
-                if worker.trial is not None:
-                    study.put_back(worker.trial.number)
-            show(study.trials())
-    if received:
-        done = sum(trial.over for trial in study.trials())
-        raise Stopped(
-            f"stopped with {done} of {study.wanted} trials; they are kept: the same command with "
-            "search.name set to this search's goes on with the rest.",
-            received[0],
-        )
-
-
-def _hear(study: Study, worker: _Worker) -> bool:
-    """Take one message of a worker's trial; whether the trial is over."""
-    trial = worker.trial
-    assert trial is not None
-    try:
-        message: Any = worker.connection.recv()
-    except (EOFError, ConnectionResetError) as error:
-        worker.process.join()
-        raise SearchError(
-            f"A trial's process died (exit code {worker.process.exitcode}; a machine out of memory "
-            "kills with -9): try search.parallel=1. What ended before is kept."
-        ) from error
-    if isinstance(message, Epoch):
-        trial.report(message.objective, message.number)
-        worker.connection.send(trial.should_prune())
-        return False
-    worker.trial = None
-    if isinstance(message, Broken):
-        study.give_up(trial, message.reason)
-    else:
-        study.tell(trial, message)
-    return True
-
-
-@contextmanager
-def _noted_signals() -> Iterator[list[int]]:
-    """Note Ctrl-C and SIGTERM instead of ending at once; a second one ends the process."""
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if received:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        received.append(number)
-
-    before: Mapping[int, Any] = {
-        number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -9,7 +9,8 @@ from conftest import draw_folders
 
 from dogbreed.cli import compose_as
 from dogbreed.cloud.account import sign_in
-from dogbreed.cloud.jobs import Job, start_training
+from dogbreed.cloud.job_requests import Job, training_request
+from dogbreed.cloud.jobs import start_training
 from dogbreed.errors import CloudError, ConfigError, DogbreedError
 from dogbreed.search.config import FinalConfig
 
@@ -151,9 +152,9 @@ def test_no_job_is_started_twice(account: "SageMakerAccount") -> None:
     signed_in = sign_in(launcher)
     account.drop_next(operation="CreateTrainingJob")
     account.fail_next("CreateTrainingJob", "ThrottlingException", "Rate exceeded")
-    start_training(signed_in, launcher, job_of(account))
+    start_training(signed_in, training_request(signed_in, launcher, job_of(account)))
     # As if the answer to the first had been lost on its way.
-    start_training(signed_in, launcher, job_of(account))
+    start_training(signed_in, training_request(signed_in, launcher, job_of(account)))
     assert list(account.training_jobs) == ["dogbreed-once"]
     tried = [name for name, _ in account.requests if name == "CreateTrainingJob"]
     assert len(tried) == 4
@@ -166,7 +167,7 @@ def test_a_job_that_cant_be_looked_at_was_started_all_the_same(
     signed_in, job = sign_in(launcher), job_of(account)
     # The SDK looks at a job that it has just created; that look alone is refused.
     account.fail_next("DescribeTrainingJob", "AccessDeniedException", "no Describe for you")
-    start_training(signed_in, launcher, job)
+    start_training(signed_in, training_request(signed_in, launcher, job))
     assert list(account.training_jobs) == ["dogbreed-once"]
 
 
@@ -179,4 +180,4 @@ def test_when_the_answer_never_comes_the_job_is_named(
     job = job_of(account)
     account.drop_next(20)
     with pytest.raises(CloudError, match="attach=dogbreed-once takes it up if it was"):
-        start_training(signed_in, launcher, job)
+        start_training(signed_in, training_request(signed_in, launcher, job))

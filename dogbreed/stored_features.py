@@ -1,0 +1,99 @@
+"""A run's features: read from the store, computed where it lacks them, or taken from a set."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dogbreed.backbone.extraction import Request, fill_stores, open_stores
+from dogbreed.backbone.features import FeatureStore
+from dogbreed.config import Config
+from dogbreed.data import photos
+from dogbreed.data.batches import StoredPhotos
+from dogbreed.data.check import Checked
+from dogbreed.data.splits import SPLITS, TRAIN
+from dogbreed.files import cache_dir
+from dogbreed.preparation import Prepared, preprocessing_of
+from dogbreed.runs import log
+
+
+def stored_features(prepared: Prepared) -> dict[str, StoredPhotos] | None:
+    """Each split's features, computed where the store lacks them; None to train on live photos."""
+    config, checked = prepared.config, prepared.checked
+    if not config.features.store:
+        return None
+    stores = _open_stores(prepared, Path(config.features.root or cache_dir() / "features"))
+    requests = _requests(prepared)
+    if prepared.feature_set is not None:
+        copied = prepared.feature_set.fill(stores, requests)
+        log.info("features: %d of the feature set %s", copied, prepared.feature_set.folder)
+    else:
+        _compute(prepared, stores, requests)
+    return {
+        split: _read_split(checked, split, [stores[view] for view in _views(config)[split]])
+        for split in SPLITS
+    }
+
+
+def extract_share(prepared: Prepared, root: Path, share: int, shares: int) -> None:
+    """Compute one of `shares` equal shares of the photos into the stores below `root`."""
+    requests = sorted(_requests(prepared), key=lambda request: request.digest)
+    _compute(prepared, _open_stores(prepared, root), requests[share::shares])
+
+
+def _views(config: Config) -> dict[str, tuple[str, ...]]:
+    """The views that are stored of each split's photos."""
+    views = photos.view_names(config.features.views)
+    return {
+        split: views if split == TRAIN or config.features.average else views[:1] for split in SPLITS
+    }
+
+
+def _requests(prepared: Prepared) -> list[Request]:
+    views, digests = _views(prepared.config), prepared.checked.digests
+    return [
+        Request(path=s.path, digest=digests[s.path], views=views[s.split])
+        for s in prepared.checked.folders.all_samples()
+    ]
+
+
+def _open_stores(prepared: Prepared, root: Path) -> dict[str, FeatureStore]:
+    config = prepared.config
+    return open_stores(
+        root.expanduser(),
+        prepared.backbone,
+        preprocessing_of(config),
+        prepared.choice,
+        photos.view_names(config.features.views),
+        config.features.dtype,
+    )
+
+
+def _compute(
+    prepared: Prepared, stores: Mapping[str, FeatureStore], requests: Sequence[Request]
+) -> None:
+    """Fill the stores with what they lack of `requests`, and say how fast that went."""
+    config = prepared.config
+    started = time.monotonic()
+    computed = fill_stores(
+        stores,
+        requests,
+        prepared.backbone,
+        preprocessing_of(config),
+        prepared.choice,
+        workers=max(1, int(config.data.workers)),
+        max_pixels=config.data.max_pixels,
+    )
+    seconds = time.monotonic() - started
+    rate = f" at {computed / seconds:.1f} a second" if computed else ""
+    total = sum(len(request.views) for request in requests)
+    log.info("features: %d views of photos, %d computed now%s", total, computed, rate)
+
+
+def _read_split(checked: Checked, split: str, stores: list[FeatureStore]) -> StoredPhotos:
+    samples = checked.folders.samples[split]
+    digests = [checked.digests[sample.path] for sample in samples]
+    return StoredPhotos(
+        [store.reader() for store in stores],
+        [store.rows(digests) for store in stores],
+        [sample.label for sample in samples],
+    )
