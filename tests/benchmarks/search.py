@@ -39,10 +39,12 @@ def main(root: str, weights: str) -> None:
     row("faster than through the eager backbone", f"{ratio:.0f} x", ">= 200 x", ratio >= 200)
     print(f"  an epoch through the eager backbone takes {epoch_s:.0f} s")
     print(f"  best of the search: {best['parameters']}")
-    own, default = tuned["valid"]["loss"], plain["valid"]["loss"]
-    row(
-        "validation loss, the best and the default", f"{own:.4f}", f"< {default:.4f}", own < default
-    )
+    for metric, sign, form in (("top1", 1, ".1%"), ("loss", -1, ".4f")):
+        own, default = tuned["valid"][metric], plain["valid"][metric]
+        target = f"{'>' if sign > 0 else '<'} {default:{form}}"
+        row(
+            f"validation {metric} of its best", f"{own:{form}}", target, sign * own > sign * default
+        )
     top1, (low, high) = tuned["test"]["top1"], tuned["test"]["ci95"]["top1"]
     row("test top-1 of the best", f"{top1:.1%}", ">= 76.5 %", top1 >= 0.765)
     print(f"  (95 %: {low:.1%} to {high:.1%}; the default: {plain['test']['top1']:.1%})")
