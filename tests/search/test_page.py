@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from browser import OpenPage
 pytest_plugins = ("browser",)
 
+pytestmark = pytest.mark.launch
+
 TRIALS = make_trials(40)
 BEST = min((t for t in TRIALS if t.status == "Completed"), key=lambda t: t.objective or math.inf)
 
