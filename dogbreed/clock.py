@@ -1,7 +1,7 @@
 """Where the seconds of a run went."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -24,3 +24,8 @@ class Clock:
         """The phases, then the total."""
         total = time.monotonic() - self.started
         return {name: round(s, 3) for name, s in {**self.seconds, "total": total}.items()}
+
+
+def as_text(seconds: Mapping[str, float]) -> str:
+    """What `Clock.as_dict` gives, for people."""
+    return ", ".join(f"{name} {spent:.1f} s" for name, spent in seconds.items())

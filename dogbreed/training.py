@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from dogbreed.backbone.architecture import Backbone
-from dogbreed.clock import Clock
+from dogbreed.clock import Clock, as_text
 from dogbreed.config import Config
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked, as_lines
@@ -102,8 +102,7 @@ def _evaluate(
     write_metrics(run, facts)
     run.finish()
     tell(facts)
-    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in facts.seconds.items())
-    log.info("\n%s\nresults: %s", spent, run.path)
+    log.info("\n%s\nresults: %s", as_text(facts.seconds), run.path)
 
 
 def _find_rate(

@@ -1,5 +1,6 @@
 """The AWS account: credentials, region, role and bucket; or a stand-in that sends nothing."""
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -102,8 +103,6 @@ def _keep(requests: list[Request]) -> Callable[..., Any]:
         status_code = 200
 
     def keep(model: Any, params: dict[str, Any], **more: Any) -> Any:
-        import json
-
         sent = json.loads(params["body"])
         if model.name.startswith("Create"):
             requests.append((model.name, sent))

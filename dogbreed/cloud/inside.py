@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dogbreed.cli import compose, compose_as
+from dogbreed.clock import Clock, as_text
 from dogbreed.config import Config
 from dogbreed.errors import CloudError, DogbreedError
 from dogbreed.files import write_text
@@ -111,7 +112,6 @@ def _processes() -> list[str]:
 
 def _extract(config: Config) -> None:
     """Compute this machine's share of the features, into the folder that is kept in S3."""
-    from dogbreed.clock import Clock
     from dogbreed.feature_set import share_folder, write_index
     from dogbreed.preparation import prepare
     from dogbreed.runs import log, log_to_terminal
@@ -127,8 +127,7 @@ def _extract(config: Config) -> None:
         extract_share(prepared, share_folder(folder, share), share, len(hosts))
     if share == 0:
         write_index(folder, prepared.config.name, prepared.checked, prepared.choice)
-    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in clock.as_dict().items())
-    log.info("share %d of %d: %s", share + 1, len(hosts), spent)
+    log.info("share %d of %d: %s", share + 1, len(hosts), as_text(clock.as_dict()))
 
 
 def _deliver(folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from dogbreed.cli import compose_as
 from dogbreed.cloud.account import Account, sign_in, stand_in
 from dogbreed.cloud.costs import Use
 from dogbreed.cloud.inside import EXTRACT, TRAIN, TUNE, WEIGHTS
@@ -115,8 +116,6 @@ def _what_was_checked(config: TuneConfig, space: Space) -> list[str]:
 
 
 def _search_in_one_job(account: Account, config: TuneConfig, staged: Staged, name: str) -> Use:
-    from dogbreed.cli import compose_as
-
     own = changed(config, compose_as(TuneConfig, "tune", []))
     search = {key: value for key, value in own.items() if key.startswith("search.")}
     search |= {"search.name": name, "search.jobs": MANY}

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import yaml
 
-from dogbreed.clock import Clock
+from dogbreed.clock import Clock, as_text
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.errors import ConfigError, SearchError
 from dogbreed.files import locked, write_text
@@ -105,8 +105,7 @@ def _search(
         ) from error
     finally:
         run.close()
-    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in clock.as_dict().items())
-    log.info("%s\nresults: %s", spent, folder)
+    log.info("%s\nresults: %s", as_text(clock.as_dict()), folder)
 
 
 def _parent(root: Path, name: str, search: SearchConfig) -> Path:

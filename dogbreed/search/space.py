@@ -12,7 +12,6 @@ The tree is that of the configuration: what stands at optim.lr is the range of o
 """
 
 import dataclasses
-import difflib
 import math
 import typing
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from typing import Any
 
 from dogbreed.config import Config
 from dogbreed.errors import ConfigError
-from dogbreed.schema import keys, parse_key
+from dogbreed.schema import keys, parse_key, unknown_key
 
 Value = float | int | str | bool
 
@@ -65,12 +64,7 @@ def read_space(tree: Mapping[str, Any]) -> Space:
     space: dict[str, Range] = {}
     for name, node in _leaves(tree):
         if name not in kinds:
-            near = difflib.get_close_matches(name, kinds, n=1, cutoff=0.5)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise ConfigError(
-                f"search.space.{name}: there is no key {name} to search.{hint} "
-                "`python -m dogbreed.train --help` lists them all."
-            )
+            raise ConfigError(f"search.space.{name}: {unknown_key(name, Config)}")
         if node is not None:
             space[name] = _range(name, node)
     if not space:

@@ -65,8 +65,19 @@ class Study:
             self.put_back(trial.number)
 
     def learn_from(self, other: Path) -> int:
-        """Take over the ended trials of another search; how many fit into this space."""
-        loaded = optuna.load_study(study_name="search", storage=f"sqlite:///{other / STUDY_FILE}")
+        """Take over the ended trials of another search; how many fit into this space.
+
+        Raises:
+            SearchError: the other's file is damaged.
+        """
+        try:
+            loaded = optuna.load_study(
+                study_name="search", storage=f"sqlite:///{other / STUDY_FILE}"
+            )
+        except (KeyError, optuna.exceptions.OptunaError, SQLAlchemyError) as error:
+            raise SearchError(
+                f"{other / STUDY_FILE} can't be read: leave it out of search.warm_start."
+            ) from error
         known = self._study.get_trials(deepcopy=False)
         taken = {trial.user_attrs.get("from") for trial in known}
         added = 0

@@ -225,6 +225,9 @@ def test_two_instances_train_as_one(
         for name in account.training_jobs
     )
     assert "torchrun" in account.log(list(account.training_jobs)[-1])
+    # As one: two trainings side by side would come to the same loss.
+    config = yaml.safe_load((tmp_path / "outputs" / "latest" / "config.yaml").read_text("utf-8"))
+    assert config["trainer"]["strategy"] == "ddp"
     assert second["valid"]["loss"] == pytest.approx(first["valid"]["loss"], rel=1e-3)
 
 

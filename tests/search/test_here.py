@@ -181,6 +181,11 @@ def test_a_grid_tries_each_combination_once_and_teaches_the_next_search(
     done = launch("tune.py", *common, *other, "search.warm_start=[g]")
     assert done.returncode == 2
     assert "its objective was valid_loss" in done.stderr
+    (tmp_path / "outputs" / "searches" / "g" / "study.db").write_bytes(b"no database" * 1000)
+    done = launch("tune.py", *common, "search.warm_start=[g]")
+    assert done.returncode == 1
+    assert "leave it out of search.warm_start" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_training_without_a_search_says_what_to_do(launch: Launch) -> None:
