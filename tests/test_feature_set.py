@@ -21,9 +21,9 @@ def photos(tmp_path: Path) -> Path:
     return draw_folders(tmp_path / "photos", {"train": 12, "valid": 40, "test": 4})
 
 
-def extract(photos: Path, folder: Path, shares: int) -> Path:
+def extract(photos: Path, folder: Path, shares: int, *settings: str) -> Path:
     """As so many machines would, one after the other."""
-    prepared = prepare(compose([f"data.root={photos}", *SMALL]), Clock())
+    prepared = prepare(compose([f"data.root={photos}", *SMALL, *settings]), Clock())
     for share in range(shares):
         extract_share(prepared, share_folder(folder, share), share, shares)
     write_index(folder, "mine", prepared.checked, prepared.choice)
@@ -52,6 +52,16 @@ def test_it_trains_as_the_photos_do(train: Train, photos: Path, tmp_path: Path) 
     assert (tmp_path / "outputs" / "latest").resolve().name.endswith("-mine")
     for name in ("train", "valid", "test", "data_fingerprint", "forms"):
         assert from_set[name] == from_photos[name], name
+
+
+def test_views_that_only_training_has_arent_missed(
+    train: Train, photos: Path, tmp_path: Path
+) -> None:
+    one_view = "features.average=false"  # of validation and test photos, two of training photos
+    folder = extract(photos, tmp_path / "set", 2, one_view)
+    done = train(f"data.feature_set={folder}", *SMALL, one_view)
+    assert done.returncode == 0, done.stderr
+    assert "204 of the feature set" in done.stdout
 
 
 def test_what_it_lacks_is_said(train: Train, photos: Path, tmp_path: Path) -> None:

@@ -44,6 +44,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         *("tune.py", "search.warm_start=[one,two]", "search.strategy=random", "search.name=breeds"),
         *("search.early_stopping=true", "search.parallel=4", "launcher.instance_type=ml.g5.xlarge"),
     ),
+    "gpu_extraction": (
+        *("tune.py", "search.name=breeds", "search.trials=4"),
+        "launcher.extract_instance_type=ml.g5.xlarge",
+    ),
     "one_job": ("tune.py", "search=lr_batch", "search.jobs=one", "search.name=breeds"),
     "train": ("train.py", "best=null", "launcher.instance_count=2", "optim.lr=0.004"),
 }
@@ -60,6 +64,26 @@ def same_everywhere(text: str) -> str:
     text = re.sub(r"dogbreed-\d{6}-\d{6}-[0-9a-f]{4}", "dogbreed-TIME", text)
     text = re.sub(r"(source/|features/|weights/|extract-)[0-9a-f]{16}", r"\1DIGEST", text)
     return re.sub(r"photos/photos-[0-9a-f]{8}/", "photos/photos-DIGEST/", text)
+
+
+def test_features_are_extracted_anew_for_what_decides_them_alone(tmp_path: Path) -> None:
+    photos = draw_folders(tmp_path / "photos", {"train": 3, "valid": 1, "test": 1})
+    names = {}
+    for setting in ("seed=0", "optim.lr=0.1", "data.split_seed=1", "features.views=1"):
+        done = subprocess.run(
+            [
+                *(sys.executable, str(PROJECT / "launch" / "tune.py"), "dry_run=true"),
+                *(f"data.root={photos}", setting),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        found = re.search(r"TrainingJobName: (dogbreed-extract-\w+)", done.stdout)
+        assert found is not None, done.stderr
+        names[setting] = found[1]
+    assert names["seed=0"] == names["optim.lr=0.1"]
+    assert len(set(names.values())) == 3
 
 
 @pytest.mark.parametrize("name", COMMANDS)
