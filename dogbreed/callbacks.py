@@ -167,8 +167,18 @@ class EpochReport(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End the bar."""
+        self._end_bar()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """End the bar."""
+        self._end_bar()
+
+    def _end_bar(self) -> None:
         if self._bar is not None:
             self._bar.__exit__(None, None, None)
+            self._bar = None
 
     def state_dict(self) -> dict[str, Any]:
         """Kept in checkpoints, so that a resumed run's history is whole."""

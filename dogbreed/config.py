@@ -5,6 +5,7 @@ The values stand in conf/; nothing here has a default, so a value is found in on
 
 from dataclasses import dataclass
 
+from dogbreed.debug.config import DebugConfig
 from dogbreed.schema import key
 
 
@@ -154,6 +155,7 @@ class Config:
     features: FeaturesConfig
     evaluate: EvaluateConfig
     artifact: ArtifactConfig
+    debug: DebugConfig
 
 
 @dataclass(frozen=True, kw_only=True)

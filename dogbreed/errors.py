@@ -9,6 +9,8 @@
     ├── EngineError      the runner of the frozen backbone
     ├── StoreError       the feature store on disk
     ├── TrainingError    a training that comes to nothing
+    │   └── StoppedByRule  one that a rule of the debugger ended
+    ├── RecordingError   the recording of a training
     ├── SearchError      a search for hyperparameters that comes to nothing
     ├── CloudError       what AWS refuses, or can't do
     ├── ArtifactError    a trained model's folder
@@ -66,6 +68,14 @@ class StoreError(DogbreedError):
 
 class TrainingError(DogbreedError):
     """A training that comes to nothing, such as a loss that isn't finite."""
+
+
+class StoppedByRule(TrainingError):
+    """A training that a rule of the debugger ended; the best weights so far are kept."""
+
+
+class RecordingError(DogbreedError):
+    """A recording that isn't there, or none of this package's."""
 
 
 class SearchError(DogbreedError):

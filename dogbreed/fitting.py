@@ -3,6 +3,7 @@
 import math
 import os
 import warnings
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.profilers import Profiler
 from pytorch_lightning.strategies import DDPStrategy
 
 from dogbreed.backbone.architecture import Backbone
@@ -18,11 +20,11 @@ from dogbreed.config import Config
 from dogbreed.data.batches import BatchLoader
 from dogbreed.data.module import BreedDataModule
 from dogbreed.data.splits import TRAIN, PhotoFolders
-from dogbreed.errors import TrainingError
+from dogbreed.errors import StoppedByRule, TrainingError
 from dogbreed.evaluation.metrics import Scores
 from dogbreed.model import BreedClassifier
 from dogbreed.progress import is_main_process, progress
-from dogbreed.runs import BEST_CHECKPOINT, LAST_CHECKPOINT, RUN_FOLDER_VARIABLE, RunFolder
+from dogbreed.runs import BEST_CHECKPOINT, LAST_CHECKPOINT, RUN_FOLDER_VARIABLE, RunFolder, log
 
 
 def fit(
@@ -31,12 +33,15 @@ def fit(
     config: Config,
     run: RunFolder,
     checkpoint: Path | None,
+    watching: Sequence[pl.Callback] = (),
+    profiler: Profiler | None = None,
 ) -> list[dict[str, float]]:
     """Train; leave the best epoch's weights in `model`; the metrics of each epoch.
 
     Raises:
         Stopped: a signal came; last.ckpt is there to go on from.
         TrainingError: no epoch had a finite validation loss.
+        StoppedByRule: one of `watching` ended it before any epoch had.
     """
     report = EpochReport()
     # A process that joins a distributed training runs this same command: it must find the folder.
@@ -45,11 +50,15 @@ def fit(
         with warnings.catch_warnings():
             # Lightning's advice on worker processes and logging is for other kinds of loaders.
             warnings.filterwarnings("ignore", module="pytorch_lightning")
-            trainer = _trainer(config, run, report)
+            trainer = _trainer(config, run, [report, *watching], profiler)
             trainer.fit(model, module, ckpt_path=checkpoint, weights_only=True)
+    except StoppedByRule as stopped:
+        if not _has_finite_epoch(report):
+            raise
+        log.warning("warning: %s The best epoch's weights so far are kept.", stopped)
     finally:
         os.environ.pop(RUN_FOLDER_VARIABLE, None)
-    if not any(math.isfinite(epoch["valid_loss"]) for epoch in report.history):
+    if not _has_finite_epoch(report):
         raise TrainingError(
             f"The loss isn't finite: optim.lr={config.optim.lr:g} is too high for these features, "
             "or the photos' features aren't finite. Try a tenth of it."
@@ -58,6 +67,10 @@ def fit(
         best = torch.load(run.path / BEST_CHECKPOINT, map_location="cpu", weights_only=True)
         model.load_state_dict(best["state_dict"], strict=False)
     return report.history
+
+
+def _has_finite_epoch(report: EpochReport) -> bool:
+    return any(math.isfinite(epoch["valid_loss"]) for epoch in report.history)
 
 
 def score(model: BreedClassifier, loader: BatchLoader, what: str = "") -> Scores:
@@ -77,7 +90,9 @@ def score(model: BreedClassifier, loader: BatchLoader, what: str = "") -> Scores
     return Scores(torch.cat(log_probabilities), torch.cat(targets))
 
 
-def _trainer(config: Config, run: RunFolder, report: EpochReport) -> pl.Trainer:
+def _trainer(
+    config: Config, run: RunFolder, watching: Sequence[pl.Callback], profiler: Profiler | None
+) -> pl.Trainer:
     checkpoints = ModelCheckpoint(
         dirpath=run.path / "checkpoints",
         filename=BEST_CHECKPOINT.stem,
@@ -87,7 +102,7 @@ def _trainer(config: Config, run: RunFolder, report: EpochReport) -> pl.Trainer:
     )
     callbacks: list[pl.Callback] = [
         SeedEachStep(config.seed),
-        report,
+        *watching,
         checkpoints,
         StopOnSignal(run.path / LAST_CHECKPOINT),
     ]
@@ -103,6 +118,7 @@ def _trainer(config: Config, run: RunFolder, report: EpochReport) -> pl.Trainer:
         num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")),
         num_sanity_val_steps=0,
         default_root_dir=run.path,
+        profiler=profiler,
     )
 
 

@@ -2,9 +2,7 @@
 
 import csv
 import io
-import json
 import logging
-import math
 import os
 import re
 import secrets
@@ -19,7 +17,7 @@ import yaml
 
 from dogbreed.config import Config
 from dogbreed.errors import ConfigError, OutputError
-from dogbreed.files import DISK_FULL, whole, write_text
+from dogbreed.files import DISK_FULL, whole, write_json, write_text
 from dogbreed.progress import is_main_process
 from dogbreed.schema import leaves
 
@@ -56,8 +54,7 @@ class RunFolder:
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         """A JSON file in the folder; what isn't finite becomes null, for which JSON has a word."""
-        text = json.dumps(_finite(values), indent=1, allow_nan=False)
-        write_text(self.path / name, f"{text}\n")
+        write_json(self.path / name, values)
 
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
         """A text file in the folder; names with undecodable bytes are kept as they are."""
@@ -172,14 +169,6 @@ def _why_not_resumable(path: Path, config: Config) -> str | None:
         if name not in left_out and before.get(name) != value:
             return f"that run had {name}={before.get(name)}, this command has {name}={value}"
     return None
-
-
-def _finite(values: Any) -> Any:
-    if isinstance(values, Mapping):
-        return {name: _finite(value) for name, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [_finite(value) for value in values]
-    return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
 def folder_name(name: str) -> str:

@@ -14,6 +14,7 @@ from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked, as_lines
 from dogbreed.data.module import BreedDataModule
 from dogbreed.data.splits import SPLITS, TRAIN, VALID
+from dogbreed.debug.debugger import Debugger
 from dogbreed.evaluation.facts import RateCurve
 from dogbreed.evaluation.model_card import write_model_card
 from dogbreed.evaluation.report import write_report
@@ -54,7 +55,8 @@ def train(config: Config) -> Path:
             _write_inputs(run, config, checked)
         model = build_model(config, checked.folders, backbone)
         with clock.phase("fit"):
-            history = fit(model, module, config, run, checkpoint)
+            watching = [Debugger(config.debug, run.path / "debug")] if config.debug.enabled else []
+            history = fit(model, module, config, run, checkpoint, watching)
         if is_main_process():
             _evaluate(
                 *(run, config, checked, model, module, stored, untrained),

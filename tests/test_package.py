@@ -21,6 +21,7 @@ from dogbreed.search.config import FinalConfig, TuneConfig
 STOREYS: tuple[tuple[str, ...], ...] = (
     ("errors", "machine", "metric_lines"),
     ("schema", "files", "progress", "clock"),
+    ("debug",),
     ("config",),
     ("data", "cli"),
     ("backbone",),
