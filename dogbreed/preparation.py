@@ -8,7 +8,7 @@ from dogbreed.backbone.architecture import ALL, Backbone, build_backbone, check_
 from dogbreed.backbone.engine import EngineChoice, choose_engine
 from dogbreed.backbone.extraction import boundary_shape
 from dogbreed.backbone.weights import NONE, resolve_weights
-from dogbreed.clock import Clock
+from dogbreed.clock import SET_UP, Clock
 from dogbreed.config import Config
 from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
 from dogbreed.data.folders import read_folders
@@ -46,8 +46,9 @@ def prepare(config: Config, clock: Clock) -> Prepared:
         DogbreedError: what was asked for can't be had, or the photos can't be used.
     """
     given = config.data.feature_set
-    feature_set = read_feature_set(Path(given)) if given is not None else None
-    config, backbone, choice = resolve(config, feature_set)
+    with clock.phase(SET_UP):
+        feature_set = read_feature_set(Path(given)) if given is not None else None
+        config, backbone, choice = resolve(config, feature_set)
     with clock.phase("check"):
         if feature_set is not None:
             checked = feature_set.checked

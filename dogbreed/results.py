@@ -67,6 +67,8 @@ def gather_facts(
         baseline=_baseline(config, stored, scores[TEST]),
         folds=None,
         rate_curve=rate_curve,
+        watched=None,
+        profile=None,
         forms={},
         data_fingerprint=data_fingerprint(checked),
         test_samples=folders.samples[TEST],

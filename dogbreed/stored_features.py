@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dogbreed.backbone.extraction import Request, fill_stores, open_stores
 from dogbreed.backbone.features import FeatureStore
+from dogbreed.clock import Clock
 from dogbreed.config import Config
 from dogbreed.data import photos
 from dogbreed.data.batches import StoredPhotos
@@ -15,9 +16,14 @@ from dogbreed.files import cache_dir
 from dogbreed.preparation import Prepared, preprocessing_of
 from dogbreed.runs import log
 
+FEATURES = "features"  # the phase
 
-def stored_features(prepared: Prepared) -> dict[str, StoredPhotos] | None:
-    """Each split's features, computed where the store lacks them; None to train on live photos."""
+
+def stored_features(prepared: Prepared, clock: Clock) -> dict[str, StoredPhotos] | None:
+    """Each split's features, computed where the store lacks them; None to train on live photos.
+
+    `clock`, in whose open phase this runs, is told its parts, and how many views were computed.
+    """
     config, checked = prepared.config, prepared.checked
     if not config.features.store:
         return None
@@ -27,17 +33,18 @@ def stored_features(prepared: Prepared) -> dict[str, StoredPhotos] | None:
         copied = prepared.feature_set.fill(stores, requests)
         log.info("features: %d of the feature set %s", copied, prepared.feature_set.folder)
     else:
-        _compute(prepared, stores, requests)
-    return {
-        split: _read_split(checked, split, [stores[view] for view in _views(config)[split]])
-        for split in SPLITS
-    }
+        clock.count(FEATURES, _compute(prepared, stores, requests, clock))
+    with clock.phase("read"):
+        return {
+            split: _read_split(checked, split, [stores[view] for view in _views(config)[split]])
+            for split in SPLITS
+        }
 
 
-def extract_share(prepared: Prepared, root: Path, share: int, shares: int) -> None:
+def extract_share(prepared: Prepared, root: Path, share: int, shares: int, clock: Clock) -> None:
     """Compute one of `shares` equal shares of the photos into the stores below `root`."""
     requests = sorted(_requests(prepared), key=lambda request: request.digest)
-    _compute(prepared, _open_stores(prepared, root), requests[share::shares])
+    _compute(prepared, _open_stores(prepared, root), requests[share::shares], clock)
 
 
 def _views(config: Config) -> dict[str, tuple[str, ...]]:
@@ -69,8 +76,11 @@ def _open_stores(prepared: Prepared, root: Path) -> dict[str, FeatureStore]:
 
 
 def _compute(
-    prepared: Prepared, stores: Mapping[str, FeatureStore], requests: Sequence[Request]
-) -> None:
+    prepared: Prepared,
+    stores: Mapping[str, FeatureStore],
+    requests: Sequence[Request],
+    clock: Clock,
+) -> int:
     """Fill the stores with what they lack of `requests`, and say how fast that went."""
     config = prepared.config
     started = time.monotonic()
@@ -82,11 +92,13 @@ def _compute(
         prepared.choice,
         workers=max(1, int(config.data.workers)),
         max_pixels=config.data.max_pixels,
+        clock=clock,
     )
     seconds = time.monotonic() - started
     rate = f" at {computed / seconds:.1f} a second" if computed else ""
     total = sum(len(request.views) for request in requests)
     log.info("features: %d views of photos, %d computed now%s", total, computed, rate)
+    return computed
 
 
 def _read_split(checked: Checked, split: str, stores: list[FeatureStore]) -> StoredPhotos:

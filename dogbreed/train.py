@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dogbreed import cli
+from dogbreed.clock import SET_UP, Clock
 
 PURPOSE = (
     "Train a classifier on folders of photographs: the frozen backbone runs once per photo, the\n"
@@ -17,11 +18,13 @@ def main(arguments: Sequence[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         print(cli.help_text(USAGE, PURPOSE, EXAMPLE))
         return
-    config = cli.compose(arguments)
-    # Seconds of imports that --help and a mistyped key shouldn't wait for.
-    from dogbreed.training import train
+    clock = Clock()
+    with clock.phase(SET_UP):
+        config = cli.compose(arguments)
+        # Seconds of imports that --help and a mistyped key shouldn't wait for.
+        from dogbreed.training import train
 
-    train(config)
+    train(config, clock)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,15 @@ from pathlib import Path
 from torch import Tensor
 
 from dogbreed.backbone.architecture import Backbone
-from dogbreed.clock import Clock, as_text
+from dogbreed.backbone.limit import photos_per_s_limit
+from dogbreed.clock import SET_UP, Clock, as_text
 from dogbreed.config import Config
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked, as_lines
 from dogbreed.data.module import BreedDataModule
 from dogbreed.data.splits import SPLITS, TRAIN, VALID
-from dogbreed.debug.debugger import Debugger
-from dogbreed.evaluation.facts import RateCurve
+from dogbreed.debug.session import DebugSession
+from dogbreed.evaluation.facts import RateCurve, Watched
 from dogbreed.evaluation.model_card import write_model_card
 from dogbreed.evaluation.report import write_report
 from dogbreed.fitting import build_model, fit, score
@@ -26,26 +27,39 @@ from dogbreed.progress import is_main_process
 from dogbreed.rate_finder import find_rate
 from dogbreed.results import gather_facts, tell, write_artifact, write_metrics, write_predictions
 from dogbreed.runs import RunFolder, check_writable, log, log_to_terminal, open_run
-from dogbreed.stored_features import stored_features
+from dogbreed.stored_features import FEATURES, stored_features
+
+# Views of photos: of fewer the rate says nothing, and the machine's takes as long to measure.
+WORTH_A_LIMIT = 256
 
 
-def train(config: Config) -> Path:
+def train(config: Config, clock: Clock | None = None) -> Path:
     """Run the whole job; returns the run's folder.
+
+    `clock` is one that runs already, so that what came before counts as set-up.
 
     Raises:
         DogbreedError: what the user can mend, in one sentence; `Stopped` after a signal.
     """
-    clock = Clock()
+    clock = clock or Clock()
     log_to_terminal()
-    check_writable(Path(config.output_root))
+    session = DebugSession(config.debug, clock) if config.debug.enabled else None
+    with clock.phase(SET_UP):
+        check_writable(Path(config.output_root))
     prepared = prepare(config, clock)
     config, backbone, checked = prepared.config, prepared.backbone, prepared.checked
-    untrained = {name: tensor.clone() for name, tensor in backbone.tail.state_dict().items()}
-    run, checkpoint = open_run(config)
+    with clock.phase(SET_UP):
+        untrained = {name: tensor.clone() for name, tensor in backbone.tail.state_dict().items()}
+        run, checkpoint = open_run(config)
     try:
-        _write_inputs(run, config, checked)
-        with clock.phase("features"):
-            stored = stored_features(prepared)
+        with clock.phase(SET_UP):
+            _write_inputs(run, config, checked)
+        with clock.phase(FEATURES):
+            stored = stored_features(prepared, clock)
+            if session is not None and clock.done.get(FEATURES, 0) >= WORTH_A_LIMIT:
+                with clock.phase("limit"):
+                    size_px = config.data.size_px
+                    session.limit = photos_per_s_limit(backbone, size_px, prepared.choice)
         module = _data_module(config, checked, stored)
         rate_curve = None
         if config.lr_finder:
@@ -55,16 +69,36 @@ def train(config: Config) -> Path:
             _write_inputs(run, config, checked)
         model = build_model(config, checked.folders, backbone)
         with clock.phase("fit"):
-            watching = [Debugger(config.debug, run.path / "debug")] if config.debug.enabled else []
-            history = fit(model, module, config, run, checkpoint, watching)
+            history = _fit(model, module, config, run, checkpoint, session)
+        clock.count("fit", len(checked.folders.samples[TRAIN]) * len(history))
         if is_main_process():
             _evaluate(
                 *(run, config, checked, model, module, stored, untrained),
-                *(history, rate_curve, clock),
+                *(history, rate_curve, session, clock),
             )
     finally:
+        if session is not None:
+            session.end(run.path)
         run.close()
     return run.path
+
+
+def _fit(
+    model: BreedClassifier,
+    module: BreedDataModule,
+    config: Config,
+    run: RunFolder,
+    checkpoint: Path | None,
+    session: DebugSession | None,
+) -> list[dict[str, float]]:
+    """The training, watched if it is to be."""
+    if session is None:
+        return fit(model, module, config, run, checkpoint)
+    try:
+        callbacks = session.callbacks(run.path)
+        return fit(model, module, config, run, checkpoint, callbacks, session.profiler)
+    finally:
+        session.fitted()
 
 
 def _evaluate(
@@ -77,11 +111,12 @@ def _evaluate(
     untrained: Mapping[str, Tensor],
     history: list[dict[str, float]],
     rate_curve: RateCurve | None,
+    session: DebugSession | None,
     clock: Clock,
 ) -> None:
     """Measure the trained model and write all that is known of it."""
     folders = checked.folders
-    with clock.phase("evaluate"):
+    with clock.phase("test"):
         scores = {
             split: score(model, module.eval_dataloader(split), f"evaluating {split}")
             for split in SPLITS
@@ -97,10 +132,15 @@ def _evaluate(
             folds = cross_validate(config, folders, model.backbone, untrained, stored)
             facts = replace(facts, folds=folds)
     facts = replace(facts, seconds=clock.as_dict())
+    if session is not None:
+        watched = Watched(recording=session.recording(run.path), verdicts=session.verdicts())
+        facts = replace(facts, watched=watched, profile=session.profile())
     with clock.phase("report"):
         write_report(run.path / "report.html", facts)
         write_model_card(run.path / "MODEL_CARD.md", facts)
     facts = replace(facts, seconds=clock.as_dict())
+    if session is not None:
+        session.end(run.path)
     write_metrics(run, facts)
     run.finish()
     tell(facts)

@@ -11,6 +11,7 @@ import numpy as np
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.backbone.engine import BATCH_SIZE, Activations, EngineChoice, build_runner
 from dogbreed.backbone.features import FeatureStore, Recipe
+from dogbreed.clock import Clock
 from dogbreed.data import photos
 from dogbreed.data.photos import Pixels, Preprocessing
 from dogbreed.errors import ConfigError, DataError, PhotoError, Stopped
@@ -87,8 +88,12 @@ def fill_stores(
     *,
     workers: int,
     max_pixels: int = photos.MAX_PIXELS,
+    clock: Clock | None = None,
 ) -> int:
     """Compute what the stores lack of `requests`; how many views of photos were computed.
+
+    `clock` is told the phases build, wait (for decoded photos), compute and write, and beside them
+    the decoding.
 
     Raises:
         DataError: a photo changed or went away since it was checked.
@@ -97,7 +102,9 @@ def fill_stores(
     todo = _missing(stores, requests)
     if not todo:
         return 0
-    runner = build_runner(choice, backbone.trunk, preprocessing.size_px)
+    clock = clock or Clock()
+    with clock.phase("build"):
+        runner = build_runner(choice, backbone.trunk, preprocessing.size_px)
     first_store = next(iter(stores.values()))
     computed = 0
     with (
@@ -110,12 +117,21 @@ def fill_stores(
         batches = _batches(ordered, stores, BATCH_SIZE[choice.name])
 
         def load(batch: list[Request]) -> Pixels:
-            return np.concatenate([_pixels(r, preprocessing, max_pixels) for r in batch])
+            with clock.work_beside("decode"):
+                return np.concatenate([_pixels(r, preprocessing, max_pixels) for r in batch])
 
-        pending = _Pending(stores)
+        pending = _Pending(stores, clock)
+        loaded = _ahead(batches, load, pool, depth=workers + 1)
         try:
-            for batch, pixels in _ahead(batches, load, pool, depth=workers + 1):
-                pending.add(batch, runner(pixels))
+            while True:
+                with clock.phase("wait"):
+                    taken = next(loaded, None)
+                if taken is None:
+                    break
+                batch, pixels = taken
+                with clock.phase("compute"):
+                    rows = runner(pixels)
+                pending.add(batch, rows)
                 computed += len(pixels)
                 advance(len(batch))
         except (DataError, Stopped):
@@ -128,8 +144,8 @@ def fill_stores(
 class _Pending:
     """Computed rows on their way to the stores."""
 
-    def __init__(self, stores: Mapping[str, FeatureStore]) -> None:
-        self._stores = stores
+    def __init__(self, stores: Mapping[str, FeatureStore], clock: Clock) -> None:
+        self._stores, self._clock = stores, clock
         self._rows: dict[str, list[tuple[bytes, Activations]]] = {view: [] for view in stores}
         self._bytes = 0
 
@@ -146,11 +162,12 @@ class _Pending:
 
     def write(self) -> None:
         """Append all that is there."""
-        for view, waiting in self._rows.items():
-            if waiting:
-                digests, rows = zip(*waiting, strict=True)
-                self._stores[view].append(digests, np.stack(rows))
-                waiting.clear()
+        with self._clock.phase("write"):
+            for view, waiting in self._rows.items():
+                if waiting:
+                    digests, rows = zip(*waiting, strict=True)
+                    self._stores[view].append(digests, np.stack(rows))
+                    waiting.clear()
         self._bytes = 0
 
 

@@ -37,7 +37,8 @@ class Sample:
     """What was in use at one moment.
 
     `cpu_share` is of the cores that the process may run on, over its children too; `memory_bytes`
-    is theirs together. Bytes per second are the process's own, `io_wait_share` the machine's.
+    is theirs together. Bytes per second are the process's own. `machine_share` is how busy the
+    whole machine was, `io_wait_share` how much of it waited for disks.
     """
 
     elapsed_s: float
@@ -47,6 +48,7 @@ class Sample:
     read_bytes_per_s: float
     written_bytes_per_s: float
     io_wait_share: float
+    machine_share: float
     gpu_share: float | None = None
     gpu_memory_share: float | None = None
 

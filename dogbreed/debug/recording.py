@@ -163,6 +163,15 @@ def read_recording(path: Path) -> Recording:
     return Recording(layer_names=tuple(head["layers"]), whole=whole, **tables)
 
 
+def empty_recording() -> Recording:
+    """The recording of a training of which nothing could be written."""
+    tables = {
+        name: {column: _column(b"", *kind) for column, kind in columns.items()}
+        for name, columns in tables_of(0).items()
+    }
+    return Recording(layer_names=(), whole=False, **tables)
+
+
 def _read_head(file: BinaryIO) -> dict[str, Any]:
     try:
         magic, length = HEAD.unpack(file.read(HEAD.size))

@@ -47,7 +47,7 @@ def search_here(config: TuneConfig, space: Space) -> Path:
     parents = [_parent(root, name, search) for name in search.warm_start]
     prepared = prepare(training_of(config), clock)
     with clock.phase("features"):
-        stored = stored_features(prepared)
+        stored = stored_features(prepared, clock)
     assert stored is not None  # check_here has refused everything else
     folder = _open_folder(root, config, prepared.config.name)
     with locked(folder / "lock", wait=False) as alone:

@@ -64,6 +64,6 @@ class InputsNotNormalised(Rule[InputsLimits]):
             return None
         return Fault(
             seen=f"The first layer saw {'photos' if inputs.is_photos else 'features'} of mean "
-            f"{inputs.mean:.3g} and standard deviation {inputs.sd:.3g}, from {inputs.least:.3g} up.",
+            f"{inputs.mean:.3g}, standard deviation {inputs.sd:.3g}, from {inputs.least:.3g} up.",
             values={"mean": inputs.mean, "sd": inputs.sd, "least": inputs.least},
         )

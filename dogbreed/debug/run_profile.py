@@ -1,0 +1,60 @@
+"""A run's profile: put together from its clock, its training's profiler and its samples."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from dogbreed.clock import Clock
+from dogbreed.debug.config import TriggersConfig
+from dogbreed.debug.profile import Phase, Profile, Rates, Sample
+from dogbreed.debug.time_profiler import VALIDATION, TimeProfiler
+from dogbreed.debug.triggers import judge
+from dogbreed.machine import cores
+
+FIT, DECODE = "fit", "decode"
+
+
+def split_fit(clock: Clock, profiler: TimeProfiler) -> None:
+    """Tell the clock the parts of the fit that it has timed; validation is a phase of its own."""
+    for part, seconds in profiler.parts().items():
+        if part == VALIDATION:
+            clock.add(VALIDATION, seconds)
+            clock.add(FIT, -seconds)
+        else:
+            clock.add(f"{FIT}/{part}", seconds)
+
+
+def build_profile(
+    clock: Clock,
+    profiler: TimeProfiler,
+    samples: tuple[Sample, ...],
+    gpu: str | None,
+    rates: Rates,
+    limits: TriggersConfig,
+) -> Profile:
+    """Everything so far, with the triggers' verdicts."""
+    profile = Profile(
+        total_s=clock.total(),
+        phases=_phases(clock.seconds),
+        decode_s=clock.beside.get(DECODE, 0.0),
+        steps=profiler.steps.step_times(limits.outlier_times),
+        samples=samples,
+        cores=cores(),
+        gpu=gpu,
+        photos_per_s=rates,
+        triggers=(),
+    )
+    return replace(profile, triggers=judge(profile, limits))
+
+
+def _phases(seconds: Mapping[str, float]) -> tuple[Phase, ...]:
+    """Phases in the order in which they began, each with its parts."""
+    parts: dict[str, list[Phase]] = {}
+    for place, spent in seconds.items():
+        name, _, part = place.partition("/")
+        parts.setdefault(name, [])
+        if part:
+            parts[name].append(Phase(name=part, seconds=spent))
+    return tuple(
+        Phase(name=name, seconds=seconds.get(name, 0.0), parts=tuple(own))
+        for name, own in parts.items()
+    )
