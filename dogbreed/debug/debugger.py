@@ -97,7 +97,8 @@ class Debugger(Callback):
         self._tell(lambda watcher: watcher.start(start))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin the epoch's means."""
+        """Begin the epoch's means; or end, now that the epoch before is saved."""
+        self._stop_together(trainer)
         self._sums = torch.zeros(3, dtype=torch.float64)
         self._since = time.perf_counter()
 
@@ -170,7 +171,6 @@ class Debugger(Callback):
         )
         self._tell(lambda watcher: watcher.epoch(epoch))
         self._since = time.perf_counter()
-        self._stop_together(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close what is written."""

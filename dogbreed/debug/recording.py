@@ -77,12 +77,16 @@ class RecordingWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Unbuffered: what was handed over outlives the process.
         self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
-        if path.stat().st_size:
-            self._go_on(layer_names)
-        else:
-            described = {"layers": layer_names, "tables": self._tables}
-            text = json.dumps(described, separators=(",", ":")).encode()
-            self._write(HEAD.pack(MAGIC, len(text)) + text)
+        try:
+            if path.stat().st_size:
+                self._go_on(layer_names)
+            else:
+                described = {"layers": layer_names, "tables": self._tables}
+                text = json.dumps(described, separators=(",", ":")).encode()
+                self._write(HEAD.pack(MAGIC, len(text)) + text)
+        except Exception:
+            self._file.close()
+            raise
 
     def add(self, table: str, *row: Any) -> None:
         """A row of values in the order of the table's columns."""
@@ -178,7 +182,9 @@ def _read_head(file: BinaryIO) -> dict[str, Any]:
         if magic != MAGIC:
             raise ValueError("other first bytes")
         head: dict[str, Any] = json.loads(file.read(length))
-    except (struct.error, ValueError) as error:
+        if head["tables"].keys() != tables_of(0).keys():
+            raise ValueError("other tables")
+    except (struct.error, ValueError, KeyError) as error:
         raise RecordingError(f"{file.name} is no recording of a training ({error}).") from error
     return head
 

@@ -1,5 +1,7 @@
 """Rules about what goes into the network."""
 
+import math
+
 from dogbreed.debug.config import ClassImbalanceLimits, InputsLimits
 from dogbreed.debug.observations import Epoch, Layers, Start
 from dogbreed.debug.rules.base import Fault, Rule
@@ -50,7 +52,7 @@ class InputsNotNormalised(Rule[InputsLimits]):
     def on_layers(self, layers: Layers) -> Fault | None:
         """At each record."""
         inputs, limits = layers.inputs, self.limits
-        if inputs is None:
+        if inputs is None or not math.isfinite(inputs.mean):  # the loss will say so
             return None
         self.not_judged = ""
         # Normalised photos have dark pixels below zero; photos from 0 to 1, or to 255, have none.

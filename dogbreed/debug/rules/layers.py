@@ -18,6 +18,9 @@ from dogbreed.debug.rules.base import Fault, Rule
 Flags = npt.NDArray[np.bool_]
 LimitsType = TypeVar("LimitsType")
 
+# The root mean square below which a gradient is next to nothing, Adam's eps: what follows from it
+# is for the rule of vanishing gradients to say.
+NO_GRADIENT = 1e-8
 # Below a tenth of the highest learning rate so far a schedule is at its ends: small updates there
 # are what it is for.
 SCHEDULE_ENDS_SHARE = 0.1
@@ -36,6 +39,11 @@ class LayerRule(Rule[LimitsType]):
         """The layers of which something was so for `patience` records in a row."""
         self._in_a_row = np.where(so, self._in_a_row + 1, 0)
         return self._in_a_row >= patience
+
+    def living(self, layers: Layers) -> Flags:
+        """The layers whose gradient is more than nothing; one that isn't there counts too."""
+        living: Flags = ~(layers.grad_norm < NO_GRADIENT * np.sqrt(self.sizes))
+        return living
 
     def worst(self, found: Flags, values: npt.NDArray[np.floating], highest: bool) -> int:
         """The layer with the highest, or the lowest value of those found."""
@@ -128,9 +136,9 @@ class UnchangedWeights(LayerRule[UnchangedWeightsLimits]):
     )
 
     def on_layers(self, layers: Layers) -> Fault | None:
-        """Over records in a row; a layer whose gradient is zero is another rule's."""
+        """Over records in a row."""
         self.not_judged = ""
-        same = (layers.update_ratio == 0) & (layers.grad_norm != 0) & (layers.lr > 0)
+        same = (layers.update_ratio == 0) & self.living(layers) & (layers.lr > 0)
         found = self.lasting(same, self.limits.patience)
         if not found.any():
             return None
@@ -164,8 +172,8 @@ class UpdateRatio(LayerRule[UpdateRatioLimits]):
         self.not_judged = ""
         ratio = layers.update_ratio
         large = ratio > self.limits.above
-        # None at all is another rule's, and so is what comes of a gradient that vanishes.
-        small = (ratio > 0) & (ratio < self.limits.below) & (layers.grad_norm > 0)
+        # No change at all is another rule's.
+        small = (ratio > 0) & (ratio < self.limits.below) & self.living(layers)
         if layers.lr < SCHEDULE_ENDS_SHARE * self._highest_lr:
             small = np.zeros_like(small)
         found = self.lasting(large | small, self.limits.patience)

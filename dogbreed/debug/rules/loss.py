@@ -94,7 +94,8 @@ class Overfit(Rule[OverfitLimits]):
         if valid < self._lowest:
             self._lowest, self._train_at_lowest = valid, train
         rises = valid > (1 + self.limits.rise_share) * self._lowest
-        if self._rising.add(rises and train < self._train_at_lowest) < self.limits.patience:
+        falls = train < min(valid, self._train_at_lowest)
+        if self._rising.add(rises and falls) < self.limits.patience:
             return None
         return Fault(
             seen=f"Validation cross entropy has risen from {self._lowest:.3g} to {valid:.3g} while "
@@ -114,6 +115,7 @@ class Overtraining(Rule[OvertrainingLimits]):
     def __init__(self, name: str, limits: OvertrainingLimits) -> None:
         super().__init__(name, limits)
         self.not_judged = "there was no validation loss over enough epochs"
+        self._at_start: float | None = None
         self._lowest = math.inf
         self._since = 0
 
@@ -122,12 +124,16 @@ class Overtraining(Rule[OvertrainingLimits]):
         valid, limits = epoch.valid_cross_entropy, self.limits
         if not math.isfinite(valid):
             return None
+        if self._at_start is None:
+            self._at_start = valid
         if valid < (1 - limits.fall_share) * self._lowest:
             self._lowest, self._since = valid, epoch.epoch
         level_for = epoch.epoch - self._since
         if epoch.epoch > limits.patience:
             self.not_judged = ""
-        if level_for < limits.patience or valid > (1 + limits.level_share) * self._lowest:
+        level = valid <= (1 + limits.level_share) * self._lowest
+        has_learned = self._lowest < (1 - limits.level_share) * self._at_start
+        if level_for < limits.patience or not level or not has_learned:
             return None
         return Fault(
             seen=f"Validation cross entropy is {valid:.3g} and was {self._lowest:.3g} "

@@ -1,0 +1,323 @@
+"""The debugger: what it writes, when it stops a training, and what can't stop it."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import planted
+import pytest
+import pytorch_lightning as pl
+import torch
+from conftest import SMALL, Train, draw_folders, start_train, wait_for_line
+from torch import Tensor, nn
+
+from dogbreed.cli import compose
+from dogbreed.debug.debugger import Debugger
+from dogbreed.debug.recording import read_recording
+from dogbreed.debug.verdicts import NOT_APPLICABLE
+from dogbreed.errors import DogbreedError
+
+SMALL_RUN = (*SMALL, "data.root=photos", "evaluate.baseline=false")
+# Each step multiplies the weights by -999: they overflow within the first epoch.
+DIVERGES = (
+    *("optim=sgd", "optim.lr=100", "optim.weight_decay=10", "optim.scheduler=constant"),
+    *("model.head=mlp", "data.batch_size=2"),
+)
+
+
+def test_a_run_records_its_training(train: Train, photos_root: Path, tmp_path: Path) -> None:
+    done = train(*SMALL_RUN, "debug.every_n_steps=2")
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "outputs/latest"
+    recording = read_recording(run / "debug/recording")
+    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+    assert recording.whole
+    assert recording.layer_names == ("head.output",)
+    steps = 3 * 3  # 36 photos in batches of 16, three epochs
+    np.testing.assert_array_equal(recording.steps["step"], np.arange(steps))
+    np.testing.assert_array_equal(recording.layers["step"], np.arange(0, steps, 2))
+    assert recording.steps["cross_entropy"][0] == pytest.approx(np.log(3), abs=1e-4)
+    assert (recording.steps["seconds"] > 0).all()
+    # The model's own means over the same photos, and the same validation.
+    for name in ("train_top1", "valid_top1"):
+        expected = [epoch[name] for epoch in metrics["epochs"]]
+        np.testing.assert_allclose(recording.epochs[name], expected, atol=1e-5)
+    expected = [epoch["valid_loss"] for epoch in metrics["epochs"]]
+    np.testing.assert_allclose(recording.epochs["valid_cross_entropy"], expected, rtol=1e-5)
+    # The minimised loss is smoothed; what is recorded isn't.
+    minimised = [epoch["train_loss"] for epoch in metrics["epochs"]]
+    assert recording.epochs["train_cross_entropy"][-1] < minimised[-1]
+    rules = json.loads((run / "debug/rules.json").read_text("utf-8"))
+    assert len(rules) == 13
+    assert not [rule for rule in rules if rule["state"] == "fired"]
+
+
+def test_norms_are_those_of_the_weights(tmp_path: Path) -> None:
+    training = planted.healthy(epochs=1)
+    network = nn.Linear(planted.FEATURES, planted.CLASSES)
+    start = torch.cat([p.detach().flatten().clone() for p in network.parameters()])
+    lr = 0.5
+    training.module = planted.Plain(network, lambda p: torch.optim.SGD(p, lr=lr))
+    training.overrides = ("debug.every_n_steps=1", "debug.rules.update_ratio.action=off")
+    planted.watch(training, tmp_path)
+    layers = read_recording(tmp_path / "recording").layers
+    assert layers["weight_norm"][0, 0] == pytest.approx(float(start.norm()), rel=1e-5)
+    # A step of plain SGD is the rate times the gradient.
+    expected = lr * layers["grad_norm"] / layers["weight_norm"]
+    np.testing.assert_allclose(layers["update_ratio"], expected, rtol=1e-3)
+
+
+def test_each_layer_that_is_trained_is_watched(
+    train: Train, photos_root: Path, tmp_path: Path
+) -> None:
+    done = train(*SMALL_RUN, "model.trainable=last_stage", "trainer.epochs=1")
+    assert done.returncode == 0, done.stderr
+    names = read_recording(tmp_path / "outputs/latest/debug/recording").layer_names
+    assert names[-1] == "head.output"
+    assert len(names) == 1 + 10  # resnet18's last stage: five convolutions, five batch norms
+    assert not [name for name in names if "trunk" in name]
+
+
+def test_it_can_be_left_out(train: Train, photos_root: Path, tmp_path: Path) -> None:
+    done = train(*SMALL_RUN, "debug.enabled=false", "trainer.epochs=1")
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "outputs/latest"
+    assert not (run / "debug").exists()
+    assert not (run / "profile.json").exists()
+    assert (run / "report.html").exists()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_layer_and_step(
+    train: Train, photos_root: Path, tmp_path: Path
+) -> None:
+    done = train(*SMALL_RUN, *DIVERGES)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "debug.rules.loss_not_finite at step" in done.stderr
+    assert "head." in done.stderr
+    assert "optim.lr" in done.stderr
+    (run,) = (tmp_path / "outputs").glob("*-photos")
+    assert len(read_recording(run / "debug/recording").steps["step"]) > 0
+    rules = json.loads((run / "debug/rules.json").read_text("utf-8"))
+    assert rules[0]["state"] == "fired"
+    assert json.loads((run / "profile.json").read_text("utf-8"))["total_s"] > 0
+
+
+def test_a_rule_that_stops_a_training_with_a_good_epoch_keeps_that(
+    train: Train, tmp_path: Path
+) -> None:
+    draw_folders(tmp_path / "photos", {"train": 12, "valid": 4, "test": 4})
+    for photo in sorted((tmp_path / "photos/train/Akita").iterdir())[1:]:
+        photo.unlink()
+    done = train(*SMALL_RUN, "debug.rules.class_imbalance.action=stop")
+    assert done.returncode == 0, done.stderr
+    assert "debug.rules.class_imbalance at step 1" in done.stdout
+    metrics = json.loads((tmp_path / "outputs/latest/metrics.json").read_text("utf-8"))
+    assert len(metrics["epochs"]) == 1
+
+
+def test_a_killed_run_can_be_read(photos_root: Path, tmp_path: Path) -> None:
+    process = start_train(*SMALL_RUN, "trainer.epochs=100000", "trainer.patience=0", cwd=tmp_path)
+    with process:
+        wait_for_line(process.stdout, "epoch=300 ")
+        process.kill()
+    (run,) = (tmp_path / "outputs").glob("*-photos")
+    recording = read_recording(run / "debug/recording")
+    assert len(recording.steps["step"]) >= 3
+    np.testing.assert_array_equal(recording.steps["step"], np.arange(len(recording.steps["step"])))
+
+
+def test_a_training_that_goes_on_has_one_recording(photos_root: Path, tmp_path: Path) -> None:
+    arguments = (*SMALL_RUN, "trainer.epochs=400", "trainer.patience=0")
+    with start_train(*arguments, cwd=tmp_path) as process:
+        wait_for_line(process.stdout, "epoch=20 ")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "dogbreed.train", *arguments, "resume=auto"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "outputs/latest"
+    recording = read_recording(run / "debug/recording")
+    np.testing.assert_array_equal(recording.steps["step"], np.arange(1200))
+    np.testing.assert_array_equal(recording.epochs["epoch"], np.arange(1, 401))
+    rules = json.loads((run / "debug/rules.json").read_text("utf-8"))
+    start = next(rule for rule in rules if rule["name"] == "poor_start")
+    assert start["state"] == NOT_APPLICABLE
+    assert "checkpoint" in start["seen"]
+
+
+def test_a_full_disk_ends_the_recording_not_the_training(tmp_path: Path) -> None:
+    # The system refuses to let a file grow beyond a limit as it refuses a full disk's.
+    code = (
+        "import resource, signal, sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path\n"
+        "import planted\n"
+        "from dogbreed.debug.recording import read_recording\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))\n"
+        "training = planted.shuffled_labels()\n"
+        "training.overrides = ('debug.every_n_steps=1',)\n"
+        "verdicts = planted.watch(training, Path('debug'))\n"
+        "print(len(read_recording(Path('debug/recording')).steps['step']))\n"
+        "print(sorted(planted.fired(verdicts)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("the disk is full") == 1
+    steps, found = done.stdout.splitlines()[-2:]
+    assert 0 < int(steps) < 12 * 25
+    assert found == "['overfit']"  # the rules watched on to the end
+
+
+def test_memory_does_not_grow_with_steps(tmp_path: Path) -> None:
+    training = planted.healthy(epochs=1)
+    debugger = Debugger(compose(["debug.every_n_steps=5"]).debug, tmp_path)
+    sizes: list[int] = []
+
+    class Endless:
+        def __iter__(self):  # type: ignore[no-untyped-def]
+            batch = next(iter(training.train))
+            for number in range(6000):
+                if number % 1000 == 500:
+                    sizes.append(_resident_bytes())
+                yield batch
+
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        limit_val_batches=0,
+        callbacks=[debugger],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(training.module, Endless(), training.valid)
+    assert sizes[-1] - sizes[1] < 2_000_000
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+class OnlyALoss(pl.LightningModule):
+    """Gives its loss as a tensor, logs its validation under names of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(planted.FEATURES, 1)
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        return nn.functional.mse_loss(self.layer(batch[0])[:, 0], batch[1].float())
+
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        self.log("val/mse", self.training_step(batch, batch_idx))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+
+
+def test_a_module_from_elsewhere_needs_nothing(tmp_path: Path) -> None:
+    training = planted.healthy()
+    debugger = Debugger(compose([]).debug, tmp_path, valid_loss="val/mse")
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=3,
+        callbacks=[debugger],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(OnlyALoss(), training.train, training.valid)
+    trainer.validate(OnlyALoss(), training.valid, verbose=False)  # isn't watched, and works
+    recording = read_recording(tmp_path / "recording")
+    assert recording.layer_names == ("layer",)
+    assert np.isnan(recording.steps["top1"]).all()
+    assert np.isfinite(recording.epochs["valid_cross_entropy"]).all()
+    states = {verdict.name: verdict for verdict in debugger.verdicts()}
+    assert states["poor_start"].state == NOT_APPLICABLE
+    assert states["class_imbalance"].state == NOT_APPLICABLE
+
+
+def test_tensorboard_events_hold_the_same_numbers(
+    train: Train, photos_root: Path, tmp_path: Path
+) -> None:
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    done = train(*SMALL_RUN, "debug.tensorboard=true")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "outputs/latest/debug"
+    recording = read_recording(folder / "recording")
+    written = events.EventAccumulator(str(folder / "tensorboard"))
+    written.Reload()
+    train_loss = [(event.step, event.value) for event in written.Scalars("cross_entropy/train")]
+    steps = recording.steps
+    assert train_loss == list(
+        zip(steps["step"].tolist(), steps["cross_entropy"].tolist(), strict=True)
+    )
+    valid = [event.value for event in written.Scalars("cross_entropy/valid")]
+    assert valid == recording.epochs["valid_cross_entropy"].tolist()
+    assert len(written.Scalars("grad_norm/head.output")) == 1
+
+
+def test_without_tensorboard_the_training_goes_on(photos_root: Path, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden/tensorboard"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text("raise ImportError('not here')")
+    done = subprocess.run(
+        [sys.executable, "-m", "dogbreed.train", *SMALL_RUN, "debug.tensorboard=true"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(hidden.parent)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("warning: debug.tensorboard=true") == 1
+    assert "pip install 'dogbreed[tensorboard]'" in done.stdout
+
+
+def test_two_processes_record_once_and_stop_together(
+    train: Train, photos_root: Path, tmp_path: Path
+) -> None:
+    together = ("trainer.strategy=ddp", "trainer.devices=2")
+    done = train(*SMALL_RUN, *together, "trainer.epochs=2")
+    assert done.returncode == 0, done.stderr
+    recording = read_recording(tmp_path / "outputs/latest/debug/recording")
+    np.testing.assert_array_equal(recording.steps["step"], np.arange(6))
+    started = time.monotonic()
+    stopped = train(
+        *SMALL_RUN,
+        *together,
+        *DIVERGES,
+    )
+    assert stopped.returncode == 1
+    assert time.monotonic() - started < 120  # neither waits for the other
+    assert "debug.rules.loss_not_finite" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+
+
+def test_errors_are_of_the_package() -> None:
+    from dogbreed.errors import RecordingError, StoppedByRule
+
+    assert issubclass(RecordingError, DogbreedError)
+    assert issubclass(StoppedByRule, DogbreedError)
