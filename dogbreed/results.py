@@ -14,6 +14,7 @@ from dogbreed.config import Config
 from dogbreed.data.batches import StoredPhotos, spread
 from dogbreed.data.check import Checked
 from dogbreed.data.splits import SPLITS, TEST, TRAIN, VALID
+from dogbreed.debug.verdicts import FIRED
 from dogbreed.evaluation.baseline import fit_baseline
 from dogbreed.evaluation.calibration import choose_threshold, fit_temperature
 from dogbreed.evaluation.duplicates import find_duplicates
@@ -183,6 +184,12 @@ def tell(facts: Facts) -> None:
     )
     if facts.duplicates:
         log.info("%d photos may be in two splits: see the report", len(facts.duplicates))
+    if facts.watched:
+        found = [verdict.name for verdict in facts.watched.verdicts if verdict.state == FIRED]
+        log.info("rules: %s", f"{', '.join(found)} fired" if found else "none fired")
+    for trigger in facts.profile.triggers if facts.profile else ():
+        if trigger.state == FIRED:
+            log.info("profile: %s: %s %s", trigger.name, trigger.seen, trigger.advice)
 
 
 def _baseline(

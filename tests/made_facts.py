@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from conftest import draw_photo
+from evaluation.made_watched import make_profile, make_watched
 
 from dogbreed.data.splits import Finding, Sample
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, Folds, RateCurve
@@ -75,6 +76,8 @@ def make_facts(root: Path, names: tuple[str, ...] = NAMES, per_class: int = 4) -
         baseline=None,
         folds=None,
         rate_curve=None,
+        watched=None,
+        profile=None,
         forms={},
         data_fingerprint="9f2c41d07be1",
         test_samples=tuple(samples),
@@ -107,6 +110,8 @@ def with_everything(facts: Facts) -> Facts:
         "rate_curve": RateCurve(
             lr=(1e-4, 1e-3, 1e-2, 1e-1), loss=(2.0, 1.5, 1.2, float("inf")), suggestion=0.0032
         ),
+        "watched": make_watched(),
+        "profile": make_profile(),
         "forms": {"int8": {"top1_equal_share": 0.9875, "valid_top1_loss_points": 0.17}},
         "duplicates": (Duplicate(first=first, second=replace(last, split="train"), cosine=0.9871),),
         "findings": tuple(

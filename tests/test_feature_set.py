@@ -25,7 +25,7 @@ def extract(photos: Path, folder: Path, shares: int, *settings: str) -> Path:
     """As so many machines would, one after the other."""
     prepared = prepare(compose([f"data.root={photos}", *SMALL, *settings]), Clock())
     for share in range(shares):
-        extract_share(prepared, share_folder(folder, share), share, shares)
+        extract_share(prepared, share_folder(folder, share), share, shares, Clock())
     write_index(folder, "mine", prepared.checked, prepared.choice)
     return folder
 

@@ -145,7 +145,7 @@ def test_class_weights_weigh_the_loss() -> None:
         model._count = lambda *_: None  # type: ignore[method-assign]
     with torch.no_grad():
         torch.testing.assert_close(
-            weighted.training_step(batch, 0), 2 * plain.training_step(batch, 0)
+            weighted.training_step(batch, 0)["loss"], 2 * plain.training_step(batch, 0)["loss"]
         )
 
 

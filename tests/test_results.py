@@ -99,7 +99,7 @@ def test_folds_start_from_an_untrained_backbone(
     assert done.returncode == 0, done.stderr
     prepared = prepare(compose(command), Clock())
     backbone, folders = prepared.backbone, prepared.checked.folders
-    stored = stored_features(prepared)
+    stored = stored_features(prepared, Clock())
     assert stored is not None
     untrained = copy.deepcopy(backbone.tail.state_dict())
     folds = cross_validate(prepared.config, folders, backbone, untrained, stored)

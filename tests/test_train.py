@@ -76,7 +76,7 @@ def test_results_hold_what_the_readme_says(train: Train, photos_root: Path, tmp_
         assert {"loss", "top1", "top5", "macro_f1", "n"} < set(metrics[split])
         assert metrics[split]["n"] == count
     seconds = metrics["seconds"]
-    phases = {"check", "features", "fit", "evaluate", "artifact", "report"}
+    phases = {"set-up", "check", "features", "fit", "validation", "test", "artifact", "report"}
     assert set(seconds) == phases | {"total"}
     assert seconds["total"] >= sum(seconds[phase] for phase in phases)
     config = yaml.safe_load((run / "config.yaml").read_text("utf-8"))

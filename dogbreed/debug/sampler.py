@@ -4,12 +4,12 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import psutil
 
+from dogbreed.clock import Clock
 from dogbreed.debug.profile import Sample
 from dogbreed.machine import cores
 
@@ -22,11 +22,11 @@ MOST_SAMPLES = 1800  # then pairs become one: what is kept of a long run has the
 class Sampler:
     """Samples this process and its children from `start` to `stop`, in a thread.
 
-    `now` names the phase that a sample belongs to.
+    The clock says since when, and which phase a sample belongs to.
     """
 
-    def __init__(self, now: Callable[[], str], interval_s: float = INTERVAL_S) -> None:
-        self._now, self._interval_s = now, interval_s
+    def __init__(self, clock: Clock, interval_s: float = INTERVAL_S) -> None:
+        self._clock, self._interval_s = clock, interval_s
         self._process = psutil.Process()
         self._samples: list[Sample] = []
         self._ended = threading.Event()
@@ -36,7 +36,6 @@ class Sampler:
 
     def start(self) -> None:
         """Begin."""
-        self._started = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
@@ -68,8 +67,8 @@ class Sampler:
         elapsed = max(after.at - before.at, 1e-9)
         machine = max(after.machine_s - before.machine_s, 1e-9)
         sample = Sample(
-            elapsed_s=after.at - self._started,
-            phase=self._now(),
+            elapsed_s=after.at - self._clock.started,
+            phase=self._clock.now,
             # A child that ends takes its seconds along.
             cpu_share=max(0.0, after.cpu_s - before.cpu_s) / elapsed / cores(),
             memory_bytes=after.memory_bytes,

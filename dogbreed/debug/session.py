@@ -34,7 +34,7 @@ class DebugSession:
         self.profiler = TimeProfiler()
         self.limit: float | None = None
         self._ended = not is_main_process()
-        self._sampler = Sampler(lambda: clock.now) if is_main_process() else None
+        self._sampler = Sampler(clock) if is_main_process() else None
         if self._sampler is not None:
             self._sampler.start()
 

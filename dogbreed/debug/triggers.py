@@ -226,6 +226,7 @@ TRIGGERS: dict[str, tuple[Callable[[Profile, TriggersConfig], Judgement], str]] 
 def _verdict(name: str, judgement: Judgement, advice: str) -> Verdict:
     if isinstance(judgement, NotJudged):
         state, seen, times = NOT_APPLICABLE, judgement.reason, 0
+        moments: Sequence[int] = ()
         points: tuple[Point, ...] = ()
         parameters: dict[str, float | str] = {}
     else:
@@ -240,8 +241,8 @@ def _verdict(name: str, judgement: Judgement, advice: str) -> Verdict:
         seen=seen,
         advice=advice,
         times=times,
-        first_step=None,
-        last_step=None,
+        first_step=moments[0] if moments else None,
+        last_step=moments[-1] if moments else None,
         points=points,
         parameters=parameters,
     )

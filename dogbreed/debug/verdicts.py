@@ -21,7 +21,8 @@ class Verdict:
 
     `state` is one of FIRED, FINE, NOT_APPLICABLE, OFF; `seen` a sentence on what was seen, or why
     the rule doesn't apply; `advice` the sentence that names the setting to change. `points` are
-    the first and the latest of the `times`, `parameters` the rule's limits.
+    the first and the latest of the `times`, `parameters` the rule's limits. Where a rule has
+    steps, a trigger has seconds of the run.
     """
 
     name: str

@@ -18,7 +18,8 @@ LABEL_CHARACTERS = 40
 class Chart:
     """A figure with its title and the one sentence that says how to read it.
 
-    On a page narrower than `least_width_px` it is moved sideways.
+    On a page narrower than `least_width_px` it is moved sideways; if `wide`, it has a
+    row of its own.
     """
 
     key: str
@@ -27,6 +28,7 @@ class Chart:
     figure: dict[str, Any]
     height_px: int = 320
     least_width_px: int = 0
+    wide: bool = False
 
 
 def labels(names: Sequence[str], characters: int = LABEL_CHARACTERS) -> list[str]:

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.data.splits import Finding, Sample
+from dogbreed.debug.profile import Profile
+from dogbreed.debug.recording import Recording
+from dogbreed.debug.verdicts import Verdict
 from dogbreed.evaluation.metrics import ClassMetrics, Interval, Scores, SplitMetrics
 
 
@@ -61,6 +64,14 @@ class Duplicate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What was recorded of the training, and what the rules found in it."""
+
+    recording: Recording
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """Everything about a run.
 
@@ -92,6 +103,8 @@ class Facts:
     baseline: Baseline | None
     folds: Folds | None
     rate_curve: RateCurve | None
+    watched: Watched | None
+    profile: Profile | None
     forms: Mapping[str, Any]
     data_fingerprint: str
     test_samples: tuple[Sample, ...]

@@ -1,6 +1,6 @@
 """The report's sections: what each of them shows, chosen from the facts.
 
-A section is an entry of `sections` and the macro of the same name in sections.html.j2.
+A section is an entry of `sections` and, by the same name, of `bodies` in report.html.j2.
 """
 
 from collections import Counter
@@ -13,10 +13,13 @@ from dogbreed.data.check import imbalance
 from dogbreed.data.splits import SPLITS
 from dogbreed.evaluation import figures, statements
 from dogbreed.evaluation.charts import Chart
+from dogbreed.evaluation.cross_entropy import cross_entropy
+from dogbreed.evaluation.debug_section import debug_section
 from dogbreed.evaluation.facts import Duplicate, Facts
 from dogbreed.evaluation.frame import Section
 from dogbreed.evaluation.metrics import SplitMetrics
 from dogbreed.evaluation.mistakes import ConfusedPair, HardPhoto, confused_pairs, hardest_photos
+from dogbreed.evaluation.profile_section import profile_section
 from dogbreed.evaluation.texts import agreement, flat, seconds, shown
 from dogbreed.evaluation.thumbnails import thumbnails
 
@@ -32,6 +35,7 @@ def sections(facts: Facts) -> list[Section]:
     return [
         Section(key="results", title="Results", values=_results(facts)),
         Section(key="training", title="Training", charts=_training(facts)),
+        *([debug_section(facts.watched)] if facts.watched else []),
         Section(
             key="calibration",
             title="Calibration",
@@ -56,6 +60,7 @@ def sections(facts: Facts) -> list[Section]:
             title="Data",
             values=_data(facts) | {"duplicates": duplicates, "photos": photos},
         ),
+        *([profile_section(facts.profile)] if facts.profile else []),
         Section(key="run", title="Run", values=_run(facts)),
     ]
 
@@ -86,8 +91,12 @@ def _results(facts: Facts) -> dict[str, Any]:
 
 def _training(facts: Facts) -> tuple[Chart, ...]:
     charts: tuple[Chart, ...] = ()
+    if facts.watched is not None and len(facts.watched.recording.steps["step"]):
+        charts += (cross_entropy(facts.watched),)
+    elif facts.epochs:
+        charts += (figures.loss_curves(facts),)
     if facts.epochs:
-        charts += (figures.loss_curves(facts), figures.accuracy_curves(facts))
+        charts += (figures.accuracy_curves(facts),)
     if facts.rate_curve is not None:
         charts += (figures.rate_curve(facts.rate_curve),)
     return charts

@@ -25,6 +25,7 @@ def main(root: str, weights: str) -> None:
         "agreement.py": [root, weights],
         "search.py": [root, weights],
         "upload.py": [root],
+        "watching.py": [root, weights],
     }.items():
         subprocess.run([sys.executable, str(here / name), *arguments], check=True)
 

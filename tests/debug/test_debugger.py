@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import planted
 import pytest
 import pytorch_lightning as pl
 import torch
 from conftest import SMALL, Train, draw_folders, start_train, wait_for_line
+from debug import planted
 from torch import Tensor, nn
 
 from dogbreed.cli import compose
@@ -163,7 +163,7 @@ def test_a_full_disk_ends_the_recording_not_the_training(tmp_path: Path) -> None
         "import resource, signal, sys\n"
         "sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
-        "import planted\n"
+        "from debug import planted\n"
         "from dogbreed.debug.recording import read_recording\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))\n"
@@ -174,7 +174,7 @@ def test_a_full_disk_ends_the_recording_not_the_training(tmp_path: Path) -> None
         "print(sorted(planted.fired(verdicts)))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(Path(__file__).parent)],
+        [sys.executable, "-c", code, str(Path(__file__).parents[1])],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import planted
 import pytest
 import torch
-from planted import FAULTS, Training, fired, watch
+from debug import planted
+from debug.planted import FAULTS, Training, fired, watch
 
 from dogbreed.debug.rules.watch import RULES
 from dogbreed.debug.verdicts import FINE, FIRED, NOT_APPLICABLE, OFF

@@ -49,7 +49,7 @@ def labels(page: Page, axis: str) -> list[str]:
 def test_a_whole_report(open_page: "OpenPage", tmp_path: Path, facts: Facts) -> None:
     facts = with_everything(facts)
     page = opened(open_page, tmp_path, facts)
-    for chart in ("loss-curves", "accuracy-curves", "rate-curve", "reliability"):
+    for chart in ("cross-entropy", "accuracy-curves", "rate-curve", "reliability"):
         assert page.locator(f"#{chart} .scatterlayer .trace").count() >= 1, chart
     matrix = page.locator("#confusion-matrix")
     assert matrix.locator(".heatmaplayer image").count() == 2
@@ -79,7 +79,7 @@ def test_a_whole_report(open_page: "OpenPage", tmp_path: Path, facts: Facts) -> 
     assert photos.count() == 3 * 2 + 12 + 2
     assert photos.evaluate_all("all => all.every(own => own.naturalWidth > 0 && own.alt)")
     links = page.locator("nav a").evaluate_all("all => all.map(own => own.hash)")
-    assert len(links) == 8
+    assert len(links) == 10
     assert all(page.locator(link).count() == 1 for link in links)
     charts_are_as_dark_as_the_page(page)
 
@@ -102,7 +102,7 @@ def test_what_a_run_lacks_is_left_out_or_said(
     assert "No epoch was trained" in text
     assert "Every file could be used." in text
     assert "None were found." in text
-    for lacking in ("Baseline", "Cross-validation", "Learning-rate finder"):
+    for lacking in ("Baseline", "Cross-validation", "Learning-rate finder", "Debug", "Profile"):
         assert lacking not in text
 
 

@@ -136,8 +136,8 @@ class Overtraining(Rule[OvertrainingLimits]):
         if level_for < limits.patience or not level or not has_learned:
             return None
         return Fault(
-            seen=f"Validation cross entropy is {valid:.3g} and was {self._lowest:.3g} "
-            f"{level_for} epochs before.",
+            seen=f"Validation cross entropy is {valid:.3g}; {level_for} epochs before "
+            f"it was {self._lowest:.3g}.",
             values={"valid_cross_entropy": valid, "lowest": self._lowest, "epochs": level_for},
         )
 

@@ -1,0 +1,161 @@
+"""The charts of what a run had in use over its time, with its phases behind."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dogbreed.debug.profile import Profile, Sample
+from dogbreed.evaluation.charts import BLUE, GREY, ORANGE, Chart, axis
+from dogbreed.evaluation.lines import cuts, headed_layout, line, means, middles, zero_up
+from dogbreed.evaluation.phase_figures import names, phase_of, tones
+from dogbreed.evaluation.texts import counted
+
+# Of the narrowest plot: a phase has its name above it only where that has room.
+NARROW_PX, LETTER_PX = 300, 7
+LEAST_SHARE = 1 / 300  # a shorter phase can't be seen
+GB, MB = 1e9, 1e6
+
+
+def usage(profile: Profile) -> tuple[Chart, ...]:
+    """What was in use over time; nothing where no sample was taken."""
+    if not profile.samples:
+        return ()
+    charts = [
+        _over_time(
+            profile,
+            "cpu",
+            "CPU",
+            f"What this run uses of the {counted(profile.cores, 'core')} it may have, how busy "
+            "the whole machine is, and how much of it waits for disks.",
+            zero_up("share of cores", tickformat=".0%"),
+            "%{y:.0%}",
+            {
+                "this run": lambda own: own.cpu_share,
+                "waiting for disks": lambda own: own.io_wait_share,
+                "the whole machine": lambda own: own.machine_share,
+            },
+        ),
+        _over_time(
+            profile,
+            "memory",
+            "Memory",
+            "What this process and those that it started hold together.",
+            zero_up("memory (GB)"),
+            "%{y:.2f} GB",
+            {"memory": lambda own: own.memory_bytes / GB},
+        ),
+        _over_time(
+            profile,
+            "disk",
+            "Disk",
+            "What this process reads and writes; what the system had in memory doesn't count.",
+            zero_up("MB per second"),
+            "%{y:.1f} MB/s",
+            {
+                "read": lambda own: own.read_bytes_per_s / MB,
+                "written": lambda own: own.written_bytes_per_s / MB,
+            },
+        ),
+    ]
+    if any(own.gpu_share is not None for own in profile.samples):
+        charts.append(
+            _over_time(
+                profile,
+                "gpu",
+                "GPU",
+                f"The share of the time in which {profile.gpu or 'the GPU'} computes, and of its "
+                "memory in use.",
+                zero_up("share", tickformat=".0%"),
+                "%{y:.0%}",
+                {
+                    "computing": lambda own: own.gpu_share,
+                    "memory in use": lambda own: own.gpu_memory_share,
+                },
+            )
+        )
+    return tuple(charts)
+
+
+def _over_time(
+    profile: Profile,
+    key: str,
+    title: str,
+    reading: str,
+    y: dict[str, Any],
+    number: str,
+    series: Mapping[str, Callable[[Sample], float | None]],
+) -> Chart:
+    samples = profile.samples
+    parts = cuts(len(samples))
+    at = [round(second, 2) for second in middles(_numbers(own.elapsed_s for own in samples), parts)]
+    inside = names(profile)
+    where = [inside[phase_of(samples[index])] for index in parts[:-1]]
+    data = [
+        line(
+            name,
+            at,
+            means(_numbers(own(sample) for sample in samples), parts),
+            customdata=where,
+            line={"color": colour, "width": 1.5},
+            hovertemplate=f"%{{fullData.name}}: {number}<br>%{{x:.0f}} s, %{{customdata}}"
+            "<extra></extra>",
+        )
+        for (name, own), colour in zip(series.items(), (BLUE, ORANGE, GREY), strict=False)
+    ]
+    layout = headed_layout(axis("seconds"), y, 16)
+    layout |= {"hovermode": "closest", "showlegend": len(data) > 1}
+    _shade(layout, profile)
+    return Chart(key=key, title=title, reading=reading, figure={"data": data, "layout": layout})
+
+
+def _numbers(values: Iterable[float | None]) -> npt.NDArray[np.float64]:
+    return np.array([np.nan if value is None else value for value in values], float)
+
+
+def _shade(layout: dict[str, Any], profile: Profile) -> None:
+    """Each phase in its colour behind the lines, with its name above where there's room for it."""
+    colours, said = tones(profile), names(profile)
+    span = profile.samples[-1].elapsed_s - profile.samples[0].elapsed_s
+    layout["shapes"], layout["annotations"] = [], []
+    for phase, begin, end in _stretches(profile):
+        share = (end - begin) / span if span else 0.0
+        if share < LEAST_SHARE:
+            continue
+        layout["shapes"].append(
+            {
+                "type": "rect",
+                "layer": "below",
+                "yref": "paper",
+                "x0": begin,
+                "x1": end,
+                "y0": 0,
+                "y1": 1,
+                "fillcolor": colours[phase],
+                "opacity": 0.14,
+                "line": {"width": 0},
+            }
+        )
+        if share * NARROW_PX >= LETTER_PX * len(phase):
+            layout["annotations"].append(
+                {
+                    "x": (begin + end) / 2,
+                    "y": 1,
+                    "yref": "paper",
+                    "yanchor": "bottom",
+                    "text": said[phase],
+                    "showarrow": False,
+                }
+            )
+
+
+def _stretches(profile: Profile) -> Iterator[tuple[str, float, float]]:
+    """Each phase with the seconds of its first sample and of the first one after it."""
+    samples = profile.samples
+    first = samples[0]
+    for sample in samples[1:]:
+        if phase_of(sample) != phase_of(first):
+            yield phase_of(first), first.elapsed_s, sample.elapsed_s
+            first = sample
+    yield phase_of(first), first.elapsed_s, samples[-1].elapsed_s
