@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dogbreed.data.module import BreedDataModule
+    from dogbreed.debug.debugger import Debugger
+    from dogbreed.debug.recording import read_recording
+    from dogbreed.debug.time_profiler import TimeProfiler
     from dogbreed.errors import DogbreedError
     from dogbreed.model import BreedClassifier, load_classifier
     from dogbreed.serving.predictor import Predictor, load
@@ -14,20 +17,26 @@ __version__ = "0.1.0"
 _HOMES = {
     "BreedClassifier": "dogbreed.model",
     "BreedDataModule": "dogbreed.data.module",
+    "Debugger": "dogbreed.debug.debugger",
     "DogbreedError": "dogbreed.errors",
     "Predictor": "dogbreed.serving.predictor",
+    "TimeProfiler": "dogbreed.debug.time_profiler",
     "load": "dogbreed.serving.predictor",
     "load_classifier": "dogbreed.model",
+    "read_recording": "dogbreed.debug.recording",
 }
 
 __all__ = [
     "BreedClassifier",
     "BreedDataModule",
+    "Debugger",
     "DogbreedError",
     "Predictor",
+    "TimeProfiler",
     "__version__",
     "load",
     "load_classifier",
+    "read_recording",
 ]
 
 

@@ -12,23 +12,16 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from dogbreed import errors
 from dogbreed.config import Config
 from dogbreed.files import DISK_FULL
 from dogbreed.progress import is_main_process
-from dogbreed.schema import TREE, Section, flat, keys, parse, unknown_key
+from dogbreed.schema import TREE, Section, conf_dir, flat, keys, parse, unknown_key
 
 EXPERIMENT = "experiment"  # the group whose files set keys of all others
 _TEXT_VALUES_LEFT_ALONE = ("null", "auto", "none", "")
-
-
-def conf_dir() -> Path:
-    """The folder of the configuration: inside the installed package, or at the checkout's top."""
-    inside = Path(__file__).parent / "conf"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "conf"
 
 
 def compose(overrides: Sequence[str]) -> Config:

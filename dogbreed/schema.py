@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, field, fields, is_dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from dogbreed.errors import ConfigError
@@ -21,6 +22,12 @@ AUTO = "auto"
 # Kinds of keys beside single values: whatever is nested below a key, and a list of texts.
 TREE = dict[str, Any]
 TEXTS = tuple[str, ...]
+
+
+def conf_dir() -> Path:
+    """The folder of the configuration: inside the installed package, or at the checkout's top."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "conf"
 
 
 def key(

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from conftest import PROJECT, SMALL, Train
 
-from dogbreed.cli import _groups, compose_as, conf_dir
+from dogbreed.cli import _groups, compose_as
 from dogbreed.config import Config
-from dogbreed.schema import keys
+from dogbreed.schema import conf_dir, keys
 from dogbreed.search.config import FinalConfig, TuneConfig
 
 # From the ground up: a module imports from its own storey or from those below.
@@ -183,7 +183,7 @@ def test_the_wheel_works_outside_the_checkout(photos_root: Path, tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     where = subprocess.run(
-        [sys.executable, "-c", "import dogbreed.cli; print(dogbreed.cli.conf_dir())"],
+        [sys.executable, "-c", "import dogbreed.schema; print(dogbreed.schema.conf_dir())"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,

@@ -5,7 +5,7 @@ The values, with their reasons, stand in conf/debug/default.yaml.
 
 from dataclasses import dataclass
 
-from dogbreed.schema import key
+from dogbreed.schema import conf_dir, key, parse
 
 WARN, STOP, OFF = "warn", "stop", "off"
 
@@ -186,3 +186,11 @@ class DebugConfig:
     trace: bool = key("also write a trace of some steps, which ui.perfetto.dev opens")
     rules: RulesConfig
     triggers: TriggersConfig
+
+
+def default_config() -> DebugConfig:
+    """What conf/debug/default.yaml says, for those who use the callbacks alone."""
+    import yaml
+
+    text = (conf_dir() / "debug" / "default.yaml").read_text("utf-8")
+    return parse(DebugConfig, yaml.safe_load(text), "debug.")

@@ -14,7 +14,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 from torch.nn import functional as F
 
-from dogbreed.debug.config import DebugConfig
+from dogbreed.debug.config import DebugConfig, default_config
 from dogbreed.debug.measures import Glance, TrainedLayers, first_not_finite
 from dogbreed.debug.observations import Epoch, Layers, Start, Step, Watcher
 from dogbreed.debug.recorder import Recorder
@@ -43,12 +43,13 @@ class Debugger(Callback):
 
     def __init__(
         self,
-        config: DebugConfig,
         folder: str | Path,
+        config: DebugConfig | None = None,
         *,
         valid_loss: str = "valid_loss",
         valid_top1: str = "valid_top1",
     ) -> None:
+        config = config or default_config()
         self._folder = Path(folder)
         self._every = config.every_n_steps
         self._metrics = (valid_loss, valid_top1)

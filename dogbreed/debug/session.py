@@ -40,7 +40,7 @@ class DebugSession:
 
     def callbacks(self, run: Path) -> list[Callback]:
         """What watches the training of the run's folder."""
-        self._debugger = Debugger(self._config, run / "debug")
+        self._debugger = Debugger(run / "debug", self._config)
         callbacks: list[Callback] = [self._debugger]
         if self._config.trace and is_main_process():
             callbacks.append(TraceSteps(run / "profile"))

@@ -18,7 +18,7 @@ from common import row, title, train
 from dogbreed.debug.recording import read_recording
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from debug.planted import FAULTS, fired, watch  # noqa: E402
+from debug.planted import FAULTS, fired, watch
 
 PAIRS = 5
 EPOCHS = 60
@@ -34,7 +34,6 @@ from pathlib import Path
 import psutil
 import pytorch_lightning as pl
 from debug import planted
-from dogbreed.cli import compose
 from dogbreed.debug.debugger import Debugger
 from dogbreed.debug.time_profiler import TimeProfiler
 
@@ -51,7 +50,7 @@ class Endless:
 
 trainer = pl.Trainer(accelerator="cpu", max_epochs=1, limit_val_batches=0, logger=False,
     enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-    callbacks=[Debugger(compose([]).debug, sys.argv[2])], profiler=profiler)
+    callbacks=[Debugger(sys.argv[2])], profiler=profiler)
 trainer.fit(training.module, Endless(), training.valid)
 """
 
@@ -103,7 +102,7 @@ def cost(arguments: Sequence[str], cwd: Path, cache: Path, phases: Sequence[str]
 
 def seconds(metrics: dict[str, Any], phases: Sequence[str]) -> float:
     """Validation is a part of the fit where nobody tells them apart."""
-    return sum(metrics["seconds"].get(phase, 0.0) for phase in phases)
+    return float(sum(metrics["seconds"].get(phase, 0.0) for phase in phases))
 
 
 def growth(cwd: Path) -> float:

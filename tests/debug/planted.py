@@ -267,7 +267,7 @@ FAULTS: dict[Callable[[], Training], str] = {
 
 def watch(training: Training, folder: Path) -> tuple[Verdict, ...]:
     """Train under the rules as they stand in conf/; their verdicts."""
-    debugger = Debugger(compose(training.overrides).debug, folder)
+    debugger = Debugger(folder, compose(training.overrides).debug)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         trainer = pl.Trainer(

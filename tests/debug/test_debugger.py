@@ -17,6 +17,7 @@ from conftest import SMALL, Train, draw_folders, start_train, wait_for_line
 from debug import planted
 from torch import Tensor, nn
 
+import dogbreed
 from dogbreed.cli import compose
 from dogbreed.debug.debugger import Debugger
 from dogbreed.debug.recording import read_recording
@@ -189,7 +190,7 @@ def test_a_full_disk_ends_the_recording_not_the_training(tmp_path: Path) -> None
 
 def test_memory_does_not_grow_with_steps(tmp_path: Path) -> None:
     training = planted.healthy(epochs=1)
-    debugger = Debugger(compose(["debug.every_n_steps=5"]).debug, tmp_path)
+    debugger = Debugger(tmp_path, compose(["debug.every_n_steps=5"]).debug)
     sizes: list[int] = []
 
     class Endless:
@@ -238,7 +239,7 @@ class OnlyALoss(pl.LightningModule):
 
 def test_a_module_from_elsewhere_needs_nothing(tmp_path: Path) -> None:
     training = planted.healthy()
-    debugger = Debugger(compose([]).debug, tmp_path, valid_loss="val/mse")
+    debugger = dogbreed.Debugger(tmp_path, valid_loss="val/mse")
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=3,
