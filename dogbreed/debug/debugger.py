@@ -140,12 +140,14 @@ class Debugger(Callback):
         batch_idx: int,
     ) -> None:
         """After a step: its numbers, and every n-th time those of the layers."""
-        if trainer.global_step == self._step:
-            return  # gradients are still added up
+        # Gradients are still added up; or a step was passed over, or did all by itself.
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if trainer.global_step == self._step or loss is None:
+            return
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
         if self._step != self._seen_not_finite:
-            numbers = self._numbers(outputs, first_epoch=trainer.current_epoch == 0)
+            numbers = self._numbers(loss, outputs, first_epoch=trainer.current_epoch == 0)
             last = bool(trainer.is_last_batch)
             self._waiting.append((self._step, numbers, self._lr, seconds, last))
             on_cpu = numbers.device.type == "cpu"
@@ -183,9 +185,8 @@ class Debugger(Callback):
         """Close what is written, whatever happened."""
         self._close()
 
-    def _numbers(self, outputs: Any, first_epoch: bool) -> Tensor:
+    def _numbers(self, loss: Tensor, outputs: Any, first_epoch: bool) -> Tensor:
         """Cross entropy, top-1 and photos of a step, [3], where the module computes."""
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
         logits = outputs.get("logits") if isinstance(outputs, dict) else None
         if logits is None:
             return torch.stack(

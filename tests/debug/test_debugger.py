@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 from conftest import SMALL, Train, draw_folders, start_train, wait_for_line
 from debug import planted
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 import dogbreed
@@ -227,11 +229,14 @@ class OnlyALoss(pl.LightningModule):
         super().__init__()
         self.layer = nn.Linear(planted.FEATURES, 1)
 
-    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+    def loss(self, batch: list[Tensor]) -> Tensor:
         return nn.functional.mse_loss(self.layer(batch[0])[:, 0], batch[1].float())
 
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Any:
+        return self.loss(batch)
+
     def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
-        self.log("val/mse", self.training_step(batch, batch_idx))
+        self.log("val/mse", self.loss(batch))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.01)
@@ -258,6 +263,65 @@ def test_a_module_from_elsewhere_needs_nothing(tmp_path: Path) -> None:
     states = {verdict.name: verdict for verdict in debugger.verdicts()}
     assert states["poor_start"].state == NOT_APPLICABLE
     assert states["class_imbalance"].state == NOT_APPLICABLE
+
+
+class PassesOver(OnlyALoss):
+    """Has no loss for every third batch."""
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Any:
+        return None if batch_idx % 3 == 1 else self.loss(batch)
+
+
+class ByHand(OnlyALoss):
+    """Takes its steps itself."""
+
+    automatic_optimization = False
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Any:
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
+        optimizer.zero_grad()
+        loss = self.loss(batch)
+        self.manual_backward(loss)
+        optimizer.step()
+        return {"loss": loss}
+
+
+@pytest.mark.filterwarnings("ignore:.training_step. returned .None.")
+@pytest.mark.parametrize(("kind", "steps"), [(PassesOver, 8), (ByHand, 12)])
+def test_steps_of_other_kinds_are_watched(
+    kind: type[OnlyALoss], steps: int, tmp_path: Path
+) -> None:
+    training = planted.healthy()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        callbacks=[dogbreed.Debugger(tmp_path, valid_loss="val/mse")],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(kind(), training.train, training.valid)
+    recording = read_recording(tmp_path / "recording")
+    assert len(recording.steps["step"]) == steps
+    assert np.isfinite(recording.steps["cross_entropy"]).all()
+
+
+def test_gradients_that_are_added_up_make_one_step(tmp_path: Path) -> None:
+    training = planted.healthy()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        accumulate_grad_batches=3,
+        callbacks=[dogbreed.Debugger(tmp_path)],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(training.module, training.train, training.valid)
+    np.testing.assert_array_equal(read_recording(tmp_path / "recording").steps["step"], range(4))
 
 
 def test_tensorboard_events_hold_the_same_numbers(
