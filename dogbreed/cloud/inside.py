@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dogbreed.cli import compose, compose_as
@@ -22,6 +23,8 @@ TRAIN, EXTRACT, TUNE = "train", "extract", "tune"
 NOT_KEYS = ("sagemaker_", "_tuning_objective_metric", JOB)
 
 PHOTOS, FEATURES, WEIGHTS = "photos", "features", "weights"
+OUTPUTS = "outputs"
+NOT_PAPERS = ("model", "checkpoints")
 MOST_FAILURE_CHARACTERS = 1024  # of the failure file, what the service shows
 
 
@@ -38,6 +41,7 @@ def run_job(arguments: Sequence[str]) -> None:
         known = isinstance(error, DogbreedError)
         reason = str(error) if known else f"{type(error).__name__}: {error} (see the job's log)"
         write_text(Path("output", "failure"), reason[:MOST_FAILURE_CHARACTERS])
+        _deliver_evidence()
         raise
 
 
@@ -77,14 +81,19 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
         _deliver(folder)
 
 
+def _own() -> Path:
+    """The folder of this job that a spot job's next machine needs."""
+    return Path("checkpoints", os.environ.get("TRAINING_JOB_NAME", "job"))
+
+
 def _places() -> list[str]:
     """Overrides that name the folders of this container.
 
     They are part of the configuration by which an interrupted run is found again.
     """
-    own = Path("checkpoints", os.environ.get("TRAINING_JOB_NAME", "job"))
-    # What a spot job's next machine needs; features that come from a set needn't be kept again.
-    places = {"output_root": own / "outputs", "features.root": Path("features")}
+    own = _own()
+    # Features that come from a set needn't be kept again.
+    places = {"output_root": own / OUTPUTS, "features.root": Path("features")}
     if channel := os.environ.get(f"SM_CHANNEL_{PHOTOS.upper()}"):
         places["data.root"] = _below_base(channel)
         # Machines that share a prefix in S3 must not write to the same names.
@@ -124,7 +133,7 @@ def _extract(config: Config) -> None:
     share = sorted(hosts).index(os.environ.get("SM_CURRENT_HOST", hosts[0]))
     folder = Path("checkpoints")
     with clock.phase("features"):
-        extract_share(prepared, share_folder(folder, share), share, len(hosts))
+        extract_share(prepared, share_folder(folder, share), share, len(hosts), clock)
     if share == 0:
         write_index(folder, prepared.config.name, prepared.checked, prepared.choice)
     log.info("share %d of %d: %s", share + 1, len(hosts), as_text(clock.as_dict()))
@@ -132,18 +141,33 @@ def _extract(config: Config) -> None:
 
 def _deliver(folder: Path) -> None:
     """The model where SageMaker takes it from, everything else beside it."""
+    _deliver_papers(folder)
     model = Path(os.environ["SM_MODEL_DIR"])
-    output = Path(os.environ["SM_OUTPUT_DATA_DIR"])
-    for path in folder.resolve().iterdir():
-        if path.name == "model":
-            shutil.copytree(path, model, dirs_exist_ok=True)
-        elif path.is_dir():
-            if path.name != "checkpoints":
-                shutil.copytree(path, output / path.name, dirs_exist_ok=True)
-        else:
-            output.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, output / path.name)
-            # A search has no model: its best is what comes of it.
-            if path.name == "best.yaml":
-                model.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(path, model / path.name)
+    if (folder / "model").is_dir():
+        shutil.copytree(folder / "model", model, dirs_exist_ok=True)
+    # A search has no model: its best is what comes of it.
+    elif (folder / "best.yaml").is_file():
+        model.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(folder / "best.yaml", model)
+
+
+def _deliver_evidence() -> None:
+    """What a training recorded before it failed or was stopped: SageMaker keeps that, too.
+
+    A spot job that is interrupted gets the same signal as one that is stopped for good. It goes on
+    elsewhere, with all of this from its checkpoints; the copy ends with the machine.
+    """
+    runs = sorted((_own() / OUTPUTS).glob("*-*"))  # by their times
+    if runs and is_main_process():
+        with suppress(OSError):  # a full disk, say: the error that came first is the one to tell
+            _deliver_papers(runs[-1])
+
+
+def _deliver_papers(folder: Path) -> None:
+    """All of a run but its model and its checkpoints, where SageMaker takes output from."""
+    run, output = folder.resolve(), Path(os.environ["SM_OUTPUT_DATA_DIR"])
+
+    def left_out(place: str, names: list[str]) -> Sequence[str]:
+        return NOT_PAPERS if Path(place) == run else ()
+
+    shutil.copytree(run, output, ignore=left_out, dirs_exist_ok=True)

@@ -1,5 +1,6 @@
 """What AWS answers when it doesn't do what was asked, as one sentence with the next step."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,8 @@ UNKNOWN_KEYS = (
 )
 DENIED = ("AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation")
 THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "SlowDown")
+# By its name, not as a part of another's, such as a role's.
+DEBUGGER = re.compile(r"(?<![\w/:-])debugger(?![\w/:-])", re.IGNORECASE)
 ELSEWHERE = ("PermanentRedirect", "301", "AuthorizationHeaderMalformed")
 
 NO_CREDENTIALS = (
@@ -60,6 +63,12 @@ def _refusal(error: ClientError) -> str:
         return "the AWS credentials have expired: sign in again (aws login, aws sso login)."
     if code in UNKNOWN_KEYS:
         return f"AWS doesn't know these credentials ({code}): sign in again, or mend the profile."
+    # In which words AWS says it isn't documented (November 2026).
+    if code in ("ValidationException", *DENIED) and DEBUGGER.search(said):
+        return (
+            f"this account can't have AWS's own Debugger, which takes no new customers ({said}): "
+            "set cloud_debugger=false, the default. The report says the same without it."
+        )
     if code in DENIED:
         return (
             f"AWS doesn't allow it ({said or code}): give the user or the role (launcher.role) "

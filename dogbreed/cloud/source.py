@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tarfile
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +34,13 @@ class SourcePackage:
     sha256: str
 
 
-def pack_source(checkout: Path, carried: frozenset[str]) -> SourcePackage:
+def pack_source(
+    checkout: Path, carried: frozenset[str], extras: Sequence[str] = ()
+) -> SourcePackage:
     """Pack what git tracks of the package, as it now is on the disk; new files need `git add`.
 
-    `carried` are names of packages that the container has and that aren't to be installed.
+    `carried` are names of packages that the container has and that aren't to be installed, `extras`
+    the project's extras that the job needs.
 
     Raises:
         CloudError: `checkout` is no git checkout of the project, or git isn't installed.
@@ -44,7 +48,7 @@ def pack_source(checkout: Path, carried: frozenset[str]) -> SourcePackage:
     contents = {name: (checkout / name).read_bytes() for name in _tracked(checkout)}
     if ENTRY_POINT not in contents:
         raise CloudError(f"{checkout} has no {ENTRY_POINT} that git tracks. {WAY_OUT}")
-    requirements = _requirements(checkout, carried)
+    requirements = _requirements(checkout, carried, extras)
     contents[REQUIREMENTS] = "".join(f"{line}\n" for line in requirements).encode()
     data = _archive(contents)
     return SourcePackage(
@@ -69,10 +73,15 @@ def _tracked(checkout: Path) -> list[str]:
     return [name for name in names if (checkout / name).is_file()]
 
 
-def _requirements(checkout: Path, carried: frozenset[str]) -> tuple[str, ...]:
+def _requirements(
+    checkout: Path, carried: frozenset[str], extras: Sequence[str]
+) -> tuple[str, ...]:
     """The project's dependencies, with their bounds, less what the container carries."""
     project = tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))["project"]
-    return tuple(line for line in project["dependencies"] if _name(line) not in carried)
+    lines = list(project["dependencies"])
+    for extra in extras:
+        lines += project["optional-dependencies"][extra]
+    return tuple(line for line in dict.fromkeys(lines) if _name(line) not in carried)
 
 
 def _name(requirement: str) -> str:

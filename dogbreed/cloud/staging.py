@@ -37,6 +37,8 @@ DECIDES_FEATURES = (
     *("model.backbone", "model.weights", "model.trainable", "engine", "precision"),
     *("features.views", "features.average", "features.dtype", "name"),
 )
+# Keys that are off by default, and the extra of pyproject.toml that they need.
+NEEDS_EXTRA = {"debug.smdebug": "smdebug", "debug.tensorboard": "tensorboard"}
 # What the container has elsewhere, or decides by itself.
 NOT_SENT = (
     "data.root",
@@ -86,12 +88,12 @@ def stage(account: Account, config: LaunchConfig, instance_types: Sequence[str])
         each: training_image(account.region, each, launcher.image_uri, date.today())
         for each in instance_types
     }
-    source = pack_source(PROJECT, frozenset.intersection(*(i.carries for i in images.values())))
+    settings = changed(training_of(config), compose([]))
+    settings = {key: value for key, value in settings.items() if key not in NOT_SENT}
+    source = _source(images, settings)
     source_uri = _uri(account, launcher.prefix, f"source/{source.sha256[:16]}/sourcedir.tar.gz")
     name, folder, plan, contents = _photos(account, config)
     channels = {PHOTOS: folder.uri}
-    settings = changed(training_of(config), compose([]))
-    settings = {key: value for key, value in settings.items() if key not in NOT_SENT}
     weights = _weights(config)
     if weights is not None:
         settings.pop("model.weights")
@@ -116,6 +118,13 @@ def stage(account: Account, config: LaunchConfig, instance_types: Sequence[str])
             log.warning("warning: %s", note)
         _send(account, config, staged, folder)
     return staged
+
+
+def _source(images: Mapping[str, Image], settings: Mapping[str, Any]) -> SourcePackage:
+    """The project packed, with the extras that these settings need."""
+    carried = frozenset.intersection(*(image.carries for image in images.values()))
+    extras = [extra for key, extra in NEEDS_EXTRA.items() if settings.get(key)]
+    return pack_source(PROJECT, carried, extras)
 
 
 def _notes(images: Mapping[str, Image]) -> tuple[str, ...]:

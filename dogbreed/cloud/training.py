@@ -5,13 +5,15 @@ from pathlib import Path
 
 from dogbreed.cloud.account import Account, sign_in, stand_in
 from dogbreed.cloud.costs import Use
+from dogbreed.cloud.debugger import debugger_request, rule_lines, rules_image, with_hook
 from dogbreed.cloud.inside import TRAIN
 from dogbreed.cloud.job_requests import training_request
 from dogbreed.cloud.jobs import start_training, training_exists
 from dogbreed.cloud.plan import tell_plan
 from dogbreed.cloud.results import fetch_model, fetch_outputs
+from dogbreed.cloud.show import show
 from dogbreed.cloud.staging import job_name, job_of, stage
-from dogbreed.cloud.watch import wait_for_training
+from dogbreed.cloud.watch import check_completed, wait_for_training
 from dogbreed.errors import CloudError
 from dogbreed.runs import check_writable, log, log_to_terminal, point_latest
 from dogbreed.search.config import MINIMIZE, FinalConfig
@@ -30,20 +32,19 @@ def train_on_sagemaker(config: FinalConfig) -> None:
     log_to_terminal()
     check_writable(Path(config.output_root))
     if config.attach is not None:
-        account = sign_in(config.launcher)
-        if not training_exists(account, config.attach):
-            raise CloudError(
-                f"attach={config.attach}: there is no training job of that name in "
-                f"{account.region}."
-            )
-        _finish(account, config, config.attach)
+        _attach(config, config.attach)
         return
+    config = with_hook(config)
     launcher = config.launcher
     account = stand_in(launcher) if config.dry_run else sign_in(launcher)
+    rules_uri = rules_image(account.region) if config.cloud_debugger else None
     staged = stage(account, config, [launcher.instance_type])
     name = job_name()
     job = job_of(account, launcher, staged, name, TRAIN, staged.settings)
-    start_training(account, training_request(account, launcher, job))
+    request = training_request(account, launcher, job)
+    if rules_uri is not None:
+        request |= debugger_request(rules_uri, job.output_uri)
+    start_training(account, request)
     if account.dry:
         tell_plan(
             account,
@@ -59,11 +60,27 @@ def train_on_sagemaker(config: FinalConfig) -> None:
     _finish(account, config, name)
 
 
+def _attach(config: FinalConfig, name: str) -> None:
+    """Take up a training that was started before."""
+    account = sign_in(config.launcher)
+    if not training_exists(account, name):
+        raise CloudError(
+            f"attach={name}: there is no training job of that name in {account.region}."
+        )
+    _finish(account, config, name)
+
+
 def _finish(account: Account, config: FinalConfig, name: str) -> None:
     """Wait for a training, bring its results here, and say how good it is."""
-    with live_table([], METRIC, MINIMIZE, 1) as show:
-        trial = wait_for_training(account, name, METRIC, show)
+    with live_table([], METRIC, MINIMIZE, 1) as show_trials:
+        trial = wait_for_training(account, name, METRIC, show_trials)
     folder = Path(config.output_root) / name
+    for line in rule_lines(account, name):
+        log.info("%s", line)
+    try:
+        check_completed(trial)
+    except CloudError as error:
+        raise CloudError(f"{str(error).rstrip('.')}. {_evidence(account, name, folder)}") from error
     fetch_outputs(account, name, folder)
     fetch_model(account, name, folder / "model")
     found = folder / "metrics.json"
@@ -75,4 +92,16 @@ def _finish(account: Account, config: FinalConfig, name: str) -> None:
     log.info("test top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * top1, 100 * low, 100 * high)
     if trial.cost_usd is not None:
         log.info("%.0f s billed, about %.2f USD", trial.seconds, trial.cost_usd)
-    log.info("results: %s", folder)
+    report = folder / "report.html"
+    log.info("results: %s\nreport: %s", folder, report)
+    show(report)
+
+
+def _evidence(account: Account, name: str, folder: Path) -> str:
+    """Bring what a training left that didn't end well; a sentence that says where it lies."""
+    try:
+        fetch_outputs(account, name, folder)
+    except CloudError:  # most often: it had come to nothing yet
+        return f"Its log is in CloudWatch: /aws/sagemaker/TrainingJobs, {name}."
+    recorded = folder / "debug"
+    return f"What was recorded until then: {recorded if recorded.is_dir() else folder}."

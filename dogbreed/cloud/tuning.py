@@ -23,6 +23,7 @@ from dogbreed.cloud.plan import tell_plan
 from dogbreed.cloud.results import fetch_outputs
 from dogbreed.cloud.staging import Staged, job_name, job_of, stage
 from dogbreed.cloud.watch import (
+    check_completed,
     searched_by,
     status_of_training,
     wait_for_extraction,
@@ -216,7 +217,8 @@ def _finish_one(account: Account, config: TuneConfig, name: str) -> None:
     """Wait for a search inside one job, and keep its best."""
     search, folder = config.search, _folder(config, name)
     with live_table([], search.objective, search.direction, 1) as show:
-        wait_for_training(account, name, search.objective, show)
+        trial = wait_for_training(account, name, search.objective, show)
+    check_completed(trial)
     fetch_outputs(account, name, folder)
     if not (folder / BEST_FILE).is_file():
         raise CloudError(f"{name} has left no {BEST_FILE}: it wasn't a search.")

@@ -45,22 +45,29 @@ class Tuning:
 
 
 def wait_for_training(account: Account, name: str, metric: str, show: Show) -> Trial:
-    """Wait until a training job has ended; `show` is called with it as it goes on.
+    """Wait until a training job has ended, well or not; `show` is called with it as it goes on.
 
     Raises:
-        CloudError: it failed or was stopped, with its reason; AWS can't be reached for long.
+        CloudError: AWS refuses, or can't be reached for long.
         Stopped: Ctrl-C; the message names what still runs.
     """
     return _wait(account, name, metric, show, f"attach={name} takes it up again")
 
 
 def wait_for_extraction(account: Account, name: str, show: Show) -> None:
-    """Wait until the job that extracts features has ended.
+    """Wait until the job that extracts features has ended well.
 
     Raises:
-        CloudError, Stopped: as `wait_for_training`.
+        CloudError: as `wait_for_training` and `check_completed`.
+        Stopped: as `wait_for_training`.
     """
-    _wait(account, name, "", show, "the same command takes it up again")
+    check_completed(_wait(account, name, "", show, "the same command takes it up again"))
+
+
+def check_completed(trial: Trial) -> None:
+    """Raise a CloudError, with its reason, for a job that failed or was stopped."""
+    if trial.status != COMPLETED:
+        raise CloudError(f"{trial.name}: {trial.status}. {trial.reason}".strip())
 
 
 def _wait(account: Account, name: str, metric: str, show: Show, again: str) -> Trial:
@@ -69,8 +76,6 @@ def _wait(account: Account, name: str, metric: str, show: Show, again: str) -> T
             show([trial])
             if trial.over:
                 break
-    if trial.status != COMPLETED:
-        raise CloudError(f"{name}: {trial.status}. {trial.reason}".strip())
     return trial
 
 

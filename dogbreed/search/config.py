@@ -92,6 +92,9 @@ class FinalConfig(LaunchConfig):
         "search whose best hyperparameters are trained: its name, its best.yaml, or newest; "
         "null: what the configuration says"
     )
+    cloud_debugger: bool = key(
+        "on SageMaker: AWS's own Debugger too, for accounts that had it before 2026-07-30"
+    )
 
 
 def training_of(config: LaunchConfig) -> Config:

@@ -11,6 +11,7 @@ from dogbreed.search.config import (
     MAXIMIZE,
     MINIMIZE,
     ONE,
+    FinalConfig,
     LaunchConfig,
     LauncherConfig,
     SearchConfig,
@@ -49,6 +50,11 @@ def check_local(config: LaunchConfig) -> None:
         raise ConfigError(
             f"attach={config.attach} takes up a job of SageMaker's; with launcher=local the same "
             "command with search.name=NAME goes on with a search, and resume=auto with a training."
+        )
+    if isinstance(config, FinalConfig) and config.cloud_debugger:
+        raise ConfigError(
+            "cloud_debugger=true asks for AWS's own Debugger, which watches SageMaker's jobs only: "
+            "leave it out with launcher=local. The report says the same without it."
         )
     if not config.wait:
         raise ConfigError("wait=false: what runs with launcher=local ends with its command.")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, SMALL
+from conftest import PROJECT, SMALL, wait_for_line
 
 pytestmark = pytest.mark.launch
 
@@ -23,14 +23,14 @@ def container(tmp_path: Path) -> Path:
     return base
 
 
-def run(
+def start(
     base: Path, hyperparameters: dict[str, str], *arguments: str, **variables: str
-) -> subprocess.CompletedProcess[str]:
+) -> subprocess.Popen[str]:
     file = base / "input" / "config" / "hyperparameters.json"
     if hyperparameters:
         file.write_text(json.dumps(hyperparameters), "utf-8")
-    return subprocess.run(
-        [sys.executable, str(PROJECT / "launch" / "job.py"), *arguments],
+    return subprocess.Popen(
+        [sys.executable, "-u", str(PROJECT / "launch" / "job.py"), *arguments],
         env={
             **os.environ,
             "SAGEMAKER_BASE_DIR": str(base),
@@ -39,9 +39,18 @@ def run(
             "SM_OUTPUT_DATA_DIR": str(base / "output" / "data"),
             **variables,
         },
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def run(
+    base: Path, hyperparameters: dict[str, str], *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    with start(base, hyperparameters, *arguments, **variables) as process:
+        out, err = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def small() -> dict[str, str]:
@@ -64,9 +73,41 @@ def test_a_training_leaves_its_model_and_its_papers(container: Path, photos_root
     assert done.returncode == 0, done.stderr
     assert (container / "model" / "model.safetensors").is_file()
     papers = {path.name for path in (container / "output" / "data").iterdir()}
-    assert {"metrics.json", "report.html", "config.yaml"} <= papers
+    assert {"metrics.json", "report.html", "config.yaml", "debug", "profile.json"} <= papers
+    assert not papers & {"model", "checkpoints"}
     assert not (container / "output" / "failure").exists()
     assert "valid_loss_low95=" in done.stdout
+
+
+def test_a_training_that_fails_leaves_what_it_recorded(container: Path, photos_root: Path) -> None:
+    channel = photos_root.rename(container / "photos")
+    stop = {"action": '"stop"', "mean_below": "1e9", "loss_above": "0", "patience": "1"}
+    rule = {f"debug.rules.vanishing_gradient.{name}": text for name, text in stop.items()}
+    done = run(container, {**small(), **rule}, SM_CHANNEL_PHOTOS=str(channel))
+    assert done.returncode == 1
+    told = (container / "output" / "failure").read_text("utf-8")
+    assert "vanishing_gradient" in told
+    papers = container / "output" / "data"
+    assert json.loads((papers / "debug" / "rules.json").read_text("utf-8"))
+    assert (papers / "debug" / "recording").is_file()
+    assert (papers / "config.yaml").is_file()
+    assert "computed now" in (papers / "log.txt").read_text("utf-8")
+    assert list((container / "model").iterdir()) == []
+
+
+def test_a_training_that_is_stopped_leaves_what_it_recorded(
+    container: Path, photos_root: Path
+) -> None:
+    long = {**small(), "trainer.epochs": "5000", "trainer.patience": "0"}
+    channel = photos_root.rename(container / "photos")
+    with start(container, long, SM_CHANNEL_PHOTOS=str(channel)) as process:
+        wait_for_line(process.stdout, "epoch=3 ")
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+    papers = container / "output" / "data"
+    assert (papers / "debug" / "recording").is_file()
+    assert not (papers / "checkpoints").exists()
 
 
 def test_arguments_alone_are_enough(container: Path, photos_root: Path) -> None:

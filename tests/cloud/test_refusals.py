@@ -13,6 +13,7 @@ from dogbreed.cloud.job_requests import Job, training_request
 from dogbreed.cloud.jobs import start_training
 from dogbreed.errors import CloudError, ConfigError, DogbreedError
 from dogbreed.search.config import FinalConfig
+from dogbreed.search.limits import check_local
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
@@ -95,6 +96,18 @@ def test_without_credentials_or_region_the_ways_out_are_named(
             "Could not assume role ARN. Please ensure that the role exists",
             "its trust policy must name sagemaker.amazonaws.com",
         ),
+        (
+            "CreateTrainingJob",
+            "AccessDeniedException",
+            "User: me is not authorized to perform: iam:PassRole on resource: role/debugger-1",
+            "give the user or the role (launcher.role)",
+        ),
+        (
+            "CreateTrainingJob",
+            "AccessDeniedException",
+            "Debugger is not available in this account",
+            "set cloud_debugger=false",
+        ),
     ],
 )
 def test_a_refusal_is_one_sentence_with_the_next_step(
@@ -111,6 +124,28 @@ def test_a_refusal_is_one_sentence_with_the_next_step(
     assert told in sentence
     assert "\n" not in sentence
     assert account.training_jobs == {}
+
+
+def test_an_account_that_never_used_debugger_is_told_what_it_has_without(
+    launch: Launch, account: "SageMakerAccount"
+) -> None:
+    account.close_debugger()
+    sentence = refused(launch, "cloud_debugger=true")
+    assert "can't have AWS's own Debugger" in sentence
+    assert "set cloud_debugger=false" in sentence
+    assert account.training_jobs == {}
+    launch()
+    assert len(account.training_jobs) == 1
+
+
+def test_debugger_where_it_cant_be(launch: Launch, account: "SageMakerAccount") -> None:
+    sentence = refused(launch, "cloud_debugger=true", "debug.enabled=false")
+    assert "or set debug.enabled=true" in sentence
+    sentence = refused(launch, "cloud_debugger=true", "dry_run=true", "launcher.region=ca-west-1")
+    assert "no Debugger in region ca-west-1: set cloud_debugger=false" in sentence
+    with pytest.raises(ConfigError, match="leave it out with launcher=local"):
+        check_local(compose_as(FinalConfig, "final", ["launcher=local", "cloud_debugger=true"]))
+    assert account.requests == []
 
 
 def test_roles_are_found_by_their_names(launch: Launch, account: "SageMakerAccount") -> None:

@@ -2,13 +2,16 @@
 
 import io
 import os
+import re
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
+from conftest import PROJECT
 
 from dogbreed.cloud.source import SourcePackage, pack_source
+from dogbreed.cloud.staging import NEEDS_EXTRA
 from dogbreed.errors import CloudError
 
 PYPROJECT = """
@@ -17,6 +20,8 @@ name = "dogbreed"
 dependencies = [
   "torch>=2.10", "Scikit_Learn>=1.6", "numpy", "rich>=13.9,<15", "optuna>=5.0",
 ]
+[project.optional-dependencies]
+hook = ["smdebug>=1.0", "numpy>=2.0", "optuna>=5.0"]
 """
 FILES = {
     "dogbreed/train.py": "print('train')\n",
@@ -103,6 +108,17 @@ def test_only_what_the_container_has_not_is_installed(checkout: Path) -> None:
     package = pack_source(checkout, CARRIED)
     assert package.requirements == ("rich>=13.9,<15", "optuna>=5.0")
     assert unpacked(package)["requirements.txt"] == "rich>=13.9,<15\noptuna>=5.0\n"
+
+
+def test_an_extra_that_the_job_needs_is_installed_too(checkout: Path) -> None:
+    package = pack_source(checkout, CARRIED, ["hook"])
+    assert package.requirements == ("rich>=13.9,<15", "optuna>=5.0", "smdebug>=1.0")
+    for extra in NEEDS_EXTRA.values():
+        names = {
+            re.split(r"\W", each)[0] for each in pack_source(PROJECT, CARRIED, [extra]).requirements
+        }
+        assert extra in names
+        assert not names & {"torch", "numpy", "protobuf"}
 
 
 def test_a_folder_that_is_no_checkout_is_refused(

@@ -14,14 +14,22 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator["SageMakerAccount"]:
+def job_variables() -> dict[str, str]:
+    """What every job has in its environment; for a test module to add to."""
+    return {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def account(
+    monkeypatch: pytest.MonkeyPatch, job_variables: dict[str, str]
+) -> Iterator["SageMakerAccount"]:
     """An empty account with a bucket and a role, and this process's credentials for it."""
     from contract.sagemaker_server import SageMakerAccount
 
     for name in list(os.environ):
         if name.startswith(("AWS_", "SAGEMAKER_", "SM_")):
             monkeypatch.delenv(name)
-    with SageMakerAccount(variables={"OMP_NUM_THREADS": "1"}) as account:
+    with SageMakerAccount(variables=job_variables) as account:
         for name, value in account.environment().items():
             monkeypatch.setenv(name, value)
         yield account

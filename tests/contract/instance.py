@@ -115,6 +115,9 @@ class Instance:
     ) -> None:
         """Start the container: `train`, or the job's own entry point."""
         command = [part.replace(OPT_ML, str(self.base)) for part in entrypoint]
+        # Where smdebug looks below /opt/ml by itself.
+        hook = self.base / "input/config/debughookconfig.json"
+        moved = {"SMDEBUG_CONFIG_FILE_PATH": str(hook)} if hook.is_file() else {}
         self._process = subprocess.Popen(
             command or [sys.executable, str(TOOLKIT)],
             cwd=self.base,
@@ -123,6 +126,7 @@ class Instance:
                 **HERE,
                 "HOME": str(self._folder / "home"),
                 "TMPDIR": str(self._folder / "tmp"),
+                **moved,
                 **variables,
                 "SAGEMAKER_BASE_DIR": str(self.base),
             },

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped, unused-ignore]
+from contract.debugger import configure_hook, keep_tensors
 from contract.instance import Cluster, Instance, LogStream
 from contract.storage import Checkpoints, download, files_of, list_keys, pack, upload
 from contract.training_jobs import TrainingJob
@@ -94,6 +95,7 @@ class Run:
                 resourceconfig=self._cluster.resource_config(instance.host),
                 inputdataconfig={item["ChannelName"]: _channel_config(item) for item in channels},
             )
+            configure_hook(instance, request)
             for channel in channels:
                 self._fill_channel(instance, channel)
             if checkpoints := request.get("CheckpointConfig"):
@@ -190,6 +192,10 @@ class Run:
         if self._platform.closing.is_set():
             return "Stopped", "", ""
         self._job.enter("Uploading")
+        for instance in instances:
+            keep_tensors(self._platform.s3, instance, self._job.request)
+        # Of a failed job too: "SageMaker Training exports model/output artifacts even when the
+        # training job fails" (aws/sagemaker-python-sdk, pull request 746).
         data = [instance.base / "output/data" for instance in instances]
         if files_of(data):
             self._upload_archive(data, "output.tar.gz")

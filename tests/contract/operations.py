@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped, unused-ignore]
+from contract.debugger import debugger_problems
 from contract.job_run import Platform, Run
 from contract.rules import training_problems, tuning_problems
 from contract.storage import list_keys
@@ -30,6 +31,7 @@ class Operations:
 
     def __init__(self, region: str, platform: Platform) -> None:
         self._region, self._platform = region, platform
+        self.debugger_is_open = True
         backend = sagemaker_backends[DEFAULT_ACCOUNT_ID][region]
         # In moto's own places, so that its AddTags, ListTags and Delete… find them there.
         self.training_jobs = cast(dict[str, TrainingJob], backend.training_jobs)
@@ -38,7 +40,7 @@ class Operations:
         self._lock = threading.Lock()
 
     def create_training_job(self, request: dict[str, Any]) -> Answer:
-        _refuse(training_problems(request))
+        _refuse([*training_problems(request), *debugger_problems(request, self.debugger_is_open)])
         self._check_reach(request)
         job = self._launch(request)
         return {"TrainingJobArn": job.arn}

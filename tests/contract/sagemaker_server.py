@@ -175,6 +175,10 @@ class SageMakerAccount:
         """Break the next `times` connections without an answer."""
         self._gate.add(Fault(operation, times, who == "job"))
 
+    def close_debugger(self) -> None:
+        """Be an account that never used SageMaker Debugger; see debugger.py."""
+        self._operations.debugger_is_open = False
+
     def interrupt(self, name: str) -> None:
         """Take a spot job's instances away; it will start again on others."""
         job = self.training_jobs[name]

@@ -37,9 +37,9 @@ seen = sorted(p.name for p in (base / "input" / "data").rglob("*.txt"))
 METRICS = [{"Name": "valid:top1", "Regex": r"valid:top1=([0-9.]+);"}]
 
 
-def upload_source(account: "SageMakerAccount", requirements: str = "") -> str:
+def upload_source(account: "SageMakerAccount", requirements: str = "", script: str = SCRIPT) -> str:
     """The script, and what it needs, as the SDK packs them."""
-    files = {"train.py": SCRIPT, "requirements.txt": requirements}
+    files = {"train.py": script, "requirements.txt": requirements}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         for name, text in files.items():
@@ -76,12 +76,12 @@ def definition(account: "SageMakerAccount", **changes: Any) -> dict[str, Any]:
 
 
 def hyperparameters(
-    account: "SageMakerAccount", requirements: str = "", **values: Any
+    account: "SageMakerAccount", requirements: str = "", script: str = SCRIPT, **values: Any
 ) -> dict[str, str]:
     """As the SDK sends them: every value as JSON."""
     values |= {
         "sagemaker_program": "train.py",
-        "sagemaker_submit_directory": upload_source(account, requirements),
+        "sagemaker_submit_directory": upload_source(account, requirements, script),
     }
     return {name: json.dumps(value) for name, value in values.items()}
 

@@ -247,7 +247,7 @@ def test_two_instances_share_the_extraction(
 
 
 def test_a_job_that_fails_says_why(
-    launch: Launch, account: "SageMakerAccount", photos: Path
+    launch: Launch, account: "SageMakerAccount", photos: Path, tmp_path: Path
 ) -> None:
     done = launch(
         *("train.py", f"data.root={photos}", "best=null", *QUICK),
@@ -257,7 +257,23 @@ def test_a_job_that_fails_says_why(
     (name,) = account.training_jobs
     assert f"{name}: Failed." in done.stderr
     assert "IMAGENET1K_V9" in done.stderr
+    assert f"Its log is in CloudWatch: /aws/sagemaker/TrainingJobs, {name}." in done.stderr
     assert "Traceback" not in done.stderr
+    done = launch(
+        *("train.py", f"data.root={photos}", "best=null", *QUICK, "debug.every_n_steps=1"),
+        *(
+            f"debug.rules.exploding_gradient.{limit}"
+            for limit in ("action=stop", "norm_above=1e-9")
+        ),
+    )
+    assert done.returncode == 1
+    name = list(account.training_jobs)[-1]
+    assert f"{name}: Failed." in done.stderr
+    assert "exploding_gradient" in done.stderr
+    assert done.stderr.endswith(f". What was recorded until then: outputs/{name}/debug.\n")
+    rules = json.loads((tmp_path / "outputs" / name / "debug" / "rules.json").read_text("utf-8"))
+    assert rules
+    assert not (tmp_path / "outputs" / "latest").exists()
     done = launch(
         *("tune.py", f"data.root={photos}", *QUICK, "search.trials=1", "search.name=bad"),
         *("search.input=photos", "model.weights=IMAGENET1K_V9"),

@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "launcher.extract_instance_type=ml.g5.xlarge",
     ),
     "one_job": ("tune.py", "search=lr_batch", "search.jobs=one", "search.name=breeds"),
+    "cloud_debugger": ("train.py", "best=null", "cloud_debugger=true"),
     "train": ("train.py", "best=null", "launcher.instance_count=2", "optim.lr=0.004"),
 }
 

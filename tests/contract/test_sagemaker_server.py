@@ -117,6 +117,45 @@ def test_interrupted_job_goes_on_from_its_checkpoint(account: "SageMakerAccount"
     assert statuses[2:5] == ["Training", "Interrupted", "Starting"]
 
 
+HOOK = """
+import json, os, pathlib
+config = json.loads(pathlib.Path(os.environ["SMDEBUG_CONFIG_FILE_PATH"]).read_text())
+tensors = pathlib.Path(config["LocalPath"], "events")
+tensors.mkdir(parents=True)
+(tensors / "0.tfevents").write_text(config["CollectionConfigurations"][0]["CollectionName"])
+"""
+
+
+def test_debugger_has_its_files_and_its_statuses(account: "SageMakerAccount") -> None:
+    rule = {"RuleConfigurationName": "Overfit", "RuleEvaluatorImage": "rules"}
+    debugger = {
+        "DebugHookConfig": {
+            "S3OutputPath": f"s3://{account.bucket}/out",
+            "CollectionConfigurations": [{"CollectionName": "losses"}],
+        },
+        "DebugRuleConfigurations": [rule],
+    }
+    create(account, "watched", {"script": HOOK}, **debugger)
+    [status] = describe(account, "watched")["DebugRuleEvaluationStatuses"]
+    assert status["RuleEvaluationStatus"] == "InProgress"
+    assert account.wait("watched") == "Completed", account.log("watched")
+    told = describe(account, "watched")
+    assert {name: told[name] for name in debugger} == debugger
+    assert told["DebugRuleEvaluationStatuses"][0]["RuleEvaluationStatus"] == "NoIssuesFound"
+    kept = account.client("s3").get_object(
+        Bucket=account.bucket, Key="out/watched/debug-output/events/0.tfevents"
+    )
+    assert kept["Body"].read() == b"losses"
+    with pytest.raises(botocore_errors.ClientError, match="must be unique"):
+        create(account, "twice", DebugRuleConfigurations=[rule, rule])
+    account.close_debugger()
+    with pytest.raises(botocore_errors.ClientError, match="no longer open to new") as error:
+        create(account, "refused", **debugger)
+    assert code_of(error) == "ValidationException"
+    create(account, "without")
+    assert account.wait("without") == "Completed"
+
+
 def test_tuning_job_finds_its_best_trial(account: "SageMakerAccount") -> None:
     tune(account, "search", 3)
     assert account.wait("search") == "Completed"

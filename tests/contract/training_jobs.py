@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from contract.debugger import rule_statuses
+
 ENDED = ("Completed", "Failed", "Stopped")
 SPOT_SHARE = 0.3  # of the training time is billed: a saving of 70 %
 
@@ -39,6 +41,7 @@ class TrainingJob:
         self.lines: list[str] = []  # what the job printed
         self.metrics: dict[str, dict[str, Any]] = {}  # the latest of each
         self.facts: dict[str, Any] = {}  # what only some jobs have to tell
+        self.findings: dict[str, str] = {}  # of Debugger's rules, see debugger.py
         self.training_s = 0.0
         self.created = self.modified = datetime.now(UTC)
         self.stop_asked, self.interruption, self.done = (threading.Event() for _ in range(3))
@@ -117,6 +120,12 @@ class TrainingJob:
                 **self.request,
                 **self.summary(),
                 **self.facts,
+                **rule_statuses(
+                    self.request,
+                    ended=self.status in ENDED,
+                    findings=self.findings,
+                    now=self.modified,
+                ),
                 "SecondaryStatusTransitions": self.transitions,
             }
             if self.tuning_job_arn:
