@@ -4,8 +4,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+SMDEBUG := .venv-smdebug
+SMDEBUG_TESTS := tests/debug/test_smdebug.py
 
-.PHONY: train test test-launch test-containers check benchmarks constraints clean
+.PHONY: train test test-launch test-containers test-smdebug check benchmarks constraints clean
 
 train: $(READY)
 	$(BIN)/python -m dogbreed.train $(ARGS)
@@ -20,6 +22,13 @@ test-launch: $(READY)
 # One job in a container, through podman: DOGBREED_CONTAINER_IMAGE, else one that is built here.
 test-containers: $(READY)
 	$(BIN)/python -m pytest -n 0 -m containers tests/containers $(ARGS)
+
+# The extra smdebug, through the real one: with the protobuf of 2022 that it asks for, and once more
+# with the one of today, which SageMaker's containers carry.
+test-smdebug: $(SMDEBUG)/.ready
+	$(SMDEBUG)/bin/python -m pytest -m smdebug $(SMDEBUG_TESTS) $(ARGS)
+	PYTHONPATH="$(CURDIR)/$(SMDEBUG)/today" \
+	  $(SMDEBUG)/bin/python -m pytest -m smdebug $(SMDEBUG_TESTS) $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -56,5 +65,16 @@ $(READY): pyproject.toml constraints.txt
 	fi
 	@touch $@
 
+# As pip resolves the extra, so without the pin of protobuf; today's protobuf lies beside it.
+$(SMDEBUG)/.ready: $(READY)
+	rm -rf $(SMDEBUG)
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(SMDEBUG)
+	grep -v '^protobuf==' constraints.txt > $(SMDEBUG)/constraints.txt
+	VIRTUAL_ENV="$(CURDIR)/$(SMDEBUG)" $(BIN)/uv pip install --quiet \
+	  -c $(SMDEBUG)/constraints.txt -e '.[smdebug]' pytest pytest-xdist
+	VIRTUAL_ENV="$(CURDIR)/$(SMDEBUG)" $(BIN)/uv pip install --quiet --no-deps \
+	  -c constraints.txt --target $(SMDEBUG)/today protobuf
+	@touch $@
+
 clean:
-	rm -rf .venv build dist outputs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv $(SMDEBUG) build dist outputs .mypy_cache .ruff_cache .pytest_cache
