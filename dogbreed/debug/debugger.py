@@ -58,14 +58,16 @@ class Debugger(Callback):
             lambda: Recorder(self._folder / RECORDING),
             lambda: self._rules,
         ]
-        if config.tensorboard:
-            from dogbreed.debug.tensorboard import TensorBoardEvents
-
-            self._builders.append(lambda: TensorBoardEvents(self._folder / "tensorboard"))
+        # Before TensorBoard: who imports protobuf first decides which kind of it both get, and
+        # smdebug can't do with the compiled one.
         if config.smdebug:
             from dogbreed.debug.smdebug_hook import SmdebugHook
 
             self._builders.append(lambda: SmdebugHook(self._folder / "smdebug"))
+        if config.tensorboard:
+            from dogbreed.debug.tensorboard import TensorBoardEvents
+
+            self._builders.append(lambda: TensorBoardEvents(self._folder / "tensorboard"))
         self._watchers: list[Watcher] = []
         self._waiting: list[tuple[int, Tensor, float, float, bool]] = []
         self._stop: StoppedByRule | None = None

@@ -160,8 +160,11 @@ def test_sagemakers_configuration_says_where_and_how_often(
 ) -> None:
     config = write_config(tmp_path / "debughookconfig.json", tmp_path / "tensors")
     monkeypatch.setenv("SMDEBUG_CONFIG_FILE_PATH", str(config))
+    monkeypatch.setenv("TRAINING_JOB_NAME", "job-1")  # by which smdebug knows a job
     watch_and_close(tmp_path / "smdebug")
     assert not (tmp_path / "smdebug").exists()
+    # The end of a job is the platform's to say.
+    assert not (tmp_path / "tensors" / "training_job_end.ts").exists()
     trial = trial_of(tmp_path / "tensors")
     assert values_of(trial, LOSS, "TRAIN") == {step: train_loss(step) for step in (0, 3, 6, 9)}
     assert values_of(trial, LOSS, "EVAL") == VALID_LOSSES
