@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dogbreed import cli
+from dogbreed.clock import SET_UP, Clock
 from dogbreed.search.config import LOCAL, FinalConfig, training_of
 from dogbreed.search.limits import check_local
 
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     from dogbreed.search.final import compose_final
 
+    clock = Clock()
     config, best = compose_final(arguments)
     if best is not None:
         values = " ".join(f"{name}={value}" for name, value in best.parameters.items())
@@ -30,7 +32,8 @@ def main(arguments: Sequence[str]) -> None:
         check_local(config)
         from dogbreed.training import train
 
-        train(training_of(config))
+        clock.add(SET_UP, clock.total())
+        train(training_of(config), clock)
     else:
         from dogbreed.cloud.training import train_on_sagemaker
 
