@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +44,13 @@ def train(config: Config, clock: Clock | None = None) -> Path:
     """
     clock = clock or Clock()
     log_to_terminal()
-    session = DebugSession(config.debug, clock) if config.debug.enabled else None
+    if not config.debug.enabled:
+        return _train(config, clock, None)
+    with DebugSession(config.debug, clock) as session:
+        return _train(config, clock, session)
+
+
+def _train(config: Config, clock: Clock, session: DebugSession | None) -> Path:
     with clock.phase(SET_UP):
         check_writable(Path(config.output_root))
     prepared = prepare(config, clock)
@@ -58,8 +65,9 @@ def train(config: Config, clock: Clock | None = None) -> Path:
             stored = stored_features(prepared, clock)
             if session is not None and clock.done.get(FEATURES, 0) >= WORTH_A_LIMIT:
                 with clock.phase("limit"):
-                    size_px = config.data.size_px
-                    session.limit = photos_per_s_limit(backbone, size_px, prepared.choice)
+                    session.limit = photos_per_s_limit(
+                        backbone, config.data.size_px, prepared.choice
+                    )
         module = _data_module(config, checked, stored)
         rate_curve = None
         if config.lr_finder:
@@ -76,9 +84,14 @@ def train(config: Config, clock: Clock | None = None) -> Path:
                 *(run, config, checked, model, module, stored, untrained),
                 *(history, rate_curve, session, clock),
             )
-    finally:
+    except BaseException:
         if session is not None:
-            session.end(run.path)
+            with suppress(
+                OSError
+            ):  # a full disk, say: the error that came first is the one to tell
+                session.write_profile(run.path)
+        raise
+    finally:
         run.close()
     return run.path
 
@@ -140,7 +153,7 @@ def _evaluate(
         write_model_card(run.path / "MODEL_CARD.md", facts)
     facts = replace(facts, seconds=clock.as_dict())
     if session is not None:
-        session.end(run.path)
+        session.write_profile(run.path)
     write_metrics(run, facts)
     run.finish()
     tell(facts)

@@ -19,6 +19,8 @@ from dogbreed.files import write_json
 from dogbreed.progress import is_main_process
 
 FEATURES, FIT = "features", "fit"
+# What a pass over the photos goes on with; its engine is built once, whatever their number.
+PASS_PARTS = ("wait", "compute", "write")
 PROFILE_FILE = "profile.json"
 
 
@@ -33,10 +35,16 @@ class DebugSession:
         self._debugger: Debugger | None = None
         self.profiler = TimeProfiler()
         self.limit: float | None = None
-        self._ended = not is_main_process()
         self._sampler = Sampler(clock) if is_main_process() else None
+
+    def __enter__(self) -> "DebugSession":
         if self._sampler is not None:
             self._sampler.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._sampler is not None:
+            self._sampler.stop()
 
     def callbacks(self, run: Path) -> list[Callback]:
         """What watches the training of the run's folder."""
@@ -65,8 +73,9 @@ class DebugSession:
         """Where the time has gone so far."""
         done, seconds = self._clock.done, self._clock.seconds
         computed, trained = done.get(FEATURES), done.get(FIT)
+        passing = sum(seconds.get(f"{FEATURES}/{part}", 0.0) for part in PASS_PARTS)
         rates = Rates(
-            features=computed / seconds[FEATURES] if computed else None,
+            features=computed / passing if computed else None,
             limit=self.limit,
             fit=trained / self.profiler.steps.sum_s if trained else None,
         )
@@ -81,11 +90,7 @@ class DebugSession:
             self._config.triggers,
         )
 
-    def end(self, run: Path) -> None:
-        """Write profile.json, of a run that failed as well; a second call does nothing."""
-        if self._ended:
-            return
-        self._ended = True
-        if self._sampler is not None:
-            self._sampler.stop()
-        write_json(run / PROFILE_FILE, self.profile().as_dict())
+    def write_profile(self, run: Path) -> None:
+        """Write profile.json, of a run that failed as well."""
+        if is_main_process():
+            write_json(run / PROFILE_FILE, self.profile().as_dict())
