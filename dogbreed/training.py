@@ -86,9 +86,7 @@ def _train(config: Config, clock: Clock, session: DebugSession | None) -> Path:
             )
     except BaseException:
         if session is not None:
-            with suppress(
-                OSError
-            ):  # a full disk, say: the error that came first is the one to tell
+            with suppress(OSError):  # on a full disk the error that came first is told
                 session.write_profile(run.path)
         raise
     finally:
