@@ -7,7 +7,7 @@ READY := .venv/.ready
 SMDEBUG := .venv-smdebug
 SMDEBUG_TESTS := tests/debug/test_smdebug.py
 
-.PHONY: train test test-launch test-containers test-smdebug check benchmarks constraints clean
+.PHONY: train test test-launch test-watch test-containers test-smdebug check benchmarks constraints clean
 
 train: $(READY)
 	$(BIN)/python -m dogbreed.train $(ARGS)
@@ -18,6 +18,10 @@ test: check
 # Whole searches here, and jobs in an emulated AWS account through SageMaker's training toolkit.
 test-launch: $(READY)
 	$(BIN)/python -m pytest -m launch $(ARGS)
+
+# Whole trainings under the debugger and the profiler: what they record, stop and survive.
+test-watch: $(READY)
+	$(BIN)/python -m pytest -m watch tests/debug $(ARGS)
 
 # One job in a container, through podman: DOGBREED_CONTAINER_IMAGE, else one that is built here.
 test-containers: $(READY)

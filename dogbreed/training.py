@@ -78,7 +78,6 @@ def _train(config: Config, clock: Clock, session: DebugSession | None) -> Path:
         model = build_model(config, checked.folders, backbone)
         with clock.phase("fit"):
             history = _fit(model, module, config, run, checkpoint, session)
-        clock.count("fit", len(checked.folders.samples[TRAIN]) * len(history))
         if is_main_process():
             _evaluate(
                 *(run, config, checked, model, module, stored, untrained),
@@ -105,11 +104,10 @@ def _fit(
     """The training, watched if it is to be."""
     if session is None:
         return fit(model, module, config, run, checkpoint)
-    try:
+    photos = len(module.checked.folders.samples[TRAIN])
+    with session.fit(photos / math.ceil(photos / config.data.batch_size)) as profiler:
         callbacks = session.callbacks(run.path)
-        return fit(model, module, config, run, checkpoint, callbacks, session.profiler)
-    finally:
-        session.fitted()
+        return fit(model, module, config, run, checkpoint, callbacks, profiler)
 
 
 def _evaluate(

@@ -1,5 +1,7 @@
 """All that watches one run: the debugger, the profiler, the samples, a trace; or nothing of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pytorch_lightning import Callback
@@ -11,14 +13,14 @@ from dogbreed.debug.profile import Profile, Rates
 from dogbreed.debug.recording import Recording, empty_recording, read_recording
 from dogbreed.debug.run_profile import build_profile, split_fit
 from dogbreed.debug.sampler import Sampler
-from dogbreed.debug.time_profiler import TimeProfiler
+from dogbreed.debug.time_profiler import LOOP, TimeProfiler
 from dogbreed.debug.trace import TraceSteps
 from dogbreed.debug.verdicts import Verdict
 from dogbreed.errors import RecordingError
 from dogbreed.files import write_json
 from dogbreed.progress import is_main_process
 
-FEATURES, FIT = "features", "fit"
+FEATURES = "features"
 # What a pass over the photos goes on with; its engine is built once, whatever their number.
 PASS_PARTS = ("wait", "compute", "write")
 PROFILE_FILE = "profile.json"
@@ -33,7 +35,7 @@ class DebugSession:
     def __init__(self, config: DebugConfig, clock: Clock) -> None:
         self._config, self._clock = config, clock
         self._debugger: Debugger | None = None
-        self.profiler = TimeProfiler()
+        self._profiler, self._photos_per_step = TimeProfiler(), 0.0
         self.limit: float | None = None
         self._sampler = Sampler(clock) if is_main_process() else None
 
@@ -54,9 +56,17 @@ class DebugSession:
             callbacks.append(TraceSteps(run / "profile"))
         return callbacks
 
-    def fitted(self) -> None:
-        """The training has ended, however it did."""
-        split_fit(self._clock, self.profiler)
+    @contextmanager
+    def fit(self, photos_per_step: float) -> Iterator[TimeProfiler]:
+        """The profiler for the training that the block is; its parts are told to the clock."""
+        self._photos_per_step = photos_per_step
+        # What no action of Lightning's covers is its own, too.
+        self._profiler.start(LOOP)
+        try:
+            yield self._profiler
+        finally:
+            self._profiler.stop(LOOP)
+            split_fit(self._clock, self._profiler)
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """What has come of each rule."""
@@ -72,18 +82,18 @@ class DebugSession:
     def profile(self) -> Profile:
         """Where the time has gone so far."""
         done, seconds = self._clock.done, self._clock.seconds
-        computed, trained = done.get(FEATURES), done.get(FIT)
+        computed, steps = done.get(FEATURES), self._profiler.steps
         passing = sum(seconds.get(f"{FEATURES}/{part}", 0.0) for part in PASS_PARTS)
         rates = Rates(
             features=computed / passing if computed else None,
             limit=self.limit,
-            fit=trained / self.profiler.steps.sum_s if trained else None,
+            fit=self._photos_per_step * steps.count / steps.sum_s if steps.count else None,
         )
         samples = self._sampler.samples if self._sampler is not None else ()
         gpu = self._sampler.gpu if self._sampler is not None else None
         return build_profile(
             self._clock,
-            self.profiler,
+            self._profiler,
             samples,
             gpu.name if gpu is not None else None,
             rates,

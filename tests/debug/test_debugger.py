@@ -25,6 +25,8 @@ from dogbreed.debug.recording import read_recording
 from dogbreed.debug.verdicts import NOT_APPLICABLE
 from dogbreed.errors import DogbreedError
 
+pytestmark = pytest.mark.watch
+
 SMALL_RUN = (*SMALL, "data.root=photos", "evaluate.baseline=false")
 # Each step multiplies the weights by -999: they overflow within the first epoch.
 DIVERGES = (

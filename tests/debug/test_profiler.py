@@ -33,6 +33,8 @@ from dogbreed.debug.time_profiler import (
     TimeProfiler,
 )
 
+pytestmark = pytest.mark.watch
+
 SMALL_RUN = (*SMALL, "data.root=photos", "evaluate.baseline=false")
 
 
