@@ -168,7 +168,9 @@ def test_a_full_disk_ends_the_recording_not_the_training(tmp_path: Path) -> None
         "sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
         "from debug import planted\n"
+        "from dogbreed.debug import recording\n"
         "from dogbreed.debug.recording import read_recording\n"
+        "recording.MOST_ROWS = 20\n"  # however fast the machine is, more than one block
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))\n"
         "training = planted.shuffled_labels()\n"
