@@ -271,7 +271,7 @@ def test_a_loss_that_is_not_finite_is_named(
     command = (f"data.root={photos_root}", *small, f"model.weights={tmp_path / 'w.pth'}")
     refused(train(*command), "features that float16 can't hold")
     live = (*command, "features.store=false")
-    refused(train(*live), "loss wasn't finite", "the weights of backbone.trunk.layers.bn1", "optim.lr")
+    refused(train(*live), "loss wasn't finite", "the weights of backbone.trunk.layers.bn1")
     refused(train(*live, "debug.enabled=false"), "loss isn't finite", "optim.lr=0.001")
     assert not (tmp_path / "outputs" / "latest").exists()
 

@@ -30,8 +30,8 @@ class LossNotFinite(Rule[NotFiniteLimits]):
             return None
         where = step.culprit or "the loss itself"
         return Fault(
-            seen=f"The loss wasn't finite at a learning rate of {step.lr:.3g}; the first that isn't "
-            f"is {where}.",
+            seen=f"The loss wasn't finite at a learning rate of {step.lr:.3g}; the first that "
+            f"isn't is {where}.",
             values={"cross_entropy": step.cross_entropy, "where": where, "lr": step.lr},
         )
 
