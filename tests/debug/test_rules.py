@@ -13,6 +13,8 @@ from debug.planted import FAULTS, Training, fired, watch
 from dogbreed.debug.rules.watch import RULES
 from dogbreed.debug.verdicts import FINE, FIRED, NOT_APPLICABLE, OFF
 
+pytestmark = pytest.mark.watch
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
