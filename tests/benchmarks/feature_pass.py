@@ -14,28 +14,17 @@ import torch
 from common import row, title
 
 from dogbreed.backbone.architecture import build_backbone
-from dogbreed.backbone.engine import BF16, choose_engine
+from dogbreed.backbone.engine import choose_engine
 from dogbreed.backbone.extraction import Request, fill_stores, open_stores
+from dogbreed.backbone.limit import photos_per_s_limit
 from dogbreed.data import photos
 from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import CENTRE, Preprocessing
 from dogbreed.machine import cores
 
-GFLOP_PER_PHOTO = 8.2  # ResNet50 at 224 px, multiplications and additions counted
 PHOTOS = 1536
 EAGER_PHOTOS = 192
 ROUNDS = 3
-
-
-def product_limit(dtype: torch.dtype) -> float:
-    """Photos a second, if they were nothing but the machine's fastest matrix product."""
-    a, b = (torch.randn(4096, 4096).to(dtype) for _ in range(2))
-    seconds = []
-    for _ in range(6):
-        start = time.perf_counter()
-        a @ b
-        seconds.append(time.perf_counter() - start)
-    return 2 * 4096**3 / min(seconds) / (GFLOP_PER_PHOTO * 1e9)
 
 
 def main(root: Path, weights: str) -> None:
@@ -47,7 +36,6 @@ def main(root: Path, weights: str) -> None:
         Request(path=s.path, digest=photos.digest(s.path.read_bytes()), views=(CENTRE,))
         for s in samples
     ]
-    dtype = torch.bfloat16 if choice.precision == BF16 else torch.float32
     ratios_limit, ratios_eager = [], []
     title(f"feature pass, {choice.name} in {choice.precision}, decoding included")
     with tempfile.TemporaryDirectory() as temporary:
@@ -55,7 +43,7 @@ def main(root: Path, weights: str) -> None:
         # The first call converts and compiles the network, which isn't part of the rate.
         for number in range(ROUNDS):
             part = requests[number * PHOTOS : (number + 1) * PHOTOS]
-            limit = product_limit(dtype)
+            limit = photos_per_s_limit(backbone, preprocessing.size_px, choice)
             start = time.perf_counter()
             fill_stores(stores, part[:1], backbone, preprocessing, choice, workers=cores())
             warmed = time.perf_counter()
@@ -63,7 +51,8 @@ def main(root: Path, weights: str) -> None:
             # Each call compiles anew: what the first one took for one photo is taken off.
             rate = count / (time.perf_counter() - warmed - (warmed - start))
             eager = eager_rate(backbone.trunk, preprocessing, part[:EAGER_PHOTOS])
-            limit = (limit + product_limit(dtype)) / 2
+            after = photos_per_s_limit(backbone, preprocessing.size_px, choice)
+            limit = (limit + after) / 2
             print(
                 f"  round {number + 1}: {rate:.1f} photos/s, product {limit:.1f}, eager {eager:.1f}"
             )
