@@ -70,6 +70,7 @@ class Debugger(Callback):
             self._builders.append(lambda: TensorBoardEvents(self._folder / "tensorboard"))
         self._watchers: list[Watcher] = []
         self._waiting: list[tuple[int, Tensor, float, float, bool]] = []
+        self._told: set[str] = set()
         self._stop: StoppedByRule | None = None
         self._seen_not_finite: int | None = None
 
@@ -90,7 +91,7 @@ class Debugger(Callback):
             try:
                 self._watchers.append(build())
             except (OSError, RecordingError) as error:
-                _warn(error)
+                self._warn(error)
         start = Start(
             layers=self._layers.names,
             sizes=self._layers.sizes,
@@ -272,7 +273,7 @@ class Debugger(Callback):
                 self._stop = stopped
             except (OSError, RecordingError) as error:
                 self._watchers.remove(watcher)
-                _warn(error)
+                self._warn(error)
 
     def _stop_together(self, trainer: Trainer) -> None:
         """End the training if a rule says so; of several processes all at the same step."""
@@ -286,8 +287,10 @@ class Debugger(Callback):
         self._tell(lambda watcher: watcher.close())
         self._watchers.clear()
 
-
-def _warn(error: Exception) -> None:
-    full = isinstance(error, OSError) and error.errno in DISK_FULL
-    reason = "the disk is full" if full else str(error)
-    log.warning("warning: %s; the training goes on without that record", reason.rstrip("."))
+    def _warn(self, error: Exception) -> None:
+        """Say once what ended a record; a full disk ends them all."""
+        full = isinstance(error, OSError) and error.errno in DISK_FULL
+        reason = "the disk is full" if full else str(error)
+        if reason not in self._told:
+            self._told.add(reason)
+            log.warning("warning: %s; the training goes on without that record", reason.rstrip("."))

@@ -12,7 +12,7 @@ from dogbreed.debug.rules import data, layers, loss
 from dogbreed.debug.rules.base import Fault, Rule
 from dogbreed.debug.verdicts import Verdict
 from dogbreed.errors import StoppedByRule
-from dogbreed.files import write_json
+from dogbreed.files import DISK_FULL, write_json
 
 log = logging.getLogger("dogbreed")
 
@@ -110,5 +110,6 @@ class RuleWatch:
         try:
             write_json(self._file, [verdict.as_dict() for verdict in self.verdicts()])
         except OSError as error:  # the rules watch on
-            log.warning("warning: %s can't be written (%s)", self._file, error.strerror)
+            if error.errno not in DISK_FULL:  # which the recording beside it tells of
+                log.warning("warning: %s can't be written (%s)", self._file, error.strerror)
             self._file = None
