@@ -265,21 +265,26 @@ FAULTS: dict[Callable[[], Training], str] = {
 }
 
 
+def bare_trainer(*callbacks: pl.Callback, **settings: Any) -> pl.Trainer:
+    """A Trainer with these callbacks and nothing of Lightning's own around it."""
+    return pl.Trainer(
+        accelerator="cpu",
+        callbacks=list(callbacks),
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        **settings,
+    )
+
+
 def watch(training: Training, folder: Path) -> tuple[Verdict, ...]:
     """Train under the rules as they stand in conf/; their verdicts."""
     debugger = Debugger(folder, compose(training.overrides).debug)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
-        trainer = pl.Trainer(
-            accelerator="cpu",
-            max_epochs=training.epochs,
-            callbacks=[debugger],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
+        trainer = bare_trainer(debugger, max_epochs=training.epochs)
         try:
             trainer.fit(training.module, training.train, training.valid)
         except StoppedByRule as stopped:

@@ -206,16 +206,7 @@ def test_memory_does_not_grow_with_steps(tmp_path: Path) -> None:
                     sizes.append(_resident_bytes())
                 yield batch
 
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        limit_val_batches=0,
-        callbacks=[debugger],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = planted.bare_trainer(debugger, max_epochs=1, limit_val_batches=0)
     trainer.fit(training.module, Endless(), training.valid)
     assert sizes[-1] - sizes[1] < 2_000_000
 
@@ -248,15 +239,7 @@ class OnlyALoss(pl.LightningModule):
 def test_a_module_from_elsewhere_needs_nothing(tmp_path: Path) -> None:
     training = planted.healthy()
     debugger = dogbreed.Debugger(tmp_path, valid_loss="val/mse")
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=3,
-        callbacks=[debugger],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = planted.bare_trainer(debugger, max_epochs=3)
     trainer.fit(OnlyALoss(), training.train, training.valid)
     trainer.validate(OnlyALoss(), training.valid, verbose=False)  # isn't watched, and works
     recording = read_recording(tmp_path / "recording")
@@ -296,15 +279,7 @@ def test_steps_of_other_kinds_are_watched(
     kind: type[OnlyALoss], steps: int, tmp_path: Path
 ) -> None:
     training = planted.healthy()
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        callbacks=[dogbreed.Debugger(tmp_path, valid_loss="val/mse")],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = planted.bare_trainer(dogbreed.Debugger(tmp_path, valid_loss="val/mse"), max_epochs=1)
     trainer.fit(kind(), training.train, training.valid)
     recording = read_recording(tmp_path / "recording")
     assert len(recording.steps["step"]) == steps
@@ -313,15 +288,8 @@ def test_steps_of_other_kinds_are_watched(
 
 def test_gradients_that_are_added_up_make_one_step(tmp_path: Path) -> None:
     training = planted.healthy()
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        accumulate_grad_batches=3,
-        callbacks=[dogbreed.Debugger(tmp_path)],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+    trainer = planted.bare_trainer(
+        dogbreed.Debugger(tmp_path), max_epochs=1, accumulate_grad_batches=3
     )
     trainer.fit(training.module, training.train, training.valid)
     np.testing.assert_array_equal(read_recording(tmp_path / "recording").steps["step"], range(4))
