@@ -97,9 +97,9 @@ class Predictor:
             waiting.append(decoded)
             good += not isinstance(decoded, PhotoError)
             if good == batch_size or len(waiting) == 8 * batch_size:
-                yield from self._answered(waiting, top_k)
+                yield from self.answer(waiting, top_k)
                 waiting, good = [], 0
-        yield from self._answered(waiting, top_k)
+        yield from self.answer(waiting, top_k)
 
     def log_probabilities(self, pixels: Pixels) -> Doubles:
         """[n, views, size, size, 3] to logarithms [n, classes] of the views' mean probabilities.
@@ -148,12 +148,6 @@ class Predictor:
         upright, identity = read_photo(photo, wanted_px=self._preprocessing.size_px)
         return self._preprocessing.views(upright, self._views, identity)
 
-    def _try_pixels(self, photo: Photo) -> Pixels | PhotoError:
-        try:
-            return self._pixels(photo)
-        except PhotoError as error:
-            return error
-
     def _decoded(
         self, many: Iterable[Photo], workers: int, depth: int
     ) -> Iterator[Pixels | PhotoError]:
@@ -162,7 +156,7 @@ class Predictor:
         queue: deque[Future[Pixels | PhotoError]] = deque()
         try:
             for photo in many:
-                queue.append(pool.submit(self._try_pixels, photo))
+                queue.append(pool.submit(self.decode, photo))
                 if len(queue) > depth:
                     yield queue.popleft().result()
             while queue:
@@ -170,10 +164,17 @@ class Predictor:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _answered(
-        self, decoded: Sequence[Pixels | PhotoError], top_k: int
+    def decode(self, photo: Photo) -> Pixels | PhotoError:
+        """The pixels of a photo's views, or why it can't be used; any thread may call it."""
+        try:
+            return self._pixels(photo)
+        except PhotoError as error:
+            return error
+
+    def answer(
+        self, decoded: Sequence[Pixels | PhotoError], top_k: int = 5
     ) -> Iterator[Prediction | PhotoError]:
-        """The answers to what was decoded, in its order."""
+        """The answers to what `decode` gave, in its order."""
         good = [pixels for pixels in decoded if not isinstance(pixels, PhotoError)]
         predictions = iter(self._predictions(np.stack(good), top_k) if good else ())
         for each in decoded:
