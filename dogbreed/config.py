@@ -182,3 +182,24 @@ class PredictConfig:
     embeddings: bool = key("also write each photo's features, as JSON lines")
     timeout_s: float = key("seconds that a URL may take in all", above=0, at_most=86400)
     max_bytes: int = key("a URL's photo may have so many bytes", at_least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeConfig:
+    """What answers for photos over HTTP, and where."""
+
+    model: str = key("folder of a run or of a model")
+    engine: str = key(
+        "what computes; auto: int8 if the model has it, else openvino, else torch",
+        choices=("auto", "openvino", "int8", "torch"),
+    )
+    precision: str = key(
+        "of openvino; auto: bf16 where the processor has it", choices=("auto", "bf16", "f32")
+    )
+    threads: int = key("cores to compute on; 0: all", at_least=0, at_most=1024)
+    host: str = key("address to listen on")
+    port: int = key("port to listen on; 0: any that is free", at_least=0, at_most=65535)
+    queue: int = key("photos that may wait; a request beyond them gets 429", at_least=1)
+    timeout_s: float = key(
+        "seconds for a request's body to arrive, and for a photo's answer", above=0, at_most=3600
+    )

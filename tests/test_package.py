@@ -32,7 +32,7 @@ STOREYS: tuple[tuple[str, ...], ...] = (
     ("fitting", "rate_finder", "results"),
     ("folds",),
     ("training",),
-    ("train", "predict"),
+    ("train", "predict", "serve"),
     ("search",),
     ("cloud",),
 )

@@ -179,10 +179,9 @@ def read_tensors(folder: Path, description: Description) -> dict[str, Any]:
     Raises:
         ArtifactError: the file is missing or not the one that was written.
     """
-    from safetensors.torch import load_file
+    from dogbreed.serving.tensors import read_safetensors
 
-    tensors: dict[str, Any] = load_file(checked_file(folder, description, WEIGHTS))
-    return tensors
+    return read_safetensors(checked_file(folder, description, WEIGHTS))
 
 
 def _is_empty(path: Path) -> bool:

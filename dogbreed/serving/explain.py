@@ -13,6 +13,7 @@ from dogbreed.network import Network
 from dogbreed.serving.forms import Floats
 
 LONGEST_PX = 1024  # of the result: it is looked at, not measured
+SHORTEST_PX = 512  # below it, a photo under its heat is hard to recognise
 
 # Inferno (van der Walt & Smith 2015): even steps of heat look evenly apart, in grey as well.
 _COLOURS = np.array(
@@ -43,6 +44,8 @@ class Explainer:
         self._network = network
         self._preprocessing = preprocessing
         self._layer = _last_map(network, preprocessing.size_px)
+        # What a photo's shorter side should have at least, where the photo has it.
+        self.wanted_px = max(SHORTEST_PX, preprocessing.size_px)
 
     def explain(self, photo: Image.Image, class_index: int) -> Image.Image:
         """An upright RGB photo with the heat of a class over its centre square."""

@@ -124,7 +124,7 @@ class Predictor:
             hint = f" Did you mean {near[0]}?" if near else ""
             raise ConfigError(f"The model has no class {class_name}.{hint}")
         with _naming(photo):
-            upright, _ = read_photo(photo, wanted_px=max(512, self._preprocessing.size_px))
+            upright, _ = read_photo(photo, wanted_px=explainer.wanted_px)
         return explainer.explain(upright, classes.index(class_name))
 
     @cached_property

@@ -1,0 +1,104 @@
+"""The server's process that decodes photos and computes their answers.
+
+    python -m dogbreed.serving.answering MODEL ENGINE PRECISION THREADS
+
+A frame's second number is top_k, and in an answer how many photos were computed with it. Photos are
+decoded as they come; whatever is decoded when the network becomes free is computed together.
+"""
+
+import json
+import os
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+
+from PIL import Image
+
+from dogbreed.data.photos import Pixels
+from dogbreed.errors import DogbreedError, PhotoError
+from dogbreed.machine import cores
+from dogbreed.serving.frames import FAILED, READY, Frame, Send, open_streams
+from dogbreed.serving.invocations import entry_of
+from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
+
+# The photo's number, how many breeds are wanted, and what came of decoding.
+Decoded = tuple[int, int, Pixels | PhotoError]
+
+
+def main(model: str, engine: str, precision: str, threads: str) -> None:
+    """Load the model, say that it is ready or why not, then answer until the server is gone."""
+    warnings.filterwarnings("ignore")  # what Pillow finds odd in a photo is nobody's business here
+    frames, send = open_streams()
+    try:
+        predictor = Predictor.load(model, engine=engine, precision=precision, threads=int(threads))
+    except DogbreedError as error:
+        send((FAILED, 0, str(error).encode()))
+        return
+    most = max(1, BATCH_IMAGES // predictor.description.views)
+    # The first photo takes longer than those after it.
+    list(predictor.answer([predictor.decode(Image.new("RGB", (256, 256)))]))
+    send((READY, 0, b""))
+    answer_all(predictor, most, frames, send)
+
+
+def answer_all(predictor: Predictor, most: int, frames: Iterator[Frame], send: Send) -> None:
+    """Answer every frame, at most so many photos at once."""
+    decoded: SimpleQueue[Decoded | None] = SimpleQueue()
+    computing = threading.Thread(target=_compute, args=(predictor, most, decoded, send))
+    computing.start()
+    with ThreadPoolExecutor(cores(), "decode") as pool:
+        for number, top_k, photo in frames:
+            pool.submit(_decode, predictor, (number, top_k, photo), decoded).add_done_callback(_end)
+    decoded.put(None)
+    computing.join()
+
+
+def _decode(predictor: Predictor, frame: Frame, decoded: SimpleQueue[Decoded | None]) -> None:
+    number, top_k, photo = frame
+    decoded.put((number, top_k, predictor.decode(photo)))
+
+
+def _end(decoding: Future[None]) -> None:
+    """End the process after what nobody foresaw: the server starts another and asks it again."""
+    if error := decoding.exception():
+        traceback.print_exception(error)
+        os._exit(1)
+
+
+def _compute(
+    predictor: Predictor, most: int, decoded: SimpleQueue[Decoded | None], send: Send
+) -> None:
+    try:
+        while batch := _next_batch(decoded, most):
+            answers = predictor.answer([each[2] for each in batch], max(each[1] for each in batch))
+            for (number, top_k, _), answer in zip(batch, answers, strict=True):
+                entry = entry_of(answer)
+                if "breeds" in entry:
+                    del entry["breeds"][top_k:]
+                send((number, len(batch), json.dumps(entry).encode()))
+    except BaseException:  # as above; this thread's end alone would leave a server that waits
+        traceback.print_exc()
+        os._exit(1)
+
+
+def _next_batch(decoded: SimpleQueue[Decoded | None], most: int) -> list[Decoded]:
+    """What is decoded by now, one photo at least; nothing once all is done."""
+    batch: list[Decoded] = []
+    while len(batch) < most:
+        try:
+            item = decoded.get(block=not batch)
+        except Empty:
+            break
+        if item is None:
+            decoded.put(None)
+            break
+        batch.append(item)
+    return batch
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

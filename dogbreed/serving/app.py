@@ -1,0 +1,90 @@
+"""The endpoint over HTTP: /ping, /invocations, /metrics and the page."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from dogbreed import __version__
+from dogbreed.serving.endpoint import Endpoint
+from dogbreed.serving.invocations import JSON_TYPE, RequestError
+from dogbreed.serving.openapi import INVOCATIONS, PING, RESPONSES
+
+PAGE_POLICY = "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'"
+# A path of the page to its type and its content.
+Pages = Mapping[str, tuple[str, bytes]]
+
+
+def build_app(endpoint: Endpoint, pages: Pages) -> FastAPI:
+    """The app around an endpoint whose worker is started or starting."""
+    # Its own pages of documentation would fetch scripts from elsewhere.
+    app = FastAPI(title="dogbreed", version=__version__, docs_url=None, redoc_url=None)
+
+    @app.get(
+        "/ping",
+        summary="Whether photos are answered now",
+        responses=PING,
+        response_class=Response,
+    )
+    async def ping() -> Response:
+        return Response(status_code=200 if endpoint.ready else 503)
+
+    @app.post(
+        "/invocations", openapi_extra=INVOCATIONS, responses=RESPONSES, response_class=JSONResponse
+    )
+    async def invocations(request: Request) -> Response:
+        """Which breeds photos show.
+
+        The body is one photo's bytes, whatever its type says, or JSON with several.
+        """
+        return as_json(await endpoint.answer(request))
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(endpoint.counters.as_text(), media_type="text/plain; version=0.0.4")
+
+    for path, (media_type, content) in pages.items():
+        _add_page(app, path, media_type, content)
+
+    @app.exception_handler(RequestError)
+    async def refuse(request: Request, error: RequestError) -> Response:
+        headers = {"Retry-After": "1"} if error.status in (429, 503) else {}
+        return as_json(error.as_dict(), error.status, headers)
+
+    @app.exception_handler(HTTPException)
+    async def refuse_path(request: Request, error: HTTPException) -> Response:
+        code = str(error.detail).lower().replace(" ", "_")
+        refused = RequestError(
+            error.status_code, code, f"{request.method} {request.url.path}: {error.detail}."
+        )
+        return as_json(refused.as_dict(), refused.status, dict(error.headers or {}))
+
+    @app.exception_handler(ClientDisconnect)
+    async def forget(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # which nobody reads any more
+
+    @app.exception_handler(Exception)
+    async def fail(request: Request, error: Exception) -> Response:
+        failed = RequestError(500, "failed", "The server has failed: its log says more.")
+        return as_json(failed.as_dict(), failed.status)
+
+    return app
+
+
+def as_json(
+    values: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An answer's body."""
+    return Response(json.dumps(values), status, dict(headers or {}), JSON_TYPE)
+
+
+def _add_page(app: FastAPI, path: str, media_type: str, content: bytes) -> None:
+    headers = {"Content-Security-Policy": PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
+
+    @app.get(path, include_in_schema=False)
+    async def page() -> Response:
+        return Response(content, headers=headers, media_type=media_type)

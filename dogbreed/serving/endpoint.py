@@ -1,0 +1,193 @@
+"""The endpoint behind /invocations: what it lets in, whom it asks, what it answers."""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import Request
+
+from dogbreed.errors import PhotoError
+from dogbreed.serving.artifact import Description
+from dogbreed.serving.counters import Counters
+from dogbreed.serving.explanations import Explanations
+from dogbreed.serving.invocations import (
+    MAX_BYTES,
+    Invocation,
+    RequestError,
+    answer_of,
+    attributes,
+    check_accept,
+    check_size,
+    entry_of,
+    read_invocation,
+)
+from dogbreed.serving.worker import DeadlyPhoto, Worker, WorkerError
+
+# Bodies of requests that are in memory at once.
+MAX_HELD_BYTES = 128 * 2**20
+# Read on and thrown away before a body that is too large is refused: who still sends can't listen.
+MAX_IGNORED_BYTES = 256 * 2**20
+INLINE_BYTES = 64 * 1024  # what is read as JSON between two other requests
+ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
+
+
+class Endpoint:
+    """Answers requests with a model.
+
+    Args:
+        worker: what computes, as `dogbreed.serving.answering` does.
+        queue: a request is refused by 429 while so many photos wait.
+        timeout_s: a request's body must have arrived within it.
+    """
+
+    def __init__(
+        self,
+        description: Description,
+        worker: Worker,
+        explanations: Explanations,
+        counters: Counters,
+        *,
+        queue: int,
+        timeout_s: float,
+    ) -> None:
+        self.counters = counters
+        self._worker = worker
+        self._explanations = explanations
+        self._class_index = {name: index for index, name in enumerate(description.classes)}
+        self._queue = queue
+        self._timeout_s = timeout_s
+        self._waiting = 0
+        self.held_bytes = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether photos are answered now."""
+        return self._worker.ready
+
+    async def answer(self, request: Request) -> dict[str, Any]:
+        """The answer's values.
+
+        Raises:
+            RequestError: it can't be answered.
+            ClientDisconnect: the caller is gone.
+        """
+        arrived = time.perf_counter()
+        status = "400"
+        try:
+            answer = await self._answer(request)
+            status = "200"
+            self.counters.seconds.observe(time.perf_counter() - arrived)
+            return answer
+        except RequestError as error:
+            status = str(error.status)
+            raise
+        finally:
+            self.counters.requests.labels(status).inc()
+
+    async def _answer(self, request: Request) -> dict[str, Any]:
+        check_accept(request.headers.get("Accept", ""))
+        self._check_queue()
+        with self._holding() as held:
+            body = await self._body(request, held)
+            started = time.perf_counter()
+            parameters = dict(request.query_params)
+            parameters |= attributes(request.headers.get(ATTRIBUTES_HEADER, ""))
+            if len(body) > INLINE_BYTES:
+                invocation = await asyncio.to_thread(read_invocation, body, parameters)
+            else:
+                invocation = read_invocation(body, parameters)
+            self._check_queue()
+            with self._queued(len(invocation.photos)):
+                entries = await asyncio.gather(
+                    *(self._entry(photo, invocation) for photo in invocation.photos)
+                )
+            return answer_of(entries, started)
+
+    async def _entry(self, photo: bytes, invocation: Invocation) -> dict[str, Any]:
+        """What the answer has for one photo."""
+        try:
+            together, data = await self._worker.ask(invocation.top_k, photo)
+        except WorkerError as error:
+            raise RequestError(503, "no_model", f"The model can't be loaded: {error}") from error
+        except DeadlyPhoto:
+            return entry_of(PhotoError("unusable", "reading it ends the process that does"))
+        self.counters.batch.observe(together)
+        entry: dict[str, Any] = json.loads(data)
+        if invocation.explain and "breeds" in entry:
+            entry["explanation"] = await self._explanation(photo, entry["breeds"][0]["class"])
+        return entry
+
+    async def _explanation(self, photo: bytes, class_name: str) -> str:
+        try:
+            picture = await self._explanations.explain(photo, self._class_index[class_name])
+        except WorkerError as error:
+            raise RequestError(400, "not_explained", str(error)) from error
+        except DeadlyPhoto as error:
+            raise RequestError(
+                400, "not_explained", "explain: this photo ends the process that explains it."
+            ) from error
+        return base64.b64encode(picture).decode()
+
+    async def _body(self, request: Request, held: "_Held") -> bytes:
+        """The request's body, in time and within its limit."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size <= MAX_BYTES:
+                        held.add(len(chunk))
+                        parts.append(chunk)
+                    elif size > MAX_IGNORED_BYTES:
+                        break
+        except TimeoutError as error:
+            raise RequestError(
+                408, "too_slow", f"The body took longer than {self._timeout_s:g} s to arrive."
+            ) from error
+        check_size(size)
+        return b"".join(parts)
+
+    def _check_queue(self) -> None:
+        if self._waiting >= self._queue:
+            raise _busy()
+
+    @contextmanager
+    def _queued(self, photos: int) -> Iterator[None]:
+        self._waiting += photos
+        self.counters.waiting.set(self._waiting)
+        try:
+            yield
+        finally:
+            self._waiting -= photos
+            self.counters.waiting.set(self._waiting)
+
+    @contextmanager
+    def _holding(self) -> Iterator["_Held"]:
+        held = _Held(self)
+        try:
+            yield held
+        finally:
+            self.held_bytes -= held.size_bytes
+
+
+class _Held:
+    """The bytes of one request that are in memory."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self.size_bytes = 0
+
+    def add(self, size_bytes: int) -> None:
+        if self._endpoint.held_bytes + size_bytes > MAX_HELD_BYTES:
+            raise _busy()
+        self._endpoint.held_bytes += size_bytes
+        self.size_bytes += size_bytes
+
+
+def _busy() -> RequestError:
+    return RequestError(429, "busy", "Too many photos wait for their answer: try again shortly.")

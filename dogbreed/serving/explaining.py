@@ -1,0 +1,39 @@
+"""The server's process that lays over a photo what speaks for a class; it has torch loaded.
+
+    python -m dogbreed.serving.explaining MODEL
+
+A frame's second number is the class, by its place in the model's; the answer is a JPEG.
+"""
+
+import sys
+import warnings
+from pathlib import Path
+
+from dogbreed.data.photos import decode
+from dogbreed.errors import DogbreedError
+from dogbreed.network import load_network
+from dogbreed.serving.artifact import find_artifact, read_description
+from dogbreed.serving.explain import Explainer
+from dogbreed.serving.frames import FAILED, READY, open_streams
+from dogbreed.serving.invocations import as_jpeg
+
+
+def main(model: str) -> None:
+    """Load the network, say that it is ready or why not, then explain until the server is gone."""
+    warnings.filterwarnings("ignore")  # as where photos are answered
+    frames, send = open_streams()
+    try:
+        folder = find_artifact(Path(model))
+        description = read_description(folder)
+        explainer = Explainer(load_network(folder, description), description.pixels())
+    except DogbreedError as error:
+        send((FAILED, 0, str(error).encode()))
+        return
+    send((READY, 0, b""))
+    for number, class_index, photo in frames:
+        upright = decode(photo, wanted_px=explainer.wanted_px)
+        send((number, 0, as_jpeg(explainer.explain(upright, class_index))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

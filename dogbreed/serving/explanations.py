@@ -1,0 +1,83 @@
+"""The server's pictures of what speaks for a breed: a worker that is there only while it is used.
+
+It needs torch, which takes seconds to load and more memory than everything else together.
+"""
+
+import asyncio
+import time
+
+from dogbreed.serving.worker import Worker
+
+IDLE_S = 60.0
+
+
+class Explanations:
+    """Explains photos of the model in a folder.
+
+    Args:
+        silence_s: as of Worker.
+        idle_s: after so long without a photo the worker ends, and its memory is free again.
+    """
+
+    def __init__(self, model: str, *, silence_s: float, idle_s: float = IDLE_S) -> None:
+        self._model = model
+        self._silence_s = silence_s
+        self._idle_s = idle_s
+        self._worker: Worker | None = None
+        self._busy = 0
+        self._last = 0.0
+        self._lock = asyncio.Lock()
+        self._resting: asyncio.Task[None] | None = None
+
+    async def explain(self, photo: bytes, class_index: int) -> bytes:
+        """A JPEG of the photo under the heat of what speaks for a class.
+
+        Raises:
+            WorkerError: this network can't be explained, as it says.
+            DeadlyPhoto: as Worker.ask.
+        """
+        self._busy += 1
+        try:
+            worker = await self._started()
+            _, picture = await worker.ask(class_index, photo)
+            return picture
+        finally:
+            self._busy -= 1
+            self._last = time.monotonic()
+
+    async def stop(self) -> None:
+        """End the worker if there is one."""
+        if self._resting is not None:
+            self._resting.cancel()
+        async with self._lock:
+            await self._end()
+
+    async def _started(self) -> Worker:
+        async with self._lock:
+            if self._worker is None:
+                worker = Worker(
+                    "dogbreed.serving.explaining", [self._model], silence_s=self._silence_s
+                )
+                await worker.start()
+                try:
+                    await worker.wait_until_ready()
+                except BaseException:
+                    await worker.stop()
+                    raise
+                self._worker = worker
+                self._resting = asyncio.create_task(self._rest())
+            return self._worker
+
+    async def _rest(self) -> None:
+        """End the worker once nobody has asked for a while."""
+        while True:
+            await asyncio.sleep(self._idle_s)
+            async with self._lock:
+                if not self._busy and time.monotonic() - self._last >= self._idle_s:
+                    await self._end()
+                    return
+
+    async def _end(self) -> None:
+        if self._worker is not None:
+            await self._worker.stop()
+            self._worker = None

@@ -1,0 +1,103 @@
+"""The server's life: it starts its worker, takes requests, and answers what is left at its end."""
+
+import asyncio
+import math
+import socket
+from pathlib import Path
+from typing import Any
+
+from dogbreed.config import ServeConfig
+from dogbreed.errors import ConfigError, Stopped
+from dogbreed.serving.artifact import find_artifact, read_description
+from dogbreed.serving.counters import Counters
+from dogbreed.serving.explanations import Explanations
+from dogbreed.serving.page import pages
+from dogbreed.serving.worker import Worker
+
+KEEP_ALIVE_S = 75  # longer than the 60 s of most proxies, which must be the ones to close
+BACKLOG = 1024  # connections that wait to be taken; more are refused by the system
+
+
+def serve(config: ServeConfig) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Raises:
+        ConfigError: the address can't be listened on.
+        ArtifactError, EngineError: the model can't be served.
+    """
+    try:
+        asyncio.run(_serve(config))
+    except Stopped:
+        print("stopped; what was asked is answered", flush=True)
+
+
+async def _serve(config: ServeConfig) -> None:
+    folder = find_artifact(Path(config.model).expanduser())
+    description = read_description(folder)
+    listening = _listen(config.host, config.port)
+    counters = Counters()
+    worker = Worker(
+        "dogbreed.serving.answering",
+        [str(folder), config.engine, config.precision, str(config.threads)],
+        silence_s=config.timeout_s,
+        restarted=counters.restarts.inc,
+    )
+    await worker.start()
+    explanations = Explanations(str(folder), silence_s=config.timeout_s)
+    try:
+        # Half a second of imports, while the worker loads the model.
+        from dogbreed.serving.app import build_app
+        from dogbreed.serving.endpoint import Endpoint
+
+        endpoint = Endpoint(
+            *(description, worker, explanations, counters),
+            queue=config.queue,
+            timeout_s=config.timeout_s,
+        )
+        app = build_app(endpoint, pages(description))
+        await worker.wait_until_ready()
+        host, port = listening.getsockname()[:2]
+        print(f"serving {config.model} on http://{host}:{port} (Ctrl-C stops it)", flush=True)
+        await _run(app, listening, worker, config.timeout_s)
+    finally:
+        await explanations.stop()
+        await worker.stop()
+
+
+async def _run(app: Any, listening: socket.socket, worker: Worker, timeout_s: float) -> None:
+    """Serve until a signal comes, which uvicorn gives back once all is answered.
+
+    Raises:
+        Stopped: by that signal.
+        WorkerError: there is no worker any more.
+    """
+    import uvicorn
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=math.ceil(timeout_s) + 1,
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    ended = asyncio.create_task(worker.wait_for_end())
+    await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    await ended
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"host={host} port={port}: can't be listened on ({error.strerror}): is another server "
+            "there? Give another port, or port=0 for any that is free."
+        ) from error

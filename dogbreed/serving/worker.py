@@ -1,0 +1,223 @@
+"""A worker process as the server sees it: asked for photos, and started anew when it dies."""
+
+import asyncio
+import itertools
+import math
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from dogbreed.errors import EngineError
+from dogbreed.serving.frames import HEAD, READY, packed
+
+# After a death its photos are asked again one by one. One at which it dies as often is refused.
+MOST_DEATHS_ALONE = 2
+# A process that doesn't come up is given so many more tries, each after a pause.
+PAUSES_S = (0.2, 1.0, 5.0)
+
+
+class WorkerError(EngineError):
+    """A worker that doesn't come up."""
+
+
+class DeadlyPhoto(Exception):
+    """A photo at which the worker dies again and again."""
+
+
+@dataclass
+class _Asked:
+    """A photo that the worker has and hasn't answered yet."""
+
+    value: int
+    photo: bytes
+    answer: "asyncio.Future[tuple[int, bytes]]"
+    sent: float = math.inf  # by time.monotonic, to the process that lives now
+    deaths_alone: int = 0
+
+
+class Worker:
+    """One process that answers each frame with one, in any order.
+
+    Args:
+        module: what runs: `python -m module *arguments`.
+        silence_s: one that owes an answer for so long is ended, and started anew.
+        restarted: called each time that it has been.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        *,
+        silence_s: float,
+        restarted: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._command = (sys.executable, "-m", module, *arguments)
+        self._silence_s = silence_s
+        self._restarted = restarted
+        self._process: Process | None = None
+        self._asked: dict[int, _Asked] = {}
+        self._numbers = itertools.count()
+        self._usable = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes photos now."""
+        return self._usable.is_set()
+
+    async def start(self) -> None:
+        """Start the process; `wait_until_ready` tells when it has loaded."""
+        await self._spawn()
+        self._life = asyncio.create_task(self._live())
+
+    async def wait_until_ready(self) -> None:
+        """Wait until it takes photos.
+
+        Raises:
+            WorkerError: it doesn't come up; the message is its own.
+        """
+        assert self._life is not None, "start comes first"
+        usable = asyncio.create_task(self._usable.wait())
+        await asyncio.wait({usable, self._life}, return_when=asyncio.FIRST_COMPLETED)
+        usable.cancel()
+        if self._life.done():
+            self._life.result()
+
+    async def wait_for_end(self) -> None:
+        """Wait until it can't be used any more.
+
+        Raises:
+            WorkerError: why.
+        """
+        assert self._life is not None, "start comes first"
+        await asyncio.shield(self._life)
+
+    async def ask(self, value: int, photo: bytes) -> tuple[int, bytes]:
+        """The answer to a photo.
+
+        Raises:
+            WorkerError: it died, and doesn't come up again.
+            DeadlyPhoto: this photo is why it dies.
+        """
+        if not self.ready:
+            await self.wait_until_ready()
+        number = next(self._numbers)
+        asked = _Asked(value, photo, asyncio.get_running_loop().create_future())
+        self._asked[number] = asked
+        try:
+            self._send(number, asked)
+            while not asked.answer.done():
+                await asyncio.wait({asked.answer}, timeout=self._silence_s)
+                if self._is_late(asked):
+                    self._kill()
+            return asked.answer.result()
+        finally:
+            self._asked.pop(number, None)
+
+    async def stop(self) -> None:
+        """End the process."""
+        if self._life is not None:
+            self._life.cancel()
+            with suppress(asyncio.CancelledError, WorkerError):
+                await self._life
+        await self._bury()
+
+    async def _live(self) -> None:
+        """From one process to the next, until one doesn't come up."""
+        try:
+            while True:
+                await self._hear_ready()
+                answers = asyncio.create_task(self._read_answers())
+                if await self._ask_again(answers):
+                    self._usable.set()
+                    await answers
+                    self._usable.clear()
+                for asked in self._asked.values():
+                    asked.sent = math.inf
+                self._restarted()
+                await self._bury()
+                await self._spawn()
+        except WorkerError as error:
+            for asked in self._asked.values():
+                if not asked.answer.done():
+                    asked.answer.set_exception(error)
+            raise
+
+    async def _spawn(self) -> None:
+        # A session of its own: Ctrl-C is for the server, which ends it when all is answered.
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=PIPE, stdout=PIPE, start_new_session=True
+        )
+
+    async def _hear_ready(self) -> None:
+        """Wait for the process's first frame; start another where it dies before that.
+
+        Raises:
+            WorkerError: it says why it can't, or dies again and again.
+        """
+        for pause_s in PAUSES_S:
+            try:
+                number, _, reason = await self._frame()
+            except asyncio.IncompleteReadError:
+                await self._bury()
+                await asyncio.sleep(pause_s)
+                await self._spawn()
+                continue
+            if number == READY:
+                return
+            raise WorkerError(reason.decode())
+        raise WorkerError(
+            f"{' '.join(self._command)} ends before it is ready: see what it printed."
+        )
+
+    async def _read_answers(self) -> None:
+        """Hand each answer to who waits for it, until the process is gone."""
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                number, value, data = await self._frame()
+                asked = self._asked.get(number)
+                if asked is not None and not asked.answer.done():
+                    asked.answer.set_result((value, data))
+
+    async def _ask_again(self, answers: "asyncio.Task[None]") -> bool:
+        """Ask again, one by one, what the process before left; whether this one survived that."""
+        for number, asked in list(self._asked.items()):
+            self._send(number, asked)
+            either: set[asyncio.Future[Any]] = {asked.answer, answers}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if answers.done() and not asked.answer.done():
+                asked.deaths_alone += 1
+                if asked.deaths_alone >= MOST_DEATHS_ALONE:
+                    asked.answer.set_exception(DeadlyPhoto())
+                return False
+        return not answers.done()
+
+    def _send(self, number: int, asked: _Asked) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        asked.sent = time.monotonic()
+        # Where the process is gone the answers end too, and it is asked again.
+        self._process.stdin.write(packed((number, asked.value, asked.photo)))
+
+    async def _frame(self) -> tuple[int, int, bytes]:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        number, value, size = HEAD.unpack(await self._process.stdout.readexactly(HEAD.size))
+        return number, value, await self._process.stdout.readexactly(size)
+
+    def _is_late(self, asked: _Asked) -> bool:
+        return not asked.answer.done() and time.monotonic() - asked.sent >= self._silence_s
+
+    def _kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def _bury(self) -> None:
+        self._kill()
+        if self._process is not None:
+            await self._process.wait()
