@@ -1,8 +1,44 @@
 """The page to drop a photo on: its files, filled in for a model."""
 
+from pathlib import Path
+
 from dogbreed.serving.artifact import Description
+
+FILES = Path(__file__).parent / "page_files"
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 def pages(description: Description) -> dict[str, tuple[str, bytes]]:
     """Each path of the page with its type and content."""
-    return {"/": ("text/html; charset=utf-8", b"soon")}
+    as_they_are = {
+        f"/{path.name}": (f"{TYPES[path.suffix]}; charset=utf-8", path.read_bytes())
+        for path in sorted(FILES.iterdir())
+        if path.suffix in TYPES
+    }
+    return {"/": ("text/html; charset=utf-8", _html(description).encode()), **as_they_are}
+
+
+def _html(description: Description) -> str:
+    # Imported while the worker loads the model, which takes longer.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    from dogbreed.serving.invocations import MAX_BYTES
+
+    environment = Environment(
+        loader=FileSystemLoader(FILES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    test = description.metrics.get("test", {})
+    html = environment.get_template("page.html.j2").render(
+        breeds=sorted(description.display_names, key=str.casefold),
+        threshold=description.threshold,
+        max_bytes=MAX_BYTES,
+        top1=test.get("top1"),
+        top1_ci95=test.get("ci95", {}).get("top1"),
+        test_photos=test.get("n"),
+    )
+    # A class named by bytes that are no text can't be written as UTF-8: \udcXX stands for it.
+    return html.encode("utf-8", "backslashreplace").decode()
