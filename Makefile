@@ -6,8 +6,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 SMDEBUG := .venv-smdebug
 SMDEBUG_TESTS := tests/debug/test_smdebug.py
+SERVERS := .venv-servers
 
-.PHONY: train test test-launch test-watch test-containers test-smdebug check benchmarks constraints clean
+.PHONY: train test test-launch test-watch test-containers test-smdebug test-servers check benchmarks constraints clean
 
 train: $(READY)
 	$(BIN)/python -m dogbreed.train $(ARGS)
@@ -33,6 +34,10 @@ test-smdebug: $(SMDEBUG)/.ready
 	$(SMDEBUG)/bin/python -m pytest -m smdebug $(SMDEBUG_TESTS) $(ARGS)
 	PYTHONPATH="$(CURDIR)/$(SMDEBUG)/today" \
 	  $(SMDEBUG)/bin/python -m pytest -m smdebug $(SMDEBUG_TESTS) $(ARGS)
+
+# A packed model in TorchServe and Ray Serve, each started for real as AWS's containers start it.
+test-servers: $(SERVERS)/.ready
+	$(BIN)/python -m pytest -n 0 -m servers tests/servers $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -80,5 +85,17 @@ $(SMDEBUG)/.ready: $(READY)
 	  -c constraints.txt --target $(SMDEBUG)/today protobuf
 	@touch $@
 
+# What the containers carry, and what they install. TorchServe's toolkit needs the pkg_resources of
+# an older setuptools, and calls pip.
+$(SERVERS)/.ready: $(READY)
+	rm -rf $(SERVERS)
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(SERVERS)
+	grep -v '^setuptools==' constraints.txt > $(SERVERS)/constraints.txt
+	VIRTUAL_ENV="$(CURDIR)/$(SERVERS)" $(BIN)/uv pip install --quiet --compile-bytecode \
+	  -c $(SERVERS)/constraints.txt -r inference/requirements.txt \
+	  torch torchvision numpy Pillow pip 'setuptools<81' 'torchserve==0.12.*' PyYAML \
+	  sagemaker-pytorch-inference sagemaker-inference 'ray[serve]==2.57.*' Jinja2
+	@touch $@
+
 clean:
-	rm -rf .venv $(SMDEBUG) build dist outputs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv $(SMDEBUG) $(SERVERS) build dist outputs .mypy_cache .ruff_cache .pytest_cache

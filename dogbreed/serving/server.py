@@ -11,6 +11,7 @@ from dogbreed.errors import ConfigError, Stopped
 from dogbreed.serving.artifact import find_artifact, read_description
 from dogbreed.serving.counters import Counters
 from dogbreed.serving.explanations import Explanations
+from dogbreed.serving.memory import give_back_large_pieces
 from dogbreed.serving.page import pages
 from dogbreed.serving.worker import Worker
 
@@ -25,6 +26,7 @@ def serve(config: ServeConfig) -> None:
         ConfigError: the address can't be listened on.
         ArtifactError, EngineError: the model can't be served.
     """
+    give_back_large_pieces()
     try:
         asyncio.run(_serve(config))
     except Stopped:
@@ -57,7 +59,8 @@ async def _serve(config: ServeConfig) -> None:
         app = build_app(endpoint, pages(description))
         await worker.wait_until_ready()
         host, port = listening.getsockname()[:2]
-        print(f"serving {config.model} on http://{host}:{port} (Ctrl-C stops it)", flush=True)
+        place = f"[{host}]" if ":" in host else host
+        print(f"serving {config.model} on http://{place}:{port} (Ctrl-C stops it)", flush=True)
         await _run(app, listening, worker, config.timeout_s)
     finally:
         await explanations.stop()
@@ -73,9 +76,13 @@ async def _run(app: Any, listening: socket.socket, worker: Worker, timeout_s: fl
     """
     import uvicorn
 
+    from dogbreed.serving.protocol import limited_protocol
+
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=limited_protocol(timeout_s),
+            ws="none",
             lifespan="off",
             log_level="warning",
             access_log=False,
@@ -95,9 +102,16 @@ async def _run(app: Any, listening: socket.socket, worker: Worker, timeout_s: fl
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        # For the connections too: asyncio sets it on sockets of its own making alone, and an
+        # answer in two pieces would wait 40 ms for the first to be acknowledged.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # who doesn't read its answer is let go
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * KEEP_ALIVE_S)
+        return listening
+    except (OSError, UnicodeError) as error:  # the latter of a name that none can have
+        reason = getattr(error, "strerror", None) or "no such address"
         raise ConfigError(
-            f"host={host} port={port}: can't be listened on ({error.strerror}): is another server "
+            f"host={host} port={port}: can't be listened on ({reason}): is another server "
             "there? Give another port, or port=0 for any that is free."
         ) from error

@@ -535,6 +535,16 @@ def test_not_an_image(data: bytes) -> None:
         assert caught.value.reason == "not_an_image"
 
 
+def test_a_pillow_without_the_newest_format_knows_what_is_no_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(photos, "FORMATS", (*photos.FORMATS, "NEWER"))
+    assert open_photo(encode(picture(), "AVIF")).format == "AVIF"
+    with pytest.raises(PhotoError) as caught:
+        open_photo(b"just a note")
+    assert caught.value.reason == "not_an_image"
+
+
 def vast_jpeg(width: int, height: int) -> bytes:
     data = bytearray(encode(picture(), "JPEG"))
     frame = data.index(b"\xff\xc0")

@@ -1,0 +1,71 @@
+"""A model in AWS's PyTorch container: the four functions that TorchServe's toolkit calls.
+
+The toolkit answers 500, with a traceback, to whatever these functions raise. So a wrong request
+isn't raised: it travels on as a value, and `output_fn` sets the status and writes the body that
+every server of this project answers with. What can't be overcome here is what TorchServe answers
+without calling anything: 500 to a body that is called a form (application/x-www-form-urlencoded)
+and isn't one, 413 over TS_MAX_REQUEST_SIZE, 503 where 100 requests wait already, 507 while a worker
+that died is replaced. Its /ping is 200 before the model is loaded and while there is no worker.
+
+One request at a time: with SAGEMAKER_TS_BATCH_SIZE over 1 the toolkit gives all requests of a batch
+the headers, and the answers the status, of the first.
+"""
+
+import json
+from typing import Any
+
+from sagemaker_inference import content_types
+
+from dogbreed.errors import DogbreedError
+from dogbreed.serving.invocations import (
+    JSON_TYPE,
+    Invocation,
+    RequestError,
+    answer,
+    attributes,
+    check_accept,
+    read_invocation,
+)
+from dogbreed.serving.predictor import Predictor
+
+ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+
+# The toolkit decodes JSON and CSV to text itself, outside of these functions, so that a body that
+# isn't UTF-8 would be a 500 (sagemaker-inference 1.10.1, Transformer.transform).
+content_types.UTF8_TYPES = []
+
+
+def model_fn(model_dir: str) -> Predictor:
+    """The predictor of the unpacked model.tar.gz."""
+    return Predictor.load(model_dir)
+
+
+def input_fn(body: bytes | None, content_type: str | None, context: Any) -> Any:
+    """The request, or what is wrong with it; `body` is None in a form without that field."""
+    try:
+        headers = {k.lower(): v for k, v in context.get_all_request_header(0).items()}
+        check_accept(headers.get("accept", ""))
+        parameters = attributes(headers.get(ATTRIBUTES, ""))
+        return read_invocation(bytes(body or b""), parameters)
+    except RequestError as error:
+        return error
+
+
+def predict_fn(request: Invocation | RequestError, predictor: Predictor) -> Any:
+    """The answer, or what is wrong with the request."""
+    if isinstance(request, RequestError):
+        return request
+    try:
+        return answer(predictor, request)
+    except RequestError as error:
+        return error
+    except DogbreedError as error:  # such as a network that can't be explained
+        return RequestError(400, "not_explained", str(error))
+
+
+def output_fn(result: Any, accept: str, context: Any) -> tuple[str, str]:
+    """The body and its type; the status goes through the context."""
+    if isinstance(result, RequestError):
+        context.set_response_status(code=result.status, phrase=result.code)
+        result = result.as_dict()
+    return json.dumps(result), JSON_TYPE

@@ -1,0 +1,162 @@
+"""The adapter for TorchServe under the real Transformer of SageMaker's toolkit, in this process."""
+
+import base64
+import io
+import json
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import draw_photo
+from PIL import Image
+
+from dogbreed import Predictor, load
+from dogbreed.errors import EngineError
+from dogbreed.serving.packing import pack_model
+
+JPEG, JSON = "image/jpeg", "application/json"
+
+
+class Context:
+    """What TorchServe tells a handler, and hears from it (ts/context.py)."""
+
+    model_name = "model"
+
+    def __init__(self, folder: Path) -> None:
+        self.system_properties = {"model_dir": str(folder)}
+        self.request_processor = [self]
+        self.headers: dict[str, Any] = {}
+        self.status, self.phrase, self.content_type = 200, "", ""
+
+    def get_request_properties(self) -> dict[str, Any]:
+        return self.headers
+
+    def get_all_request_header(self, index: int) -> dict[str, Any]:
+        return self.headers
+
+    def set_response_status(self, code: int, phrase: str) -> None:
+        self.status, self.phrase = int(code), phrase
+
+    def set_response_content_type(self, index: int, value: str) -> None:
+        self.content_type = value
+
+
+class Server:
+    """The toolkit's handler over an unpacked model.tar.gz."""
+
+    def __init__(self, folder: Path) -> None:
+        from sagemaker_pytorch_serving_container.handler_service import HandlerService
+
+        self._folder = folder
+        self._handler = HandlerService()
+        self.context = Context(folder)
+        self._handler.initialize(self.context)
+
+    def ask(self, body: bytes | None, **headers: str) -> tuple[int, Any]:
+        """The status and the JSON of an answer; `a_b` is a header a-b."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.context.headers = {"body": {"content-type": "as TorchServe adds it"}, **given}
+        self.context.status = 200
+        field = {} if body is None else {"body": bytearray(body)}
+        (answer,) = self._handler.handle([field], self.context)
+        assert self.context.content_type == JSON
+        return self.context.status, json.loads(answer)
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_model: Path) -> Predictor:
+    return load(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("served")
+    pack_model(tiny_model, folder / "model.tar.gz")
+    with tarfile.open(folder / "model.tar.gz") as tape:
+        tape.extractall(folder / "model", filter="data")
+    return folder / "model"
+
+
+@pytest.fixture
+def server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    from sagemaker_inference import content_types
+
+    monkeypatch.setattr(content_types, "UTF8_TYPES", content_types.UTF8_TYPES)
+    monkeypatch.syspath_prepend(str(folder / "code"))
+    monkeypatch.delitem(sys.modules, "inference", raising=False)
+    # The handler changes it for good.
+    monkeypatch.setenv("PYTHONPATH", "")
+    return Server(folder)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> bytes:
+    draw_photo(tmp_path / "photo.jpg", 120, 1, (200, 150))
+    return (tmp_path / "photo.jpg").read_bytes()
+
+
+def body_of(*photos: bytes, **parameters: Any) -> bytes:
+    encoded = [base64.b64encode(photo).decode() for photo in photos]
+    return json.dumps({"photos": encoded, **parameters}).encode()
+
+
+def test_a_photo_is_answered_as_the_predictor_does(
+    server: Server, predictor: Predictor, photo: bytes
+) -> None:
+    wanted = predictor.predict(photo).as_dict()
+    for headers in ({"Content_Type": JPEG}, {"content_type": "text/csv"}, {}):
+        status, answer = server.ask(photo, **headers)
+        assert status == 200
+        assert answer["predictions"] == [wanted]
+        assert answer["model_ms"] > 0
+    assert server.ask(body_of(photo), Content_Type=JSON)[1]["predictions"] == [wanted]
+
+
+def test_photos_and_parameters(server: Server, predictor: Predictor, photo: bytes) -> None:
+    many = body_of(photo, b"no photo", photo, top_k=2)
+    status, answer = server.ask(many, Content_Type=f"{JSON}; charset=utf-8")
+    assert status == 200
+    first, bad, last = answer["predictions"]
+    assert first == last == predictor.predict(photo, 2).as_dict()
+    assert bad["error"]["code"] == "not_an_image"
+
+    attributes = "top_k=1;explain=true"
+    headers = {"x-amzn-sagemaker-custom-attributes": attributes, "Content_Type": JPEG}
+    for found in (server.ask(photo, **headers), server.ask(body_of(photo, top_k=1, explain=True))):
+        (entry,) = found[1]["predictions"]
+        assert len(entry["breeds"]) == 1
+        picture = Image.open(io.BytesIO(base64.b64decode(entry["explanation"])))
+        assert picture.size == (200, 150)
+
+
+BAD = {
+    "empty": (b"", {"Content_Type": JPEG}, 400, "empty"),
+    "form": (None, {"Content_Type": "multipart/form-data"}, 400, "empty"),
+    "no photo": (b"GIF8 or not", {"Content_Type": JPEG}, 415, "not_an_image"),
+    "no UTF-8": (b'{"photos": "\xff"}', {"Content_Type": JSON}, 400, "not_json"),
+    "no photos": (b"{}", {"Content_Type": JSON}, 400, "no_photos"),
+    "accept": (b"{}", {"Accept": "image/png"}, 406, "not_acceptable"),
+    "top_k": (b"?", {"X_Amzn_SageMaker_Custom_Attributes": "top_k=0"}, 400, "bad_top_k"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_the_callers_fault(server: Server, photo: bytes, name: str) -> None:
+    body, headers, status, code = BAD[name]
+    found, answer = server.ask(body, **headers)
+    assert (found, answer["error"]["code"]) == (status, code)
+    assert "Traceback" not in answer["error"]["message"]
+    assert server.ask(photo, Content_Type=JPEG)[0] == 200
+
+
+def test_a_network_that_cannot_be_explained_is_said(
+    server: Server, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise EngineError("explain: it ends in tokens.")
+
+    monkeypatch.setattr(Predictor, "explain", refuse)
+    status, answer = server.ask(body_of(photo, explain=True), Content_Type=JSON)
+    assert (status, answer["error"]["code"]) == (400, "not_explained")
