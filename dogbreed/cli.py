@@ -38,14 +38,18 @@ def compose_as(schema: type[Section], config_name: str, overrides: Sequence[str]
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    groups = _groups(schema)
+    groups = groups_of(schema)
     trees = [name for name, kind, _ in keys(schema) if kind == TREE]
     below = [argument for argument in overrides if _is_below(argument, trees)]
     arguments = [_checked_override(a, groups, schema) for a in overrides if a not in below]
+    names = {name for name, _, _ in keys(schema)}
+    nested = any("." in name for name in names)
+    # To Hydra a key of a folder's name in conf/ is a group, such as model=... where that is a key.
+    shadowed = {name for name in names if (conf_dir() / name).is_dir()}
+    to_hydra = [a for a in arguments if nested and a.partition("=")[0] not in shadowed]
     try:
-        # Without groups Hydra isn't asked: to it, a key of a group's name is a group (model=...).
-        values = (_composed if groups else _overridden)(config_name, arguments)
-        _replace(values, below)
+        values = _composed(config_name, to_hydra) if nested else _read(config_name)
+        _replace(values, [a for a in (*arguments, *below) if a not in to_hydra])
     except (HydraException, OmegaConfBaseException) as error:
         raise errors.ConfigError(f"{' '.join(overrides)}: {_first_line(error)}") from error
     return parse(schema, values)
@@ -62,17 +66,12 @@ def _composed(config_name: str, arguments: Sequence[str]) -> dict[str, Any]:
     return typing.cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
 
 
-def _overridden(config_name: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """conf/<config_name>.yaml alone, its values overridden in the same grammar."""
+def _read(config_name: str) -> dict[str, Any]:
+    """conf/<config_name>.yaml, which is made of no other files."""
     import yaml
-    from hydra.core.override_parser.overrides_parser import OverridesParser
 
     text = (conf_dir() / f"{config_name}.yaml").read_text("utf-8")
     values: dict[str, Any] = yaml.safe_load(text)
-    for override in OverridesParser.create().parse_overrides(list(arguments)):
-        if override.is_sweep_override():
-            raise errors.ConfigError(f"{override.input_line}: give one value.")
-        values[override.key_or_group] = override.value()
     return values
 
 
@@ -82,13 +81,15 @@ def _is_below(argument: str, trees: Sequence[str]) -> bool:
 
 
 def _replace(values: dict[str, Any], overrides: Sequence[str]) -> None:
-    """Put what was typed for keys below a tree in the place of what stands there.
+    """Put what was typed in the place of what stands there, in Hydra's grammar and without Hydra.
 
-    Hydra would merge it: a range typed as int would keep the values of the choice that it replaces.
+    It would merge trees: a range typed as int would keep the values of the choice it replaces.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if override.is_sweep_override():
+            raise errors.ConfigError(f"{override.input_line}: give one value.")
         *parents, name = override.key_or_group.split(".")
         place = values
         for parent in parents:
@@ -107,21 +108,21 @@ def help_text(
 ) -> str:
     """What --help prints: usage, the groups with their choices, every key with its sentence."""
     lines = [f"{purpose}\n", f"Usage: {usage}", f"Example: {example}\n"]
-    groups = _groups(schema)
+    groups = groups_of(schema)
     if groups:
         lines.append("Groups (a file of values each):")
         lines += [f"  {group:<12}{' | '.join(choices)}" for group, choices in groups.items()]
         lines.append("")
     lines.append("Keys, with their values now:")
     defaults = flat(compose_as(schema, config_name, []))
-    values = {name: _as_typed(value) for name, value in defaults.items()}
+    values = {name: as_typed(value) for name, value in defaults.items()}
     width = max(len(f"{name}={value}") for name, value in values.items())
     for name, _, sentence in keys(schema):
         lines.append(f"  {f'{name}={values[name]}':<{width}}  {sentence}")
     return "\n".join(lines)
 
 
-def _as_typed(value: Any) -> str:
+def as_typed(value: Any) -> str:
     """The value as one would type it: null, true, false, or its text."""
     if value is None:
         return "null"
@@ -132,11 +133,14 @@ def _as_typed(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _groups(schema: type[Any]) -> dict[str, list[str]]:
+def groups_of(schema: type[Any]) -> dict[str, list[str]]:
     """Each group of conf/ that `schema` has, with its choices; base files are parts of them."""
-    sections = {name.split(".")[0] for name, _, _ in keys(schema) if "." in name}
-    if "launcher" in sections:
+    names = {name for name, _, _ in keys(schema)}
+    sections = {name.split(".")[0] for name in names if "." in name}
+    if "launcher.name" in names:
         sections.add(EXPERIMENT)
+    else:
+        sections.discard("launcher")  # the account's keys of it alone: nothing to choose
     return {
         folder.name: sorted(file.stem for file in folder.glob("*.yaml") if file.stem != "base")
         for folder in sorted(conf_dir().iterdir())

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dogbreed import cli
 from dogbreed.config import PredictConfig
@@ -35,12 +36,14 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(1)
 
 
-def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+def split_arguments(
+    arguments: Sequence[str], schema: type[Any] = PredictConfig
+) -> tuple[list[str], list[str]]:
     """The options, KEY=VALUE, and the photos, in whatever order they were typed.
 
     A photo may be called a=b.jpg: it is one if there is no key `a` and a file of that name.
     """
-    known = {name for name, _, _ in keys(PredictConfig)}
+    known = {name for name, _, _ in keys(schema)}
     options: list[str] = []
     given: list[str] = []
     for argument in arguments:

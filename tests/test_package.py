@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from conftest import PROJECT, SMALL, Train
 
-from dogbreed.cli import _groups, compose_as
+from dogbreed.cli import compose_as, groups_of
+from dogbreed.cloud.config import DeployConfig, QueryConfig, TeardownConfig
 from dogbreed.config import Config
 from dogbreed.schema import conf_dir, keys
 from dogbreed.search.config import FinalConfig, TuneConfig
@@ -35,6 +36,7 @@ STOREYS: tuple[tuple[str, ...], ...] = (
     ("train", "predict", "serve"),
     ("search",),
     ("cloud",),
+    ("reference",),
 )
 
 
@@ -139,11 +141,18 @@ def test_help_loads_no_torch_and_names_every_key(train: Train) -> None:
 
 
 def test_every_key_has_a_value_in_conf_and_every_value_a_key() -> None:
-    commands: dict[str, type[Any]] = {"train": Config, "tune": TuneConfig, "final": FinalConfig}
+    commands: dict[str, type[Any]] = {
+        "train": Config,
+        "tune": TuneConfig,
+        "final": FinalConfig,
+        "deploy": DeployConfig,
+        "query": QueryConfig,
+        "teardown": TeardownConfig,
+    }
     tried = set()
     for name, schema in commands.items():
         compose_as(schema, name, [])
-        for group, choices in _groups(schema).items():
+        for group, choices in groups_of(schema).items():
             for choice in choices:
                 if (name, group, choice) not in OTHERS_EXPERIMENTS:
                     compose_as(schema, name, [f"{group}={choice}"])

@@ -10,8 +10,8 @@ import boto3
 from botocore.config import Config as ClientConfig
 
 from dogbreed.cloud.refusals import WAYS_OUT, code_of, in_plain_words
-from dogbreed.errors import CloudError
-from dogbreed.search.config import LauncherConfig
+from dogbreed.errors import CloudError, Stopped
+from dogbreed.search.config import AccountConfig
 
 ROLE_VARIABLE = "SAGEMAKER_ROLE"
 # Ten attempts with growing pauses ride out throttling and a network that drops for a while.
@@ -23,6 +23,9 @@ EXAMPLE_REGION = "us-east-1"
 EXAMPLE_ROLE = f"arn:aws:iam::{EXAMPLE_ACCOUNT}:role/YOUR-SAGEMAKER-ROLE"
 
 Request = tuple[str, dict[str, Any]]
+
+DRY_SERVICES = ("sagemaker", "application-autoscaling", "scheduler")
+MAKES = ("Create", "Register", "Put")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +49,10 @@ class Account:
         return self.session.client(service, config=CLIENT)
 
 
-def sign_in(launcher: LauncherConfig) -> Account:
+def sign_in(launcher: AccountConfig, *, to_make: bool = True) -> Account:
     """The account that AWS's own configuration names.
+
+    Only who is `to_make` something there needs a role and a bucket that exists.
 
     Raises:
         CloudError: no region, no credentials or expired ones, no role, no bucket that is ours.
@@ -55,6 +60,7 @@ def sign_in(launcher: LauncherConfig) -> Account:
     with in_plain_words("signing in to AWS"):
         # boto itself reads AWS_DEFAULT_REGION and the profile, and not what AWS's own machines set.
         session = boto3.Session(region_name=launcher.region or os.environ.get("AWS_REGION"))
+        session.events.register_first("needs-retry", _let_through)
         if session.region_name is None:
             raise CloudError(
                 f"No AWS region is set: set launcher.region (or AWS_REGION), {WAYS_OUT}."
@@ -63,13 +69,22 @@ def sign_in(launcher: LauncherConfig) -> Account:
             raise CloudError(f"There are no AWS credentials: sign in (aws login), {WAYS_OUT}.")
         caller = session.client("sts", config=CLIENT).get_caller_identity()
     account, region = str(caller["Account"]), str(session.region_name)
-    role = _role(session, launcher, str(caller["Arn"]))
-    bucket = launcher.bucket or f"sagemaker-{region}-{account}"
-    _check_bucket(session, bucket, region, owner=account if launcher.bucket is None else None)
+    bucket, role = launcher.bucket or f"sagemaker-{region}-{account}", ""
+    if to_make:
+        role = _role(session, launcher, str(caller["Arn"]))
+        _check_bucket(session, bucket, region, owner=account if launcher.bucket is None else None)
     return Account(session=session, region=region, role_arn=role, bucket=bucket, dry=False)
 
 
-def stand_in(launcher: LauncherConfig) -> Account:
+def _let_through(caught_exception: Exception | None, **more: Any) -> None:
+    """Raise the Stopped of a signal that came during a request: botocore takes whatever is raised
+    then for a fault of the network, and would send the request again."""
+    error = getattr(caught_exception, "kwargs", {}).get("error")
+    if isinstance(error, Stopped):
+        raise error
+
+
+def stand_in(launcher: AccountConfig) -> Account:
     """An account for a dry run: no credentials are read, nothing is sent."""
     notes = []
     region = launcher.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
@@ -92,8 +107,15 @@ def stand_in(launcher: LauncherConfig) -> Account:
         dry=True,
         notes=tuple(notes),
     )
-    session.events.register("before-call.sagemaker", _keep(account.requests))
+    for service in DRY_SERVICES:
+        session.events.register(f"before-call.{service}", _keep(account.requests))
+        session.events.register(f"provide-client-params.{service}", _remember)
     return account
+
+
+def _remember(params: dict[str, Any], context: dict[str, Any], **more: Any) -> None:
+    """Keep a request as it was asked for, as some of it may end up in the address."""
+    context["dry_run"] = params
 
 
 def _keep(requests: list[Request]) -> Callable[..., Any]:
@@ -102,16 +124,17 @@ def _keep(requests: list[Request]) -> Callable[..., Any]:
     class Answered:
         status_code = 200
 
-    def keep(model: Any, params: dict[str, Any], **more: Any) -> Any:
-        sent = json.loads(params["body"])
-        if model.name.startswith("Create"):
-            requests.append((model.name, sent))
-        return Answered(), sent
+    def keep(model: Any, params: dict[str, Any], context: dict[str, Any], **more: Any) -> Any:
+        sent = json.loads(params["body"]) if params["body"] else {}
+        in_full = sent | {name: context["dry_run"][name] for name in context["dry_run"]}
+        if model.name.startswith(MAKES):
+            requests.append((model.name, in_full))
+        return Answered(), in_full
 
     return keep
 
 
-def _role(session: boto3.Session, launcher: LauncherConfig, caller: str) -> str:
+def _role(session: boto3.Session, launcher: AccountConfig, caller: str) -> str:
     """The jobs' role as an ARN."""
     role = launcher.role or os.environ.get(ROLE_VARIABLE)
     if role and role.startswith("arn:"):

@@ -103,7 +103,7 @@ def training_image(region: str, instance_type: str, image_uri: str | None, today
             f"{instance_type} can't train in AWS's PyTorch container: {_UNFIT[family]}. Take "
             "another launcher.instance_type, or name a container of yours as launcher.image_uri."
         )
-    table = _sdk_table()
+    table = sdk_table("pytorch-amzn2023.json")["training"]["versions"]
     version = next((v for v in END_OF_PATCH if region in table[v]["registries"]), None)
     if version is None:
         near = difflib.get_close_matches(region, table["2.13"]["registries"], n=1)
@@ -114,8 +114,7 @@ def training_image(region: str, instance_type: str, image_uri: str | None, today
         )
     entry = table[version]
     tag = entry["container_version"]["gpu" if has_gpu(instance_type) else "cpu"]
-    domain = next(name for start, name in _DOMAINS.items() if region.startswith(start))
-    host = f"{entry['registries'][region]}.dkr.ecr.{region}.{domain}"
+    host = f"{entry['registries'][region]}.dkr.ecr.{region}.{domain_of(region)}"
     return _aws_image(f"{host}/{entry['repository']}:{version}-{tag}", version, today)
 
 
@@ -130,16 +129,24 @@ def _aws_image(uri: str, version: str, today: date) -> Image:
     return Image(uri=uri, end_of_patch=end, carries=CARRIED | ALWAYS_CARRIED, warning=warning)
 
 
-def _sdk_table() -> Any:
-    """By version: the registry's account in each region, and the tags.
+def domain_of(region: str) -> str:
+    """The domain of AWS's registries in a region."""
+    return next(name for start, name in _DOMAINS.items() if region.startswith(start))
+
+
+def sdk_table(name: str) -> Any:
+    """A table of the SDK's: by version the registry's account in each region, and the tags.
 
     Read from the SDK's own file: importing it to be told the same takes two seconds.
+
+    Raises:
+        CloudError: the SDK isn't there, or too old.
     """
     sdk = importlib.util.find_spec("sagemaker")
     for place in (sdk and sdk.submodule_search_locations) or ():
-        file = Path(place, "core", "image_uri_config", "pytorch-amzn2023.json")
+        file = Path(place, "core", "image_uri_config", name)
         if file.is_file():
-            return json.loads(file.read_text("utf-8"))["training"]["versions"]
+            return json.loads(file.read_text("utf-8"))
     raise CloudError(
         "The SageMaker SDK isn't installed, or too old: install dogbreed[aws], or name a container "
         "as launcher.image_uri."

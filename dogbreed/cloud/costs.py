@@ -137,7 +137,7 @@ def most_it_can_cost(uses: Sequence[Use], *, stored_bytes: int, writes: int, rea
             f"S3: {stored_bytes / 1e6:,.0f} MB kept for a month, {writes:,} writes, {reads:,} "
             f"reads: {dollars(storage + requests)}",
             f"in all at most {dollars(total)}{without}",
-            *_basis([found for found in map(price, types) if found]),
+            *basis([found for found in map(price, types) if found]),
         ),
         total_usd=total,
         left_out=left_out,
@@ -166,16 +166,19 @@ def _most(use: Use) -> float | None:
     return instances + use.volume_gb * months * _DISK_USD_PER_GB_MONTH
 
 
-def _basis(prices: Sequence[Price]) -> list[str]:
+def basis(prices: Sequence[Price], *, of_jobs: bool = True) -> list[str]:
     """What the figures rest on."""
     if not prices:
         return []
     dates = sorted(found.date for found in prices)
     when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    more = (
+        " A job is billed from when its container and data are fetched until its results are "
+        "stored: some minutes more."
+    )
     return [
         f"Prices on demand in us-east-1, of {when}, without taxes, from the project's table "
-        f"(dogbreed/cloud/{TABLE.name}). Other regions have others. A job is billed from when its "
-        "container and data are fetched until its results are stored: some minutes more."
+        f"(dogbreed/cloud/{TABLE.name}). Other regions have others.{more if of_jobs else ''}"
     ]
 
 

@@ -10,13 +10,13 @@ from sagemaker.core import shapes
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.inside import JOB, TRAIN
 from dogbreed.cloud.source import ENTRY_POINT
+from dogbreed.cloud.tags import all_tags
 from dogbreed.metric_lines import metric_regexes
 from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, RANDOM, LauncherConfig, SearchConfig
 from dogbreed.search.hyperparameters import encode
 from dogbreed.search.space import Space, as_parameter_ranges
 
 STRATEGY_WORDS = {BAYESIAN: "Bayesian", RANDOM: "Random", HYPERBAND: "Hyperband", GRID: "Grid"}
-PROJECT_TAG = "dogbreed"
 LEAST_TUNING_S, MOST_TUNING_S = 120, 15_768_000  # what the service takes
 
 
@@ -206,5 +206,4 @@ def _metrics() -> list[shapes.MetricDefinition]:
 
 
 def _tags(launcher: LauncherConfig) -> list[dict[str, str]]:
-    tags = {"project": PROJECT_TAG, **launcher.tags}
-    return [{"key": str(name), "value": str(value)} for name, value in tags.items()]
+    return [{"key": name, "value": value} for name, value in all_tags(launcher).items()]

@@ -9,7 +9,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dogbreed.errors import CloudError
 
-WAYS_OUT = "search and train on this machine with launcher=local, or look first with dry_run=true"
+WAYS_OUT = (
+    "work on this machine (launcher=local, or python -m dogbreed.serve), "
+    "or look first with dry_run=true"
+)
 
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 UNKNOWN_KEYS = (

@@ -1,33 +1,24 @@
 """Jobs looked at while they run: their trials, waiting with patience, and naming what is left."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from botocore.exceptions import ClientError
 from sagemaker.core.resources import HyperParameterTuningJob, TrainingJob
 from sagemaker.core.utils.utils import Unassigned
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.costs import cost
 from dogbreed.cloud.jobs import training_exists
-from dogbreed.cloud.refusals import NO_NETWORK, THROTTLED, code_of, in_plain_words
+from dogbreed.cloud.patience import looks
+from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.errors import CloudError, Stopped
-from dogbreed.runs import log
 from dogbreed.search.config import SearchConfig
 from dogbreed.search.hyperparameters import decode
 from dogbreed.search.space import FLOAT, INT, Choice, Numbers, Range, Space
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Show, Trial
-
-# A look costs nothing but a request; the first ones come quickly, for jobs that fail at once.
-FIRST_PAUSE_S, LONGEST_PAUSE_S, GROWTH = 0.5, 15.0, 1.3
-# So long a network may be away while jobs go on by themselves.
-LONGEST_SILENCE_S = 1800.0
-
-Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +63,7 @@ def check_completed(trial: Trial) -> None:
 
 def _wait(account: Account, name: str, metric: str, show: Show, again: str) -> Trial:
     with _left_running(account, name, "training", again):
-        for trial in _looks(lambda: look_at_training(account, name, metric)):
+        for trial in looks(lambda: look_at_training(account, name, metric)):
             show([trial])
             if trial.over:
                 break
@@ -128,7 +119,7 @@ def wait_for_tuning(account: Account, name: str, metric: str, show: Show) -> Tun
     """
     again = f"attach={name} takes it up again"
     with _left_running(account, name, "hyper-parameter-tuning", again):
-        for tuning in _looks(lambda: _look_at_tuning(account, name)):
+        for tuning in looks(lambda: _look_at_tuning(account, name)):
             show(tuning.trials)
             if tuning.over:
                 break
@@ -212,28 +203,6 @@ def _with_interval(account: Account, trial: Trial, metric: str) -> Trial:
         return trial
     told = look_at_training(account, trial.name, metric)
     return replace(trial, ci95=told.ci95, cost_usd=told.cost_usd)
-
-
-def _looks(look: Callable[[], Seen]) -> Iterator[Seen]:
-    """Look again and again, in growing pauses; a network that drops only makes it longer."""
-    pause, silent_since = FIRST_PAUSE_S, None
-    while True:
-        try:
-            seen = look()
-        except ClientError as error:
-            if code_of(error) not in THROTTLED:
-                raise
-        except NO_NETWORK:
-            if silent_since is None:
-                silent_since = time.monotonic()
-                log.warning("AWS can't be reached; the jobs go on by themselves, still trying")
-            elif time.monotonic() - silent_since > LONGEST_SILENCE_S:
-                raise
-        else:
-            silent_since = None
-            yield seen
-        time.sleep(pause)
-        pause = min(LONGEST_PAUSE_S, GROWTH * pause)
 
 
 @contextmanager

@@ -39,14 +39,26 @@ class SearchConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LauncherConfig:
-    """Where the work runs: on this machine, or in jobs of SageMaker."""
+class AccountConfig:
+    """Which AWS account's region, role and bucket; and what everything made there has."""
 
-    name: str = key("where", choices=(LOCAL, SAGEMAKER))
     region: str | None = key("AWS region; null: as AWS's own configuration says")
-    role: str | None = key("the jobs' role, name or ARN; null: $SAGEMAKER_ROLE, or the caller's")
+    role: str | None = key(
+        "role of what runs there, name or ARN; null: $SAGEMAKER_ROLE or caller's"
+    )
     bucket: str | None = key("S3 bucket; null: sagemaker-REGION-ACCOUNT")
     prefix: str = key("folder in the bucket that everything lies in")
+    output_kms_key: str | None = key("KMS key of what lies in S3; null: the bucket's")
+    subnets: tuple[str, ...] = key("VPC subnets that everything runs in")
+    security_groups: tuple[str, ...] = key("VPC security groups of it")
+    tags: dict[str, Any] = key("tags of everything that is made, name: value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LauncherConfig(AccountConfig):
+    """Where trainings run: on this machine, or in jobs of SageMaker."""
+
+    name: str = key("where", choices=(LOCAL, SAGEMAKER))
     image_uri: str | None = key("container to train in; null: AWS's PyTorch container")
     instance_type: str = key("of trainings and trials")
     instance_count: int = key("instances of a training, through DDP", at_least=1, at_most=100)
@@ -61,10 +73,6 @@ class LauncherConfig:
     )
     volume_gb: int = key("disk of an instance", at_least=1, at_most=16384)
     volume_kms_key: str | None = key("KMS key of the disks; null: AWS's own")
-    output_kms_key: str | None = key("KMS key of what lies in S3; null: the bucket's")
-    subnets: tuple[str, ...] = key("VPC subnets that jobs run in")
-    security_groups: tuple[str, ...] = key("VPC security groups of the jobs")
-    tags: dict[str, Any] = key("tags of every job, name: value")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,12 +18,14 @@ from queue import Empty, SimpleQueue
 
 from PIL import Image
 
-from dogbreed.data.photos import Pixels
+from dogbreed.data.photos import Pixels, checked
 from dogbreed.errors import DogbreedError, PhotoError
 from dogbreed.machine import cores
 from dogbreed.serving.frames import FAILED, READY, Frame, Send, open_streams
 from dogbreed.serving.invocations import entry_of
+from dogbreed.serving.memory import give_back_large_pieces
 from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
+from dogbreed.serving.room import Room
 
 # The photo's number, how many breeds are wanted, and what came of decoding.
 Decoded = tuple[int, int, Pixels | PhotoError]
@@ -32,6 +34,7 @@ Decoded = tuple[int, int, Pixels | PhotoError]
 def main(model: str, engine: str, precision: str, threads: str) -> None:
     """Load the model, say that it is ready or why not, then answer until the server is gone."""
     warnings.filterwarnings("ignore")  # what Pillow finds odd in a photo is nobody's business here
+    give_back_large_pieces()
     frames, send = open_streams()
     try:
         predictor = Predictor.load(model, engine=engine, precision=precision, threads=int(threads))
@@ -48,18 +51,27 @@ def main(model: str, engine: str, precision: str, threads: str) -> None:
 def answer_all(predictor: Predictor, most: int, frames: Iterator[Frame], send: Send) -> None:
     """Answer every frame, at most so many photos at once."""
     decoded: SimpleQueue[Decoded | None] = SimpleQueue()
+    room = Room()
+
+    def decode(frame: Frame) -> None:
+        decoded.put(_decoded(predictor, room, frame))
+
     computing = threading.Thread(target=_compute, args=(predictor, most, decoded, send))
     computing.start()
     with ThreadPoolExecutor(cores(), "decode") as pool:
-        for number, top_k, photo in frames:
-            pool.submit(_decode, predictor, (number, top_k, photo), decoded).add_done_callback(_end)
+        for frame in frames:
+            pool.submit(decode, frame).add_done_callback(_end)
     decoded.put(None)
     computing.join()
 
 
-def _decode(predictor: Predictor, frame: Frame, decoded: SimpleQueue[Decoded | None]) -> None:
+def _decoded(predictor: Predictor, room: Room, frame: Frame) -> Decoded:
     number, top_k, photo = frame
-    decoded.put((number, top_k, predictor.decode(photo)))
+    try:
+        with room.for_photo(checked(photo)):
+            return number, top_k, predictor.decode(photo)
+    except PhotoError as error:
+        return number, top_k, error
 
 
 def _end(decoding: Future[None]) -> None:

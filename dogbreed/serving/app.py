@@ -21,8 +21,15 @@ Pages = Mapping[str, tuple[str, bytes]]
 
 def build_app(endpoint: Endpoint, pages: Pages) -> FastAPI:
     """The app around an endpoint whose worker is started or starting."""
-    # Its own pages of documentation would fetch scripts from elsewhere.
-    app = FastAPI(title="dogbreed", version=__version__, docs_url=None, redoc_url=None)
+    # Its own pages of documentation would fetch scripts from elsewhere, and a redirection go to
+    # whatever host the request names.
+    app = FastAPI(
+        title="dogbreed",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
 
     @app.get(
         "/ping",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from dogbreed.errors import PhotoError
 from dogbreed.serving.artifact import Description
@@ -76,7 +77,7 @@ class Endpoint:
             ClientDisconnect: the caller is gone.
         """
         arrived = time.perf_counter()
-        status = "400"
+        status = "500"
         try:
             answer = await self._answer(request)
             status = "200"
@@ -84,6 +85,9 @@ class Endpoint:
             return answer
         except RequestError as error:
             status = str(error.status)
+            raise
+        except ClientDisconnect:
+            status = "400"
             raise
         finally:
             self.counters.requests.labels(status).inc()

@@ -16,11 +16,13 @@ from dogbreed.serving.artifact import find_artifact, read_description
 from dogbreed.serving.explain import Explainer
 from dogbreed.serving.frames import FAILED, READY, open_streams
 from dogbreed.serving.invocations import as_jpeg
+from dogbreed.serving.memory import give_back_large_pieces
 
 
 def main(model: str) -> None:
     """Load the network, say that it is ready or why not, then explain until the server is gone."""
     warnings.filterwarnings("ignore")  # as where photos are answered
+    give_back_large_pieces()
     frames, send = open_streams()
     try:
         folder = find_artifact(Path(model))

@@ -6,7 +6,7 @@ It needs torch, which takes seconds to load and more memory than everything else
 import asyncio
 import time
 
-from dogbreed.serving.worker import Worker
+from dogbreed.serving.worker import Worker, WorkerRefusal
 
 IDLE_S = 60.0
 
@@ -24,6 +24,7 @@ class Explanations:
         self._silence_s = silence_s
         self._idle_s = idle_s
         self._worker: Worker | None = None
+        self._refusal = ""
         self._busy = 0
         self._last = 0.0
         self._lock = asyncio.Lock()
@@ -54,6 +55,8 @@ class Explanations:
 
     async def _started(self) -> Worker:
         async with self._lock:
+            if self._refusal:
+                raise WorkerRefusal(self._refusal)
             if self._worker is None:
                 worker = Worker(
                     "dogbreed.serving.explaining", [self._model], silence_s=self._silence_s
@@ -61,7 +64,9 @@ class Explanations:
                 await worker.start()
                 try:
                     await worker.wait_until_ready()
-                except BaseException:
+                except BaseException as error:
+                    if isinstance(error, WorkerRefusal):
+                        self._refusal = str(error)
                     await worker.stop()
                     raise
                 self._worker = worker

@@ -7,6 +7,7 @@ import base64
 import binascii
 import io
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ TOP_K = 5
 JSON_TYPE = "application/json"
 # The photos and two more keys need fewer; a body that is all brackets would be gigabytes of lists.
 _MAX_JSON_SIGNS = 4 * MAX_PHOTOS
+_JSON_BEGINS = re.compile(rb"\s*[\[{]")  # as no photo does
 _STATUS_OF = {"too_large": 413, "not_an_image": 415}
 _EXPLAINED_QUALITY = 85
 
@@ -70,14 +72,16 @@ def read_invocation(body: bytes, parameters: Mapping[str, str]) -> Invocation:
         raise RequestError(400, "empty", "The body is empty: send a photo's bytes, or JSON.")
     given: dict[str, Any] = {name: _from_text(text) for name, text in parameters.items()}
     photos: tuple[bytes, ...] = (body,)
-    if body.lstrip()[:1] in (b"{", b"["):  # as no photo begins
+    if _JSON_BEGINS.match(body):
         values = _json_object(body)
         photos = _photos(values.pop("photos", None))
         given |= values
     unknown = sorted(set(given) - {"top_k", "explain"})
     if unknown:
         raise RequestError(
-            400, "unknown_key", f"There is no {unknown[0]!r}: photos, top_k and explain are known."
+            400,
+            "unknown_key",
+            f"There is no {unknown[0][:100]!r}: photos, top_k and explain are known.",
         )
     return Invocation(
         photos=photos,
@@ -210,6 +214,8 @@ def _from_text(text: str) -> Any:
 
 
 def _top_k(value: Any) -> int:
+    if type(value) is float and value.is_integer():
+        value = int(value)  # 1.0 is an integer to JSON Schema
     if type(value) is not int or not 1 <= value <= MAX_TOP_K:
         raise RequestError(400, "bad_top_k", f"top_k must be a whole number, 1 to {MAX_TOP_K}.")
     return value

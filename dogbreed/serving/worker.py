@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import math
+import os
+import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -18,10 +20,16 @@ from dogbreed.serving.frames import HEAD, READY, packed
 MOST_DEATHS_ALONE = 2
 # A process that doesn't come up is given so many more tries, each after a pause.
 PAUSES_S = (0.2, 1.0, 5.0)
+# While a worker answers others, a photo may be owed its answer so many times as long.
+PATIENCE = 4
 
 
 class WorkerError(EngineError):
     """A worker that doesn't come up."""
+
+
+class WorkerRefusal(WorkerError):
+    """A worker that says why it can't be: the next one would say the same."""
 
 
 class DeadlyPhoto(Exception):
@@ -44,7 +52,7 @@ class Worker:
 
     Args:
         module: what runs: `python -m module *arguments`.
-        silence_s: one that owes an answer for so long is ended, and started anew.
+        silence_s: one that owes answers and gives none for so long is ended, and started anew.
         restarted: called each time that it has been.
     """
 
@@ -62,6 +70,7 @@ class Worker:
         self._process: Process | None = None
         self._asked: dict[int, _Asked] = {}
         self._numbers = itertools.count()
+        self._heard = -math.inf  # when its last answer came, by time.monotonic
         self._usable = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
 
@@ -150,9 +159,14 @@ class Worker:
 
     async def _spawn(self) -> None:
         # A session of its own: Ctrl-C is for the server, which ends it when all is answered.
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=PIPE, stdout=PIPE, start_new_session=True
-        )
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=PIPE, stdout=PIPE, start_new_session=True
+            )
+        except OSError as error:  # no memory, no file or no process is left
+            raise WorkerError(
+                f"{' '.join(self._command)} can't be started: {error.strerror}."
+            ) from error
 
     async def _hear_ready(self) -> None:
         """Wait for the process's first frame; start another where it dies before that.
@@ -160,17 +174,19 @@ class Worker:
         Raises:
             WorkerError: it says why it can't, or dies again and again.
         """
-        for pause_s in PAUSES_S:
+        for pause_s in (*PAUSES_S, None):
             try:
                 number, _, reason = await self._frame()
             except asyncio.IncompleteReadError:
+                if pause_s is None:
+                    break
                 await self._bury()
                 await asyncio.sleep(pause_s)
                 await self._spawn()
                 continue
             if number == READY:
                 return
-            raise WorkerError(reason.decode())
+            raise WorkerRefusal(reason.decode())
         raise WorkerError(
             f"{' '.join(self._command)} ends before it is ready: see what it printed."
         )
@@ -180,6 +196,7 @@ class Worker:
         with suppress(asyncio.IncompleteReadError):
             while True:
                 number, value, data = await self._frame()
+                self._heard = time.monotonic()
                 asked = self._asked.get(number)
                 if asked is not None and not asked.answer.done():
                     asked.answer.set_result((value, data))
@@ -211,11 +228,17 @@ class Worker:
         return number, value, await self._process.stdout.readexactly(size)
 
     def _is_late(self, asked: _Asked) -> bool:
-        return not asked.answer.done() and time.monotonic() - asked.sent >= self._silence_s
+        now = time.monotonic()
+        return not asked.answer.done() and (
+            now - max(asked.sent, self._heard) >= self._silence_s
+            or now - asked.sent >= PATIENCE * self._silence_s
+        )
 
     def _kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+            # Its own kill() would look whether it lives, and take its end from who waits for it.
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
 
     async def _bury(self) -> None:
         self._kill()

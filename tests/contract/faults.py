@@ -4,12 +4,13 @@ import io
 import json
 import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
+from contract.rest import INVOKE, REST_OPERATIONS, rest_operation
 from contract.validation import problems
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 # Jobs sign their requests with the key of the role that they run under, callers with their own.
 CALLER_KEY = "AKIAIOSFODNN7EXAMPLE"
 ROLE_KEY = "ASIAIOSFODNN7EXAMPLE"
+# What a test itself does in the account is nobody's that a policy is for.
+TEST_KEY = "AKIAI44QH8DHBEXAMPLE"
 
 # S3 names no operation in a request: (method, is there a key, a word of the query or header).
 S3_OPERATIONS = {
@@ -32,12 +35,16 @@ S3_OPERATIONS = {
     ("DELETE", True, None): "DeleteObject",
     ("GET", False, "list-type"): "ListObjectsV2",
     ("GET", False, "location"): "GetBucketLocation",
+    ("GET", False, "uploads"): "ListMultipartUploads",
     ("GET", False, None): "ListObjects",
     ("HEAD", False, None): "HeadBucket",
     ("PUT", False, None): "CreateBucket",
     ("POST", False, "delete"): "DeleteObjects",
     ("DELETE", False, None): "DeleteBucket",
 }
+
+
+Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Call:
     operation: str
     by_job: bool
     is_json: bool
+    by_test: bool = False
 
 
 @dataclass
@@ -61,6 +69,7 @@ class Fault:
     message: str = ""
     status: int = 400
     headers: Mapping[str, str] = field(default_factory=dict)
+    lost: bool = False  # carried out, and no answer
 
     def meets(self, call: Call) -> bool:
         return self.by_job == call.by_job and self.operation in (None, call.operation)
@@ -71,6 +80,11 @@ class Gate:
 
     def __init__(self, app: "WSGIApplication") -> None:
         self._app = app
+        # What answers InvokeEndpoint in moto's place: its body and environment, to an answer.
+        self.invoke: Callable[[bytes, WSGIEnvironment], Answer] | None = None
+        self.calls: list[tuple[str, str]] = []  # every caller's: service, operation
+        self.calls_of_jobs: list[tuple[str, str]] = []
+        self.after: dict[str, Callable[[], None]] = {}  # what to do after an operation, once
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
         self.requests: list[tuple[str, dict[str, Any]]] = []
@@ -84,6 +98,9 @@ class Gate:
     ) -> Iterable[bytes]:
         call = read_call(environ)
         parameters: dict[str, Any] = {}
+        if not call.by_test:
+            told = self.calls_of_jobs if call.by_job else self.calls
+            told.append((call.service, call.operation))
         if call.service == "sagemaker" and call.is_json:
             parameters = json.loads(_peek(environ) or b"{}")
             if not call.by_job:
@@ -91,16 +108,31 @@ class Gate:
         fault = self._due(call)
         if fault is None and call.service == "sagemaker" and call.is_json:
             fault = refusal(call.operation, parameters)
+        if fault is None and self.invoke is not None and call.operation == INVOKE:
+            status, headers, answer = self.invoke(_peek(environ), environ)
+            headers["Content-Length"] = str(len(answer))
+            start_response(f"{status} Answer", list(headers.items()))
+            self._was_called(call)
+            return [answer]
         if fault is None:
-            return self._app(environ, start_response)
+            done = self._app(environ, start_response)
+            self._was_called(call)
+            return done
         _peek(environ)  # an answer before the body is read would look like a broken connection
+        if fault.lost:
+            list(self._app(environ, lambda *more: lambda data: None))
         if fault.code is None:
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionResetError("dropped on demand")  # werkzeug takes it for the caller's
         body, kind = error_body(call, fault)
-        headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
-        start_response(f"{fault.status} Error", [*headers, *fault.headers.items()])
+        lines = [("Content-Type", kind), ("Content-Length", str(len(body)))]
+        lines += [("x-amzn-ErrorType", fault.code)] if call.service in REST_OPERATIONS else []
+        start_response(f"{fault.status} Error", [*lines, *fault.headers.items()])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _was_called(self, call: Call) -> None:
+        if not (call.by_job or call.by_test) and call.operation in self.after:
+            self.after.pop(call.operation)()
 
     def _due(self, call: Call) -> Fault | None:
         with self._lock:
@@ -131,16 +163,18 @@ def read_call(environ: "WSGIEnvironment") -> Call:
     target = environ.get("HTTP_X_AMZ_TARGET", "")
     if target:
         operation = target.rpartition(".")[2]
+    elif service in REST_OPERATIONS:
+        operation = rest_operation(service, environ)
     elif service == "s3":
         operation = _s3_operation(environ)
     else:
         operation = parse_qs(_peek(environ).decode()).get("Action", [""])[0]
-    return Call(service, operation, key == ROLE_KEY, bool(target))
+    return Call(service, operation, key == ROLE_KEY, bool(target), key == TEST_KEY)
 
 
 def error_body(call: Call, fault: Fault) -> tuple[bytes, str]:
     """The error in the service's own protocol, and its content type."""
-    if call.is_json:
+    if call.is_json or call.service in REST_OPERATIONS:
         error = {"__type": fault.code, "message": fault.message}
         return json.dumps(error).encode(), "application/x-amz-json-1.1"
     error_xml = f"<Code>{fault.code}</Code><Message>{escape(fault.message)}</Message>"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from contract.policies import LAUNCHER, ROLE, refused
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
@@ -33,3 +34,6 @@ def account(
         for name, value in account.environment().items():
             monkeypatch.setenv(name, value)
         yield account
+        # Whatever a test does: the policies that the project hands out are enough for it.
+        assert refused(LAUNCHER, account.calls) == []
+        assert refused(ROLE, account.calls_of_jobs) == []

@@ -48,11 +48,11 @@ HERE = {
 class LogStream:
     """A stream of CloudWatch Logs. A role that may not write there has jobs without logs."""
 
-    def __init__(self, logs: Any, name: str) -> None:
+    def __init__(self, logs: Any, name: str, group: str = LOG_GROUP) -> None:
         self._logs = logs
-        self._place = {"logGroupName": LOG_GROUP, "logStreamName": name}
+        self._place = {"logGroupName": group, "logStreamName": name}
         with suppress(ClientError):  # most often: it is there already
-            logs.create_log_group(logGroupName=LOG_GROUP)
+            logs.create_log_group(logGroupName=group)
         with suppress(ClientError):
             logs.create_log_stream(**self._place)
 

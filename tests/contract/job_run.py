@@ -33,6 +33,7 @@ class Platform:
     grace_s: float
     sigterm_arrives: bool
     closing: threading.Event = field(default_factory=threading.Event)
+    serving_variables: dict[str, str] = field(default_factory=dict)  # of what serves models
 
 
 @dataclass(frozen=True)

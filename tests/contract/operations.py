@@ -3,16 +3,18 @@
 import base64
 import binascii
 import json
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped, unused-ignore]
 from contract.debugger import debugger_problems
 from contract.job_run import Platform, Run
 from contract.rules import training_problems, tuning_problems
-from contract.storage import list_keys
+from contract.storage import list_keys, pack, upload
 from contract.training_jobs import TrainingJob
 from contract.tuning_jobs import TuningJob
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -23,6 +25,7 @@ from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
 Answer = dict[str, Any] | None
+NO_OPERATIONS = ("close", "answer", "add_trained")  # of the classes that `install` takes
 SERVICE = "sagemaker.amazonaws.com"
 
 
@@ -103,6 +106,26 @@ class Operations:
         found = [trial.summary() for trial in self._tuning_job(request).trials]
         return listing(request, found, "TrainingJob", "Name")
 
+    def add_trained(self, name: str, model: Path, place: str, role: str) -> None:
+        """A training of this project's that has just ended, without having been run."""
+        request = {
+            "TrainingJobName": name,
+            "AlgorithmSpecification": {},
+            "HyperParameters": {"job": '"train"'},
+            "RoleArn": role,
+            "OutputDataConfig": {"S3OutputPath": place},
+            "Tags": [{"Key": "project", "Value": "dogbreed"}],
+        }
+        job = TrainingJob(request, self._arn("training-job", name))
+        job.facts["TrainingStartTime"] = job.created
+        uri = f"{place}/{name}/output/model.tar.gz"
+        with tempfile.TemporaryDirectory() as folder:
+            pack([model], Path(folder) / "model.tar.gz")
+            upload(self._platform.s3, Path(folder) / "model.tar.gz", uri)
+        job.facts["ModelArtifacts"] = {"S3ModelArtifacts": uri}
+        job.finish("Completed")
+        self.training_jobs[name] = job
+
     def close(self) -> None:
         """End every job, without its grace."""
         self._platform.closing.set()
@@ -175,13 +198,18 @@ class Operations:
         )
 
 
-def install(operations: Operations) -> Callable[[], None]:
-    """Put the operations into moto's class of answers, where it looks them up at every request;
-    gives back what takes them out again."""
-    names = [name for name in vars(Operations) if not name.startswith("_") and name != "close"]
-    before = {name: vars(SageMakerResponse).get(name) for name in names}
-    for name in names:
-        setattr(SageMakerResponse, name, _handler(getattr(operations, name)))
+def install(*all_operations: object) -> Callable[[], None]:
+    """Put operations into moto's class of answers, where it looks them up at every request; gives
+    back what takes them out again. The public methods are operations, but for NO_OPERATIONS."""
+    found = {
+        name: getattr(operations, name)
+        for operations in all_operations
+        for name, value in vars(type(operations)).items()
+        if not name.startswith("_") and name not in NO_OPERATIONS and callable(value)
+    }
+    before = {name: vars(SageMakerResponse).get(name) for name in found}
+    for name, operation in found.items():
+        setattr(SageMakerResponse, name, _handler(operation))
 
     def restore() -> None:
         for name, function in before.items():

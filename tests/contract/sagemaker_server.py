@@ -5,6 +5,7 @@ moto keeps S3, IAM, STS, Logs, tags, models and endpoints. A training job runs h
 its own, through the real entry point of SageMaker's PyTorch containers (see toolkit.py).
 """
 
+import io
 import json
 import os
 import shutil
@@ -18,9 +19,10 @@ from types import TracebackType
 from typing import Any, Literal
 
 import boto3  # type: ignore[import-untyped, unused-ignore]
-from contract.faults import CALLER_KEY, ROLE_KEY, Fault, Gate
+from contract.faults import CALLER_KEY, ROLE_KEY, TEST_KEY, Fault, Gate
 from contract.job_run import Platform
 from contract.operations import SERVICE, Operations, install
+from contract.serving_operations import ServingOperations
 from contract.training_jobs import TrainingJob
 from contract.tuning_jobs import TuningJob
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -89,15 +91,18 @@ class SageMakerAccount:
             folder=self._folder,
             grace_s=grace_s,
             sigterm_arrives=sigterm_arrives,
+            serving_variables=dict(variables or {}),
         )
         self._operations = Operations(region, self._platform)
+        self._serving = ServingOperations(region, self._platform)
+        self._gate.invoke = self._serving.answer
         self._restore: Callable[[], None] = lambda: None
 
     def __enter__(self) -> "SageMakerAccount":
-        self._restore = install(self._operations)
+        self._restore = install(self._operations, self._serving)
         self._thread.start()
         place = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
-        self._platform.s3.create_bucket(
+        self._client("s3", TEST_KEY).create_bucket(
             Bucket=self.bucket, **({} if self.region == "us-east-1" else place)
         )
         statement = {
@@ -106,7 +111,7 @@ class SageMakerAccount:
             "Action": "sts:AssumeRole",
         }
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        self._client("iam", ROLE_KEY).create_role(RoleName=ROLE, AssumeRolePolicyDocument=policy)
+        self._client("iam", TEST_KEY).create_role(RoleName=ROLE, AssumeRolePolicyDocument=policy)
         return self
 
     def __exit__(
@@ -116,6 +121,7 @@ class SageMakerAccount:
         traceback: TracebackType | None,
     ) -> None:
         self._operations.close()
+        self._serving.close()
         self._server.shutdown()
         self._thread.join()
         self._restore()
@@ -136,14 +142,32 @@ class SageMakerAccount:
         }
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the caller."""
-        return self._client(service, CALLER_KEY)
+        """A boto3 client of the test's own."""
+        return self._client(service, TEST_KEY)
 
     @property
     def requests(self) -> list[tuple[str, dict[str, Any]]]:
         """Every call to SageMaker in order, retries and refused ones too: its operation, and its
         parameters as they were sent."""
         return self._gate.requests
+
+    @property
+    def calls(self) -> list[tuple[str, str]]:
+        """Every call of the caller's to any service: its name, and the operation."""
+        return self._gate.calls
+
+    @property
+    def calls_of_jobs(self) -> list[tuple[str, str]]:
+        """Those that the service and the jobs make under their role."""
+        return self._gate.calls_of_jobs
+
+    def lose_answer(self, operation: str) -> None:
+        """Do what the next call of an operation asks for, and break its connection then."""
+        self._gate.add(Fault(operation, 1, lost=True))
+
+    def when_called(self, operation: str, do: Callable[[], None]) -> None:
+        """Call `do` as soon as the caller's next call of an operation was carried out."""
+        self._gate.after[operation] = do
 
     @property
     def training_jobs(self) -> dict[str, TrainingJob]:
@@ -174,6 +198,16 @@ class SageMakerAccount:
     ) -> None:
         """Break the next `times` connections without an answer."""
         self._gate.add(Fault(operation, times, who == "job"))
+
+    def trained(self, name: str, model: Path) -> None:
+        """Be an account in which this project has trained a model just now."""
+        self._operations.add_trained(
+            name, model, f"s3://{self.bucket}/dogbreed/jobs", self.role_arn
+        )
+
+    def last_invocation(self) -> io.BytesIO:
+        """What an endpoint was sent last."""
+        return io.BytesIO(self._serving.last_body)
 
     def close_debugger(self) -> None:
         """Be an account that never used SageMaker Debugger; see debugger.py."""

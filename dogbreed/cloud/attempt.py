@@ -1,0 +1,259 @@
+"""One attempt to bring a model to an endpoint: step by step, and back where it doesn't come up."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dogbreed.cloud import endpoints, scaling
+from dogbreed.cloud.account import Account
+from dogbreed.cloud.config import SERVERLESS, DeployConfig
+from dogbreed.cloud.endpoint_log import log_lines
+from dogbreed.cloud.endpoint_requests import (
+    Deployment,
+    endpoint_config_request,
+    endpoint_request,
+    model_request,
+    transform_request,
+)
+from dogbreed.cloud.expiry import drop_schedule, schedule_expiry, schedules
+from dogbreed.cloud.inventory import is_ours
+from dogbreed.cloud.refusals import NO_NETWORK, in_plain_words
+from dogbreed.errors import CloudError, ConfigError, Stopped
+from dogbreed.runs import log
+
+LOG_LINES = 20
+
+
+class Attempt:
+    """What one command does to the account; `it` names all that it makes.
+
+    Everything has its tags from the request that makes it, so that whatever is left of an attempt
+    that was cut off is found by launch/teardown.py.
+    """
+
+    def __init__(self, account: Account, config: DeployConfig, it: Deployment) -> None:
+        self.account, self.config, self.it = account, config, it
+        self.client = account.client("sagemaker")
+        self.before: endpoints.Endpoint | None = None
+        self._old_type: str | None = None
+        self._undo: list[Callable[[], object]] = []
+
+    def look(self) -> None:
+        """See what there is of this name, and refuse what can't be deployed over it.
+
+        Raises:
+            CloudError, ConfigError: it is somebody else's, busy, or of a kind that can't change.
+        """
+        name = self.config.endpoint
+        with in_plain_words(f"looking at endpoint {name}"):
+            self.before = endpoints.describe(self.client, name)
+            if self.before is None:
+                return
+            if not is_ours(self.client, self.before.arn):
+                raise CloudError(
+                    f"endpoint {name} is there and somebody else's: take another endpoint=NAME."
+                )
+            if not self.before.settled:
+                raise endpoints.other_first(name, self.before.status)
+            if self.before.status == endpoints.FAILED:
+                self._clear_failed()
+                return
+            _, variant = endpoints.model_of(self.client, self.before.config)
+            self._old_type = variant.get("InstanceType")
+        if self.config.deploy.kind == SERVERLESS and "ServerlessConfig" not in variant:
+            raise ConfigError(
+                f"deploy=serverless: endpoint {name} has instances, and SageMaker can't take them "
+                f"from it: delete it first (python launch/teardown.py endpoint={name}), or take "
+                "another endpoint=NAME."
+            )
+
+    def _clear_failed(self) -> None:
+        """Nothing else can be done with an endpoint that failed, and it holds the name."""
+        name = self.config.endpoint
+        log.info("endpoint %s failed earlier: it is deleted and made anew", name)
+        self.client.delete_endpoint(EndpointName=name)
+        self.before = None
+        while endpoints.describe(self.client, name) is not None:
+            time.sleep(1)
+
+    def to_endpoint(self) -> None:
+        """Make the endpoint, or bring the one that is there to the new model.
+
+        Raises:
+            CloudError: it didn't come up, in one sentence; what served before serves on.
+            Stopped: Ctrl-C, with what is left and how to delete it.
+        """
+        config, name = self.config, self.config.endpoint
+        with self._left():
+            with self.undone():
+                expires = schedule_expiry(self.account, config, self.it.name)
+                if expires is not None:
+                    client = self.account.client("scheduler")
+                    self._undo.append(lambda: drop_schedule(client, self.it.name))
+                    log.info("it will be deleted by itself at %s UTC", f"{expires:%Y-%m-%d %H:%M}")
+                self.make_model()
+                self.make_config()
+                scaled = self._pause_scaling()
+                self.start_endpoint()
+            started = time.monotonic()
+            log.info(
+                "endpoint %s is %s; until it is up this takes minutes",
+                *(name, "being made" if self.before is None else "updated, and answers meanwhile"),
+            )
+            self._judge(endpoints.wait_until_settled(self.account, name), scaled)
+            log.info("endpoint %s is up after %.0f s", name, time.monotonic() - started)
+            wanted = scaling.wanted(config)
+            if wanted is not None:
+                scaling.scale(self.account, config, wanted)
+                log.info("it scales between %d and %d instances", wanted.fewest, wanted.most)
+            self._drop_former(keep_schedules=expires is None)
+
+    def make_model(self) -> None:
+        """CreateModel."""
+        with in_plain_words(f"model {self.it.name}"):
+            _once(lambda: self.client.create_model(**model_request(*self._three)))
+        self._undo.append(lambda: self.client.delete_model(ModelName=self.it.name))
+
+    def make_config(self) -> None:
+        """CreateEndpointConfig."""
+        with in_plain_words(f"endpoint config {self.it.name}"):
+            request = endpoint_config_request(*self._three)
+            _once(lambda: self.client.create_endpoint_config(**request))
+            # CreateEndpoint may not know it yet; the service advises this against that.
+            self.client.describe_endpoint_config(EndpointConfigName=self.it.name)
+        drop = self.client.delete_endpoint_config
+        self._undo.append(lambda: drop(EndpointConfigName=self.it.name))
+
+    def start_endpoint(self) -> None:
+        """CreateEndpoint or UpdateEndpoint."""
+        if self.before is None:
+            endpoints.create(self.client, endpoint_request(self.config, self.it))
+        else:
+            endpoints.update(self.client, self.config.endpoint, self.it.name)
+
+    def start_job(self, photos_uri: str) -> None:
+        """CreateTransformJob."""
+        request = transform_request(*self._three, photos_uri)
+        with in_plain_words(f"transform job {self.it.name}"):
+            _once(lambda: self.client.create_transform_job(**request))
+
+    @property
+    def _three(self) -> tuple[Account, DeployConfig, Deployment]:
+        return self.account, self.config, self.it
+
+    def _pause_scaling(self) -> scaling.Scaling | None:
+        """An endpoint that scales may not change its instances' type; how it did, if it stops."""
+        if self.before is None:
+            return None
+        client, name = self.account.client(scaling.SERVICE), self.config.endpoint
+        with in_plain_words(f"the scaling of endpoint {name}"):
+            now = scaling.current(client, name)
+            same_type = self._old_type == self.config.deploy.instance_type
+            if now is None or (same_type and scaling.wanted(self.config) is not None):
+                return None
+            scaling.stop_scaling(client, name)
+        self._undo.append(lambda: scaling.scale(self.account, self.config, now))
+        return now
+
+    def _judge(self, now: endpoints.Endpoint | None, scaled: scaling.Scaling | None) -> None:
+        """Raise a CloudError unless it is our configuration that serves now."""
+        name = self.config.endpoint
+        if now is None:
+            self.take_back()
+            raise CloudError(f"endpoint {name} was deleted by somebody while it was being made.")
+        if now.status == endpoints.IN_SERVICE and now.config == self.it.name:
+            return
+        self._tell_log()
+        reason = f" ({now.reason.rstrip('.')})" if now.reason else ""
+        if now.status == endpoints.IN_SERVICE:
+            self.take_back()
+            raise CloudError(
+                f"endpoint {name}: the new model didn't come up{reason}. It was rolled back: the "
+                f"old one ({now.config}) still serves, and answered all the time."
+            )
+        if self.before is None and now.status == endpoints.FAILED:
+            self._undo.append(lambda: self.client.delete_endpoint(EndpointName=name))
+            self.take_back()
+            raise CloudError(f"endpoint {name} didn't come up{reason}. It was deleted again.")
+        raise CloudError(
+            f"endpoint {name} is {now.status} now{reason}: python launch/teardown.py "
+            f"endpoint={name} deletes it."
+        )
+
+    def _tell_log(self) -> None:
+        """The server's last lines, which say more than the service does."""
+        with suppress(ClientError, BotoCoreError):
+            lines = log_lines(self.account.client("logs"), self.config.endpoint, 60)
+            if lines:
+                log.info("the last lines of its server:")
+            for line in lines[-LOG_LINES:]:
+                log.info("  %s", line)
+
+    def _drop_former(self, *, keep_schedules: bool) -> None:
+        """Delete what the endpoint was made of before, and what would delete it earlier."""
+        name, scheduler = self.config.endpoint, self.account.client("scheduler")
+        with in_plain_words("tidying up"):
+            if self.before is not None and is_ours(self.client, self._config_arn()):
+                model, _ = endpoints.model_of(self.client, self.before.config)
+                self.client.delete_endpoint_config(EndpointConfigName=self.before.config)
+                self.client.delete_model(ModelName=model)
+            for each in list(schedules(scheduler)) if self.before is not None else ():
+                if each.endpoint != name or each.name == self.it.name:
+                    continue
+                if keep_schedules:
+                    log.info("note: as planned earlier, it is deleted by itself at %s", each.when)
+                else:
+                    drop_schedule(scheduler, each.name)
+
+    def _config_arn(self) -> str:
+        assert self.before is not None
+        told = self.client.describe_endpoint_config(EndpointConfigName=self.before.config)
+        return str(told["EndpointConfigArn"])
+
+    def take_back(self) -> None:
+        """Delete what this attempt made, the latest first; a warning for what couldn't be."""
+        while self._undo:
+            try:
+                self._undo.pop()()
+            except (ClientError, BotoCoreError, CloudError) as error:
+                log.warning("warning: couldn't be taken back: %s", " ".join(str(error).split()))
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Take back what was made if the block fails, but for a network that is away."""
+        try:
+            yield
+        except CloudError as error:
+            if isinstance(error.__cause__, NO_NETWORK):
+                raise
+            self.take_back()
+            raise
+
+    @contextmanager
+    def _left(self) -> Iterator[None]:
+        """Name what may be left in the account in whatever ends the block early."""
+        name = self.config.endpoint
+        left = (
+            f"what was made for endpoint {name} is left, and may cost: python launch/teardown.py "
+            f"endpoint={name} deletes it."
+        )
+        try:
+            yield
+        except Stopped as stopped:
+            raise Stopped(f"stopped: {left}", stopped.exit_code - 128) from stopped
+        except CloudError as error:
+            if isinstance(error.__cause__, NO_NETWORK):
+                raise CloudError(f"{error} Until then {left}") from error
+            raise
+
+
+def _once(create: Callable[[], Any]) -> None:
+    """Make something of a name that is this attempt's own: if it is there, an answer was lost."""
+    try:
+        create()
+    except ClientError as error:
+        if "already exist" not in str(error).lower():
+            raise

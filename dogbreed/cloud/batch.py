@@ -1,0 +1,144 @@
+"""deploy=batch: a job over a folder of photos, here or in S3, and its answers brought here."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dogbreed.cloud.account import Account
+from dogbreed.cloud.asking import row
+from dogbreed.cloud.attempt import Attempt
+from dogbreed.cloud.config import DeployConfig
+from dogbreed.cloud.objects import split_uri
+from dogbreed.cloud.patience import looks
+from dogbreed.cloud.refusals import in_plain_words
+from dogbreed.cloud.storage import S3Folder, plan_upload, stored, upload
+from dogbreed.data.photos import open_photo, read_bytes
+from dogbreed.errors import CloudError, DataError, PhotoError, Stopped
+from dogbreed.files import write_text
+from dogbreed.runs import log
+from dogbreed.serving.sources import find_sources
+
+ENDED = ("Completed", "Failed", "Stopped")
+ANSWERS = "predictions.jsonl"
+SUFFIX = ".out"  # of an answer, after its photo's name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photos:
+    """Photos of a job: their place in S3, and the folder here that they are from, if any."""
+
+    uri: str
+    root: Path | None = None
+    paths: tuple[Path, ...] = ()
+
+
+def photos_of(account: Account, config: DeployConfig) -> Photos:
+    """The photos that `deploy.photos` names; nothing is sent.
+
+    Raises:
+        CloudError, DataError: it names no place, or no photo that can be used.
+    """
+    named = config.deploy.photos
+    assert named is not None
+    if named.startswith("s3://"):
+        split_uri(named)
+        return Photos(uri=named)
+    root = Path(named).expanduser()
+    if not root.is_dir():
+        raise DataError(f"deploy.photos={named}: there is no such folder.")
+    sources, _ = find_sources([str(root)])
+    paths = tuple(
+        path for path in map(Path, (each.name for each in sources)) if _usable(path, config)
+    )
+    if not paths:
+        raise DataError(f"deploy.photos={named}: holds no photo that can be used.")
+    # Named by the folder, so that it isn't sent twice.
+    mark = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
+    name = f"{config.launcher.prefix}/questions/{mark[:16]}"
+    return Photos(uri=S3Folder(account.bucket, name).uri, root=root, paths=paths)
+
+
+def _usable(path: Path, config: DeployConfig) -> bool:
+    """Whether a photo may be sent; one that can't be used would end the whole job."""
+    try:
+        data = read_bytes(path)
+        open_photo(data)
+    except PhotoError as error:
+        log.warning("left out: %s: %s", path, error)
+        return False
+    if len(data) > config.deploy.max_photo_mb * 2**20:
+        log.warning(
+            "left out: %s: more than %d MB (deploy.max_photo_mb)", path, config.deploy.max_photo_mb
+        )
+        return False
+    return True
+
+
+def run_batch(account: Account, config: DeployConfig, attempt: Attempt) -> None:
+    """Send the photos, run the job to its end, and bring its answers here.
+
+    Raises:
+        CloudError: it failed, or AWS refuses.
+        Stopped: Ctrl-C; the message says how to end the job.
+    """
+    photos, name = photos_of(account, config), attempt.it.name
+    if photos.root is not None:
+        _send(account, config, photos)
+    with attempt.undone():
+        attempt.make_model()
+        attempt.start_job(photos.uri)
+    log.info("started transform job %s over %s", name, photos.uri)
+    told = _wait(account, name)
+    attempt.take_back()
+    if told["TransformJobStatus"] != ENDED[0]:
+        raise CloudError(
+            f"{name}: {told['TransformJobStatus']}. {told.get('FailureReason', '')} Its log is in "
+            "CloudWatch: /aws/sagemaker/TransformJobs."
+        )
+    target = Path(config.output_root) / name / ANSWERS
+    rows = list(_answers(account, told))
+    write_text(target, "".join(f"{json.dumps(each)}\n" for each in rows))
+    log.info("%s: %d photos", target, len(rows))
+
+
+def _send(account: Account, config: DeployConfig, photos: Photos) -> None:
+    assert photos.root is not None
+    client = account.client("s3")
+    folder = S3Folder(*split_uri(photos.uri.rstrip("/")))
+    plan = plan_upload(photos.root, photos.paths, stored(client, folder))
+    log.info("photos to %s: %d to send, %d there", folder.uri, len(plan.files), len(plan.kept))
+    upload(client, folder, plan, kms_key=config.launcher.output_kms_key)
+
+
+def _wait(account: Account, name: str) -> dict[str, Any]:
+    client = account.client("sagemaker")
+    left = (
+        f"{name} still runs and costs: `aws sagemaker stop-transform-job --transform-job-name "
+        f"{name} --region {account.region}` stops it."
+    )
+    try:
+        with in_plain_words(f"waiting for {name}"):
+            for told in looks(lambda: client.describe_transform_job(TransformJobName=name)):
+                if told["TransformJobStatus"] in ENDED:
+                    break
+    except Stopped as stopped:
+        raise Stopped(f"no longer waiting: {left}", stopped.exit_code - 128) from stopped
+    except CloudError as error:
+        raise CloudError(f"{error} {left}") from error
+    return dict(told)
+
+
+def _answers(account: Account, told: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A row for each photo, in the order of their names."""
+    client = account.client("s3")
+    bucket, prefix = split_uri(told["TransformOutput"]["S3OutputPath"])
+    with in_plain_words("the job's answers"):
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        for each in (each for page in pages for each in page.get("Contents", ())):
+            body = client.get_object(Bucket=bucket, Key=each["Key"])["Body"].read()
+            (entry,) = json.loads(body)["predictions"]
+            path = each["Key"].removeprefix(prefix).lstrip("/").removesuffix(SUFFIX)
+            yield row(path, entry["breeds"], entry["unknown"])

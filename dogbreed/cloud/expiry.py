@@ -1,0 +1,92 @@
+"""deploy.ttl_hours: a schedule in the account that deletes an endpoint, whoever forgets it."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dogbreed.cloud.account import Account
+from dogbreed.cloud.config import DeployConfig
+from dogbreed.cloud.refusals import code_of, in_plain_words
+from dogbreed.cloud.tags import PROJECT_TAG, tag_list
+
+# Schedules have no tags of their own; their group has.
+GROUP = PROJECT_TAG
+TARGET = "arn:{partition}:scheduler:::aws-sdk:sagemaker:deleteEndpoint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A schedule by its name, the endpoint that it deletes, and when."""
+
+    name: str
+    endpoint: str
+    when: str
+
+
+def schedule_expiry(account: Account, config: DeployConfig, name: str) -> datetime | None:
+    """Have the endpoint deleted after deploy.ttl_hours; when, or None if never.
+
+    Raises:
+        CloudError: AWS refuses, such as a role that its scheduler may not take on.
+    """
+    hours = config.deploy.ttl_hours
+    if hours is None:
+        return None
+    when = datetime.now(UTC) + timedelta(hours=hours)
+    client = account.client("scheduler")
+    with in_plain_words("deploy.ttl_hours"):
+        _make(lambda: client.create_schedule_group(Name=GROUP, Tags=tag_list(config.launcher)))
+        _make(lambda: client.create_schedule(**_request(account, config, name, when)))
+    return when
+
+
+def _make(create: Callable[[], object]) -> None:
+    """Make what may be there: the group of all, or one's own schedule if an answer was lost."""
+    try:
+        create()
+    except ClientError as error:
+        if code_of(error) != "ConflictException":
+            raise
+
+
+def _request(account: Account, config: DeployConfig, name: str, when: datetime) -> dict[str, Any]:
+    partition = account.role_arn.split(":")[1]
+    return {
+        "Name": name,
+        "GroupName": GROUP,
+        "Description": f"deletes the endpoint {config.endpoint} of dogbreed",
+        "ScheduleExpression": f"at({when:%Y-%m-%dT%H:%M:%S})",
+        "ScheduleExpressionTimezone": "UTC",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "ActionAfterCompletion": "DELETE",
+        "Target": {
+            "Arn": TARGET.format(partition=partition),
+            "RoleArn": config.deploy.ttl_role or account.role_arn,
+            "Input": json.dumps({"EndpointName": config.endpoint}),
+        },
+    }
+
+
+def schedules(client: Any) -> Iterator[Schedule]:
+    """All schedules of this project; errors are botocore's."""
+    pages = client.get_paginator("list_schedules").paginate(GroupName=GROUP)
+    try:
+        names = [each["Name"] for page in pages for each in page["Schedules"]]
+    except ClientError as error:
+        if code_of(error) != "ResourceNotFoundException":  # there is no such group
+            raise
+        return
+    for name in names:
+        told = client.get_schedule(GroupName=GROUP, Name=name)
+        endpoint = json.loads(told["Target"].get("Input", "{}")).get("EndpointName", "")
+        when = told["ScheduleExpression"].removeprefix("at(").removesuffix(")").replace("T", " ")
+        yield Schedule(name=name, endpoint=endpoint, when=f"{when} UTC")
+
+
+def drop_schedule(client: Any, name: str) -> None:
+    """Delete a schedule; errors are botocore's."""
+    client.delete_schedule(GroupName=GROUP, Name=name)

@@ -1,0 +1,96 @@
+"""The work of launch/query.py: photos sent to an endpoint, and its answers shown."""
+
+import base64
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dogbreed.cloud.account import Account, sign_in
+from dogbreed.cloud.asking import Asker, Reply, row
+from dogbreed.cloud.config import QueryConfig
+from dogbreed.cloud.endpoint_log import log_lines
+from dogbreed.cloud.inventory import newest_endpoint
+from dogbreed.cloud.refusals import in_plain_words
+from dogbreed.cloud.shrinking import to_send
+from dogbreed.data.photos import read_bytes
+from dogbreed.errors import CloudError, PhotoError
+from dogbreed.search.config import NEWEST
+from dogbreed.serving.sources import Source, find_sources, printable
+
+
+def query(config: QueryConfig, given: Sequence[str]) -> bool:
+    """Ask for the photos that were given; whether every one of them was answered.
+
+    Raises:
+        CloudError, DataError: no endpoint to ask, or nothing to ask about.
+    """
+    sources, others = find_sources(given) if given else ([], 0)
+    account = sign_in(config.launcher, to_make=False)
+    name = _endpoint(account, config)
+    good = True
+    if sources:
+        asker = Asker(account, name, patience_s=config.patience_s)
+        bad = [source for source in sources if not _answer(asker, source, config)]
+        good = not bad
+    if others:
+        print(f"{others:,} other files in the folders are no photos", file=sys.stderr)
+    if config.logs:
+        with in_plain_words(f"the log of endpoint {name}"):
+            lines = log_lines(account.client("logs"), name, config.log_minutes)
+        print("\n".join(lines) or f"endpoint {name} wrote nothing in {config.log_minutes:g} min")
+    return good
+
+
+def _endpoint(account: Account, config: QueryConfig) -> str:
+    if config.endpoint != NEWEST:
+        return config.endpoint
+    with in_plain_words("looking for the newest endpoint"):
+        name = newest_endpoint(account.client("sagemaker"))
+    if name is None:
+        raise CloudError(
+            f"There is no endpoint of this project in {account.region}: python launch/deploy.py "
+            "makes one, launcher.region=NAME looks elsewhere."
+        )
+    print(f"endpoint {name}", file=sys.stderr)
+    return name
+
+
+def _answer(asker: Asker, source: Source, config: QueryConfig) -> bool:
+    """Ask for one photo and show what comes back; whether it was answered."""
+    try:
+        opener = source.opener(config.timeout_s, config.max_bytes)
+        data = read_bytes(opener) if isinstance(opener, Path) else opener()
+        photo = to_send(data, config.max_px)
+        reply = asker.ask(photo, top_k=config.top_k, explain=config.explain)
+    except PhotoError as error:
+        if not sys.stdout.isatty():
+            print(json.dumps({"path": source.name, "error": str(error)}), flush=True)
+        print(f"error: {source.shown()}: {printable(str(error))}", file=sys.stderr, flush=True)
+        return False
+    if sys.stdout.isatty():
+        print("\n".join(as_text(source.shown(), reply)), flush=True)
+    else:
+        times = {"client_ms": round(reply.client_ms, 1), "model_ms": reply.model_ms}
+        print(json.dumps(row(source.name, reply.breeds, reply.unknown) | times), flush=True)
+    if reply.explanation is not None:
+        path = Path(f"{source.inside().stem}-explained.jpg")
+        path.write_bytes(base64.b64decode(reply.explanation))
+        print(f"{source.shown()}: explained in {printable(str(path))}", file=sys.stderr)
+    return True
+
+
+def as_text(name: str, reply: Reply) -> list[str]:
+    """An answer as people read it."""
+    lines = [name]
+    if reply.unknown:
+        lines.append("   unknown: no breed is likely enough; the best guesses are")
+    for breed in reply.breeds:
+        lines.append(f"  {breed['probability']:6.1%}  {printable(str(breed['breed']))}")
+    return [*lines, f"  answered in {latency(reply)}"]
+
+
+def latency(reply: Reply) -> str:
+    """How long an answer took, seen from here and in the model."""
+    model = "" if reply.model_ms is None else f" ({reply.model_ms:.0f} ms in the model)"
+    return f"{reply.client_ms:.0f} ms{model}"

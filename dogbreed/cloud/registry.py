@@ -1,0 +1,81 @@
+"""deploy.register: the model as a version in the model registry, with its run's metrics."""
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dogbreed.cloud.account import Account
+from dogbreed.cloud.archive import Archive
+from dogbreed.cloud.config import PYTORCH, DeployConfig
+from dogbreed.cloud.endpoint_requests import ANSWER_TYPE, PHOTO_TYPES, Deployment
+from dogbreed.cloud.endpoints import is_missing
+from dogbreed.cloud.objects import upload_once
+from dogbreed.cloud.refusals import in_plain_words
+from dogbreed.cloud.tags import tag_list
+from dogbreed.schema import leaves
+from dogbreed.serving.packing import TORCHSERVE_ENVIRONMENT
+
+MOST_PROPERTIES = 50
+LONGEST_VALUE = 256
+
+
+def register(account: Account, config: DeployConfig, archive: Archive, it: Deployment) -> str:
+    """Enter the model as a new version of its group; the version's ARN.
+
+    Raises:
+        CloudError: AWS refuses.
+    """
+    group = config.deploy.register
+    assert group is not None
+    client = account.client("sagemaker")
+    metrics_uri = f"{archive.uri.rpartition('/')[0]}/metrics.json"
+    if not account.dry:
+        text = json.dumps(archive.metrics, indent=1, sort_keys=True).encode()
+        upload_once(account.client("s3"), text, metrics_uri, kms_key=config.launcher.output_kms_key)
+    with in_plain_words(f"deploy.register={group}"):
+        if account.dry or not _exists(client, group):
+            client.create_model_package_group(
+                ModelPackageGroupName=group, Tags=tag_list(config.launcher)
+            )
+        answer = client.create_model_package(**_request(config, archive, it, metrics_uri))
+    return str(answer.get("ModelPackageArn", ""))
+
+
+def _exists(client: Any, group: str) -> bool:
+    try:
+        client.describe_model_package_group(ModelPackageGroupName=group)
+    except ClientError as error:
+        if is_missing(error):
+            return False
+        raise
+    return True
+
+
+def _request(
+    config: DeployConfig, archive: Archive, it: Deployment, metrics_uri: str
+) -> dict[str, Any]:
+    """The arguments of CreateModelPackage. A version has its group's tags, and may have no own."""
+    container: dict[str, Any] = {"Image": it.image_uri, "ModelDataUrl": it.model_uri}
+    if config.deploy.server == PYTORCH:
+        container["Environment"] = dict(TORCHSERVE_ENVIRONMENT)
+    figures = {
+        name: f"{value:.6g}"[:LONGEST_VALUE]
+        for name, value in leaves(archive.metrics).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    return {
+        "ModelPackageGroupName": config.deploy.register,
+        "ModelPackageDescription": f"{archive.classes} classes, from {archive.label}",
+        # A person says whether it may go further.
+        "ModelApprovalStatus": "PendingManualApproval",
+        "InferenceSpecification": {
+            "Containers": [container],
+            "SupportedContentTypes": list(PHOTO_TYPES),
+            "SupportedResponseMIMETypes": [ANSWER_TYPE],
+        },
+        "ModelMetrics": {
+            "ModelQuality": {"Statistics": {"ContentType": ANSWER_TYPE, "S3Uri": metrics_uri}}
+        },
+        "CustomerMetadataProperties": dict(list(figures.items())[:MOST_PROPERTIES]),
+    }

@@ -1,0 +1,41 @@
+"""A photo as it is sent to an endpoint: not larger than the model has a use for."""
+
+import io
+
+from PIL import Image
+
+from dogbreed.data.photos import checked, decode, open_photo
+
+# What a serverless endpoint takes, in bytes; others take more.
+# Source: SageMaker's developer guide, serverless-endpoints-invoke.html.
+MOST_SENT_BYTES = 4_000_000
+QUALITY = 90
+# By their first bytes; SageMaker takes any name, and the container looks for itself.
+_TYPES = {b"\xff\xd8": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp"}
+
+
+def to_send(data: bytes, max_px: int) -> bytes:
+    """The photo, scaled down to `max_px` on its longer side if it is larger, or too many bytes.
+
+    What is small enough stays as it is. What is scaled is upright, has its old proportions, and
+    becomes a JPEG.
+
+    Raises:
+        PhotoError: it isn't a photo, or its pixels can't be decoded.
+    """
+    photo = open_photo(checked(data))
+    if max(photo.size) <= max_px and len(data) <= MOST_SENT_BYTES and media_type(data):
+        return data
+    smaller = decode(data, wanted_px=max_px)
+    while True:
+        smaller.thumbnail((max_px, max_px), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        packed = io.BytesIO()
+        smaller.save(packed, "JPEG", quality=QUALITY)
+        if packed.tell() <= MOST_SENT_BYTES:
+            return packed.getvalue()
+        max_px = 3 * max(smaller.size) // 4
+
+
+def media_type(data: bytes) -> str | None:
+    """The type of a JPEG, PNG or WebP; None of anything else."""
+    return next((name for start, name in _TYPES.items() if data.startswith(start)), None)

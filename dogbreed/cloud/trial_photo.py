@@ -1,0 +1,55 @@
+"""A photo sent to a new endpoint, so that its first question isn't a user's."""
+
+import io
+from pathlib import Path
+
+from dogbreed.cloud.account import Account
+from dogbreed.cloud.asking import Asker
+from dogbreed.cloud.querying import as_text, latency
+from dogbreed.cloud.shrinking import to_send
+from dogbreed.data.photos import read_bytes
+from dogbreed.errors import PhotoError
+from dogbreed.runs import log
+
+PATIENCE_S = 300.0
+TOP_K = 3
+MAX_PX = 1024
+
+
+def read_trial(photo: str | None) -> tuple[str, bytes]:
+    """The photo's name for people, and its bytes as they are sent; None: one that is drawn.
+
+    Raises:
+        PhotoError: it can't be used.
+    """
+    if photo is None:
+        return _drawn()
+    try:
+        return photo, to_send(read_bytes(Path(photo).expanduser()), MAX_PX)
+    except PhotoError as error:
+        raise PhotoError(error.reason, f"photo={photo}: {error}.") from error
+
+
+def try_out(account: Account, endpoint: str, name: str, photo: bytes) -> None:
+    """Ask twice, as the first answer takes longer; print the breeds and the times.
+
+    Raises:
+        CloudError, PhotoError: it doesn't answer.
+    """
+    asker = Asker(account, endpoint, patience_s=PATIENCE_S)
+    first = asker.ask(photo, top_k=TOP_K)
+    reply = asker.ask(photo, top_k=TOP_K)
+    for line in as_text(name, reply):
+        log.info("%s", line)
+    log.info("  the first time in %s", latency(first))
+
+
+def _drawn() -> tuple[str, bytes]:
+    import numpy as np
+
+    from dogbreed.data.drawing import BREEDS, draw_photo
+
+    drawn, quality = draw_photo(BREEDS[0], np.random.default_rng(0))
+    packed = io.BytesIO()
+    drawn.save(packed, "JPEG", quality=quality)
+    return f"a drawn photo ({BREEDS[0].name})", packed.getvalue()

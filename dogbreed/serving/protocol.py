@@ -1,0 +1,93 @@
+"""HTTP as uvicorn reads it, with limits to what precedes a body, which it has none for."""
+
+import asyncio
+import json
+from http import HTTPStatus
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from dogbreed.serving.invocations import JSON_TYPE, RequestError
+
+MAX_HEAD_BYTES = 64 * 1024
+# Half of the files that a process may have open on most systems.
+MAX_CONNECTIONS = 512
+
+
+def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol, each connection of which has so many seconds for a request's head.
+
+    Whoever sends a byte a minute, or nothing, would keep a connection for ever; whoever sends
+    headers without end would fill the memory.
+    """
+
+    class LimitedProtocol(HttpToolsProtocol):
+        _deadline: asyncio.TimerHandle | None = None
+        _heads = 0  # that began
+        _head_bytes = 0
+        _in_head = True
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)  # type: ignore[arg-type]
+            if len(self.connections) > MAX_CONNECTIONS:
+                self._refuse(RequestError(429, "busy", "Too many connections are open."))
+            self._watch()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._relax()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            if self.transport.is_closing():
+                return
+            before = self._heads
+            super().data_received(data)
+            if self._in_head and self._heads == before:
+                self._head_bytes += len(data)
+                if self._head_bytes > MAX_HEAD_BYTES:
+                    self._refuse(
+                        RequestError(
+                            431, "too_large", f"The head has more than {MAX_HEAD_BYTES:,} bytes."
+                        )
+                    )
+            if self._in_head or self.cycle is None or self.cycle.response_complete:
+                self._watch()
+
+        def on_message_begin(self) -> None:
+            self._in_head, self._head_bytes = True, 0
+            self._heads += 1
+            super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self._in_head = False
+            self._relax()
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self._relax()
+            super().on_message_complete()
+
+        def send_400_response(self, msg: str) -> None:
+            self._refuse(RequestError(400, "not_http", msg))
+
+        def _unsupported_upgrade_warning(self) -> None:
+            """Say nothing: it is answered by HTTP/1.1, and every client may ask for more."""
+
+        def _watch(self) -> None:
+            if self._deadline is None and not self.transport.is_closing():
+                self._deadline = self.loop.call_later(head_s, self.timeout_keep_alive_handler)
+
+        def _relax(self) -> None:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+
+        def _refuse(self, error: RequestError) -> None:
+            body = json.dumps(error.as_dict())
+            self.transport.write(
+                f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
+                f"content-type: {JSON_TYPE}\r\ncontent-length: {len(body)}\r\n"
+                f"connection: close\r\n\r\n{body}".encode()
+            )
+            self.transport.close()
+
+    return LimitedProtocol

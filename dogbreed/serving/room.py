@@ -1,0 +1,57 @@
+"""Room in memory for the photos that are decoded: a few kB can be a picture of gigabytes."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PIL import Image
+
+from dogbreed.data.photos import open_photo
+from dogbreed.errors import PhotoError
+
+MAX_DECODING_BYTES = 800_000_000
+
+# Bytes a pixel while it is decoded, made upright and laid over white: the most that was measured
+# of any format that photos come in (Pillow 13). A JPEG is decoded at a part of its size; if it is
+# progressive, all its coefficients are in memory before.
+JPEG_BYTES, PLAIN_BYTES, TRANSPARENT_OR_DEEP_BYTES = 8, 16, 32
+
+
+class Room:
+    """So many bytes, which photos take while they are decoded; one waits until it has its own."""
+
+    def __init__(self, size_bytes: int = MAX_DECODING_BYTES) -> None:
+        self._size = self._free = size_bytes
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def for_photo(self, data: bytes) -> Iterator[None]:
+        """Decode a photo in the block.
+
+        Raises:
+            PhotoError: as `open_photo`, or it needs more than there is.
+        """
+        photo = open_photo(data)
+        pixels, each = photo.width * photo.height, _bytes_per_pixel(photo)
+        if pixels * each > self._size:
+            raise PhotoError(
+                "too_large",
+                f"{photo.width}x{photo.height} pixels; the limit is {self._size // each:,} pixels "
+                f"here for {photo.format} of mode {photo.mode}",
+            )
+        with self._changed:
+            self._changed.wait_for(lambda: pixels * each <= self._free)
+            self._free -= pixels * each
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += pixels * each
+                self._changed.notify_all()
+
+
+def _bytes_per_pixel(photo: Image.Image) -> int:
+    if photo.format in ("JPEG", "MPO"):
+        return JPEG_BYTES
+    deep = photo.mode.startswith("I") or photo.mode == "F"
+    return TRANSPARENT_OR_DEEP_BYTES if deep or photo.has_transparency_data else PLAIN_BYTES

@@ -1,0 +1,108 @@
+"""What an endpoint answers, and what becomes of it: breeds, another try, or a sentence."""
+
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from dogbreed.cloud.asking import Asker
+from dogbreed.errors import CloudError, PhotoError
+
+BREED = {"breed": "Akita", "class": "n1-Akita", "probability": 0.75}
+GOOD = {"predictions": [{"unknown": False, "breeds": [BREED]}], "model_ms": 12.5}
+
+
+class Answering:
+    """A session whose only client answers from a list."""
+
+    def __init__(self, answers: Sequence[Any]) -> None:
+        self.answers, self.requests = list(answers), list[dict[str, Any]]()
+
+    def client(self, service: str, **more: object) -> "Answering":
+        assert service == "sagemaker-runtime"
+        return self
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return {"Body": io.BytesIO(json.dumps(answer).encode())}
+
+
+class Account:
+    def __init__(self, session: Answering) -> None:
+        self.session = session
+
+
+def refusal(code: str, **more: Any) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "because"}, **more}, "InvokeEndpoint")
+
+
+def model_error(status: int, message: str = "") -> ClientError:
+    return refusal("ModelError", OriginalStatusCode=status, OriginalMessage=message)
+
+
+def ask(*answers: Any, patience_s: float = 30.0, **request: Any) -> tuple[Any, Answering]:
+    session = Answering(answers)
+    asker = Asker(Account(session), "dogs", patience_s=patience_s)  # type: ignore[arg-type]
+    return asker.ask(b"\xff\xd8photo", top_k=2, **request), session
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+
+def test_an_answer_has_breeds_and_both_times() -> None:
+    reply, session = ask(GOOD, explain=True)
+    assert reply.breeds == [BREED]
+    assert reply.model_ms == 12.5
+    assert reply.client_ms > 0
+    (request,) = session.requests
+    assert request["EndpointName"] == "dogs"
+    assert request["ContentType"] == "image/jpeg"
+    assert request["CustomAttributes"] == "top_k=2;explain=true"
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        refusal("ThrottlingException"),
+        refusal("ModelNotReadyException"),
+        refusal("ServiceUnavailable"),
+        model_error(429),
+        model_error(503, "loading"),
+        EndpointConnectionError(endpoint_url="https://aws"),
+    ],
+)
+def test_what_passes_is_waited_for(passing: Exception) -> None:
+    reply, session = ask(passing, passing, GOOD)
+    assert reply.breeds == [BREED]
+    assert len(session.requests) == 3
+
+
+def test_a_photo_that_the_model_refuses_is_told_in_its_words_and_not_sent_again() -> None:
+    said = json.dumps({"error": {"code": "truncated", "message": "The file ends too early."}})
+    with pytest.raises(PhotoError, match=r"The file ends too early\.") as caught:
+        ask(model_error(400, said))
+    assert caught.value.reason == "truncated"
+    with pytest.raises(PhotoError, match="refused with 413"):
+        ask(model_error(413))
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (model_error(500, "worker died"), "didn't answer within 0 s .*worker died.*logs=true"),
+        (refusal("ValidationError"), "asking endpoint dogs: AWS answers ValidationError: because"),
+        (refusal("AccessDeniedException"), "AWS doesn't allow it"),
+        ({"something": "else"}, "isn't this project's"),
+    ],
+)
+def test_what_does_not_pass_is_one_sentence(answer: Any, sentence: str) -> None:
+    with pytest.raises(CloudError, match=sentence):
+        ask(answer, patience_s=0)

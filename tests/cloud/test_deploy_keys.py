@@ -1,0 +1,113 @@
+"""Deployments that SageMaker can't do are refused before anything is made; what others cost."""
+
+import pytest
+
+from dogbreed.cli import compose_as
+from dogbreed.cloud.config import DeployConfig, TeardownConfig
+from dogbreed.cloud.endpoint_requests import LONGEST_NAME, attempt_name, check_deployment
+from dogbreed.cloud.serving_costs import serving_costs
+from dogbreed.cloud.serving_images import serving_image
+from dogbreed.cloud.tags import all_tags
+from dogbreed.errors import CloudError, ConfigError
+
+
+def composed(*overrides: str) -> DeployConfig:
+    return compose_as(DeployConfig, "deploy", overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (("endpoint=my_dogs",), "must be letters, digits"),
+        (("endpoint=-dogs",), "must be letters, digits"),
+        ((f"endpoint={'d' * (LONGEST_NAME + 1)}",), "43 at most"),
+        (("deploy.max_instances=3",), "doesn't scale burstable instances such as ml.t2.medium"),
+        (
+            (
+                "deploy.instance_type=ml.c7i.large",
+                "deploy.max_instances=1",
+                "deploy.instance_count=2",
+            ),
+            "at least deploy.instance_count=2",
+        ),
+        (("deploy.instance_type=null",), "deploy=realtime needs one"),
+        (("deploy=serverless", "deploy.capture_percent=5"), "a serverless endpoint has no such"),
+        (("deploy=serverless", "deploy.instance_type=ml.c7i.large"), "deploy.instance_type: "),
+        (("deploy=serverless", "launcher.subnets=[subnet-1]"), "launcher.subnets: "),
+        (("deploy=serverless", "deploy.memory_mb=1500"), "whole number of times 1024"),
+        (("deploy=batch",), "deploy.photos has no value"),
+        (("deploy=batch", "deploy.photos=x", "deploy.ttl_hours=3"), "a job ends by itself"),
+        (("deploy=batch", "deploy.photos=x", "deploy.instance_type=ml.t2.large"), "none of the t2"),
+    ],
+)
+def test_what_can_not_be_is_refused(overrides: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        check_deployment(composed(*overrides))
+
+
+def test_what_can_be_is_not_refused() -> None:
+    for overrides in ((), ("deploy=serverless",), ("deploy=batch", "deploy.photos=s3://b/p/")):
+        check_deployment(composed(*overrides))
+    longest = "d" * LONGEST_NAME
+    check_deployment(composed(f"endpoint={longest}"))
+    assert len(attempt_name(longest)) <= 63
+
+
+def test_names_of_attempts_differ() -> None:
+    assert len({attempt_name("dogs") for _ in range(50)}) == 50
+
+
+def test_containers_are_those_of_the_sdk() -> None:
+    image_uris = pytest.importorskip("sagemaker.core.image_uris")
+    for instance_type in ("ml.t2.medium", "ml.g5.xlarge"):
+        for region in ("eu-west-1", "me-south-1", "cn-north-1"):
+            deploy = composed(
+                "deploy.server=pytorch", f"deploy.instance_type={instance_type}"
+            ).deploy
+            assert serving_image(region, deploy).uri == image_uris.retrieve(
+                "pytorch",
+                region,
+                version="2.6.0",
+                py_version="py312",
+                image_scope="inference",
+                instance_type=instance_type,
+            )
+    own = composed("deploy.image_uri=1.dkr.ecr.us-east-1.amazonaws.com/mine:1").deploy
+    assert serving_image("nowhere-1", own).uri.endswith("/mine:1")
+
+
+def test_a_container_without_patches_is_warned_of_and_a_wrong_region_named() -> None:
+    note = serving_image("us-east-1", composed("deploy.server=pytorch").deploy).note
+    assert note is not None
+    assert "2026-06-30" in note
+    ray = serving_image("us-east-1", composed().deploy)
+    assert ray.note is None
+    assert ray.uri == "763104351884.dkr.ecr.us-east-1.amazonaws.com/ray:serve-ml-sagemaker-cpu-v1"
+    with pytest.raises(CloudError, match="Did you mean eu-west-1"):
+        serving_image("eu-wst-1", composed().deploy)
+
+
+def test_costs_by_the_hour_the_month_and_the_second() -> None:
+    lines = serving_costs(composed("deploy.instance_count=2", "deploy.ttl_hours=10").deploy)
+    assert lines[0] == ("2 ml.t2.medium: about $0.112 an hour, about $81.76 a month, asked or not")
+    assert lines[1] == "until it deletes itself after 10 h: about $1.12"
+    scaled = ("deploy.instance_type=ml.m5.large", "deploy.max_instances=3")
+    assert "scaled up to 3 instances all the time: $251.85 a month" in serving_costs(
+        composed(*scaled).deploy
+    )
+    lines = serving_costs(composed("deploy=serverless", "deploy.memory_mb=2048").deploy)
+    assert lines[0].startswith("serverless, 2048 MB: $0.00004 a second of computing")
+    assert "10,000 photos of 0.5 s each: $0.20" in lines[0]
+    (line,) = serving_costs(composed("deploy.instance_type=ml.x9.large").deploy)
+    assert "not in the table" in line
+
+
+def test_the_project_s_tag_can_not_be_lost() -> None:
+    launcher = compose_as(
+        TeardownConfig, "teardown", ["launcher.tags={project: mine, team: kennel}"]
+    ).launcher
+    assert all_tags(launcher, endpoint="dogs") == {
+        "project": "dogbreed",
+        "endpoint": "dogs",
+        "team": "kennel",
+    }

@@ -1,0 +1,113 @@
+"""An endpoint as the service knows it: its states, and the containers behind it."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from contract.container import Container, DidNotStart
+
+IN_PROGRESS = ("Creating", "Updating", "Deleting")
+
+
+class Endpoint:
+    """`tags`, `arn`, `summary` and others have the names that moto looks for.
+
+    `start` makes the containers of a configuration. Each change of state happens in a thread, as in
+    the service it happens by itself; `work` waits for the last one.
+    """
+
+    def __init__(
+        self, request: dict[str, Any], arn: str, start: Callable[[str], Container]
+    ) -> None:
+        self.endpoint_name: str = request["EndpointName"]
+        self.tags: list[dict[str, str]] = list(request.get("Tags") or [])
+        self.arn, self._start = arn, start
+        self.config: str = request["EndpointConfigName"]
+        self.pending: str | None = None
+        self.endpoint_status = "Creating"
+        self.reason = ""
+        self.container: Container | None = None
+        self.creation_time = self.last_modified_time = datetime.now(UTC)
+        self.work: threading.Thread | None = None
+
+    def create(self) -> None:
+        def work() -> None:
+            try:
+                self.container = self._started(self.config)
+            except DidNotStart as error:
+                self._enter("Failed", str(error))
+            else:
+                self._enter("InService")
+
+        self._go(work)
+
+    def update(self, config: str) -> None:
+        """To another configuration: the old container answers until the new one does, or for ever
+        if that one never does."""
+        self.pending = config
+        self._enter("Updating")
+
+        def work() -> None:
+            old = self.container
+            try:
+                self.container = self._started(config)
+            except DidNotStart as error:
+                self.pending = None
+                self._enter("InService", str(error))
+                return
+            self.config, self.pending = config, None
+            self._enter("InService")
+            if old is not None:
+                old.stop()
+
+        self._go(work)
+
+    def delete(self, gone: Callable[[], object]) -> None:
+        self._enter("Deleting")
+
+        def work() -> None:
+            self.close()
+            gone()
+
+        self._go(work)
+
+    def close(self) -> None:
+        if self.container is not None:
+            self.container.stop()
+
+    def describe(self) -> dict[str, Any]:
+        """The answer of DescribeEndpoint."""
+        answer = {**self.summary(), "EndpointConfigName": self.config}
+        if self.pending is not None:
+            answer["PendingDeploymentSummary"] = {"EndpointConfigName": self.pending}
+        if self.reason:
+            answer["FailureReason"] = self.reason
+        return answer
+
+    def summary(self) -> dict[str, Any]:
+        """The endpoint in a list of endpoints."""
+        return {
+            "EndpointName": self.endpoint_name,
+            "EndpointArn": self.arn,
+            "CreationTime": self.creation_time,
+            "LastModifiedTime": self.last_modified_time,
+            "EndpointStatus": self.endpoint_status,
+        }
+
+    def _started(self, config: str) -> Container:
+        container = self._start(config)
+        try:
+            container.start()
+        except DidNotStart:
+            container.stop()
+            raise
+        return container
+
+    def _enter(self, status: str, reason: str = "") -> None:
+        self.last_modified_time = datetime.now(UTC)
+        self.reason, self.endpoint_status = reason, status
+
+    def _go(self, work: Callable[[], None]) -> None:
+        self.work = threading.Thread(target=work, name=self.endpoint_name, daemon=True)
+        self.work.start()

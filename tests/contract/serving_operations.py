@@ -1,0 +1,248 @@
+"""The operations on models, endpoints and transform jobs, in place of moto's or added to them."""
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any, cast
+
+from contract.container import Container
+from contract.endpoints import IN_PROGRESS, Endpoint
+from contract.faults import Answer
+from contract.instance import LogStream
+from contract.job_run import Platform
+from contract.transform_jobs import TransformJob
+from moto.applicationautoscaling.models import applicationautoscaling_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.models import iam_backends
+from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
+from moto.sagemaker.models import FakeEndpointConfig, sagemaker_backends
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+SERVICE = "sagemaker.amazonaws.com"
+PASSED_ON = ("CONTENT_TYPE", "HTTP_ACCEPT", "HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES")
+
+
+class EndpointConfig(FakeEndpointConfig):
+    """moto's, without its list of instance types, which is some years old (5.2.5)."""
+
+    def validate_instance_type(self, instance_type: str) -> None:
+        pass
+
+
+class ServingOperations:
+    """Each public method is an operation of the API: a request as it was sent, to its answer."""
+
+    def __init__(self, region: str, platform: Platform) -> None:
+        self._region, self._platform = region, platform
+        self._backend = sagemaker_backends[DEFAULT_ACCOUNT_ID][region]
+        # In moto's own places, so that its ListTags and List… find them there.
+        self._endpoints = cast(dict[str, Endpoint], self._backend.endpoints)
+        self._jobs = cast(dict[str, TransformJob], self._backend.transform_jobs)
+        self._lock = threading.Lock()
+        self.last_body = b""
+
+    def create_model(self, request: dict[str, Any]) -> dict[str, Any]:
+        name, role = request["ModelName"], request["ExecutionRoleArn"]
+        if name in self._backend._models:
+            raise ValidationError(
+                f'Cannot create already existing model "{self._arn("model", name)}".'
+            )
+        known = iam_backends[DEFAULT_ACCOUNT_ID]["aws"].roles.values()
+        if not any(one.arn == role and SERVICE in one.assume_role_policy_document for one in known):
+            raise ValidationError(
+                f"Could not assume role {role}. Please ensure that the role exists and allows "
+                f"principal '{SERVICE}' to assume the role."
+            )
+        model = self._backend.create_model(
+            name,
+            role,
+            request["PrimaryContainer"],
+            request.get("VpcConfig"),
+            None,
+            request.get("Tags"),
+        )
+        return {"ModelArn": model.arn}
+
+    def create_endpoint_config(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["EndpointConfigName"]
+        arn = self._arn("endpoint-config", name)
+        if name in self._backend.endpoint_configs:
+            raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
+        for variant in request["ProductionVariants"]:
+            self._backend.describe_model(variant["ModelName"])
+        self._backend.endpoint_configs[name] = EndpointConfig(  # type: ignore[abstract]
+            account_id=DEFAULT_ACCOUNT_ID,
+            region_name=self._region,
+            endpoint_config_name=name,
+            production_variants=request["ProductionVariants"],
+            async_inference_config={},
+            data_capture_config=request.get("DataCaptureConfig", {}),
+            tags=request.get("Tags", []),
+            kms_key_id=request.get("KmsKeyId", ""),
+        )
+        return {"EndpointConfigArn": arn}
+
+    def create_endpoint(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["EndpointName"]
+        self._config(request["EndpointConfigName"])
+        endpoint = Endpoint(request, self._arn("endpoint", name), self._container(name))
+        with self._lock:
+            if name in self._endpoints:
+                raise ValidationError(f'Cannot create already existing endpoint "{endpoint.arn}".')
+            self._endpoints[name] = endpoint
+        endpoint.create()
+        return {"EndpointArn": endpoint.arn}
+
+    def update_endpoint(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            endpoint = self._settled(request["EndpointName"])
+            if endpoint.endpoint_status == "Failed":
+                raise ValidationError(f'Cannot update failed endpoint "{endpoint.arn}".')
+            new, old = (
+                self._config(name)["ProductionVariants"][0]
+                for name in (request["EndpointConfigName"], endpoint.config)
+            )
+            if "ServerlessConfig" in new and "ServerlessConfig" not in old:
+                raise ValidationError(
+                    "Converting an instance-based endpoint to serverless isn't supported."
+                )
+            if self._scales(endpoint) and new.get("InstanceType") != old.get("InstanceType"):
+                raise ValidationError(
+                    "The variant AllTraffic is a scalable target: deregister it before its "
+                    "instance type is changed."
+                )
+            endpoint.update(request["EndpointConfigName"])
+        return {"EndpointArn": endpoint.arn}
+
+    def describe_endpoint(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._endpoint(request["EndpointName"]).describe()
+
+    def delete_endpoint(self, request: dict[str, Any]) -> None:
+        name = request["EndpointName"]
+        with self._lock:
+            self._settled(name).delete(lambda: self._endpoints.pop(name, None))
+
+    def delete_model_package(self, request: dict[str, Any]) -> None:
+        self._backend.model_packages.pop(request["ModelPackageName"])
+
+    def delete_model_package_group(self, request: dict[str, Any]) -> None:
+        name = request["ModelPackageGroupName"]
+        packages = self._backend.model_packages.values()
+        if any(package.model_package_group_name == name for package in packages):
+            raise ValidationError(f"Model package group {name} has model packages in it.")
+        self._backend.model_package_groups.pop(name)
+
+    def create_transform_job(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["TransformJobName"]
+        model = self._backend.describe_model(request["ModelName"])
+        log = self._log(f"{name}/i-0", "/aws/sagemaker/TransformJobs")
+        container = self._of_model(model, log)
+        job = TransformJob(request, self._arn("transform-job", name), self._platform.s3, container)
+        with self._lock:
+            if name in self._jobs:
+                raise ResourceInUseException(f"Job name must be unique, {name} exists already.")
+            self._jobs[name] = job
+        job.start()
+        return {"TransformJobArn": job.arn}
+
+    def describe_transform_job(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._job(request).describe()
+
+    def stop_transform_job(self, request: dict[str, Any]) -> None:
+        self._job(request).stop()
+
+    def list_transform_jobs(self, request: dict[str, Any]) -> dict[str, Any]:
+        wanted = request.get("StatusEquals")
+        found = [job.summary() for job in list(self._jobs.values())]
+        kept = [one for one in found if wanted in (None, one["TransformJobStatus"])]
+        return {"TransformJobSummaries": kept}
+
+    def _job(self, request: dict[str, Any]) -> TransformJob:
+        try:
+            return self._jobs[request["TransformJobName"]]
+        except KeyError:
+            raise ValidationError("Requested resource not found.") from None
+
+    def _endpoint(self, name: str) -> Endpoint:
+        try:
+            return self._endpoints[name]
+        except KeyError:
+            arn = self._arn("endpoint", name)
+            raise ValidationError(f'Could not find endpoint "{arn}".') from None
+
+    def _settled(self, name: str) -> Endpoint:
+        endpoint = self._endpoint(name)
+        if endpoint.endpoint_status in IN_PROGRESS:
+            raise ValidationError(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+        return endpoint
+
+    def _config(self, name: str) -> dict[str, Any]:
+        config = self._backend.endpoint_configs.get(name)
+        if config is None:
+            arn = self._arn("endpoint-config", name)
+            raise ValidationError(f'Could not find endpoint configuration "{arn}".')
+        return config.response_object
+
+    def _container(self, endpoint: str) -> Any:
+        def start(config: str) -> Container:
+            variant = self._config(config)["ProductionVariants"][0]
+            model = self._backend.describe_model(variant["ModelName"])
+            log = self._log(f"AllTraffic/{config}", f"/aws/sagemaker/Endpoints/{endpoint}")
+            return self._of_model(model, log)
+
+        return start
+
+    def _of_model(self, model: Any, log: LogStream) -> Container:
+        uri = model.primary_container["ModelDataUrl"]
+        return Container(self._platform.s3, uri, log, self._platform.serving_variables)
+
+    def _log(self, stream: str, group: str) -> LogStream:
+        return LogStream(self._platform.logs, stream, group)
+
+    def _scales(self, endpoint: Endpoint) -> bool:
+        backend = applicationautoscaling_backends[DEFAULT_ACCOUNT_ID][self._region]
+        place = f"endpoint/{endpoint.endpoint_name}/"
+        return any(name.startswith(place) for each in backend.targets.values() for name in each)
+
+    def answer(self, body: bytes, environ: "WSGIEnvironment") -> Answer:
+        """InvokeEndpoint, passed on to the container."""
+        name = environ["PATH_INFO"].split("/")[2]
+        endpoint = self._endpoints.get(name)
+        if endpoint is None or endpoint.container is None:
+            return _error(400, "ValidationError", f"Endpoint {name} of account not found.")
+        headers = {
+            key.removeprefix("HTTP_").replace("_", "-"): environ[key]
+            for key in PASSED_ON
+            if key in environ
+        }
+        self.last_body = body
+        status, answer = endpoint.container.send(body, headers)
+        if status != 200:
+            return _error(
+                424,
+                "ModelError",
+                f"Received error ({status}) from primary and could not load the entire response.",
+                OriginalStatusCode=status,
+                OriginalMessage=answer.decode(errors="replace"),
+                LogStreamArn="",
+            )
+        return 200, {"Content-Type": "application/json"}, answer
+
+    def close(self) -> None:
+        """End every container."""
+        for endpoint in list(self._endpoints.values()):
+            if endpoint.work is not None:
+                endpoint.work.join(timeout=60)
+            endpoint.close()
+        for job in list(self._jobs.values()):
+            job.stop()
+            job.join()
+
+    def _arn(self, kind: str, name: str) -> str:
+        return f"arn:aws:sagemaker:{self._region}:{DEFAULT_ACCOUNT_ID}:{kind}/{name}"
+
+
+def _error(status: int, code: str, message: str, **more: Any) -> Answer:
+    body = json.dumps({"Message": message, **more}).encode()
+    return status, {"Content-Type": "application/json", "x-amzn-ErrorType": code}, body

@@ -1,0 +1,400 @@
+"""launch/deploy.py, query.py and teardown.py against an emulated account whose endpoints answer."""
+
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import PROJECT, draw_photo
+from contract.made_models import BREEDS, broken_run, make_run
+from PIL import Image
+
+if TYPE_CHECKING:
+    from contract.sagemaker_server import SageMakerAccount
+
+pytest_plugins = ("contract.fixtures",)
+pytestmark = pytest.mark.launch
+
+Done = subprocess.CompletedProcess[str]
+Launch = Callable[..., Done]
+
+
+def command(script: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-u", str(PROJECT / "launch" / script), *arguments]
+
+
+@pytest.fixture
+def launch(tmp_path: Path, account: "SageMakerAccount", monkeypatch: pytest.MonkeyPatch) -> Launch:
+    """Run one of launch/ in `tmp_path`, under the account's role."""
+    monkeypatch.setenv("SAGEMAKER_ROLE", account.role_arn)
+
+    def run(script: str, *arguments: str) -> Done:
+        done = subprocess.run(
+            command(script, *arguments), cwd=tmp_path, capture_output=True, text=True, timeout=100
+        )
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two runs, whose models are sure of the first and of the second breed."""
+    folder = tmp_path_factory.mktemp("runs")
+    return make_run(folder / "first", 0), make_run(folder / "second", 1)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.jpg"
+    draw_photo(path, 20, 1)
+    return path
+
+
+def sent(account: "SageMakerAccount", operation: str) -> list[dict[str, Any]]:
+    return [request for name, request in account.requests if name == operation]
+
+
+def status_of(account: "SageMakerAccount", endpoint: str) -> dict[str, Any]:
+    told: dict[str, Any] = account.client("sagemaker").describe_endpoint(EndpointName=endpoint)
+    return told
+
+
+def names_left(account: "SageMakerAccount") -> list[str]:
+    """All that launch/teardown.py could find, as the services themselves list it."""
+    client, scheduler = account.client("sagemaker"), account.client("scheduler")
+    scaling = account.client("application-autoscaling")
+    s3 = account.client("s3")
+    objects = s3.list_objects_v2(Bucket=account.bucket, Prefix="dogbreed/models/")
+    uploads = s3.list_multipart_uploads(Bucket=account.bucket)
+    return [
+        *(each["EndpointName"] for each in client.list_endpoints()["Endpoints"]),
+        *(each["EndpointConfigName"] for each in client.list_endpoint_configs()["EndpointConfigs"]),
+        *(each["ModelName"] for each in client.list_models()["Models"]),
+        *(each["Name"] for each in scheduler.list_schedules()["Schedules"]),
+        *(
+            each["ResourceId"]
+            for each in scaling.describe_scalable_targets(ServiceNamespace="sagemaker")[
+                "ScalableTargets"
+            ]
+        ),
+        *(each["Key"] for each in objects.get("Contents", ())),
+        *(each["Key"] for each in uploads.get("Uploads", ())),
+    ]
+
+
+@contextmanager
+def asked_all_the_time(account: "SageMakerAccount", photo: Path) -> Iterator[list[str]]:
+    """Ask the endpoint `dogs` without a pause; every answer's first breed, or the error."""
+    answers: list[str] = []
+    over = threading.Event()
+    client = account.client("sagemaker-runtime")
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                told = client.invoke_endpoint(EndpointName="dogs", Body=photo.read_bytes())
+                (entry,) = json.loads(told["Body"].read())["predictions"]
+                answers.append(entry["breeds"][0]["breed"])
+            except Exception as error:
+                answers.append(f"lost: {error}")
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        asker.join()
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The files of a folder on the web."""
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+FULL = (
+    "endpoint=dogs",
+    "deploy.instance_type=ml.c7i.large",
+    "deploy.max_instances=3",
+    "deploy.capture_percent=20",
+    "deploy.register=dogs-of-ours",
+    "deploy.ttl_hours=8",
+)
+
+
+def test_deploy_query_update_roll_back_teardown(
+    launch: Launch,
+    account: "SageMakerAccount",
+    runs: tuple[Path, Path],
+    photo: Path,
+    tmp_path: Path,
+) -> None:
+    # Answers that are lost on the way leave nothing twice.
+    for operation in ("CreateSchedule", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"):
+        account.lose_answer(operation)
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "latest").symlink_to(runs[0])
+    done = launch("deploy.py", *FULL)
+    assert done.returncode == 0, done.stderr
+    assert f"model: {runs[0]}, 3 classes" in done.stdout
+    assert "it will be deleted by itself at" in done.stdout
+    assert "it scales between 1 and 3 instances" in done.stdout
+    assert f"%  {BREEDS[0]}\n" in done.stdout
+    assert re.search(r"answered in \d+ ms \(\d+ ms in the model\)", done.stdout)
+    assert "about $0.107 an hour, about $78.11 a month" in done.stdout
+    assert "python launch/teardown.py endpoint=dogs" in done.stdout
+    first = status_of(account, "dogs")["EndpointConfigName"]
+    (target,) = account.client("application-autoscaling").describe_scaling_policies(
+        ServiceNamespace="sagemaker"
+    )["ScalingPolicies"]
+    metric = target["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"]
+    assert metric == {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
+    schedule = account.client("scheduler").get_schedule(GroupName="dogbreed", Name=first)
+    assert schedule["Target"]["Arn"] == "arn:aws:scheduler:::aws-sdk:sagemaker:deleteEndpoint"
+    assert json.loads(schedule["Target"]["Input"]) == {"EndpointName": "dogs"}
+    assert schedule["ActionAfterCompletion"] == "DELETE"
+    (package,) = sent(account, "CreateModelPackage")
+    assert package["CustomerMetadataProperties"]["test.top1"] == "0.875"
+    statistics = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
+    body = account.client("s3").get_object(Bucket=account.bucket, Key=statistics.split("/", 3)[3])
+    assert json.loads(body["Body"].read())["test"]["top1"] == 0.875
+
+    # To the other model, asked all the time: no request is lost, and the old parts are gone.
+    with asked_all_the_time(account, photo) as answers:
+        done = launch("deploy.py", *FULL, f"model={runs[1]}")
+    assert done.returncode == 0, done.stderr
+    assert set(answers) == {BREEDS[0], BREEDS[1]}
+    assert answers == sorted(answers)  # Chihuahua before golden retriever, and never back
+    second = status_of(account, "dogs")["EndpointConfigName"]
+    left = names_left(account)
+    assert first not in left
+    assert left.count(second) == 3  # config, model and schedule
+
+    # To one that doesn't come up: rolled back, said, and the old one answers.
+    broken = broken_run(runs[0], tmp_path / "broken")
+    with asked_all_the_time(account, photo) as answers:
+        done = launch("deploy.py", "endpoint=dogs", f"model={broken}")
+    assert done.returncode == 1
+    assert "rolled back: the old one" in done.stderr
+    assert "did not pass the ping health check" in done.stderr
+    assert "the last lines of its server:" in done.stdout
+    assert set(answers) == {BREEDS[1]}
+    assert status_of(account, "dogs")["EndpointConfigName"] == second
+    assert [name for name in names_left(account) if name.startswith("dogs-2")] == [second] * 3
+    (target,) = account.client("application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="sagemaker"
+    )["ScalableTargets"]
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 3)  # it scales as before
+
+    # What has instances can't become serverless, and what others made is left alone.
+    done = launch("deploy.py", "endpoint=dogs", "deploy=serverless")
+    assert done.returncode == 2
+    assert "has instances" in done.stderr
+
+    shown = launch("teardown.py")
+    assert shown.returncode == 0
+    for line in ("endpoint dogs (InService)", "automatic scaling dogs", f"model {second}"):
+        assert f"{line}\n" in shown.stdout
+    assert "nothing was deleted" in shown.stdout
+    account.client("sagemaker").create_model(
+        ModelName="of-others",
+        PrimaryContainer={"Image": "1.dkr.ecr/x:y"},
+        ExecutionRoleArn=account.role_arn,
+    )
+    account.fail_next("DeleteModel", "AccessDeniedException", "no right to do that")
+    gone = launch("teardown.py", "endpoint=dogs")
+    assert gone.returncode == 1
+    assert f"left: model {second}: " in gone.stdout
+    assert "no right to do that" in gone.stdout
+    # A registered version goes on needing its archive; the one that nothing needs went.
+    kept = {package["ModelPackageDescription"] for package in sent(account, "CreateModelPackage")}
+    archives = [name for name in names_left(account) if name.endswith("model.tar.gz")]
+    assert len(archives) == len(kept) == 2
+    gone = launch("teardown.py", "all=true")
+    assert gone.returncode == 0, gone.stdout
+    assert ", 0 left" in gone.stdout
+    assert names_left(account) == ["of-others"]
+    assert (
+        account.client("sagemaker").list_model_package_groups()["ModelPackageGroupSummaryList"]
+        == []
+    )
+
+
+def test_query_photos_of_all_kinds(
+    launch: Launch, account: "SageMakerAccount", runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    done = launch("deploy.py", "endpoint=older", f"model={runs[0]}")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "photos"
+    draw_photo(folder / "small.png", 20, 1)
+    draw_photo(folder / "large.jpg", 120, 2, (3000, 2000))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
+    with served(folder) as url:
+        asked = launch("query.py", "top_k=2", "logs=true", str(folder), f"{url}/small.png")
+    assert asked.returncode == 1
+    assert "endpoint older\n" in asked.stderr
+    lines = asked.stdout.splitlines()
+    rows = {Path(row["path"]).name: row for row in map(json.loads, lines[:4])}
+    assert json.loads(lines[3])["path"].startswith("http://")
+    for name in ("small.png", "large.jpg"):
+        assert rows[name]["breed"] == BREEDS[0]
+        assert len(rows[name]["breeds"]) == 2
+        assert rows[name]["client_ms"] >= rows[name]["model_ms"] > 0
+    assert "error" in rows["broken.jpg"]
+    assert "broken.jpg: " in asked.stderr
+    assert any("serving" in line for line in lines[4:])
+
+    # What is sent of a large photo is small, and stands upright.
+    with Image.open(folder / "large.jpg") as image:
+        exif = image.getexif()
+        exif[0x0112] = 6  # taken with the camera turned
+        image.save(tmp_path / "turned.jpg", exif=exif)
+    assert launch("query.py", str(tmp_path / "turned.jpg")).returncode == 0
+    with Image.open(account.last_invocation()) as image:
+        assert image.size == (683, 1024)
+
+    # Busy for a while: asked again. Busy for longer than the patience, or not there: a sentence.
+    account.fail_next("InvokeEndpoint", "ThrottlingException", "slow down", times=2)
+    account.drop_next(operation="InvokeEndpoint")
+    asked = launch("query.py", "endpoint=older", str(folder / "small.png"))
+    assert asked.returncode == 0, asked.stderr
+    account.fail_next("InvokeEndpoint", "ServiceUnavailable", "starting", times=99, status=503)
+    asked = launch("query.py", "endpoint=older", "patience_s=1", str(folder / "small.png"))
+    assert asked.returncode == 1
+    assert "didn't answer within 1 s" in asked.stderr
+    asked = launch("query.py", "endpoint=nobody", "patience_s=0", str(folder / "small.png"))
+    assert asked.returncode == 1
+
+
+def test_what_is_cut_off_is_found_by_teardown(
+    account: "SageMakerAccount",
+    launch: Launch,
+    runs: tuple[Path, Path],
+    tmp_path: Path,
+) -> None:
+    steps = (
+        *("PutObject", "CreateScheduleGroup", "CreateSchedule", "CreateModel"),
+        *("CreateEndpointConfig", "CreateEndpoint", "InvokeEndpoint"),
+    )
+    for number, step in enumerate(steps):
+        arguments = (f"endpoint=cut{number}", f"model={runs[0]}", "deploy.ttl_hours=1")
+        with subprocess.Popen(
+            command("deploy.py", *arguments),
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            account.when_called(step, process.kill)
+            process.wait(timeout=60)
+        assert process.returncode == -9, step
+    # A large archive goes in parts, which are billed and in no list of objects.
+    account.client("s3").create_multipart_upload(
+        Bucket=account.bucket, Key="dogbreed/models/0123/model.tar.gz"
+    )
+    assert len(names_left(account)) > len(steps)
+    gone = launch("teardown.py", "all=true")
+    assert gone.returncode == 0, gone.stdout
+    assert names_left(account) == []
+
+
+def test_ctrl_c_says_what_is_left(
+    account: "SageMakerAccount", launch: Launch, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        command("deploy.py", "endpoint=dogs", f"model={runs[0]}"),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        account.when_called("CreateEndpoint", process.terminate)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "python launch/teardown.py endpoint=dogs deletes it" in err
+    assert "Traceback" not in err
+    # It may still be on its way up then, which teardown waits for.
+    assert launch("teardown.py", "endpoint=dogs").returncode == 0
+    assert names_left(account) == []
+
+
+def test_of_two_deployments_at_once_one_wins_and_the_other_says_so(
+    account: "SageMakerAccount", launch: Launch, runs: tuple[Path, Path]
+) -> None:
+    for _ in ("made anew", "updated"):
+        with ThreadPoolExecutor(2) as pool:
+            both = list(
+                pool.map(lambda run: launch("deploy.py", "endpoint=dogs", f"model={run}"), runs)
+            )
+        won, lost = sorted(both, key=lambda done: done.returncode)
+        assert (won.returncode, lost.returncode) == (0, 1), [done.stderr for done in both]
+        assert "another deployment is under way" in lost.stderr
+        config = status_of(account, "dogs")["EndpointConfigName"]
+        own = [name for name in names_left(account) if name.startswith("dogs-")]
+        assert own == [config] * 2  # of the one that lost nothing is left
+
+
+def test_an_endpoint_that_never_comes_up_is_taken_back(
+    account: "SageMakerAccount", launch: Launch, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    broken = broken_run(runs[0], tmp_path / "broken")
+    done = launch("deploy.py", "endpoint=dogs", f"model={broken}", "deploy.ttl_hours=1")
+    assert done.returncode == 1
+    assert "didn't come up" in done.stderr
+    assert "It was deleted again." in done.stderr
+    left = [name for name in names_left(account) if "model.tar.gz" not in name]
+    assert left == []
+    # A role that the scheduler may not take on stops everything before it costs.
+    account.fail_next("CreateSchedule", "ValidationException", "must allow AWS to assume the role")
+    done = launch("deploy.py", "endpoint=dogs", f"model={runs[0]}", "deploy.ttl_hours=1")
+    assert done.returncode == 1
+    assert "deploy.ttl_hours: " in done.stderr
+    assert sent(account, "CreateEndpoint")[1:] == []
+
+
+def test_batch_answers_for_every_photo_of_a_folder(
+    account: "SageMakerAccount", launch: Launch, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    for number in range(3):
+        draw_photo(folder / "of dogs" / f"{number}.jpg", 20, number)
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
+    done = launch("deploy.py", "deploy=batch", f"deploy.photos={folder}", f"model={runs[1]}")
+    assert done.returncode == 0, done.stderr
+    assert "broken.jpg: " in done.stdout
+    (job,) = sent(account, "CreateTransformJob")
+    file = tmp_path / "outputs" / job["TransformJobName"] / "predictions.jsonl"
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    assert [row["path"] for row in rows] == [f"of dogs/{number}.jpg" for number in range(3)]
+    assert {row["breed"] for row in rows} == {BREEDS[1]}
+    assert account.client("sagemaker").list_models()["Models"] == []
+
+
+def test_the_newest_model_may_be_a_training_job_s(
+    account: "SageMakerAccount", launch: Launch, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    name = "dogbreed-261101-101010-abcd"
+    account.trained(name, runs[1] / "model")
+    (tmp_path / "outputs").mkdir()
+    os.utime(runs[0] / "model" / "model.json", (0, 0))
+    (tmp_path / "outputs" / "latest").symlink_to(runs[0])
+    done = launch("deploy.py", "endpoint=dogs")
+    assert done.returncode == 0, done.stderr
+    assert f"model: {name}, 3 classes" in done.stdout
+    assert f"%  {BREEDS[1]}\n" in done.stdout

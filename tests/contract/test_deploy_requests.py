@@ -1,0 +1,91 @@
+"""What a dry run of launch/deploy.py prints is what would be sent: as the services take it.
+
+Each request is held against a copy in tests/contract/requests/, as in test_requests.py.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import botocore.session
+import pytest
+import yaml
+from botocore.validate import validate_parameters
+from conftest import PROJECT, draw_photo
+from contract.made_models import make_run
+from contract.test_requests import COPIES, SECURED, printed
+from contract.validation import problems
+
+pytestmark = pytest.mark.launch
+
+ACCOUNT = tuple(each for each in SECURED if "spot" not in each and "volume" not in each)
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "deploy": (),
+    "deploy_all": (
+        *("endpoint=dogs", "deploy.instance_type=ml.c7i.large", "deploy.max_instances=3"),
+        *("deploy.capture_percent=20", "deploy.register=dogs-of-ours", "deploy.ttl_hours=8"),
+        *("deploy.server=pytorch", *ACCOUNT),
+    ),
+    "deploy_serverless": ("deploy=serverless", "launcher.region=eu-central-1"),
+    "deploy_batch": ("deploy=batch", "deploy.photos=photos"),
+}
+SERVICE_OF = {
+    "CreateSchedule": "scheduler",
+    "CreateScheduleGroup": "scheduler",
+    "RegisterScalableTarget": "application-autoscaling",
+    "PutScalingPolicy": "application-autoscaling",
+}
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("runs") / "first", 0)
+
+
+def same_everywhere(text: str) -> str:
+    """Without what differs between dry runs: names by the time, digests."""
+    text = re.sub(r"-\d{6}-\d{6}-[0-9a-f]{4}", "-TIME", text)
+    text = re.sub(r"(models/\w+/|questions/)[0-9a-f]{16}", r"\1DIGEST", text)
+    text = re.sub(r"from \S+/first", "from RUN", text)
+    text = re.sub(r"ClientToken: \S+", "ClientToken: TOKEN", text)
+    return re.sub(r"at\([\d:T-]+\)", "at(TIME)", text)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_requests_are_the_reviewed_ones(name: str, run_folder: Path, tmp_path: Path) -> None:
+    for number in range(3):
+        draw_photo(tmp_path / "photos" / f"{number}.jpg", 20, number)
+    nobody = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    done = subprocess.run(
+        [
+            *(sys.executable, str(PROJECT / "launch" / "deploy.py"), "dry_run=true"),
+            *(f"model={run_folder}", *COMMANDS[name]),
+        ],
+        cwd=tmp_path,
+        env=nobody,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Nothing was sent." in done.stdout
+    for file in ("model.json", "code/inference.py", "deployment.py"):
+        assert f"  {file}\n" in done.stdout
+    assert re.search(r"\$[\d.]+ (an hour|a second)", done.stdout)
+    assert re.search(r"^Container: \d{12}\.dkr\.ecr\.", done.stdout, re.MULTILINE)
+    requests = printed(done.stdout)
+    for operation, request in requests:
+        service = SERVICE_OF.get(operation)
+        if service is None:
+            assert problems(operation, request) == []
+        else:
+            model = botocore.session.get_session().get_service_model(service)
+            validate_parameters(request, model.operation_model(operation).input_shape)
+    sent = [{operation: request} for operation, request in requests]
+    text = same_everywhere(yaml.safe_dump(sent, sort_keys=False, width=100))
+    copy = COPIES / f"{name}.yaml"
+    if os.environ.get("RENEW_REQUESTS"):
+        copy.write_text(text, "utf-8")
+    assert text == copy.read_text("utf-8")
+    assert not (tmp_path / "outputs").exists()

@@ -1,0 +1,13 @@
+"""What Schemathesis takes for photos: it is run with SCHEMATHESIS_HOOKS=photo_formats."""
+
+import schemathesis
+from hypothesis import strategies as st
+from local_server import as_text, photo, picture
+
+SMALL = picture(size=(8, 8))
+OF_TYPE = {f"image/{kind.lower()}": photo(kind, SMALL) for kind in ("JPEG", "PNG", "WEBP")}
+
+schemathesis.openapi.format("photo", st.sampled_from([as_text(data) for data in OF_TYPE.values()]))
+for media_type, data in OF_TYPE.items():
+    schemathesis.openapi.media_type(media_type, st.just(data))
+schemathesis.openapi.media_type("application/octet-stream", st.sampled_from([*OF_TYPE.values()]))
