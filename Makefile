@@ -8,7 +8,7 @@ SMDEBUG := .venv-smdebug
 SMDEBUG_TESTS := tests/debug/test_smdebug.py
 SERVERS := .venv-servers
 
-.PHONY: train test test-launch test-watch test-containers test-smdebug test-servers check benchmarks constraints clean
+.PHONY: train test test-launch test-watch test-containers test-smdebug test-servers check benchmarks reference constraints clean
 
 train: $(READY)
 	$(BIN)/python -m dogbreed.train $(ARGS)
@@ -35,9 +35,10 @@ test-smdebug: $(SMDEBUG)/.ready
 	PYTHONPATH="$(CURDIR)/$(SMDEBUG)/today" \
 	  $(SMDEBUG)/bin/python -m pytest -m smdebug $(SMDEBUG_TESTS) $(ARGS)
 
-# A packed model in TorchServe and Ray Serve, each started for real as AWS's containers start it.
+# A packed model in TorchServe and Ray Serve, each started for real as AWS's containers start it; our
+# own server under 10,000 fuzzed requests, under Schemathesis, and its page in a browser.
 test-servers: $(SERVERS)/.ready
-	$(BIN)/python -m pytest -n 0 -m servers tests/servers $(ARGS)
+	$(BIN)/python -m pytest -n 0 -m servers tests/servers tests/server $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -48,6 +49,10 @@ check: $(READY)
 # make benchmarks ROOT=PHOTOS WEIGHTS=FILE
 benchmarks: $(READY)
 	$(BIN)/python tests/benchmarks/run_all.py "$(ROOT)" "$(WEIGHTS)"
+
+# Every key, from the schema; a test holds that the page is today's.
+reference: $(READY)
+	$(BIN)/python -m dogbreed.reference > conf/README.md
 
 # Pins what CI installs. Names and versions only: which index they come from is the machine's.
 constraints: $(READY)

@@ -1,5 +1,6 @@
 """`python -m dogbreed.serve` as tests meet it: started on a free port, asked, and looked into."""
 
+import asyncio
 import base64
 import http.client
 import io
@@ -9,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from conftest import wait_for_line
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-ANSWERING, EXPLAINING = "dogbreed.serving.answering", "dogbreed.serving.explaining"
+ANSWERING, EXPLAINING = "dogbreed.server.answering", "dogbreed.server.explaining"
 # Longer than anything takes on a busy machine; nothing waits for it where all is well.
 PATIENCE_S = 60.0
 
@@ -187,3 +189,9 @@ def photo(kind: str = "JPEG", image: Image.Image | None = None, **options: Any) 
 def as_text(data: bytes) -> str:
     """In base64."""
     return base64.b64encode(data).decode()
+
+
+def run_async(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run it in a thread of its own: a browser's test leaves a loop that runs in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()

@@ -27,7 +27,7 @@ STOREYS: tuple[tuple[str, ...], ...] = (
     ("data", "cli"),
     ("backbone",),
     ("network", "serving"),
-    ("model",),
+    ("model", "server"),
     ("evaluation", "runs", "feature_set"),
     ("callbacks", "preparation", "stored_features"),
     ("fitting", "rate_finder", "results"),
@@ -199,3 +199,9 @@ def test_the_wheel_works_outside_the_checkout(photos_root: Path, tmp_path: Path)
         text=True,
     )
     assert where.stdout.strip() == str(site / "dogbreed" / "conf")
+
+
+def test_the_reference_of_keys_is_todays() -> None:
+    from dogbreed.reference import reference
+
+    assert (PROJECT / "conf" / "README.md").read_text("utf-8") == reference(), "make reference"

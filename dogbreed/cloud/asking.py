@@ -1,5 +1,6 @@
 """One photo sent to an endpoint and its answer, with patience for one that is busy or waking up."""
 
+import base64
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.refusals import NO_NETWORK, THROTTLED, code_of, in_plain_words
-from dogbreed.cloud.shrinking import media_type
 from dogbreed.errors import CloudError, PhotoError
+from dogbreed.serving.invocations import JSON_TYPE
 from dogbreed.serving.sources import printable
 
 # Tried again here rather than by botocore, which doesn't know what a model's errors mean. A
@@ -50,12 +51,17 @@ class Asker:
             PhotoError: the model can't use this photo.
             CloudError: the endpoint can't be asked, or stays busy for longer than the patience.
         """
+        # All in the body: AWS's Ray Serve container passes no header on but two.
+        question = {
+            "photos": [base64.b64encode(photo).decode()],
+            "top_k": top_k,
+            "explain": explain,
+        }
         request = {
             "EndpointName": self._endpoint,
-            "ContentType": media_type(photo) or "application/octet-stream",
-            "Accept": "application/json",
-            "CustomAttributes": f"top_k={top_k}" + (";explain=true" if explain else ""),
-            "Body": photo,
+            "ContentType": JSON_TYPE,
+            "Accept": JSON_TYPE,
+            "Body": json.dumps(question).encode(),
         }
         with in_plain_words(f"asking endpoint {self._endpoint}"):
             body, client_ms = self._send(request)

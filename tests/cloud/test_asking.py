@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from dogbreed.cloud.asking import Asker
 from dogbreed.errors import CloudError, PhotoError
+from dogbreed.serving.invocations import Invocation, read_invocation
 
 BREED = {"breed": "Akita", "class": "n1-Akita", "probability": 0.75}
 GOOD = {"predictions": [{"unknown": False, "breeds": [BREED]}], "model_ms": 12.5}
@@ -64,8 +65,9 @@ def test_an_answer_has_breeds_and_both_times() -> None:
     assert reply.client_ms > 0
     (request,) = session.requests
     assert request["EndpointName"] == "dogs"
-    assert request["ContentType"] == "image/jpeg"
-    assert request["CustomAttributes"] == "top_k=2;explain=true"
+    assert request["ContentType"] == "application/json"
+    invocation = read_invocation(request["Body"], {})
+    assert invocation == Invocation(photos=(b"\xff\xd8photo",), top_k=2, explain=True)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The server's process that decodes photos and computes their answers.
 
-    python -m dogbreed.serving.answering MODEL ENGINE PRECISION THREADS
+    python -m dogbreed.server.answering MODEL ENGINE PRECISION THREADS
 
 A frame's second number is top_k, and in an answer how many photos were computed with it. Photos are
 decoded as they come; whatever is decoded when the network becomes free is computed together.
@@ -21,11 +21,11 @@ from PIL import Image
 from dogbreed.data.photos import Pixels, checked
 from dogbreed.errors import DogbreedError, PhotoError
 from dogbreed.machine import cores
-from dogbreed.serving.frames import FAILED, READY, Frame, Send, open_streams
+from dogbreed.server.frames import FAILED, READY, Frame, Send, open_streams
+from dogbreed.server.memory import give_back_large_pieces
+from dogbreed.server.room import Room
 from dogbreed.serving.invocations import entry_of
-from dogbreed.serving.memory import give_back_large_pieces
 from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
-from dogbreed.serving.room import Room
 
 # The photo's number, how many breeds are wanted, and what came of decoding.
 Decoded = tuple[int, int, Pixels | PhotoError]

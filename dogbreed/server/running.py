@@ -8,12 +8,12 @@ from typing import Any
 
 from dogbreed.config import ServeConfig
 from dogbreed.errors import ConfigError, Stopped
+from dogbreed.server.counters import Counters
+from dogbreed.server.explanations import Explanations
+from dogbreed.server.memory import give_back_large_pieces
+from dogbreed.server.page import pages
+from dogbreed.server.worker import Worker
 from dogbreed.serving.artifact import find_artifact, read_description
-from dogbreed.serving.counters import Counters
-from dogbreed.serving.explanations import Explanations
-from dogbreed.serving.memory import give_back_large_pieces
-from dogbreed.serving.page import pages
-from dogbreed.serving.worker import Worker
 
 KEEP_ALIVE_S = 75  # longer than the 60 s of most proxies, which must be the ones to close
 BACKLOG = 1024  # connections that wait to be taken; more are refused by the system
@@ -39,7 +39,7 @@ async def _serve(config: ServeConfig) -> None:
     listening = _listen(config.host, config.port)
     counters = Counters()
     worker = Worker(
-        "dogbreed.serving.answering",
+        "dogbreed.server.answering",
         [str(folder), config.engine, config.precision, str(config.threads)],
         silence_s=config.timeout_s,
         restarted=counters.restarts.inc,
@@ -48,8 +48,8 @@ async def _serve(config: ServeConfig) -> None:
     explanations = Explanations(str(folder), silence_s=config.timeout_s)
     try:
         # Half a second of imports, while the worker loads the model.
-        from dogbreed.serving.app import build_app
-        from dogbreed.serving.endpoint import Endpoint
+        from dogbreed.server.app import build_app
+        from dogbreed.server.endpoint import Endpoint
 
         endpoint = Endpoint(
             *(description, worker, explanations, counters),
@@ -76,7 +76,7 @@ async def _run(app: Any, listening: socket.socket, worker: Worker, timeout_s: fl
     """
     import uvicorn
 
-    from dogbreed.serving.protocol import limited_protocol
+    from dogbreed.server.protocol import limited_protocol
 
     server = uvicorn.Server(
         uvicorn.Config(

@@ -1,18 +1,17 @@
 """What stands behind the local endpoint, by itself: its workers, and room for what they decode."""
 
-import asyncio
 import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from local_server import photo, picture, wait_until
+from local_server import photo, picture, run_async, wait_until
 
 from dogbreed.errors import PhotoError
-from dogbreed.serving.explanations import Explanations
-from dogbreed.serving.room import JPEG_BYTES, PLAIN_BYTES, TRANSPARENT_OR_DEEP_BYTES, Room
-from dogbreed.serving.worker import Worker, WorkerError, WorkerRefusal
+from dogbreed.server.explanations import Explanations
+from dogbreed.server.room import JPEG_BYTES, PLAIN_BYTES, TRANSPARENT_OR_DEEP_BYTES, Room
+from dogbreed.server.worker import Worker, WorkerError, WorkerRefusal
 
 
 @pytest.mark.parametrize(
@@ -81,7 +80,7 @@ def test_why_nothing_can_be_explained_is_found_out_once(
         return said
 
     monkeypatch.setattr(Worker, "start", counted)
-    first, second = asyncio.run(twice())
+    first, second = run_async(twice())
     assert first == second
     assert "nowhere" in first
     assert len(starts) == 1
@@ -96,13 +95,13 @@ def test_a_worker_that_never_comes_up_is_given_up(
         "tries = pathlib.Path(sys.argv[1])\n"
         "tries.write_text(tries.read_text() + 'x' if tries.exists() else 'x')\n"
         "if len(tries.read_text()) < int(sys.argv[2]): sys.exit(1)\n"
-        "from dogbreed.serving.frames import READY, open_streams\n"
+        "from dogbreed.server.frames import READY, open_streams\n"
         "frames, send = open_streams()\n"
         "send((READY, 0, b''))\n"
         "list(frames)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("dogbreed.serving.worker.PAUSES_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("dogbreed.server.worker.PAUSES_S", (0.0, 0.0, 0.0))
 
     async def started(deaths: int) -> Any:
         worker = Worker("dies_thrice", [str(tries), str(deaths + 1)], silence_s=60)
@@ -112,9 +111,9 @@ def test_a_worker_that_never_comes_up_is_given_up(
         finally:
             await worker.stop()
 
-    asyncio.run(started(3))
+    run_async(started(3))
     assert tries.read_text() == "xxxx"
     tries.unlink()
     with pytest.raises(WorkerError, match="ends before it is ready"):
-        asyncio.run(started(4))
+        run_async(started(4))
     wait_until(lambda: tries.read_text() == "xxxx", "four tries")

@@ -12,9 +12,10 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from dogbreed.errors import PhotoError
+from dogbreed.server.counters import Counters
+from dogbreed.server.explanations import Explanations
+from dogbreed.server.worker import DeadlyPhoto, Worker, WorkerError
 from dogbreed.serving.artifact import Description
-from dogbreed.serving.counters import Counters
-from dogbreed.serving.explanations import Explanations
 from dogbreed.serving.invocations import (
     MAX_BYTES,
     Invocation,
@@ -26,7 +27,6 @@ from dogbreed.serving.invocations import (
     entry_of,
     read_invocation,
 )
-from dogbreed.serving.worker import DeadlyPhoto, Worker, WorkerError
 
 # Bodies of requests that are in memory at once.
 MAX_HELD_BYTES = 128 * 2**20
@@ -40,7 +40,7 @@ class Endpoint:
     """Answers requests with a model.
 
     Args:
-        worker: what computes, as `dogbreed.serving.answering` does.
+        worker: what computes, as `dogbreed.server.answering` does.
         queue: a request is refused by 429 while so many photos wait.
         timeout_s: a request's body must have arrived within it.
     """

@@ -10,9 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from dogbreed import __version__
-from dogbreed.serving.endpoint import Endpoint
+from dogbreed.server.endpoint import Endpoint
+from dogbreed.server.openapi import INVOCATIONS, PING, RESPONSES
 from dogbreed.serving.invocations import JSON_TYPE, RequestError
-from dogbreed.serving.openapi import INVOCATIONS, PING, RESPONSES
 
 PAGE_POLICY = "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'"
 # A path of the page to its type and its content.

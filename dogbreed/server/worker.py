@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dogbreed.errors import EngineError
-from dogbreed.serving.frames import HEAD, READY, packed
+from dogbreed.server.frames import HEAD, READY, packed
 
 # After a death its photos are asked again one by one. One at which it dies as often is refused.
 MOST_DEATHS_ALONE = 2

@@ -6,7 +6,7 @@ It needs torch, which takes seconds to load and more memory than everything else
 import asyncio
 import time
 
-from dogbreed.serving.worker import Worker, WorkerRefusal
+from dogbreed.server.worker import Worker, WorkerRefusal
 
 IDLE_S = 60.0
 
@@ -59,7 +59,7 @@ class Explanations:
                 raise WorkerRefusal(self._refusal)
             if self._worker is None:
                 worker = Worker(
-                    "dogbreed.serving.explaining", [self._model], silence_s=self._silence_s
+                    "dogbreed.server.explaining", [self._model], silence_s=self._silence_s
                 )
                 await worker.start()
                 try:

@@ -1,6 +1,6 @@
 """The server's process that lays over a photo what speaks for a class; it has torch loaded.
 
-    python -m dogbreed.serving.explaining MODEL
+    python -m dogbreed.server.explaining MODEL
 
 A frame's second number is the class, by its place in the model's; the answer is a JPEG.
 """
@@ -12,11 +12,11 @@ from pathlib import Path
 from dogbreed.data.photos import decode
 from dogbreed.errors import DogbreedError
 from dogbreed.network import load_network
+from dogbreed.server.frames import FAILED, READY, open_streams
+from dogbreed.server.memory import give_back_large_pieces
 from dogbreed.serving.artifact import find_artifact, read_description
 from dogbreed.serving.explain import Explainer
-from dogbreed.serving.frames import FAILED, READY, open_streams
 from dogbreed.serving.invocations import as_jpeg
-from dogbreed.serving.memory import give_back_large_pieces
 
 
 def main(model: str) -> None:

@@ -18,10 +18,11 @@ from conftest import draw_photo, wait_for_line
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect
 
+from dogbreed.server.page import pages
 from dogbreed.serving.artifact import read_description
-from dogbreed.serving.page import pages
 
 pytest_plugins = ("browser",)
+pytestmark = pytest.mark.servers
 
 HEAT_MS = 60_000  # the first one loads torch
 REFUSED = "Failed to load resource: the server responded with a status of 4"
