@@ -52,7 +52,8 @@ benchmarks: $(READY)
 
 # Every key, from the schema; a test holds that the page is today's.
 reference: $(READY)
-	$(BIN)/python -m dogbreed.reference > conf/README.md
+	$(BIN)/python -m dogbreed.reference > conf/README.md.new
+	mv conf/README.md.new conf/README.md
 
 # Pins what CI installs. Names and versions only: which index they come from is the machine's.
 constraints: $(READY)
@@ -92,7 +93,7 @@ $(SMDEBUG)/.ready: $(READY)
 
 # What the containers carry, and what they install. TorchServe's toolkit needs the pkg_resources of
 # an older setuptools, and calls pip.
-$(SERVERS)/.ready: $(READY)
+$(SERVERS)/.ready: $(READY) inference/requirements.txt
 	rm -rf $(SERVERS)
 	$(BIN)/uv venv --quiet --python $(BIN)/python $(SERVERS)
 	grep -v '^setuptools==' constraints.txt > $(SERVERS)/constraints.txt

@@ -14,7 +14,7 @@ PURPOSE = (
 )
 USAGE = "python -m dogbreed.serve [KEY=VALUE ...]"
 EXAMPLE = "python -m dogbreed.serve model=outputs/latest port=8080"
-EXTRA = ("fastapi", "uvicorn", "prometheus_client")
+EXTRA = ("fastapi", "uvicorn", "httptools", "prometheus_client")
 
 
 def main(arguments: Sequence[str]) -> None:

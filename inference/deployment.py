@@ -21,8 +21,8 @@ from starlette.responses import JSONResponse
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "code"))
 
-from dogbreed.errors import DogbreedError
 from dogbreed.serving.invocations import (
+    ATTRIBUTES_HEADER,
     RequestError,
     answer,
     attributes,
@@ -30,9 +30,9 @@ from dogbreed.serving.invocations import (
     read_invocation,
 )
 from dogbreed.serving.predictor import Predictor
+from dogbreed.serving.room import Room
 
 MODEL = Path(__file__).resolve().parent
-ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 
 
 class Endpoint:
@@ -41,7 +41,7 @@ class Endpoint:
     def __init__(self) -> None:
         # Ray allows its processes one core, where torch computes; OpenVINO takes all as it is.
         os.environ.pop("OMP_NUM_THREADS", None)
-        self._predictor = Predictor.load(MODEL)
+        self._predictor = Predictor.load(MODEL, room=Room())
 
     async def __call__(self, request: Request) -> JSONResponse:
         """The answer to a request, whatever its path."""
@@ -54,14 +54,9 @@ class Endpoint:
 
     def _answer(self, body: bytes, request: Request) -> dict[str, Any]:
         check_accept(request.headers.get("accept", ""))
-        parameters = attributes(request.headers.get(ATTRIBUTES, ""))
+        parameters = attributes(request.headers.get(ATTRIBUTES_HEADER, ""))
         invocation = read_invocation(body, parameters)
-        try:
-            return answer(self._predictor, invocation)
-        except RequestError:
-            raise
-        except DogbreedError as error:  # such as a network that can't be explained
-            raise RequestError(400, "not_explained", str(error)) from error
+        return answer(self._predictor, invocation)
 
 
 app = serve.deployment(Endpoint).bind()

@@ -16,8 +16,8 @@ from typing import Any
 
 from sagemaker_inference import content_types
 
-from dogbreed.errors import DogbreedError
 from dogbreed.serving.invocations import (
+    ATTRIBUTES_HEADER,
     JSON_TYPE,
     Invocation,
     RequestError,
@@ -27,8 +27,7 @@ from dogbreed.serving.invocations import (
     read_invocation,
 )
 from dogbreed.serving.predictor import Predictor
-
-ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+from dogbreed.serving.room import Room
 
 # The toolkit decodes JSON and CSV to text itself, outside of these functions, so that a body that
 # isn't UTF-8 would be a 500 (sagemaker-inference 1.10.1, Transformer.transform).
@@ -37,7 +36,7 @@ content_types.UTF8_TYPES = []
 
 def model_fn(model_dir: str) -> Predictor:
     """The predictor of the unpacked model.tar.gz."""
-    return Predictor.load(model_dir)
+    return Predictor.load(model_dir, room=Room())
 
 
 def input_fn(body: bytes | None, content_type: str | None, context: Any) -> Any:
@@ -45,7 +44,7 @@ def input_fn(body: bytes | None, content_type: str | None, context: Any) -> Any:
     try:
         headers = {k.lower(): v for k, v in context.get_all_request_header(0).items()}
         check_accept(headers.get("accept", ""))
-        parameters = attributes(headers.get(ATTRIBUTES, ""))
+        parameters = attributes(headers.get(ATTRIBUTES_HEADER, ""))
         return read_invocation(bytes(body or b""), parameters)
     except RequestError as error:
         return error
@@ -59,8 +58,6 @@ def predict_fn(request: Invocation | RequestError, predictor: Predictor) -> Any:
         return answer(predictor, request)
     except RequestError as error:
         return error
-    except DogbreedError as error:  # such as a network that can't be explained
-        return RequestError(400, "not_explained", str(error))
 
 
 def output_fn(result: Any, accept: str, context: Any) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import boto3
 from botocore.config import Config as ClientConfig
 
-from dogbreed.cloud.refusals import WAYS_OUT, code_of, in_plain_words
+from dogbreed.cloud.refusals import code_of, in_plain_words
 from dogbreed.errors import CloudError, Stopped
-from dogbreed.search.config import AccountConfig
+from dogbreed.search.config import AccountConfig, LauncherConfig
 
 ROLE_VARIABLE = "SAGEMAKER_ROLE"
+USUAL_PREFIX = "dogbreed"  # conf/account.yaml
 # Ten attempts with growing pauses ride out throttling and a network that drops for a while.
 CLIENT = ClientConfig(retries={"mode": "standard", "max_attempts": 10}, max_pool_connections=32)
 
@@ -49,31 +51,53 @@ class Account:
         return self.session.client(service, config=CLIENT)
 
 
-def sign_in(launcher: AccountConfig, *, to_make: bool = True) -> Account:
+def sign_in(
+    launcher: AccountConfig, *, to_make: bool = True, without: str | None = None
+) -> Account:
     """The account that AWS's own configuration names.
 
-    Only who is `to_make` something there needs a role and a bucket that exists.
+    Only who is `to_make` something there needs a role and a bucket that exists. `without` is what
+    can be done without an account, for whoever has none.
 
     Raises:
         CloudError: no region, no credentials or expired ones, no role, no bucket that is ours.
     """
-    with in_plain_words("signing in to AWS"):
+    way_out = f", {without}" if without else _way_out(launcher, to_make=to_make)
+    with in_plain_words("signing in to AWS", way_out=way_out):
         # boto itself reads AWS_DEFAULT_REGION and the profile, and not what AWS's own machines set.
         session = boto3.Session(region_name=launcher.region or os.environ.get("AWS_REGION"))
         session.events.register_first("needs-retry", _let_through)
         if session.region_name is None:
-            raise CloudError(
-                f"No AWS region is set: set launcher.region (or AWS_REGION), {WAYS_OUT}."
-            )
+            raise CloudError(f"No AWS region is set: set launcher.region (or AWS_REGION){way_out}.")
         if session.get_credentials() is None:
-            raise CloudError(f"There are no AWS credentials: sign in (aws login), {WAYS_OUT}.")
+            raise CloudError(f"There are no AWS credentials: sign in (aws login){way_out}.")
         caller = session.client("sts", config=CLIENT).get_caller_identity()
     account, region = str(caller["Account"]), str(session.region_name)
     bucket, role = launcher.bucket or f"sagemaker-{region}-{account}", ""
     if to_make:
-        role = _role(session, launcher, str(caller["Arn"]))
+        role = _role(session, launcher, str(caller["Arn"]), way_out)
         _check_bucket(session, bucket, region, owner=account if launcher.bucket is None else None)
     return Account(session=session, region=region, role_arn=role, bucket=bucket, dry=False)
+
+
+def _way_out(launcher: AccountConfig, *, to_make: bool) -> str:
+    """What goes without an account, to end a sentence with; nothing where nothing does."""
+    if isinstance(launcher, LauncherConfig):
+        return ", work on this machine (launcher=local), or look first with dry_run=true"
+    if to_make:
+        return ", serve on this machine (python -m dogbreed.serve), or look first with dry_run=true"
+    return ""
+
+
+def same_place(launcher: AccountConfig) -> str:
+    """The keys that lead another command to the same account's place; empty if it is the usual."""
+    usual = {"region": None, "bucket": None, "prefix": USUAL_PREFIX}
+    other = {name: getattr(launcher, name) for name in usual}
+    return "".join(
+        f" launcher.{name}={shlex.quote(value)}"
+        for name, value in other.items()
+        if value != usual[name]
+    )
 
 
 def _let_through(caught_exception: Exception | None, **more: Any) -> None:
@@ -134,7 +158,7 @@ def _keep(requests: list[Request]) -> Callable[..., Any]:
     return keep
 
 
-def _role(session: boto3.Session, launcher: AccountConfig, caller: str) -> str:
+def _role(session: boto3.Session, launcher: AccountConfig, caller: str, way_out: str) -> str:
     """The jobs' role as an ARN."""
     role = launcher.role or os.environ.get(ROLE_VARIABLE)
     if role and role.startswith("arn:"):
@@ -144,7 +168,7 @@ def _role(session: boto3.Session, launcher: AccountConfig, caller: str) -> str:
         if ":assumed-role/" not in caller:
             raise CloudError(
                 "The jobs need a role, and the caller is a user: set launcher.role to the name or "
-                f"ARN of a role that SageMaker may take on (or ${ROLE_VARIABLE}), {WAYS_OUT}."
+                f"ARN of a role that SageMaker may take on (or ${ROLE_VARIABLE}){way_out}."
             )
         role = caller.split("/")[1]
     with in_plain_words(f"looking up the role {role}"):

@@ -20,7 +20,10 @@ from dogbreed.serving.sources import printable
 # container may take 60 s; ten more for the way.
 CLIENT = ClientConfig(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=70)
 FIRST_PAUSE_S, LONGEST_PAUSE_S, GROWTH = 0.25, 5.0, 1.6
-BUSY = (*THROTTLED, "ModelNotReadyException", "ServiceUnavailable", "InternalFailure", "500", "503")
+BUSY = (
+    *(*THROTTLED, "ModelNotReadyException", "InternalDependencyException"),
+    *("ServiceUnavailable", "InternalFailure", "500", "503"),
+)
 # The container's own: too many requests at once, or no worker that is up.
 BUSY_STATUSES = (429, 500, 502, 503, 504, 507)
 
@@ -38,11 +41,13 @@ class Reply:
 
 
 class Asker:
-    """An endpoint to send photos to."""
+    """An endpoint to send photos to; `place` leads another command to its account."""
 
-    def __init__(self, account: Account, endpoint: str, *, patience_s: float) -> None:
+    def __init__(
+        self, account: Account, endpoint: str, *, patience_s: float, place: str = ""
+    ) -> None:
         self._client = account.session.client("sagemaker-runtime", config=CLIENT)
-        self._endpoint, self._patience_s = endpoint, patience_s
+        self._endpoint, self._patience_s, self._place = endpoint, patience_s, place
 
     def ask(self, photo: bytes, *, top_k: int, explain: bool = False) -> Reply:
         """The answer to one photo.
@@ -79,13 +84,31 @@ class Asker:
                 _check_photo(error)
                 late = time.monotonic() + pause > begun + self._patience_s
                 if late or not _may_pass(error):
-                    _check_endpoint(self._endpoint, error, self._patience_s)
+                    self._check_endpoint(error)
                     raise
             except NO_NETWORK:
                 if time.monotonic() + pause > begun + self._patience_s:
                     raise
             time.sleep(pause)
             pause = min(LONGEST_PAUSE_S, GROWTH * pause)
+
+    def _check_endpoint(self, error: ClientError) -> None:
+        """Raise a CloudError for an endpoint that isn't there, or stays busy."""
+        name, place = self._endpoint, self._place
+        if code_of(error) == "ValidationError" and "not found" in str(error).lower():
+            raise CloudError(
+                f"There is no endpoint {name} in this region, or it isn't up: python "
+                f"launch/teardown.py{place} lists this project's, python launch/deploy.py makes "
+                "one."
+            ) from error
+        if _may_pass(error):
+            said = _error_in(str(error.response.get("OriginalMessage", "")))
+            why = said.get("message") or str(error.response["Error"].get("Message", ""))
+            raise CloudError(
+                f"endpoint {name} didn't answer within {self._patience_s:g} s ({code_of(error)}: "
+                f"{printable(why).rstrip('.')}): python launch/query.py endpoint={name}{place} "
+                "logs=true shows what its server wrote."
+            ) from error
 
 
 def row(path: str, breeds: Sequence[Mapping[str, Any]], unknown: bool) -> dict[str, Any]:
@@ -117,23 +140,6 @@ def _error_in(text: str) -> Mapping[str, str]:
         return {"code": str(said["code"]), "message": str(said["message"])}
     except (ValueError, TypeError, KeyError):
         return {"message": printable(text[:200])} if text.strip() else {}
-
-
-def _check_endpoint(endpoint: str, error: ClientError, patience_s: float) -> None:
-    """Raise a CloudError for an endpoint that isn't there, or stays busy."""
-    if "not found" in str(error).lower():
-        raise CloudError(
-            f"There is no endpoint {endpoint} in this region, or it isn't up: python "
-            "launch/teardown.py lists this project's, python launch/deploy.py makes one."
-        ) from error
-    if _may_pass(error):
-        said = _error_in(str(error.response.get("OriginalMessage", "")))
-        why = said.get("message") or str(error.response["Error"].get("Message", ""))
-        raise CloudError(
-            f"endpoint {endpoint} didn't answer within {patience_s:g} s ({code_of(error)}: "
-            f"{printable(why).rstrip('.')}): python launch/query.py endpoint={endpoint} logs=true "
-            "shows what its server wrote."
-        ) from error
 
 
 def _reply(endpoint: str, body: bytes, client_ms: float) -> Reply:

@@ -3,12 +3,11 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dogbreed.cloud import endpoints, scaling
-from dogbreed.cloud.account import Account
+from dogbreed.cloud.account import Account, same_place
 from dogbreed.cloud.config import SERVERLESS, DeployConfig
 from dogbreed.cloud.endpoint_log import log_lines
 from dogbreed.cloud.endpoint_requests import (
@@ -17,10 +16,11 @@ from dogbreed.cloud.endpoint_requests import (
     endpoint_request,
     model_request,
     transform_request,
+    update_request,
 )
 from dogbreed.cloud.expiry import drop_schedule, schedule_expiry, schedules
-from dogbreed.cloud.inventory import is_ours
-from dogbreed.cloud.refusals import NO_NETWORK, in_plain_words
+from dogbreed.cloud.refusals import NO_NETWORK, in_plain_words, is_unknown
+from dogbreed.cloud.tags import is_ours
 from dogbreed.errors import CloudError, ConfigError, Stopped
 from dogbreed.runs import log
 
@@ -38,7 +38,10 @@ class Attempt:
         self.account, self.config, self.it = account, config, it
         self.client = account.client("sagemaker")
         self.before: endpoints.Endpoint | None = None
+        self.asked = False  # whether what costs was asked for; it may be there then
         self._old_type: str | None = None
+        self._scales: scaling.Scaling | None = None
+        self._started = self._paused = False
         self._undo: list[Callable[[], object]] = []
 
     def look(self) -> None:
@@ -63,10 +66,12 @@ class Attempt:
                 return
             _, variant = endpoints.model_of(self.client, self.before.config)
             self._old_type = variant.get("InstanceType")
+            self._scales = scaling.current(self.account.client(scaling.SERVICE), name)
         if self.config.deploy.kind == SERVERLESS and "ServerlessConfig" not in variant:
             raise ConfigError(
                 f"deploy=serverless: endpoint {name} has instances, and SageMaker can't take them "
-                f"from it: delete it first (python launch/teardown.py endpoint={name}), or take "
+                f"from it: delete it first (python launch/teardown.py endpoint={name}"
+                f"{same_place(self.config.launcher)}), or take "
                 "another endpoint=NAME."
             )
 
@@ -96,14 +101,14 @@ class Attempt:
                     log.info("it will be deleted by itself at %s UTC", f"{expires:%Y-%m-%d %H:%M}")
                 self.make_model()
                 self.make_config()
-                scaled = self._pause_scaling()
+                self._pause_scaling()
                 self.start_endpoint()
-            started = time.monotonic()
+            self._started, started = True, time.monotonic()
             log.info(
                 "endpoint %s is %s; until it is up this takes minutes",
                 *(name, "being made" if self.before is None else "updated, and answers meanwhile"),
             )
-            self._judge(endpoints.wait_until_settled(self.account, name), scaled)
+            self._judge(endpoints.wait_until_settled(self.account, name))
             log.info("endpoint %s is up after %.0f s", name, time.monotonic() - started)
             wanted = scaling.wanted(config)
             if wanted is not None:
@@ -114,14 +119,14 @@ class Attempt:
     def make_model(self) -> None:
         """CreateModel."""
         with in_plain_words(f"model {self.it.name}"):
-            _once(lambda: self.client.create_model(**model_request(*self._three)))
+            endpoints.once(lambda: self.client.create_model(**model_request(*self._three)))
         self._undo.append(lambda: self.client.delete_model(ModelName=self.it.name))
 
     def make_config(self) -> None:
         """CreateEndpointConfig."""
         with in_plain_words(f"endpoint config {self.it.name}"):
-            request = endpoint_config_request(*self._three)
-            _once(lambda: self.client.create_endpoint_config(**request))
+            request = endpoint_config_request(*self._three, self._instances)
+            endpoints.once(lambda: self.client.create_endpoint_config(**request))
             # CreateEndpoint may not know it yet; the service advises this against that.
             self.client.describe_endpoint_config(EndpointConfigName=self.it.name)
         drop = self.client.delete_endpoint_config
@@ -129,36 +134,51 @@ class Attempt:
 
     def start_endpoint(self) -> None:
         """CreateEndpoint or UpdateEndpoint."""
+        self.asked = True
         if self.before is None:
             endpoints.create(self.client, endpoint_request(self.config, self.it))
         else:
-            endpoints.update(self.client, self.config.endpoint, self.it.name)
+            keep = self._scales is not None and not self._must_pause
+            request = update_request(self.config, self.it, keep_count=keep)
+            endpoints.update(self.client, request)
 
     def start_job(self, photos_uri: str) -> None:
         """CreateTransformJob."""
         request = transform_request(*self._three, photos_uri)
+        self.asked = True
         with in_plain_words(f"transform job {self.it.name}"):
-            _once(lambda: self.client.create_transform_job(**request))
+            endpoints.once(lambda: self.client.create_transform_job(**request))
 
     @property
     def _three(self) -> tuple[Account, DeployConfig, Deployment]:
         return self.account, self.config, self.it
 
-    def _pause_scaling(self) -> scaling.Scaling | None:
-        """An endpoint that scales may not change its instances' type; how it did, if it stops."""
-        if self.before is None:
-            return None
-        client, name = self.account.client(scaling.SERVICE), self.config.endpoint
-        with in_plain_words(f"the scaling of endpoint {name}"):
-            now = scaling.current(client, name)
-            same_type = self._old_type == self.config.deploy.instance_type
-            if now is None or (same_type and scaling.wanted(self.config) is not None):
-                return None
-            scaling.stop_scaling(client, name)
-        self._undo.append(lambda: scaling.scale(self.account, self.config, now))
-        return now
+    @property
+    def _must_pause(self) -> bool:
+        """Whether an endpoint that scales has to stop that: its instances' type may not change."""
+        same_type = self._old_type == self.config.deploy.instance_type
+        goes_on = same_type and scaling.wanted(self.config) is not None
+        return self._scales is not None and not goes_on
 
-    def _judge(self, now: endpoints.Endpoint | None, scaled: scaling.Scaling | None) -> None:
+    @property
+    def _instances(self) -> int | None:
+        """How many to start with where scaling is paused: as many as run now; None: the fewest."""
+        wanted = scaling.wanted(self.config)
+        if self.before is None or wanted is None or not self._must_pause:
+            return None
+        return min(max(self.before.instances, wanted.fewest), wanted.most)
+
+    def _pause_scaling(self) -> None:
+        """Have the endpoint stop scaling if it has to; it will again if this comes to nothing."""
+        before = self._scales
+        if before is None or not self._must_pause:
+            return
+        with in_plain_words(f"the scaling of endpoint {self.config.endpoint}"):
+            scaling.stop_scaling(self.account.client(scaling.SERVICE), self.config.endpoint)
+        self._paused = True
+        self._undo.append(lambda: scaling.scale(self.account, self.config, before))
+
+    def _judge(self, now: endpoints.Endpoint | None) -> None:
         """Raise a CloudError unless it is our configuration that serves now."""
         name = self.config.endpoint
         if now is None:
@@ -180,7 +200,7 @@ class Attempt:
             raise CloudError(f"endpoint {name} didn't come up{reason}. It was deleted again.")
         raise CloudError(
             f"endpoint {name} is {now.status} now{reason}: python launch/teardown.py "
-            f"endpoint={name} deletes it."
+            f"endpoint={name}{same_place(self.config.launcher)} deletes it."
         )
 
     def _tell_log(self) -> None:
@@ -193,20 +213,32 @@ class Attempt:
                 log.info("  %s", line)
 
     def _drop_former(self, *, keep_schedules: bool) -> None:
-        """Delete what the endpoint was made of before, and what would delete it earlier."""
-        name, scheduler = self.config.endpoint, self.account.client("scheduler")
-        with in_plain_words("tidying up"):
-            if self.before is not None and is_ours(self.client, self._config_arn()):
-                model, _ = endpoints.model_of(self.client, self.before.config)
-                self.client.delete_endpoint_config(EndpointConfigName=self.before.config)
-                self.client.delete_model(ModelName=model)
-            for each in list(schedules(scheduler)) if self.before is not None else ():
-                if each.endpoint != name or each.name == self.it.name:
-                    continue
-                if keep_schedules:
-                    log.info("note: as planned earlier, it is deleted by itself at %s", each.when)
-                else:
-                    drop_schedule(scheduler, each.name)
+        """Delete what would delete the endpoint earlier, and what it was made of before."""
+        name = self.config.endpoint
+        try:
+            with in_plain_words("tidying up"):
+                self._drop_schedules(keep=keep_schedules and self.before is not None)
+                if self.before is not None and is_ours(self.client, self._config_arn()):
+                    model, _ = endpoints.model_of(self.client, self.before.config)
+                    self.client.delete_endpoint_config(EndpointConfigName=self.before.config)
+                    self.client.delete_model(ModelName=model)
+        except CloudError as error:
+            log.warning(
+                "warning: %s What was of endpoint %s before may be left, a schedule that deletes "
+                "it too: python launch/teardown.py%s lists it.",
+                *(error, name, same_place(self.config.launcher)),
+            )
+
+    def _drop_schedules(self, *, keep: bool) -> None:
+        """Drop earlier schedules of this endpoint's name, or tell of them."""
+        scheduler = self.account.client("scheduler")
+        for each in list(schedules(scheduler)):
+            if each.endpoint != self.config.endpoint or each.name == self.it.name:
+                continue
+            if keep:
+                log.info("note: as planned earlier, it is deleted by itself at %s", each.when)
+            else:
+                drop_schedule(scheduler, each.name)
 
     def _config_arn(self) -> str:
         assert self.before is not None
@@ -223,37 +255,41 @@ class Attempt:
 
     @contextmanager
     def undone(self) -> Iterator[None]:
-        """Take back what was made if the block fails, but for a network that is away."""
+        """Take back what was made if the block fails, but where what was asked for may be there."""
         try:
             yield
         except CloudError as error:
-            if isinstance(error.__cause__, NO_NETWORK):
-                raise
-            self.take_back()
+            cause = error.__cause__
+            if not (isinstance(cause, NO_NETWORK) or (self.asked and is_unknown(cause))):
+                self.take_back()
             raise
 
     @contextmanager
     def _left(self) -> Iterator[None]:
         """Name what may be left in the account in whatever ends the block early."""
-        name = self.config.endpoint
-        left = (
-            f"what was made for endpoint {name} is left, and may cost: python launch/teardown.py "
-            f"endpoint={name} deletes it."
-        )
         try:
             yield
         except Stopped as stopped:
-            raise Stopped(f"stopped: {left}", stopped.exit_code - 128) from stopped
+            raise Stopped(f"stopped: {self._what_is_left()}", stopped.exit_code - 128) from stopped
         except CloudError as error:
-            if isinstance(error.__cause__, NO_NETWORK):
-                raise CloudError(f"{error} Until then {left}") from error
+            cause = error.__cause__  # none where all that is left has been told
+            unknown = isinstance(cause, NO_NETWORK) or (self.asked and is_unknown(cause))
+            if unknown or (self._started and cause is not None):
+                raise CloudError(f"{error} Meanwhile {self._what_is_left()}") from error
             raise
 
-
-def _once(create: Callable[[], Any]) -> None:
-    """Make something of a name that is this attempt's own: if it is there, an answer was lost."""
-    try:
-        create()
-    except ClientError as error:
-        if "already exist" not in str(error).lower():
-            raise
+    def _what_is_left(self) -> str:
+        name = self.config.endpoint
+        if self.before is None:
+            return (
+                f"what was made for endpoint {name} is left, and may cost: python "
+                f"launch/teardown.py endpoint={name}{same_place(self.config.launcher)} deletes it."
+            )
+        paused = ""
+        if self._paused and self._scales is not None:
+            were = f"between {self._scales.fewest} and {self._scales.most} instances"
+            paused = f", and no longer scales (it did, {were})"
+        return (
+            f"endpoint {name} still answers, with the old model or the new one{paused}: run this "
+            "again when it is InService."
+        )

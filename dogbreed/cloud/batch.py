@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from dogbreed.cloud.account import Account
 from dogbreed.cloud.asking import row
 from dogbreed.cloud.attempt import Attempt
 from dogbreed.cloud.config import DeployConfig
+from dogbreed.cloud.endpoint_requests import answers_uri
 from dogbreed.cloud.objects import split_uri
 from dogbreed.cloud.patience import looks
-from dogbreed.cloud.refusals import in_plain_words
+from dogbreed.cloud.refusals import in_plain_words, is_unknown
 from dogbreed.cloud.storage import S3Folder, plan_upload, stored, upload
 from dogbreed.data.photos import open_photo, read_bytes
 from dogbreed.errors import CloudError, DataError, PhotoError, Stopped
@@ -21,7 +23,8 @@ from dogbreed.files import write_text
 from dogbreed.runs import log
 from dogbreed.serving.sources import find_sources
 
-ENDED = ("Completed", "Failed", "Stopped")
+COMPLETED = "Completed"
+ENDED = (COMPLETED, "Failed", "Stopped")
 ANSWERS = "predictions.jsonl"
 SUFFIX = ".out"  # of an answer, after its photo's name
 
@@ -85,23 +88,36 @@ def run_batch(account: Account, config: DeployConfig, attempt: Attempt) -> None:
         Stopped: Ctrl-C; the message says how to end the job.
     """
     photos, name = photos_of(account, config), attempt.it.name
+    place = answers_uri(account, config, attempt.it)
     if photos.root is not None:
         _send(account, config, photos)
-    with attempt.undone():
+    with _may_run(account, attempt, place), attempt.undone():
         attempt.make_model()
         attempt.start_job(photos.uri)
     log.info("started transform job %s over %s", name, photos.uri)
-    told = _wait(account, name)
+    told = _wait(account, name, place)
     attempt.take_back()
-    if told["TransformJobStatus"] != ENDED[0]:
-        raise CloudError(
-            f"{name}: {told['TransformJobStatus']}. {told.get('FailureReason', '')} Its log is in "
-            "CloudWatch: /aws/sagemaker/TransformJobs."
-        )
     target = Path(config.output_root) / name / ANSWERS
     rows = list(_answers(account, told))
-    write_text(target, "".join(f"{json.dumps(each)}\n" for each in rows))
+    good = told["TransformJobStatus"] == COMPLETED
+    if rows or good:
+        write_text(target, "".join(f"{json.dumps(each)}\n" for each in rows))
+    if not good:
+        raise CloudError(_unfinished(told, len(rows), target))
     log.info("%s: %d photos", target, len(rows))
+
+
+def _unfinished(told: dict[str, Any], answered: int, target: Path) -> str:
+    """The sentence for a job that didn't answer for every photo."""
+    reason = str(told.get("FailureReason") or "").rstrip(".")
+    status = told["TransformJobStatus"] + (f" ({reason})" if reason else "")
+    kept = (
+        f"{target} has the answers for {answered} photos" if answered else "no photo was answered"
+    )
+    return (
+        f"{told['TransformJobName']}: {status}: "
+        f"{kept}; CloudWatch says more: /aws/sagemaker/TransformJobs."
+    )
 
 
 def _send(account: Account, config: DeployConfig, photos: Photos) -> None:
@@ -113,12 +129,35 @@ def _send(account: Account, config: DeployConfig, photos: Photos) -> None:
     upload(client, folder, plan, kms_key=config.launcher.output_kms_key)
 
 
-def _wait(account: Account, name: str) -> dict[str, Any]:
-    client = account.client("sagemaker")
+@contextmanager
+def _may_run(account: Account, attempt: Attempt, place: str) -> Iterator[None]:
+    """Name the job in whatever ends the block where its start is unknown."""
     left = (
-        f"{name} still runs and costs: `aws sagemaker stop-transform-job --transform-job-name "
-        f"{name} --region {account.region}` stops it."
+        f"whether {attempt.it.name} was started isn't known: it may run and cost: "
+        f"{_to_stop(account, attempt.it.name, place)}"
     )
+    try:
+        yield
+    except Stopped as stopped:
+        if not attempt.asked:
+            raise
+        raise Stopped(f"stopped: {left}", stopped.exit_code - 128) from stopped
+    except CloudError as error:
+        if not (attempt.asked and is_unknown(error.__cause__)):
+            raise
+        raise CloudError(f"{error} Meanwhile {left}") from error
+
+
+def _to_stop(account: Account, name: str, place: str) -> str:
+    return (
+        f"`aws sagemaker stop-transform-job --transform-job-name {name} --region "
+        f"{account.region}` stops it, {place} has or will have its answers."
+    )
+
+
+def _wait(account: Account, name: str, place: str) -> dict[str, Any]:
+    client = account.client("sagemaker")
+    left = f"{name} still runs and costs: {_to_stop(account, name, place)}"
     try:
         with in_plain_words(f"waiting for {name}"):
             for told in looks(lambda: client.describe_transform_job(TransformJobName=name)):

@@ -40,10 +40,12 @@ class ServingConfig:
         "of requests and answers that are kept in S3", at_least=0, at_most=100
     )
     register: str | None = key("group of the model registry that the model is entered in")
-    ttl_hours: float | None = key("delete the endpoint by itself after so long", above=0)
+    ttl_hours: float | None = key(
+        "delete the endpoint by itself after so long", above=0, at_most=8760
+    )
     ttl_role: str | None = key("ARN of the role that deletes it; null: the launcher's")
     photos: str | None = key("of a job: a folder here, or s3://BUCKET/PREFIX/")
-    max_photo_mb: int = key("largest photo of a job", at_least=1, at_most=100)
+    max_photo_mb: int = key("largest photo of a job", at_least=1, at_most=25)
 
 
 @dataclass(frozen=True, kw_only=True)

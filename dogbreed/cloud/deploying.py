@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from dogbreed.cloud.account import Account, sign_in, stand_in
+from dogbreed.cloud.account import Account, same_place, sign_in, stand_in
 from dogbreed.cloud.archive import pack, send
 from dogbreed.cloud.attempt import Attempt
 from dogbreed.cloud.batch import photos_of, run_batch
@@ -11,7 +11,7 @@ from dogbreed.cloud.config import BATCH, DeployConfig
 from dogbreed.cloud.deploy_plan import tell_plan
 from dogbreed.cloud.endpoint_requests import Deployment, attempt_name, check_deployment
 from dogbreed.cloud.expiry import schedule_expiry
-from dogbreed.cloud.registry import register
+from dogbreed.cloud.registry import check_group, register
 from dogbreed.cloud.scaling import scale, wanted
 from dogbreed.cloud.serving_costs import serving_costs
 from dogbreed.cloud.serving_images import serving_image
@@ -50,6 +50,8 @@ def deploy(config: DeployConfig) -> None:
             "model: %s, %d classes, %.1f MB to %s",
             *(archive.label, archive.classes, archive.size_bytes / MEGABYTE, archive.uri),
         )
+        if config.deploy.register:
+            check_group(account, config.deploy.register)
         if config.deploy.kind != BATCH:
             attempt.look()
         send(account, archive, config.launcher.output_kms_key)
@@ -57,10 +59,10 @@ def deploy(config: DeployConfig) -> None:
             run_batch(account, config, attempt)
         else:
             attempt.to_endpoint()
+            # Before the registry, so that nothing that goes wrong there hides what costs.
+            _tell_endpoint(account, config, *trial)
         if config.deploy.register:
             log.info("registered: %s", register(account, config, archive, it))
-    if config.deploy.kind != BATCH:
-        _tell_endpoint(account, config, *trial)
 
 
 def _ask_for_all(account: Account, config: DeployConfig, attempt: Attempt) -> None:
@@ -83,9 +85,9 @@ def _ask_for_all(account: Account, config: DeployConfig, attempt: Attempt) -> No
 
 def _tell_endpoint(account: Account, config: DeployConfig, name: str, photo: bytes) -> None:
     """Try the endpoint out, and say how to ask, to pay and to delete."""
-    place = "" if config.launcher.region is None else f" launcher.region={config.launcher.region}"
+    place = same_place(config.launcher)
     try:
-        try_out(account, config.endpoint, name, photo)
+        try_out(account, config.endpoint, name, photo, place)
     finally:
         log.info("")
         for line in serving_costs(config.deploy):

@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from dogbreed.cloud.endpoints import is_missing
+from dogbreed.cloud.refusals import is_missing
 from dogbreed.serving.sources import printable
 
 GROUP = "/aws/sagemaker/Endpoints/{name}"

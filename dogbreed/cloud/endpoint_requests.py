@@ -11,14 +11,16 @@ from dogbreed.cloud.config import BATCH, PYTORCH, SERVERLESS, DeployConfig
 from dogbreed.cloud.containers import family_of
 from dogbreed.cloud.tags import ENDPOINT, tag_list
 from dogbreed.errors import ConfigError
+from dogbreed.search.config import NEWEST
+from dogbreed.search.limits import check_network
+from dogbreed.serving.invocations import JSON_TYPE
 from dogbreed.serving.packing import TORCHSERVE_ENVIRONMENT
 
 VARIANT = "AllTraffic"
 # What is made for an endpoint has its name and the time; 63 characters are the service's limit.
 LONGEST_NAME = 43
 NAME = re.compile(rf"(?=.{{1,{LONGEST_NAME}}}$)[a-zA-Z0-9](?:-?[a-zA-Z0-9])*")
-PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "application/json")
-ANSWER_TYPE = "application/json"
+PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", JSON_TYPE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,24 +52,19 @@ def check_deployment(config: DeployConfig) -> None:
             f"endpoint={config.endpoint}: must be letters, digits and single hyphens between them, "
             f"{LONGEST_NAME} at most."
         )
+    if config.endpoint == NEWEST:
+        raise ConfigError(
+            "endpoint=newest: to launch/query.py that is the newest of all: take another name."
+        )
+    if deploy.photos is not None and deploy.kind != BATCH:
+        raise ConfigError(
+            f"deploy.photos={deploy.photos}: launch/query.py asks endpoints: leave it out, or take "
+            "deploy=batch."
+        )
     if deploy.kind == SERVERLESS:
-        # Source: SageMaker's developer guide, serverless-endpoints.html, "Feature exclusions".
-        excluded = {
-            "deploy.instance_type": deploy.instance_type,
-            "deploy.max_instances": deploy.max_instances,
-            "deploy.capture_percent": deploy.capture_percent,
-            "launcher.subnets": config.launcher.subnets,
-        }
-        for name, value in excluded.items():
-            if value:
-                raise ConfigError(
-                    f"{name}: a serverless endpoint has no such thing: leave it out, or take "
-                    "deploy=realtime."
-                )
-        if deploy.memory_mb % 1024:
-            raise ConfigError(
-                f"deploy.memory_mb={deploy.memory_mb}: must be a whole number of times 1024."
-            )
+        _check_serverless(config)
+    check_network(config.launcher)
+    if deploy.kind == SERVERLESS:
         return
     if deploy.kind == BATCH:
         _check_batch(config)
@@ -75,6 +72,27 @@ def check_deployment(config: DeployConfig) -> None:
         raise ConfigError(f"deploy.instance_type has no value: deploy={deploy.kind} needs one.")
     if deploy.max_instances is not None:
         _check_scaling(deploy.instance_type, deploy.instance_count, deploy.max_instances)
+
+
+def _check_serverless(config: DeployConfig) -> None:
+    deploy = config.deploy
+    # Source: SageMaker's developer guide, serverless-endpoints.html, "Feature exclusions".
+    excluded = {
+        "deploy.instance_type": deploy.instance_type,
+        "deploy.max_instances": deploy.max_instances,
+        "deploy.capture_percent": deploy.capture_percent,
+        "launcher.subnets": config.launcher.subnets,
+    }
+    for name, value in excluded.items():
+        if value:
+            raise ConfigError(
+                f"{name}: a serverless endpoint has no such thing: leave it out, or take "
+                "deploy=realtime."
+            )
+    if deploy.memory_mb % 1024:
+        raise ConfigError(
+            f"deploy.memory_mb={deploy.memory_mb}: must be a whole number of times 1024."
+        )
 
 
 def _check_batch(config: DeployConfig) -> None:
@@ -132,9 +150,9 @@ def model_request(account: Account, config: DeployConfig, it: Deployment) -> dic
 
 
 def endpoint_config_request(
-    account: Account, config: DeployConfig, it: Deployment
+    account: Account, config: DeployConfig, it: Deployment, instances: int | None = None
 ) -> dict[str, Any]:
-    """The arguments of CreateEndpointConfig."""
+    """The arguments of CreateEndpointConfig; `instances` to start with, if not the fewest."""
     deploy, launcher = config.deploy, config.launcher
     variant: dict[str, Any] = {"VariantName": VARIANT, "ModelName": it.name}
     if deploy.kind == SERVERLESS:
@@ -143,7 +161,7 @@ def endpoint_config_request(
     else:
         variant |= {
             "InstanceType": deploy.instance_type,
-            "InitialInstanceCount": deploy.instance_count,
+            "InitialInstanceCount": instances or deploy.instance_count,
             "InitialVariantWeight": 1.0,
             "ContainerStartupHealthCheckTimeoutInSeconds": 60 * deploy.startup_minutes,
         }
@@ -165,7 +183,7 @@ def _capture(account: Account, config: DeployConfig) -> dict[str, Any]:
         "DestinationS3Uri": f"s3://{account.bucket}/{launcher.prefix}/captured",
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         # Without this even JSON is kept in base64.
-        "CaptureContentTypeHeader": {"JsonContentTypes": [ANSWER_TYPE]},
+        "CaptureContentTypeHeader": {"JsonContentTypes": [JSON_TYPE]},
     }
     if launcher.output_kms_key:
         capture["KmsKeyId"] = launcher.output_kms_key
@@ -181,6 +199,26 @@ def endpoint_request(config: DeployConfig, it: Deployment) -> dict[str, Any]:
     }
 
 
+def update_request(config: DeployConfig, it: Deployment, *, keep_count: bool) -> dict[str, Any]:
+    """The arguments of UpdateEndpoint; `keep_count`: with as many instances as it has scaled to."""
+    request: dict[str, Any] = {"EndpointName": config.endpoint, "EndpointConfigName": it.name}
+    if keep_count:
+        # All that it could retain is excluded but the number of instances.
+        request |= {
+            "RetainAllVariantProperties": True,
+            "ExcludeRetainedVariantProperties": [
+                {"VariantPropertyType": "DesiredWeight"},
+                {"VariantPropertyType": "DataCaptureConfig"},
+            ],
+        }
+    return request
+
+
+def answers_uri(account: Account, config: DeployConfig, it: Deployment) -> str:
+    """Where in S3 a job's answers lie."""
+    return f"s3://{account.bucket}/{config.launcher.prefix}/answers/{it.name}/"
+
+
 def transform_request(
     account: Account, config: DeployConfig, it: Deployment, photos_uri: str
 ) -> dict[str, Any]:
@@ -188,7 +226,7 @@ def transform_request(
     deploy, launcher = config.deploy, config.launcher
     # Together the photos under way may have 100 MB.
     concurrency = max(1, min(deploy.concurrency, 100 // deploy.max_photo_mb))
-    output = {"S3OutputPath": f"s3://{account.bucket}/{launcher.prefix}/answers/{it.name}/"}
+    output = {"S3OutputPath": answers_uri(account, config, it)}
     if launcher.output_kms_key:
         output["KmsKeyId"] = launcher.output_kms_key
     return {
@@ -201,7 +239,7 @@ def transform_request(
             "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": photos_uri}},
             "ContentType": PHOTO_TYPES[0],  # the bytes decide, whatever is said of them
         },
-        "TransformOutput": {**output, "Accept": ANSWER_TYPE},
+        "TransformOutput": {**output, "Accept": JSON_TYPE},
         "TransformResources": {
             "InstanceType": deploy.instance_type,
             "InstanceCount": deploy.instance_count,

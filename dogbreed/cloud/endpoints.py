@@ -1,5 +1,6 @@
 """Endpoints: made or updated by one attempt among several, waited for, and what came of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,14 +8,13 @@ from botocore.exceptions import ClientError
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.patience import looks
-from dogbreed.cloud.refusals import in_plain_words
+from dogbreed.cloud.refusals import in_plain_words, is_missing
 from dogbreed.errors import CloudError
 
 IN_SERVICE, FAILED, DELETING = "InService", "Failed", "Deleting"
 # Nothing can be done to an endpoint in these but wait.
 IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", DELETING)
-# How SageMaker says that there is no such thing, and that another deployment was first.
-NOT_THERE = ("could not find", "not found", "does not exist")
+# How SageMaker says that another deployment was first.
 OTHER_FIRST = ("already existing endpoint", "in-progress endpoint")
 
 
@@ -28,16 +28,12 @@ class Endpoint:
     config: str
     pending: str | None
     reason: str
+    instances: int
 
     @property
     def settled(self) -> bool:
         """Whether it stays as it is until somebody changes it."""
         return self.status not in IN_PROGRESS
-
-
-def is_missing(error: ClientError) -> bool:
-    """Whether a service says with this error that there is no such thing."""
-    return any(words in str(error).lower() for words in NOT_THERE)
 
 
 def describe(client: Any, name: str) -> Endpoint | None:
@@ -48,6 +44,7 @@ def describe(client: Any, name: str) -> Endpoint | None:
         if is_missing(error):
             return None
         raise
+    variants = told.get("ProductionVariants", [])  # none before they are made
     return Endpoint(
         name=name,
         arn=told["EndpointArn"],
@@ -55,6 +52,7 @@ def describe(client: Any, name: str) -> Endpoint | None:
         config=told.get("EndpointConfigName", ""),
         pending=told.get("PendingDeploymentSummary", {}).get("EndpointConfigName"),
         reason=str(told.get("FailureReason") or "").strip(),
+        instances=variants[0].get("CurrentInstanceCount") or 0 if variants else 0,
     )
 
 
@@ -67,7 +65,7 @@ def create(client: Any, request: dict[str, Any]) -> None:
     _first(client, lambda: client.create_endpoint(**request), request)
 
 
-def update(client: Any, name: str, config_name: str) -> None:
+def update(client: Any, request: dict[str, Any]) -> None:
     """Have an endpoint go over to another configuration, once; meanwhile it goes on answering.
 
     Raises:
@@ -75,8 +73,16 @@ def update(client: Any, name: str, config_name: str) -> None:
     """
     # Without a policy of its own an update is blue/green, all at once: a new fleet takes over when
     # it answers /ping, the old one goes on if it never does.
-    request = {"EndpointName": name, "EndpointConfigName": config_name}
     _first(client, lambda: client.update_endpoint(**request), request)
+
+
+def once(create: Callable[[], Any]) -> None:
+    """Make something of a name that is one's own: if it is there, an answer was lost."""
+    try:
+        create()
+    except ClientError as error:
+        if "already exist" not in str(error).lower():
+            raise
 
 
 def _first(client: Any, send: Any, request: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """deploy.ttl_hours: a schedule in the account that deletes an endpoint, whoever forgets it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from dogbreed.cloud.account import Account
 from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.refusals import code_of, in_plain_words
 from dogbreed.cloud.tags import PROJECT_TAG, tag_list
+from dogbreed.errors import CloudError
 
 # Schedules have no tags of their own; their group has.
 GROUP = PROJECT_TAG
@@ -39,18 +40,41 @@ def schedule_expiry(account: Account, config: DeployConfig, name: str) -> dateti
     when = datetime.now(UTC) + timedelta(hours=hours)
     client = account.client("scheduler")
     with in_plain_words("deploy.ttl_hours"):
-        _make(lambda: client.create_schedule_group(Name=GROUP, Tags=tag_list(config.launcher)))
-        _make(lambda: client.create_schedule(**_request(account, config, name, when)))
+        _make_group(client, config)
+        _make(client, _request(account, config, name, when))
     return when
 
 
-def _make(create: Callable[[], object]) -> None:
-    """Make what may be there: the group of all, or one's own schedule if an answer was lost."""
+def _make_group(client: Any, config: DeployConfig) -> None:
+    """The group of all schedules, if it isn't there."""
     try:
-        create()
+        client.create_schedule_group(Name=GROUP, Tags=tag_list(config.launcher))
     except ClientError as error:
         if code_of(error) != "ConflictException":
             raise
+
+
+def _make(client: Any, request: dict[str, Any]) -> None:
+    """A schedule of a name that is this attempt's own: if it is there, an answer was lost."""
+    try:
+        client.create_schedule(**request)
+    except ClientError as error:
+        if code_of(error) != "ConflictException":
+            raise
+        try:
+            client.get_schedule(GroupName=GROUP, Name=request["Name"])
+        except ClientError as missing:
+            if code_of(missing) != "ResourceNotFoundException":
+                raise
+            # A group that is about to go takes none, and keeps its name for minutes.
+            raise CloudError(
+                f"deploy.ttl_hours: the schedule couldn't be made ({_said(error)}): the group "
+                f"{GROUP} may be on its way out: try again in a few minutes."
+            ) from error
+
+
+def _said(error: ClientError) -> str:
+    return str(error.response["Error"].get("Message", "")).rstrip(".")
 
 
 def _request(account: Account, config: DeployConfig, name: str, when: datetime) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from botocore.exceptions import ClientError
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.archive import MODELS
-from dogbreed.cloud.endpoints import DELETING, is_missing
+from dogbreed.cloud.endpoints import DELETING
 from dogbreed.cloud.expiry import schedules
 from dogbreed.cloud.refusals import code_of
 from dogbreed.cloud.scaling import SERVICE as SCALING_SERVICE
 from dogbreed.cloud.scaling import scaled_endpoints
-from dogbreed.cloud.tags import ENDPOINT, PROJECT, PROJECT_TAG, as_dict
+from dogbreed.cloud.tags import ENDPOINT, is_ours, own_tags
 from dogbreed.search.config import AccountConfig
 
 ENDPOINT_KIND, CONFIG_KIND, MODEL_KIND = "endpoint", "endpoint config", "model"
@@ -22,7 +22,8 @@ SCALING_KIND, SCHEDULE_KIND = "automatic scaling", "schedule"
 TRAINING_KIND, TUNING_KIND, TRANSFORM_KIND = "training job", "tuning job", "transform job"
 PACKAGE_KIND, GROUP_KIND = "model package", "model group"
 ARCHIVE_KIND, UPLOAD_KIND = "archive in S3", "unfinished upload to S3"
-RUNNING = ("InProgress", "Stopping")
+STOPPING = "Stopping"
+RUNNING = ("InProgress", STOPPING)
 WORKERS = 8  # as many requests at a time as the service takes without slowing down
 
 
@@ -90,14 +91,9 @@ def newest_endpoint(client: Any) -> str | None:
         SortBy="CreationTime", SortOrder="Descending"
     )
     for each in (each for page in pages for each in page["Endpoints"]):
-        if each["EndpointStatus"] != DELETING and _tags(client, each["EndpointArn"]) is not None:
+        if each["EndpointStatus"] != DELETING and is_ours(client, each["EndpointArn"]):
             return str(each["EndpointName"])
     return None
-
-
-def is_ours(client: Any, arn: str) -> bool:
-    """Whether this project made it; errors are botocore's."""
-    return _tags(client, arn) is not None
 
 
 def _tagged(
@@ -106,7 +102,7 @@ def _tagged(
     pages = client.get_paginator(operation).paginate(**asked)
     listed = [each for page in pages for each in page[field]]
     with ThreadPoolExecutor(WORKERS) as pool:
-        tags = pool.map(lambda each: _tags(client, each[f"{start}Arn"]), listed)
+        tags = pool.map(lambda each: own_tags(client, each[f"{start}Arn"]), listed)
     return [
         Thing(
             kind=kind,
@@ -117,17 +113,6 @@ def _tagged(
         for each, own in zip(listed, tags, strict=True)
         if own is not None
     ]
-
-
-def _tags(client: Any, arn: str) -> dict[str, str] | None:
-    """The tags of something of this project's; None if it is somebody else's or has just gone."""
-    try:
-        tags = as_dict(client.list_tags(ResourceArn=arn)["Tags"])
-    except ClientError as error:
-        if is_missing(error):
-            return None
-        raise
-    return tags if tags.get(PROJECT) == PROJECT_TAG else None
 
 
 def _packages(client: Any, group: str) -> Iterator[Thing]:

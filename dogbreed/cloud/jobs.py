@@ -12,11 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sagemaker.core.resources import HyperParameterTuningJob, TrainingJob
 
 from dogbreed.cloud.account import Account
-from dogbreed.cloud.refusals import code_of, in_plain_words
+from dogbreed.cloud.refusals import code_of, in_plain_words, is_missing
 from dogbreed.errors import CloudError, Stopped
-
-# How the service says that it has no job of a name.
-NOT_THERE = ("not found", "unable to find", "can't find", "cannot find", "does not exist")
 
 
 def start_training(account: Account, request: dict[str, Any]) -> None:
@@ -66,7 +63,7 @@ def _exists(get: Callable[[], Any]) -> bool:
         try:
             get()
         except ClientError as error:
-            if any(words in str(error).lower() for words in NOT_THERE):
+            if is_missing(error):
                 return False
             raise
     return True

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.inside import JOB, TRAIN
 from dogbreed.cloud.objects import download_archive
-from dogbreed.cloud.refusals import in_plain_words
-from dogbreed.cloud.tags import PROJECT, PROJECT_TAG, as_dict
+from dogbreed.cloud.refusals import in_plain_words, is_missing
+from dogbreed.cloud.tags import is_ours
 from dogbreed.errors import ArtifactError, CloudError
 from dogbreed.search.config import NEWEST
 from dogbreed.serving.artifact import DESCRIPTION, find_artifact
@@ -134,14 +134,24 @@ def _training(client: Any, name: str, *, own: bool = False) -> Found | None:
     try:
         job = client.describe_training_job(TrainingJobName=name)
     except ClientError as error:
-        if "not found" in str(error).lower():
+        if is_missing(error):
             return None
         raise
     uri = job.get("ModelArtifacts", {}).get("S3ModelArtifacts")
-    kind = json.loads(job.get("HyperParameters", {}).get(JOB, "null"))
-    if uri is None or kind != TRAIN or (own and not _is_ours(client, job["TrainingJobArn"])):
+    ended = job.get("TrainingEndTime")
+    if uri is None or ended is None or _kind(job) != TRAIN:
         return None
-    return Found(label=name, time=job["TrainingEndTime"], uri=uri)
+    if own and not is_ours(client, job["TrainingJobArn"]):
+        return None
+    return Found(label=name, time=ended, uri=uri)
+
+
+def _kind(job: dict[str, Any]) -> object:
+    """What a training job does; None if it isn't this project's."""
+    try:
+        return json.loads(job.get("HyperParameters", {}).get(JOB, "null"))
+    except ValueError:
+        return None
 
 
 def _tuning(client: Any, name: str, *, own: bool = False) -> Found | None:
@@ -149,14 +159,10 @@ def _tuning(client: Any, name: str, *, own: bool = False) -> Found | None:
     try:
         job = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     except ClientError as error:
-        if "unable to find" in str(error).lower():
+        if is_missing(error):
             return None
         raise
     best = job.get("BestTrainingJob", {}).get("TrainingJobName")
-    if best is None or (own and not _is_ours(client, job["HyperParameterTuningJobArn"])):
+    if best is None or (own and not is_ours(client, job["HyperParameterTuningJobArn"])):
         return None
     return _training(client, best)
-
-
-def _is_ours(client: Any, arn: str) -> bool:
-    return as_dict(client.list_tags(ResourceArn=arn)["Tags"]).get(PROJECT) == PROJECT_TAG

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dogbreed.cloud.account import Account, sign_in
+from dogbreed.cloud.account import Account, same_place, sign_in
 from dogbreed.cloud.asking import Asker, Reply, row
 from dogbreed.cloud.config import QueryConfig
 from dogbreed.cloud.endpoint_log import log_lines
@@ -14,8 +14,10 @@ from dogbreed.cloud.inventory import newest_endpoint
 from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.cloud.shrinking import to_send
 from dogbreed.data.photos import read_bytes
-from dogbreed.errors import CloudError, PhotoError
+from dogbreed.errors import CloudError, OutputError, PhotoError
+from dogbreed.files import DISK_FULL, whole
 from dogbreed.search.config import NEWEST
+from dogbreed.serving.answers import free_path
 from dogbreed.serving.sources import Source, find_sources, printable
 
 
@@ -26,11 +28,17 @@ def query(config: QueryConfig, given: Sequence[str]) -> bool:
         CloudError, DataError: no endpoint to ask, or nothing to ask about.
     """
     sources, others = find_sources(given) if given else ([], 0)
-    account = sign_in(config.launcher, to_make=False)
+    account = sign_in(
+        config.launcher,
+        to_make=False,
+        without="or ask a model of this machine (python -m dogbreed.predict)",
+    )
     name = _endpoint(account, config)
     good = True
     if sources:
-        asker = Asker(account, name, patience_s=config.patience_s)
+        asker = Asker(
+            account, name, patience_s=config.patience_s, place=same_place(config.launcher)
+        )
         bad = [source for source in sources if not _answer(asker, source, config)]
         good = not bad
     if others:
@@ -74,10 +82,22 @@ def _answer(asker: Asker, source: Source, config: QueryConfig) -> bool:
         times = {"client_ms": round(reply.client_ms, 1), "model_ms": reply.model_ms}
         print(json.dumps(row(source.name, reply.breeds, reply.unknown) | times), flush=True)
     if reply.explanation is not None:
-        path = Path(f"{source.inside().stem}-explained.jpg")
-        path.write_bytes(base64.b64decode(reply.explanation))
+        path = free_path(Path(f"{source.inside().stem}-explained.jpg"), Path.exists)
+        _write(path, base64.b64decode(reply.explanation))
         print(f"{source.shown()}: explained in {printable(str(path))}", file=sys.stderr)
     return True
+
+
+def _write(path: Path, picture: bytes) -> None:
+    try:
+        with whole(path) as beside:
+            beside.write_bytes(picture)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        raise OutputError(
+            f"{path} can't be written ({error.strerror}): run the command in a folder of yours."
+        ) from error
 
 
 def as_text(name: str, reply: Reply) -> list[str]:

@@ -9,11 +9,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dogbreed.errors import CloudError
 
-WAYS_OUT = (
-    "work on this machine (launcher=local, or python -m dogbreed.serve), "
-    "or look first with dry_run=true"
-)
-
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 UNKNOWN_KEYS = (
     "UnrecognizedClientException",
@@ -24,6 +19,11 @@ UNKNOWN_KEYS = (
 )
 DENIED = ("AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation")
 THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "SlowDown")
+# How services say that there is no such thing.
+NOT_THERE = (
+    *("could not find", "unable to find", "can't find", "cannot find"),
+    *("not found", "does not exist"),
+)
 # By its name, not as a part of another's, such as a role's.
 DEBUGGER = re.compile(r"(?<![\w/:-])debugger(?![\w/:-])", re.IGNORECASE)
 ELSEWHERE = ("PermanentRedirect", "301", "AuthorizationHeaderMalformed")
@@ -40,8 +40,10 @@ NO_NETWORK = (aws.HTTPClientError, aws.ConnectionError)
 
 
 @contextmanager
-def in_plain_words(doing: str) -> Iterator[None]:
+def in_plain_words(doing: str, *, way_out: str = "") -> Iterator[None]:
     """Turn what boto raises in the block into a CloudError; `doing` says what was tried.
+
+    `way_out` ends the sentence where credentials or a region are missing: what goes without them.
 
     Raises:
         CloudError: one sentence: what AWS said, and what to do.
@@ -51,12 +53,24 @@ def in_plain_words(doing: str) -> Iterator[None]:
     except ClientError as error:
         raise CloudError(f"{doing}: {_refusal(error)}") from error
     except BotoCoreError as error:
-        raise CloudError(f"{doing}: {_trouble(error)}") from error
+        raise CloudError(f"{doing}: {_trouble(error, way_out)}") from error
 
 
 def code_of(error: ClientError) -> str:
     """The service's word for what is wrong."""
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_missing(error: ClientError) -> bool:
+    """Whether a service says with this error that there is no such thing."""
+    return any(words in str(error).lower() for words in NOT_THERE)
+
+
+def is_unknown(error: BaseException | None) -> bool:
+    """Whether a request that ended in this may have been carried out all the same."""
+    if isinstance(error, ClientError):
+        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
+    return isinstance(error, NO_NETWORK)
 
 
 def _refusal(error: ClientError) -> str:
@@ -80,7 +94,8 @@ def _refusal(error: ClientError) -> str:
     if code == "ResourceLimitExceeded":
         return (
             f"the account's quota is too small ({said}): ask for more under Service Quotas, or "
-            "take another launcher.instance_type, fewer instances or a smaller search.parallel."
+            "take another launcher.instance_type or deploy.instance_type, fewer instances or a "
+            "smaller search.parallel."
         )
     if code in THROTTLED:
         return f"AWS asks to slow down, after {_attempts(error)} attempts: try again in a minute."
@@ -90,6 +105,12 @@ def _refusal(error: ClientError) -> str:
         )
     if code in ("NoSuchBucket", "404"):
         return "there is no such bucket: create it, or set launcher.bucket to one of yours."
+    if "scheduler to assume" in said.lower():
+        return (
+            f"the scheduler can't take on the role ({said}): its trust policy must be as in "
+            "launch/iam/role-trust.json, or name another role with deploy.ttl_role; a role made or "
+            "changed a moment ago needs a minute."
+        )
     if "assume role" in said.lower():
         return (
             f"SageMaker can't take on the role ({said}): its trust policy must name "
@@ -102,11 +123,11 @@ def _attempts(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) + 1
 
 
-def _trouble(error: BotoCoreError) -> str:
+def _trouble(error: BotoCoreError, way_out: str) -> str:
     if isinstance(error, NO_CREDENTIALS):
-        return f"there are no usable AWS credentials ({error}): sign in (aws login), {WAYS_OUT}."
+        return f"there are no usable AWS credentials ({error}): sign in (aws login){way_out}."
     if isinstance(error, aws.NoRegionError):
-        return f"no AWS region is set: set launcher.region, {WAYS_OUT}."
+        return f"no AWS region is set: set launcher.region{way_out}."
     if isinstance(error, NO_NETWORK):
         return f"AWS can't be reached ({error}): try again when the network is back."
     if isinstance(error, aws.ParamValidationError):

@@ -8,16 +8,34 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.archive import Archive
 from dogbreed.cloud.config import PYTORCH, DeployConfig
-from dogbreed.cloud.endpoint_requests import ANSWER_TYPE, PHOTO_TYPES, Deployment
-from dogbreed.cloud.endpoints import is_missing
+from dogbreed.cloud.endpoint_requests import PHOTO_TYPES, Deployment
+from dogbreed.cloud.endpoints import once
 from dogbreed.cloud.objects import upload_once
-from dogbreed.cloud.refusals import in_plain_words
-from dogbreed.cloud.tags import tag_list
+from dogbreed.cloud.refusals import in_plain_words, is_missing
+from dogbreed.cloud.tags import is_ours, tag_list
+from dogbreed.errors import CloudError
 from dogbreed.schema import leaves
+from dogbreed.serving.invocations import JSON_TYPE
 from dogbreed.serving.packing import TORCHSERVE_ENVIRONMENT
 
 MOST_PROPERTIES = 50
 LONGEST_VALUE = 256
+
+
+def check_group(account: Account, group: str) -> None:
+    """Refuse a group of somebody else's, before anything is made.
+
+    Raises:
+        CloudError: it is, or AWS refuses.
+    """
+    client = account.client("sagemaker")
+    with in_plain_words(f"deploy.register={group}"):
+        arn = _arn_of(client, group)
+        if arn is not None and not is_ours(client, arn):
+            raise CloudError(
+                f"deploy.register={group}: there is such a group, and it is somebody else's: take "
+                "another deploy.register=NAME."
+            )
 
 
 def register(account: Account, config: DeployConfig, archive: Archive, it: Deployment) -> str:
@@ -34,22 +52,22 @@ def register(account: Account, config: DeployConfig, archive: Archive, it: Deplo
         text = json.dumps(archive.metrics, indent=1, sort_keys=True).encode()
         upload_once(account.client("s3"), text, metrics_uri, kms_key=config.launcher.output_kms_key)
     with in_plain_words(f"deploy.register={group}"):
-        if account.dry or not _exists(client, group):
-            client.create_model_package_group(
-                ModelPackageGroupName=group, Tags=tag_list(config.launcher)
-            )
+        if account.dry or _arn_of(client, group) is None:
+            tags = tag_list(config.launcher)
+            create = client.create_model_package_group
+            once(lambda: create(ModelPackageGroupName=group, Tags=tags))
         answer = client.create_model_package(**_request(config, archive, it, metrics_uri))
     return str(answer.get("ModelPackageArn", ""))
 
 
-def _exists(client: Any, group: str) -> bool:
+def _arn_of(client: Any, group: str) -> str | None:
     try:
-        client.describe_model_package_group(ModelPackageGroupName=group)
+        told = client.describe_model_package_group(ModelPackageGroupName=group)
     except ClientError as error:
         if is_missing(error):
-            return False
+            return None
         raise
-    return True
+    return str(told["ModelPackageGroupArn"])
 
 
 def _request(
@@ -72,10 +90,10 @@ def _request(
         "InferenceSpecification": {
             "Containers": [container],
             "SupportedContentTypes": list(PHOTO_TYPES),
-            "SupportedResponseMIMETypes": [ANSWER_TYPE],
+            "SupportedResponseMIMETypes": [JSON_TYPE],
         },
         "ModelMetrics": {
-            "ModelQuality": {"Statistics": {"ContentType": ANSWER_TYPE, "S3Uri": metrics_uri}}
+            "ModelQuality": {"Statistics": {"ContentType": JSON_TYPE, "S3Uri": metrics_uri}}
         },
         "CustomerMetadataProperties": dict(list(figures.items())[:MOST_PROPERTIES]),
     }

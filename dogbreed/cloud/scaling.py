@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.endpoint_requests import VARIANT
@@ -65,12 +67,8 @@ def scale(account: Account, config: DeployConfig, scaling: Scaling) -> None:
     """
     client, place = account.client(SERVICE), _place(config.endpoint)
     with in_plain_words("deploy.max_instances"):
-        client.register_scalable_target(
-            **place,
-            MinCapacity=scaling.fewest,
-            MaxCapacity=scaling.most,
-            Tags=all_tags(config.launcher, **{ENDPOINT: config.endpoint}),
-        )
+        limits = {"MinCapacity": scaling.fewest, "MaxCapacity": scaling.most}
+        _register(client, place | limits, all_tags(config.launcher, **{ENDPOINT: config.endpoint}))
         if not scaling.photos_per_minute:
             return
         client.put_scaling_policy(
@@ -82,6 +80,16 @@ def scale(account: Account, config: DeployConfig, scaling: Scaling) -> None:
                 "PredefinedMetricSpecification": {"PredefinedMetricType": METRIC},
             },
         )
+
+
+def _register(client: Any, target: dict[str, Any], tags: dict[str, str]) -> None:
+    """With its tags if it is new: those of one that is there can't be given again."""
+    try:
+        client.register_scalable_target(**target, Tags=tags)
+    except ClientError as error:
+        if "already exists" not in str(error).lower():
+            raise
+        client.register_scalable_target(**target)
 
 
 def stop_scaling(client: Any, endpoint: str) -> None:
@@ -98,7 +106,7 @@ def scaled_endpoints(client: Any) -> list[str]:
     return [target.split("/")[1] for target in targets]
 
 
-def _place(endpoint: str) -> dict[str, str]:
+def _place(endpoint: str) -> dict[str, Any]:
     return {
         "ServiceNamespace": "sagemaker",
         "ResourceId": f"endpoint/{endpoint}/variant/{VARIANT}",

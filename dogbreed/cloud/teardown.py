@@ -1,14 +1,16 @@
 """The work of launch/teardown.py: what this project made, listed, deleted, and looked for again."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud import endpoints
-from dogbreed.cloud.account import Account, sign_in
+from dogbreed.cloud.account import Account, same_place, sign_in
 from dogbreed.cloud.config import TeardownConfig
+from dogbreed.cloud.endpoint_log import GROUP as LOG_GROUP
 from dogbreed.cloud.expiry import GROUP, drop_schedule
 from dogbreed.cloud.inventory import (
     ARCHIVE_KIND,
@@ -17,8 +19,10 @@ from dogbreed.cloud.inventory import (
     GROUP_KIND,
     MODEL_KIND,
     PACKAGE_KIND,
+    RUNNING,
     SCALING_KIND,
     SCHEDULE_KIND,
+    STOPPING,
     TRAINING_KIND,
     TRANSFORM_KIND,
     TUNING_KIND,
@@ -27,10 +31,10 @@ from dogbreed.cloud.inventory import (
     find_all,
 )
 from dogbreed.cloud.objects import split_uri
-from dogbreed.cloud.refusals import in_plain_words
+from dogbreed.cloud.refusals import in_plain_words, is_missing
 from dogbreed.cloud.scaling import SERVICE as SCALING_SERVICE
 from dogbreed.cloud.scaling import stop_scaling
-from dogbreed.errors import ConfigError
+from dogbreed.errors import ConfigError, Stopped
 from dogbreed.runs import log, log_to_terminal
 
 # What stands on something else goes before it.
@@ -39,6 +43,13 @@ ORDER = (
     *(ENDPOINT_KIND, CONFIG_KIND, MODEL_KIND, PACKAGE_KIND, GROUP_KIND, ARCHIVE_KIND),
     UPLOAD_KIND,
 )
+THE_GROUP = ("group of the schedules", GROUP)  # not listed, and free
+LOG_GROUPS = {
+    ENDPOINT_KIND: LOG_GROUP,
+    TRAINING_KIND: "/aws/sagemaker/TrainingJobs",
+    TUNING_KIND: "/aws/sagemaker/TrainingJobs",
+    TRANSFORM_KIND: "/aws/sagemaker/TransformJobs",
+}
 PAUSE_S = 2.0
 
 
@@ -61,13 +72,28 @@ def tear_down(config: TeardownConfig) -> bool:
         what = "this project" if config.all else f"an endpoint {config.endpoint}"
         log.info("there is nothing of %s in %s", what, account.region)
         return True
-    refused = _delete_all(account, config, chosen)
-    left = [thing for thing in _look(account, config) if _same(thing, chosen)]
+    with _run_again():
+        refused = _delete_all(account, config, chosen)
+        left = [thing for thing in _look(account, config) if _same(thing, chosen)]
     for thing in left:
         why = refused.get((thing.kind, thing.name), "it is there still")
         log.error("left: %s: %s", thing, why)
+    group = refused.get(THE_GROUP)
+    if group is not None:
+        log.error("left: the schedules' group %s: %s", GROUP, group)
     log.info("looked again: %d deleted, %d left", len(chosen) - len(left), len(left))
-    return not left
+    _tell_what_stays(account, config, chosen)
+    return not left and group is None
+
+
+@contextmanager
+def _run_again() -> Iterator[None]:
+    """Say that what was stopped half-way can be gone on with."""
+    try:
+        with in_plain_words("deleting (run it again, it goes on)"):
+            yield
+    except Stopped as stopped:
+        raise Stopped("stopped: run it again, it goes on.", stopped.exit_code - 128) from stopped
 
 
 def _look(account: Account, config: TeardownConfig) -> list[Thing]:
@@ -82,12 +108,31 @@ def _tell(account: Account, config: TeardownConfig, found: Sequence[Thing]) -> N
         return
     for thing in found:
         log.info("%s", thing)
-    log.info("\nnothing was deleted. python launch/teardown.py endpoint=NAME deletes what was made")
-    log.info("for an endpoint, all=true all of the above.")
+    log.info(
+        "\nnothing was deleted. python launch/teardown.py endpoint=NAME%s deletes what was made\n"
+        "for an endpoint, all=true all of the above.",
+        same_place(config.launcher),
+    )
+    _tell_what_stays(account, config)
+
+
+def _tell_what_stays(
+    account: Account, config: TeardownConfig, deleted: Sequence[Thing] = ()
+) -> None:
     log.info(
         "Photos, features and results of jobs stay: aws s3 rm --recursive s3://%s/%s/",
         *(account.bucket, config.launcher.prefix),
     )
+    groups = {
+        LOG_GROUPS.get(thing.kind, "").format(name=thing.name)
+        for thing in deleted
+        if thing.kind in LOG_GROUPS
+    }
+    if groups:
+        log.info(
+            "Logs stay: %s (aws logs delete-log-group --region %s --log-group-name NAME)",
+            *(", ".join(sorted(groups)), account.region),
+        )
 
 
 def _same(thing: Thing, chosen: Sequence[Thing]) -> bool:
@@ -133,14 +178,14 @@ def _delete_all(
         try:
             deletions[thing.kind](thing)
         except ClientError as error:
-            if not endpoints.is_missing(error):
+            if not is_missing(error):
                 refused[thing.kind, thing.name] = " ".join(str(error).split())
     if config.all:
         try:
             account.client("scheduler").delete_schedule_group(Name=GROUP)
         except ClientError as error:
-            if not endpoints.is_missing(error):
-                refused[SCHEDULE_KIND, GROUP] = " ".join(str(error).split())
+            if not is_missing(error):
+                refused[THE_GROUP] = " ".join(str(error).split())
     return refused
 
 
@@ -152,14 +197,30 @@ def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[
         bucket, key = split_uri(thing.name)
         return {"Bucket": bucket, "Key": key}
 
+    def stop_tuning(thing: Thing) -> None:
+        name = {"HyperParameterTuningJobName": thing.name}
+        ask, field = client.describe_hyper_parameter_tuning_job, "HyperParameterTuningJobStatus"
+        stop = client.stop_hyper_parameter_tuning_job
+        _stop(thing, lambda: stop(**name), lambda: ask(**name)[field], config.wait_minutes)
+
+    def stop_training(thing: Thing) -> None:
+        name = {"TrainingJobName": thing.name}
+        ask, field = client.describe_training_job, "TrainingJobStatus"
+        stop = client.stop_training_job
+        _stop(thing, lambda: stop(**name), lambda: ask(**name)[field], config.wait_minutes)
+
+    def stop_transform(thing: Thing) -> None:
+        name = {"TransformJobName": thing.name}
+        ask, field = client.describe_transform_job, "TransformJobStatus"
+        stop = client.stop_transform_job
+        _stop(thing, lambda: stop(**name), lambda: ask(**name)[field], config.wait_minutes)
+
     return {
         SCHEDULE_KIND: lambda it: drop_schedule(account.client("scheduler"), it.name),
         SCALING_KIND: lambda it: stop_scaling(account.client(SCALING_SERVICE), it.name),
-        TUNING_KIND: lambda it: client.stop_hyper_parameter_tuning_job(
-            HyperParameterTuningJobName=it.name
-        ),
-        TRAINING_KIND: lambda it: client.stop_training_job(TrainingJobName=it.name),
-        TRANSFORM_KIND: lambda it: client.stop_transform_job(TransformJobName=it.name),
+        TUNING_KIND: stop_tuning,
+        TRAINING_KIND: stop_training,
+        TRANSFORM_KIND: stop_transform,
         ENDPOINT_KIND: lambda it: _delete_endpoint(client, it.name, config.wait_minutes),
         CONFIG_KIND: lambda it: client.delete_endpoint_config(EndpointConfigName=it.name),
         MODEL_KIND: lambda it: client.delete_model(ModelName=it.name),
@@ -168,6 +229,17 @@ def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[
         ARCHIVE_KIND: lambda it: s3.delete_object(**object_of(it)),
         UPLOAD_KIND: lambda it: s3.abort_multipart_upload(**object_of(it), UploadId=it.note),
     }
+
+
+def _stop(
+    thing: Thing, stop: Callable[[], object], status: Callable[[], str], wait_minutes: float
+) -> None:
+    """Stop a job, and wait until it has ended."""
+    if thing.note != STOPPING:
+        stop()
+    deadline = time.monotonic() + 60 * wait_minutes
+    while status() in RUNNING and time.monotonic() < deadline:
+        time.sleep(PAUSE_S)
 
 
 def _delete_endpoint(client: Any, name: str, wait_minutes: float) -> None:

@@ -30,13 +30,15 @@ def read_trial(photo: str | None) -> tuple[str, bytes]:
         raise PhotoError(error.reason, f"photo={photo}: {error}.") from error
 
 
-def try_out(account: Account, endpoint: str, name: str, photo: bytes) -> None:
+def try_out(account: Account, endpoint: str, name: str, photo: bytes, place: str) -> None:
     """Ask twice, as the first answer takes longer; print the breeds and the times.
+
+    `place` leads another command to this account, see `same_place`.
 
     Raises:
         CloudError, PhotoError: it doesn't answer.
     """
-    asker = Asker(account, endpoint, patience_s=PATIENCE_S)
+    asker = Asker(account, endpoint, patience_s=PATIENCE_S, place=place)
     first = asker.ask(photo, top_k=TOP_K)
     reply = asker.ask(photo, top_k=TOP_K)
     for line in as_text(name, reply):

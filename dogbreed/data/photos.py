@@ -153,7 +153,7 @@ def open_photo(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         most = min(max_pixels, 2 * MAX_PIXELS)  # where Pillow itself refuses
         raise PhotoError("too_large", f"more than {most:,} pixels") from error
     except Exception as error:  # Pillow's parsers raise whatever a damaged header led them to
-        if isinstance(error, KeyError) and error.args[0] in FORMATS:
+        if isinstance(error, KeyError) and error.args and error.args[0] in FORMATS:
             # None of the others: AVIF comes last, and Pillow before 11.3 has none (a container's).
             raise PhotoError("not_an_image", "not an image of a known format") from error
         raise PhotoError("damaged", f"the header can't be read: {error}") from error

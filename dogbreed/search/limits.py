@@ -11,9 +11,9 @@ from dogbreed.search.config import (
     MAXIMIZE,
     MINIMIZE,
     ONE,
+    AccountConfig,
     FinalConfig,
     LaunchConfig,
-    LauncherConfig,
     SearchConfig,
     TuneConfig,
 )
@@ -87,7 +87,7 @@ def check_on_sagemaker(config: TuneConfig) -> tuple[SearchConfig, Space]:
             f"search.name={search.name}: SageMaker takes letters, digits and single hyphens "
             f"between them, {MOST_NAME_CHARACTERS} at most."
         )
-    _check_network(config.launcher)
+    check_network(config.launcher)
     if search.jobs == ONE:
         if search.warm_start:
             raise ConfigError(
@@ -107,7 +107,7 @@ def _is_job_name(name: str) -> bool:
     return len(name) <= MOST_NAME_CHARACTERS and all(p.isascii() and p.isalnum() for p in parts)
 
 
-def _check_network(launcher: LauncherConfig) -> None:
+def check_network(launcher: AccountConfig) -> None:
     """Raise a ConfigError for half a VPC, which would be ignored or refused."""
     if bool(launcher.subnets) != bool(launcher.security_groups):
         raise ConfigError(

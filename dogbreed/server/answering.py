@@ -18,14 +18,14 @@ from queue import Empty, SimpleQueue
 
 from PIL import Image
 
-from dogbreed.data.photos import Pixels, checked
+from dogbreed.data.photos import Pixels
 from dogbreed.errors import DogbreedError, PhotoError
 from dogbreed.machine import cores
 from dogbreed.server.frames import FAILED, READY, Frame, Send, open_streams
 from dogbreed.server.memory import give_back_large_pieces
-from dogbreed.server.room import Room
 from dogbreed.serving.invocations import entry_of
 from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
+from dogbreed.serving.room import Room
 
 # The photo's number, how many breeds are wanted, and what came of decoding.
 Decoded = tuple[int, int, Pixels | PhotoError]
@@ -37,7 +37,9 @@ def main(model: str, engine: str, precision: str, threads: str) -> None:
     give_back_large_pieces()
     frames, send = open_streams()
     try:
-        predictor = Predictor.load(model, engine=engine, precision=precision, threads=int(threads))
+        predictor = Predictor.load(
+            model, engine=engine, precision=precision, threads=int(threads), room=Room()
+        )
     except DogbreedError as error:
         send((FAILED, 0, str(error).encode()))
         return
@@ -51,10 +53,10 @@ def main(model: str, engine: str, precision: str, threads: str) -> None:
 def answer_all(predictor: Predictor, most: int, frames: Iterator[Frame], send: Send) -> None:
     """Answer every frame, at most so many photos at once."""
     decoded: SimpleQueue[Decoded | None] = SimpleQueue()
-    room = Room()
 
     def decode(frame: Frame) -> None:
-        decoded.put(_decoded(predictor, room, frame))
+        number, top_k, photo = frame
+        decoded.put((number, top_k, predictor.decode(photo)))
 
     computing = threading.Thread(target=_compute, args=(predictor, most, decoded, send))
     computing.start()
@@ -63,15 +65,6 @@ def answer_all(predictor: Predictor, most: int, frames: Iterator[Frame], send: S
             pool.submit(decode, frame).add_done_callback(_end)
     decoded.put(None)
     computing.join()
-
-
-def _decoded(predictor: Predictor, room: Room, frame: Frame) -> Decoded:
-    number, top_k, photo = frame
-    try:
-        with room.for_photo(checked(photo)):
-            return number, top_k, predictor.decode(photo)
-    except PhotoError as error:
-        return number, top_k, error
 
 
 def _end(decoding: Future[None]) -> None:

@@ -66,7 +66,7 @@ def build_app(endpoint: Endpoint, pages: Pages) -> FastAPI:
     async def refuse_path(request: Request, error: HTTPException) -> Response:
         code = str(error.detail).lower().replace(" ", "_")
         refused = RequestError(
-            error.status_code, code, f"{request.method} {request.url.path}: {error.detail}."
+            error.status_code, code, f"{request.method} {request.scope['path']}: {error.detail}."
         )
         return as_json(refused.as_dict(), refused.status, dict(error.headers or {}))
 

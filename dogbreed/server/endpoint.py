@@ -1,7 +1,6 @@
 """The endpoint behind /invocations: what it lets in, whom it asks, what it answers."""
 
 import asyncio
-import base64
 import json
 import time
 from collections.abc import Iterator
@@ -14,9 +13,10 @@ from starlette.requests import ClientDisconnect
 from dogbreed.errors import PhotoError
 from dogbreed.server.counters import Counters
 from dogbreed.server.explanations import Explanations
-from dogbreed.server.worker import DeadlyPhoto, Worker, WorkerError
+from dogbreed.server.worker import DeadlyPhoto, Worker, WorkerError, WorkerRefusal
 from dogbreed.serving.artifact import Description
 from dogbreed.serving.invocations import (
+    ATTRIBUTES_HEADER,
     MAX_BYTES,
     Invocation,
     RequestError,
@@ -25,6 +25,8 @@ from dogbreed.serving.invocations import (
     check_accept,
     check_size,
     entry_of,
+    explanation_of,
+    not_explained,
     read_invocation,
 )
 
@@ -33,7 +35,8 @@ MAX_HELD_BYTES = 128 * 2**20
 # Read on and thrown away before a body that is too large is refused: who still sends can't listen.
 MAX_IGNORED_BYTES = 256 * 2**20
 INLINE_BYTES = 64 * 1024  # what is read as JSON between two other requests
-ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
+
+_DEADLY = entry_of(PhotoError("unusable", "reading it ends the process that does"))
 
 
 class Endpoint:
@@ -89,6 +92,9 @@ class Endpoint:
         except ClientDisconnect:
             status = "400"
             raise
+        except asyncio.CancelledError as error:  # the server is stopped, and has waited for it
+            status = "503"
+            raise RequestError(503, "stopped", "The server is being stopped.") from error
         finally:
             self.counters.requests.labels(status).inc()
 
@@ -106,9 +112,16 @@ class Endpoint:
                 invocation = read_invocation(body, parameters)
             self._check_queue()
             with self._queued(len(invocation.photos)):
-                entries = await asyncio.gather(
-                    *(self._entry(photo, invocation) for photo in invocation.photos)
+                # Every one of them: what went on after another's fault wouldn't be counted.
+                done = await asyncio.gather(
+                    *(self._entry(photo, invocation) for photo in invocation.photos),
+                    return_exceptions=True,
                 )
+            entries = []
+            for entry in done:
+                if isinstance(entry, BaseException):
+                    raise entry
+                entries.append(entry)
             return answer_of(entries, started)
 
     async def _entry(self, photo: bytes, invocation: Invocation) -> dict[str, Any]:
@@ -118,23 +131,21 @@ class Endpoint:
         except WorkerError as error:
             raise RequestError(503, "no_model", f"The model can't be loaded: {error}") from error
         except DeadlyPhoto:
-            return entry_of(PhotoError("unusable", "reading it ends the process that does"))
+            return _DEADLY
         self.counters.batch.observe(together)
         entry: dict[str, Any] = json.loads(data)
         if invocation.explain and "breeds" in entry:
-            entry["explanation"] = await self._explanation(photo, entry["breeds"][0]["class"])
+            index = self._class_index[entry["breeds"][0]["class"]]
+            try:
+                picture = await self._explanations.explain(photo, index)
+            except WorkerRefusal as error:
+                raise not_explained(error) from error
+            except WorkerError as error:
+                raise RequestError(503, "no_model", f"It can't be explained: {error}") from error
+            except DeadlyPhoto:
+                return _DEADLY
+            entry["explanation"] = explanation_of(picture)
         return entry
-
-    async def _explanation(self, photo: bytes, class_name: str) -> str:
-        try:
-            picture = await self._explanations.explain(photo, self._class_index[class_name])
-        except WorkerError as error:
-            raise RequestError(400, "not_explained", str(error)) from error
-        except DeadlyPhoto as error:
-            raise RequestError(
-                400, "not_explained", "explain: this photo ends the process that explains it."
-            ) from error
-        return base64.b64encode(picture).decode()
 
     async def _body(self, request: Request, held: "_Held") -> bytes:
         """The request's body, in time and within its limit."""

@@ -34,7 +34,8 @@ class Explanations:
         """A JPEG of the photo under the heat of what speaks for a class.
 
         Raises:
-            WorkerError: this network can't be explained, as it says.
+            WorkerRefusal: this network can't be explained, as it says.
+            WorkerError: the worker doesn't come up.
             DeadlyPhoto: as Worker.ask.
         """
         self._busy += 1
@@ -57,6 +58,8 @@ class Explanations:
         async with self._lock:
             if self._refusal:
                 raise WorkerRefusal(self._refusal)
+            if self._worker is not None and self._worker.ended:
+                await self._end()
             if self._worker is None:
                 worker = Worker(
                     "dogbreed.server.explaining", [self._model], silence_s=self._silence_s
@@ -70,7 +73,8 @@ class Explanations:
                     await worker.stop()
                     raise
                 self._worker = worker
-                self._resting = asyncio.create_task(self._rest())
+                if self._resting is None or self._resting.done():
+                    self._resting = asyncio.create_task(self._rest())
             return self._worker
 
     async def _rest(self) -> None:

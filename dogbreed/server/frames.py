@@ -36,8 +36,11 @@ def open_streams() -> tuple[Iterator[Frame], Send]:
     def send(frame: Frame) -> None:
         left = memoryview(packed(frame))
         with lock:
-            while left:  # a pipe takes what fits
-                left = left[sink.write(left) :]
+            try:
+                while left:  # a pipe takes what fits
+                    left = left[sink.write(left) :]
+            except BrokenPipeError:  # the server is gone: nobody wants an answer any more
+                os._exit(0)
 
     return _frames(source), send
 

@@ -47,7 +47,9 @@ class Answers(BaseModel):
     model_config = ConfigDict(title="Answers", protected_namespaces=())
 
     predictions: list[PhotoOut]
-    model_ms: float = Field(description="milliseconds from the request's last byte to the answers")
+    model_ms: float = Field(
+        description="milliseconds in the server, from the request's last byte to the answers"
+    )
 
 
 PING: dict[int | str, dict[str, Any]] = {

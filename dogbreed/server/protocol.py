@@ -22,7 +22,7 @@ def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
 
     class LimitedProtocol(HttpToolsProtocol):
         _deadline: asyncio.TimerHandle | None = None
-        _heads = 0  # that began
+        _parts = 0  # heads that began, and pieces of bodies
         _head_bytes = 0
         _in_head = True
 
@@ -39,9 +39,9 @@ def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
         def data_received(self, data: bytes) -> None:
             if self.transport.is_closing():
                 return
-            before = self._heads
+            before = self._parts
             super().data_received(data)
-            if self._in_head and self._heads == before:
+            if self._parts == before:  # on with a head, or with what follows a body's last piece
                 self._head_bytes += len(data)
                 if self._head_bytes > MAX_HEAD_BYTES:
                     self._refuse(
@@ -54,8 +54,13 @@ def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
 
         def on_message_begin(self) -> None:
             self._in_head, self._head_bytes = True, 0
-            self._heads += 1
+            self._parts += 1
             super().on_message_begin()
+
+        def on_body(self, body: bytes) -> None:
+            self._head_bytes = 0
+            self._parts += 1
+            super().on_body(body)
 
         def on_headers_complete(self) -> None:
             self._in_head = False
@@ -83,10 +88,11 @@ def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
 
         def _refuse(self, error: RequestError) -> None:
             body = json.dumps(error.as_dict())
+            again = "retry-after: 1\r\n" if error.status == 429 else ""
             self.transport.write(
                 f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
                 f"content-type: {JSON_TYPE}\r\ncontent-length: {len(body)}\r\n"
-                f"connection: close\r\n\r\n{body}".encode()
+                f"{again}connection: close\r\n\r\n{body}".encode()
             )
             self.transport.close()
 

@@ -16,7 +16,7 @@ from dogbreed.server.worker import Worker
 from dogbreed.serving.artifact import find_artifact, read_description
 
 KEEP_ALIVE_S = 75  # longer than the 60 s of most proxies, which must be the ones to close
-BACKLOG = 1024  # connections that wait to be taken; more are refused by the system
+BACKLOG = 1024  # connections that wait to be taken
 
 
 def serve(config: ServeConfig) -> None:
@@ -30,11 +30,12 @@ def serve(config: ServeConfig) -> None:
     try:
         asyncio.run(_serve(config))
     except Stopped:
-        print("stopped; what was asked is answered", flush=True)
+        print("stopped", flush=True)
 
 
 async def _serve(config: ServeConfig) -> None:
-    folder = find_artifact(Path(config.model).expanduser())
+    # What outputs/latest leads to now: another training may end while this serves.
+    folder = find_artifact(Path(config.model).expanduser()).resolve()
     description = read_description(folder)
     listening = _listen(config.host, config.port)
     counters = Counters()
@@ -88,6 +89,7 @@ async def _run(app: Any, listening: socket.socket, worker: Worker, timeout_s: fl
             access_log=False,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_S,
+            backlog=BACKLOG,
             timeout_graceful_shutdown=math.ceil(timeout_s) + 1,
         )
     )

@@ -22,6 +22,8 @@ MOST_DEATHS_ALONE = 2
 PAUSES_S = (0.2, 1.0, 5.0)
 # While a worker answers others, a photo may be owed its answer so many times as long.
 PATIENCE = 4
+# One that isn't ready by then is ended, and counts as dead.
+LOADING_S = 120.0
 
 
 class WorkerError(EngineError):
@@ -73,6 +75,11 @@ class Worker:
         self._heard = -math.inf  # when its last answer came, by time.monotonic
         self._usable = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it can't be used any more."""
+        return self._life is not None and self._life.done()
 
     @property
     def ready(self) -> bool:
@@ -127,6 +134,7 @@ class Worker:
             return asked.answer.result()
         finally:
             self._asked.pop(number, None)
+            asked.answer.cancel()  # nobody waits for it any more, _ask_again neither
 
     async def stop(self) -> None:
         """End the process."""
@@ -151,7 +159,7 @@ class Worker:
                 self._restarted()
                 await self._bury()
                 await self._spawn()
-        except WorkerError as error:
+        except Exception as error:
             for asked in self._asked.values():
                 if not asked.answer.done():
                     asked.answer.set_exception(error)
@@ -176,8 +184,9 @@ class Worker:
         """
         for pause_s in (*PAUSES_S, None):
             try:
-                number, _, reason = await self._frame()
-            except asyncio.IncompleteReadError:
+                async with asyncio.timeout(LOADING_S):
+                    number, _, reason = await self._frame()
+            except (asyncio.IncompleteReadError, TimeoutError):
                 if pause_s is None:
                     break
                 await self._bury()
@@ -204,6 +213,8 @@ class Worker:
     async def _ask_again(self, answers: "asyncio.Task[None]") -> bool:
         """Ask again, one by one, what the process before left; whether this one survived that."""
         for number, asked in list(self._asked.items()):
+            if asked.answer.done():
+                continue
             self._send(number, asked)
             either: set[asyncio.Future[Any]] = {asked.answer, answers}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

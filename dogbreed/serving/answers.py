@@ -73,7 +73,7 @@ def _to_stdout(predictor: Predictor, sources: Sequence[Source], config: PredictC
     good = True
     for source, photo, result in _answers(predictor, sources, config):
         if config.explain and isinstance(result, Prediction):
-            path = _free(Path(f"{source.inside().stem}-explained.jpg"), Path.exists)
+            path = free_path(Path(f"{source.inside().stem}-explained.jpg"), Path.exists)
             result = _explained(predictor, photo, result, path)
             if isinstance(result, Prediction):
                 print(f"{source.shown()}: explained in {printable(str(path))}", file=sys.stderr)
@@ -199,13 +199,13 @@ def _picture_places(sources: Sequence[Source], folder: Path) -> dict[str, Path]:
     for source in sources:
         inside = source.inside()
         # Named by the whole name: a.bmp that comes later doesn't take the picture of a.jpg.
-        path = _free(folder / inside.with_name(f"{inside.name}.jpg"), taken.__contains__)
+        path = free_path(folder / inside.with_name(f"{inside.name}.jpg"), taken.__contains__)
         taken.add(path)
         places[source.name] = path
     return places
 
 
-def _free(path: Path, taken: Callable[[Path], bool]) -> Path:
+def free_path(path: Path, taken: Callable[[Path], bool]) -> Path:
     """The path, numbered if it is taken."""
     number, free = 1, path
     while taken(free):

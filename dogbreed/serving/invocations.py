@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image
 
-from dogbreed.errors import DogbreedError, PhotoError
+from dogbreed.errors import DogbreedError, EngineError, PhotoError
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Predictor
 
@@ -26,6 +26,8 @@ MAX_PHOTOS = 32
 MAX_TOP_K = 1000
 TOP_K = 5
 JSON_TYPE = "application/json"
+# Where InvokeEndpoint's CustomAttributes arrive.
+ATTRIBUTES_HEADER = "x-amzn-sagemaker-custom-attributes"
 # The photos and two more keys need fewer; a body that is all brackets would be gigabytes of lists.
 _MAX_JSON_SIGNS = 4 * MAX_PHOTOS
 _JSON_BEGINS = re.compile(rb"\s*[\[{]")  # as no photo does
@@ -125,19 +127,16 @@ def check_accept(accept: str) -> None:
         raise RequestError(406, "not_acceptable", f"Answers are {JSON_TYPE}: accept that.")
 
 
-def entry_of(
-    prediction: Prediction | PhotoError, explanation: bytes | None = None
-) -> dict[str, Any]:
-    """What an answer has for one photo: its breeds, or why it can't be used.
-
-    `explanation` is the photo with its heat, as a JPEG.
-    """
+def entry_of(prediction: Prediction | PhotoError) -> dict[str, Any]:
+    """What an answer has for one photo: its breeds, or why it can't be used."""
     if isinstance(prediction, PhotoError):
         return {"error": {"code": prediction.reason, "message": _sentence(prediction)}}
-    entry = prediction.as_dict()
-    if explanation is not None:
-        entry["explanation"] = base64.b64encode(explanation).decode()
-    return entry
+    return prediction.as_dict()
+
+
+def explanation_of(picture: bytes) -> str:
+    """A photo with its heat, a JPEG, as an entry has it."""
+    return base64.b64encode(picture).decode()
 
 
 def answer_of(entries: Sequence[Mapping[str, Any]], started: float) -> dict[str, Any]:
@@ -157,18 +156,26 @@ def answer(predictor: Predictor, invocation: Invocation) -> dict[str, Any]:
     """The answer to a request, computed here.
 
     Raises:
-        RequestError: as `answer_of`.
-        EngineError: it is to be explained and this network can't be.
+        RequestError: as `answer_of`; it is to be explained, and this network can't be.
     """
     started = time.perf_counter()
     entries = []
     results = predictor.predict_many(invocation.photos, invocation.top_k)
     for photo, result in zip(invocation.photos, results, strict=True):
-        explanation = None
+        entry = entry_of(result)
         if invocation.explain and isinstance(result, Prediction):
-            explanation = as_jpeg(predictor.explain(photo, result.breeds[0].class_name))
-        entries.append(entry_of(result, explanation))
+            try:
+                picture = predictor.explain(photo, result.breeds[0].class_name)
+            except EngineError as error:
+                raise not_explained(error) from error
+            entry["explanation"] = explanation_of(as_jpeg(picture))
+        entries.append(entry)
     return answer_of(entries, started)
+
+
+def not_explained(why: Exception) -> RequestError:
+    """The refusal to explain what this network's pictures can't be had of."""
+    return RequestError(400, "not_explained", str(why))
 
 
 def as_jpeg(picture: Image.Image) -> bytes:

@@ -50,12 +50,13 @@ _MODULES = (
     "serving/invocations.py",
     "serving/prediction.py",
     "serving/predictor.py",
+    "serving/room.py",
     "serving/tensors.py",
 )
 
 # What the TorchServe container is to be told, as environment variables of the model: one worker,
-# as OpenVINO computes on all cores at once, and requests as large as an endpoint passes on (its own
-# limit is 6.5 MB). The Ray Serve container needs none.
+# as OpenVINO computes on all cores at once, and requests as large as we take (its own limit is
+# 6.5 MB). The Ray Serve container needs none.
 TORCHSERVE_ENVIRONMENT = {
     "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
     "TS_MAX_REQUEST_SIZE": str(26 * 2**20),

@@ -26,6 +26,7 @@ from dogbreed.machine import cores
 from dogbreed.serving.artifact import Description, find_artifact, read_description
 from dogbreed.serving.forms import AUTO, Floats, Form, open_form
 from dogbreed.serving.prediction import Breed, Prediction
+from dogbreed.serving.room import Room
 
 if TYPE_CHECKING:
     from dogbreed.serving.explain import Explainer
@@ -44,18 +45,33 @@ class Predictor:
     Args:
         form: the model's network, as `open_form` gives it.
         folder: where the model lies; `explain` reads its weights from there.
+        room: memory in which photos that come as bytes, from anybody, are decoded; None: any.
     """
 
-    def __init__(self, description: Description, form: Form, *, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        description: Description,
+        form: Form,
+        *,
+        folder: Path | None = None,
+        room: Room | None = None,
+    ) -> None:
         self.description = description
         self._form = form
         self._folder = folder
+        self._room = room
         self._preprocessing = description.pixels()
         self._views = photos.view_names(description.views)
 
     @classmethod
     def load(
-        cls, path: str | Path, *, engine: str = AUTO, precision: str = AUTO, threads: int = 0
+        cls,
+        path: str | Path,
+        *,
+        engine: str = AUTO,
+        precision: str = AUTO,
+        threads: int = 0,
+        room: Room | None = None,
     ) -> "Predictor":
         """The predictor of a run's folder (outputs/latest) or of a model's folder.
 
@@ -65,7 +81,7 @@ class Predictor:
         folder = find_artifact(Path(path))
         description = read_description(folder)
         form = open_form(folder, description, engine, precision=precision, threads=threads)
-        return cls(description, form, folder=folder)
+        return cls(description, form, folder=folder, room=room)
 
     @cached_property
     def identity(self) -> str:
@@ -167,6 +183,9 @@ class Predictor:
     def decode(self, photo: Photo) -> Pixels | PhotoError:
         """The pixels of a photo's views, or why it can't be used; any thread may call it."""
         try:
+            if self._room is not None and isinstance(photo, bytes):
+                with self._room.for_photo(photos.checked(photo)):
+                    return self._pixels(photo)
             return self._pixels(photo)
         except PhotoError as error:
             return error

@@ -47,7 +47,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
             name: _tensor(data, start + entry["data_offsets"][0], entry["dtype"], entry["shape"])
             for name, entry in header.items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ArtifactError(
             f"{path} isn't a safetensors file that this dogbreed can read: copy the folder anew."
         ) from error

@@ -26,6 +26,7 @@ def main(root: str, weights: str) -> None:
         "search.py": [root, weights],
         "upload.py": [root],
         "watching.py": [root, weights],
+        "serving.py": [root, weights],
     }.items():
         subprocess.run([sys.executable, str(here / name), *arguments], check=True)
 

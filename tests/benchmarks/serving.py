@@ -8,6 +8,7 @@ The clients share the cores with the servers.
 
 import http.client
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -38,21 +39,29 @@ CLIENTS, MANY_CLIENTS = 16, 64
 def main(root: str, weights: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        train([f"data.root={root}", f"model.weights={weights}"], work, work / "cache")
-        model = work / "outputs" / "latest"
         paths = sorted(path for path in Path(root, "test").rglob("*") if path.is_file())
         largest = max(paths, key=lambda path: path.stat().st_size)
         photo = work / "photo.jpg"
         Image.open(largest).convert("RGB").resize((500, 375)).save(photo, quality=90)
         one, many = photo.read_bytes(), [path.read_bytes() for path in paths]
-        starting(model, work)
-        with serving(model, work) as server, serve_seeds_way(work) as seeds:
-            predictor = load_model(model)
-            p50 = one_client(predictor, server.url, seeds, one)
-            many_clients(predictor, server.url, seeds, many, p50)
-            too_many_clients(server.url, many)
-        with serving(model, work) as server:
-            memory(server, many)
+        for views, what in ((1, "one view of a photo, as the seeds' handler"), (2, "two views")):
+            train(
+                [f"data.root={root}", f"model.weights={weights}", f"features.views={views}"],
+                work,
+                work / "cache",
+            )
+            model = (work / "outputs" / "latest").resolve()
+            print(f"\n=== {what}")
+            with serving(model, work) as server, serve_seeds_way(work) as seeds:
+                predictor = load_model(model)
+                p50 = one_client(predictor, server.url, seeds, one)
+                many_clients(predictor, server.url, seeds, many, p50)
+            if views == 1:
+                starting(model, work)
+                with serving(model, work) as server:
+                    too_many_clients(server.url, many)
+                with serving(model, work) as server:
+                    memory(server, many)
 
 
 class Server:
@@ -84,7 +93,7 @@ def serving(model: Path, work: Path) -> Iterator[Server]:
 
 
 def starting(model: Path, work: Path) -> None:
-    """From the command to the first 200 of /ping: the best of three."""
+    """From the command to the first 200 of /ping: the longest of three."""
     title("starting")
     seconds = []
     for _ in range(3):
@@ -94,7 +103,7 @@ def starting(model: Path, work: Path) -> None:
             connection.request("GET", "/ping")
             assert connection.getresponse().status == 200
             seconds.append(time.perf_counter() - start)
-    row("from the command to /ping 200", f"{min(seconds):.2f} s", "<= 3 s", min(seconds) <= 3)
+    row("from the command to /ping 200", f"{max(seconds):.2f} s", "<= 3 s", max(seconds) <= 3)
 
 
 def one_client(predictor: Predictor, url: str, seeds: str, photo: bytes) -> float:
@@ -115,18 +124,27 @@ def one_client(predictor: Predictor, url: str, seeds: str, photo: bytes) -> floa
 
 
 class Client:
-    """A connection to a server that is kept."""
+    """A connection to a server that is kept, and does next to nothing itself."""
 
     def __init__(self, url: str) -> None:
-        self._path = urlsplit(url).path
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc)
+        place = urlsplit(url)
+        self._head = (
+            f"POST {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Type: image/jpeg\r\n"
+        )
+        self._socket = socket.create_connection((place.hostname, place.port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self, photo: bytes) -> None:
         """Send a photo and read the answer, which must be a 200."""
-        self._connection.request("POST", self._path, photo, {"Content-Type": "image/jpeg"})
-        answer = self._connection.getresponse()
-        answer.read()
-        assert answer.status == 200
+        self._socket.sendall(f"{self._head}Content-Length: {len(photo)}\r\n\r\n".encode() + photo)
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += self._socket.recv(1 << 16)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        length = int(re.search(rb"(?i)content-length: *(\d+)", head)[1])  # type: ignore[index]
+        while len(body) < length:
+            body += self._socket.recv(1 << 16)
+        assert head.split()[1] == b"200", head
 
 
 def seconds_of(work: Callable[[], object]) -> float:

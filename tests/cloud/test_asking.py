@@ -76,6 +76,7 @@ def test_an_answer_has_breeds_and_both_times() -> None:
         refusal("ThrottlingException"),
         refusal("ModelNotReadyException"),
         refusal("ServiceUnavailable"),
+        refusal("InternalDependencyException"),
         model_error(429),
         model_error(503, "loading"),
         EndpointConnectionError(endpoint_url="https://aws"),

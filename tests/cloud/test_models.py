@@ -136,6 +136,10 @@ def test_a_model_is_named_by_folder_job_search_or_place(outputs: Path) -> None:
     assert find_model(signed_in, OLD, outputs).uri == f"s3://bucket/{OLD}/model.tar.gz"
     assert find_model(signed_in, "breeds", outputs).uri == f"s3://bucket/{TRIAL}/model.tar.gz"
     assert find_model(signed_in, "s3://b/m.tar.gz", outputs).uri == "s3://b/m.tar.gz"
-    for name in ("nobody", EXTRACT):
+    trainings = signed_in.client("sagemaker").trainings
+    trainings["theirs"] = training("theirs", 2)
+    trainings["theirs"]["HyperParameters"] = {"job": "no JSON"}
+    trainings["running"] = {**training("running", 2), "TrainingEndTime": None}
+    for name in ("nobody", EXTRACT, "theirs", "running"):
         with pytest.raises(CloudError, match="no training or tuning job of that name"):
             find_model(signed_in, name, outputs)

@@ -25,13 +25,17 @@ class Endpoint:
         self.arn, self._start = arn, start
         self.config: str = request["EndpointConfigName"]
         self.pending: str | None = None
+        self.instances = 0
         self.endpoint_status = "Creating"
         self.reason = ""
         self.container: Container | None = None
         self.creation_time = self.last_modified_time = datetime.now(UTC)
         self.work: threading.Thread | None = None
 
-    def create(self) -> None:
+    def create(self, instances: int) -> None:
+        """`instances` are those of its configuration."""
+        self.instances = instances
+
         def work() -> None:
             try:
                 self.container = self._started(self.config)
@@ -42,9 +46,9 @@ class Endpoint:
 
         self._go(work)
 
-    def update(self, config: str) -> None:
+    def update(self, config: str, instances: int | None) -> None:
         """To another configuration: the old container answers until the new one does, or for ever
-        if that one never does."""
+        if that one never does. `instances` are those of the configuration, None to keep them."""
         self.pending = config
         self._enter("Updating")
 
@@ -57,6 +61,8 @@ class Endpoint:
                 self._enter("InService", str(error))
                 return
             self.config, self.pending = config, None
+            if instances is not None:
+                self.instances = instances
             self._enter("InService")
             if old is not None:
                 old.stop()
@@ -78,7 +84,10 @@ class Endpoint:
 
     def describe(self) -> dict[str, Any]:
         """The answer of DescribeEndpoint."""
-        answer = {**self.summary(), "EndpointConfigName": self.config}
+        answer: dict[str, Any] = {**self.summary(), "EndpointConfigName": self.config}
+        variant = {"VariantName": "AllTraffic", "CurrentInstanceCount": self.instances}
+        if self.container is not None:
+            answer["ProductionVariants"] = [variant]
         if self.pending is not None:
             answer["PendingDeploymentSummary"] = {"EndpointConfigName": self.pending}
         if self.reason:

@@ -12,6 +12,9 @@ from xml.sax.saxutils import escape
 
 from contract.rest import INVOKE, REST_OPERATIONS, rest_operation
 from contract.validation import problems
+from moto.applicationautoscaling.models import applicationautoscaling_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.scheduler.models import scheduler_backends
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -88,6 +91,7 @@ class Gate:
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
         self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.untagged: list[str] = []  # what a caller made without the project's tag
 
     def add(self, fault: Fault) -> None:
         with self._lock:
@@ -105,7 +109,11 @@ class Gate:
             parameters = json.loads(_peek(environ) or b"{}")
             if not call.by_job:
                 self.requests.append((call.operation, parameters))
+            if not (call.by_job or call.by_test or is_tagged(call.operation, parameters)):
+                self.untagged.append(call.operation)
         fault = self._due(call)
+        if fault is None:
+            fault = refused_by_state(call, environ)
         if fault is None and call.service == "sagemaker" and call.is_json:
             fault = refusal(call.operation, parameters)
         if fault is None and self.invoke is not None and call.operation == INVOKE:
@@ -143,6 +151,41 @@ class Gate:
                         self._faults.remove(fault)
                     return fault
         return None
+
+
+def is_tagged(operation: str, parameters: dict[str, Any]) -> bool:
+    """Whether a request to SageMaker makes nothing without the project's tag. A version in the
+    model registry can have none, its group has."""
+    if not operation.startswith("Create") or operation == "CreateModelPackage":
+        return True
+    return {"Key": "project", "Value": "dogbreed"} in parameters.get("Tags", [])
+
+
+def refused_by_state(call: Call, environ: "WSGIEnvironment") -> Fault | None:
+    """What services refuse since it is there or isn't, and moto does or fails at."""
+    if call.operation == "RegisterScalableTarget":
+        request = json.loads(_peek(environ))
+        scaling = applicationautoscaling_backends[DEFAULT_ACCOUNT_ID].values()
+        places = {
+            place for backend in scaling for each in backend.targets.values() for place in each
+        }
+        if "Tags" in request and request["ResourceId"] in places:
+            message = (
+                "The scalable target that you tried to tag already exists. To update tags on an "
+                "existing scalable target, call TagResource."
+            )
+            return Fault(call.operation, 1, code="ValidationException", message=message)
+    if call.operation in ("CreateScheduleGroup", "DeleteScheduleGroup"):
+        name = environ["PATH_INFO"].rpartition("/")[2]
+        schedulers = scheduler_backends[DEFAULT_ACCOUNT_ID].values()
+        there = any(name in backend.schedule_groups for backend in schedulers)
+        if there and call.operation == "CreateScheduleGroup":
+            message = f"Schedule group {name} already exists."
+            return Fault(call.operation, 1, code="ConflictException", message=message, status=409)
+        if not there and call.operation == "DeleteScheduleGroup":
+            message, code = f"Schedule group {name} does not exist.", "ResourceNotFoundException"
+            return Fault(call.operation, 1, code=code, message=message, status=404)
+    return None
 
 
 def refusal(operation: str, parameters: dict[str, Any]) -> Fault | None:

@@ -34,6 +34,8 @@ def account(
         for name, value in account.environment().items():
             monkeypatch.setenv(name, value)
         yield account
-        # Whatever a test does: the policies that the project hands out are enough for it.
+        # Whatever a test does: what is made has the tag by which it is found, and the policies that
+        # the project hands out are enough for it.
         assert refused(LAUNCHER, account.calls) == []
         assert refused(ROLE, account.calls_of_jobs) == []
+        assert account.untagged == []

@@ -25,7 +25,12 @@ from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
 Answer = dict[str, Any] | None
-NO_OPERATIONS = ("close", "answer", "add_trained")  # of the classes that `install` takes
+NO_OPERATIONS = (
+    "close",
+    "answer",
+    "add_trained",
+    "scale_out",
+)  # of the classes that `install` takes
 SERVICE = "sagemaker.amazonaws.com"
 
 

@@ -152,6 +152,11 @@ class SageMakerAccount:
         return self._gate.requests
 
     @property
+    def untagged(self) -> list[str]:
+        """The operations of the caller's that made something without the project's tag."""
+        return self._gate.untagged
+
+    @property
     def calls(self) -> list[tuple[str, str]]:
         """Every call of the caller's to any service: its name, and the operation."""
         return self._gate.calls
@@ -204,6 +209,10 @@ class SageMakerAccount:
         self._operations.add_trained(
             name, model, f"s3://{self.bucket}/dogbreed/jobs", self.role_arn
         )
+
+    def scale_out(self, endpoint: str, instances: int) -> None:
+        """Be an account in which an endpoint has scaled to so many instances."""
+        self._serving.scale_out(endpoint, instances)
 
     def last_invocation(self) -> io.BytesIO:
         """What an endpoint was sent last."""

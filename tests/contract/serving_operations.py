@@ -85,13 +85,13 @@ class ServingOperations:
 
     def create_endpoint(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["EndpointName"]
-        self._config(request["EndpointConfigName"])
+        (variant,) = self._config(request["EndpointConfigName"])["ProductionVariants"]
         endpoint = Endpoint(request, self._arn("endpoint", name), self._container(name))
         with self._lock:
             if name in self._endpoints:
                 raise ValidationError(f'Cannot create already existing endpoint "{endpoint.arn}".')
             self._endpoints[name] = endpoint
-        endpoint.create()
+        endpoint.create(variant.get("InitialInstanceCount", 0))
         return {"EndpointArn": endpoint.arn}
 
     def update_endpoint(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +112,9 @@ class ServingOperations:
                     "The variant AllTraffic is a scalable target: deregister it before its "
                     "instance type is changed."
                 )
-            endpoint.update(request["EndpointConfigName"])
+            instances = new.get("InitialInstanceCount", 0)
+            keeps = request.get("RetainAllVariantProperties", False)
+            endpoint.update(request["EndpointConfigName"], None if keeps else instances)
         return {"EndpointArn": endpoint.arn}
 
     def describe_endpoint(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +143,10 @@ class ServingOperations:
         job = TransformJob(request, self._arn("transform-job", name), self._platform.s3, container)
         with self._lock:
             if name in self._jobs:
-                raise ResourceInUseException(f"Job name must be unique, {name} exists already.")
+                raise ResourceInUseException(
+                    "Job name must be unique within an AWS account and region, and a transform job "
+                    f"with this name already exists ({job.arn})."
+                )
             self._jobs[name] = job
         job.start()
         return {"TransformJobArn": job.arn}
@@ -228,6 +233,10 @@ class ServingOperations:
                 LogStreamArn="",
             )
         return 200, {"Content-Type": "application/json"}, answer
+
+    def scale_out(self, name: str, instances: int) -> None:
+        """Be where an endpoint has scaled to so many instances."""
+        self._endpoint(name).instances = instances
 
     def close(self) -> None:
         """End every container."""

@@ -1,12 +1,16 @@
 """launch/deploy.py, query.py and teardown.py against an emulated account whose endpoints answer."""
 
+import base64
 import functools
+import io
+import itertools
 import json
 import os
 import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,9 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
+from botocore.config import Config as ClientConfig
 from conftest import PROJECT, draw_photo
 from contract.made_models import BREEDS, broken_run, make_run
+from contract.test_deploy_requests import same_everywhere
+from contract.test_requests import COPIES
 from PIL import Image
+
+from dogbreed.cli import compose_as
+from dogbreed.cloud.config import TeardownConfig
+from dogbreed.cloud.teardown import tear_down
+from dogbreed.errors import CloudError
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
@@ -149,6 +162,7 @@ def test_deploy_query_update_roll_back_teardown(
     # Answers that are lost on the way leave nothing twice.
     for operation in ("CreateSchedule", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"):
         account.lose_answer(operation)
+    account.lose_answer("CreateModelPackageGroup")
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs" / "latest").symlink_to(runs[0])
     done = launch("deploy.py", *FULL)
@@ -177,9 +191,15 @@ def test_deploy_query_update_roll_back_teardown(
     assert json.loads(body["Body"].read())["test"]["top1"] == 0.875
 
     # To the other model, asked all the time: no request is lost, and the old parts are gone.
+    account.scale_out("dogs", 2)
     with asked_all_the_time(account, photo) as answers:
         done = launch("deploy.py", *FULL, f"model={runs[1]}")
     assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stdout
+    (update,) = sent(account, "UpdateEndpoint")
+    assert same_everywhere(yaml.safe_dump(update)) == (COPIES / "update.yaml").read_text("utf-8")
+    (variant,) = status_of(account, "dogs")["ProductionVariants"]
+    assert variant["CurrentInstanceCount"] == 2  # as many as it had scaled to
     assert set(answers) == {BREEDS[0], BREEDS[1]}
     assert answers == sorted(answers)  # Chihuahua before golden retriever, and never back
     second = status_of(account, "dogs")["EndpointConfigName"]
@@ -240,8 +260,19 @@ def test_deploy_query_update_roll_back_teardown(
 def test_query_photos_of_all_kinds(
     launch: Launch, account: "SageMakerAccount", runs: tuple[Path, Path], tmp_path: Path
 ) -> None:
+    # Of an endpoint of that name that somebody has deleted: it would delete this one.
+    scheduler = account.client("scheduler")
+    scheduler.create_schedule_group(Name="dogbreed")
+    scheduler.create_schedule(
+        Name="older-forgotten",
+        GroupName="dogbreed",
+        ScheduleExpression="at(2099-01-01T00:00:00)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": "arn:a", "RoleArn": account.role_arn, "Input": '{"EndpointName": "older"}'},
+    )
     done = launch("deploy.py", "endpoint=older", f"model={runs[0]}")
     assert done.returncode == 0, done.stderr
+    assert scheduler.list_schedules()["Schedules"] == []
     folder = tmp_path / "photos"
     draw_photo(folder / "small.png", 20, 1)
     draw_photo(folder / "large.jpg", 120, 2, (3000, 2000))
@@ -267,7 +298,8 @@ def test_query_photos_of_all_kinds(
         exif[0x0112] = 6  # taken with the camera turned
         image.save(tmp_path / "turned.jpg", exif=exif)
     assert launch("query.py", str(tmp_path / "turned.jpg")).returncode == 0
-    with Image.open(account.last_invocation()) as image:
+    question = json.load(account.last_invocation())
+    with Image.open(io.BytesIO(base64.b64decode(question["photos"][0]))) as image:
         assert image.size == (683, 1024)
 
     # Busy for a while: asked again. Busy for longer than the patience, or not there: a sentence.
@@ -283,53 +315,150 @@ def test_query_photos_of_all_kinds(
     assert asked.returncode == 1
 
 
+def tear_down_here(*overrides: str) -> bool:
+    """launch/teardown.py in this process, which has its imports already."""
+    return tear_down(compose_as(TeardownConfig, "teardown", overrides))
+
+
+def cut_off(account: "SageMakerAccount", folder: Path, step: str, *arguments: str) -> None:
+    """Deploy, and be killed as soon as `step` was carried out."""
+    with subprocess.Popen(
+        command("deploy.py", *arguments),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        account.when_called(step, process.kill)
+        process.wait(timeout=60)
+    assert process.returncode == -9, step
+
+
+def groups_of(account: "SageMakerAccount") -> list[str]:
+    told = account.client("sagemaker").list_model_package_groups()
+    return [each["ModelPackageGroupName"] for each in told["ModelPackageGroupSummaryList"]]
+
+
+# Before there is an endpoint, and once there is one.
+BEFORE = (
+    *("PutObject", "CreateScheduleGroup", "CreateSchedule", "CreateModel"),
+    *("CreateEndpointConfig", "CreateEndpoint"),
+)
+AFTER = (
+    *("RegisterScalableTarget", "UpdateEndpoint", "PutScalingPolicy"),
+    *("CreateModelPackageGroup", "CreateModelPackage"),
+)
+
+
 def test_what_is_cut_off_is_found_by_teardown(
     account: "SageMakerAccount",
     launch: Launch,
     runs: tuple[Path, Path],
+    photo: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    steps = (
-        *("PutObject", "CreateScheduleGroup", "CreateSchedule", "CreateModel"),
-        *("CreateEndpointConfig", "CreateEndpoint", "InvokeEndpoint"),
-    )
-    for number, step in enumerate(steps):
-        arguments = (f"endpoint=cut{number}", f"model={runs[0]}", "deploy.ttl_hours=1")
-        with subprocess.Popen(
-            command("deploy.py", *arguments),
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            account.when_called(step, process.kill)
-            process.wait(timeout=60)
-        assert process.returncode == -9, step
+    monkeypatch.setattr("dogbreed.cloud.teardown.PAUSE_S", 0.1)
+    for step in BEFORE:
+        cut_off(account, tmp_path, step, f"model={runs[0]}", *FULL)
+        assert names_left(account), step
+        assert tear_down_here("endpoint=dogs"), step
+        assert names_left(account) == [], step
     # A large archive goes in parts, which are billed and in no list of objects.
     account.client("s3").create_multipart_upload(
         Bucket=account.bucket, Key="dogbreed/models/0123/model.tar.gz"
     )
-    assert len(names_left(account)) > len(steps)
-    gone = launch("teardown.py", "all=true")
-    assert gone.returncode == 0, gone.stdout
+    for run, step in zip(itertools.cycle(runs), AFTER, strict=False):
+        cut_off(account, tmp_path, step, f"model={run}", *FULL)
+        wait_until_settled(account, "dogs")
+        if step in ("RegisterScalableTarget", "PutScalingPolicy"):
+            continue  # the next one meets what is left of this one
+        assert tear_down_here("all=true"), step
+        assert (names_left(account), groups_of(account)) == ([], []), step
+    account.client("s3").upload_file(str(photo), account.bucket, "photos/a.jpg")
+    photos = f"deploy.photos=s3://{account.bucket}/photos/"
+    cut_off(account, tmp_path, "CreateTransformJob", "deploy=batch", f"model={runs[0]}", photos)
+    assert tear_down_here("all=true")
     assert names_left(account) == []
+    (job,) = account.client("sagemaker").list_transform_jobs()["TransformJobSummaries"]
+    assert job["TransformJobStatus"] == "Stopped"
 
 
-def test_ctrl_c_says_what_is_left(
-    account: "SageMakerAccount", launch: Launch, runs: tuple[Path, Path], tmp_path: Path
+def wait_until_settled(account: "SageMakerAccount", endpoint: str) -> None:
+    while status_of(account, endpoint)["EndpointStatus"] != "InService":
+        time.sleep(0.1)
+
+
+def test_a_network_that_drops_during_teardown_is_a_sentence(
+    account: "SageMakerAccount",
+    launch: Launch,
+    runs: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    cut_off(account, tmp_path, "CreateEndpoint", "endpoint=dogs", f"model={runs[0]}")
+    wait_until_settled(account, "dogs")
+    impatient = ClientConfig(retries={"mode": "standard", "total_max_attempts": 1})
+    monkeypatch.setattr("dogbreed.cloud.account.CLIENT", impatient)
+    account.drop_next(operation="DeleteEndpoint")
+    with pytest.raises(CloudError, match=r"deleting \(run it again, it goes on\): AWS can't be"):
+        tear_down_here("endpoint=dogs")
+    account.fail_next("DeleteScheduleGroup", "AccessDeniedException", "not the group")
+    assert not tear_down_here("all=true")
+    assert names_left(account) == []
+    assert tear_down_here("all=true")
+
+
+def stopped_at(
+    account: "SageMakerAccount", folder: Path, step: str, *arguments: str
+) -> tuple[int, str]:
+    """Deploy, and be ended by SIGTERM as soon as `step` was carried out; exit code and stderr."""
     with subprocess.Popen(
-        command("deploy.py", "endpoint=dogs", f"model={runs[0]}"),
-        cwd=tmp_path,
+        command("deploy.py", *arguments),
+        cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        account.when_called("CreateEndpoint", process.terminate)
+        account.when_called(step, process.terminate)
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert "python launch/teardown.py endpoint=dogs deletes it" in err
     assert "Traceback" not in err
+    return process.returncode, err
+
+
+def test_ctrl_c_says_what_is_left(
+    account: "SageMakerAccount",
+    launch: Launch,
+    runs: tuple[Path, Path],
+    photo: Path,
+    tmp_path: Path,
+) -> None:
+    dogs, other = (("endpoint=dogs", f"model={run}") for run in runs)
+    code, err = stopped_at(account, tmp_path, "CreateEndpoint", *dogs, "launcher.region=us-east-1")
+    assert code == 143
+    told = "python launch/teardown.py endpoint=dogs launcher.region=us-east-1 deletes it"
+    assert told in err
+    # An endpoint that was there before is nothing to delete.
+    wait_until_settled(account, "dogs")
+    code, err = stopped_at(account, tmp_path, "UpdateEndpoint", *other)
+    assert code == 143
+    assert "endpoint dogs still answers, with the old model or the new one: run this" in err
+    assert "teardown" not in err
     # It may still be on its way up then, which teardown waits for.
+    assert launch("teardown.py", "endpoint=dogs").returncode == 0
+    # What is refused later than that says it too.
+    account.when_called(
+        "CreateEndpoint",
+        lambda: account.fail_next("DescribeEndpoint", "ExpiredTokenException", "expired"),
+    )
+    done = launch("deploy.py", *dogs)
+    assert done.returncode == 1
+    assert "sign in again (aws login, aws sso login). Meanwhile what was made" in done.stderr
+    account.client("s3").upload_file(str(photo), account.bucket, "photos/a.jpg")
+    photos = f"deploy.photos=s3://{account.bucket}/photos/"
+    code, err = stopped_at(account, tmp_path, "CreateTransformJob", *dogs, "deploy=batch", photos)
+    assert code == 143
+    assert "aws sagemaker stop-transform-job --transform-job-name dogs-" in err
+    assert f"s3://{account.bucket}/dogbreed/answers/dogs-" in err
     assert launch("teardown.py", "endpoint=dogs").returncode == 0
     assert names_left(account) == []
 
@@ -361,10 +490,20 @@ def test_an_endpoint_that_never_comes_up_is_taken_back(
     left = [name for name in names_left(account) if "model.tar.gz" not in name]
     assert left == []
     # A role that the scheduler may not take on stops everything before it costs.
-    account.fail_next("CreateSchedule", "ValidationException", "must allow AWS to assume the role")
+    account.fail_next(
+        "CreateSchedule",
+        "ValidationException",
+        "The execution role you provide must allow AWS EventBridge Scheduler to assume the role.",
+    )
     done = launch("deploy.py", "endpoint=dogs", f"model={runs[0]}", "deploy.ttl_hours=1")
     assert done.returncode == 1
     assert "deploy.ttl_hours: " in done.stderr
+    assert "launch/iam/role-trust.json, or name another role with deploy.ttl_role" in done.stderr
+    # So does a group of the registry that is somebody else's.
+    account.client("sagemaker").create_model_package_group(ModelPackageGroupName="theirs")
+    done = launch("deploy.py", "endpoint=dogs", f"model={runs[0]}", "deploy.register=theirs")
+    assert done.returncode == 1
+    assert "somebody else's: take another deploy.register=NAME" in done.stderr
     assert sent(account, "CreateEndpoint")[1:] == []
 
 
@@ -384,6 +523,20 @@ def test_batch_answers_for_every_photo_of_a_folder(
     assert [row["path"] for row in rows] == [f"of dogs/{number}.jpg" for number in range(3)]
     assert {row["breed"] for row in rows} == {BREEDS[1]}
     assert account.client("sagemaker").list_models()["Models"] == []
+
+    # One in S3 that can't be used: the others are answered, and it is said.
+    for number, path in enumerate(
+        (folder / "of dogs" / "0.jpg", folder / "broken.jpg", folder / "of dogs" / "1.jpg")
+    ):
+        account.client("s3").upload_file(str(path), account.bucket, f"mine/{number}.jpg")
+    photos = f"deploy.photos=s3://{account.bucket}/mine/"
+    done = launch("deploy.py", "deploy=batch", photos, f"model={runs[1]}")
+    assert done.returncode == 1
+    job = sent(account, "CreateTransformJob")[-1]
+    file = Path("outputs", job["TransformJobName"], "predictions.jsonl")
+    assert f"{file} has the answers for 2 photos" in done.stderr
+    rows = [json.loads(line) for line in (tmp_path / file).read_text("utf-8").splitlines()]
+    assert [row["path"] for row in rows] == ["0.jpg", "2.jpg"]
 
 
 def test_the_newest_model_may_be_a_training_job_s(

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from typing import Any
 
 import botocore.session
 from botocore import xform_name
@@ -78,8 +79,7 @@ def test_the_role_may_do_nothing_that_nothing_calls() -> None:
 def test_the_policies_name_actions_one_by_one_and_bound_what_changes_things() -> None:
     for policy in (LAUNCHER, ROLE):
         for statement in statements(policy):
-            actions = statement["Action"]
-            for action in [actions] if isinstance(actions, str) else actions:
+            for action in actions_of(statement):
                 assert "*" not in action
                 reads = action.split(":")[1].startswith(
                     ("Describe", "List", "Get", "PutMetricData")
@@ -94,3 +94,32 @@ def test_the_role_is_one_that_sagemaker_and_the_scheduler_may_take_on() -> None:
         "sagemaker.amazonaws.com",
         "scheduler.amazonaws.com",
     ]
+
+
+def of_action(action: str) -> dict[str, Any]:
+    """The launcher's one statement on an action."""
+    (found,) = (each for each in statements(LAUNCHER) if action in actions_of(each))
+    return found
+
+
+def actions_of(statement: dict[str, Any]) -> list[str]:
+    actions = statement["Action"]
+    return [actions] if isinstance(actions, str) else list(actions)
+
+
+def test_tags_are_given_to_what_is_made_and_to_nothing_else() -> None:
+    tagging = of_action("sagemaker:AddTags")
+    assert actions_of(tagging) == ["sagemaker:AddTags"]
+    creations = [
+        action.partition(":")[2]
+        for action in actions_of(of_action("sagemaker:CreateModel"))
+        if action.startswith("sagemaker:Create")
+    ]
+    assert tagging["Condition"]["StringEquals"] == {
+        "aws:RequestTag/project": "dogbreed",
+        "sagemaker:TaggingAction": creations,
+    }
+    # This action knows no service-namespace: with that condition it would never be allowed.
+    scaling = of_action(f"{SCALING}:TagResource")
+    assert actions_of(scaling) == [f"{SCALING}:TagResource"]
+    assert scaling["Condition"] == {"StringEquals": {"aws:RequestTag/project": "dogbreed"}}

@@ -58,18 +58,22 @@ class TransformJob:
         self.status = status
 
     def _transform(self) -> tuple[str, str]:
-        """Every object once; the first that the model refuses ends the job."""
+        """Every object once; the answers to the others stay where the model refuses one."""
         source = self.request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
         bucket, prefix = split_uri(source)
         output, start = split_uri(self.request["TransformOutput"]["S3OutputPath"])
         headers = {"Content-Type": self.request["TransformInput"]["ContentType"]}
+        refused = 0
         for key in list_keys(self._s3, source):
             if self._stop.is_set():
                 return "Stopped", ""
             body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
             status, answer = self._container.send(body, headers)
             if status != 200:
-                return "Failed", f"AlgorithmError: See job logs for more information ({status})"
+                refused += 1
+                continue
             name = f"{start.rstrip('/')}/{key.removeprefix(prefix).lstrip('/')}.out"
             self._s3.put_object(Bucket=output, Key=name, Body=answer)
+        if refused:
+            return "Failed", "ClientError: See job logs for more information"
         return "Completed", ""

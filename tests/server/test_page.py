@@ -151,8 +151,8 @@ def test_a_dropped_photo_gets_its_breeds(open_at: Open, address: str, photo: Pat
     expect(page.locator("body")).not_to_have_class("dragging")
     own = card(page, photo.name)
     expect_breeds(own, asked(address, photo.read_bytes()))
-    expect(own.get_by_text("in the model")).to_have_text(
-        re.compile(r"^Answered in \d+ ms, \d+ ms of it in the model$")
+    expect(own.get_by_text("in the server")).to_have_text(
+        re.compile(r"^Answered in \d+ ms, \d+ ms of it in the server$")
     )
     shown = own.get_by_role("img", name="The photo")
     assert shown.evaluate("own => own.naturalWidth") == 300

@@ -68,6 +68,21 @@ def test_a_killed_worker_costs_no_answer(server: LocalServer) -> None:
     assert server.metrics()["dogbreed_worker_restarts_total"] == before + 1
 
 
+def test_another_model_under_the_same_name_changes_nothing(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    latest, other = tmp_path / "latest", tmp_path / "other"
+    latest.symlink_to(tiny_model)
+    with serving(latest, "threads=1") as started:
+        wanted = started.ask(photo()).values["predictions"]
+        other.mkdir()  # as a training that ends meanwhile, with another model
+        latest.unlink()
+        latest.symlink_to(other)
+        started.worker().kill()
+        wait_until(lambda: started.metrics()["dogbreed_worker_restarts_total"] == 1, "a new one")
+        assert started.ask(photo()).values["predictions"] == wanted
+
+
 def test_a_worker_that_dies_while_nobody_asks(server: LocalServer) -> None:
     worker = server.worker()
     worker.kill()

@@ -10,8 +10,8 @@ from local_server import photo, picture, run_async, wait_until
 
 from dogbreed.errors import PhotoError
 from dogbreed.server.explanations import Explanations
-from dogbreed.server.room import JPEG_BYTES, PLAIN_BYTES, TRANSPARENT_OR_DEEP_BYTES, Room
 from dogbreed.server.worker import Worker, WorkerError, WorkerRefusal
+from dogbreed.serving.room import JPEG_BYTES, PLAIN_BYTES, TRANSPARENT_OR_DEEP_BYTES, Room
 
 
 @pytest.mark.parametrize(

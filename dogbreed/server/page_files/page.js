@@ -116,7 +116,7 @@ function show(card, { unknown, breeds, clientMs, modelMs }) {
   card.find("h3").textContent = unknown ? "Unknown" : best;
   say(card, unknown ? doubt : "");
   card.find(".breeds").replaceChildren(...breeds.map(newBar));
-  const time = `Answered in ${milliseconds(clientMs)}, ${milliseconds(modelMs)} of it in the model`;
+  const time = `Answered in ${milliseconds(clientMs)}, ${milliseconds(modelMs)} of it in the server`;
   card.find(".note").textContent = [time, card.sent.note].filter(Boolean).join("; ");
   const explain = card.find(".explain");
   explain.textContent = `What speaks for ${best}`;

@@ -23,6 +23,7 @@ class Room:
     def __init__(self, size_bytes: int = MAX_DECODING_BYTES) -> None:
         self._size = self._free = size_bytes
         self._changed = threading.Condition()
+        self._turn = threading.Lock()
 
     @contextmanager
     def for_photo(self, data: bytes) -> Iterator[None]:
@@ -39,7 +40,8 @@ class Room:
                 f"{photo.width}x{photo.height} pixels; the limit is {self._size // each:,} pixels "
                 f"here for {photo.format} of mode {photo.mode}",
             )
-        with self._changed:
+        # In turn: many small photos would keep a large one waiting for ever.
+        with self._turn, self._changed:
             self._changed.wait_for(lambda: pixels * each <= self._free)
             self._free -= pixels * each
         try:

@@ -1,0 +1,84 @@
+"""What an attempt to deploy leaves where AWS's answer says neither yes nor no."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from dogbreed.cli import compose_as
+from dogbreed.cloud.account import same_place
+from dogbreed.cloud.attempt import Attempt
+from dogbreed.cloud.config import DeployConfig
+from dogbreed.cloud.endpoint_requests import Deployment
+from dogbreed.cloud.expiry import schedule_expiry
+from dogbreed.errors import CloudError
+
+
+def composed(*overrides: str) -> DeployConfig:
+    return compose_as(DeployConfig, "deploy", ["endpoint=dogs", *overrides])
+
+
+def refusal(code: str, status: int = 400) -> ClientError:
+    answer = {
+        "Error": {"Code": code, "Message": "because"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(answer, "Operation")
+
+
+class Client:
+    """Every service at once: it answers emptily, but for the operations that it refuses."""
+
+    def __init__(self, **refused: ClientError) -> None:
+        self.refused, self.called = refused, list[str]()
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**request: Any) -> dict[str, Any]:
+            self.called.append(operation)
+            if operation in self.refused:
+                raise self.refused[operation]
+            return {}
+
+        return call
+
+
+def account_of(client: Client) -> Any:
+    return SimpleNamespace(
+        client=lambda service: client, role_arn="arn:aws:iam::1:role/R", bucket="b", region="r"
+    )
+
+
+def attempt(client: Client, *overrides: str) -> Attempt:
+    it = Deployment(name="dogs-1", model_uri="s3://b/m", image_uri="i")
+    return Attempt(account_of(client), composed(*overrides), it)
+
+
+def test_what_may_have_been_made_is_not_taken_back_and_is_told() -> None:
+    client = Client(create_endpoint=refusal("InternalFailure", 500))
+    with pytest.raises(CloudError, match=r"because\. Meanwhile what was made for endpoint dogs is"):
+        attempt(client).to_endpoint()
+    assert "delete_model" not in client.called
+
+
+def test_what_was_refused_is_taken_back() -> None:
+    client = Client(create_endpoint=refusal("ResourceLimitExceeded"))
+    with pytest.raises(CloudError, match=r"deploy\.instance_type, fewer instances") as caught:
+        attempt(client).to_endpoint()
+    assert "Meanwhile" not in str(caught.value)
+    assert client.called[-2:] == ["delete_endpoint_config", "delete_model"]
+
+
+def test_a_schedule_that_is_said_to_be_there_is_looked_for() -> None:
+    conflict, gone = refusal("ConflictException", 409), refusal("ResourceNotFoundException", 404)
+    config, there = composed("deploy.ttl_hours=1"), Client(create_schedule=conflict)
+    assert schedule_expiry(account_of(there), config, "dogs-1") is not None
+    client = Client(create_schedule=conflict, get_schedule=gone)
+    with pytest.raises(CloudError, match="may be on its way out: try again in a few minutes"):
+        schedule_expiry(account_of(client), config, "dogs-1")
+
+
+def test_another_command_is_led_to_the_same_place() -> None:
+    assert same_place(composed().launcher) == ""
+    launcher = composed("launcher.region=eu-west-1", "launcher.prefix=my dogs").launcher
+    assert same_place(launcher) == " launcher.region=eu-west-1 launcher.prefix='my dogs'"
