@@ -159,8 +159,8 @@ class Config:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictConfig:
-    """What answers for photos, and where the answers go."""
+class TrainedConfig:
+    """Which trained model answers, and on what."""
 
     model: str = key("folder of a run or of a model")
     engine: str = key(
@@ -171,6 +171,12 @@ class PredictConfig:
         "of openvino; auto: bf16 where the processor has it", choices=("auto", "bf16", "f32")
     )
     threads: int = key("cores to compute on; 0: all", at_least=0, at_most=1024)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig(TrainedConfig):
+    """What answers for photos, and where the answers go."""
+
     workers: int | str = key(
         "threads that read photos; auto: one per core", at_least=1, at_most=1024
     )
@@ -185,18 +191,9 @@ class PredictConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeConfig:
+class ServeConfig(TrainedConfig):
     """What answers for photos over HTTP, and where."""
 
-    model: str = key("folder of a run or of a model")
-    engine: str = key(
-        "what computes; auto: int8 if the model has it, else openvino, else torch",
-        choices=("auto", "openvino", "int8", "torch"),
-    )
-    precision: str = key(
-        "of openvino; auto: bf16 where the processor has it", choices=("auto", "bf16", "f32")
-    )
-    threads: int = key("cores to compute on; 0: all", at_least=0, at_most=1024)
     host: str = key("address to listen on")
     port: int = key("port to listen on; 0: any that is free", at_least=0, at_most=65535)
     queue: int = key("photos that may wait; a request beyond them gets 429", at_least=1)

@@ -24,6 +24,8 @@ from local_server import (
     wait_until,
 )
 
+pytestmark = pytest.mark.servers
+
 TIMEOUT_S = 3.0
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from local_server import LocalServer, answer_on, as_text, photo, picture, serving, wait_until
 
+pytestmark = pytest.mark.servers
+
 TIMEOUT_S = 2.0
 
 
