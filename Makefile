@@ -36,7 +36,7 @@ test-smdebug: $(SMDEBUG)/.ready
 	  $(SMDEBUG)/bin/python -m pytest -m smdebug $(SMDEBUG_TESTS) $(ARGS)
 
 # A packed model in TorchServe and Ray Serve, each started for real as AWS's containers start it; our
-# own server under 10,000 fuzzed requests, under Schemathesis, and its page in a browser.
+# own server under kills, 10,000 fuzzed requests and Schemathesis, and its page in a browser.
 test-servers: $(SERVERS)/.ready
 	$(BIN)/python -m pytest -n 0 -m servers tests/servers tests/server $(ARGS)
 
