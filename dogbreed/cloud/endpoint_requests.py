@@ -63,9 +63,8 @@ def check_deployment(config: DeployConfig) -> None:
         )
     if deploy.kind == SERVERLESS:
         _check_serverless(config)
-    check_network(config.launcher)
-    if deploy.kind == SERVERLESS:
         return
+    check_network(config.launcher)
     if deploy.kind == BATCH:
         _check_batch(config)
     if deploy.instance_type is None:
@@ -82,6 +81,7 @@ def _check_serverless(config: DeployConfig) -> None:
         "deploy.max_instances": deploy.max_instances,
         "deploy.capture_percent": deploy.capture_percent,
         "launcher.subnets": config.launcher.subnets,
+        "launcher.security_groups": config.launcher.security_groups,
     }
     for name, value in excluded.items():
         if value:

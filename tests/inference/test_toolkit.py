@@ -131,7 +131,15 @@ def test_photos_and_parameters(server: Server, predictor: Predictor, photo: byte
         assert picture.size == (200, 150)
 
 
+def bomb() -> bytes:
+    """A picture of some kB that takes a gigabyte to decode."""
+    file = io.BytesIO()
+    Image.new("1", (10_000, 6_000)).save(file, "PNG")
+    return file.getvalue()
+
+
 BAD = {
+    "bomb": (bomb(), {"Content_Type": "image/png"}, 413, "too_large"),
     "empty": (b"", {"Content_Type": JPEG}, 400, "empty"),
     "form": (None, {"Content_Type": "multipart/form-data"}, 400, "empty"),
     "no photo": (b"GIF8 or not", {"Content_Type": JPEG}, 415, "not_an_image"),

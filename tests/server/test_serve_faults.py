@@ -16,8 +16,10 @@ import pytest
 from local_server import (
     DEADLY,
     DEADLY_SITE,
+    EXPLAINING,
     PATIENCE_S,
     LocalServer,
+    as_text,
     photo,
     picture,
     serving,
@@ -68,6 +70,16 @@ def test_a_killed_worker_costs_no_answer(server: LocalServer) -> None:
     assert server.worker().pid != worker.pid
     assert gone(worker.pid)
     assert server.metrics()["dogbreed_worker_restarts_total"] == before + 1
+
+
+def test_a_killed_explainer_is_replaced(server: LocalServer) -> None:
+    first = server.ask_json(photos=[as_text(photo())], explain=True).values["predictions"]
+    explainer = server.worker(EXPLAINING)
+    explainer.kill()
+    again = server.ask_json(photos=[as_text(photo())], explain=True)
+    assert again.status == 200
+    assert again.values["predictions"] == first
+    assert server.worker(EXPLAINING).pid != explainer.pid
 
 
 def test_another_model_under_the_same_name_changes_nothing(
