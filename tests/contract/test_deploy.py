@@ -22,9 +22,9 @@ import pytest
 import yaml
 from botocore.config import Config as ClientConfig
 from conftest import PROJECT, draw_photo
+from contract.dry_runs import COPIES
 from contract.made_models import BREEDS, broken_run, make_run
 from contract.test_deploy_requests import same_everywhere
-from contract.test_requests import COPIES
 from PIL import Image
 
 from dogbreed.cli import compose_as

@@ -3,19 +3,15 @@
 Each request is held against a copy in tests/contract/requests/, as in test_requests.py.
 """
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import botocore.session
 import pytest
-import yaml
 from botocore.validate import validate_parameters
-from conftest import PROJECT, draw_photo
+from conftest import draw_photo
+from contract.dry_runs import SECURED, assert_reviewed, dry_run, printed
 from contract.made_models import make_run
-from contract.test_requests import COPIES, SECURED, printed
 from contract.validation import problems
 
 pytestmark = pytest.mark.launch
@@ -57,24 +53,12 @@ def same_everywhere(text: str) -> str:
 def test_requests_are_the_reviewed_ones(name: str, run_folder: Path, tmp_path: Path) -> None:
     for number in range(3):
         draw_photo(tmp_path / "photos" / f"{number}.jpg", 20, number)
-    nobody = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    done = subprocess.run(
-        [
-            *(sys.executable, str(PROJECT / "launch" / "deploy.py"), "dry_run=true"),
-            *(f"model={run_folder}", *COMMANDS[name]),
-        ],
-        cwd=tmp_path,
-        env=nobody,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Nothing was sent." in done.stdout
+    stdout = dry_run("deploy.py", f"model={run_folder}", *COMMANDS[name], cwd=tmp_path)
     for file in ("model.json", "code/inference.py", "deployment.py"):
-        assert f"  {file}\n" in done.stdout
-    assert re.search(r"\$[\d.]+ (an hour|a second)", done.stdout)
-    assert re.search(r"^Container: \d{12}\.dkr\.ecr\.", done.stdout, re.MULTILINE)
-    requests = printed(done.stdout)
+        assert f"  {file}\n" in stdout
+    assert re.search(r"\$[\d.]+ (an hour|a second)", stdout)
+    assert re.search(r"^Container: \d{12}\.dkr\.ecr\.", stdout, re.MULTILINE)
+    requests = printed(stdout)
     for operation, request in requests:
         service = SERVICE_OF.get(operation)
         if service is None:
@@ -82,10 +66,5 @@ def test_requests_are_the_reviewed_ones(name: str, run_folder: Path, tmp_path: P
         else:
             model = botocore.session.get_session().get_service_model(service)
             validate_parameters(request, model.operation_model(operation).input_shape)
-    sent = [{operation: request} for operation, request in requests]
-    text = same_everywhere(yaml.safe_dump(sent, sort_keys=False, width=100))
-    copy = COPIES / f"{name}.yaml"
-    if os.environ.get("RENEW_REQUESTS"):
-        copy.write_text(text, "utf-8")
-    assert text == copy.read_text("utf-8")
+    assert_reviewed(name, requests, same_everywhere)
     assert not (tmp_path / "outputs").exists()

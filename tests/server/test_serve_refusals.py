@@ -156,13 +156,12 @@ def test_a_full_queue_is_said_and_then_service_goes_on(server: LocalServer) -> N
 
 def test_a_body_that_takes_too_long(server: LocalServer) -> None:
     start = time.monotonic()
-    with socket.create_connection(("127.0.0.1", server.port)) as slow:
-        slow.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
+    with closing(server.connection()) as slow:
+        slow.putrequest("POST", "/invocations")
+        slow.putheader("Content-Length", "1000")
+        slow.endheaders(b"half")
         assert server.ask(photo()).status == 200, "while the other waits"
-        slow.settimeout(60)
-        head = slow.recv(65536)
-        assert head.startswith(b"HTTP/1.1 408 ")
-        assert b'"code": "too_slow"' in head
+        assert answer_on(slow).refused == (408, "too_slow")
     assert time.monotonic() - start >= TIMEOUT_S
 
 
