@@ -8,13 +8,17 @@ SMDEBUG := .venv-smdebug
 SMDEBUG_TESTS := tests/debug/test_smdebug.py
 SERVERS := .venv-servers
 
-.PHONY: train test test-launch test-watch test-containers test-smdebug test-servers check benchmarks reference constraints clean
+.PHONY: train test test-runs test-launch test-watch test-containers test-smdebug test-servers check benchmarks reference constraints clean
 
 train: $(READY)
 	$(BIN)/python -m dogbreed.train $(ARGS)
 
 test: check
 	$(BIN)/python -m pytest $(ARGS)
+
+# Whole trainings: stopped and gone on with, on a full disk, on two processes, on real photos.
+test-runs: $(READY)
+	$(BIN)/python -m pytest -m runs $(ARGS)
 
 # Whole searches here, and jobs in an emulated AWS account through SageMaker's training toolkit.
 test-launch: $(READY)

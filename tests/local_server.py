@@ -119,13 +119,17 @@ class LocalServer:
 
     def workers(self, module: str = ANSWERING) -> list[psutil.Process]:
         """Its processes that run a module."""
-        own = psutil.Process(self.process.pid)
-        return [child for child in own.children() if module in _command(child)]
+        return workers_of(self.process.pid, module)
 
     def resident_mb(self) -> float:
         """Memory of the server and its workers, in MB."""
         own = psutil.Process(self.process.pid)
         return sum(float(each.memory_info().rss) for each in (own, *own.children())) / 1e6
+
+
+def workers_of(pid: int, module: str) -> list[psutil.Process]:
+    """The children of a process that run a module."""
+    return [child for child in psutil.Process(pid).children() if module in _command(child)]
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -235,6 +235,7 @@ def _limited(
     )
 
 
+@pytest.mark.runs
 def test_a_full_disk_while_features_are_stored_loses_nothing(
     train: Train, tmp_path: Path, own_cache: Path
 ) -> None:
@@ -247,6 +248,7 @@ def test_a_full_disk_while_features_are_stored_loses_nothing(
     assert "1128 views of photos, 104 computed now" in again.stdout
 
 
+@pytest.mark.runs
 def test_a_full_disk_while_results_are_written_can_be_resumed(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:
@@ -261,6 +263,7 @@ def test_a_full_disk_while_results_are_written_can_be_resumed(
     assert (run / "model" / "model.json").is_file()
 
 
+@pytest.mark.runs
 def test_a_loss_that_is_not_finite_is_named(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:
@@ -291,6 +294,7 @@ def test_a_photo_that_goes_away_during_live_training(
     assert len(error.strip().splitlines()) == 1
 
 
+@pytest.mark.runs
 def test_two_runs_at_once_into_one_store(photos_root: Path, tmp_path: Path) -> None:
     both = [start_train(f"data.root={photos_root}", *SMALL, cwd=tmp_path) for _ in range(2)]
     for process in both:
@@ -302,6 +306,7 @@ def test_two_runs_at_once_into_one_store(photos_root: Path, tmp_path: Path) -> N
     assert first == second
 
 
+@pytest.mark.runs
 def test_a_photo_that_changes_gives_new_features(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:

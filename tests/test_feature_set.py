@@ -36,6 +36,7 @@ def metrics(tmp_path: Path) -> dict[str, Any]:
     return values
 
 
+@pytest.mark.runs
 def test_it_trains_as_the_photos_do(train: Train, photos: Path, tmp_path: Path) -> None:
     done = train(f"data.root={photos}", *SMALL, "artifact.openvino=true")
     assert done.returncode == 0, done.stderr

@@ -106,6 +106,7 @@ def test_folds_start_from_an_untrained_backbone(
     assert results(tmp_path)[1]["folds"]["loss"] == pytest.approx(folds.loss, rel=1e-3)
 
 
+@pytest.mark.runs
 def test_the_model_carries_what_the_run_found(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:

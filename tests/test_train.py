@@ -47,6 +47,7 @@ def runs_in(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "outputs").iterdir() if not path.is_symlink())
 
 
+@pytest.mark.runs
 def test_without_arguments_and_network_draws_trains_and_reports(
     train: Train, tmp_path: Path
 ) -> None:
@@ -116,6 +117,7 @@ def test_the_second_run_computes_no_features_and_ends_the_same(
     assert "120 computed now" in other.stdout
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stopped_run_goes_on_to_the_same_weights(
     train: Train, photos_root: Path, tmp_path: Path, number: signal.Signals, code: int
@@ -147,6 +149,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert epochs == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.runs
 def test_a_pass_over_the_photos_that_is_stopped_goes_on(train: Train, tmp_path: Path) -> None:
     root = draw_folders(tmp_path / "photos", {"train": 40, "valid": 3, "test": 3})
     # On one thread this network is still at work when the first line of progress comes.
@@ -166,6 +169,7 @@ def test_a_pass_over_the_photos_that_is_stopped_goes_on(train: Train, tmp_path: 
     assert 0 < int(found[1]) <= 276 - 2 * int(kept[1])
 
 
+@pytest.mark.runs
 def test_resume_names_what_differs(train: Train, photos_root: Path, tmp_path: Path) -> None:
     train(f"data.root={photos_root}", *SMALL)
     run = runs_in(tmp_path)[0]
@@ -178,6 +182,7 @@ def test_resume_names_what_differs(train: Train, photos_root: Path, tmp_path: Pa
     assert "that run had optim.lr=0.001, this command has optim.lr=0.5" in done.stderr
 
 
+@pytest.mark.runs
 def test_two_processes_give_the_metrics_of_one(train: Train, tmp_path: Path) -> None:
     # Odd counts: neither the batches nor the splits can be halved evenly.
     root = draw_folders(tmp_path / "photos", {"train": 11, "valid": 3, "test": 3})
@@ -199,6 +204,7 @@ def test_two_processes_give_the_metrics_of_one(train: Train, tmp_path: Path) -> 
     assert two.stdout.count("epoch=1 ") == 1
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("trainable", ["last_stage", "all"])
 def test_backbone_layers_can_be_trained(
     train: Train, photos_root: Path, tmp_path: Path, trainable: str
@@ -264,6 +270,7 @@ def test_a_terminal_gets_a_bar_and_no_lines(photos_root: Path, tmp_path: Path) -
     assert "top-1" in text
 
 
+@pytest.mark.runs
 @needs(REAL_WEIGHTS)
 @needs(REAL_PHOTOS)
 def test_real_photos_are_told_apart(train: Train, tmp_path: Path) -> None:

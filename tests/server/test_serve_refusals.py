@@ -1,5 +1,6 @@
 """What the local endpoint refuses: each with its status, its code and a sentence."""
 
+import http.client
 import json
 import socket
 import time
@@ -12,6 +13,9 @@ from typing import Any
 
 import pytest
 from local_server import LocalServer, answer_on, as_text, photo, picture, serving, wait_until
+
+from dogbreed.data.photos import Preprocessing
+from dogbreed.model import BreedClassifier
 
 pytestmark = pytest.mark.servers
 
@@ -154,6 +158,18 @@ def test_a_full_queue_is_said_and_then_service_goes_on(server: LocalServer) -> N
     assert server.metrics()["dogbreed_requests_total 429"] == 3
 
 
+def test_a_network_that_cannot_be_explained_is_said_and_nobody_waits(tmp_path: Path) -> None:
+    model = BreedClassifier(("Beagle", "Boxer"), backbone="vit_b_16", weights="none")
+    model.save(tmp_path / "model", preprocessing=Preprocessing().describe())
+    with serving(tmp_path, "threads=1") as started:
+        many = {"photos": [photo(), photo("PNG"), photo("WEBP")]}
+        refused = started.ask_json(**many, explain=True)
+        assert refused.refused == (400, "not_explained")
+        assert "vit_b_16 ends in tokens" in refused.values["error"]["message"]
+        assert started.metrics()["dogbreed_waiting_photos"] == 0
+        assert started.ask_json(**many).status == 200
+
+
 def test_a_body_that_takes_too_long(server: LocalServer) -> None:
     start = time.monotonic()
     with closing(server.connection()) as slow:
@@ -163,6 +179,23 @@ def test_a_body_that_takes_too_long(server: LocalServer) -> None:
         assert server.ask(photo()).status == 200, "while the other waits"
         assert answer_on(slow).refused == (408, "too_slow")
     assert time.monotonic() - start >= TIMEOUT_S
+
+
+def test_bodies_take_no_more_memory_than_there_is_for_them(server: LocalServer) -> None:
+    def half_sent(size_mib: float) -> http.client.HTTPConnection:
+        connection = stack.enter_context(closing(server.connection()))
+        connection.putrequest("POST", "/invocations")
+        connection.putheader("Content-Length", str(25 * 2**20))
+        connection.endheaders(bytes(int(size_mib * 2**20)))
+        return connection
+
+    with ExitStack() as stack:
+        held = [half_sent(20) for _ in range(6)]
+        assert answer_on(half_sent(8.1)).refused == (429, "busy")
+        assert server.ask(photo()).status == 200, "7 MiB are left"
+        assert [answer_on(each).refused for each in held] == [(408, "too_slow")] * 6
+        again = [half_sent(20) for _ in range(6)]
+        assert [answer_on(each).refused for each in again] == [(408, "too_slow")] * 6
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,24 @@
 """What stands behind the local endpoint, by itself: its workers, and room for what they decode."""
 
+import asyncio
+import json
+import os
 import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from local_server import photo, picture, run_async, wait_until
+from local_server import EXPLAINING, as_text, photo, picture, run_async, wait_until, workers_of
+from starlette.requests import Request
 
 from dogbreed.errors import PhotoError
+from dogbreed.server.counters import Counters
+from dogbreed.server.endpoint import Endpoint
 from dogbreed.server.explanations import Explanations
 from dogbreed.server.worker import Worker, WorkerError, WorkerRefusal
+from dogbreed.serving.artifact import read_description
+from dogbreed.serving.invocations import RequestError
 from dogbreed.serving.room import JPEG_BYTES, PLAIN_BYTES, TRANSPARENT_OR_DEEP_BYTES, Room
 
 
@@ -86,6 +94,49 @@ def test_why_nothing_can_be_explained_is_found_out_once(
     assert len(starts) == 1
 
 
+def test_what_explains_is_there_only_while_it_is_used(tiny_model: Path) -> None:
+    def explainers() -> list[Any]:
+        return workers_of(os.getpid(), EXPLAINING)
+
+    async def twice() -> None:
+        explanations = Explanations(str(tiny_model), silence_s=60, idle_s=0.5)
+        first = await explanations.explain(photo(), 0)
+        assert len(explainers()) == 1
+        async with asyncio.timeout(60):
+            while explainers():
+                await asyncio.sleep(0.05)
+        assert await explanations.explain(photo(), 0) == first
+        await explanations.stop()
+        assert not explainers()
+
+    run_async(twice())
+
+
+def test_a_worker_that_hangs_while_it_loads_is_started_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hangs_once.py").write_text(
+        "import pathlib, sys, time\n"
+        "tried = pathlib.Path(sys.argv[1])\n"
+        "if not tried.exists(): tried.touch(), time.sleep(600)\n"
+        "from dogbreed.server.frames import READY, open_streams\n"
+        "frames, send = open_streams()\n"
+        "send((READY, 0, b''))\n"
+        "list(frames)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("dogbreed.server.worker.LOADING_S", 3.0)
+
+    async def start() -> None:
+        worker = Worker("hangs_once", [str(tmp_path / "tried")], silence_s=60)
+        await worker.start()
+        async with asyncio.timeout(60):
+            await worker.wait_until_ready()
+        await worker.stop()
+
+    run_async(start())
+
+
 def test_a_worker_that_never_comes_up_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,3 +168,45 @@ def test_a_worker_that_never_comes_up_is_given_up(
     with pytest.raises(WorkerError, match="ends before it is ready"):
         run_async(started(4))
     wait_until(lambda: tries.read_text() == "xxxx", "four tries")
+
+
+def test_photos_of_a_request_that_fails_count_until_they_are_done(tiny_model: Path) -> None:
+    slow, done = photo("PNG"), asyncio.Event()
+
+    class OneIsSlow(Worker):
+        async def ask(self, value: int, photo: bytes) -> tuple[int, bytes]:
+            if photo != slow:
+                raise WorkerError("it is gone")
+            await done.wait()
+            return 1, b"{}"
+
+    async def request() -> None:
+        counters, description = Counters(), read_description(tiny_model / "model")
+        endpoint = Endpoint(
+            description,
+            OneIsSlow("nothing", [], silence_s=60),
+            Explanations("nowhere", silence_s=60),
+            counters,
+            queue=2,
+            timeout_s=60,
+        )
+        body = json.dumps({"photos": [as_text(photo()), as_text(slow)]}).encode()
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        def ask() -> asyncio.Task[Any]:
+            scope = {"type": "http", "method": "POST", "headers": [], "query_string": b""}
+            return asyncio.create_task(endpoint.answer(Request(scope, receive)))
+
+        asked = ask()
+        await asyncio.sleep(0.1)
+        assert b"dogbreed_waiting_photos 2.0" in counters.as_text()
+        with pytest.raises(RequestError, match="Too many photos wait"):
+            await ask()
+        done.set()
+        with pytest.raises(RequestError, match="it is gone"):
+            await asked
+        assert b"dogbreed_waiting_photos 0.0" in counters.as_text()
+
+    run_async(request())
