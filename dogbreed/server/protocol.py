@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -11,6 +12,10 @@ from dogbreed.serving.invocations import JSON_TYPE, RequestError
 MAX_HEAD_BYTES = 64 * 1024
 # Half of the files that a process may have open on most systems.
 MAX_CONNECTIONS = 512
+
+# Clients ask for HTTP/2 by it, Java's by default. The parser would take what follows for that
+# other protocol, and a photo would be lost.
+UPGRADE = re.compile(rb"(?<=\r\n)upgrade:", re.IGNORECASE)
 
 
 def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
@@ -25,6 +30,7 @@ def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
         _parts = 0  # heads that began, and pieces of bodies
         _head_bytes = 0
         _in_head = True
+        _in_body = False
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)  # type: ignore[arg-type]
@@ -39,6 +45,9 @@ def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
         def data_received(self, data: bytes) -> None:
             if self.transport.is_closing():
                 return
+            if not self._in_body:
+                head, end, rest = data.partition(b"\r\n\r\n")
+                data = UPGRADE.sub(b"Not-Upgraded:", head) + end + rest
             before = self._parts
             super().data_received(data)
             if self._parts == before:  # on with a head, or with what follows a body's last piece
@@ -63,19 +72,17 @@ def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
             super().on_body(body)
 
         def on_headers_complete(self) -> None:
-            self._in_head = False
+            self._in_head, self._in_body = False, True
             self._relax()
             super().on_headers_complete()
 
         def on_message_complete(self) -> None:
+            self._in_body = False
             self._relax()
             super().on_message_complete()
 
         def send_400_response(self, msg: str) -> None:
             self._refuse(RequestError(400, "not_http", msg))
-
-        def _unsupported_upgrade_warning(self) -> None:
-            """Say nothing: it is answered by HTTP/1.1, and every client may ask for more."""
 
         def _watch(self) -> None:
             if self._deadline is None and not self.transport.is_closing():

@@ -7,11 +7,21 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from local_server import Answer, LocalServer, as_text, photo, picture, serving, wait_until
+from local_server import (
+    Answer,
+    LocalServer,
+    answer_on,
+    as_text,
+    photo,
+    picture,
+    serving,
+    wait_until,
+)
 from PIL import Image
 
 from dogbreed import Predictor, load
@@ -199,6 +209,16 @@ def test_a_connection_is_used_again_after_whatever_went_wrong(server: LocalServe
         assert response.read()
         assert response.status == status
     connection.close()
+
+
+def test_who_asks_for_http_2_is_answered_by_http_1(server: LocalServer) -> None:
+    wanted = one_of(server.ask(photo()))
+    # As Java's and curl's clients ask.
+    asks = {"Connection": "Upgrade, HTTP2-Settings", "UPGRADE": "h2c", "HTTP2-Settings": "AAQAAP__"}
+    with closing(server.connection()) as connection:
+        for _ in range(2):
+            connection.request("POST", "/invocations", photo(), asks)
+            assert one_of(answer_on(connection)) == wanted
 
 
 def test_who_gives_up_leaves_nothing_behind(server: LocalServer) -> None:
