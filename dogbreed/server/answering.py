@@ -2,8 +2,9 @@
 
     python -m dogbreed.server.answering MODEL ENGINE PRECISION THREADS
 
-A frame's second number is top_k, and in an answer how many photos were computed with it. Photos are
-decoded as they come; whatever is decoded when the network becomes free is computed together.
+A frame's second number is top_k, and in an answer how many photos were computed with it; or EXPLAIN
+and the class that is to be explained, by its place in the model's. Photos are decoded as they come;
+whatever is decoded when the network becomes free is computed together.
 """
 
 import json
@@ -21,9 +22,9 @@ from PIL import Image
 from dogbreed.data.photos import Pixels
 from dogbreed.errors import DogbreedError, PhotoError
 from dogbreed.machine import cores
-from dogbreed.server.frames import FAILED, READY, Frame, Send, open_streams
+from dogbreed.server.frames import EXPLAIN, FAILED, READY, Frame, Send, open_streams
 from dogbreed.server.memory import give_back_large_pieces
-from dogbreed.serving.invocations import entry_of
+from dogbreed.serving.invocations import as_jpeg, entry_of
 from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
 from dogbreed.serving.room import Room
 
@@ -46,30 +47,35 @@ def main(model: str, engine: str, precision: str, threads: str) -> None:
     most = max(1, BATCH_IMAGES // predictor.description.views)
     # The first photo takes longer than those after it.
     list(predictor.answer([predictor.decode(Image.new("RGB", (256, 256)))]))
-    send((READY, 0, b""))
+    send((READY, int(predictor.has_class_maps), b""))
     answer_all(predictor, most, frames, send)
 
 
 def answer_all(predictor: Predictor, most: int, frames: Iterator[Frame], send: Send) -> None:
     """Answer every frame, at most so many photos at once."""
     decoded: SimpleQueue[Decoded | None] = SimpleQueue()
+    classes = predictor.description.classes
 
-    def decode(frame: Frame) -> None:
-        number, top_k, photo = frame
-        decoded.put((number, top_k, predictor.decode(photo)))
+    def take(frame: Frame) -> None:
+        number, wanted, photo = frame
+        if wanted & EXPLAIN:
+            picture = predictor.explain(photo, classes[wanted ^ EXPLAIN])
+            send((number, 1, as_jpeg(picture)))
+        else:
+            decoded.put((number, wanted, predictor.decode(photo)))
 
     computing = threading.Thread(target=_compute, args=(predictor, most, decoded, send))
     computing.start()
-    with ThreadPoolExecutor(cores(), "decode") as pool:
+    with ThreadPoolExecutor(cores(), "take") as pool:
         for frame in frames:
-            pool.submit(decode, frame).add_done_callback(_end)
+            pool.submit(take, frame).add_done_callback(_end)
     decoded.put(None)
     computing.join()
 
 
-def _end(decoding: Future[None]) -> None:
+def _end(taking: Future[None]) -> None:
     """End the process after what nobody foresaw: the server starts another and asks it again."""
-    if error := decoding.exception():
+    if error := taking.exception():
         traceback.print_exception(error)
         os._exit(1)
 

@@ -1,4 +1,4 @@
-"""The server's process that lays over a photo what speaks for a class; it has torch loaded.
+"""The server's process that explains photos where the network needs torch for it.
 
     python -m dogbreed.server.explaining MODEL
 
@@ -16,6 +16,7 @@ from dogbreed.server.frames import FAILED, READY, open_streams
 from dogbreed.server.memory import give_back_large_pieces
 from dogbreed.serving.artifact import find_artifact, read_description
 from dogbreed.serving.explain import Explainer
+from dogbreed.serving.grad_cam import GradCam
 from dogbreed.serving.invocations import as_jpeg
 
 
@@ -27,10 +28,12 @@ def main(model: str) -> None:
     try:
         folder = find_artifact(Path(model))
         description = read_description(folder)
-        explainer = Explainer(load_network(folder, description), description.pixels())
+        preprocessing = description.pixels()
+        class_map = GradCam(load_network(folder, description), preprocessing.size_px)
     except DogbreedError as error:
         send((FAILED, 0, str(error).encode()))
         return
+    explainer = Explainer(class_map, preprocessing)
     send((READY, 0, b""))
     for number, class_index, photo in frames:
         upright = decode(photo, wanted_px=explainer.wanted_px)

@@ -1,11 +1,13 @@
-"""The server's pictures of what speaks for a breed: a worker that is there only while it is used.
+"""The server's pictures of what speaks for a breed.
 
-It needs torch, which takes seconds to load and more memory than everything else together.
+The worker that answers gives them where it can. Else it is one with torch, which takes seconds to
+load and more memory than everything else together: it is there only while it is used.
 """
 
 import asyncio
 import time
 
+from dogbreed.server.frames import EXPLAIN
 from dogbreed.server.worker import Worker, WorkerRefusal
 
 IDLE_S = 60.0
@@ -15,12 +17,16 @@ class Explanations:
     """Explains photos of the model in a folder.
 
     Args:
+        answering: the worker that answers, once it is ready.
         silence_s: as of Worker.
-        idle_s: after so long without a photo the worker ends, and its memory is free again.
+        idle_s: after so long without a photo the worker with torch ends.
     """
 
-    def __init__(self, model: str, *, silence_s: float, idle_s: float = IDLE_S) -> None:
+    def __init__(
+        self, model: str, answering: Worker, *, silence_s: float, idle_s: float = IDLE_S
+    ) -> None:
         self._model = model
+        self._answering = answering
         self._silence_s = silence_s
         self._idle_s = idle_s
         self._worker: Worker | None = None
@@ -38,6 +44,9 @@ class Explanations:
             WorkerError: the worker doesn't come up.
             DeadlyPhoto: as Worker.ask.
         """
+        if self._answering.greeting:
+            _, picture = await self._answering.ask(EXPLAIN | class_index, photo)
+            return picture
         self._busy += 1
         try:
             worker = await self._started()

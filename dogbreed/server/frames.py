@@ -1,7 +1,8 @@
 """What the server and its worker processes say to each other: frames over the standard streams.
 
 A frame is two numbers, the length of what follows, and that. The first number says which photo it
-is about; a worker's first frame has READY, or FAILED with the reason as text.
+is about; a worker's first frame has READY, or FAILED with the reason as text. The second number is
+what is wanted, with EXPLAIN of which class, and in READY whether that may be.
 """
 
 import os
@@ -12,6 +13,7 @@ from typing import BinaryIO
 
 HEAD = struct.Struct("<QII")
 READY, FAILED = 0, 1
+EXPLAIN = 1 << 31
 
 Frame = tuple[int, int, bytes]
 Send = Callable[[Frame], None]

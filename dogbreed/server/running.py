@@ -46,7 +46,7 @@ async def _serve(config: ServeConfig) -> None:
         restarted=counters.restarts.inc,
     )
     await worker.start()
-    explanations = Explanations(str(folder), silence_s=config.timeout_s)
+    explanations = Explanations(str(folder), worker, silence_s=config.timeout_s)
     try:
         # Half a second of imports, while the worker loads the model.
         from dogbreed.server.app import build_app

@@ -72,6 +72,7 @@ class Worker:
         self._process: Process | None = None
         self._asked: dict[int, _Asked] = {}
         self._numbers = itertools.count()
+        self.greeting = 0  # the second number of its first frame
         self._heard = -math.inf  # when its last answer came, by time.monotonic
         self._usable = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
@@ -185,7 +186,7 @@ class Worker:
         for pause_s in (*PAUSES_S, None):
             try:
                 async with asyncio.timeout(LOADING_S):
-                    number, _, reason = await self._frame()
+                    number, self.greeting, reason = await self._frame()
             except (asyncio.IncompleteReadError, TimeoutError):
                 if pause_s is None:
                     break

@@ -4,8 +4,10 @@ A form takes pixels and gives logits and features; whatever asks it knows nothin
 """
 
 import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ from dogbreed.data.photos import Pixels
 from dogbreed.errors import ArtifactError, EngineError
 from dogbreed.machine import openvino_core, openvino_has_bf16
 from dogbreed.serving.artifact import Description, checked_file
+from dogbreed.serving.cam import CLASS_MAPS, add_class_maps
 
 Floats = npt.NDArray[np.float32]
 
@@ -23,12 +26,18 @@ BF16, F32 = "bf16", "f32"
 PRECISIONS = (AUTO, BF16, F32)
 
 
-class Form(Protocol):
-    """A network that answers."""
+@dataclass(frozen=True)
+class Form:
+    """A network that answers.
 
-    def __call__(self, pixels: Pixels) -> tuple[Floats, Floats]:
-        """pixels [n, size, size, 3] to logits [n, classes] and features [n, features]."""
-        ...
+    Args:
+        run: pixels [n, size, size, 3] to logits [n, classes] and features [n, features].
+        class_maps: pixels to what `cam` says of it [n, classes, cells, cells]; any thread may call
+            it. None where that can't be had.
+    """
+
+    run: Callable[[Pixels], tuple[Floats, Floats]]
+    class_maps: Callable[[Pixels], Floats] | None = None
 
 
 def choose_form(description: Description, engine: str = AUTO) -> str:
@@ -94,7 +103,9 @@ def openvino_form(path: Path, *, precision: str = AUTO, threads: int = 0) -> For
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads
     try:
-        compiled: Any = core.compile_model(core.read_model(path), "CPU", hints)
+        model = core.read_model(path)
+        has_class_maps = add_class_maps(model)
+        compiled: Any = core.compile_model(model, "CPU", hints)
     except RuntimeError as error:
         raise EngineError(f"OpenVINO can't run {path} ({error}); try engine=torch.") from error
 
@@ -102,7 +113,12 @@ def openvino_form(path: Path, *, precision: str = AUTO, threads: int = 0) -> For
         answer = compiled(pixels, share_inputs=True)
         return answer["logits"], answer["features"]
 
-    return run
+    def class_maps(pixels: Pixels) -> Floats:
+        # A request of its own: `compiled` has one, for one thread.
+        maps: Floats = compiled.create_infer_request().infer(pixels)[CLASS_MAPS]
+        return maps
+
+    return Form(run, class_maps if has_class_maps else None)
 
 
 def cpu_precision(precision: str = AUTO) -> str:
@@ -126,4 +142,4 @@ def torch_form(network: Any, threads: int = 0) -> Form:
             logits = network.head(features)
         return logits.numpy(), features.numpy()
 
-    return run
+    return Form(run)

@@ -9,11 +9,10 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +23,10 @@ from dogbreed.data.photos import Pixels
 from dogbreed.errors import ArtifactError, ConfigError, PhotoError
 from dogbreed.machine import cores
 from dogbreed.serving.artifact import Description, find_artifact, read_description
+from dogbreed.serving.explain import Explainer
 from dogbreed.serving.forms import AUTO, Floats, Form, open_form
 from dogbreed.serving.prediction import Breed, Prediction
 from dogbreed.serving.room import Room
-
-if TYPE_CHECKING:
-    from dogbreed.serving.explain import Explainer
 
 # A path, a file's bytes, a function that gives them, or what Pillow opened.
 Photo = str | Path | bytes | Callable[[], bytes] | Image.Image
@@ -127,6 +124,8 @@ class Predictor:
     def explain(self, photo: Photo, class_name: str | None = None) -> Image.Image:
         """The photo with the heat of what speaks for a class (None: the likeliest) laid over it.
 
+        Where there are class maps, and a class is given, any thread may ask.
+
         Raises:
             PhotoError: as `predict`.
             ConfigError: the model has no such class.
@@ -139,30 +138,46 @@ class Predictor:
             near = difflib.get_close_matches(class_name, classes, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
             raise ConfigError(f"The model has no class {class_name}.{hint}")
-        with _naming(photo):
+        with _naming(photo), self._room_for(photo):
             upright, _ = read_photo(photo, wanted_px=explainer.wanted_px)
-        return explainer.explain(upright, classes.index(class_name))
+            return explainer.explain(upright, classes.index(class_name))
+
+    @property
+    def has_class_maps(self) -> bool:
+        """Whether the network's form says by itself what speaks for a class: see `cam`."""
+        return self._form.class_maps is not None
 
     @cached_property
-    def explainer(self) -> "Explainer":
-        """What lays the heat over a photo; made, and torch imported, when first asked for.
+    def explainer(self) -> Explainer:
+        """What lays the heat over a photo; torch is imported for it where there are no class maps.
 
         Raises:
             EngineError: Grad-CAM can't be had of this network.
         """
+        class_maps = self._form.class_maps
+        if class_maps is not None:
+            return Explainer(
+                lambda pixels, index: class_maps(pixels[None])[0, index], self._preprocessing
+            )
         from dogbreed.network import load_network
-        from dogbreed.serving.explain import Explainer
+        from dogbreed.serving.grad_cam import GradCam
 
         if self._folder is None:
             raise ArtifactError(
                 "This predictor knows no folder to read weights from: open it by Predictor.load."
             )
-        return Explainer(load_network(self._folder, self.description), self._preprocessing)
+        network = load_network(self._folder, self.description)
+        return Explainer(GradCam(network, self._preprocessing.size_px), self._preprocessing)
 
     def _pixels(self, photo: Photo) -> Pixels:
         """A photo's views: [views, size, size, 3]."""
         upright, identity = read_photo(photo, wanted_px=self._preprocessing.size_px)
         return self._preprocessing.views(upright, self._views, identity)
+
+    def _room_for(self, photo: Photo) -> AbstractContextManager[None]:
+        if self._room is None or not isinstance(photo, bytes):
+            return nullcontext()
+        return self._room.for_photo(photos.checked(photo))
 
     def _decoded(
         self, many: Iterable[Photo], workers: int, depth: int
@@ -183,10 +198,8 @@ class Predictor:
     def decode(self, photo: Photo) -> Pixels | PhotoError:
         """The pixels of a photo's views, or why it can't be used; any thread may call it."""
         try:
-            if self._room is not None and isinstance(photo, bytes):
-                with self._room.for_photo(photos.checked(photo)):
-                    return self._pixels(photo)
-            return self._pixels(photo)
+            with self._room_for(photo):
+                return self._pixels(photo)
         except PhotoError as error:
             return error
 
@@ -225,7 +238,7 @@ class Predictor:
         n, views = pixels.shape[:2]
         images = pixels.reshape(n * views, *pixels.shape[2:])
         parts = [
-            self._form(images[start : start + BATCH_IMAGES])
+            self._form.run(images[start : start + BATCH_IMAGES])
             for start in range(0, n * views, BATCH_IMAGES)
         ]
         logits, features = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))

@@ -16,6 +16,7 @@ import onnxruntime
 from common import row, timed, title, train
 
 from dogbreed import Predictor, load
+from dogbreed.serving.forms import Form
 
 
 def main(root: str, weights: str) -> None:
@@ -43,7 +44,7 @@ def main(root: str, weights: str) -> None:
         told = {p: (line["class"], float(line["probability"])) for p, line in files.items()}
         agreement("predict, from files", [told[path] for path in test], evaluated, 1.0)
         agreement("predict, from Python", answers(exact, test), evaluated, 1.0)
-        onnx = Predictor(exact.description, Onnx(model))
+        onnx = Predictor(exact.description, Form(Onnx(model)))
         agreement("model.onnx", answers(onnx, test), evaluated, 1.0)
         agreement(
             "model.safetensors in torch", answers(load(model, engine="torch"), test), evaluated, 1.0

@@ -45,8 +45,8 @@ model = pathlib.Path(code).parent
 predictor = Predictor.load(model)
 data = pathlib.Path(photo).read_bytes()
 answers = answer(predictor, read_invocation(data, {}))
-loaded = sorted({name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names)
 explained = answer(predictor, read_invocation(data, attributes("explain=true")))
+loaded = sorted({name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names)
 for path in pathlib.Path(code).rglob("dogbreed/**/*.py"):
     name = ".".join(path.relative_to(code).with_suffix("").parts).removesuffix(".__init__")
     importlib.import_module(name)

@@ -11,8 +11,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from local_server import (
+    EXPLAINING,
     Answer,
     LocalServer,
     answer_on,
@@ -108,6 +110,19 @@ def test_an_explanation_is_a_picture(server: LocalServer, predictor: Predictor) 
             assert (opened.format, opened.size) == ("JPEG", (300, 200))
     mixed = server.ask_json(photos=[b"no photo", sent], explain=True)
     assert ["explanation" in entry for entry in mixed.values["predictions"]] == [False, True]
+    assert server.workers(EXPLAINING) == [], "no torch where the network says it by itself"
+
+
+def test_torch_explains_what_the_network_cannot(tiny_model: Path, predictor: Predictor) -> None:
+    with serving(tiny_model, "threads=1", "engine=torch") as started:
+        sent = photo(image=picture(size=(300, 200)))
+        explanation = base64.b64decode(
+            one_of(started.ask_json(photos=[sent], explain=True)).pop("explanation")
+        )
+        assert len(started.workers(EXPLAINING)) == 1
+    with Image.open(io.BytesIO(explanation)) as opened:
+        difference = np.abs(np.asarray(opened, int) - np.asarray(predictor.explain(sent), int))
+    assert difference.mean() < 5
 
 
 def test_parameters_by_the_header_of_invoke_endpoint(server: LocalServer) -> None:

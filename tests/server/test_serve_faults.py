@@ -72,14 +72,27 @@ def test_a_killed_worker_costs_no_answer(server: LocalServer) -> None:
     assert server.metrics()["dogbreed_worker_restarts_total"] == before + 1
 
 
-def test_a_killed_explainer_is_replaced(server: LocalServer) -> None:
-    first = server.ask_json(photos=[as_text(photo())], explain=True).values["predictions"]
-    explainer = server.worker(EXPLAINING)
-    explainer.kill()
-    again = server.ask_json(photos=[as_text(photo())], explain=True)
-    assert again.status == 200
-    assert again.values["predictions"] == first
-    assert server.worker(EXPLAINING).pid != explainer.pid
+def test_a_killed_explainer_is_replaced(tiny_model: Path) -> None:
+    with serving(tiny_model, "threads=1", "engine=torch") as server:
+        first = server.ask_json(photos=[as_text(photo())], explain=True).values["predictions"]
+        explainer = server.worker(EXPLAINING)
+        explainer.kill()
+        again = server.ask_json(photos=[as_text(photo())], explain=True)
+        assert again.status == 200
+        assert again.values["predictions"] == first
+        assert server.worker(EXPLAINING).pid != explainer.pid
+
+
+def test_a_worker_killed_while_it_explains_costs_no_answer(server: LocalServer) -> None:
+    sent = [photo("PNG", picture(seed, (900, 700))) for seed in range(4)]
+    wanted = server.ask_json(photos=sent, explain=True).values["predictions"]
+    worker = server.worker()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(server.ask_json, photos=sent, explain=True)
+        wait_until(lambda: server.metrics()["dogbreed_waiting_photos"] == 4, "it is at work")
+        worker.kill()
+        assert asked.result().values["predictions"] == wanted
+    assert server.worker().pid != worker.pid
 
 
 def test_another_model_under_the_same_name_changes_nothing(

@@ -68,6 +68,10 @@ def test_a_photo_waits_for_its_room_which_comes_back_whatever_happens() -> None:
         assert entered == ["third"]
 
 
+def not_started() -> Worker:
+    return Worker("nothing", [], silence_s=60)
+
+
 def test_why_nothing_can_be_explained_is_found_out_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +82,7 @@ def test_why_nothing_can_be_explained_is_found_out_once(
         await start(worker)
 
     async def twice() -> list[str]:
-        explanations = Explanations(str(tmp_path / "nowhere"), silence_s=60)
+        explanations = Explanations(str(tmp_path / "nowhere"), not_started(), silence_s=60)
         said = []
         for _ in range(2):
             with pytest.raises(WorkerRefusal) as caught:
@@ -99,7 +103,7 @@ def test_what_explains_is_there_only_while_it_is_used(tiny_model: Path) -> None:
         return workers_of(os.getpid(), EXPLAINING)
 
     async def twice() -> None:
-        explanations = Explanations(str(tiny_model), silence_s=60, idle_s=0.5)
+        explanations = Explanations(str(tiny_model), not_started(), silence_s=60, idle_s=0.5)
         first = await explanations.explain(photo(), 0)
         assert len(explainers()) == 1
         async with asyncio.timeout(60):
@@ -185,7 +189,7 @@ def test_photos_of_a_request_that_fails_count_until_they_are_done(tiny_model: Pa
         endpoint = Endpoint(
             description,
             OneIsSlow("nothing", [], silence_s=60),
-            Explanations("nowhere", silence_s=60),
+            Explanations("nowhere", not_started(), silence_s=60),
             counters,
             queue=2,
             timeout_s=60,

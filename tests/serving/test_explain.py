@@ -1,4 +1,4 @@
-"""Grad-CAM: right where it can be computed by hand, on any network, and in the right place."""
+"""What speaks for a class: right where it can be computed by hand, and in the right place."""
 
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from dogbreed.backbone.architecture import empty_backbone
 from dogbreed.data.photos import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError, EngineError, PhotoError
 from dogbreed.network import Network, build_head, load_network
-from dogbreed.serving.artifact import read_description
+from dogbreed.serving.artifact import Description, read_description
 from dogbreed.serving.explain import LONGEST_PX, Explainer, overlay
-from dogbreed.serving.forms import torch_form
+from dogbreed.serving.export import write_model
+from dogbreed.serving.forms import OPENVINO, torch_form
+from dogbreed.serving.grad_cam import GradCam
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
 
@@ -30,6 +32,62 @@ def random_network(name: str, trainable: str = "head", head: str = "linear") -> 
     return network.eval()
 
 
+def grad_cam_of(network: Network) -> Explainer:
+    return Explainer(GradCam(network, 96), Preprocessing(size_px=96))
+
+
+def written(network: Network, folder: Path) -> Predictor:
+    """What answers with it in OpenVINO's form, in full precision."""
+    backbone = {"name": network.backbone.name, "trainable": network.backbone.trainable}
+    description = Description(
+        classes=("a", "b", "c"),
+        display_names=("a", "b", "c"),
+        backbone=backbone,
+        head={"head": "mlp" if hasattr(network.head, "hidden") else "linear"},
+        preprocessing=Preprocessing(size_px=96).describe(),
+    )
+    write_model(folder, network, description, (OPENVINO,))
+    return load(folder, engine=OPENVINO, precision="f32")
+
+
+@pytest.mark.parametrize(
+    ("name", "trainable", "cells"),
+    [
+        ("resnet18", "head", 3),
+        ("resnet18", "all", 3),
+        ("efficientnet_b0", "last_stage", 3),
+        ("squeezenet1_1", "head", 5),
+    ],
+)
+def test_class_maps_are_what_grad_cam_finds(
+    name: str, trainable: str, cells: int, tmp_path: Path
+) -> None:
+    network = random_network(name, trainable)
+    predictor = written(network, tmp_path / "model")
+    assert predictor.has_class_maps
+    for index in range(3):
+        found = predictor.explainer.heat(PIXELS, index)
+        assert found.shape == (cells, cells)
+        np.testing.assert_allclose(found, grad_cam_of(network).heat(PIXELS, index), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("resnet18", "mlp"),
+        ("mobilenet_v3_small", "linear"),  # a layer between the averages and its features
+    ],
+)
+def test_where_there_are_no_class_maps_grad_cam_explains(
+    name: str, head: str, tmp_path: Path
+) -> None:
+    network = random_network(name, head=head)
+    predictor = written(network, tmp_path / "model")
+    assert not predictor.has_class_maps
+    found = predictor.explainer.heat(PIXELS, 1)
+    np.testing.assert_array_equal(found, grad_cam_of(network).heat(PIXELS, 1))
+
+
 def test_under_a_linear_head_over_pooled_features_it_is_cam(tiny_model: Path) -> None:
     """Selvaraju et al. 2017, section 3.1: Grad-CAM generalises CAM (Zhou et al. 2016)."""
     network = load_network(tiny_model / "model", read_description(tiny_model / "model"))
@@ -42,7 +100,7 @@ def test_under_a_linear_head_over_pooled_features_it_is_cam(tiny_model: Path) ->
             maps = layer(maps)
     output = network.head.get_submodule("output")
     assert isinstance(output, torch.nn.Linear)
-    explainer = Explainer(network, Preprocessing(size_px=96))
+    explainer = grad_cam_of(network)
     for index in range(3):
         cam = torch.einsum("k,khw->hw", output.weight[index], maps[0]).detach().relu()
         heat = explainer.heat(PIXELS, index)
@@ -65,7 +123,7 @@ def test_under_a_linear_head_over_pooled_features_it_is_cam(tiny_model: Path) ->
 def test_networks_of_every_build_are_explained(name: str, trainable: str, cells: int) -> None:
     network = random_network(name, trainable, head="mlp")
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    heat = Explainer(network, Preprocessing(size_px=96)).heat(PIXELS, 1)
+    heat = grad_cam_of(network).heat(PIXELS, 1)
     assert heat.shape == (cells, cells)
     assert 0 <= heat.min() <= heat.max() <= 1
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
@@ -74,7 +132,7 @@ def test_networks_of_every_build_are_explained(name: str, trainable: str, cells:
 
 def test_a_network_of_tokens_is_refused_by_name() -> None:
     with pytest.raises(EngineError, match="vit_b_16 ends in tokens"):
-        Explainer(random_network("vit_b_16"), Preprocessing())
+        GradCam(random_network("vit_b_16"), 224)
 
 
 def test_the_heat_lies_where_the_network_looked() -> None:

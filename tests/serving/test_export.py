@@ -123,6 +123,7 @@ def test_int8_stays_only_if_it_costs_little(
     assert agreement["top1_equal_share"] == 1 - agreement["valid_top1_loss_points"] / 100
     predictor = Predictor.load(tmp_path / "m")  # "auto" takes it
     assert predictor.predict(probe.paths[0]).breeds
+    assert predictor.has_class_maps
     weights = (tmp_path / "m" / "int8.bin").stat().st_size
     assert weights < (tmp_path / "m" / "openvino.bin").stat().st_size / 3
 
