@@ -67,7 +67,7 @@ async def _client(url: str, next_photo: Callable[[], bytes | None], seen: Load) 
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     while photo := next_photo():
         head = (
-            f"POST {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\n"
+            f"POST {place.path}?{place.query} HTTP/1.1\r\nHost: {place.netloc}\r\n"
             f"Content-Type: image/jpeg\r\nContent-Length: {len(photo)}\r\n\r\n"
         )
         start = time.perf_counter()

@@ -109,15 +109,19 @@ def starting(model: Path, work: Path) -> None:
 def one_client(predictor: Predictor, url: str, seeds: str, photo: bytes) -> float:
     """One client against the predictor alone, in turn; p50 in milliseconds."""
     title("one client, a photo of 500x375: p50")
-    ours, theirs = Client(url), Client(seeds)
-    alone, server, handler = list[float](), list[float](), list[float]()
+    ours, theirs, explaining = Client(url), Client(seeds), Client(f"{url}?explain=true")
+    alone, server, handler, explained = (list[float]() for _ in range(4))
     for number in range(PAIRS):
         alone.append(seconds_of(lambda: predictor.predict(photo)))
         server.append(seconds_of(lambda: ours.ask(photo)))
         if number % 4 == 0:
             handler.append(seconds_of(lambda: theirs.ask(photo)))
-    own, p50, seeds_p50 = (1000 * float(np.median(each)) for each in (alone, server, handler))
+            explained.append(seconds_of(lambda: explaining.ask(photo)))
+    own, p50, seeds_p50, explained_p50 = (
+        1000 * float(np.median(each)) for each in (alone, server, handler, explained)
+    )
     print(f"  the predictor alone {own:.1f} ms, the seeds' way {seeds_p50:.1f} ms")
+    print(f"  with its explanation {explained_p50:.1f} ms")
     row("/invocations", f"{p50:.1f} ms", f"<= {own + 2:.1f} ms", p50 <= own + 2)
     row("as a share of the seeds' way", f"{p50 / seeds_p50:.2f}", "<= 0.33", p50 <= seeds_p50 / 3)
     return p50
@@ -129,7 +133,7 @@ class Client:
     def __init__(self, url: str) -> None:
         place = urlsplit(url)
         self._head = (
-            f"POST {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Type: image/jpeg\r\n"
+            f"POST {place.path}?{place.query} HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Type: image/jpeg\r\n"
         )
         self._socket = socket.create_connection((place.hostname, place.port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -189,8 +193,9 @@ def too_many_clients(url: str, photos: list[bytes]) -> None:
 
 
 def memory(server: Server, photos: list[bytes]) -> None:
-    """What the server's processes hold, and whether it grows."""
+    """What the server's processes hold once they have explained photos, and whether it grows."""
     title(f"memory over {REQUESTS:,} requests")
+    load(f"{server.url}?explain=true", photos, clients=CLIENTS, requests=REQUESTS // 100)
     load(server.url, photos, clients=CLIENTS, requests=REQUESTS // 20)
     before = server.resident_bytes()
     load(server.url, photos, clients=CLIENTS, requests=REQUESTS)

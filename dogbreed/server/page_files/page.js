@@ -157,7 +157,7 @@ async function toggleHeat(card) {
 /** Whether the heat map is there now. */
 async function fetchHeat(card, button, heat) {
   button.ariaBusy = "true";
-  say(card, "Looking closer; the first time takes some seconds.", ".closer");
+  say(card, "Looking closer; the first time may take some seconds.", ".closer");
   try {
     const { explanation } = await ask(card.sent.photo, { explain: true, top_k: 1 });
     heat.src = `data:image/jpeg;base64,${explanation}`;
