@@ -133,7 +133,8 @@ class Client:
     def __init__(self, url: str) -> None:
         place = urlsplit(url)
         self._head = (
-            f"POST {place.path}?{place.query} HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Type: image/jpeg\r\n"
+            f"POST {place.path}?{place.query} HTTP/1.1\r\nHost: {place.netloc}\r\n"
+            "Content-Type: image/jpeg\r\n"
         )
         self._socket = socket.create_connection((place.hostname, place.port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
