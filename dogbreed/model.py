@@ -238,7 +238,11 @@ class BreedClassifier(LightningModule):
         `fields` are those of Description that the network doesn't decide: display_names,
         preprocessing (Preprocessing.describe()), views, temperature, threshold, ...
         """
-        export.write_model(Path(folder), self, self.describe(**fields), export.default_forms())
+        training, device = self.training, self.device
+        try:
+            export.write_model(Path(folder), self, self.describe(**fields), export.default_forms())
+        finally:
+            self.to(device).train(training)
 
 
 def load_classifier(path: str | Path) -> BreedClassifier:

@@ -179,7 +179,8 @@ def test_a_saved_model_is_whole_and_checked(tmp_path: Path) -> None:
     images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     torch.testing.assert_close(model(images), again(images))
     assert {path.name for path in tmp_path.iterdir()} == {"m"}
-    model.save(tmp_path / "m")  # replaces the old one
+    model.train().save(tmp_path / "m")  # replaces the old one
+    assert model.head.training, "as it was"
     assert {path.name for path in tmp_path.iterdir()} == {"m"}
     (tmp_path / "latest").symlink_to("m")
     model.save(tmp_path / "latest")

@@ -51,7 +51,8 @@ def photos_of(account: Account, config: DeployConfig) -> Photos:
         return Photos(uri=named)
     root = Path(named).expanduser()
     if not root.is_dir():
-        raise DataError(f"deploy.photos={named}: there is no such folder.")
+        what = "is a file: give its folder" if root.exists() else "there is no such folder"
+        raise DataError(f"deploy.photos={named}: {what}.")
     sources, _ = find_sources([str(root)])
     paths = tuple(
         path for path in map(Path, (each.name for each in sources)) if _usable(path, config)

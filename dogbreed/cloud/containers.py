@@ -166,8 +166,8 @@ def family_of(instance_type: str) -> str:
     wanted = wanted if wanted.startswith("ml.") else f"ml.{wanted}"
     hint = f" Did you mean {wanted}?" if _TYPE.fullmatch(wanted) else ""
     raise ConfigError(
-        f"{instance_type!r} is no instance type of SageMaker's, such as ml.c7i.xlarge.{hint} "
-        "Set launcher.instance_type."
+        f"{instance_type!r} is no instance type of SageMaker's: take one such as ml.c7i.xlarge."
+        f"{hint}"
     )
 
 

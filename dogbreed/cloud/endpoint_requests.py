@@ -58,8 +58,8 @@ def check_deployment(config: DeployConfig) -> None:
         )
     if deploy.photos is not None and deploy.kind != BATCH:
         raise ConfigError(
-            f"deploy.photos={deploy.photos}: launch/query.py asks endpoints: leave it out, or take "
-            "deploy=batch."
+            f"deploy.photos={deploy.photos} is for deploy=batch; an endpoint is asked by "
+            "launch/query.py once it is up. Take deploy=batch, or leave it out."
         )
     if deploy.kind == SERVERLESS:
         _check_serverless(config)

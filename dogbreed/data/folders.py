@@ -34,6 +34,7 @@ def read_folders(
     if not root.is_dir():
         raise DataError(f"{root} is a file: data.root must be a folder with one folder per class.")
     try:
+        _check_level(root)
         found, findings, drawn = _scan(root)
     except OSError as error:
         raise DataError(f"{error.filename} can't be read: {error.strerror}.") from error
@@ -47,6 +48,21 @@ def read_folders(
         raise DataError(_why_too_few(root, folders))
     folders.require_photos()
     return folders
+
+
+def _check_level(root: Path) -> None:
+    """Raise a DataError if the folders in `root` are no classes: they have splits of their own."""
+    inside = [entry for entry in sorted(root.iterdir()) if entry.is_dir()]
+    if any(folder.name.lower() in SPLIT_FOLDERS for folder in inside):
+        return
+    for folder in inside:
+        for split in folder.iterdir():
+            is_train = split.is_dir() and SPLIT_FOLDERS.get(split.name.lower()) == TRAIN
+            if is_train and any(entry.is_dir() for entry in split.iterdir()):
+                raise DataError(
+                    f"{root} holds folders with splits of their own ({split.relative_to(root)}/), "
+                    f"no classes. Did you mean data.root={folder}?"
+                )
 
 
 def _scan(root: Path) -> tuple[list[tuple[Path, str, str]], list[Finding], tuple[str, ...]]:

@@ -136,12 +136,13 @@ class RecordingWriter:
         self._file.truncate()
 
 
-def read_recording(path: Path) -> Recording:
+def read_recording(path: str | Path) -> Recording:
     """All whole blocks of a recording, of a training that runs, ended or was killed.
 
     Raises:
         RecordingError: there is none, or the file is none.
     """
+    path = Path(path)
     try:
         file = path.open("rb")
     except OSError as error:

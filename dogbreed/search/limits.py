@@ -44,7 +44,7 @@ def check_local(config: LaunchConfig) -> None:
     if config.dry_run:
         raise ConfigError(
             "dry_run=true shows what would be sent to AWS and what it costs; with launcher=local "
-            "nothing is sent and nothing costs: leave one of the two out."
+            "nothing is sent and nothing costs: leave dry_run out, or take launcher=sagemaker."
         )
     if config.attach is not None:
         raise ConfigError(

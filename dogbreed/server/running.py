@@ -115,5 +115,5 @@ def _listen(host: str, port: int) -> socket.socket:
         reason = getattr(error, "strerror", None) or "no such address"
         raise ConfigError(
             f"host={host} port={port}: can't be listened on ({reason}): is another server "
-            "there? Give another port, or port=0 for any that is free."
+            "there? Give another port (port=0: any that is free), or a host of this machine."
         ) from error

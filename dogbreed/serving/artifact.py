@@ -115,7 +115,8 @@ def find_artifact(path: Path) -> Path:
             if description.is_file():
                 return folder
     raise ArtifactError(
-        f"{path} holds no trained model (no {DESCRIPTION}): give a run's folder, as outputs/latest."
+        f"{path} holds no trained model (no {DESCRIPTION}): train one (python -m dogbreed.train), "
+        "or give the folder of a run that finished."
     )
 
 

@@ -15,20 +15,24 @@ LONGEST_PX = 1024  # of the result: it is looked at, not measured
 SHORTEST_PX = 512  # below it, a photo under its heat is hard to recognise
 
 # Inferno (van der Walt & Smith 2015): even steps of heat look evenly apart, in grey as well.
-_COLOURS = np.array(
-    [
-        (0, 0, 4),
-        (31, 12, 72),
-        (85, 15, 109),
-        (136, 34, 106),
-        (186, 54, 85),
-        (227, 89, 51),
-        (249, 140, 10),
-        (249, 201, 50),
-        (252, 255, 164),
-    ],
-    np.float32,
+_STEPS = (
+    (0, 0, 4),
+    (31, 12, 72),
+    (85, 15, 109),
+    (136, 34, 106),
+    (186, 54, 85),
+    (227, 89, 51),
+    (249, 140, 10),
+    (249, 201, 50),
+    (252, 255, 164),
 )
+_COLOURS = np.stack(
+    [
+        np.interp(np.linspace(0, 1, 256), np.linspace(0, 1, len(_STEPS)), channel)
+        for channel in zip(*_STEPS, strict=True)
+    ],
+    -1,
+).astype(np.float32)
 _MOST_OPAQUE = 0.7
 
 
@@ -71,12 +75,6 @@ def overlay(photo: Image.Image, heat: Floats, crop_share: float = 1.0) -> Image.
     opacity = (_MOST_OPAQUE * shares)[..., None]
     pixels = np.array(photo, np.float32)
     square = pixels[top : top + side, left : left + side]
-    square[:] = (1 - opacity) * square + opacity * _coloured(shares)
+    colours = _COLOURS[(255 * shares).round().astype(np.uint8)]
+    square[:] = (1 - opacity) * square + opacity * colours
     return Image.fromarray(pixels.round().astype(np.uint8))
-
-
-def _coloured(shares: Floats) -> Floats:
-    """Shares [h, w] in 0..1 as colours [h, w, 3]."""
-    steps = np.linspace(0, 1, len(_COLOURS))
-    channels = [np.interp(shares, steps, channel) for channel in _COLOURS.T]
-    return np.stack(channels, -1).astype(np.float32)

@@ -4,6 +4,7 @@ A form takes pixels and gives logits and features; whatever asks it knows nothin
 """
 
 import importlib.util
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,13 +110,20 @@ def openvino_form(path: Path, *, precision: str = AUTO, threads: int = 0) -> For
     except RuntimeError as error:
         raise EngineError(f"OpenVINO can't run {path} ({error}); try engine=torch.") from error
 
+    # One at a time: requests of its own for each thread corrupt the memory where they compute
+    # different numbers of photos at once (OpenVINO 2026.4).
+    turn = threading.Lock()
+
+    def computed(pixels: Pixels) -> Any:
+        with turn:
+            return compiled(pixels, share_inputs=True)
+
     def run(pixels: Pixels) -> tuple[Floats, Floats]:
-        answer = compiled(pixels, share_inputs=True)
+        answer = computed(pixels)
         return answer["logits"], answer["features"]
 
     def class_maps(pixels: Pixels) -> Floats:
-        # A request of its own: `compiled` has one, for one thread.
-        maps: Floats = compiled.create_infer_request().infer(pixels)[CLASS_MAPS]
+        maps: Floats = computed(pixels)[CLASS_MAPS]
         return maps
 
     return Form(run, class_maps if has_class_maps else None)

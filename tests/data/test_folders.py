@@ -564,6 +564,17 @@ def test_one_level_too_deep(tmp_path: Path, inner: str, layout: str) -> None:
     assert read_folders(tmp_path / inner).classes == CLASSES
 
 
+def test_two_sets_below_are_no_classes(tmp_path: Path) -> None:
+    for name in ("cats", "dogs"):
+        plain(tmp_path / name / "train", 3)
+    assert f"Did you mean data.root={tmp_path / 'cats'}?" in error_of(tmp_path)
+
+
+def test_a_class_may_have_a_folder_called_train(tmp_path: Path) -> None:
+    touch(plain(tmp_path, 3), "Akita/train/1.jpg")
+    assert read_folders(tmp_path).classes == CLASSES
+
+
 @pytest.mark.parametrize("closed", [".", "Akita", "Akita/deep"])
 def test_a_folder_without_permission(tmp_path: Path, closed: str) -> None:
     root = touch(plain(tmp_path / "photos", 3), "Akita/deep/1.jpg")

@@ -38,7 +38,7 @@ def test_a_run_records_its_training(train: Train, photos_root: Path, tmp_path: P
     done = train(*SMALL_RUN, "debug.every_n_steps=2")
     assert done.returncode == 0, done.stderr
     run = tmp_path / "outputs/latest"
-    recording = read_recording(run / "debug/recording")
+    recording = read_recording(str(run / "debug/recording"))
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
     assert recording.whole
     assert recording.layer_names == ("head.output",)

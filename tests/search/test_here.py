@@ -196,7 +196,7 @@ def test_a_training_without_a_search_says_what_to_do(launch: Launch) -> None:
     assert done.returncode == 2
     assert "search.warm_start=nothing" in done.stderr
     for remote, told in {
-        "dry_run=true": "leave one of the two out",
+        "dry_run=true": "leave dry_run out, or take launcher=sagemaker",
         "attach=x": "search.name=NAME",
         "wait=false": "ends with its command",
         "search.name=../x": "so no path",

@@ -95,6 +95,18 @@ def test_a_worker_killed_while_it_explains_costs_no_answer(server: LocalServer) 
     assert server.worker().pid != worker.pid
 
 
+def test_explaining_and_answering_at_once(server: LocalServer) -> None:
+    restarts = server.metrics()["dogbreed_worker_restarts_total"]
+    sent = [photo("PNG", picture(seed)) for seed in range(4)]
+
+    def ask(number: int) -> int:
+        return server.ask_json(photos=sent[: 1 + number % 4], explain=number % 2 == 0).status
+
+    with ThreadPoolExecutor(12) as pool:
+        assert set(pool.map(ask, range(1200))) == {200}
+    assert server.metrics()["dogbreed_worker_restarts_total"] == restarts
+
+
 def test_another_model_under_the_same_name_changes_nothing(
     tiny_model: Path, tmp_path: Path
 ) -> None:
