@@ -168,25 +168,24 @@ def open_photo(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
 def decode(data: bytes, *, wanted_px: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Decode a photo to upright 8-bit RGB, its shorter side at least `wanted_px` if it was before.
 
-    A JPEG much larger than wanted is decoded at 1/2, 1/4 or 1/8 of its size, never below twice
-    what is wanted, which the resize that follows can't tell from the whole photo.
-
     Raises:
         PhotoError: as `open_photo`, or the pixels are truncated or damaged.
     """
-    photo = open_photo(data, max_pixels=max_pixels)
-    scale = 2 * wanted_px / min(photo.size)
-    if scale < 1:
-        photo.draft("RGB", (round(photo.width * scale), round(photo.height * scale)))
-    return upright(photo)
+    return upright(open_photo(data, max_pixels=max_pixels), wanted_px=wanted_px)
 
 
-def upright(photo: Image.Image) -> Image.Image:
+def upright(photo: Image.Image, *, wanted_px: int | None = None) -> Image.Image:
     """A photo of any mode as upright 8-bit RGB.
+
+    A JPEG that is opened and much larger than wanted is decoded at 1/2, 1/4 or 1/8 of its size,
+    never below twice what is wanted, which the resize that follows can't tell from the whole photo.
 
     Raises:
         PhotoError: the pixels are truncated or damaged.
     """
+    scale = 2 * wanted_px / min(photo.size) if wanted_px else 1
+    if scale < 1:
+        photo.draft("RGB", (round(photo.width * scale), round(photo.height * scale)))
     try:
         photo.load()
         return _as_rgb(ImageOps.exif_transpose(photo))

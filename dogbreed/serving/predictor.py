@@ -9,7 +9,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -138,8 +138,7 @@ class Predictor:
             near = difflib.get_close_matches(class_name, classes, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
             raise ConfigError(f"The model has no class {class_name}.{hint}")
-        with _naming(photo), self._room_for(photo):
-            upright, _ = read_photo(photo, wanted_px=explainer.wanted_px)
+        with _naming(photo), self._read(photo, explainer.wanted_px) as (upright, _):
             return explainer.explain(upright, classes.index(class_name))
 
     @property
@@ -171,13 +170,18 @@ class Predictor:
 
     def _pixels(self, photo: Photo) -> Pixels:
         """A photo's views: [views, size, size, 3]."""
-        upright, identity = read_photo(photo, wanted_px=self._preprocessing.size_px)
-        return self._preprocessing.views(upright, self._views, identity)
+        with self._read(photo, self._preprocessing.size_px) as (upright, identity):
+            return self._preprocessing.views(upright, self._views, identity)
 
-    def _room_for(self, photo: Photo) -> AbstractContextManager[None]:
+    @contextmanager
+    def _read(self, photo: Photo, wanted_px: int) -> Iterator[tuple[Image.Image, bytes]]:
+        """What `read_photo` gives, in the room there is."""
         if self._room is None or not isinstance(photo, bytes):
-            return nullcontext()
-        return self._room.for_photo(photos.checked(photo))
+            yield read_photo(photo, wanted_px=wanted_px)
+            return
+        opened = photos.open_photo(photos.checked(photo))
+        with self._room.for_photo(opened):
+            yield photos.upright(opened, wanted_px=wanted_px), photos.digest(photo)
 
     def _decoded(
         self, many: Iterable[Photo], workers: int, depth: int
@@ -198,8 +202,7 @@ class Predictor:
     def decode(self, photo: Photo) -> Pixels | PhotoError:
         """The pixels of a photo's views, or why it can't be used; any thread may call it."""
         try:
-            with self._room_for(photo):
-                return self._pixels(photo)
+            return self._pixels(photo)
         except PhotoError as error:
             return error
 

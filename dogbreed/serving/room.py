@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 from PIL import Image
 
-from dogbreed.data.photos import open_photo
 from dogbreed.errors import PhotoError
 
 MAX_DECODING_BYTES = 800_000_000
@@ -26,13 +25,12 @@ class Room:
         self._turn = threading.Lock()
 
     @contextmanager
-    def for_photo(self, data: bytes) -> Iterator[None]:
-        """Decode a photo in the block.
+    def for_photo(self, photo: Image.Image) -> Iterator[None]:
+        """Decode a photo that is opened in the block.
 
         Raises:
-            PhotoError: as `open_photo`, or it needs more than there is.
+            PhotoError: it needs more than there is.
         """
-        photo = open_photo(data)
         pixels, each = photo.width * photo.height, _bytes_per_pixel(photo)
         if pixels * each > self._size:
             raise PhotoError(

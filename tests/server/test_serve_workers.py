@@ -12,6 +12,7 @@ import pytest
 from local_server import EXPLAINING, as_text, photo, picture, run_async, wait_until, workers_of
 from starlette.requests import Request
 
+from dogbreed.data.photos import open_photo
 from dogbreed.errors import PhotoError
 from dogbreed.server.counters import Counters
 from dogbreed.server.endpoint import Endpoint
@@ -39,11 +40,11 @@ def test_a_photo_is_refused_where_it_needs_more_than_there_is(
     kind: str, mode: str, pixel_bytes: int
 ) -> None:
     sent = photo(kind, picture(size=(50, 40), mode=mode))
-    with Room(50 * 40 * pixel_bytes).for_photo(sent):
+    with Room(50 * 40 * pixel_bytes).for_photo(open_photo(sent)):
         pass
     with (
         pytest.raises(PhotoError, match=r"50x40 pixels; the limit is 1,999 pixels here") as caught,
-        Room(50 * 40 * pixel_bytes - 1).for_photo(sent),
+        Room(50 * 40 * pixel_bytes - 1).for_photo(open_photo(sent)),
     ):
         pass
     assert caught.value.reason == "too_large"
@@ -54,12 +55,12 @@ def test_a_photo_waits_for_its_room_which_comes_back_whatever_happens() -> None:
     room = Room(2 * 50 * 40 * PLAIN_BYTES)
 
     def third() -> None:
-        with room.for_photo(sent):
+        with room.for_photo(open_photo(sent)):
             entered.append("third")
 
     waiting = threading.Thread(target=third)
-    with room.for_photo(sent):
-        with suppress(ZeroDivisionError), room.for_photo(sent):
+    with room.for_photo(open_photo(sent)):
+        with suppress(ZeroDivisionError), room.for_photo(open_photo(sent)):
             waiting.start()
             waiting.join(0.2)
             assert entered == []
