@@ -21,7 +21,7 @@ def composed(*overrides: str) -> DeployConfig:
         (("endpoint=my_dogs",), "must be letters, digits"),
         (("endpoint=-dogs",), "must be letters, digits"),
         (("endpoint=newest",), "take another name"),
-        (("deploy.photos=x",), "or take deploy=batch"),
+        (("deploy.photos=x",), "Take deploy=batch"),
         (("launcher.subnets=[subnet-1]",), "launcher.security_groups go together"),
         ((f"endpoint={'d' * (LONGEST_NAME + 1)}",), "43 at most"),
         (("deploy.max_instances=3",), "doesn't scale burstable instances such as ml.t2.medium"),
