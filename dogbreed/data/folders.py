@@ -52,7 +52,7 @@ def read_folders(
 
 def _check_level(root: Path) -> None:
     """Raise a DataError if the folders in `root` are no classes: they have splits of their own."""
-    inside = [entry for entry in sorted(root.iterdir()) if entry.is_dir()]
+    inside = [entry for entry in sorted(root.iterdir()) if entry.is_dir() and entry.name[0] != "."]
     if any(folder.name.lower() in SPLIT_FOLDERS for folder in inside):
         return
     for folder in inside:

@@ -571,7 +571,7 @@ def test_two_sets_below_are_no_classes(tmp_path: Path) -> None:
 
 
 def test_a_class_may_have_a_folder_called_train(tmp_path: Path) -> None:
-    touch(plain(tmp_path, 3), "Akita/train/1.jpg")
+    touch(plain(tmp_path, 3), "Akita/train/1.jpg", ".cache/train/Akita/1.jpg")
     assert read_folders(tmp_path).classes == CLASSES
 
 
