@@ -88,6 +88,11 @@ class TrainerConfig:
     )
     strategy: str = key("several processes: ddp", choices=("auto", "ddp"))
     devices: int = key("processes (CPU) or GPUs to train on", at_least=1)
+    checkpoint_minutes: float = key(
+        "a long epoch saves its state this often; the end of an epoch always does",
+        above=0,
+        at_most=1440,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +150,7 @@ class Config:
     )
     lr_finder: bool = key("find optim.lr in a short run on the stored features, then train with it")
     resume: str | None = key(
-        "auto: go on with the newest unfinished run of this configuration; or a run's folder"
+        "auto: continue the newest unfinished run of this configuration and data; or a run's folder"
     )
     output_root: str = key("folder that run folders are made in")
     data: DataConfig

@@ -2,31 +2,40 @@
 
 import errno
 import fcntl
+import hashlib
 import json
 import math
 import os
+import re
 import secrets
 import shutil
+import socket
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 # No space, quota used up, file-size limit reached: to a person all three are a full disk.
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+PARTIAL_SUFFIX = ".part"  # of a file that isn't complete yet
+STALE_S = 86_400  # a temporary file of another host is taken for abandoned after a day
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; move it there if the block ends without an error.
 
-    Works for files and for folders that don't exist yet. What a failed block wrote is removed.
+    Works for files, links, and folders that don't exist yet. What a failed block wrote is removed,
+    and what a killed process left there for the same `path`.
 
     Raises:
         OSError: of the file's name, where the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    _remove_abandoned(path)
+    token = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    beside = path.with_name(f".{path.name}.{token}{PARTIAL_SUFFIX}")
     try:
         yield beside
         beside.replace(path)
@@ -35,9 +44,43 @@ def whole(path: Path) -> Iterator[Path]:
             error.filename = str(path)  # a failed write knows no name
         raise
     finally:
-        if beside.is_dir():
-            shutil.rmtree(beside)
-        beside.unlink(missing_ok=True)
+        remove(beside)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    """This host's name as a few characters; processes have their numbers from it."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove temporary files for `path` whose process has ended without removing them."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\w{{6}})-(\d+)-\w{{8}}{PARTIAL_SUFFIX}")
+    for entry in path.parent.glob(f".*{PARTIAL_SUFFIX}"):
+        match = pattern.fullmatch(entry.name)
+        if match is None:
+            continue
+        with suppress(OSError):  # another process may be removing it, or own it
+            old = time.time() - entry.lstat().st_mtime > STALE_S
+            if old or (match[1] == _host() and not _is_running(int(match[2]))):
+                remove(entry)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it belongs to somebody else
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -48,8 +91,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, values: Any) -> None:
     """Write `values` as JSON, whole or not at all; what isn't finite becomes null, as JSON asks."""
-    text = json.dumps(_finite(values), indent=1, allow_nan=False)
-    write_text(path, f"{text}\n")
+    write_text(path, json_text(values))
+
+
+def json_text(values: Any) -> str:
+    """`values` as JSON; what isn't finite becomes null, as JSON has no word for it."""
+    return f"{json.dumps(_finite(values), indent=1, allow_nan=False)}\n"
 
 
 def _finite(values: Any) -> Any:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.profilers import Profiler
 from pytorch_lightning.strategies import DDPStrategy
 
 from dogbreed.backbone.architecture import Backbone
-from dogbreed.callbacks import EpochReport, SeedEachStep, StopOnSignal, WholeCheckpoints
+from dogbreed.callbacks import EpochReport, Patience, SeedEachStep
+from dogbreed.checkpoints import AtomicCheckpointIO, Checkpoints, StopOnSignal
 from dogbreed.config import Config
 from dogbreed.data.batches import BatchLoader
 from dogbreed.data.module import BreedDataModule
@@ -24,7 +24,7 @@ from dogbreed.errors import StoppedByRule, TrainingError
 from dogbreed.evaluation.metrics import Scores
 from dogbreed.model import BreedClassifier
 from dogbreed.progress import is_main_process, progress
-from dogbreed.runs import BEST_CHECKPOINT, LAST_CHECKPOINT, RUN_FOLDER_VARIABLE, RunFolder, log
+from dogbreed.runs import BEST_CHECKPOINT, RUN_FOLDER_VARIABLE, RunFolder, log
 
 
 def fit(
@@ -39,7 +39,7 @@ def fit(
     """Train; leave the best epoch's weights in `model`; the metrics of each epoch.
 
     Raises:
-        Stopped: a signal came; last.ckpt is there to go on from.
+        Stopped: a signal came; last.ckpt is there to continue from.
         TrainingError: no epoch had a finite validation loss.
         StoppedByRule: one of `watching` ended it before any epoch had.
     """
@@ -50,7 +50,7 @@ def fit(
         with warnings.catch_warnings():
             # Lightning's advice on worker processes and logging is for other kinds of loaders.
             warnings.filterwarnings("ignore", module="pytorch_lightning")
-            trainer = _trainer(config, run, [report, *watching], profiler)
+            trainer = _trainer(config, run, report, watching, profiler)
             trainer.fit(model, module, ckpt_path=checkpoint, weights_only=True)
     except StoppedByRule as stopped:
         if not _has_finite_epoch(report):
@@ -91,20 +91,19 @@ def score(model: BreedClassifier, loader: BatchLoader, what: str = "") -> Scores
 
 
 def _trainer(
-    config: Config, run: RunFolder, watching: Sequence[pl.Callback], profiler: Profiler | None
+    config: Config,
+    run: RunFolder,
+    report: EpochReport,
+    watching: Sequence[pl.Callback],
+    profiler: Profiler | None,
 ) -> pl.Trainer:
-    checkpoints = ModelCheckpoint(
-        dirpath=run.path / "checkpoints",
-        filename=BEST_CHECKPOINT.stem,
-        monitor="valid_loss",
-        save_last=True,
-        enable_version_counter=False,
-    )
+    checkpoints = Checkpoints(run.path, report, config.trainer.checkpoint_minutes)
     callbacks: list[pl.Callback] = [
         SeedEachStep(config.seed),
+        report,
         *watching,
         checkpoints,
-        StopOnSignal(run.path / LAST_CHECKPOINT),
+        StopOnSignal(checkpoints),
     ]
     several = config.trainer.strategy == "ddp"
     return bare_trainer(
@@ -113,7 +112,7 @@ def _trainer(
         devices=config.trainer.devices,
         # Nothing in the frozen part changes, so its buffers needn't be sent around at each step.
         strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
-        plugins=[WholeCheckpoints()],
+        plugins=[AtomicCheckpointIO()],
         # torchrun says on how many machines; Lightning's own launcher knows one.
         num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")),
         num_sanity_val_steps=0,
@@ -126,7 +125,7 @@ def patience(config: Config) -> list[pl.Callback]:
     """What ends a training whose validation loss no longer falls, if the configuration says so."""
     if not config.trainer.patience:
         return []
-    return [EarlyStopping("valid_loss", patience=int(config.trainer.patience))]
+    return [Patience("valid_loss", patience=int(config.trainer.patience))]
 
 
 def bare_trainer(config: Config, callbacks: list[pl.Callback], **settings: Any) -> pl.Trainer:

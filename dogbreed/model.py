@@ -218,8 +218,18 @@ class BreedClassifier(LightningModule):
         return {name: value for name, value in state if not name.startswith("backbone.trunk.")}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave the frozen trunk out."""
+        """Leave the frozen trunk out; keep the sums of an epoch that isn't complete."""
         checkpoint["state_dict"] = self.trained_state()
+        reduce = self.trainer.strategy.reduce
+        checkpoint["sums"] = {
+            phase: reduce(sums, reduce_op="sum") for phase, sums in self._sums.items()
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Continue those sums, in one process of several."""
+        if self.trainer.is_global_zero:
+            sums = checkpoint.get("sums", {})
+            self._sums = {phase: values.to(self.device) for phase, values in sums.items()}
 
     def describe(self, **fields: Any) -> Description:
         """What model.json will say; `fields` are those of Description that the network isn't."""

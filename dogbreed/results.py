@@ -20,11 +20,11 @@ from dogbreed.evaluation.calibration import choose_threshold, fit_temperature
 from dogbreed.evaluation.duplicates import find_duplicates
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, RateCurve
 from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
-from dogbreed.files import cache_dir
+from dogbreed.files import cache_dir, json_text, whole
 from dogbreed.metric_lines import kept_line
 from dogbreed.model import BreedClassifier
 from dogbreed.preparation import preprocessing_of
-from dogbreed.runs import RunFolder, log
+from dogbreed.runs import METRICS_FILE, RunFolder, log
 from dogbreed.serving.artifact import Description
 from dogbreed.serving.export import CALIBRATION_PHOTOS, Probe, write_model
 
@@ -126,7 +126,7 @@ def write_predictions(run: RunFolder, checked: Checked, scores: Mapping[str, Sco
 
 
 def write_metrics(run: RunFolder, facts: Facts) -> None:
-    """metrics.json; that it is there says that the run is finished."""
+    """Finish the run: metrics.json, which says that it is, and outputs/latest."""
     values: dict[str, Any] = {split: facts.metrics[split].as_dict() for split in SPLITS}
     values |= {
         "seconds": dict(facts.seconds),
@@ -142,7 +142,11 @@ def write_metrics(run: RunFolder, facts: Facts) -> None:
         "data_fingerprint": facts.data_fingerprint,
         "epochs": list(facts.epochs),
     }
-    run.write_json("metrics.json", values)
+    # metrics.json is complete before outputs/latest moves, and appears after it: a process that is
+    # killed here leaves a run that resume=auto finishes, not a finished one behind an older latest.
+    with whole(run.path / METRICS_FILE) as beside:
+        beside.write_text(json_text(values), encoding="utf-8")
+        run.finish()
 
 
 def tell(facts: Facts) -> None:

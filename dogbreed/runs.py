@@ -1,29 +1,29 @@
-"""A run's folder: outputs/<time>-<name>/, its log and results, and finding it again."""
+"""A run's folder: outputs/<time>-<name>/, its log and its results."""
 
 import csv
 import io
 import logging
-import os
 import re
-import secrets
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from dogbreed.config import Config
-from dogbreed.errors import ConfigError, OutputError
-from dogbreed.files import DISK_FULL, whole, write_json, write_text
+from dogbreed.errors import OutputError
+from dogbreed.files import DISK_FULL, PARTIAL_SUFFIX, remove, whole, write_json, write_text
 from dogbreed.progress import is_main_process
-from dogbreed.schema import leaves
+from dogbreed.run_lock import RunLock
 
-AUTO = "auto"
-LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
-BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
+METRICS_FILE = "metrics.json"  # written last: a run that has it is finished
+CHECKPOINTS = "checkpoints"
+LAST_CHECKPOINT = Path(CHECKPOINTS, "last.ckpt")
+BEST_CHECKPOINT = Path(CHECKPOINTS, "best.ckpt")
 # Names the run's folder to the further processes of a distributed training.
 RUN_FOLDER_VARIABLE = "DOGBREED_RUN_FOLDER"
 
@@ -38,8 +38,9 @@ def config_text(config: Config) -> str:
 class RunFolder:
     """The folder of one run; `finish` makes it the one that outputs/latest points at."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock: RunLock | None = None) -> None:
         self.path = path
+        self._lock = lock
         self._file: logging.Handler | None = None
         if is_main_process():
             self._file = logging.FileHandler(
@@ -75,18 +76,19 @@ class RunFolder:
         point_latest(self.path)
 
     def close(self) -> None:
-        """Stop writing to log.txt."""
+        """Stop writing to log.txt; let other processes continue the run."""
         if self._file is not None:
             log.removeHandler(self._file)
             self._file.close()
+        if self._lock is not None:
+            self._lock.release()
 
 
 def point_latest(folder: Path) -> None:
     """Make `latest`, beside the folder, the one that leads to it, in one step."""
     latest = folder.parent / "latest"
-    beside = latest.with_name(f".latest.{secrets.token_hex(4)}")
-    beside.symlink_to(folder.name)
-    beside.replace(latest)
+    with whole(latest) as beside:
+        beside.symlink_to(folder.name)
 
 
 def log_to_terminal() -> None:
@@ -111,9 +113,8 @@ def check_writable(output_root: Path) -> None:
     """
     try:
         output_root.mkdir(parents=True, exist_ok=True)
-        probe = output_root / f".{secrets.token_hex(4)}"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=output_root):
+            pass
     except OSError as error:
         if error.errno in DISK_FULL:
             raise
@@ -123,58 +124,22 @@ def check_writable(output_root: Path) -> None:
         ) from error
 
 
-def open_run(config: Config) -> tuple[RunFolder, Path | None]:
-    """The folder for this run, and the checkpoint to go on from if one is resumed.
-
-    Raises:
-        ConfigError: the run named in `resume` can't be gone on with.
-    """
-    given = os.environ.get(RUN_FOLDER_VARIABLE)
-    if given:
-        checkpoint = Path(given) / LAST_CHECKPOINT
-        return RunFolder(Path(given)), checkpoint if checkpoint.exists() else None
-    root = Path(config.output_root)
-    if config.resume == AUTO:
-        for path in sorted(root.glob("*-*"), reverse=True):
-            if not path.is_symlink() and _why_not_resumable(path, config) is None:
-                return _resumed(path)
-        log.info("resume=auto: no unfinished run of this configuration; starting a new one")
-    elif config.resume is not None:
-        reason = _why_not_resumable(Path(config.resume), config)
-        if reason:
-            raise ConfigError(f"resume={config.resume}: {reason}.")
-        return _resumed(Path(config.resume))
-    return RunFolder(_new_folder(root, config.name)), None
-
-
-def _resumed(path: Path) -> tuple[RunFolder, Path]:
-    log.info("going on with %s", path)
-    return RunFolder(path), path / LAST_CHECKPOINT
-
-
-def _why_not_resumable(path: Path, config: Config) -> str | None:
-    """What stands against going on with the run at `path`, or None."""
-    try:
-        values = yaml.safe_load((path / "config.yaml").read_text("utf-8"))
-    except (OSError, yaml.YAMLError):
-        return "there is no run there (no readable config.yaml)"
-    if (path / "metrics.json").exists():
-        return "that run is finished"
-    if not (path / LAST_CHECKPOINT).exists():
-        return "that run was stopped before its first checkpoint"
-    before = leaves(values)
-    # The finder finds the same rate again, which that run has in place of the one typed.
-    left_out = {"resume", *(["optim.lr"] if config.lr_finder else [])}
-    for name, value in leaves(asdict(replace(config, resume=None))).items():
-        if name not in left_out and before.get(name) != value:
-            return f"that run had {name}={before.get(name)}, this command has {name}={value}"
-    return None
-
-
 def folder_name(name: str) -> str:
     """A name for a folder: the time, and what of `name` a folder's name may hold."""
     short = re.sub(r"[^\w.-]+", "-", name)[:80]
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{short}"
+
+
+def new_run(root: Path, name: str) -> "RunFolder":
+    """A new folder below `root`, held by this process."""
+    path = _new_folder(root, name)
+    return RunFolder(path, RunLock.acquire(path) if is_main_process() else None)
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove what a killed process hadn't finished writing; the caller holds the run's lock."""
+    for path in sorted(folder.rglob(f".*{PARTIAL_SUFFIX}")):
+        remove(path)
 
 
 def _new_folder(root: Path, name: str) -> Path:

@@ -27,7 +27,9 @@ from dogbreed.preparation import prepare, preprocessing_of
 from dogbreed.progress import is_main_process
 from dogbreed.rate_finder import find_rate
 from dogbreed.results import gather_facts, tell, write_artifact, write_metrics, write_predictions
-from dogbreed.runs import RunFolder, check_writable, log, log_to_terminal, open_run
+from dogbreed.resume import open_run
+from dogbreed.run_data import describe_data
+from dogbreed.runs import RunFolder, check_writable, log, log_to_terminal
 from dogbreed.stored_features import FEATURES, stored_features
 
 # Views of photos: of fewer the rate says nothing, and the machine's takes as long to measure.
@@ -57,10 +59,13 @@ def _train(config: Config, clock: Clock, session: DebugSession | None) -> Path:
     config, backbone, checked = prepared.config, prepared.backbone, prepared.checked
     with clock.phase(SET_UP):
         untrained = {name: tensor.clone() for name, tensor in backbone.tail.state_dict().items()}
-        run, checkpoint = open_run(config)
+        data = describe_data(checked, backbone.digest())
+        run, checkpoint = open_run(config, data)
     try:
         with clock.phase(SET_UP):
             _write_inputs(run, config, checked)
+            if is_main_process():
+                data.write(run.path)
         with clock.phase(FEATURES):
             stored = stored_features(prepared, clock)
             if session is not None and clock.done.get(FEATURES, 0) >= WORTH_A_LIMIT:
@@ -151,7 +156,6 @@ def _evaluate(
     if session is not None:
         session.write_profile(run.path)
     write_metrics(run, facts)
-    run.finish()
     tell(facts)
     log.info("\n%s\nresults: %s", as_text(facts.seconds), run.path)
 

@@ -13,6 +13,7 @@ from dogbreed.data import photos
 from dogbreed.data.photos import Pixels, Preprocessing
 from dogbreed.data.splits import Sample
 from dogbreed.errors import DataError, PhotoError
+from dogbreed.signals import starting_helpers
 
 Indices = npt.NDArray[np.int64]
 
@@ -251,7 +252,9 @@ class BatchLoader(DataLoader[Any]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self._given = getattr(self.batches, "first_batch", 0)
         try:
-            for batch in super().__iter__():
+            with starting_helpers():
+                batches = super().__iter__()
+            for batch in batches:
                 self._given += 1
                 yield batch
         except DataError as error:

@@ -45,6 +45,8 @@ class BreedDataModule(LightningDataModule):
         self.batch_size, self.seed = batch_size, seed
         # Stored features are read in less time than a worker process needs to hand them over.
         self._workers = 0 if stored else workers
+        self._train_loader: BatchLoader | None = None
+        self._resumed: dict[str, int] | None = None
         self._datasets: Mapping[str, StoredPhotos | LivePhotos] = stored or {
             split: LivePhotos(
                 folders.samples[split],
@@ -87,7 +89,22 @@ class BreedDataModule(LightningDataModule):
         dataset = self._datasets[TRAIN]
         rank, world = self._place()
         batches = TrainBatches(len(dataset), dataset.views, self.batch_size, self.seed, rank, world)
-        return BatchLoader(dataset, batches, self._workers)
+        self._train_loader = BatchLoader(dataset, batches, self._workers)
+        if self._resumed is not None:
+            self._train_loader.load_state_dict(self._resumed)
+            self._resumed = None
+        return self._train_loader
+
+    # Lightning saves the state of a stateful loader too, but doesn't restore it (2.6) where
+    # `configure_optimizers` asks for the number of steps: the loader is then made too early.
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the running epoch is, for a checkpoint within it."""
+        return self._train_loader.state_dict() if self._train_loader is not None else {}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Let the next training loader continue there."""
+        self._resumed = state_dict or None
 
     def val_dataloader(self) -> BatchLoader:
         """Validation batches, this process's part of them."""

@@ -15,6 +15,7 @@ from dogbreed.errors import SearchError, Stopped
 from dogbreed.search.study import Study
 from dogbreed.search.trials import Show
 from dogbreed.search.worker import Broken, Epoch, Work, run_trials
+from dogbreed.signals import ENDING_SIGNALS, starting_helpers
 
 
 class _Worker:
@@ -26,11 +27,8 @@ class _Worker:
         self.process: BaseProcess = context.Process(
             target=run_trials, args=(theirs, work), daemon=True
         )
-        # Ctrl-C reaches the whole group of processes; this one decides what it means, and a child
-        # starts with what its parent ignores.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self.process.start()
-        signal.signal(signal.SIGINT, before)
+        with starting_helpers():
+            self.process.start()
         theirs.close()
         self.trial: optuna.Trial | None = None
 
@@ -63,7 +61,7 @@ def run_study(study: Study, work: Work, parallel: int, show: Show) -> None:
                         show(study.trials())
         finally:
             for worker in workers:
-                worker.process.terminate()
+                worker.process.kill()
                 if worker.trial is not None:
                     study.put_back(worker.trial.number)
             show(study.trials())
@@ -111,9 +109,7 @@ def _noted_signals() -> Iterator[list[int]]:
             signal.raise_signal(number)
         received.append(number)
 
-    before: Mapping[int, Any] = {
-        number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    before: Mapping[int, Any] = {number: signal.signal(number, note) for number in ENDING_SIGNALS}
     try:
         yield received
     finally:

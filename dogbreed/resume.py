@@ -1,0 +1,175 @@
+"""Which run a training continues, and why one can't be: another configuration, other data."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dogbreed.checkpoints import epochs_in
+from dogbreed.config import Config
+from dogbreed.errors import ConfigError, TrainingError
+from dogbreed.progress import is_main_process
+from dogbreed.run_data import RunData, differences, read_run_data
+from dogbreed.run_lock import RunLock, holder
+from dogbreed.runs import (
+    BEST_CHECKPOINT,
+    LAST_CHECKPOINT,
+    METRICS_FILE,
+    RUN_FOLDER_VARIABLE,
+    RunFolder,
+    log,
+    new_run,
+    remove_partial_files,
+)
+from dogbreed.schema import AUTO, leaves
+
+# Keys that may differ between the two commands: none of them changes the model.
+MAY_DIFFER = {"resume", "data.workers", "trainer.checkpoint_minutes", "features.root"}
+MAX_REPORTED = 3  # runs that can't be continued, and keys that differ, are named up to this number
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a run can't be continued; `report` if `resume=auto` should say so."""
+
+    reason: str
+    report: bool = True
+
+
+def open_run(config: Config, data: RunData) -> tuple[RunFolder, Path | None]:
+    """The folder of this run, and the checkpoint that it continues from if it is resumed.
+
+    Raises:
+        ConfigError: the run named in `resume` can't be continued.
+    """
+    given = os.environ.get(RUN_FOLDER_VARIABLE)
+    if given:  # a further process of a distributed training
+        checkpoint = Path(given) / LAST_CHECKPOINT
+        return RunFolder(Path(given)), checkpoint if checkpoint.exists() else None
+    root = Path(config.output_root)
+    if is_main_process():
+        _clean_up_killed_runs(root)
+    if config.resume == AUTO:
+        found = _newest(root, config, data)
+        if found is not None:
+            return found
+    elif config.resume is not None:
+        opened = _open(Path(config.resume), config, data)
+        if isinstance(opened, Refusal):
+            raise ConfigError(f"resume={config.resume}: {opened.reason}.")
+        return opened
+    return new_run(root, config.name), None
+
+
+def _newest(root: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] | None:
+    """The newest run that can be continued; why others can't is logged where that isn't plain."""
+    reasons = []
+    for path in sorted(root.glob("*-*"), reverse=True):
+        if path.is_symlink() or not path.is_dir():
+            continue
+        opened = _open(path, config, data)
+        if not isinstance(opened, Refusal):
+            return opened
+        if opened.report:
+            reasons.append(f"{path} isn't continued: {opened.reason}")
+    if not reasons:
+        log.info("resume=auto: there is no unfinished run; starting a new one")
+        return None
+    log.warning("resume=auto: no unfinished run of this configuration and data; starting a new one")
+    for reason in reasons[:MAX_REPORTED]:
+        log.warning("  %s", reason)
+    if len(reasons) > MAX_REPORTED:
+        log.warning("  ... and %d older ones", len(reasons) - MAX_REPORTED)
+    return None
+
+
+def _open(path: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] | Refusal:
+    """The run at `path`, a folder or one of its checkpoints, held by this process."""
+    folder, named = (path, None) if path.suffix != ".ckpt" else (path.parent.parent, path)
+    values = _config_of(folder)
+    if values is None:
+        return Refusal("there is no run there (no readable config.yaml)", report=False)
+    if (folder / METRICS_FILE).exists():
+        return Refusal("that run is finished", report=False)
+    lock = RunLock.acquire(folder) if is_main_process() else None
+    if lock is None and is_main_process():
+        return Refusal(f"that run is still running ({holder(folder)})")
+    refusal = _difference(folder, values, config, data)
+    checkpoint = refusal or _usable_checkpoint(folder, named, config.resume == AUTO)
+    if isinstance(checkpoint, Refusal):
+        if lock is not None:
+            lock.release()
+        return checkpoint
+    if is_main_process():
+        remove_partial_files(folder)
+    log.info("resuming %s after epoch %d", folder, epochs_in(checkpoint))
+    return RunFolder(folder, lock), checkpoint
+
+
+def _config_of(folder: Path) -> Mapping[str, Any] | None:
+    try:
+        values = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return values if isinstance(values, Mapping) else None
+
+
+def _difference(
+    folder: Path, values: Mapping[str, Any], config: Config, data: RunData
+) -> Refusal | None:
+    """What in the run's configuration or data differs from this command's."""
+    before = leaves(values)
+    # The finder suggests the same rate again; the run's configuration has it in place of the typed.
+    left_out = MAY_DIFFER | ({"optim.lr"} if config.lr_finder else set())
+    keys = [
+        f"{name}={before.get(name)} (now {value})"
+        for name, value in leaves(asdict(replace(config, resume=None))).items()
+        if name not in left_out and before.get(name) != value
+    ]
+    if keys:
+        more = f" and {len(keys) - MAX_REPORTED} more" if len(keys) > MAX_REPORTED else ""
+        return Refusal(f"its configuration has {', '.join(keys[:MAX_REPORTED])}{more}")
+    of_run = read_run_data(folder)
+    if of_run is None:
+        return Refusal("what it was trained on can't be read (data.json)")
+    changed = differences(of_run, data)
+    return Refusal(f"its data have changed since: {'; '.join(changed)}") if changed else None
+
+
+def _usable_checkpoint(folder: Path, named: Path | None, fall_back: bool) -> Path | Refusal:
+    """The named checkpoint, else the last one; the best if that is damaged and `fall_back`."""
+    last = named or folder / LAST_CHECKPOINT
+    best = folder / BEST_CHECKPOINT
+    if not last.exists() and not best.exists():
+        return Refusal("that run was stopped before its first checkpoint", report=False)
+    try:
+        epochs_in(last)
+    except TrainingError as error:
+        fault = str(error)
+    else:
+        return last
+    try:
+        epochs = epochs_in(best)
+    except TrainingError:
+        return Refusal(f"{fault}, and there is no other: start again with resume=null")
+    if named == best:
+        return Refusal(fault)
+    if not fall_back:
+        return Refusal(
+            f"{fault}. resume={best} continues from the best epoch ({epochs} epochs are complete), "
+            "resume=null starts again"
+        )
+    log.warning("warning: %s; continuing from %s (%d epochs)", fault, best, epochs)
+    return best
+
+
+def _clean_up_killed_runs(root: Path) -> None:
+    """Remove the temporary files of runs whose process was killed: only these leave a lock file."""
+    for lock_file in root.glob("*-*/.lock"):
+        lock = RunLock.acquire(lock_file.parent)
+        if lock is not None:
+            remove_partial_files(lock_file.parent)
+            lock.release()

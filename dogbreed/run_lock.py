@@ -1,0 +1,59 @@
+"""The lock on a run's folder: one process at a time trains there."""
+
+import errno
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+LOCK_FILE = ".lock"
+
+
+class RunLock:
+    """Holds `folder`/.lock until `release`, or until the process ends, however it does.
+
+    A POSIX record lock: unlike flock's it isn't inherited by forked loader workers, which outlive a
+    killed parent for some seconds.
+    """
+
+    def __init__(self, folder: Path, descriptor: int) -> None:
+        self._path, self._descriptor = folder / LOCK_FILE, descriptor
+
+    @classmethod
+    def acquire(cls, folder: Path) -> "RunLock | None":
+        """The lock, or None if another process holds it."""
+        path = folder / LOCK_FILE
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EAGAIN):
+                    os.close(descriptor)
+                    return None
+                # A file system without locks, as some network mounts are: nothing to hold.
+            if _is_at(descriptor, path):
+                os.truncate(descriptor, 0)
+                os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+                return cls(folder, descriptor)
+            os.close(descriptor)  # its holder removed the file in the meantime
+
+    def release(self) -> None:
+        """Remove the lock file and let go of the lock."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+
+def holder(folder: Path) -> str:
+    """Which process holds the lock of `folder`, as text."""
+    try:
+        return (folder / LOCK_FILE).read_text("utf-8").strip() or "another process"
+    except OSError:
+        return "another process"
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
