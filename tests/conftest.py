@@ -1,9 +1,10 @@
 """Shared by all tests: small photo folders, the command line, and the real data where it is."""
 
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -48,7 +49,9 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return cache
 
 
-def start_train(*arguments: str, cwd: Path, **variables: str) -> subprocess.Popen[str]:
+def start_train(
+    *arguments: str, cwd: Path, start_new_session: bool = False, **variables: str
+) -> subprocess.Popen[str]:
     """`python -m dogbreed.train` in `cwd`, its output read while it runs."""
     return subprocess.Popen(
         [sys.executable, "-u", "-m", "dogbreed.train", *arguments],
@@ -56,6 +59,7 @@ def start_train(*arguments: str, cwd: Path, **variables: str) -> subprocess.Pope
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=start_new_session,
         env={**os.environ, **variables},
     )
 
@@ -86,6 +90,31 @@ def train(tmp_path: Path) -> Train:
         )
 
     return run
+
+
+class Lines(logging.Handler):
+    """The lines that the package logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[], str]]:
+    """What was logged since the last call."""
+    log, handler = logging.getLogger("dogbreed"), Lines()
+    log.addHandler(handler)
+
+    def since() -> str:
+        text, handler.lines = "\n".join(handler.lines), []
+        return text
+
+    yield since
+    log.removeHandler(handler)
 
 
 def draw_photo(path: Path, hue: int, seed: int, size: tuple[int, int] = (80, 60)) -> None:

@@ -162,7 +162,7 @@ def test_the_finder_finds_a_rate_and_the_run_takes_it(
     (run / "metrics.json").unlink()
     again = train(*command, f"resume={run}")
     assert again.returncode == 0, again.stderr
-    assert f"going on with {run}" in again.stdout
+    assert f"resuming {run} after epoch " in again.stdout
 
 
 @pytest.mark.parametrize(

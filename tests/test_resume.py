@@ -2,21 +2,24 @@
 
 import functools
 import json
-import logging
+import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import SMALL, draw_folders
+from conftest import SMALL, draw_folders, start_train, wait_for_line
 
 from dogbreed import cli
+from dogbreed.checkpoints import epochs_in
 from dogbreed.errors import Stopped
 from dogbreed.model import BreedClassifier
-from dogbreed.runs import log
+from dogbreed.run_lock import RunLock
 from dogbreed.signals import ENDING_SIGNALS
 from dogbreed.training import train
 
@@ -48,31 +51,6 @@ def epoch_of(checkpoint: Path) -> int:
     """Which epoch a checkpoint was saved in or after, from 1."""
     values = torch.load(checkpoint, weights_only=True)
     return int(values["loops"]["fit_loop"]["epoch_progress"]["total"]["ready"])
-
-
-class Lines(logging.Handler):
-    """The lines that the package logs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
-@pytest.fixture
-def logged() -> Iterator[Callable[[], str]]:
-    """What was logged since the last call."""
-    handler = Lines()
-    log.addHandler(handler)
-
-    def since() -> str:
-        text, handler.lines = "\n".join(handler.lines), []
-        return text
-
-    yield since
-    log.removeHandler(handler)
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +145,144 @@ def test_a_stopped_training_continues_where_it_was(
     expected = uninterrupted(kind)
     assert metrics_of(run)["epochs"] == expected["epochs"]
     assert metrics_of(run)["test"] == expected["test"]
+
+
+# Runs `python -m dogbreed.train` and kills it at a step of the training.
+KILLED = """
+import os, signal, sys
+from dogbreed import cli, model
+from dogbreed.train import main
+
+step, calls, last = model.BreedClassifier.training_step, 0, int(sys.argv.pop(1))
+
+def killing(self, batch, index):
+    global calls
+    calls += 1
+    if calls == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, batch, index)
+
+model.BreedClassifier.training_step = killing
+cli.run_command(main)
+"""
+
+
+def killed_at(step: int, root: Path, photos: Path, *overrides: str) -> None:
+    """A training that is killed at its `step`-th step."""
+    command = [f"data.root={photos}", f"output_root={root}", *QUICK, *overrides]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(step), *command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def steps_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Filled with (epoch, batch) of each training step from now on, both from 0."""
+    steps: list[tuple[int, int]] = []
+    original: Callable[..., Any] = BreedClassifier.training_step
+
+    def noting(self: BreedClassifier, batch: Any, batch_idx: int) -> Any:
+        steps.append((self.trainer.current_epoch, batch_idx))
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(BreedClassifier, "training_step", noting)
+    return steps
+
+
+@pytest.mark.runs
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_training_computes_its_running_epoch_again_and_no_other(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    uninterrupted: Callable[[str], dict[str, Any]],
+    kind: str,
+) -> None:
+    command = (*KINDS[kind], f"trainer.epochs={EPOCHS}")
+    killed_at(2 * BATCHES + 5, tmp_path, photos, *command)
+    steps = steps_of(monkeypatch)
+    run = train_in(tmp_path, photos, *command, "resume=auto")
+    assert steps == [(epoch, batch) for epoch in (2, 3) for batch in range(BATCHES)]
+    expected = uninterrupted(kind)
+    assert metrics_of(run)["epochs"] == expected["epochs"]
+    assert metrics_of(run)["test"] == expected["test"]
+
+
+@pytest.mark.runs
+def test_a_long_epoch_is_saved_within(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    uninterrupted: Callable[[str], dict[str, Any]],
+) -> None:
+    command = (*LIVE, f"trainer.epochs={EPOCHS}")
+    often = "trainer.checkpoint_minutes=0.00001"
+    killed_at(2 * BATCHES + 5, tmp_path, photos, *command, often)
+    steps = steps_of(monkeypatch)
+    # How often a run saves may be changed when it is resumed.
+    run = train_in(tmp_path, photos, *command, "resume=auto")
+    assert steps[0] == (2, 4)
+    assert len(steps) == 5 + BATCHES
+    assert metrics_of(run)["epochs"] == uninterrupted("live")["epochs"]
+
+
+@pytest.mark.runs
+def test_best_and_last_are_what_their_names_say(photos: Path, tmp_path: Path) -> None:
+    # At this rate the loss rises again after the first epochs.
+    command = (*HEAD, "trainer.epochs=12", "optim.lr=2", "optim.scheduler=constant")
+    run = train_in(tmp_path, photos, *command)
+    losses = [epoch["valid_loss"] for epoch in metrics_of(run)["epochs"]]
+    best = losses.index(min(losses)) + 1
+    assert best < len(losses)
+    assert epochs_in(run / "checkpoints/best.ckpt") == best
+    assert epochs_in(run / "checkpoints/last.ckpt") == len(losses)
+
+
+@pytest.mark.runs
+def test_a_training_that_patience_ended_is_not_trained_further(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = (*HEAD, "trainer.epochs=50", "trainer.patience=2", "optim.lr=2")
+    run = train_in(tmp_path, photos, *command)
+    before = metrics_of(run)
+    assert len(before["epochs"]) < 50
+    (run / "metrics.json").unlink()  # as if it had been killed during its evaluation
+    steps = steps_of(monkeypatch)
+    assert train_in(tmp_path, photos, *command, "resume=auto") == run
+    assert steps == []
+    assert metrics_of(run)["test"] == before["test"]
+
+
+@pytest.mark.runs
+@pytest.mark.parametrize(
+    ("number", "message"), [(signal.SIGTERM, "stopped by SIGTERM"), (signal.SIGINT, "by Ctrl-C")]
+)
+def test_a_signal_to_all_processes_of_a_training_with_loader_workers(
+    photos: Path, tmp_path: Path, number: signal.Signals, message: str
+) -> None:
+    command = [f"data.root={photos}", *QUICK, *LIVE, "data.workers=2", "trainer.epochs=500"]
+    process = start_train(*command, cwd=tmp_path, start_new_session=True)
+    wait_for_line(process.stdout, "epoch=2 ")
+    os.killpg(process.pid, number)
+    printed, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert not (tmp_path / "outputs" / "latest").exists()
+    assert message in error
+    assert "nothing is lost" in error
+    assert "DataLoader" not in error
+    assert "Traceback" not in error
+    last = max([2, *epochs_of(printed)])
+    (run,) = runs_in(tmp_path / "outputs")
+    resumed = start_train(*command, "resume=auto", cwd=tmp_path, start_new_session=True)
+    line = wait_for_line(resumed.stdout, "epoch=")
+    resumed.kill()
+    resumed.communicate()
+    assert line.startswith(f"epoch={last + 1} ")
+    assert runs_in(tmp_path / "outputs") == [run]
+    # Workers of a killed training end by themselves, and don't hold its run meanwhile.
+    lock = RunLock.acquire(run)
+    assert lock is not None
+    lock.release()

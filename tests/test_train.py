@@ -1,4 +1,4 @@
-"""`python -m dogbreed.train` as a person runs it: results, resuming, processes, a terminal."""
+"""`python -m dogbreed.train` as a person runs it: results, processes, a terminal."""
 
 import csv
 import json
@@ -28,8 +28,6 @@ from conftest import (
 )
 
 from dogbreed.metric_lines import METRICS, metric_regexes
-
-LIVE = ("features.store=false", "model.dropout=0.5", "data.workers=0", "data.batch_size=4")
 
 
 def metrics_of(run: Path) -> dict[str, Any]:
@@ -118,38 +116,6 @@ def test_the_second_run_computes_no_features_and_ends_the_same(
 
 
 @pytest.mark.runs
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stopped_run_goes_on_to_the_same_weights(
-    train: Train, photos_root: Path, tmp_path: Path, number: signal.Signals, code: int
-) -> None:
-    command = (f"data.root={photos_root}", *SMALL, *LIVE, "trainer.epochs=6")
-    whole = train(*command, f"output_root={tmp_path / 'whole' / 'outputs'}")
-    assert whole.returncode == 0, whole.stderr
-    process = start_train(*command, cwd=tmp_path)
-    wait_for_line(process.stdout, "epoch=2 ")
-    process.send_signal(number)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert "resume=auto" in error
-    assert "Traceback" not in error
-    stopped = runs_in(tmp_path)[0]
-    assert not (stopped / "metrics.json").exists()
-    assert not (tmp_path / "outputs" / "latest").exists()
-    step = torch.load(stopped / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
-    assert 18 <= step < 54  # nine steps an epoch, six epochs
-
-    resumed = train(*command, "resume=auto")
-    assert resumed.returncode == 0, resumed.stderr
-    assert runs_in(tmp_path) == [stopped]
-    expected = head_of(runs_in(tmp_path / "whole")[0])
-    for name, tensor in head_of(stopped).items():
-        assert torch.equal(tensor, expected[name]), name
-    assert metrics_of(stopped)["test"] == metrics_of(runs_in(tmp_path / "whole")[0])["test"]
-    epochs = [entry["epoch"] for entry in metrics_of(stopped)["epochs"]]
-    assert epochs == [1, 2, 3, 4, 5, 6]
-
-
-@pytest.mark.runs
 def test_a_pass_over_the_photos_that_is_stopped_goes_on(train: Train, tmp_path: Path) -> None:
     root = draw_folders(tmp_path / "photos", {"train": 40, "valid": 3, "test": 3})
     # On one thread this network is still at work when the first line of progress comes.
@@ -167,19 +133,6 @@ def test_a_pass_over_the_photos_that_is_stopped_goes_on(train: Train, tmp_path: 
     kept = re.match(r"features: (\d+) of 138 photos", line)
     assert kept is not None
     assert 0 < int(found[1]) <= 276 - 2 * int(kept[1])
-
-
-@pytest.mark.runs
-def test_resume_names_what_differs(train: Train, photos_root: Path, tmp_path: Path) -> None:
-    train(f"data.root={photos_root}", *SMALL)
-    run = runs_in(tmp_path)[0]
-    done = train(f"data.root={photos_root}", *SMALL, f"resume={run}")
-    assert done.returncode == 2
-    assert "that run is finished" in done.stderr
-    (run / "metrics.json").unlink()
-    done = train(f"data.root={photos_root}", *SMALL, f"resume={run}", "optim.lr=0.5")
-    assert done.returncode == 2
-    assert "that run had optim.lr=0.001, this command has optim.lr=0.5" in done.stderr
 
 
 @pytest.mark.runs
