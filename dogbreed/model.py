@@ -173,10 +173,16 @@ class BreedClassifier(LightningModule):
         Once an epoch: Lightning's own means take as long as the steps they are of, and over uneven
         processes they divide by a rounded count.
         """
-        nothing = torch.zeros(3, device=self.device)
-        sums = self.trainer.strategy.reduce(self._sums.pop(phase, nothing), reduce_op="sum")
+        sums = self._over_processes(phase)
+        self._sums.pop(phase, None)
         loss, top1 = sums[:2] / sums[2]
         self.log_dict({f"{phase}_loss": loss, f"{phase}_top1": top1})
+
+    def _over_processes(self, phase: str) -> Tensor:
+        """The sums [loss, right, photos] of all processes, each of which has to call this."""
+        own = self._sums.get(phase, torch.zeros(3, device=self.device))
+        total: Tensor = self.trainer.strategy.reduce(own.clone(), reduce_op="sum")
+        return total
 
     def on_fit_start(self) -> None:
         """Lightning warns of layers in eval mode; here they are what is meant."""
@@ -218,18 +224,14 @@ class BreedClassifier(LightningModule):
         return {name: value for name, value in state if not name.startswith("backbone.trunk.")}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave the frozen trunk out; keep the sums of an epoch that isn't complete."""
+        """Leave the frozen trunk out; keep the training sums of an epoch that isn't complete."""
         checkpoint["state_dict"] = self.trained_state()
-        reduce = self.trainer.strategy.reduce
-        checkpoint["sums"] = {
-            phase: reduce(sums, reduce_op="sum") for phase, sums in self._sums.items()
-        }
+        checkpoint["train_sums"] = self._over_processes("train")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue those sums, in one process of several."""
-        if self.trainer.is_global_zero:
-            sums = checkpoint.get("sums", {})
-            self._sums = {phase: values.to(self.device) for phase, values in sums.items()}
+        if self.trainer.is_global_zero and "train_sums" in checkpoint:
+            self._sums["train"] = checkpoint["train_sums"].to(self.device)
 
     def describe(self, **fields: Any) -> Description:
         """What model.json will say; `fields` are those of Description that the network isn't."""

@@ -104,7 +104,7 @@ def test_a_search_is_gone_on_with_and_its_best_is_trained(
     assert float(told[1]) == pytest.approx(min(objectives), rel=1e-4)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_what_ended_is_kept_when_a_search_is_stopped(
     launch: Launch, photos_root: Path, tmp_path: Path, number: int
 ) -> None:
@@ -118,10 +118,11 @@ def test_what_ended_is_kept_when_a_search_is_stopped(
         start_new_session=True,
     ) as process:
         wait_for_line(process.stdout, "trial-002 of 200")
-        os.killpg(process.pid, number) if number == signal.SIGINT else process.kill()
+        # Ctrl-C and `timeout` signal the whole group.
+        os.killpg(process.pid, number) if number != signal.SIGKILL else process.kill()
         _, stderr = process.communicate()
-    if number == signal.SIGINT:
-        assert process.returncode == 130
+    if number != signal.SIGKILL:
+        assert process.returncode == 128 + number
         assert re.search(r"stopped with \d+ of 200 trials; they are kept", stderr), stderr
         assert "Traceback" not in stderr
         begun = len(rows(tmp_path / "outputs" / "searches" / "s"))
