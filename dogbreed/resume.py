@@ -28,6 +28,11 @@ from dogbreed.schema import AUTO, leaves
 
 # Keys that may differ between the two commands: none of them changes the model.
 MAY_DIFFER = {"resume", "data.workers", "trainer.checkpoint_minutes", "features.root"}
+# Keys that choose the photos: where these differ, so do the data.
+PHOTOS_KEYS = {
+    *("data.source", "data.root", "data.feature_set", "data.fraction"),
+    *("data.valid_share", "data.test_share", "data.split_seed"),
+}
 MAX_REPORTED = 3  # runs that can't be continued, and keys that differ, are named up to this number
 
 
@@ -124,19 +129,23 @@ def _difference(
     before = leaves(values)
     # The finder suggests the same rate again; the run's configuration has it in place of the typed.
     left_out = MAY_DIFFER | ({"optim.lr"} if config.lr_finder else set())
-    keys = [
-        f"{name}={before.get(name)} (now {value})"
+    keys = {
+        name: f"{name}={before.get(name)} (now {value})"
         for name, value in leaves(asdict(replace(config, resume=None))).items()
         if name not in left_out and before.get(name) != value
-    ]
-    if keys:
-        more = f" and {len(keys) - MAX_REPORTED} more" if len(keys) > MAX_REPORTED else ""
-        return Refusal(f"its configuration has {', '.join(keys[:MAX_REPORTED])}{more}")
-    of_run = read_run_data(folder)
-    if of_run is None:
-        return Refusal("what it was trained on can't be read (data.json)")
-    changed = differences(of_run, data)
-    return Refusal(f"its data have changed since: {'; '.join(changed)}") if changed else None
+    }
+    # First the photos, on whose number keys such as trainer.epochs=auto depend.
+    if not PHOTOS_KEYS & keys.keys():
+        of_run = read_run_data(folder)
+        if of_run is None:
+            return Refusal("what it was trained on can't be read (data.json)")
+        if changed := differences(of_run, data):
+            return Refusal(f"its data have changed since: {'; '.join(changed)}")
+    if not keys:
+        return None
+    named = ", ".join(list(keys.values())[:MAX_REPORTED])
+    more = f" and {len(keys) - MAX_REPORTED} more" if len(keys) > MAX_REPORTED else ""
+    return Refusal(f"its configuration has {named}{more}")
 
 
 def _usable_checkpoint(folder: Path, named: Path | None, fall_back: bool) -> Path | Refusal:
