@@ -1,6 +1,5 @@
 """A run's folder: outputs/<time>-<name>/, its log and results, and finding it again."""
 
-import csv
 import io
 import logging
 import os
@@ -17,7 +16,7 @@ import yaml
 
 from dogbreed.config import Config
 from dogbreed.errors import ConfigError, OutputError
-from dogbreed.files import DISK_FULL, whole, write_json, write_text
+from dogbreed.files import DISK_FULL, whole, write_json, write_table, write_text
 from dogbreed.progress import is_main_process
 from dogbreed.schema import leaves
 
@@ -64,11 +63,7 @@ class RunFolder:
 
     def write_table(self, name: str, rows: Iterable[Sequence[object]]) -> None:
         """A CSV file in the folder, the first row its head."""
-        with (
-            whole(self.path / name) as beside,
-            beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-        ):
-            csv.writer(file).writerows(rows)
+        write_table(self.path / name, rows)
 
     def finish(self) -> None:
         """Point outputs/latest at this run."""
