@@ -140,13 +140,17 @@ def brief(value: Any) -> str:
     return f"{text[:80]}…" if len(text) > 80 else text
 
 
-@cache
 def _kind_and_metadata(schema: Any, name: str) -> tuple[Any, Mapping[str, Any]]:
     *sections, field_name = name.split(".")
     for section in sections:
-        schema = typing.get_type_hints(schema)[section]
+        schema = _hints(schema)[section]
     item = next(each for each in fields(schema) if each.name == field_name)
-    return typing.get_type_hints(schema)[field_name], item.metadata
+    return _hints(schema)[field_name], item.metadata
+
+
+@cache
+def _hints(schema: Any) -> dict[str, Any]:
+    return typing.get_type_hints(schema)
 
 
 def nearest(value: object, known: Iterable[str]) -> str:
