@@ -1,7 +1,7 @@
 """The error tree: every mistake a user can make ends in one of these.
 
     DogbreedError
-    ├── ConfigError      a key or a value of the configuration
+    ├── ConfigError      a key or a value of the configuration, an argument (a ValueError too)
     ├── DataError        folders of photographs, splits, class names
     │   ├── PhotoError   one photograph that can't be used
     │   └── DownloadError  a public data set that can't be fetched
@@ -28,8 +28,11 @@ class DogbreedError(Exception):
     exit_code = 1
 
 
-class ConfigError(DogbreedError):
-    """A key that doesn't exist, or a value outside its type, range or choices."""
+class ConfigError(DogbreedError, ValueError):
+    """A key or an argument that doesn't exist, or a value outside its type, range or choices.
+
+    It is a ValueError too: what Python's own functions raise for such an argument.
+    """
 
     exit_code = 2
 

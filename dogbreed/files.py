@@ -1,5 +1,6 @@
 """Files that are whole or not there: written beside their place and renamed into it."""
 
+import csv
 import errno
 import fcntl
 import hashlib
@@ -11,7 +12,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -87,6 +88,15 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` in UTF-8, whole or not at all."""
     with whole(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file, whole or not at all; names with undecodable bytes are kept as they are."""
+    with (
+        whole(path) as beside,
+        beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        csv.writer(file).writerows(rows)
 
 
 def write_json(path: Path, values: Any) -> None:

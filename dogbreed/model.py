@@ -10,11 +10,15 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from dogbreed.backbone.architecture import HEAD, Backbone, build_backbone
+from dogbreed.arguments import class_names, description_fields
+from dogbreed.arguments import class_weights as checked_weights
+from dogbreed.backbone.architecture import HEAD, Backbone, as_backbone
+from dogbreed.config import ModelConfig, OptimConfig
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.photos import Preprocessing
 from dogbreed.data.splits import display_name
 from dogbreed.network import build_head, load_network
+from dogbreed.schema import argument
 from dogbreed.serving import export
 from dogbreed.serving.artifact import Description, find_artifact, read_description
 
@@ -46,7 +50,8 @@ class BreedClassifier(LightningModule):
         class_weights: weight of each class in the training loss.
 
     Raises:
-        ConfigError, WeightsError: as `build_backbone`.
+        ConfigError: an argument outside what its key in conf/ takes; it is a ValueError.
+        WeightsError: as `build_backbone`.
     """
 
     class_weights: Tensor | None
@@ -72,23 +77,31 @@ class BreedClassifier(LightningModule):
         class_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
-        self.classes = tuple(classes)
-        self.head_shape: dict[str, Any] = {"head": head, "hidden": hidden, "dropout": dropout}
-        # Model.
-        if isinstance(backbone, str):
-            backbone = build_backbone(backbone, weights, trainable)
-        self.backbone = backbone
-        self.head = build_head(backbone.num_features, len(classes), **self.head_shape)
+        self.classes = class_names(classes)
+        # Optimiser.
+        self.optimizer_name = argument(OptimConfig, "name", optimizer, name="optimizer")
+        self.lr = argument(OptimConfig, "lr", lr)
+        self.eps = argument(OptimConfig, "eps", eps)
+        self.weight_decay = argument(OptimConfig, "weight_decay", weight_decay)
+        self.momentum = argument(OptimConfig, "momentum", momentum)
+        self.backbone_lr_scale = argument(OptimConfig, "backbone_lr_scale", backbone_lr_scale)
+        self.scheduler_name = argument(OptimConfig, "scheduler", scheduler)
         # Loss.
-        self.label_smoothing = label_smoothing
-        weighting = None if class_weights is None else torch.tensor(class_weights)
-        self.register_buffer("class_weights", weighting, persistent=False)
+        self.label_smoothing = argument(OptimConfig, "label_smoothing", label_smoothing)
+        weighting = checked_weights(class_weights, len(self.classes))
+        self.register_buffer(
+            "class_weights", None if weighting is None else torch.tensor(weighting), False
+        )
         # Metrics: sums of loss, right answers and photos since the epoch began, by phase.
         self._sums: dict[str, Tensor] = {}
-        # Optimiser.
-        self.optimizer_name, self.lr, self.eps = optimizer, lr, eps
-        self.weight_decay, self.momentum = weight_decay, momentum
-        self.backbone_lr_scale, self.scheduler_name = backbone_lr_scale, scheduler
+        # Model.
+        self.head_shape: dict[str, Any] = {
+            "head": argument(ModelConfig, "head", head),
+            "hidden": argument(ModelConfig, "hidden", hidden),
+            "dropout": argument(ModelConfig, "dropout", dropout),
+        }
+        self.backbone = as_backbone(backbone, weights, trainable)
+        self.head = build_head(self.backbone.num_features, len(self.classes), **self.head_shape)
         # Checkpoints hold what is trained; the trunk is where it came from.
         self.strict_loading = False
 
@@ -234,14 +247,19 @@ class BreedClassifier(LightningModule):
             self._sums["train"] = checkpoint["train_sums"].to(self.device)
 
     def describe(self, **fields: Any) -> Description:
-        """What model.json will say; `fields` are those of Description that the network isn't."""
+        """What model.json will say; `fields` are those of Description that the network isn't.
+
+        Raises:
+            ConfigError: a field outside its range; a name that isn't one.
+        """
         shape = {"name": self.backbone.name, "trainable": self.backbone.trainable}
         defaults = {
             "display_names": tuple(display_name(name) for name in self.classes),
             "preprocessing": Preprocessing().describe(),
         }
+        checked = description_fields(fields, len(self.classes))
         return Description(
-            classes=self.classes, backbone=shape, head=self.head_shape, **{**defaults, **fields}
+            classes=self.classes, backbone=shape, head=self.head_shape, **{**defaults, **checked}
         )
 
     def save(self, folder: str | Path, **fields: Any) -> None:
@@ -249,6 +267,10 @@ class BreedClassifier(LightningModule):
 
         `fields` are those of Description that the network doesn't decide: display_names,
         preprocessing (Preprocessing.describe()), views, temperature, threshold, ...
+
+        Raises:
+            ConfigError: as `describe`.
+            ArtifactError: `folder` holds something else than a model.
         """
         training, device = self.training, self.device
         try:

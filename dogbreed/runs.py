@@ -1,6 +1,5 @@
 """A run's folder: outputs/<time>-<name>/, its log and its results."""
 
-import csv
 import io
 import logging
 import re
@@ -16,7 +15,15 @@ import yaml
 
 from dogbreed.config import Config
 from dogbreed.errors import OutputError
-from dogbreed.files import DISK_FULL, PARTIAL_SUFFIX, remove, whole, write_json, write_text
+from dogbreed.files import (
+    DISK_FULL,
+    PARTIAL_SUFFIX,
+    remove,
+    whole,
+    write_json,
+    write_table,
+    write_text,
+)
 from dogbreed.progress import is_main_process
 from dogbreed.run_lock import RunLock
 
@@ -65,11 +72,7 @@ class RunFolder:
 
     def write_table(self, name: str, rows: Iterable[Sequence[object]]) -> None:
         """A CSV file in the folder, the first row its head."""
-        with (
-            whole(self.path / name) as beside,
-            beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-        ):
-            csv.writer(file).writerows(rows)
+        write_table(self.path / name, rows)
 
     def finish(self) -> None:
         """Point outputs/latest at this run."""

@@ -8,8 +8,9 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -112,11 +113,51 @@ def parse_key(schema: type[Any], name: str, value: Any) -> Any:
     Raises:
         ConfigError: the key doesn't take it.
     """
+    return _checked(name, value, *_kind_and_metadata(schema, name))
+
+
+def argument(
+    schema: type[Any], key: str, value: Any, *, name: str = "", kind: type[Any] | None = None
+) -> Any:
+    """A Python caller's argument, held to what the configuration's `key` takes.
+
+    numpy's scalars count as what they hold. `name` is the argument's where it isn't the key's
+    last word, `kind` its type where the key takes more than that (auto, null).
+
+    Raises:
+        ConfigError: it isn't of that type, or outside its bounds or choices.
+    """
+    found, metadata = _kind_and_metadata(schema, key)
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    name = name or key.rpartition(".")[2]
+    return _checked(name, value, kind or found, metadata, f"{name}={brief(value)}")
+
+
+def brief(value: Any) -> str:
+    """A value as a message shows it, on one line."""
+    text = " ".join(repr(value).split())
+    return f"{text[:80]}…" if len(text) > 80 else text
+
+
+def _kind_and_metadata(schema: Any, name: str) -> tuple[Any, Mapping[str, Any]]:
     *sections, field_name = name.split(".")
     for section in sections:
-        schema = typing.get_type_hints(schema)[section]
+        schema = _hints(schema)[section]
     item = next(each for each in fields(schema) if each.name == field_name)
-    return _checked(name, value, typing.get_type_hints(schema)[field_name], item.metadata)
+    return _hints(schema)[field_name], item.metadata
+
+
+@cache
+def _hints(schema: Any) -> dict[str, Any]:
+    return typing.get_type_hints(schema)
+
+
+def nearest(value: object, known: Iterable[str]) -> str:
+    """ " Did you mean linear?", whatever its case; empty where no name is near."""
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(str(value).casefold(), folded, n=1, cutoff=0.5)
+    return f" Did you mean {folded[near[0]]}?" if near else ""
 
 
 def unknown_key(name: str, schema: type[Any], prefix: str = "") -> ConfigError:
@@ -139,29 +180,29 @@ def _sentence(metadata: Mapping[str, Any]) -> str:
     return f"{metadata['help']} ({allowed})" if allowed else str(metadata["help"])
 
 
-def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any]) -> Any:
-    """The value in its own type, or a ConfigError."""
+def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], said: str = "") -> Any:
+    """The value in its own type, or a ConfigError; `said` is how its message shows the value."""
+    said = said or f"{name}={value}"
     if kind == TREE:
         return _tree(name, value)
     if kind == TEXTS:
         return _texts(name, value)
     allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     converted = _converted(value, allowed)
+    if metadata["choices"] and converted not in metadata["choices"]:
+        choices = ", ".join(metadata["choices"])
+        raise ConfigError(f"{said}: must be one of {choices}.{nearest(value, metadata['choices'])}")
     if converted is _WRONG or (
         str in allowed and int in allowed and isinstance(converted, str) and converted != AUTO
     ):
         wanted = " or ".join(
             _TYPE_WORDS[t] if t is not str or int not in allowed else AUTO for t in allowed
         )
-        raise ConfigError(f"{name}={value}: must be {wanted}.")
-    if metadata["choices"] and converted not in metadata["choices"]:
-        near = difflib.get_close_matches(str(converted), metadata["choices"], n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"{name}={value}: must be one of {', '.join(metadata['choices'])}.{hint}")
+        raise ConfigError(f"{said}: must be {wanted}.")
     if isinstance(converted, int | float) and not isinstance(converted, bool):
         for word, bound in metadata["bounds"].items():
             if bound is not None and not _HOLDS[word](converted, bound):
-                raise ConfigError(f"{name}={value}: must be {_range(metadata['bounds'])}.")
+                raise ConfigError(f"{said}: must be {_range(metadata['bounds'])}.")
     return converted
 
 

@@ -20,6 +20,12 @@ REAL_PHOTOS = SHARED / "data" / "stanford-dogs-6k"
 ORIGINAL_PHOTOS = SHARED / "data" / "udacity-original-size"
 REAL_WEIGHTS = SHARED / "weights" / "resnet50-imagenet-72.2.pth"
 
+# How many threads torch has in the commands that tests start: one, as many tests run at once as
+# there are cores; or what OMP_NUM_THREADS says outside; or as many as torch likes ("all"). No test
+# may depend on it: with OMP_NUM_THREADS=2 and with DOGBREED_TEST_THREADS=all the suite passes too.
+_GIVEN = os.environ.get("DOGBREED_TEST_THREADS") or os.environ.get("OMP_NUM_THREADS") or "1"
+THREADS = {} if _GIVEN == "all" else {"OMP_NUM_THREADS": _GIVEN}
+
 # A network and a photo size that train in a second, and no form that takes as long to write.
 SMALL = (
     "model.backbone=resnet18",
@@ -41,9 +47,9 @@ def needs(path: Path) -> pytest.MarkDecorator:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test has a cache of its own, and its commands one thread of torch: as many run at
-    once as there are cores."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    """Every test has a cache of its own, and its commands so many threads as `THREADS` says."""
+    for name, value in THREADS.items():
+        monkeypatch.setenv(name, value)
     cache = tmp_path / "cache"
     monkeypatch.setenv("DOGBREED_CACHE", str(cache))
     return cache

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from conftest import wait_for_line
+from conftest import THREADS, wait_for_line
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -146,7 +146,7 @@ def serving(model: Path, *arguments: str, **variables: str) -> Iterator[LocalSer
         [sys.executable, "-m", "dogbreed.serve", f"model={model}", "port=0", *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
+        env={**os.environ, **THREADS, **variables},
     )
     try:
         line = wait_for_line(process.stdout, "serving ")

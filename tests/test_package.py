@@ -27,7 +27,7 @@ STOREYS: tuple[tuple[str, ...], ...] = (
     ("data", "cli"),
     ("backbone",),
     ("network", "serving"),
-    ("model", "server"),
+    ("arguments", "model", "server"),
     ("evaluation", "runs", "feature_set"),
     ("callbacks", "preparation", "stored_features"),
     ("fitting", "rate_finder", "results"),

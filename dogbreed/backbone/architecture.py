@@ -1,10 +1,10 @@
 """torchvision's classification networks, cut where training begins: frozen trunk, trained tail."""
 
-import difflib
 import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from os import PathLike, fspath
 from typing import Any
 
 import torch
@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from dogbreed.backbone.weights import AUTO, NONE, read_weights, weights_digest
+from dogbreed.config import ModelConfig
 from dogbreed.data.photos import IMAGENET_MEAN, IMAGENET_STD
 from dogbreed.errors import ConfigError, WeightsError
+from dogbreed.schema import argument, brief, nearest
 
 HEAD, LAST_STAGE, ALL = "head", "last_stage", "all"
 
@@ -111,7 +113,9 @@ class Backbone(nn.Module):
         return weights_digest(self.trunk.state_dict())
 
 
-def build_backbone(name: str, weights: str = AUTO, trainable: str = HEAD) -> Backbone:
+def build_backbone(
+    name: str, weights: str | PathLike[str] = AUTO, trainable: str = HEAD
+) -> Backbone:
     """Build a torchvision network by name, load its weights, freeze what isn't trained.
 
     Args:
@@ -124,6 +128,12 @@ def build_backbone(name: str, weights: str = AUTO, trainable: str = HEAD) -> Bac
         WeightsError: the weights can't be had, are damaged, or belong to another network.
     """
     check_name(name)
+    if not isinstance(weights, str | PathLike):
+        raise ConfigError(
+            f"weights={brief(weights)}: must be a path, the name of torchvision's weights such as "
+            "'IMAGENET1K_V1', 'auto' or 'none'."
+        )
+    trainable = argument(ModelConfig, "trainable", trainable)
     if trainable == LAST_STAGE:
         _sequence(name)  # no weights are fetched for a network that can't be cut
     if weights == NONE:
@@ -131,8 +141,37 @@ def build_backbone(name: str, weights: str = AUTO, trainable: str = HEAD) -> Bac
         _settle_norms(network)
     else:
         network = _blank_network(name)
-        _load(network, name, read_weights(name, weights))
+        _load(network, name, read_weights(name, fspath(weights)))
     return Backbone(name, network, trainable)
+
+
+def as_backbone(
+    backbone: str | Backbone, weights: str | PathLike[str] = AUTO, trainable: str = HEAD
+) -> Backbone:
+    """A backbone that was built already, or one by name as `build_backbone` builds it.
+
+    Raises:
+        ConfigError: it is neither, or one that was built and settings that are for another.
+    """
+    trainable = argument(ModelConfig, "trainable", trainable)
+    if isinstance(backbone, str):
+        return build_backbone(backbone, weights, trainable)
+    if not isinstance(backbone, Backbone):
+        raise ConfigError(
+            f"backbone={brief(backbone)}: must be a torchvision network's name, such as "
+            "'resnet50', or a dogbreed.backbone.architecture.Backbone(name, network)."
+        )
+    if trainable not in (HEAD, backbone.trainable):
+        raise ConfigError(
+            f"trainable={trainable!r}: the backbone was built with trainable="
+            f"{backbone.trainable!r}: build it with the one that you want."
+        )
+    if weights != AUTO:
+        raise ConfigError(
+            f"weights={brief(weights)}: the backbone has its weights already: leave it out, or "
+            "give the backbone's name."
+        )
+    return backbone
 
 
 def empty_backbone(name: str, trainable: str) -> Backbone:
@@ -144,8 +183,7 @@ def check_name(name: str) -> None:
     """Raise a ConfigError if torchvision has no classification network `name`."""
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(known)}."
+        hint = nearest(name, known) or f" There are: {', '.join(known)}."
         raise ConfigError(f"model.backbone={name}: torchvision has no such network.{hint}")
 
 

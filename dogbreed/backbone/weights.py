@@ -16,6 +16,7 @@ import torchvision
 from torch import Tensor
 
 from dogbreed.errors import WeightsError
+from dogbreed.schema import nearest
 
 NONE = "none"
 AUTO = "auto"
@@ -52,6 +53,7 @@ def read_weights(name: str, weights: str) -> dict[str, Tensor]:
     raise WeightsError(
         f"model.weights={weights}: neither a file nor weights of {name} in torchvision "
         f"({', '.join(available)}); model.weights=none starts from random ones."
+        f"{nearest(weights, [*available, AUTO, NONE])}"
     )
 
 

@@ -5,12 +5,26 @@ from pathlib import Path
 
 from pytorch_lightning import LightningDataModule
 
+from dogbreed.config import Config
 from dogbreed.data import photos
 from dogbreed.data.batches import BatchLoader, EvalBatches, LivePhotos, StoredPhotos, TrainBatches
 from dogbreed.data.check import Checked, check
 from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import Preprocessing
 from dogbreed.data.splits import SPLITS, TEST, TRAIN, VALID
+from dogbreed.errors import ConfigError
+from dogbreed.schema import argument, brief
+
+# The keys that arguments of another name, or in another group, stand for.
+_KEYS = {"batch_size": "data.batch_size", "views": "features.views", "workers": "data.workers"}
+
+
+def _numbers(**given: int) -> dict[str, int]:
+    """Arguments that are whole numbers, each within the bounds of its key."""
+    return {
+        name: argument(Config, _KEYS.get(name, name), value, kind=int)
+        for name, value in given.items()
+    }
 
 
 class BreedDataModule(LightningDataModule):
@@ -18,6 +32,9 @@ class BreedDataModule(LightningDataModule):
 
     Training batches hold one view of each photo, the others all views. Batches are PhotoBatch, or
     FeatureBatch for the splits in `stored`.
+
+    Raises:
+        ConfigError: an argument outside what its key of the configuration takes.
 
     Args:
         checked: the folders, each photo of them known to be good.
@@ -39,20 +56,27 @@ class BreedDataModule(LightningDataModule):
         max_pixels: int = photos.MAX_PIXELS,
     ) -> None:
         super().__init__()
+        given = _numbers(batch_size=batch_size, views=views, workers=workers, seed=seed)
+        max_pixels = argument(Config, "data.max_pixels", max_pixels)
+        if preprocessing is not None and not isinstance(preprocessing, Preprocessing):
+            raise ConfigError(
+                f"preprocessing={brief(preprocessing)}: must be a Preprocessing, such as "
+                "Preprocessing(size_px=224)."
+            )
         folders = checked.folders
         self.checked = checked
         self.classes, self.display_names = folders.classes, folders.display_names
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed = given["batch_size"], given["seed"]
         # Stored features are read in less time than a worker process needs to hand them over.
-        self._workers = 0 if stored else workers
+        self._workers = 0 if stored else given["workers"]
         self._train_loader: BatchLoader | None = None
         self._resumed: dict[str, int] | None = None
         self._datasets: Mapping[str, StoredPhotos | LivePhotos] = stored or {
             split: LivePhotos(
                 folders.samples[split],
                 preprocessing or Preprocessing(),
-                photos.view_names(views),
-                seed,
+                photos.view_names(given["views"]),
+                self.seed,
                 max_pixels,
             )
             for split in SPLITS
@@ -73,15 +97,19 @@ class BreedDataModule(LightningDataModule):
         """Read and check the photos below `root`; batches are live photos.
 
         Raises:
+            ConfigError: an argument outside what its key of the configuration takes.
             DataError: the folders aren't classes of photos, or too many photos are bad.
         """
+        # Before the photos are read, which can take long.
+        given = _numbers(batch_size=batch_size, views=views, workers=workers, seed=seed)
+        fraction = argument(Config, "data.fraction", fraction)
         return cls(
-            check(read_folders(Path(root)).take(fraction), workers=workers),
-            batch_size=batch_size,
+            check(read_folders(Path(root)).take(fraction), workers=given["workers"]),
+            batch_size=given["batch_size"],
             preprocessing=preprocessing,
-            views=views,
-            workers=workers,
-            seed=seed,
+            views=given["views"],
+            workers=given["workers"],
+            seed=given["seed"],
         )
 
     def train_dataloader(self) -> BatchLoader:

@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from dogbreed.config import DataConfig
 from dogbreed.errors import PhotoError
+from dogbreed.schema import argument
 
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3] or [n, height, width, 3], RGB
 
@@ -50,10 +52,18 @@ def view_names(count: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """How a decoded photo becomes a square of `size_px` pixels: part of a feature's identity."""
+    """How a decoded photo becomes a square of `size_px` pixels: part of a feature's identity.
+
+    Raises:
+        ConfigError: a value outside what data.size_px and data.crop_share take.
+    """
 
     size_px: int = 224
     crop_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("size_px", "crop_share"):
+            object.__setattr__(self, name, argument(DataConfig, name, getattr(self, name)))
 
     def describe(self) -> dict[str, float | str]:
         """Everything that decides the pixels, as plain values."""

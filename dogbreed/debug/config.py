@@ -3,9 +3,10 @@
 The values, with their reasons, stand in conf/debug/default.yaml.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from dogbreed.schema import conf_dir, key, parse
+from dogbreed.errors import ConfigError
+from dogbreed.schema import brief, conf_dir, key, parse
 
 WARN, STOP, OFF = "warn", "stop", "off"
 
@@ -194,3 +195,19 @@ def default_config() -> DebugConfig:
 
     text = (conf_dir() / "debug" / "default.yaml").read_text("utf-8")
     return parse(DebugConfig, yaml.safe_load(text), "debug.")
+
+
+def checked_config(config: DebugConfig | None) -> DebugConfig:
+    """A configuration that was put together in Python, each value held to its bounds.
+
+    Raises:
+        ConfigError: it isn't one, or one of its values is outside them.
+    """
+    if config is None:
+        return default_config()
+    if not isinstance(config, DebugConfig):
+        raise ConfigError(
+            f"config={brief(config)}: must be a DebugConfig: such as "
+            "dataclasses.replace(dogbreed.debug.config.default_config(), every_n_steps=10)."
+        )
+    return parse(DebugConfig, asdict(config), "debug.")

@@ -14,13 +14,13 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 from torch.nn import functional as F
 
-from dogbreed.debug.config import DebugConfig, default_config
+from dogbreed.debug.config import DebugConfig, checked_config
 from dogbreed.debug.measures import Glance, TrainedLayers, first_not_finite
 from dogbreed.debug.observations import Epoch, Layers, Start, Step, Watcher
 from dogbreed.debug.recorder import Recorder
 from dogbreed.debug.rules.watch import RuleWatch
 from dogbreed.debug.verdicts import Verdict
-from dogbreed.errors import RecordingError, StoppedByRule
+from dogbreed.errors import ConfigError, RecordingError, StoppedByRule
 from dogbreed.files import DISK_FULL
 
 log = logging.getLogger("dogbreed")
@@ -38,6 +38,7 @@ class Debugger(Callback):
     the metrics that the module logs in validation.
 
     Raises:
+        ConfigError: an argument outside what its key in conf/debug takes.
         StoppedByRule: from Trainer.fit, where a rule's action is stop.
     """
 
@@ -49,7 +50,12 @@ class Debugger(Callback):
         valid_loss: str = "valid_loss",
         valid_top1: str = "valid_top1",
     ) -> None:
-        config = config or default_config()
+        config = checked_config(config)
+        for name, metric in (("valid_loss", valid_loss), ("valid_top1", valid_top1)):
+            if not isinstance(metric, str) or not metric:
+                raise ConfigError(
+                    f"{name}={metric!r}: must be the name of a metric that is logged."
+                )
         self._folder = Path(folder)
         self._every = config.every_n_steps
         self._metrics = (valid_loss, valid_top1)

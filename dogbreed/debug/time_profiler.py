@@ -6,7 +6,9 @@ from heapq import heappush, heappushpop
 
 from pytorch_lightning.profilers import Profiler
 
+from dogbreed.debug.config import TriggersConfig
 from dogbreed.debug.profile import StepTimes
+from dogbreed.schema import argument
 
 DATA_WAIT, FORWARD, BACKWARD, STEP = "data wait", "forward", "backward", "step"
 CALLBACKS, CHECKPOINTS, LOOP, VALIDATION = "callbacks", "checkpoints", "loop", "validation"
@@ -122,7 +124,12 @@ class Durations:
         return math.nan
 
     def step_times(self, outlier_times: float) -> StepTimes | None:
-        """What is known of them; outliers took more than so many times the median."""
+        """What is known of them; outliers took more than so many times the median.
+
+        Raises:
+            ConfigError: `outlier_times` isn't above 1.
+        """
+        outlier_times = argument(TriggersConfig, "outlier_times", outlier_times)
         if not self.count:
             return None
         limit = outlier_times * self.quantile_s(0.5)

@@ -2,6 +2,7 @@
 
 import html
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,12 +35,12 @@ class Chart:
 def labels(names: Sequence[str], characters: int = LABEL_CHARACTERS) -> list[str]:
     """Names as axis labels: short, different from each other, and never markup to Plotly."""
     taken: dict[str, None] = {}  # in order; equal labels would be one row
+    times: Counter[str] = Counter()
     for name in map(shown, names):
-        short = f"{name[: characters - 1]}…" if len(name) > characters else name
-        number, label = 1, short
+        short = label = f"{name[: characters - 1]}…" if len(name) > characters else name
         while label in taken:
-            number += 1
-            label = f"{short} ({number})"
+            times[short] += 1
+            label = f"{short} ({times[short] + 1})"
         taken[label] = None
     # A pair of dollars would be a formula.
     return [html.escape(label, quote=False).replace("$", "&#36;") for label in taken]

@@ -9,7 +9,15 @@ from dogbreed.debug.recording import Recording
 from dogbreed.debug.verdicts import Verdict
 from dogbreed.evaluation.charts import BLUE, GREY, ORANGE, Chart, axis, labels
 from dogbreed.evaluation.facts import Watched
-from dogbreed.evaluation.lines import cuts, headed_layout, line, means, middles
+from dogbreed.evaluation.lines import (
+    MOST_POINTS,
+    RECORDING,
+    cuts,
+    headed_layout,
+    line,
+    means,
+    middles,
+)
 from dogbreed.evaluation.moments import epochs_of
 from dogbreed.evaluation.verdicts import fired, words
 
@@ -34,7 +42,8 @@ def cross_entropy(watched: Watched) -> Chart:
         title="Cross entropy over steps",
         reading="Lower is better; validation rising while training falls is overfitting. It is the "
         "plain cross entropy in both, whatever loss was minimised."
-        + (" The dotted lines are where a rule fired for the first time." if marked else ""),
+        + (" The dotted lines are where a rule fired for the first time." if marked else "")
+        + (f" {RECORDING} has each step." if len(recording.steps["step"]) > MOST_POINTS else ""),
         figure={"data": data, "layout": layout | {"hovermode": "closest"}},
         height_px=PLOT_PX + LANE_PX * len(marked),
         wide=True,
@@ -61,11 +70,13 @@ def _course(recording: Recording) -> list[dict[str, Any]]:
     if not len(epochs["step"]):
         return data
     parts = cuts(len(epochs["step"]))
+    each = round(len(epochs["step"]) / (len(parts) - 1))
+    ending = f", means of {each} epochs" if each > 1 else ""
     # The mean of an epoch stands in its middle, where its steps have it.
     begin = np.append(steps["step"][:1], epochs["step"][:-1] + 1)
     for split, name, colour, where in (
-        ("train", "training, each epoch", GREY, (begin + epochs["step"]) / 2),
-        ("valid", "validation", BLUE, epochs["step"]),
+        ("train", f"training{ending or ', each epoch'}", GREY, (begin + epochs["step"]) / 2),
+        ("valid", f"validation{ending}", BLUE, epochs["step"]),
     ):
         data.append(
             line(

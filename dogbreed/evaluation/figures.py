@@ -4,14 +4,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from dogbreed.evaluation.calibration import reliability
-from dogbreed.evaluation.charts import BLUE, GREY, ORANGE, Chart, axis, finite, labels, layout_of
-from dogbreed.evaluation.facts import Facts, RateCurve
-from dogbreed.evaluation.metrics import Scores
-from dogbreed.evaluation.mistakes import confusions
-from dogbreed.evaluation.texts import percent
+import numpy as np
+import numpy.typing as npt
 
-NUMBERED_CELLS = 12  # up to so many classes the counts stand in the cells
+from dogbreed.evaluation.calibration import reliability
+from dogbreed.evaluation.charts import BLUE, GREY, ORANGE, Chart, axis, finite, layout_of
+from dogbreed.evaluation.facts import Facts, RateCurve
+from dogbreed.evaluation.lines import cuts, line, means, middles, thinned
+from dogbreed.evaluation.metrics import Scores
+from dogbreed.evaluation.texts import percent
 
 
 def loss_curves(facts: Facts) -> Chart:
@@ -19,7 +20,8 @@ def loss_curves(facts: Facts) -> Chart:
     return Chart(
         key="loss-curves",
         title="Loss over epochs",
-        reading="Lower is better; validation rising while training falls is overfitting.",
+        reading="Lower is better; validation rising while training falls is overfitting."
+        + thinned(len(facts.epochs), "epoch", "metrics.json"),
         figure=_curves(facts, "loss", "loss (nats)", ".3f"),
     )
 
@@ -29,24 +31,23 @@ def accuracy_curves(facts: Facts) -> Chart:
     return Chart(
         key="accuracy-curves",
         title="Accuracy over epochs",
-        reading="The share of photos whose likeliest class is right; higher is better.",
+        reading="The share of photos whose likeliest class is right; higher is better."
+        + thinned(len(facts.epochs), "epoch", "metrics.json"),
         figure=_curves(facts, "top1", "top-1", ".1%"),
     )
 
 
 def _curves(facts: Facts, metric: str, title: str, number_format: str) -> dict[str, Any]:
-    epochs = [epoch["epoch"] for epoch in facts.epochs]
+    epochs = _column(facts, "epoch")
+    parts = cuts(len(epochs))
     data = [
-        {
-            "type": "scatter",
-            "mode": "lines+markers" if len(epochs) < 40 else "lines",
-            "name": name,
-            "x": epochs,
-            "y": finite(epoch.get(f"{split}_{metric}") for epoch in facts.epochs),
-            "line": {"color": colour, "width": 2},
-            "marker": {"size": 5},
-            "hovertemplate": f"%{{y:{number_format}}}",
-        }
+        line(
+            name,
+            middles(epochs.astype(int), parts),
+            means(_column(facts, f"{split}_{metric}"), parts),
+            line={"color": colour, "width": 2},
+            hovertemplate=f"%{{y:{number_format}}}",
+        )
         for split, name, colour in (
             ("train", "training", GREY),
             ("valid", "validation", BLUE),
@@ -55,6 +56,11 @@ def _curves(facts: Facts, metric: str, title: str, number_format: str) -> dict[s
     whole = {"tickmode": "linear", "dtick": 1} if len(epochs) <= 10 else {}
     layout = layout_of(axis("epoch", **whole), axis(title, tickformat=_axis_format(metric)))
     return {"data": data, "layout": layout | {"hovermode": "x unified"}}
+
+
+def _column(facts: Facts, name: str) -> npt.NDArray[np.float64]:
+    """A metric of every epoch; not a number where an epoch lacks it."""
+    return np.array([epoch.get(name) for epoch in facts.epochs], float)
 
 
 def _axis_format(metric: str) -> str:
@@ -181,53 +187,3 @@ def reliability_diagram(scores: Scores) -> Chart:
         figure={"data": [even, measured, many], "layout": layout},
         height_px=420,
     )
-
-
-def confusion_matrix(scores: Scores, display_names: Sequence[str]) -> Chart:
-    """What the photos of each class were taken for: shares of the row, in colour."""
-    counts = confusions(scores)
-    totals = counts.sum(1).tolist()
-    names = labels(display_names)
-    rows: list[list[int]] = counts.tolist()
-    shares = [
-        [round(count / total, 4) if total else None for count in row]
-        for row, total in zip(rows, totals, strict=True)
-    ]
-    right = [[share if i == j else None for j, share in enumerate(r)] for i, r in enumerate(shares)]
-    wrong = [[None if i == j else share for j, share in enumerate(r)] for i, r in enumerate(shares)]
-    cells = {"texttemplate": "%{text}"} if len(names) <= NUMBERED_CELLS else {}
-    common = {
-        "type": "heatmap",
-        "x": names,
-        "y": names,
-        "text": rows,
-        "zmin": 0,
-        "zmax": 1,
-        "showscale": False,
-        "hoverongaps": False,
-        "hovertemplate": "photos of %{y}<br>taken for %{x}: %{text} (%{z:.1%})<extra></extra>",
-    }
-    data = [
-        common | {"name": "wrong", "z": wrong, "colorscale": _scale(240, 140, 46)},
-        common | cells | {"name": "right", "z": right, "colorscale": _scale(59, 130, 246)},
-    ]
-    size = {"type": "category", "tickfont": {"size": 9 if len(names) > 30 else 12}}
-    layout = layout_of(
-        axis("taken for", **size, **({"tickangle": -60} if len(names) > 6 else {})),
-        axis("photos of", **size, autorange="reversed"),
-    )
-    layout["xaxis"]["showgrid"] = layout["yaxis"]["showgrid"] = False
-    return Chart(
-        key="confusion-matrix",
-        title="Confusion matrix",
-        reading="Each row shows what the test photos of one class were taken for: blue on the "
-        "diagonal is right, orange is wrong, and the stronger the colour the larger the share.",
-        figure={"data": data, "layout": layout},
-        height_px=min(1000, 320 + 20 * len(names)),
-    )
-
-
-def _scale(red: int, green: int, blue: int) -> list[list[Any]]:
-    """From nothing to one tone; the smallest share above 0 can already be seen."""
-    tone = f"{red}, {green}, {blue}"
-    return [[0, f"rgba({tone}, 0)"], [0.001, f"rgba({tone}, 0.3)"], [1, f"rgba({tone}, 1)"]]

@@ -33,6 +33,7 @@ class Section:
 def page(template: Path, *, title: str, sections: Sequence[Section], **values: Any) -> str:
     """A page as HTML: `template` extends frame.html.j2 and has a macro for each section's key."""
     scripts = [_plotly(), _beside("report.js")]
+    figures, hovers = _interned({c.key: c.figure for own in sections for c in own.charts})
     html = (
         _environment(template.parent)
         .get_template(template.name)
@@ -40,7 +41,8 @@ def page(template: Path, *, title: str, sections: Sequence[Section], **values: A
             title=title,
             sections=sections,
             style=Markup(_beside("report.css")),
-            figures=Markup(_json_of(chart for own in sections for chart in own.charts)),
+            figures=Markup(_json_of(figures)),
+            texts=Markup(_json_of(hovers)),
             scripts=[Markup(script) for script in scripts],
             policy=_policy(scripts),
             **values,
@@ -69,9 +71,29 @@ def _environment(folder: Path) -> Environment:
     return environment
 
 
-def _json_of(charts: Iterable[Chart]) -> str:
-    figures: dict[str, Any] = {chart.key: chart.figure for chart in charts}
-    text = json.dumps(figures, allow_nan=False, separators=(",", ":"))
+def _interned(figures: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The figures with indices in place of their points' texts, and the texts, each once.
+
+    What a page says of a trial beside the mouse it says in every chart: report.js puts it back.
+    """
+    numbers: dict[str, int] = {}
+
+    def short(trace: Mapping[str, Any]) -> Mapping[str, Any]:
+        found = trace.get("text")
+        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+            return trace
+        indices = [numbers.setdefault(text, len(numbers)) for text in found]
+        return {**trace, "text": indices, "interned": True}
+
+    shorter = {
+        key: {**figure, "data": [short(trace) for trace in figure["data"]]}
+        for key, figure in figures.items()
+    }
+    return shorter, list(numbers)
+
+
+def _json_of(values: Any) -> str:
+    text = json.dumps(values, allow_nan=False, separators=(",", ":"))
     return text.translate(ESCAPES)
 
 

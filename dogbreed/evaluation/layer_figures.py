@@ -8,7 +8,16 @@ import numpy as np
 
 from dogbreed.debug.recording import Recording
 from dogbreed.evaluation.charts import BLUE, Chart, axis, labels
-from dogbreed.evaluation.lines import cuts, headed_layout, line, means, middles, zero_up
+from dogbreed.evaluation.lines import (
+    RECORDING,
+    cuts,
+    headed_layout,
+    line,
+    means,
+    middles,
+    thinned,
+    zero_up,
+)
 from dogbreed.evaluation.moments import epochs_of
 
 MOST_LAYERS, LAYER_POINTS = 12, 200
@@ -31,15 +40,13 @@ def drawn_layers(recording: Recording) -> list[DrawnLayer]:
     """At most `MOST_LAYERS`, evenly from the first to the last, their colours in that order."""
     count = len(recording.layer_names)
     drawn = min(count, MOST_LAYERS)
-    names = labels(recording.layer_names)
+    indices = np.linspace(0, count - 1, drawn).round().astype(int).tolist()
+    names = [recording.layer_names[index] for index in indices]
     return [
-        DrawnLayer(
-            index=index,
-            name=recording.layer_names[index],
-            label=names[index],
-            tone=_tone(number / max(1, drawn - 1)),
+        DrawnLayer(index=index, name=name, label=label, tone=_tone(number / max(1, drawn - 1)))
+        for number, (index, name, label) in enumerate(
+            zip(indices, names, labels(names), strict=True)
         )
-        for number, index in enumerate(np.linspace(0, count - 1, drawn).round().astype(int))
     ]
 
 
@@ -89,7 +96,7 @@ def _norms(recording: Recording, column: str, title: str, reading: str) -> Chart
     return Chart(
         key=title.lower().replace(" ", "-"),
         title=title,
-        reading=reading,
+        reading=reading + thinned(len(steps), "record", RECORDING, LAYER_POINTS),
         figure={
             "data": data,
             "layout": layout | {"showlegend": False, "hovermode": "closest"},
@@ -122,6 +129,7 @@ def learning_rate(recording: Recording) -> Chart:
     return Chart(
         key="learning-rate",
         title="Learning rate",
-        reading="The rate of each step, of the first group of weights.",
+        reading="The rate of each step, of the first group of weights."
+        + thinned(len(steps["step"]), "step", RECORDING),
         figure={"data": [rates], "layout": layout},
     )

@@ -13,6 +13,7 @@ Numbers = npt.NDArray[Any]
 MOST_POINTS = 600
 MARKED_POINTS = 40  # fewer have their points drawn: one alone is no line
 DIGITS = 5
+RECORDING = "debug/recording"  # in a run's folder: every step, epoch and layer
 
 
 def cuts(count: int, most: int = MOST_POINTS) -> npt.NDArray[np.intp]:
@@ -35,6 +36,13 @@ def middles(values: Numbers, parts: npt.NDArray[np.intp]) -> list[Any]:
     """The value in the middle of each part: where its mean is drawn."""
     found: list[Any] = values[(parts[:-1] + parts[1:] - 1) // 2].tolist()
     return found
+
+
+def thinned(count: int, noun: str, whole: str, most: int = MOST_POINTS) -> str:
+    """The sentence for a line of `most` points that stand for more values; `whole` has them all."""
+    if count <= most:
+        return ""
+    return f" Each point is the mean of about {round(count / most):,} {noun}s; {whole} has each."
 
 
 def line(name: str, x: Sequence[Any], y: Sequence[float | None], **look: Any) -> dict[str, Any]:

@@ -11,17 +11,23 @@ from dogbreed.evaluation.metrics import Scores
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfusedPair:
-    """`count` photos of class `label` that were taken for class `taken_for`.
-
-    `back` is the same the other way round; `example` the photo of which the model was surest,
-    `typical` the photo of `taken_for` that it knows best, None if there is none.
-    """
+class Confusion:
+    """`count` of the `of` photos of class `label` were taken for class `taken_for`."""
 
     label: int
     taken_for: int
     count: int
     of: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfusedPair(Confusion):
+    """A confusion with photos.
+
+    `back` is its count the other way round; `example` the photo of which the model was surest,
+    `typical` the photo of `taken_for` that it knows best, None if there is none.
+    """
+
     back: int
     example: Sample
     typical: Sample | None
@@ -37,44 +43,68 @@ class HardPhoto:
     answers: tuple[tuple[int, float], ...]
 
 
-def confusions(scores: Scores) -> Tensor:
-    """Counts of photos [classes, classes]: rows are what they are, columns what was answered."""
+def confusions(scores: Scores) -> list[Confusion]:
+    """Every pair of classes that was confused, most often first; where all are right, none.
+
+    Of pairs confused equally often, those first of which the model was surer. Memory grows with
+    the photos, not with the square of the classes.
+    """
     classes = scores.log_probabilities.shape[1]
-    cells = scores.targets * classes + scores.predicted
-    return torch.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+    photos_of = torch.bincount(scores.targets, minlength=classes).tolist()
+    answers = scores.predicted
+    wrong = answers != scores.targets
+    targets, predicted = scores.targets[wrong], answers[wrong]
+    cells, inverse, counts = (targets * classes + predicted).unique(
+        return_inverse=True, return_counts=True
+    )
+    sureness = torch.zeros(len(cells), dtype=torch.float64)
+    sureness.index_put_((inverse,), scores.confidence[wrong].double(), accumulate=True)
+    found = zip(counts.tolist(), sureness.tolist(), cells.tolist(), strict=True)
+    return [
+        Confusion(
+            label=cell // classes,
+            taken_for=cell % classes,
+            count=count,
+            of=photos_of[cell // classes],
+        )
+        for count, _, cell in sorted(found, key=lambda each: (-each[0], -each[1], each[2]))
+    ]
+
+
+def most_confused(found: Sequence[Confusion], limit: int) -> list[int]:
+    """The classes of the pairs confused most often, at most `limit`, each next to its partner."""
+    classes: dict[int, None] = {}
+    for pair in found:
+        new = {pair.label, pair.taken_for} - classes.keys()
+        if len(classes) + len(new) <= limit:
+            classes |= dict.fromkeys((pair.label, pair.taken_for))
+    return list(classes)
 
 
 def confused_pairs(
-    scores: Scores, samples: Sequence[Sample], limit: int
-) -> tuple[list[ConfusedPair], int]:
-    """The pairs confused most often, and how many pairs there are in all."""
-    counts = confusions(scores)
-    photos_of = counts.sum(1)
-    wrong = counts.clone().fill_diagonal_(0)
-    # Of pairs confused equally often, those first of which the model was surer.
-    sureness = torch.zeros(wrong.shape, dtype=torch.float64)
-    sureness.index_put_(
-        (scores.targets, scores.predicted), scores.confidence.double(), accumulate=True
-    )
-    found = wrong.nonzero().tolist()
-    found.sort(key=lambda pair: (-int(wrong[*pair]), -float(sureness[*pair]), pair))
+    scores: Scores, samples: Sequence[Sample], found: Sequence[Confusion]
+) -> list[ConfusedPair]:
+    """Each of these confusions with a photo of either class."""
+    targets, predicted = scores.targets, scores.predicted
     pairs = []
-    for label, taken_for in found[:limit]:
-        example = _surest(scores, (scores.targets == label) & (scores.predicted == taken_for))
-        typical = _surest(scores, scores.targets == taken_for, taken_for)
+    for pair in found:
+        label, taken_for = pair.label, pair.taken_for
+        example = _surest(scores, (targets == label) & (predicted == taken_for))
+        typical = _surest(scores, targets == taken_for, taken_for)
+        back = (targets == taken_for) & (predicted == label)
         assert example is not None
         pairs.append(
             ConfusedPair(
                 label=label,
                 taken_for=taken_for,
-                count=int(wrong[label, taken_for]),
-                of=int(photos_of[label]),
-                back=int(wrong[taken_for, label]),
+                count=pair.count,
+                of=pair.of,
+                back=int(back.sum()),
                 example=samples[example],
                 typical=None if typical is None else samples[typical],
             )
         )
-    return pairs, len(found)
+    return pairs
 
 
 def _surest(scores: Scores, among: Tensor, label: int | None = None) -> int | None:

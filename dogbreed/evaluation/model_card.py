@@ -9,7 +9,7 @@ from dogbreed.data.splits import SPLITS, TEST, TRAIN
 from dogbreed.evaluation import statements
 from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.metrics import SplitMetrics
-from dogbreed.evaluation.mistakes import confused_pairs
+from dogbreed.evaluation.mistakes import confusions
 from dogbreed.evaluation.texts import agreement, counted, decimal, flat, percent, seconds, shown
 from dogbreed.files import write_text
 
@@ -122,8 +122,7 @@ def _limits(facts: Facts) -> list[str]:
     ]
     lines = ["## Limits", "", "The classes whose test photos are recognised least often:", ""]
     lines += [*_table(("Class", "Test photos", "Recall", "Precision"), rows), ""]
-    pairs, _ = confused_pairs(facts.test_scores, facts.test_samples, CONFUSED)
-    for pair in pairs:
+    for pair in confusions(facts.test_scores)[:CONFUSED]:
         names = facts.display_names
         lines.append(
             f"- {pair.count} of {counted(pair.of, 'photo')} of {plain(names[pair.label])} taken "
@@ -160,10 +159,11 @@ def _training(facts: Facts) -> list[str]:
 def _classes(facts: Facts) -> list[str]:
     named = ", ".join(plain(name) for name in facts.display_names[:CLASSES_NAMED])
     more = len(facts.classes) - CLASSES_NAMED
+    rest = f" and {more:,} more, which are in classes.csv" if more > 0 else ""
     return [
         "## Classes",
         "",
-        f"The model tells apart {named}{f' and {more:,} more' if more > 0 else ''}.",
+        f"The model tells apart {named}{rest}.",
         "",
     ]
 

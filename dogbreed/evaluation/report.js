@@ -1,7 +1,13 @@
 // Draws a page's charts from the JSON in the page, and sorts its tables.
 "use strict";
 
-const figures = JSON.parse(document.getElementById("figures").textContent);
+const read = (id) => JSON.parse(document.getElementById(id).textContent);
+const figures = read("figures");
+const texts = read("texts");
+// Each text is in the page once, however many points have it.
+for (const trace of Object.values(figures).flatMap((figure) => figure.data)) {
+  if (trace.interned) trace.text = trace.text.map((number) => texts[number]);
+}
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const touch = window.matchMedia("(pointer: coarse)").matches;
 
@@ -39,7 +45,7 @@ function compare(text, a, b) {
 }
 
 function sort(table, column, descending) {
-  const value = (row) => row.cells[column].dataset.value;
+  const value = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent;
   const text = table.tHead.rows[0].cells[column].hasAttribute("data-text");
   const rows = [...table.tBodies[0].rows];
   // What has no value stands last in either direction.

@@ -4,12 +4,16 @@ from pathlib import Path
 
 from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.frame import page
+from dogbreed.evaluation.mistakes import confusions
 from dogbreed.evaluation.sections import sections
+from dogbreed.evaluation.tables import write_tables
 from dogbreed.files import write_text
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
 def write_report(path: Path, facts: Facts) -> None:
-    """Write the report of a run to `path`, whole or not at all."""
-    write_text(path, page(TEMPLATE, title=facts.name, sections=sections(facts), facts=facts))
+    """Write the report of a run to `path`, and beside it the tables of which it shows a part."""
+    found = confusions(facts.test_scores)
+    write_tables(path.parent, facts, found)
+    write_text(path, page(TEMPLATE, title=facts.name, sections=sections(facts, found), facts=facts))

@@ -13,22 +13,31 @@ from dogbreed.data.check import imbalance
 from dogbreed.data.splits import SPLITS
 from dogbreed.evaluation import figures, statements
 from dogbreed.evaluation.charts import Chart
+from dogbreed.evaluation.confusion_figure import confusion_matrix
 from dogbreed.evaluation.cross_entropy import cross_entropy
 from dogbreed.evaluation.debug_section import debug_section
 from dogbreed.evaluation.facts import Duplicate, Facts
 from dogbreed.evaluation.frame import Section
 from dogbreed.evaluation.metrics import SplitMetrics
-from dogbreed.evaluation.mistakes import ConfusedPair, HardPhoto, confused_pairs, hardest_photos
+from dogbreed.evaluation.mistakes import (
+    ConfusedPair,
+    Confusion,
+    HardPhoto,
+    confused_pairs,
+    hardest_photos,
+)
 from dogbreed.evaluation.profile_section import profile_section
 from dogbreed.evaluation.texts import agreement, flat, seconds, shown
 from dogbreed.evaluation.thumbnails import thumbnails
 
-PAIRS, HARDEST, DUPLICATES, FINDINGS = 12, 24, 12, 50  # so many are shown of each
+# So many are shown of each: a page stays small however many there are.
+PAIRS, HARDEST, DUPLICATES, FINDINGS, CLASSES = 12, 24, 12, 50, 2000
 
 
-def sections(facts: Facts) -> list[Section]:
-    """All sections in their order."""
-    pairs, pairs_in_all = confused_pairs(facts.test_scores, facts.test_samples, PAIRS)
+def sections(facts: Facts, found: Sequence[Confusion]) -> list[Section]:
+    """All sections in their order; `found` are the confusions of the test photos."""
+    pairs = confused_pairs(facts.test_scores, facts.test_samples, found[:PAIRS])
+    matrix = confusion_matrix(facts.test_scores, facts.display_names, found)
     hardest = hardest_photos(facts.test_scores, facts.test_samples, HARDEST)
     duplicates = sorted(facts.duplicates, key=lambda own: -own.cosine)[:DUPLICATES]
     photos = thumbnails(facts.root, _photos_of(pairs, hardest, duplicates))
@@ -48,13 +57,13 @@ def sections(facts: Facts) -> list[Section]:
         Section(
             key="confusions",
             title="Confusions",
-            charts=(figures.confusion_matrix(facts.test_scores, facts.display_names),),
-            values={"pairs": pairs, "in_all": pairs_in_all, "photos": photos},
+            charts=(matrix,) if matrix else (),
+            values={"pairs": pairs, "in_all": len(found), "photos": photos},
         ),
         Section(
             key="hardest", title="Hardest photos", values={"hardest": hardest, "photos": photos}
         ),
-        Section(key="classes", title="Classes", values={"rows": _class_rows(facts)}),
+        Section(key="classes", title="Classes", values={"rows": _class_rows(facts)[:CLASSES]}),
         Section(
             key="data",
             title="Data",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dogbreed.evaluation.charts import finite, labels
+from dogbreed.evaluation.lines import cuts
 from dogbreed.evaluation.metrics import Interval
 from dogbreed.evaluation.texts import NOTHING, decimal, percent
 from dogbreed.search.config import MAXIMIZE
@@ -19,6 +20,8 @@ from dogbreed.search.trials import COMPLETED, STOPPED, Trial, best_of, short_nam
 REACH = 3
 CROWD = 100  # more trials than so many are drawn finer
 PARAMETERS_NAMED = 8  # beside the mouse
+# More points than a trial has parameters times so many are slow to draw, and hide each other.
+MAX_DRAWN = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +44,25 @@ class SearchFacts:
     @cached_property
     def scored(self) -> list[Trial]:
         """The trials that have an objective: the completed ones and those stopped early."""
-        ended = (COMPLETED, STOPPED)
-        return [t for t in self.trials if t.status in ended and t.objective is not None]
+        return [trial for trial in self.trials if _is_scored(trial)]
+
+    @cached_property
+    def drawn(self) -> list[tuple[int, Trial]]:
+        """The trials in the charts with their numbers from 1: all, or `MAX_DRAWN` and the best.
+
+        They are evenly spaced in the order in which the trials began.
+        """
+        chosen = set(cuts(len(self.trials), MAX_DRAWN)[:-1].tolist())
+        return [
+            (n, trial)
+            for n, trial in enumerate(self.trials, 1)
+            if n - 1 in chosen or trial is self.best
+        ]
+
+    @cached_property
+    def drawn_scored(self) -> list[Trial]:
+        """Those in the charts that have an objective."""
+        return [trial for _, trial in self.drawn if _is_scored(trial)]
 
     @cached_property
     def best(self) -> Trial | None:
@@ -126,6 +146,10 @@ def searched(
         direction=direction,
         settings=settings,
     )
+
+
+def _is_scored(trial: Trial) -> bool:
+    return trial.status in (COMPLETED, STOPPED) and trial.objective is not None
 
 
 def _finite(trial: Trial) -> Trial:

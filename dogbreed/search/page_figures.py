@@ -7,20 +7,23 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from dogbreed.evaluation.charts import (
     BLUE,
     GREY,
     ORANGE,
     Chart,
     axis,
-    finite,
     layout_of,
     pale_blue,
 )
+from dogbreed.evaluation.lines import cuts, means, middles
 from dogbreed.search.page_facts import SearchFacts, edge, label
 from dogbreed.search.trials import COMPLETED, FAILED, STOPPED, Trial
 
 OBJECTIVE_PX = 76  # room for the objective's ticks and its name
+MAX_CURVES, CURVE_POINTS = 200, 200
 MARKED_EPOCHS = 1500  # more points than so many are lines alone
 
 
@@ -69,7 +72,7 @@ def _beyond(facts: SearchFacts) -> str:
 
 
 def _numbered(facts: SearchFacts, status: str) -> list[tuple[int, Trial]]:
-    return [(n, trial) for n, trial in enumerate(facts.trials, 1) if trial.status == status]
+    return [(n, trial) for n, trial in facts.drawn if trial.status == status]
 
 
 def _dots(facts: SearchFacts, status: str, name: str, colour: str, symbol: str) -> dict[str, Any]:
@@ -109,8 +112,8 @@ def _dots(facts: SearchFacts, status: str, name: str, colour: str, symbol: str) 
 def _best_so_far(facts: SearchFacts) -> dict[str, Any]:
     numbers: list[int] = []
     values: list[float] = []
-    for n, trial in _numbered(facts, COMPLETED):
-        value = trial.objective
+    for n, trial in enumerate(facts.trials, 1):
+        value = trial.objective if trial.status == COMPLETED else None
         if value is not None and (not values or facts.sign * (value - values[-1]) < 0):
             numbers.append(n)
             values.append(value)
@@ -146,9 +149,11 @@ def _failed(facts: SearchFacts) -> dict[str, Any]:
 
 def curves(facts: SearchFacts) -> Chart | str:
     """The objective after each epoch."""
-    there = [trial for trial in facts.trials if trial.curve]
-    if not there:
+    told = [trial for _, trial in facts.drawn if trial.curve]
+    if not told:
         return "The trials told nothing after each epoch."
+    chosen = set(cuts(len(told), MAX_CURVES)[:-1].tolist())
+    there = [trial for n, trial in enumerate(told) if n in chosen or trial is facts.best]
     points = sum(len(trial.curve) for trial in there)
     longest = max(len(trial.curve) for trial in there)
     look = {
@@ -170,7 +175,9 @@ def curves(facts: SearchFacts) -> Chart | str:
     return Chart(
         key="curves",
         title="Each epoch",
-        reading="What the trials came to after each epoch; a line that ends early was stopped.",
+        reading="What the trials came to after each epoch; a line that ends early was stopped."
+        + (f" {len(there):,} trials are drawn, the best among them." if there != told else "")
+        + (" The points of long lines are means of epochs." if longest > CURVE_POINTS else ""),
         figure={"data": [own for own in data if own["x"]], "layout": layout},
         height_px=380,
     )
@@ -182,9 +189,10 @@ def _lines(trials: Sequence[Trial], name: str, **look: Any) -> dict[str, Any]:
     y: list[float | None] = []
     text: list[str] = []
     for trial in trials:
-        x += [*range(1, len(trial.curve) + 1), None]
-        y += [*finite(trial.curve), None]
-        text += [label(trial.name)] * (len(trial.curve) + 1)
+        parts = cuts(len(trial.curve), CURVE_POINTS)
+        x += [*middles(np.arange(1, len(trial.curve) + 1), parts), None]
+        y += [*means(np.array(trial.curve), parts), None]
+        text += [label(trial.name)] * len(parts)
     return {
         "type": "scatter",
         "name": name,

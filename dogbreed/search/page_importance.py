@@ -14,7 +14,7 @@ def importance(facts: SearchFacts, scales: Mapping[str, Scale]) -> Chart | str:
     """How much each parameter mattered, or the sentence that says why it isn't known."""
     if len(scales) < 2:
         return "Only one parameter was searched: there is none to compare it with."
-    known = placed(facts, scales)
+    known = placed(facts, scales, facts.completed)
     if len(known) < FEWEST_TRIALS:
         return (
             f"Too few trials to tell which parameter mattered: {len(known)} completed, and with "

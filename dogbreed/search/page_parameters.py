@@ -26,7 +26,7 @@ def parallel(facts: SearchFacts, scales: Mapping[str, Scale]) -> Chart | str:
     """Each completed trial as a line through its values to its objective."""
     if len(scales) < 2:
         return "With one parameter the chart below shows all there is to compare."
-    known = placed(facts, scales)
+    known = placed(facts, scales, facts.drawn_scored)
     if len(known) < 2:
         return "Fewer than two trials were completed: there are no values to compare."
     every = [*scales.values(), _objectives(facts, [own.objective for own in known])]
@@ -133,7 +133,7 @@ def slices(facts: SearchFacts, scales: Mapping[str, Scale]) -> list[Chart] | str
 
 
 def _slice(facts: SearchFacts, number: int, name: str, scale: Scale) -> Chart:
-    rest = [trial for trial in facts.scored if trial is not facts.best]
+    rest = [trial for trial in facts.drawn_scored if trial is not facts.best]
     size = 4 if facts.crowded else 7
     kinds = (
         ([t for t in rest if t.status != COMPLETED], GREY, "circle-open", size),

@@ -8,23 +8,24 @@ from dogbreed.evaluation.texts import NOTHING, shown
 from dogbreed.search.page_facts import SearchFacts
 from dogbreed.search.space import Value
 from dogbreed.search.table import shown_value
-from dogbreed.search.trials import Trial
+from dogbreed.search.trials import COMPLETED, Trial
 
+MAX_ROWS = 1000
 REASON_CHARACTERS = 240  # trials.csv has the whole of it
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the table: what is read, and what it is sorted by."""
+    """A cell of the table: what is read, and the number it is sorted by; None: by its text."""
 
     text: str
-    value: Any = ""
+    value: float | str | None = None
     is_text: bool = False
     is_wide: bool = False
 
 
 def trial_table(facts: SearchFacts) -> dict[str, Any]:
-    """The headings, whether each is of text, and a row of cells for every trial."""
+    """The headings, whether each is of text, and a row of cells for each of the best trials."""
     priced = any(trial.cost_usd is not None for trial in facts.trials)
     reasons = any(trial.reason for trial in facts.trials)
     kinds = {name: _is_text(facts, name) for name in facts.parameters}
@@ -40,8 +41,28 @@ def trial_table(facts: SearchFacts) -> dict[str, Any]:
         *([("USD", False)] if priced else []),
         *([("Reason", True)] if reasons else []),
     ]
-    rows = [(trial is facts.best, _cells(facts, trial, priced, reasons)) for trial in facts.trials]
-    return {"heads": heads, "rows": rows}
+    trials = _best(facts)
+    rows = [(trial is facts.best, _cells(facts, trial, priced, reasons)) for trial in trials]
+    left_out = (
+        f"The table has the {len(trials):,} best of {len(facts.trials):,} trials, in the order in "
+        "which they began; trials.csv has all."
+        if len(trials) < len(facts.trials)
+        else ""
+    )
+    return {"heads": heads, "rows": rows, "left_out": left_out}
+
+
+def _best(facts: SearchFacts) -> list[Trial]:
+    """At most `MAX_ROWS` in the order in which they began, those without an objective the first
+    to be left out."""
+
+    def loss(number: int) -> tuple[bool, float]:
+        trial = facts.trials[number]
+        known = trial.status == COMPLETED and trial.objective is not None
+        return not known, facts.sign * (trial.objective or 0.0)
+
+    ranked = sorted(range(len(facts.trials)), key=loss)[:MAX_ROWS]
+    return [facts.trials[number] for number in sorted(ranked)]
 
 
 def _is_text(facts: SearchFacts, name: str) -> bool:
@@ -53,8 +74,8 @@ def _cells(facts: SearchFacts, trial: Trial, priced: bool, reasons: bool) -> lis
     low, high = trial.ci95 or (None, None)
     between = f"{facts.written(low)} to {facts.written(high)}" if trial.ci95 else NOTHING
     cells = [
-        Cell(trial.name, trial.name, is_text=True),
-        Cell(trial.status, trial.status, is_text=True),
+        Cell(trial.name, is_text=True),
+        Cell(trial.status, is_text=True),
         _number(trial.objective, facts.written(trial.objective)),
         _number(low, between),
         *(_parameter(trial.parameters.get(name)) for name in facts.parameters),
@@ -67,26 +88,26 @@ def _cells(facts: SearchFacts, trial: Trial, priced: bool, reasons: bool) -> lis
     if reasons:
         cut = len(trial.reason) > REASON_CHARACTERS
         text = f"{trial.reason[:REASON_CHARACTERS]}…" if cut else trial.reason
-        cells.append(Cell(text, trial.reason[:REASON_CHARACTERS], is_text=True, is_wide=True))
+        cells.append(Cell(text, is_text=True, is_wide=True))
     return cells
 
 
 def _number(value: float | None, text: str) -> Cell:
-    return Cell(NOTHING) if value is None else Cell(text, value)
+    return Cell(NOTHING, "") if value is None else Cell(text, value)
 
 
 def _parameter(value: Value | None) -> Cell:
     if value is None:
-        return Cell(NOTHING)
+        return Cell(NOTHING, "")
     if isinstance(value, str):
-        return Cell(value, value, is_text=True)
+        return Cell(value, is_text=True)
     return Cell(shown_value(value), float(value))
 
 
 def _moment(moment: datetime | None, since: datetime | None = None) -> Cell:
     """A moment; its day is left out where it is the one it began on."""
     if moment is None:
-        return Cell(NOTHING)
+        return Cell(NOTHING, "")
     here = moment.astimezone(UTC)
     same_day = since is not None and since.astimezone(UTC).date() == here.date()
     return Cell(f"{here:%H:%M:%S}" if same_day else f"{here:%Y-%m-%d %H:%M:%S}", here.timestamp())

@@ -9,7 +9,7 @@ from dogbreed.evaluation.charts import labels
 from dogbreed.search.page_facts import SearchFacts
 from dogbreed.search.space import INT, Choice, Numbers, Range, Value
 from dogbreed.search.table import shown_value
-from dogbreed.search.trials import Trial
+from dogbreed.search.trials import COMPLETED, Trial
 
 TICKS = 5  # about so many on an axis
 TICK_CHARACTERS = 14
@@ -64,10 +64,14 @@ class Placed:
     objective: float
 
 
-def placed(facts: SearchFacts, scales: Mapping[str, Scale]) -> list[Placed]:
-    """The completed trials, but for those that lack a parameter."""
+def placed(
+    facts: SearchFacts, scales: Mapping[str, Scale], trials: Iterable[Trial]
+) -> list[Placed]:
+    """The completed ones of these trials, but for those that lack a parameter."""
     found = []
-    for trial in facts.completed:
+    for trial in trials:
+        if trial.status != COMPLETED:
+            continue
         places = {name: own.place(trial.parameters.get(name)) for name, own in scales.items()}
         known = {name: place for name, place in places.items() if place is not None}
         if len(known) == len(scales) and trial.objective is not None:

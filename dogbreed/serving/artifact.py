@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.data.photos import Preprocessing
-from dogbreed.errors import ArtifactError
+from dogbreed.errors import ArtifactError, ConfigError
 from dogbreed.files import whole
 
 SCHEMA_VERSION = 1
@@ -57,8 +57,11 @@ class Description:
             ArtifactError: in a way that this version doesn't know.
         """
         wanted = dict(self.preprocessing)
-        known = Preprocessing(size_px=wanted["size_px"], crop_share=wanted["crop_share"])
-        if known.describe() != wanted:
+        try:
+            known = Preprocessing(size_px=wanted["size_px"], crop_share=wanted["crop_share"])
+        except (ConfigError, KeyError):
+            known = None
+        if known is None or known.describe() != wanted:
             raise ArtifactError(
                 f"The model was trained with a preprocessing that this dogbreed doesn't have "
                 f"({wanted}): use the version of dogbreed that wrote it."

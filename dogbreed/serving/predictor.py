@@ -3,7 +3,6 @@
 Neither torch, Lightning nor Hydra is imported, unless torch is what computes.
 """
 
-import difflib
 import hashlib
 import json
 from collections import deque
@@ -12,16 +11,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from dogbreed.config import Config, PredictConfig
 from dogbreed.data import photos
 from dogbreed.data.photos import Pixels
 from dogbreed.errors import ArtifactError, ConfigError, PhotoError
 from dogbreed.machine import cores
+from dogbreed.schema import argument, brief, nearest
 from dogbreed.serving.artifact import Description, find_artifact, read_description
 from dogbreed.serving.explain import Explainer
 from dogbreed.serving.forms import AUTO, Floats, Form, open_form
@@ -73,8 +75,12 @@ class Predictor:
         """The predictor of a run's folder (outputs/latest) or of a model's folder.
 
         Raises:
+            ConfigError: an argument outside what its key of the configuration takes.
             ArtifactError, EngineError: as `find_artifact`, `read_description` and `open_form`.
         """
+        engine = argument(PredictConfig, "engine", engine)
+        precision = argument(PredictConfig, "precision", precision)
+        threads = argument(PredictConfig, "threads", threads)
         folder = find_artifact(Path(path))
         description = read_description(folder)
         form = open_form(folder, description, engine, precision=precision, threads=threads)
@@ -91,7 +97,9 @@ class Predictor:
 
         Raises:
             PhotoError: it can't be used; the message begins with the path if there is one.
+            ConfigError: `top_k` isn't a whole number from 1 on, or `photo` is something else.
         """
+        top_k = argument(PredictConfig, "top_k", top_k)
         with _naming(photo):
             pixels = self._pixels(photo)
         return self._predictions(pixels[None], top_k)[0]
@@ -103,10 +111,22 @@ class Predictor:
 
         `workers` threads (0: one per core) read and decode photos while others are computed; some
         dozens are in memory at a time.
+
+        Raises:
+            ConfigError: as `predict`, or `many` is one photo.
         """
+        top_k = argument(PredictConfig, "top_k", top_k)
+        workers = argument(Config, "data.workers", workers, kind=int)
+        if isinstance(many, str | bytes | PathLike | Image.Image):
+            raise ConfigError("predict_many takes a list of photos: for one there is predict.")
+        return self._predict_many(many, top_k, workers or cores())
+
+    def _predict_many(
+        self, many: Iterable[Photo], top_k: int, workers: int
+    ) -> Iterator[Prediction | PhotoError]:
         batch_size = max(1, BATCH_IMAGES // len(self._views))
         waiting, good = list[Pixels | PhotoError](), 0
-        for decoded in self._decoded(many, workers or cores(), depth=2 * batch_size):
+        for decoded in self._decoded(many, workers, depth=2 * batch_size):
             waiting.append(decoded)
             good += not isinstance(decoded, PhotoError)
             if good == batch_size or len(waiting) == 8 * batch_size:
@@ -135,8 +155,7 @@ class Predictor:
         class_name = class_name or self.predict(photo, 1).breeds[0].class_name
         classes = self.description.classes
         if class_name not in classes:
-            near = difflib.get_close_matches(class_name, classes, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = nearest(class_name, classes)
             raise ConfigError(f"The model has no class {class_name}.{hint}")
         with _naming(photo), self._read(photo, explainer.wanted_px) as (upright, _):
             return explainer.explain(upright, classes.index(class_name))
@@ -263,6 +282,11 @@ def read_photo(photo: Photo, *, wanted_px: int) -> tuple[Image.Image, bytes]:
         return photos.upright(photo), photos.digest(photo.tobytes())
     if isinstance(photo, str | Path):
         data = photos.read_bytes(Path(photo))
+    elif not isinstance(photo, bytes) and not callable(photo):
+        raise ConfigError(
+            f"{brief(photo)}: a photo is a path, a file's bytes or an image of Pillow; "
+            "Image.fromarray makes one of an array."
+        )
     else:
         data = photos.checked(photo if isinstance(photo, bytes) else photo())
     return photos.decode(data, wanted_px=wanted_px), photos.digest(data)

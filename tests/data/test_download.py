@@ -379,7 +379,7 @@ def test_a_run_killed_while_unpacking_leaves_nothing_that_is_taken_for_whole(
         "shutil.copyfileobj = copy"
     )
     with in_a_process(public_set, tmp_path, kill) as process:
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "stanford_dogs").exists()
     stray = tmp_path / ".stanford_dogs.unpacking" / "n0-Stray" / "n0_1.jpg"
@@ -414,7 +414,7 @@ def test_two_processes_at_once_fetch_one_archive(publisher: Publisher, tmp_path:
         for process in both:
             assert process.stderr
             assert "waiting for it" in process.stderr.readline()
-    told = [process.communicate(timeout=20)[1] for process in both]
+    told = [process.communicate(timeout=120)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], told
     assert len(publisher.requests) == 1
     assert files_under(tmp_path / "oxford_pets") == photos_of("oxford_pets")

@@ -89,4 +89,4 @@ def test_a_name_links_to_nothing_where_addresses_become_links() -> None:
 def test_many_classes_are_counted_not_all_named(tmp_path: Path) -> None:
     names = tuple(f"class number {number}" for number in range(203))
     text = card(tmp_path, make_facts(tmp_path, names, per_class=1))
-    assert text.endswith("class number 199 and 3 more.\n")
+    assert text.endswith("class number 199 and 3 more, which are in classes.csv.\n")

@@ -342,8 +342,9 @@ def test_labels_are_whole_and_apart(open_page: "OpenPage", tmp_path: Path) -> No
 def test_the_data_in_the_page_can_end_no_script(tmp_path: Path) -> None:
     trials = [replace(trial, name="</script><!-- \u2028 &") for trial in TRIALS[:5]]
     page = written(tmp_path, trials).read_text("utf-8")
-    found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.S)
-    assert found is not None
-    assert not set("<>&\u2028\u2029") & set(found[1])
-    assert "NaN" not in found[1]
-    assert json.loads(found[1])["history"]["data"][0]["text"][0].startswith("&lt;/script&gt;")
+    found = re.findall(r'<script type="application/json" id="(.*?)">(.*?)</script>', page, re.S)
+    assert [name for name, _ in found] == ["figures", "texts"]
+    for _, text in found:
+        assert not set("<>&\u2028\u2029") & set(text)
+        assert "NaN" not in text
+    assert any(own.startswith("&lt;/script&gt;") for own in json.loads(found[1][1]))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alike import alike, looks_like
 from local_server import (
     EXPLAINING,
     Answer,
@@ -91,8 +92,8 @@ def test_json_with_several_photos(server: LocalServer, predictor: Predictor) -> 
     assert [agrees(e, predictor, p, 2) for e, p in zip(entries, sent, strict=True)] == [True] * 4
     assert len({json.dumps(entry) for entry in entries}) == 4, "else their order isn't seen"
     assert [len(entry["breeds"]) for entry in entries] == [2] * 4
-    assert (
-        one_of(server.ask_json(photos=[sent[0]]))["breeds"] == one_of(server.ask(sent[0]))["breeds"]
+    assert alike(
+        one_of(server.ask_json(photos=[sent[0]]))["breeds"], one_of(server.ask(sent[0]))["breeds"]
     )
 
 
@@ -118,8 +119,13 @@ def test_torch_explains_what_the_network_cannot(tiny_model: Path) -> None:
     with serving(tiny_model, "threads=1", "engine=torch") as started:
         entry = one_of(started.ask_json(photos=[sent], explain=True))
         assert len(started.workers(EXPLAINING)) == 1
-    wanted = as_jpeg(load(tiny_model, engine="torch").explain(sent))
-    assert base64.b64decode(entry["explanation"]) == wanted
+    explain = load(tiny_model, engine="torch").explain
+    likeliest, *others = [breed["class"] for breed in entry["breeds"]]
+    assert looks_like(base64.b64decode(entry["explanation"]), as_jpeg(explain(sent, likeliest)))
+    assert not any(
+        looks_like(base64.b64decode(entry["explanation"]), as_jpeg(explain(sent, other)))
+        for other in others
+    ), "else any heat would pass"
 
 
 def test_parameters_by_the_header_of_invoke_endpoint(server: LocalServer) -> None:
@@ -151,13 +157,17 @@ def test_many_at_once_are_computed_together_and_answered_rightly(
     sent = [photo("PNG", picture(seed)) for seed in range(24)]
     counts = [1 + number % 3 for number in range(len(sent))]
     paths = [f"/invocations?top_k={count}" for count in counts]
-    with ThreadPoolExecutor(12) as pool:
-        entries = [one_of(answer) for answer in pool.map(server.ask, sent, paths)]
-    assert all(
-        agrees(*each) for each in zip(entries, [predictor] * len(sent), sent, counts, strict=True)
-    )
-    figures = server.metrics()
-    assert figures["dogbreed_batch_photos_sum"] > figures["dogbreed_batch_photos_count"]
+    for _ in range(20):  # whether two meet in the server is chance
+        with ThreadPoolExecutor(12) as pool:
+            entries = [one_of(answer) for answer in pool.map(server.ask, sent, paths)]
+        assert all(
+            agrees(*each)
+            for each in zip(entries, [predictor] * len(sent), sent, counts, strict=True)
+        )
+        figures = server.metrics()
+        if figures["dogbreed_batch_photos_sum"] > figures["dogbreed_batch_photos_count"]:
+            return
+    raise AssertionError("no two photos were ever computed together")
 
 
 def test_the_figures_are_right(server: LocalServer) -> None:
@@ -230,7 +240,7 @@ def test_who_asks_for_http_2_is_answered_by_http_1(server: LocalServer) -> None:
     with closing(server.connection()) as connection:
         for _ in range(2):
             connection.request("POST", "/invocations", photo(), asks)
-            assert one_of(answer_on(connection)) == wanted
+            assert alike(one_of(answer_on(connection)), wanted)
 
 
 def test_who_gives_up_leaves_nothing_behind(server: LocalServer) -> None:

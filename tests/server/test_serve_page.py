@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import draw_photo, wait_for_line
+from conftest import THREADS, draw_photo, wait_for_line
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect
 
@@ -38,7 +38,7 @@ def address(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         server = subprocess.Popen(
             [sys.executable, "-um", "dogbreed.serve", f"model={tiny_model}", "port=0", "threads=1"],
             cwd=errors.parent,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, **THREADS},
             stdout=subprocess.PIPE,
             stderr=file,
             text=True,

@@ -85,7 +85,7 @@ def test_where_there_are_no_class_maps_grad_cam_explains(
     predictor = written(network, tmp_path / "model")
     assert not predictor.has_class_maps
     found = predictor.explainer.heat(PIXELS, 1)
-    np.testing.assert_array_equal(found, grad_cam_of(network).heat(PIXELS, 1))
+    np.testing.assert_allclose(found, grad_cam_of(network).heat(PIXELS, 1), atol=1e-3)
 
 
 def test_under_a_linear_head_over_pooled_features_it_is_cam(tiny_model: Path) -> None:
