@@ -14,11 +14,11 @@ from dogbreed.cloud.inventory import newest_endpoint
 from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.cloud.shrinking import to_send
 from dogbreed.data.photos import read_bytes
-from dogbreed.errors import CloudError, OutputError, PhotoError
+from dogbreed.errors import CloudError, OutputError, PhotoError, printable
 from dogbreed.files import DISK_FULL, whole
 from dogbreed.search.config import NEWEST
 from dogbreed.serving.answers import free_path
-from dogbreed.serving.sources import Source, find_sources, printable
+from dogbreed.serving.sources import Source, find_sources
 
 
 def query(config: QueryConfig, given: Sequence[str]) -> bool:
