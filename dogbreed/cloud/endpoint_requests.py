@@ -8,7 +8,12 @@ from typing import Any
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.config import BATCH, PYTORCH, SERVERLESS, DeployConfig
-from dogbreed.cloud.containers import family_of
+from dogbreed.cloud.containers import (
+    ENDPOINT_TYPES,
+    TRANSFORM_TYPES,
+    check_instance_type,
+    family_of,
+)
 from dogbreed.cloud.tags import ENDPOINT, tag_list
 from dogbreed.errors import ConfigError
 from dogbreed.search.config import NEWEST
@@ -69,6 +74,8 @@ def check_deployment(config: DeployConfig) -> None:
         _check_batch(config)
     if deploy.instance_type is None:
         raise ConfigError(f"deploy.instance_type has no value: deploy={deploy.kind} needs one.")
+    types = TRANSFORM_TYPES if deploy.kind == BATCH else ENDPOINT_TYPES
+    check_instance_type("deploy.instance_type", deploy.instance_type, types)
     if deploy.max_instances is not None:
         _check_scaling(deploy.instance_type, deploy.instance_count, deploy.max_instances)
 

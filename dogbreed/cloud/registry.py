@@ -1,5 +1,6 @@
 """deploy.register: the model as a version in the model registry, with its run's metrics."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -19,6 +20,7 @@ from dogbreed.serving.invocations import JSON_TYPE
 from dogbreed.serving.packing import TORCHSERVE_ENVIRONMENT
 
 MOST_PROPERTIES = 50
+TOKEN_CHARACTERS = 36
 LONGEST_VALUE = 256
 
 
@@ -84,6 +86,9 @@ def _request(
     }
     return {
         "ModelPackageGroupName": config.deploy.register,
+        # The same for as often as this deployment sends it: if only the answer was lost, the
+        # service gives that of the version that is there.
+        "ClientToken": hashlib.sha256(it.name.encode()).hexdigest()[:TOKEN_CHARACTERS],
         "ModelPackageDescription": f"{archive.classes} classes, from {archive.label}",
         # A person says whether it may go further.
         "ModelApprovalStatus": "PendingManualApproval",
