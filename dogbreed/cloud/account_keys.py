@@ -21,6 +21,8 @@ _ROLE_ARN = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):iam::\d{12}:role/(?:[\w+=,.@-]+/)*[\w+=,.@-]{1,64}",
     re.ASCII,
 )
+# Source: SageMaker's API reference, TrainingJobName.
+JOB_NAME = re.compile(r"(?=.{1,63}$)[a-zA-Z0-9](?:-*[a-zA-Z0-9])*")
 # Sources: KMS's developer guide, "Key identifiers (KeyId)"; the form of an ARN is that of KmsKeyArn
 # in EventBridge Scheduler's API.
 _KMS_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}", re.IGNORECASE)
@@ -74,6 +76,24 @@ def checked_keys(launcher: Keys) -> Keys:
     return replace(
         launcher, prefix=normal_prefix(launcher.prefix), tags=checked_tags(launcher.tags)
     )
+
+
+def check_attach(name: str, *, dry_run: bool) -> None:
+    """Refuse what can't be the name of a job to take up.
+
+    Raises:
+        ConfigError: it can't, or a dry run is asked for, which takes up nothing.
+    """
+    if dry_run:
+        raise ConfigError(
+            f"attach={printable(name)} takes up a job of the account, and a dry run asks for none: "
+            "leave one of the two out."
+        )
+    if not JOB_NAME.fullmatch(name):
+        raise ConfigError(
+            f"attach={printable(name)}: a job's name has letters, digits and hyphens between them, "
+            "63 at most."
+        )
 
 
 def check_region_of(launcher: AccountConfig, region: str) -> None:

@@ -66,6 +66,8 @@ def check_deployment(config: DeployConfig) -> None:
             f"deploy.photos={deploy.photos} is for deploy=batch; an endpoint is asked by "
             "launch/query.py once it is up. Take deploy=batch, or leave it out."
         )
+    if deploy.kind != BATCH and deploy.ttl_hours is not None:
+        _check_lifetime(deploy.ttl_hours, deploy.startup_minutes)
     if deploy.kind == SERVERLESS:
         _check_serverless(config)
         return
@@ -78,6 +80,14 @@ def check_deployment(config: DeployConfig) -> None:
     check_instance_type("deploy.instance_type", deploy.instance_type, types)
     if deploy.max_instances is not None:
         _check_scaling(deploy.instance_type, deploy.instance_count, deploy.max_instances)
+
+
+def _check_lifetime(ttl_hours: float, startup_minutes: int) -> None:
+    if 60 * ttl_hours <= startup_minutes:
+        raise ConfigError(
+            f"deploy.ttl_hours={ttl_hours:g}: the endpoint would be deleted before it has to be up "
+            f"(deploy.startup_minutes={startup_minutes}): set a longer time."
+        )
 
 
 def _check_serverless(config: DeployConfig) -> None:

@@ -11,6 +11,7 @@ from dogbreed.errors import ConfigError, printable
 CHECKED = ("sagemaker", "application-autoscaling", "scheduler", "sagemaker-runtime")
 MAX_SHOWN = 100  # characters of a value
 NEARBY = 3
+NAME_PATTERN = re.compile(r"pattern: \[a-zA-Z0-9\]\(-\*\[a-zA-Z0-9\]\)\{0,\d+\}$")
 
 # The key that a member comes from, by its place in a request as the service writes it; the first
 # that fits. `deploy.` keys are of the operations that launch/deploy.py sends.
@@ -73,6 +74,8 @@ def _sentence(operation: str, problem: Problem) -> str:
 
 
 def _rule(problem: Problem) -> str:
+    if NAME_PATTERN.search(problem.rule):
+        return "have letters, digits and hyphens between them only"
     if not problem.choices:
         return problem.rule
     near = difflib.get_close_matches(str(problem.value), problem.choices, n=NEARBY)

@@ -147,8 +147,8 @@ def _categories() -> dict[str, str]:
     """All characters by the first letter of their general category: L for letters, and so on."""
     found: dict[str, list[str]] = {}
     codes = range(sys.maxunicode + 1)
-    for letter, run in itertools.groupby(codes, lambda code: unicodedata.category(chr(code))[0]):
-        run = list(run)
+    for letter, same in itertools.groupby(codes, lambda code: unicodedata.category(chr(code))[0]):
+        run = list(same)
         found.setdefault(letter, []).append(f"\\U{run[0]:08x}-\\U{run[-1]:08x}")
     return {letter: "".join(runs) for letter, runs in found.items()}
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dogbreed.cloud.account import Account, rehearsal, sign_in, stand_in
-from dogbreed.cloud.account_keys import checked_keys
+from dogbreed.cloud.account_keys import check_attach, checked_keys
 from dogbreed.cloud.costs import Use
 from dogbreed.cloud.debugger import debugger_request, rule_lines, rules_image, with_hook
 from dogbreed.cloud.inside import TRAIN
@@ -34,6 +34,7 @@ def train_on_sagemaker(config: FinalConfig) -> None:
     log_to_terminal()
     check_writable(Path(config.output_root))
     if config.attach is not None:
+        check_attach(config.attach, dry_run=config.dry_run)
         _attach(config, config.attach)
         return
     config = replace(with_hook(config), launcher=checked_keys(config.launcher))

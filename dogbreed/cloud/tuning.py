@@ -9,7 +9,7 @@ import yaml
 
 from dogbreed.cli import compose_as
 from dogbreed.cloud.account import Account, rehearsal, sign_in, stand_in
-from dogbreed.cloud.account_keys import checked_keys
+from dogbreed.cloud.account_keys import check_attach, checked_keys
 from dogbreed.cloud.costs import Use
 from dogbreed.cloud.inside import EXTRACT, TRAIN, TUNE, WEIGHTS
 from dogbreed.cloud.job_requests import training_request, tuning_request
@@ -65,6 +65,7 @@ def search_on_sagemaker(config: TuneConfig) -> None:
     log_to_terminal()
     check_writable(Path(config.output_root) / SEARCHES)
     if config.attach is not None:
+        check_attach(config.attach, dry_run=config.dry_run)
         _attach(sign_in(checked_keys(config.launcher)), config, config.attach)
         return
     search, space = check_on_sagemaker(config)
