@@ -175,7 +175,9 @@ def _check_place(launcher: AccountConfig, region: str) -> None:
         ConfigError: where it was set, and what would be right.
     """
     variables = (name for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if os.environ.get(name))
-    source = "launcher.region" if launcher.region else f"${next(variables, 'AWS_PROFILE')}"
+    variable = next(variables, None)
+    source = f"${variable}" if variable else "the region of the AWS profile"
+    source = "launcher.region" if launcher.region else source
     check_region(region, source)
     check_region_of(launcher, region)
     if launcher.role is None and os.environ.get(ROLE_VARIABLE):

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dogbreed.cloud.containers import TRAINING_TYPES, check_instance_type
 from dogbreed.cloud.regions import domain_of, partition_of
 from dogbreed.cloud.s3_names import check_bucket, normal_prefix
 from dogbreed.cloud.tags import checked_tags
 from dogbreed.errors import ConfigError, printable
+from dogbreed.schema import flat
 from dogbreed.search.config import AccountConfig, LauncherConfig
 from dogbreed.search.limits import check_network
 
@@ -27,10 +28,7 @@ JOB_NAME = re.compile(r"(?=.{1,63}$)[a-zA-Z0-9](?:-*[a-zA-Z0-9])*")
 # in EventBridge Scheduler's API.
 _KMS_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}", re.IGNORECASE)
 _KMS_ALIAS = re.compile(r"alias/[\w/-]{1,250}", re.ASCII)
-_KMS_ARN = re.compile(
-    r"arn:(?P<partition>aws[a-z-]*):kms:(?P<region>[a-z0-9-]+):\d{12}:(key/[\w-]+|alias/[\w/-]+)",
-    re.ASCII,
-)
+_KMS_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key/[\w-]+|alias/[\w/-]+)", re.ASCII)
 # Source: EC2's user guide, "Resource IDs": eight or seventeen hexadecimal digits.
 _RESOURCE = "{}-(?:[0-9a-f]{{17}}|[0-9a-f]{{8}})"
 _SUBNET, _GROUP = (re.compile(_RESOURCE.format(kind)) for kind in ("subnet", "sg"))
@@ -53,11 +51,7 @@ def checked_keys(launcher: Keys) -> Keys:
     Raises:
         ConfigError: which key, and what it may hold.
     """
-    for name in ("region", "role", "bucket", "output_kms_key", "volume_kms_key", "image_uri"):
-        if getattr(launcher, name, None) == "":
-            raise ConfigError(
-                f"launcher.{name}= is empty: give it a value, or write launcher.{name}=null."
-            )
+    refuse_empty(launcher, "launcher.")
     if launcher.bucket is not None:
         check_bucket(launcher.bucket)
     if launcher.role is not None:
@@ -76,6 +70,17 @@ def checked_keys(launcher: Keys) -> Keys:
     return replace(
         launcher, prefix=normal_prefix(launcher.prefix), tags=checked_tags(launcher.tags)
     )
+
+
+def refuse_empty(config: Any, prefix: str = "") -> None:
+    """Refuse a text without a character, such as that of a variable that isn't set.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    for name, value in flat(config, prefix).items():
+        if value == "":
+            raise ConfigError(f"{name}= is empty: give it a value, or leave it out.")
 
 
 def check_attach(name: str, *, dry_run: bool) -> None:
@@ -169,18 +174,18 @@ def check_kms_key(name: str, key: str | None, region: str) -> None:
     if key is None or _KMS_ID.fullmatch(key) or _KMS_ALIAS.fullmatch(key):
         return
     shown = f"{name}={printable(key)}"
-    found = _KMS_ARN.fullmatch(key)
-    if found is None:
+    if not _KMS_ARN.fullmatch(key):
         near = f"alias/{key}"
         hint = f" Did you mean {near}?" if ":" not in key and _KMS_ALIAS.fullmatch(near) else ""
         raise ConfigError(
             f"{shown}: it is no KMS key: give the key's id (1234abcd-12ab-34cd-56ef-1234567890ab), "
             f"its ARN (arn:aws:kms:REGION:ACCOUNT:key/ID), or an alias (alias/NAME).{hint}"
         )
-    if (found["partition"], found["region"]) != (partition_of(region), region):
+    start = f"arn:{partition_of(region)}:kms:{region}:"
+    if not key.startswith(start):
         raise ConfigError(
-            f"{shown}: the key is in {found['region']}, and what it encrypts in {region}: name a "
-            "key of that region, or set launcher.region."
+            f"{shown}: what it encrypts is in {region}: name a key of that region ({start}...), or "
+            "set launcher.region."
         )
 
 
@@ -201,8 +206,8 @@ def check_image(key: str, image_uri: str | None, region: str) -> None:
         )
     if found["region"] != region or found["domain"] not in (domain_of(region), _DUAL_STACK):
         raise ConfigError(
-            f"{shown}: the container is in {found['region']}, and would run in {region}: copy it "
-            f"to {right}, or set launcher.region."
+            f"{shown}: it would run in {region}: copy it to a registry there ({right}), or set "
+            "launcher.region."
         )
 
 

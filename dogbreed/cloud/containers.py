@@ -61,6 +61,8 @@ _UNFIT = {
     "p6e-gb200": "its CPU is an Arm",
 }
 
+# Graviton by the g after the number, as in c7g and m6gd, and AWS's and Habana's accelerators.
+_OTHER_PROCESSORS = re.compile(r"[a-z]+\d+g[a-z]*\Z|inf\d|trn\d|dl\d|p6e-gb200")
 # SageMaker's lists of instance types for trainings, endpoints and transform jobs.
 TRAINING_TYPES = "TrainingInstanceType"
 ENDPOINT_TYPES = "ProductionVariantInstanceType"
@@ -170,7 +172,10 @@ def check_instance_type(key: str, instance_type: str, shape: str) -> None:
     Raises:
         ConfigError: names `key`, with the nearest types.
     """
-    family_of(instance_type)
+    try:
+        family_of(instance_type)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
     known = choices_of("sagemaker", shape)
     if instance_type not in known:
         near = ", ".join(difflib.get_close_matches(instance_type, known, n=3))
@@ -179,6 +184,11 @@ def check_instance_type(key: str, instance_type: str, shape: str) -> None:
             f"{key}={instance_type}: SageMaker has no such instance type for that use.{hint} (One "
             f"that is newer than botocore {botocore.__version__} needs a newer boto3.)"
         )
+
+
+def runs_aws_images(instance_type: str) -> bool:
+    """Whether its processor is one that AWS's containers are built for: no Arm, no own chip."""
+    return not _OTHER_PROCESSORS.match(family_of(instance_type))
 
 
 def has_gpu(instance_type: str) -> bool:

@@ -5,7 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from dogbreed.cloud.account import Account, rehearsal, same_place, sign_in, stand_in
-from dogbreed.cloud.account_keys import check_image, check_partition, check_role, checked_keys
+from dogbreed.cloud.account_keys import (
+    check_image,
+    check_partition,
+    check_role,
+    checked_keys,
+    refuse_empty,
+)
 from dogbreed.cloud.archive import Archive, pack, send
 from dogbreed.cloud.attempt import Attempt
 from dogbreed.cloud.batch import Photos, photos_of, run_batch
@@ -31,6 +37,7 @@ def deploy(config: DeployConfig) -> None:
             is left in the account and how to delete it.
     """
     log_to_terminal()
+    refuse_empty(config)
     check_deployment(config)
     config = replace(config, launcher=checked_keys(config.launcher))
     for key, place in (("model", config.model), ("deploy.photos", config.deploy.photos)):

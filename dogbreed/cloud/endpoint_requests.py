@@ -13,9 +13,10 @@ from dogbreed.cloud.containers import (
     TRANSFORM_TYPES,
     check_instance_type,
     family_of,
+    runs_aws_images,
 )
 from dogbreed.cloud.tags import ENDPOINT, tag_list
-from dogbreed.errors import ConfigError
+from dogbreed.errors import ConfigError, printable
 from dogbreed.search.config import NEWEST
 from dogbreed.search.limits import check_network
 from dogbreed.serving.invocations import JSON_TYPE
@@ -54,8 +55,8 @@ def check_deployment(config: DeployConfig) -> None:
     deploy = config.deploy
     if not NAME.fullmatch(config.endpoint):
         raise ConfigError(
-            f"endpoint={config.endpoint}: must be letters, digits and single hyphens between them, "
-            f"{LONGEST_NAME} at most."
+            f"endpoint={printable(config.endpoint)}: must be letters, digits and single hyphens "
+            f"between them, {LONGEST_NAME} at most."
         )
     if config.endpoint == NEWEST:
         raise ConfigError(
@@ -78,6 +79,12 @@ def check_deployment(config: DeployConfig) -> None:
         raise ConfigError(f"deploy.instance_type has no value: deploy={deploy.kind} needs one.")
     types = TRANSFORM_TYPES if deploy.kind == BATCH else ENDPOINT_TYPES
     check_instance_type("deploy.instance_type", deploy.instance_type, types)
+    if deploy.image_uri is None and not runs_aws_images(deploy.instance_type):
+        raise ConfigError(
+            f"deploy.instance_type={deploy.instance_type}: AWS's containers need an x86 processor, "
+            "or one with NVIDIA's GPUs: take another, such as ml.c7i.large, or name a container of "
+            "yours as deploy.image_uri."
+        )
     if deploy.max_instances is not None:
         _check_scaling(deploy.instance_type, deploy.instance_count, deploy.max_instances)
 

@@ -86,9 +86,6 @@ def _request(
     }
     return {
         "ModelPackageGroupName": config.deploy.register,
-        # The same for as often as this deployment sends it: if only the answer was lost, the
-        # service gives that of the version that is there.
-        "ClientToken": hashlib.sha256(it.name.encode()).hexdigest()[:TOKEN_CHARACTERS],
         "ModelPackageDescription": f"{archive.classes} classes, from {archive.label}",
         # A person says whether it may go further.
         "ModelApprovalStatus": "PendingManualApproval",
@@ -101,4 +98,7 @@ def _request(
             "ModelQuality": {"Statistics": {"ContentType": JSON_TYPE, "S3Uri": metrics_uri}}
         },
         "CustomerMetadataProperties": dict(list(figures.items())[:MOST_PROPERTIES]),
+        # The same for as often as this deployment sends it: if only the answer was lost, the
+        # service gives that of the version that is there.
+        "ClientToken": hashlib.sha256(it.name.encode()).hexdigest()[:TOKEN_CHARACTERS],
     }

@@ -92,7 +92,7 @@ def normal_prefix(prefix: str) -> str:
     parts = [" ".join(filter(None, part.split(" "))) for part in prefix.split("/")]
     parts = [part for part in parts if part not in ("", ".")]
     if not parts:
-        raise ConfigError(f"{shown}: it is empty: name a folder in the bucket, such as dogbreed.")
+        raise ConfigError(f"{shown} is empty: name a folder in the bucket, such as dogbreed.")
     normal = unicodedata.normalize("NFC", "/".join(parts))
     if ".." in parts:
         raise ConfigError(f"{shown}: S3 has no folder '..': write the path without it.")
