@@ -6,7 +6,6 @@ Hydra composes conf/ with what is typed. Its own entry point isn't used: it chan
 
 import difflib
 import os
-import re
 import signal
 import sys
 import types
@@ -17,11 +16,11 @@ from typing import Any
 from dogbreed import errors
 from dogbreed.config import Config
 from dogbreed.files import DISK_FULL
+from dogbreed.overrides import UnreadableValueError, read_name, read_value
 from dogbreed.progress import is_main_process
-from dogbreed.schema import TREE, Section, conf_dir, flat, keys, parse, unknown_key
+from dogbreed.schema import TAGS, TREE, Section, conf_dir, flat, keys, parse, unknown_key
 
 EXPERIMENT = "experiment"  # the group whose files set keys of all others
-_TEXT_VALUES_LEFT_ALONE = ("null", "auto", "none", "")
 
 
 def compose(overrides: Sequence[str]) -> Config:
@@ -39,30 +38,34 @@ def compose_as(schema: type[Section], config_name: str, overrides: Sequence[str]
     from omegaconf.errors import OmegaConfBaseException
 
     groups = groups_of(schema)
-    trees = [name for name, kind, _ in keys(schema) if kind == TREE]
-    below = [argument for argument in overrides if _is_below(argument, trees)]
-    arguments = [_checked_override(a, groups, schema) for a in overrides if a not in below]
-    names = {name for name, _, _ in keys(schema)}
-    nested = any("." in name for name in names)
-    # To Hydra a key of a folder's name in conf/ is a group, such as model=... where that is a key.
-    shadowed = {name for name in names if (conf_dir() / name).is_dir()}
-    to_hydra = [a for a in arguments if nested and a.partition("=")[0] not in shadowed]
+    kinds = {name: kind for name, kind, _ in keys(schema)}
+    chosen: list[str] = []
+    typed: list[tuple[list[str], Any]] = []
+    for argument in overrides:
+        name, value = _split(argument)
+        if name in groups:
+            chosen.append(_checked_choice(argument, name, value, groups[name]))
+        else:
+            typed.append(_read_override(argument, name, value, kinds, schema))
     try:
-        values = _composed(config_name, to_hydra) if nested else _read(config_name)
-        _replace(values, [a for a in (*arguments, *below) if a not in to_hydra])
+        nested = any("." in name for name in kinds)
+        values = _composed(config_name, chosen) if nested else _read(config_name)
     except (HydraException, OmegaConfBaseException) as error:
-        raise errors.ConfigError(f"{' '.join(overrides)}: {_first_line(error)}") from error
+        line = str(error).strip().splitlines()[0]
+        raise errors.ConfigError(f"conf/{config_name}.yaml can't be used: {line}") from error
+    for path, each in typed:
+        _put(values, path, each)
     return parse(schema, values)
 
 
-def _composed(config_name: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """conf/<config_name>.yaml with the groups that it is made of."""
+def _composed(config_name: str, choices: Sequence[str]) -> dict[str, Any]:
+    """conf/<config_name>.yaml with the groups that it is made of, those chosen as GROUP=CHOICE."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from omegaconf import OmegaConf
 
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        composed = hydra_compose(config_name, list(arguments))
+        composed = hydra_compose(config_name, list(choices))
     return typing.cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
 
 
@@ -75,28 +78,42 @@ def _read(config_name: str) -> dict[str, Any]:
     return values
 
 
-def _is_below(argument: str, trees: Sequence[str]) -> bool:
-    name = argument.partition("=")[0].lstrip("+")
-    return any(f"{name}.".startswith(f"{tree}.") for tree in trees)
+def _read_override(
+    argument: str, name: str, value: str, kinds: dict[str, Any], schema: type[Any]
+) -> tuple[list[str], Any]:
+    """Where a key's value goes in the nested values, and the value.
 
-
-def _replace(values: dict[str, Any], overrides: Sequence[str]) -> None:
-    """Put what was typed in the place of what stands there, in Hydra's grammar and without Hydra.
-
-    It would merge trees: a range typed as int would keep the values of the choice it replaces.
+    Below a tree each part of the name is a level; below tags the rest of it is a tag's name.
     """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
+    tree = next(
+        (key for key in kinds if kinds[key] in (TREE, TAGS) and f"{name}.".startswith(f"{key}.")),
+        None,
+    )
+    if tree is None and name not in kinds:
+        raise unknown_key(name, schema)
+    try:
+        if tree is None or name == tree:
+            return name.split("."), read_value(value, kinds[name])
+        rest = name.removeprefix(f"{tree}.")
+        if kinds[tree] == TAGS:
+            return [*tree.split("."), read_name(rest)], read_value(value, str | None)
+        return [*tree.split("."), *map(read_name, rest.split("."))], read_value(value, TREE)
+    except UnreadableValueError as error:
+        raise errors.ConfigError(f"{errors.printable(argument)}: {error}") from error
 
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        if override.is_sweep_override():
-            raise errors.ConfigError(f"{override.input_line}: give one value.")
-        *parents, name = override.key_or_group.split(".")
-        place = values
-        for parent in parents:
-            if not isinstance(place.get(parent), dict):
-                place[parent] = {}
-            place = place[parent]
-        place[name] = override.value()
+
+def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Put what was typed in the place of what stands there.
+
+    Hydra would merge trees: a range typed as int would keep the values of the choice that it
+    replaces.
+    """
+    *parents, name = path
+    for parent in parents:
+        if not isinstance(values.get(parent), dict):
+            values[parent] = {}
+        values = values[parent]
+    values[name] = value
 
 
 def help_text(
@@ -148,53 +165,35 @@ def groups_of(schema: type[Any]) -> dict[str, list[str]]:
     }
 
 
-def _checked_override(argument: str, groups: dict[str, list[str]], schema: type[Any]) -> str:
-    """The argument as Hydra wants it, once its key is known to exist."""
+def _split(argument: str) -> tuple[str, str]:
+    """Key or group and value of an argument; + and ++ before it mean nothing here."""
+    shown = errors.printable(argument)
     if argument.startswith("-"):
-        name = argument.lstrip("-").split("=")[0]
-        raise errors.ConfigError(f"{argument}: options are written KEY=VALUE, as in {name}=VALUE.")
+        name = shown.lstrip("-").split("=")[0]
+        raise errors.ConfigError(f"{shown}: options are written KEY=VALUE, as in {name}=VALUE.")
     name, equals, value = argument.partition("=")
     name = name.lstrip("+")
+    if name.startswith("~"):
+        raise errors.ConfigError(
+            f"{shown}: no key can be removed: write KEY=null for one that may be empty."
+        )
     if not equals:
-        raise errors.ConfigError(f"{argument}: write KEY=VALUE or GROUP=CHOICE; --help lists them.")
-    if name in groups:
-        if value not in groups[name]:
-            near = difflib.get_close_matches(value, groups[name], n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise errors.ConfigError(
-                f"{argument}: {name} is one of {', '.join(groups[name])}.{hint}"
-            )
-        # Nothing is chosen of it by default, which Hydra wants to see said.
-        return f"+{name}={value}" if name == EXPERIMENT else argument
-    kinds = {known: kind for known, kind, _ in keys(schema)}
-    if name not in kinds:
-        raise unknown_key(name, schema)
-    return f"{name}={_quoted(value) if _is_text(kinds[name]) else value}"
+        raise errors.ConfigError(f"{shown}: write KEY=VALUE or GROUP=CHOICE; --help lists them.")
+    if name != name.strip() or not name:
+        raise errors.ConfigError(f"{shown}: write KEY=VALUE, a key and no space before the =.")
+    return name, value
 
 
-def _is_text(kind: Any) -> bool:
-    return str in (typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,))
-
-
-def _quoted(value: str) -> str:
-    """A text value that Hydra's grammar takes as it stands, whatever a path may hold."""
-    if value in _TEXT_VALUES_LEFT_ALONE or value.isdigit() or value[:1] in "'\"":
-        return value
-    return quoted(value)
-
-
-def quoted(text: str) -> str:
-    """Any text as a value on the command line that is read as this text and nothing else."""
-    # A backslash is itself, but for those before a quote, the end, or the start of a reference.
-    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
-    text = re.sub(r"(\\*)'", r"\1\1\\'", text)
-    text = re.sub(r"(\\+)\Z", r"\1\1", text)
-    return f"'{text}'"
-
-
-def _first_line(error: Exception) -> str:
-    line = str(error).strip().splitlines()[0]
-    return "give one value." if line.startswith("Ambiguous value") else line
+def _checked_choice(argument: str, group: str, choice: str, choices: Sequence[str]) -> str:
+    """The argument as Hydra wants it, once its choice is known to exist."""
+    if choice not in choices:
+        near = difflib.get_close_matches(choice, choices, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise errors.ConfigError(
+            f"{errors.printable(argument)}: {group} is one of {', '.join(choices)}.{hint}"
+        )
+    # Nothing is chosen of it by default, which Hydra wants to see said.
+    return f"{'+' if group == EXPERIMENT else ''}{group}={choice}"
 
 
 def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:

@@ -104,3 +104,11 @@ class Stopped(DogbreedError):
         super().__init__(message)
         # What shells give for a process that a signal ended.
         self.exit_code = 128 + signal_number
+
+
+def printable(text: str) -> str:
+    """The text in one line that no terminal takes for commands."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

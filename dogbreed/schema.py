@@ -20,8 +20,10 @@ Section = TypeVar("Section")
 
 AUTO = "auto"
 
-# Kinds of keys beside single values: whatever is nested below a key, and a list of texts.
+# Kinds of keys beside single values: whatever is nested below a key, texts by names of any
+# characters, and a list of texts.
 TREE = dict[str, Any]
+TAGS = dict[str, str]
 TEXTS = tuple[str, ...]
 
 
@@ -185,6 +187,8 @@ def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], said
     said = said or f"{name}={value}"
     if kind == TREE:
         return _tree(name, value)
+    if kind == TAGS:
+        return {str(tag): _tag(name, tag, text) for tag, text in _tree(name, value).items()}
     if kind == TEXTS:
         return _texts(name, value)
     allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
@@ -210,6 +214,17 @@ def _tree(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{name}={value}: is a group of keys: write {name}.KEY=VALUE.")
     return dict(value)
+
+
+def _tag(name: str, tag: Any, value: Any) -> str:
+    """A tag's value as text; a YAML file may hold numbers and dates."""
+    if value is None:
+        raise ConfigError(
+            f"{name}: {tag} has no value: write '' for an empty one, 'null' in quotes for the word."
+        )
+    if isinstance(value, Mapping | list | tuple):
+        raise ConfigError(f"{name}: {tag}={value}: must be one text.")
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _texts(name: str, value: Any) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from dogbreed.search.config import FinalConfig, TuneConfig
 # From the ground up: a module imports from its own storey or from those below.
 STOREYS: tuple[tuple[str, ...], ...] = (
     ("errors", "machine", "metric_lines"),
-    ("schema", "files", "progress", "clock"),
+    ("schema", "overrides", "files", "progress", "clock"),
     ("debug",),
     ("config",),
     ("data", "cli"),

@@ -4,13 +4,16 @@ import json
 import os
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
 from botocore.config import Config as ClientConfig
 
+from dogbreed.cloud.account_keys import check_partition, check_region_of, check_role
 from dogbreed.cloud.refusals import code_of, in_plain_words
+from dogbreed.cloud.regions import check_region, partition_of
+from dogbreed.cloud.request_check import CHECKED, refuse_unfit
 from dogbreed.errors import CloudError, Stopped
 from dogbreed.search.config import AccountConfig, LauncherConfig
 
@@ -22,7 +25,7 @@ CLIENT = ClientConfig(retries={"mode": "standard", "max_attempts": 10}, max_pool
 # What a plan shows where nobody has signed in.
 EXAMPLE_ACCOUNT = "111122223333"
 EXAMPLE_REGION = "us-east-1"
-EXAMPLE_ROLE = f"arn:aws:iam::{EXAMPLE_ACCOUNT}:role/YOUR-SAGEMAKER-ROLE"
+EXAMPLE_ROLE = "YOUR-SAGEMAKER-ROLE"
 
 Request = tuple[str, dict[str, Any]]
 
@@ -67,8 +70,10 @@ def sign_in(
         # boto itself reads AWS_DEFAULT_REGION and the profile, and not what AWS's own machines set.
         session = boto3.Session(region_name=launcher.region or os.environ.get("AWS_REGION"))
         session.events.register_first("needs-retry", _let_through)
+        _check_requests(session)
         if session.region_name is None:
             raise CloudError(f"No AWS region is set: set launcher.region (or AWS_REGION){way_out}.")
+        _check_place(launcher, str(session.region_name))
         if session.get_credentials() is None:
             raise CloudError(f"There are no AWS credentials: sign in (aws login){way_out}.")
         caller = session.client("sts", config=CLIENT).get_caller_identity()
@@ -109,32 +114,75 @@ def _let_through(caught_exception: Exception | None, **more: Any) -> None:
 
 
 def stand_in(launcher: AccountConfig) -> Account:
-    """An account for a dry run: no credentials are read, nothing is sent."""
+    """An account for a dry run: no credentials are read, nothing is sent.
+
+    Raises:
+        ConfigError: a region that there isn't, or a key that doesn't fit it.
+    """
     notes = []
     region = launcher.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if region is None:
         region = EXAMPLE_REGION
         notes.append(f"no region is set: {region} is an example")
+    _check_place(launcher, region)
     role = launcher.role or os.environ.get(ROLE_VARIABLE)
     if role is None:
         notes.append("no role is set (launcher.role): the one shown is an example")
-    elif not role.startswith("arn:"):
-        role = f"arn:aws:iam::{EXAMPLE_ACCOUNT}:role/{role}"
-    session = boto3.Session(
-        aws_access_key_id="dry-run", aws_secret_access_key="dry-run", region_name=region
-    )
-    account = Account(
-        session=session,
+        role = EXAMPLE_ROLE
+    if not role.startswith("arn:"):
+        role = f"arn:{partition_of(region)}:iam::{EXAMPLE_ACCOUNT}:role/{role}"
+    requests: list[Request] = []
+    return Account(
+        session=_dry_session(region, requests),
         region=region,
-        role_arn=role or EXAMPLE_ROLE,
+        role_arn=role,
         bucket=launcher.bucket or f"sagemaker-{region}-{EXAMPLE_ACCOUNT}",
         dry=True,
         notes=tuple(notes),
+        requests=requests,
     )
+
+
+def rehearsal(account: Account) -> Account:
+    """The same account, dry: what is asked of it is checked as a real request is, and not sent."""
+    requests: list[Request] = []
+    session = _dry_session(account.region, requests)
+    return replace(account, session=session, dry=True, requests=requests)
+
+
+def _dry_session(region: str, requests: list[Request]) -> boto3.Session:
+    with in_plain_words("reading AWS's configuration"):
+        session = boto3.Session(
+            aws_access_key_id="dry-run", aws_secret_access_key="dry-run", region_name=region
+        )
     for service in DRY_SERVICES:
-        session.events.register(f"before-call.{service}", _keep(account.requests))
+        session.events.register(f"before-call.{service}", _keep(requests))
         session.events.register(f"provide-client-params.{service}", _remember)
-    return account
+    _check_requests(session)
+    return session
+
+
+def _check_requests(session: boto3.Session) -> None:
+    """Have each request refused here that the service would refuse by its form."""
+    for service in CHECKED:
+        session.events.register(f"provide-client-params.{service}", refuse_unfit)
+
+
+def _check_place(launcher: AccountConfig, region: str) -> None:
+    """Refuse a region that there isn't, and what can't be used in it.
+
+    Raises:
+        ConfigError: where it was set, and what would be right.
+    """
+    variables = (name for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if os.environ.get(name))
+    variable = next(variables, None)
+    source = f"${variable}" if variable else "the region of the AWS profile"
+    source = "launcher.region" if launcher.region else source
+    check_region(region, source)
+    check_region_of(launcher, region)
+    if launcher.role is None and os.environ.get(ROLE_VARIABLE):
+        check_role(f"${ROLE_VARIABLE}", os.environ[ROLE_VARIABLE])
+        check_partition(f"${ROLE_VARIABLE}", os.environ[ROLE_VARIABLE], region)
 
 
 def _remember(params: dict[str, Any], context: dict[str, Any], **more: Any) -> None:

@@ -16,7 +16,7 @@ from dogbreed.cloud.endpoint_requests import answers_uri
 from dogbreed.cloud.objects import split_uri
 from dogbreed.cloud.patience import looks
 from dogbreed.cloud.refusals import in_plain_words, is_unknown
-from dogbreed.cloud.storage import S3Folder, plan_upload, stored, upload
+from dogbreed.cloud.storage import S3Folder, check_keys, plan_upload, stored, upload
 from dogbreed.data.photos import open_photo, read_bytes
 from dogbreed.errors import CloudError, DataError, PhotoError, Stopped
 from dogbreed.files import write_text
@@ -61,8 +61,9 @@ def photos_of(account: Account, config: DeployConfig) -> Photos:
         raise DataError(f"deploy.photos={named}: holds no photo that can be used.")
     # Named by the folder, so that it isn't sent twice.
     mark = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
-    name = f"{config.launcher.prefix}/questions/{mark[:16]}"
-    return Photos(uri=S3Folder(account.bucket, name).uri, root=root, paths=paths)
+    folder = S3Folder(account.bucket, f"{config.launcher.prefix}/questions/{mark[:16]}")
+    check_keys(folder, root, paths)
+    return Photos(uri=folder.uri, root=root, paths=paths)
 
 
 def _usable(path: Path, config: DeployConfig) -> bool:
@@ -81,14 +82,14 @@ def _usable(path: Path, config: DeployConfig) -> bool:
     return True
 
 
-def run_batch(account: Account, config: DeployConfig, attempt: Attempt) -> None:
+def run_batch(attempt: Attempt, photos: Photos) -> None:
     """Send the photos, run the job to its end, and bring its answers here.
 
     Raises:
         CloudError: it failed, or AWS refuses.
         Stopped: Ctrl-C; the message says how to end the job.
     """
-    photos, name = photos_of(account, config), attempt.it.name
+    account, config, name = attempt.account, attempt.config, attempt.it.name
     place = answers_uri(account, config, attempt.it)
     if photos.root is not None:
         _send(account, config, photos)

@@ -9,6 +9,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import botocore
+
+from dogbreed.cloud.regions import domain_of
+from dogbreed.cloud.service_model import choices_of
 from dogbreed.errors import CloudError, ConfigError
 
 # Until when AWS patches each version, newest first; all of them have Python 3.12. A job takes the
@@ -57,16 +61,12 @@ _UNFIT = {
     "p6e-gb200": "its CPU is an Arm",
 }
 
-# Domains of AWS's partitions, by how a region's name begins.
-_DOMAINS = {
-    "cn-": "amazonaws.com.cn",
-    "eusc-": "amazonaws.eu",
-    "us-iso-": "c2s.ic.gov",
-    "us-isob-": "sc2s.sgov.gov",
-    "eu-isoe-": "cloud.adc-e.uk",
-    "us-isof-": "csp.hci.ic.gov",
-    "": "amazonaws.com",
-}
+# Graviton by the g after the number, as in c7g and m6gd, and AWS's and Habana's accelerators.
+_OTHER_PROCESSORS = re.compile(r"[a-z]+\d+g[a-z]*\Z|inf\d|trn\d|dl\d|p6e-gb200")
+# SageMaker's lists of instance types for trainings, endpoints and transform jobs.
+TRAINING_TYPES = "TrainingInstanceType"
+ENDPOINT_TYPES = "ProductionVariantInstanceType"
+TRANSFORM_TYPES = "TransformInstanceType"
 _TYPE = re.compile(r"ml\.([a-z][a-z0-9]*(?:-[a-z0-9]+)?)\.(?:medium|large|\d*xlarge)")
 _AWS_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.[\w.-]+/pytorch:(\d+\.\d+)[.-]")
 
@@ -129,11 +129,6 @@ def _aws_image(uri: str, version: str, today: date) -> Image:
     return Image(uri=uri, end_of_patch=end, carries=CARRIED | ALWAYS_CARRIED, warning=warning)
 
 
-def domain_of(region: str) -> str:
-    """The domain of AWS's registries in a region."""
-    return next(name for start, name in _DOMAINS.items() if region.startswith(start))
-
-
 def sdk_table(name: str) -> Any:
     """A table of the SDK's: by version the registry's account in each region, and the tags.
 
@@ -169,6 +164,31 @@ def family_of(instance_type: str) -> str:
         f"{instance_type!r} is no instance type of SageMaker's: take one such as ml.c7i.xlarge."
         f"{hint}"
     )
+
+
+def check_instance_type(key: str, instance_type: str, shape: str) -> None:
+    """Refuse what SageMaker's API doesn't list for a use; `shape` is its list for that.
+
+    Raises:
+        ConfigError: names `key`, with the nearest types.
+    """
+    try:
+        family_of(instance_type)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
+    known = choices_of("sagemaker", shape)
+    if instance_type not in known:
+        near = ", ".join(difflib.get_close_matches(instance_type, known, n=3))
+        hint = f" Near it: {near}." if near else ""
+        raise ConfigError(
+            f"{key}={instance_type}: SageMaker has no such instance type for that use.{hint} (One "
+            f"that is newer than botocore {botocore.__version__} needs a newer boto3.)"
+        )
+
+
+def runs_aws_images(instance_type: str) -> bool:
+    """Whether its processor is one that AWS's containers are built for: no Arm, no own chip."""
+    return not _OTHER_PROCESSORS.match(family_of(instance_type))
 
 
 def has_gpu(instance_type: str) -> bool:

@@ -1,17 +1,26 @@
 """The work of launch/deploy.py: a model packed, sent, put to use, tried out."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from dogbreed.cloud.account import Account, same_place, sign_in, stand_in
-from dogbreed.cloud.archive import pack, send
+from dogbreed.cloud.account import Account, rehearsal, same_place, sign_in, stand_in
+from dogbreed.cloud.account_keys import (
+    check_image,
+    check_partition,
+    check_role,
+    checked_keys,
+    refuse_empty,
+)
+from dogbreed.cloud.archive import Archive, pack, send
 from dogbreed.cloud.attempt import Attempt
-from dogbreed.cloud.batch import photos_of, run_batch
+from dogbreed.cloud.batch import Photos, photos_of, run_batch
 from dogbreed.cloud.config import BATCH, DeployConfig
 from dogbreed.cloud.deploy_plan import tell_plan
 from dogbreed.cloud.endpoint_requests import Deployment, attempt_name, check_deployment
 from dogbreed.cloud.expiry import schedule_expiry
 from dogbreed.cloud.registry import check_group, register
+from dogbreed.cloud.s3_names import check_uri, is_address
 from dogbreed.cloud.scaling import scale, wanted
 from dogbreed.cloud.serving_costs import serving_costs
 from dogbreed.cloud.serving_images import serving_image
@@ -28,22 +37,30 @@ def deploy(config: DeployConfig) -> None:
             is left in the account and how to delete it.
     """
     log_to_terminal()
+    refuse_empty(config)
     check_deployment(config)
+    config = replace(config, launcher=checked_keys(config.launcher))
+    for key, place in (("model", config.model), ("deploy.photos", config.deploy.photos)):
+        if place is not None and is_address(place):
+            check_uri(key, place)
     trial = read_trial(config.photo)
     account = stand_in(config.launcher) if config.dry_run else sign_in(config.launcher)
+    _check_region(config, account.region)
     image = serving_image(account.region, config.deploy)
     with tempfile.TemporaryDirectory() as folder:
         archive = pack(account, config, Path(folder))
         it = Deployment(
             name=attempt_name(config.endpoint), model_uri=archive.uri, image_uri=image.uri
         )
-        attempt = Attempt(account, config, it)
+        photos = photos_of(account, config) if config.deploy.kind == BATCH else None
+        rehearsed = account if account.dry else rehearsal(account)
+        _ask_for_all(Attempt(rehearsed, config, it), archive, photos)
         if account.dry:
-            _ask_for_all(account, config, attempt)
-            if config.deploy.register:
-                register(account, config, archive, it)
+            if photos is not None and photos.root is not None:
+                log.info("Would upload %d photos to %s", len(photos.paths), photos.uri)
             tell_plan(account, config, archive, image)
             return
+        attempt = Attempt(account, config, it)
         if image.note:
             log.warning("warning: %s", image.note)
         log.info(
@@ -55,8 +72,8 @@ def deploy(config: DeployConfig) -> None:
         if config.deploy.kind != BATCH:
             attempt.look()
         send(account, archive, config.launcher.output_kms_key)
-        if config.deploy.kind == BATCH:
-            run_batch(account, config, attempt)
+        if photos is not None:
+            run_batch(attempt, photos)
         else:
             attempt.to_endpoint()
             # Before the registry, so that nothing that goes wrong there hides what costs.
@@ -65,22 +82,31 @@ def deploy(config: DeployConfig) -> None:
             log.info("registered: %s", register(account, config, archive, it))
 
 
-def _ask_for_all(account: Account, config: DeployConfig, attempt: Attempt) -> None:
+def _check_region(config: DeployConfig, region: str) -> None:
+    """Refuse what the region can't use; ConfigError."""
+    deploy = config.deploy
+    check_image("deploy.image_uri", deploy.image_uri, region)
+    if deploy.ttl_role is not None:
+        check_role("deploy.ttl_role", deploy.ttl_role, arn_only=True)
+        check_partition("deploy.ttl_role", deploy.ttl_role, region)
+
+
+def _ask_for_all(attempt: Attempt, archive: Archive, photos: Photos | None) -> None:
     """Every request of a deployment, to a dry account."""
-    if config.deploy.kind == BATCH:
+    account, config = attempt.account, attempt.config
+    if photos is not None:
         attempt.make_model()
-        photos = photos_of(account, config)
         attempt.start_job(photos.uri)
-        if photos.root is not None:
-            log.info("Would upload %d photos to %s", len(photos.paths), photos.uri)
-        return
-    schedule_expiry(account, config, attempt.it.name)
-    attempt.make_model()
-    attempt.make_config()
-    attempt.start_endpoint()
-    scaling = wanted(config)
-    if scaling is not None:
-        scale(account, config, scaling)
+    else:
+        schedule_expiry(account, config, attempt.it.name)
+        attempt.make_model()
+        attempt.make_config()
+        attempt.start_endpoint()
+        scaling = wanted(config)
+        if scaling is not None:
+            scale(account, config, scaling)
+    if config.deploy.register:
+        register(account, config, archive, attempt.it)
 
 
 def _tell_endpoint(account: Account, config: DeployConfig, name: str, photo: bytes) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.refusals import is_missing
-from dogbreed.serving.sources import printable
+from dogbreed.errors import printable
 
 GROUP = "/aws/sagemaker/Endpoints/{name}"
 MOST_LINES = 2000

@@ -8,9 +8,15 @@ from typing import Any
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.config import BATCH, PYTORCH, SERVERLESS, DeployConfig
-from dogbreed.cloud.containers import family_of
+from dogbreed.cloud.containers import (
+    ENDPOINT_TYPES,
+    TRANSFORM_TYPES,
+    check_instance_type,
+    family_of,
+    runs_aws_images,
+)
 from dogbreed.cloud.tags import ENDPOINT, tag_list
-from dogbreed.errors import ConfigError
+from dogbreed.errors import ConfigError, printable
 from dogbreed.search.config import NEWEST
 from dogbreed.search.limits import check_network
 from dogbreed.serving.invocations import JSON_TYPE
@@ -49,8 +55,8 @@ def check_deployment(config: DeployConfig) -> None:
     deploy = config.deploy
     if not NAME.fullmatch(config.endpoint):
         raise ConfigError(
-            f"endpoint={config.endpoint}: must be letters, digits and single hyphens between them, "
-            f"{LONGEST_NAME} at most."
+            f"endpoint={printable(config.endpoint)}: must be letters, digits and single hyphens "
+            f"between them, {LONGEST_NAME} at most."
         )
     if config.endpoint == NEWEST:
         raise ConfigError(
@@ -61,6 +67,8 @@ def check_deployment(config: DeployConfig) -> None:
             f"deploy.photos={deploy.photos} is for deploy=batch; an endpoint is asked by "
             "launch/query.py once it is up. Take deploy=batch, or leave it out."
         )
+    if deploy.kind != BATCH and deploy.ttl_hours is not None:
+        _check_lifetime(deploy.ttl_hours, deploy.startup_minutes)
     if deploy.kind == SERVERLESS:
         _check_serverless(config)
         return
@@ -69,8 +77,24 @@ def check_deployment(config: DeployConfig) -> None:
         _check_batch(config)
     if deploy.instance_type is None:
         raise ConfigError(f"deploy.instance_type has no value: deploy={deploy.kind} needs one.")
+    types = TRANSFORM_TYPES if deploy.kind == BATCH else ENDPOINT_TYPES
+    check_instance_type("deploy.instance_type", deploy.instance_type, types)
+    if deploy.image_uri is None and not runs_aws_images(deploy.instance_type):
+        raise ConfigError(
+            f"deploy.instance_type={deploy.instance_type}: AWS's containers need an x86 processor, "
+            "or one with NVIDIA's GPUs: take another, such as ml.c7i.large, or name a container of "
+            "yours as deploy.image_uri."
+        )
     if deploy.max_instances is not None:
         _check_scaling(deploy.instance_type, deploy.instance_count, deploy.max_instances)
+
+
+def _check_lifetime(ttl_hours: float, startup_minutes: int) -> None:
+    if 60 * ttl_hours <= startup_minutes:
+        raise ConfigError(
+            f"deploy.ttl_hours={ttl_hours:g}: the endpoint would be deleted before it has to be up "
+            f"(deploy.startup_minutes={startup_minutes}): set a longer time."
+        )
 
 
 def _check_serverless(config: DeployConfig) -> None:

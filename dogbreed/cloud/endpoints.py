@@ -1,5 +1,6 @@
 """Endpoints: made or updated by one attempt among several, waited for, and what came of it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,10 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.patience import looks
 from dogbreed.cloud.refusals import in_plain_words, is_missing
-from dogbreed.errors import CloudError
+from dogbreed.errors import CloudError, ConfigError, printable
 
+# Source: SageMaker's API reference, EndpointName.
+ENDPOINT_NAME = re.compile(r"(?=.{1,63}$)[a-zA-Z0-9](?:-*[a-zA-Z0-9])*")
 IN_SERVICE, FAILED, DELETING = "InService", "Failed", "Deleting"
 # Nothing can be done to an endpoint in these but wait.
 IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", DELETING)
@@ -34,6 +37,19 @@ class Endpoint:
     def settled(self) -> bool:
         """Whether it stays as it is until somebody changes it."""
         return self.status not in IN_PROGRESS
+
+
+def check_endpoint_name(name: str) -> None:
+    """Refuse what can't be the name of an endpoint.
+
+    Raises:
+        ConfigError: it can't.
+    """
+    if not ENDPOINT_NAME.fullmatch(name):
+        raise ConfigError(
+            f"endpoint={printable(name)}: an endpoint's name has letters, digits and hyphens "
+            "between them, 63 at most."
+        )
 
 
 def describe(client: Any, name: str) -> Endpoint | None:

@@ -4,29 +4,35 @@ import base64
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dogbreed.cloud.account import Account, same_place, sign_in
+from dogbreed.cloud.account_keys import checked_keys
 from dogbreed.cloud.asking import Asker, Reply, row
 from dogbreed.cloud.config import QueryConfig
 from dogbreed.cloud.endpoint_log import log_lines
+from dogbreed.cloud.endpoints import check_endpoint_name
 from dogbreed.cloud.inventory import newest_endpoint
 from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.cloud.shrinking import to_send
 from dogbreed.data.photos import read_bytes
-from dogbreed.errors import CloudError, OutputError, PhotoError
+from dogbreed.errors import CloudError, OutputError, PhotoError, printable
 from dogbreed.files import DISK_FULL, whole
 from dogbreed.search.config import NEWEST
 from dogbreed.serving.answers import free_path
-from dogbreed.serving.sources import Source, find_sources, printable
+from dogbreed.serving.sources import Source, find_sources
 
 
 def query(config: QueryConfig, given: Sequence[str]) -> bool:
     """Ask for the photos that were given; whether every one of them was answered.
 
     Raises:
-        CloudError, DataError: no endpoint to ask, or nothing to ask about.
+        CloudError, ConfigError, DataError: no endpoint to ask, or nothing to ask about.
     """
+    if config.endpoint != NEWEST:
+        check_endpoint_name(config.endpoint)
+    config = replace(config, launcher=checked_keys(config.launcher))
     sources, others = find_sources(given) if given else ([], 0)
     account = sign_in(
         config.launcher,

@@ -1,5 +1,6 @@
 """deploy.register: the model as a version in the model registry, with its run's metrics."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -19,6 +20,7 @@ from dogbreed.serving.invocations import JSON_TYPE
 from dogbreed.serving.packing import TORCHSERVE_ENVIRONMENT
 
 MOST_PROPERTIES = 50
+TOKEN_CHARACTERS = 36
 LONGEST_VALUE = 256
 
 
@@ -96,4 +98,7 @@ def _request(
             "ModelQuality": {"Statistics": {"ContentType": JSON_TYPE, "S3Uri": metrics_uri}}
         },
         "CustomerMetadataProperties": dict(list(figures.items())[:MOST_PROPERTIES]),
+        # The same for as often as this deployment sends it: if only the answer was lost, the
+        # service gives that of the version that is there.
+        "ClientToken": hashlib.sha256(it.name.encode()).hexdigest()[:TOKEN_CHARACTERS],
     }

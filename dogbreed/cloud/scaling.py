@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.endpoint_requests import VARIANT
-from dogbreed.cloud.refusals import in_plain_words
+from dogbreed.cloud.refusals import code_of, in_plain_words
 from dogbreed.cloud.tags import ENDPOINT, all_tags
 
 SERVICE = "application-autoscaling"
@@ -94,7 +94,11 @@ def _register(client: Any, target: dict[str, Any], tags: dict[str, str]) -> None
 
 def stop_scaling(client: Any, endpoint: str) -> None:
     """Let an endpoint have as many instances as it has; errors are botocore's."""
-    client.deregister_scalable_target(**_place(endpoint))  # its policies and alarms go with it
+    try:
+        client.deregister_scalable_target(**_place(endpoint))  # its policies and alarms go with it
+    except ClientError as error:
+        if code_of(error) != "ObjectNotFoundException":  # an answer was lost, or somebody was first
+            raise
 
 
 def scaled_endpoints(client: Any) -> list[str]:

@@ -18,7 +18,14 @@ from dogbreed.cloud.inside import PHOTOS, WEIGHTS
 from dogbreed.cloud.job_requests import Job
 from dogbreed.cloud.objects import lies_there, upload_file, upload_once
 from dogbreed.cloud.source import SourcePackage, pack_source
-from dogbreed.cloud.storage import S3Folder, UploadPlan, plan_upload, stored, upload
+from dogbreed.cloud.storage import (
+    S3Folder,
+    UploadPlan,
+    check_keys,
+    plan_upload,
+    stored,
+    upload,
+)
 from dogbreed.config import Config
 from dogbreed.data.folders import read_folders
 from dogbreed.errors import ConfigError
@@ -52,9 +59,10 @@ NOT_SENT = (
 
 @dataclass(frozen=True, kw_only=True)
 class Staged:
-    """Where a launch's parts lie in S3, or would.
+    """Where a launch's parts are stored in S3 once they are sent.
 
-    `images` has the container of each instance type, `settings` the keys that the jobs get.
+    `images` has the container of each instance type, `settings` the keys that the jobs get,
+    `folder` is the photos' own.
     `fingerprint` stands for all that decides the features of its photos.
     """
 
@@ -65,12 +73,13 @@ class Staged:
     channels: Mapping[str, str]
     settings: Mapping[str, Any]
     weights: Path | None
+    folder: S3Folder
     fingerprint: str
     notes: tuple[str, ...]
 
 
 def stage(account: Account, config: LaunchConfig, instance_types: Sequence[str]) -> Staged:
-    """Bring everything to S3; on a dry account, only find out what that would be.
+    """Find out what has to be in S3, and where; nothing is sent.
 
     The first of `instance_types` is that of whatever looks at the photos first.
 
@@ -100,7 +109,7 @@ def stage(account: Account, config: LaunchConfig, instance_types: Sequence[str])
         size = weights.stat().st_size
         mark = hashlib.sha256(f"{weights.resolve()} {size} {weights.stat().st_mtime_ns}".encode())
         channels[WEIGHTS] = _uri(account, launcher.prefix, f"weights/{mark.hexdigest()[:16]}/")
-    staged = Staged(
+    return Staged(
         images=images,
         source=source,
         source_uri=source_uri,
@@ -108,16 +117,12 @@ def stage(account: Account, config: LaunchConfig, instance_types: Sequence[str])
         channels=channels,
         settings={**settings, "name": name},
         weights=weights,
+        folder=folder,
         fingerprint=_fingerprint(
             training_of(config), contents, channels.get(WEIGHTS), source.sha256, images
         ),
         notes=_notes(images),
     )
-    if not account.dry:
-        for note in staged.notes:
-            log.warning("warning: %s", note)
-        _send(account, config, staged, folder)
-    return staged
 
 
 def _source(images: Mapping[str, Image], settings: Mapping[str, Any]) -> SourcePackage:
@@ -173,16 +178,24 @@ def job_of(
     )
 
 
-def _send(account: Account, config: LaunchConfig, staged: Staged, folder: S3Folder) -> None:
+def send(account: Account, config: LaunchConfig, staged: Staged) -> None:
+    """Bring to S3 what isn't there yet.
+
+    Raises:
+        CloudError: S3 refuses, or can't be reached.
+        DataError: a file can't be read any more.
+    """
+    for note in staged.notes:
+        log.warning("warning: %s", note)
     client, key = account.client("s3"), config.launcher.output_kms_key
     upload_once(client, staged.source.data, staged.source_uri, kms_key=key)
     photos = staged.photos
     log.info(
         "photos to %s: %d to send (%.1f MB), %d there already, %d removed there",
-        *(folder.uri, len(photos.files), photos.size_bytes / MEGABYTE),
+        *(staged.folder.uri, len(photos.files), photos.size_bytes / MEGABYTE),
         *(len(photos.kept), len(photos.gone)),
     )
-    upload(client, folder, photos, kms_key=key)
+    upload(client, staged.folder, photos, kms_key=key)
     if staged.weights is not None:
         uri = staged.channels[WEIGHTS] + staged.weights.name
         if not lies_there(client, uri, staged.weights.stat().st_size):
@@ -203,6 +216,7 @@ def _photos(
     folder = S3Folder(account.bucket, f"{config.launcher.prefix}/photos/{_plain(name)}-{mark}")
     there = None if account.dry else stored(account.client("s3"), folder)
     contents = {str(path.relative_to(root)): digest.hex() for path, digest in digests.items()}
+    check_keys(folder, root, paths)
     return name, folder, plan_upload(root, paths, there, digests), contents
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from dogbreed.cloud.objects import Stored, digest_of, put, readable, send_file
 from dogbreed.cloud.refusals import in_plain_words
+from dogbreed.cloud.s3_names import MAX_KEY_BYTES
 from dogbreed.errors import CloudError, DataError
 from dogbreed.machine import cores
 from dogbreed.progress import progress
@@ -95,6 +96,22 @@ def _manifest(client: Any, folder: S3Folder) -> dict[str, Stored] | None:
         return {name: Stored(*entry) for name, entry in json.loads(data).items()}
     except (ValueError, TypeError, AttributeError):
         return {}  # damaged: everything is sent again
+
+
+def check_keys(folder: S3Folder, root: Path, files: Sequence[Path]) -> None:
+    """Refuse files whose names are too long for keys of S3.
+
+    Raises:
+        DataError: names the first.
+    """
+    for path in files:
+        key = f"{folder.prefix}/{path.relative_to(root).as_posix()}"
+        size = len(key.encode("utf-8", "surrogateescape"))
+        if size > MAX_KEY_BYTES:
+            raise DataError(
+                f"{path}: its key in S3 would have {size} bytes, and {MAX_KEY_BYTES} are the most: "
+                "shorten the names of its folders, or launcher.prefix."
+            )
 
 
 def plan_upload(

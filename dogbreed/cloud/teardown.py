@@ -1,14 +1,17 @@
 """The work of launch/teardown.py: what this project made, listed, deleted, and looked for again."""
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud import endpoints
 from dogbreed.cloud.account import Account, same_place, sign_in
+from dogbreed.cloud.account_keys import checked_keys
 from dogbreed.cloud.config import TeardownConfig
 from dogbreed.cloud.endpoint_log import GROUP as LOG_GROUP
 from dogbreed.cloud.expiry import GROUP, drop_schedule
@@ -57,10 +60,13 @@ def tear_down(config: TeardownConfig) -> bool:
     """List what there is, delete what is chosen; whether nothing of that is left.
 
     Raises:
-        CloudError, ConfigError: two choices at once, or AWS refuses to list.
+        CloudError, ConfigError: two choices at once, a key that can't be, or AWS refuses to list.
     """
     if config.endpoint is not None and config.all:
         raise ConfigError("endpoint=NAME and all=true: give one of them.")
+    if config.endpoint is not None:
+        endpoints.check_endpoint_name(config.endpoint)
+    config = replace(config, launcher=checked_keys(config.launcher))
     log_to_terminal()
     account = sign_in(config.launcher, to_make=False)
     found = _look(account, config)
@@ -120,8 +126,8 @@ def _tell_what_stays(
     account: Account, config: TeardownConfig, deleted: Sequence[Thing] = ()
 ) -> None:
     log.info(
-        "Photos, features and results of jobs stay: aws s3 rm --recursive s3://%s/%s/",
-        *(account.bucket, config.launcher.prefix),
+        "Photos, features and results of jobs stay: aws s3 rm --recursive %s",
+        shlex.quote(f"s3://{account.bucket}/{config.launcher.prefix}/"),
     )
     groups = {
         LOG_GROUPS.get(thing.kind, "").format(name=thing.name)

@@ -1,9 +1,11 @@
 """launcher=sagemaker: one training in the account, and its results brought here."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-from dogbreed.cloud.account import Account, sign_in, stand_in
+from dogbreed.cloud.account import Account, rehearsal, sign_in, stand_in
+from dogbreed.cloud.account_keys import check_attach, checked_keys
 from dogbreed.cloud.costs import Use
 from dogbreed.cloud.debugger import debugger_request, rule_lines, rules_image, with_hook
 from dogbreed.cloud.inside import TRAIN
@@ -12,7 +14,7 @@ from dogbreed.cloud.jobs import start_training, training_exists
 from dogbreed.cloud.plan import tell_plan
 from dogbreed.cloud.results import fetch_model, fetch_outputs
 from dogbreed.cloud.show import show
-from dogbreed.cloud.staging import job_name, job_of, stage
+from dogbreed.cloud.staging import job_name, job_of, send, stage
 from dogbreed.cloud.watch import check_completed, wait_for_training
 from dogbreed.errors import CloudError
 from dogbreed.runs import check_writable, log, log_to_terminal, point_latest
@@ -32,9 +34,10 @@ def train_on_sagemaker(config: FinalConfig) -> None:
     log_to_terminal()
     check_writable(Path(config.output_root))
     if config.attach is not None:
+        check_attach(config.attach, dry_run=config.dry_run)
         _attach(config, config.attach)
         return
-    config = with_hook(config)
+    config = replace(with_hook(config), launcher=checked_keys(config.launcher))
     launcher = config.launcher
     account = stand_in(launcher) if config.dry_run else sign_in(launcher)
     rules_uri = rules_image(account.region) if config.cloud_debugger else None
@@ -44,6 +47,9 @@ def train_on_sagemaker(config: FinalConfig) -> None:
     request = training_request(account, launcher, job)
     if rules_uri is not None:
         request |= debugger_request(rules_uri, job.output_uri)
+    if not account.dry:
+        start_training(rehearsal(account), request)
+        send(account, config, staged)
     start_training(account, request)
     if account.dry:
         tell_plan(
@@ -62,7 +68,7 @@ def train_on_sagemaker(config: FinalConfig) -> None:
 
 def _attach(config: FinalConfig, name: str) -> None:
     """Take up a training that was started before."""
-    account = sign_in(config.launcher)
+    account = sign_in(checked_keys(config.launcher))
     if not training_exists(account, name):
         raise CloudError(
             f"attach={name}: there is no training job of that name in {account.region}."

@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from dogbreed.cli import compose_as
-from dogbreed.cloud.account import Account, sign_in, stand_in
+from dogbreed.cloud.account import Account, rehearsal, sign_in, stand_in
+from dogbreed.cloud.account_keys import check_attach, checked_keys
 from dogbreed.cloud.costs import Use
 from dogbreed.cloud.inside import EXTRACT, TRAIN, TUNE, WEIGHTS
 from dogbreed.cloud.job_requests import training_request, tuning_request
@@ -21,7 +22,7 @@ from dogbreed.cloud.jobs import (
 from dogbreed.cloud.objects import lies_there, upload_once
 from dogbreed.cloud.plan import tell_plan
 from dogbreed.cloud.results import fetch_outputs
-from dogbreed.cloud.staging import Staged, job_name, job_of, stage
+from dogbreed.cloud.staging import Staged, job_name, job_of, send, stage
 from dogbreed.cloud.watch import (
     check_completed,
     searched_by,
@@ -64,10 +65,11 @@ def search_on_sagemaker(config: TuneConfig) -> None:
     log_to_terminal()
     check_writable(Path(config.output_root) / SEARCHES)
     if config.attach is not None:
-        _attach(sign_in(config.launcher), config, config.attach)
+        check_attach(config.attach, dry_run=config.dry_run)
+        _attach(sign_in(checked_keys(config.launcher)), config, config.attach)
         return
     search, space = check_on_sagemaker(config)
-    config = replace(config, search=search)
+    config = replace(config, search=search, launcher=checked_keys(config.launcher))
     account = stand_in(config.launcher) if config.dry_run else sign_in(config.launcher)
     name = job_name() if search.name == AUTO else search.name
     if not account.dry and (tuning_exists(account, name) or training_exists(account, name)):
@@ -87,12 +89,11 @@ def search_on_sagemaker(config: TuneConfig) -> None:
         types.insert(0, launcher.extract_instance_type or launcher.instance_type)
     staged = stage(account, config, types)
     if not account.dry:
+        _start(rehearsal(account), config, staged, name, space)
+        send(account, config, staged)
         text = yaml.safe_dump(settings_of(config), sort_keys=False, allow_unicode=True)
         write_text(_folder(config, name) / SETTINGS_FILE, text)
-    if search.jobs == ONE:
-        uses = [_search_in_one_job(account, config, staged, name)]
-    else:
-        uses = _search_in_many_jobs(account, config, staged, name, space)
+    uses = _start(account, config, staged, name, space)
     if account.dry:
         tell_plan(account, staged, uses, _what_was_checked(config, space))
         return
@@ -104,6 +105,15 @@ def search_on_sagemaker(config: TuneConfig) -> None:
         _finish_one(account, config, name)
     else:
         _finish_many(account, config, name, search, space)
+
+
+def _start(
+    account: Account, config: TuneConfig, staged: Staged, name: str, space: Space
+) -> list[Use]:
+    """Start the search's jobs, and say what they may cost."""
+    if config.search.jobs == ONE:
+        return [_search_in_one_job(account, config, staged, name)]
+    return _search_in_many_jobs(account, config, staged, name, space)
 
 
 def _what_was_checked(config: TuneConfig, space: Space) -> list[str]:

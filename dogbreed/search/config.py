@@ -51,7 +51,7 @@ class AccountConfig:
     output_kms_key: str | None = key("KMS key of what lies in S3; null: the bucket's")
     subnets: tuple[str, ...] = key("VPC subnets that everything runs in")
     security_groups: tuple[str, ...] = key("VPC security groups of it")
-    tags: dict[str, Any] = key("tags of everything that is made, name: value")
+    tags: dict[str, str] = key("tags of everything that is made, name: value")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dogbreed.cli import quoted
 from dogbreed.errors import ConfigError
+from dogbreed.overrides import quoted
 from dogbreed.schema import flat
 
 
@@ -62,7 +62,7 @@ def _typed(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(_typed, value))}]"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{name}:{_typed(each)}" for name, each in value.items()) + "}"
+        return "{" + ",".join(f"{quoted(k)}:{_typed(each)}" for k, each in value.items()) + "}"
     if isinstance(value, str):
         return quoted(value)  # or "null" and "1e3" would be read as what they look like
     return repr(value)

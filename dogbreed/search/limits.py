@@ -196,6 +196,9 @@ def _check_sagemaker(config: TuneConfig, space: Space) -> None:
     for name, (value, most) in numbers.items():
         if value > most:
             raise ConfigError(f"{name}: {value}; SageMaker takes {most} at most.")
+    for name in search.warm_start:
+        if not _is_job_name(name):
+            raise ConfigError(f"search.warm_start={name!r}: no tuning job can have that name.")
     if search.warm_start and search.strategy in (HYPERBAND, GRID):
         raise ConfigError(
             f"search.warm_start: SageMaker knows it with bayesian and random only, not with "

@@ -12,14 +12,14 @@ from typing import Any
 from PIL import Image
 
 from dogbreed.config import PredictConfig
-from dogbreed.errors import ConfigError, OutputError, PhotoError
+from dogbreed.errors import ConfigError, OutputError, PhotoError, printable
 from dogbreed.files import DISK_FULL, whole
 from dogbreed.progress import progress
 from dogbreed.schema import AUTO
 from dogbreed.serving.forms import OPENVINO, choose_form, cpu_precision
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Photo, Predictor
-from dogbreed.serving.sources import STDIN, Source, find_sources, is_folder, is_url, printable
+from dogbreed.serving.sources import STDIN, Source, find_sources, is_folder, is_url
 from dogbreed.serving.table import CSV, JSONL, check_suffix, json_line, open_table, row_of
 
 Answer = Prediction | PhotoError

@@ -10,7 +10,7 @@ from pathlib import Path
 from dogbreed.data import photos
 from dogbreed.data.folders import photos_in
 from dogbreed.data.splits import Finding
-from dogbreed.errors import DataError
+from dogbreed.errors import DataError, printable
 
 STDIN = "-"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -79,14 +79,6 @@ def find_sources(
     if not found:
         raise DataError(_no_photos(list(given), len(others)))
     return list(found.values()), len(others)
-
-
-def printable(text: str) -> str:
-    """The text in one line that no terminal takes for commands."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
 
 
 def is_folder(name: str) -> bool:

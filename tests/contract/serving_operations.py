@@ -1,5 +1,6 @@
 """The operations on models, endpoints and transform jobs, in place of moto's or added to them."""
 
+import inspect
 import json
 import threading
 from typing import TYPE_CHECKING, Any, cast
@@ -39,6 +40,7 @@ class ServingOperations:
         # In moto's own places, so that its ListTags and List… find them there.
         self._endpoints = cast(dict[str, Endpoint], self._backend.endpoints)
         self._jobs = cast(dict[str, TransformJob], self._backend.transform_jobs)
+        self._packages: dict[str, str] = {}  # ARNs by the tokens that they were made with
         self._lock = threading.Lock()
         self.last_body = b""
 
@@ -124,6 +126,24 @@ class ServingOperations:
         name = request["EndpointName"]
         with self._lock:
             self._settled(name).delete(lambda: self._endpoints.pop(name, None))
+
+    def create_model_package_group(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["ModelPackageGroupName"]
+        arn = self._arn("model-package-group", name)
+        if name in self._backend.model_package_groups:
+            raise ValidationError(f"Model Package Group already exists: {arn}")
+        self._backend.create_model_package_group(name, "", request.get("Tags"))
+        return {"ModelPackageGroupArn": arn}
+
+    def create_model_package(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A new version with every request, but for those that have a known token."""
+        create = self._backend.create_model_package
+        names = inspect.signature(create).parameters
+        members = {name: request.get(name.title().replace("_", "")) for name in names}
+        with self._lock:
+            arn = self._packages.get(request["ClientToken"]) or create(**members)
+            self._packages[request["ClientToken"]] = arn
+        return {"ModelPackageArn": arn}
 
     def delete_model_package(self, request: dict[str, Any]) -> None:
         self._backend.model_packages.pop(request["ModelPackageName"])

@@ -163,6 +163,7 @@ def test_deploy_query_update_roll_back_teardown(
     for operation in ("CreateSchedule", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"):
         account.lose_answer(operation)
     account.lose_answer("CreateModelPackageGroup")
+    account.lose_answer("CreateModelPackage")
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs" / "latest").symlink_to(runs[0])
     done = launch("deploy.py", *FULL)
@@ -184,7 +185,10 @@ def test_deploy_query_update_roll_back_teardown(
     assert schedule["Target"]["Arn"] == "arn:aws:scheduler:::aws-sdk:sagemaker:deleteEndpoint"
     assert json.loads(schedule["Target"]["Input"]) == {"EndpointName": "dogs"}
     assert schedule["ActionAfterCompletion"] == "DELETE"
-    (package,) = sent(account, "CreateModelPackage")
+    package, _ = sent(account, "CreateModelPackage")
+    (_,) = account.client("sagemaker").list_model_packages(ModelPackageGroupName="dogs-of-ours")[
+        "ModelPackageSummaryList"
+    ]
     assert package["CustomerMetadataProperties"]["test.top1"] == "0.875"
     statistics = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
     body = account.client("s3").get_object(Bucket=account.bucket, Key=statistics.split("/", 3)[3])

@@ -1,0 +1,133 @@
+"""What the service would refuse is refused before anything is sent; what is sent twice is one."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import PROJECT, draw_folders, draw_photo
+from contract.made_models import make_run
+
+from dogbreed.cli import compose_as
+from dogbreed.cloud.account import sign_in
+from dogbreed.cloud.archive import pack
+from dogbreed.cloud.config import DeployConfig
+from dogbreed.cloud.deploying import deploy
+from dogbreed.cloud.endpoint_requests import Deployment
+from dogbreed.cloud.registry import register
+from dogbreed.cloud.training import train_on_sagemaker
+from dogbreed.cloud.tuning import search_on_sagemaker
+from dogbreed.errors import ConfigError, DataError
+from dogbreed.search.config import FinalConfig, TuneConfig
+
+if TYPE_CHECKING:
+    from contract.sagemaker_server import SageMakerAccount
+
+pytest_plugins = ("contract.fixtures",)
+pytestmark = pytest.mark.launch
+
+LOOKING = ("Get", "Head", "List", "Describe")
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("runs") / "first", 0)
+
+
+def start(command: str, overrides: Sequence[str]) -> None:
+    if command == "deploy":
+        deploy(compose_as(DeployConfig, "deploy", overrides))
+    elif command == "tune":
+        search_on_sagemaker(compose_as(TuneConfig, "tune", overrides))
+    else:
+        train_on_sagemaker(compose_as(FinalConfig, "final", ["best=null", *overrides]))
+
+
+@pytest.mark.parametrize(
+    ("command", "override", "sentence"),
+    [
+        ("deploy", "deploy.register=our_dogs", r"^deploy\.register: .*letters, digits and hyphens"),
+        ("deploy", "launcher.bucket=s3://b", r"^launcher\.bucket=s3://b: "),
+        ("deploy", "deploy.instance_type=ml.c7i.lrge", "no instance type"),
+        ("deploy", "deploy.ttl_role=Role", r"^deploy\.ttl_role=Role: give the role's ARN"),
+        ("deploy", "launcher.tags.a=b!", r"^launcher\.tags: 'a': !"),
+        ("train", f"name={'a' * 2600}", r"^name: AWS would refuse .*2500"),
+        ("train", "launcher.image_uri=mine:1", r"^launcher\.image_uri=mine:1: "),
+        ("train", "launcher.region=eu-west1", r"^launcher\.region=eu-west1: .*eu-west-1"),
+        ("tune", f"name={'a' * 2600}", r"^name: AWS would refuse .*2500"),
+        ("tune", "search.warm_start=[a_b]", r"^search\.warm_start='a_b'"),
+        ("tune", "attach=a_b", r"^attach=a_b: "),
+    ],
+)
+def test_nothing_is_sent_of_what_would_be_refused(
+    command: str,
+    override: str,
+    sentence: str,
+    account: "SageMakerAccount",
+    run_folder: Path,
+    tmp_path: Path,
+) -> None:
+    own = [f"model={run_folder}"]
+    if command != "deploy":
+        photos = draw_folders(tmp_path / "photos", {"train": 2, "valid": 1, "test": 1})
+        own = [f"data.root={photos}", "wait=false"]
+    own += [f"output_root={tmp_path / 'outputs'}", f"launcher.role={account.role_arn}"]
+    with pytest.raises(ConfigError, match=sentence):
+        start(command, [*own, override])
+    assert [call for call in account.calls if not call[1].startswith(LOOKING)] == []
+
+
+def test_a_deployment_is_registered_once_however_often_it_is_sent(
+    account: "SageMakerAccount", run_folder: Path
+) -> None:
+    role = f"launcher.role={account.role_arn}"
+    typed = [f"model={run_folder}", "deploy.register=our-dogs", "endpoint=dogs", role]
+    config = compose_as(DeployConfig, "deploy", typed)
+    signed_in = sign_in(config.launcher)
+    with tempfile.TemporaryDirectory() as folder:
+        archive = pack(signed_in, config, Path(folder))
+        first, second = (
+            Deployment(name=f"dogs-{n}", model_uri=archive.uri, image_uri="i") for n in (1, 2)
+        )
+        account.lose_answer("CreateModelPackageGroup")
+        account.lose_answer("CreateModelPackage")
+        arn = register(signed_in, config, archive, first)
+        assert register(signed_in, config, archive, first) == arn
+        assert register(signed_in, config, archive, second) != arn
+    client = account.client("sagemaker")
+    packages = client.list_model_packages(ModelPackageGroupName="our-dogs")
+    assert len(packages["ModelPackageSummaryList"]) == 2
+
+
+def test_photos_with_names_too_long_for_s3_are_named(run_folder: Path, tmp_path: Path) -> None:
+    deep = tmp_path.joinpath("photos", *("d" * 200 for _ in range(5)))
+    draw_photo(deep / "photo.jpg", 20, 1)
+    own = ["dry_run=true", f"model={run_folder}", "deploy=batch", "launcher.region=us-east-1"]
+    with pytest.raises(DataError, match=r"photo\.jpg: its key in S3 would have \d+ bytes"):
+        start("deploy", [*own, f"deploy.photos={tmp_path / 'photos'}"])
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "sentence"),
+    [
+        ("deploy.py", ("dry_run=true", "launcher.bucket=s3://b"), "launcher.bucket=s3://b: "),
+        ("train.py", ("dry_run=true", "best=null", "launcher.tags={a: [}"), "is never closed"),
+        ("tune.py", ("dry_run=true", "launcher.prefix=../x"), "launcher.prefix=../x: "),
+        ("query.py", ("launcher.bucket=s3://b", "photo.jpg"), "launcher.bucket=s3://b: "),
+        ("query.py", ("endpoint=my dogs", "photo.jpg"), "endpoint=my dogs: "),
+        ("teardown.py", ("launcher.bucket=B/x",), "launcher.bucket=B/x: "),
+        ("teardown.py", ("endpoint=my_dogs",), "endpoint=my_dogs: "),
+    ],
+)
+def test_commands_refuse_it_in_one_line(
+    script: str, arguments: Sequence[str], sentence: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, str(PROJECT / "launch" / script), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert sentence in done.stderr
