@@ -17,7 +17,7 @@ import yaml
 
 from dogbreed.config import Config
 from dogbreed.errors import ConfigError, OutputError
-from dogbreed.files import DISK_FULL, whole, write_json, write_text
+from dogbreed.files import DISK_FULL, shortened, whole, write_json, write_text
 from dogbreed.progress import is_main_process
 from dogbreed.schema import leaves
 
@@ -173,7 +173,7 @@ def _why_not_resumable(path: Path, config: Config) -> str | None:
 
 def folder_name(name: str) -> str:
     """A name for a folder: the time, and what of `name` a folder's name may hold."""
-    short = re.sub(r"[^\w.-]+", "-", name)[:80]
+    short = shortened(re.sub(r"[^\w.-]+", "-", name), 80)
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{short}"
 
 

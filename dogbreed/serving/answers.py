@@ -36,7 +36,7 @@ def answer(config: PredictConfig, given: Sequence[str]) -> bool:
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     output = _output(config, given)
     predictor = Predictor.load(
-        Path(config.model).expanduser(),
+        Path(config.model),
         engine=config.engine,
         precision=config.precision,
         threads=config.threads,
@@ -57,7 +57,7 @@ def _output(config: PredictConfig, given: Sequence[str]) -> Path | None:
         if config.embeddings:
             return Path(f"predictions{JSONL}")
         return Path(f"predictions{CSV}") if any(map(is_folder, given)) else None
-    output = Path(config.output).expanduser()
+    output = Path(config.output)
     check_suffix(output)
     if config.embeddings and output.suffix != JSONL:
         raise ConfigError(
