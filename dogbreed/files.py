@@ -35,8 +35,7 @@ def whole(path: Path) -> Iterator[Path]:
         OSError: of the file's name, where the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    end = f".{secrets.token_hex(4)}.part"
-    beside = path.with_name(f".{shortened(path.name, MAX_NAME_BYTES - len(end) - 1)}{end}")
+    beside = with_ending(path.with_name(f".{path.name}"), f".{secrets.token_hex(4)}.part")
     try:
         yield beside
         beside.replace(path)
@@ -104,6 +103,11 @@ def shortened(name: str, max_bytes: int) -> str:
         if room < 0:
             return name[:place]
     return name
+
+
+def with_ending(path: Path, ending: str) -> Path:
+    """The path with `ending` (ASCII) after its name, cut where the disk takes no longer one."""
+    return path.with_name(shortened(path.name, MAX_NAME_BYTES - len(ending)) + ending)
 
 
 def cache_dir() -> Path:

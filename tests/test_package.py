@@ -21,14 +21,14 @@ from dogbreed.search.config import FinalConfig, TuneConfig
 # From the ground up: a module imports from its own storey or from those below.
 STOREYS: tuple[tuple[str, ...], ...] = (
     ("errors", "machine", "metric_lines"),
-    ("schema", "files", "progress", "clock"),
+    ("environment", "schema", "files", "os_errors", "progress", "clock"),
     ("debug",),
     ("config",),
-    ("data", "cli"),
+    ("data", "cli", "command"),
     ("backbone",),
     ("network", "serving"),
     ("model", "server"),
-    ("evaluation", "runs", "feature_set"),
+    ("evaluation", "runs", "feature_set", "paths"),
     ("callbacks", "preparation", "stored_features"),
     ("fitting", "rate_finder", "results"),
     ("folds",),

@@ -71,9 +71,9 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
 def _file(weights: str) -> Path | None:
     """The file that is named, if there is one."""
     try:
-        path = Path(weights)
+        path = Path(weights).expanduser()
         return path if path.is_file() else None
-    except OSError:  # a folder or a name that the system refuses
+    except (OSError, RuntimeError):  # a folder, a name or a home that the system refuses
         return None
 
 

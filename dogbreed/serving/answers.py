@@ -13,7 +13,7 @@ from PIL import Image
 
 from dogbreed.config import PredictConfig
 from dogbreed.errors import ConfigError, OutputError, PhotoError
-from dogbreed.files import DISK_FULL, whole
+from dogbreed.files import DISK_FULL, whole, with_ending
 from dogbreed.progress import progress
 from dogbreed.schema import AUTO
 from dogbreed.serving.forms import OPENVINO, choose_form, cpu_precision
@@ -41,7 +41,7 @@ def answer(config: PredictConfig, given: Sequence[str]) -> bool:
         precision=config.precision,
         threads=config.threads,
     )
-    pictures = output and output.with_name(f"{output.stem}-explained")
+    pictures = output and with_ending(output.with_suffix(""), "-explained")
     sources, others = find_sources(given, leave_out=pictures)
     if output is None or pictures is None:
         return _to_stdout(predictor, sources, config)

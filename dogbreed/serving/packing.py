@@ -34,6 +34,7 @@ _ADAPTERS = {
 # installed and explains everywhere. A test holds that these import nothing beyond themselves.
 _MODULES = (
     "__init__.py",
+    "environment.py",
     "errors.py",
     "files.py",
     "machine.py",
@@ -58,12 +59,14 @@ _MODULES = (
 
 # What the TorchServe container is to be told, as environment variables of the model: one worker,
 # as OpenVINO computes on all cores at once, and requests as large as we take (its own limit is
-# 6.5 MB). The Ray Serve container needs none.
+# 6.5 MB).
 TORCHSERVE_ENVIRONMENT = {
     "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
     "TS_MAX_REQUEST_SIZE": str(26 * 2**20),
     "TS_MAX_RESPONSE_SIZE": str(26 * 2**20),
 }
+# And the Ray Serve container: else Ray reports its usage to its maker.
+RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0"}
 
 # Weights hardly get smaller, whatever time they are given.
 _LEVEL = 1
