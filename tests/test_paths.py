@@ -158,18 +158,15 @@ WRONG: dict[str, str] = {
     "features.root=file": "features.root=file: the folder can't be made",
     "features.root=/proc/x": "features.root=/proc/x: the folder can't be made",
 }
+SENT = ("data.root", "model.weights", "output_root")  # the others jobs have elsewhere
 ENTRY_POINTS = {
     "dogbreed.train": (WRONG, ()),
     "launch.tune": (WRONG, ("launcher=local", "wait=true")),
     "launch.train": (WRONG, ("launcher=local", "best=null")),
-    # What jobs have elsewhere isn't checked here.
-    "launch.tune dry": (("data.root", "model.weights", "output_root"), ("dry_run=true",)),
-    "launch.train dry": (
-        ("data.root", "model.weights", "output_root"),
-        ("dry_run=true", "best=null"),
-    ),
+    "launch.tune dry": (SENT, ("dry_run=true",)),
+    "launch.train dry": (SENT, ("dry_run=true", "best=null")),
 }
-# Runs an entry point on each line of arguments; prints what each said and what was imported by then.
+# Runs an entry point on each line of arguments; prints what each said, and what was imported.
 CALLS = """
 import importlib, json, sys
 main = importlib.import_module(sys.argv[1]).main
