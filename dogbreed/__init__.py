@@ -3,6 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from dogbreed.environment import restrain_dependencies
+
 if TYPE_CHECKING:
     from dogbreed.data.module import BreedDataModule
     from dogbreed.debug.debugger import Debugger
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from dogbreed.serving.predictor import Predictor, load
 
 __version__ = "0.1.0"
+
+restrain_dependencies()
 
 _HOMES = {
     "BreedClassifier": "dogbreed.model",

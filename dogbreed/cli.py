@@ -1,23 +1,17 @@
-"""What every command shares: overrides to configuration, --help, errors as one sentence.
+"""What every command shares: overrides to configuration, and --help.
 
 Hydra composes conf/ with what is typed. Its own entry point isn't used: it changes the process
 (logging, working folder) and answers a typing mistake with its own vocabulary.
 """
 
 import difflib
-import os
-import signal
-import sys
-import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dogbreed import errors
 from dogbreed.config import Config
-from dogbreed.files import DISK_FULL
 from dogbreed.overrides import UnreadableValueError, read_name, read_value
-from dogbreed.progress import is_main_process
 from dogbreed.schema import TAGS, TREE, Section, conf_dir, flat, keys, parse, unknown_key
 
 EXPERIMENT = "experiment"  # the group whose files set keys of all others
@@ -194,46 +188,3 @@ def _checked_choice(argument: str, group: str, choice: str, choices: Sequence[st
         )
     # Nothing is chosen of it by default, which Hydra wants to see said.
     return f"{'+' if group == EXPERIMENT else ''}{group}={choice}"
-
-
-def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
-    """Run a door's `command` on the arguments typed; end the process with its exit code.
-
-    A mistake is one sentence on stderr, never a traceback.
-    """
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
-    try:
-        command(sys.argv[1:])
-    except errors.Stopped as stopped:
-        _leave(str(stopped) if is_main_process() else "", stopped.exit_code)
-    except errors.DogbreedError as error:
-        _leave(f"error: {error}", error.exit_code)
-    except BrokenPipeError:
-        _leave("", 0)
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        place = f" while writing {error.filename}" if error.filename else ""
-        _leave(
-            f"error: the disk is full{place}: free some space and run it again "
-            "(resume=auto goes on with a training that had begun).",
-            1,
-        )
-    _leave("", 0)
-
-
-def _stop(number: int, frame: types.FrameType | None) -> None:
-    """What SIGTERM and Ctrl-C do where nothing better is installed (training saves first)."""
-    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
-    name = signal.Signals(number).name
-    raise errors.Stopped(f"stopped by {name}; what was computed so far is kept.", number)
-
-
-def _leave(sentence: str, code: int) -> typing.NoReturn:
-    if sentence:
-        print(sentence, file=sys.stderr, flush=True)
-    sys.stdout.flush()
-    # Other threads (decoders, the engine) may still work, and the interpreter takes up to two
-    # seconds to put away what the system takes back at once; nothing of it is needed any more.
-    os._exit(code)

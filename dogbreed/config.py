@@ -6,7 +6,7 @@ The values stand in conf/; nothing here has a default, so a value is found in on
 from dataclasses import dataclass
 
 from dogbreed.debug.config import DebugConfig
-from dogbreed.schema import key
+from dogbreed.schema import key, path_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +17,8 @@ class DataConfig:
         "what to train on where data.root is null",
         choices=("samples", "oxford_pets", "stanford_dogs", "dogimages"),
     )
-    root: str | None = key("folder of photographs: class folders, or train/valid/test of them")
-    feature_set: str | None = key("folder of extracted features, in place of photographs")
+    root: str | None = path_key("folder of photographs: class folders, or train/valid/test of them")
+    feature_set: str | None = path_key("folder of extracted features, in place of photographs")
     fraction: float = key("share of each class's photos to use, in every split", above=0, at_most=1)
     valid_share: float = key(
         "share split off for validation where the root has none", above=0, below=1
@@ -49,7 +49,7 @@ class ModelConfig:
     """The network: a pretrained backbone and a head."""
 
     backbone: str = key("a torchvision classification network by name")
-    weights: str = key("a file, a torchvision name such as IMAGENET1K_V1, none, or auto")
+    weights: str = path_key("a file, a torchvision name such as IMAGENET1K_V1, none, or auto")
     trainable: str = key("what is trained besides the head", choices=("head", "last_stage", "all"))
     head: str = key("what turns features into logits", choices=("linear", "mlp"))
     hidden: int = key("width of the mlp head's hidden layer", at_least=1)
@@ -102,7 +102,7 @@ class FeaturesConfig:
     store: bool = key("false: run the backbone live on augmented photos in every epoch")
     views: int = key("1: centre; 2: and its mirror; more: and seeded crops", at_least=1, at_most=16)
     average: bool = key("validation and test average the views; false: they take the first")
-    root: str | None = key("folder of the feature store; null: ~/.cache/dogbreed/features")
+    root: str | None = path_key("folder of the feature store; null: ~/.cache/dogbreed/features")
     dtype: str = key("how features are kept on disk", choices=("float16", "float32"))
 
 
@@ -149,10 +149,10 @@ class Config:
         "of the frozen part; auto: bf16 where the machine has it", choices=("auto", "bf16", "f32")
     )
     lr_finder: bool = key("find optim.lr in a short run on the stored features, then train with it")
-    resume: str | None = key(
+    resume: str | None = path_key(
         "auto: continue the newest unfinished run of this configuration and data; or a run's folder"
     )
-    output_root: str = key("folder that run folders are made in")
+    output_root: str = path_key("folder that run folders are made in")
     data: DataConfig
     model: ModelConfig
     optim: OptimConfig
@@ -167,7 +167,7 @@ class Config:
 class TrainedConfig:
     """Which trained model answers, and on what."""
 
-    model: str = key("folder of a run or of a model")
+    model: str = path_key("folder of a run or of a model")
     engine: str = key(
         "what computes; auto: int8 if the model has it, else openvino, else torch",
         choices=("auto", "openvino", "int8", "torch"),
@@ -186,7 +186,7 @@ class PredictConfig(TrainedConfig):
         "threads that read photos; auto: one per core", at_least=1, at_most=1024
     )
     top_k: int = key("breeds per answer, the likeliest first", at_least=1)
-    output: str | None = key(
+    output: str | None = path_key(
         "a .csv or .jsonl file for the answers; null: the terminal; predictions.csv for a folder"
     )
     explain: bool = key("also write each photo with the heat of what speaks for its breed")

@@ -17,10 +17,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dogbreed.errors import ConfigError, DogbreedError, OutputError
+
 # No space, quota used up, file-size limit reached: to a person all three are a full disk.
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 PARTIAL_SUFFIX = ".part"  # of a file that isn't complete yet
+_TOKEN = re.compile(rf"\.((\w{{6}})-(\d+)-\w{{8}}){re.escape(PARTIAL_SUFFIX)}\Z")
 STALE_S = 86_400  # a temporary file of another host is taken for abandoned after a day
+
+CACHE_VARIABLE = "DOGBREED_CACHE"
+# The home folder of a process that has none: nobody can read or write below it.
+NO_HOME = os.devnull
+
+# A file system takes 255 bytes per name (NAME_MAX of Linux; eCryptfs 143).
+MAX_NAME_BYTES = 255
 
 
 @contextmanager
@@ -35,8 +45,7 @@ def whole(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
-    token = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
-    beside = path.with_name(f".{path.name}.{token}{PARTIAL_SUFFIX}")
+    beside = _temporary(path, f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         yield beside
         beside.replace(path)
@@ -61,16 +70,20 @@ def _host() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
 
 
+def _temporary(path: Path, token: str) -> Path:
+    """The temporary file for `path` of the process that `token` names."""
+    return with_ending(path.with_name(f".{path.name}"), f".{token}{PARTIAL_SUFFIX}")
+
+
 def _remove_abandoned(path: Path) -> None:
     """Remove temporary files for `path` whose process has ended without removing them."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\w{{6}})-(\d+)-\w{{8}}{PARTIAL_SUFFIX}")
     for entry in path.parent.glob(f".*{PARTIAL_SUFFIX}"):
-        match = pattern.fullmatch(entry.name)
-        if match is None:
+        match = _TOKEN.search(entry.name)
+        if match is None or entry != _temporary(path, match[1]):
             continue
         with suppress(OSError):  # another process may be removing it, or own it
             old = time.time() - entry.lstat().st_mtime > STALE_S
-            if old or (match[1] == _host() and not _is_running(int(match[2]))):
+            if old or (match[2] == _host() and not _is_running(int(match[3]))):
                 remove(entry)
 
 
@@ -143,9 +156,85 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
         return False
 
 
+def shortened(name: str, max_bytes: int) -> str:
+    """The start of `name` that takes at most `max_bytes` bytes on the disk, in full characters."""
+    room = max_bytes
+    for place, character in enumerate(name):
+        room -= len(character.encode("utf-8", "surrogateescape"))
+        if room < 0:
+            return name[:place]
+    return name
+
+
+def with_ending(path: Path, ending: str) -> Path:
+    """The path with `ending` (ASCII) after its name, cut where the disk takes no longer one."""
+    return path.with_name(shortened(path.name, MAX_NAME_BYTES - len(ending)) + ending)
+
+
 def cache_dir() -> Path:
-    """Where what can be made again is kept: $DOGBREED_CACHE, else ~/.cache/dogbreed."""
-    named = os.environ.get("DOGBREED_CACHE")
+    """The folder of what can be computed or fetched again: $DOGBREED_CACHE, else below ~/.cache.
+
+    Raises:
+        ConfigError: the variable names the home folder of a user who doesn't exist.
+        OutputError: it isn't set, and this process has no home folder.
+    """
+    named = os.environ.get(CACHE_VARIABLE)
     if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dogbreed"
+        return Path(expanded(CACHE_VARIABLE, named))
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not Path(base).is_absolute():  # such a value is to be ignored (XDG Base Directory 0.8)
+        base = str(Path.home() / ".cache")
+    if Path(base).is_relative_to(NO_HOME):
+        raise OutputError(
+            "There is no home folder to cache weights, features and sample photos in: set the "
+            f"variable {CACHE_VARIABLE} to a folder of yours."
+        )
+    return Path(base, "dogbreed")
+
+
+def optional_cache_dir(name: str) -> Path | None:
+    """The folder `name` in the cache; None where there is none, for what can do without."""
+    try:
+        return cache_dir() / name
+    except DogbreedError:
+        return None
+
+
+@contextmanager
+def cached_in(folder: Path) -> Iterator[None]:
+    """Turn what the system says of a cache folder into a message that names DOGBREED_CACHE.
+
+    A full disk is reported as everywhere.
+
+    Raises:
+        OutputError: `folder` can't be made, read or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        raise OutputError(
+            f"The cache can't be used: {error.filename or folder}: {error.strerror or error}. Set "
+            f"the variable {CACHE_VARIABLE} to a folder of yours."
+        ) from error
+
+
+def expanded(name: str, path: str) -> str:
+    """The value of the path key `name` with ~ or ~USER at its start replaced by the home folder.
+
+    Raises:
+        ConfigError: it is empty, has a zero byte, or there is no such home folder.
+    """
+    if not path:
+        raise ConfigError(f"{name} is empty: write a path.")
+    if "\0" in path:
+        raise ConfigError(f"{name}={path!r}: a path can't have a zero byte in it.")
+    full = os.path.expanduser(path)  # noqa: PTH111 (pathlib would make one slash of s3://'s two)
+    user = path.split("/")[0]
+    if full.startswith("~") or (user == "~" and Path(full).is_relative_to(NO_HOME)):
+        missing = "there is no home folder" if user == "~" else f"there is no user {user[1:]}"
+        raise ConfigError(
+            f"{name}={path}: {missing}: write the whole path (./{user} for what is called so)."
+        )
+    return full

@@ -1,11 +1,12 @@
 """Answers for photos: `python -m dogbreed.predict photo.jpg`, or a folder, a URL, `-`."""
 
+import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from dogbreed import cli
+from dogbreed.command import run_command
 from dogbreed.config import PredictConfig
 from dogbreed.errors import ConfigError
 from dogbreed.schema import keys
@@ -54,16 +55,18 @@ def split_arguments(
         elif option or argument.startswith("-"):
             options.append(argument)
         else:
-            given.append(argument)
+            given.append(_expanded(argument))
     return options, given
 
 
+def _expanded(photo: str) -> str:
+    """The path with ~ at its start replaced by the home folder, unless a file is called so."""
+    return photo if _is_there(photo) else os.path.expanduser(photo)  # noqa: PTH111 (never raises)
+
+
 def _is_there(name: str) -> bool:
-    try:
-        return Path(name).exists()
-    except OSError:  # longer than any file's name
-        return False
+    return os.path.lexists(name)
 
 
 if __name__ == "__main__":
-    cli.run_command(main)
+    run_command(main)

@@ -13,6 +13,7 @@ from dogbreed.config import Config
 from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
 from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import Preprocessing
+from dogbreed.data.samples import SAMPLES, sample_photos
 from dogbreed.data.splits import SPLITS, TRAIN, VALID, PhotoFolders
 from dogbreed.errors import ConfigError, WeightsError
 from dogbreed.feature_set import FeatureSet, read_feature_set
@@ -21,8 +22,6 @@ from dogbreed.machine import cores
 from dogbreed.runs import log
 from dogbreed.schema import AUTO
 from dogbreed.serving.export import check_forms
-
-SAMPLES = "samples"
 
 FEWEST_EPOCHS = 20
 FEWEST_STEPS = 1000
@@ -72,15 +71,14 @@ def find_photos(config: Config) -> tuple[Path, Config]:
     """The folder of photos (drawn or fetched if the configuration says so), and a name for the run.
 
     Raises:
+        OutputError: the cache can't be used.
         DownloadError: a public set can't be fetched.
     """
     if config.data.root is not None:
-        root = Path(config.data.root).expanduser()
+        root = Path(config.data.root)
         name = root.resolve().name
     elif config.data.source == SAMPLES:
-        from dogbreed.data.samples import draw_samples
-
-        root, name = draw_samples(cache_dir() / SAMPLES), SAMPLES
+        root, name = sample_photos(), SAMPLES
     else:
         from dogbreed.data.download import SETS, fetch
 

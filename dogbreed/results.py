@@ -20,7 +20,7 @@ from dogbreed.evaluation.calibration import choose_threshold, fit_temperature
 from dogbreed.evaluation.duplicates import find_duplicates
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, RateCurve
 from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
-from dogbreed.files import cache_dir, json_text, whole
+from dogbreed.files import json_text, optional_cache_dir, whole
 from dogbreed.metric_lines import kept_line
 from dogbreed.model import BreedClassifier
 from dogbreed.preparation import preprocessing_of
@@ -204,7 +204,7 @@ def _baseline(
     if stored is None:
         log.info("no logistic regression to compare with: it needs features.store=true")
         return None
-    cache = cache_dir() / "baselines"
+    cache = optional_cache_dir("baselines")
     return fit_baseline(stored[TRAIN], stored[VALID], stored[TEST], run, cache)
 
 

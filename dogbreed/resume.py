@@ -23,6 +23,7 @@ from dogbreed.runs import (
     log,
     new_run,
     remove_partial_files,
+    resumed_folder,
 )
 from dogbreed.schema import AUTO, leaves
 
@@ -93,7 +94,8 @@ def _newest(root: Path, config: Config, data: RunData) -> tuple[RunFolder, Path]
 
 def _open(path: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] | Refusal:
     """The run at `path`, a folder or one of its checkpoints, held by this process."""
-    folder, named = (path, None) if path.suffix != ".ckpt" else (path.parent.parent, path)
+    folder = resumed_folder(str(path))
+    named = path if folder != path else None
     values = _config_of(folder)
     if values is None:
         return Refusal("there is no run there (no readable config.yaml)", report=False)

@@ -19,6 +19,7 @@ from dogbreed.files import (
     DISK_FULL,
     PARTIAL_SUFFIX,
     remove,
+    shortened,
     whole,
     write_json,
     write_table,
@@ -127,9 +128,15 @@ def check_writable(output_root: Path) -> None:
         ) from error
 
 
+def resumed_folder(resume: str) -> Path:
+    """The run's folder that the key `resume` names, by itself or by one of its checkpoints."""
+    path = Path(resume)
+    return path.parent.parent if path.suffix == LAST_CHECKPOINT.suffix else path
+
+
 def folder_name(name: str) -> str:
     """A name for a folder: the time, and what of `name` a folder's name may hold."""
-    short = re.sub(r"[^\w.-]+", "-", name)[:80]
+    short = shortened(re.sub(r"[^\w.-]+", "-", name), 80)
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{short}"
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dogbreed.errors import ConfigError
+from dogbreed.files import expanded
 
 Section = TypeVar("Section")
 
@@ -45,6 +46,14 @@ def key(
     """A dataclass field with its sentence for --help and the bounds that `parse` holds it to."""
     bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
     return field(metadata={"help": help, "bounds": bounds, "choices": choices})
+
+
+def path_key(help: str) -> Any:
+    """A dataclass field for the path of a file or a folder: `parse` replaces ~ by the home folder.
+
+    It may take other words too, such as auto, or the name of a job.
+    """
+    return field(metadata={"help": help, "bounds": {}, "choices": (), "path": True})
 
 
 def parse(schema: type[Section], values: Mapping[str, Any], prefix: str = "") -> Section:
@@ -207,6 +216,8 @@ def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], said
         for word, bound in metadata["bounds"].items():
             if bound is not None and not _HOLDS[word](converted, bound):
                 raise ConfigError(f"{said}: must be {_range(metadata['bounds'])}.")
+    if metadata.get("path") and isinstance(converted, str):
+        return expanded(name, converted)
     return converted
 
 

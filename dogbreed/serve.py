@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Sequence
 
 from dogbreed import cli
+from dogbreed.command import run_command
 from dogbreed.config import ServeConfig
 from dogbreed.errors import EngineError
 
@@ -35,4 +36,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run_command(main)
+    run_command(main)

@@ -66,7 +66,7 @@ def _requests(prepared: Prepared) -> list[Request]:
 def _open_stores(prepared: Prepared, root: Path) -> dict[str, FeatureStore]:
     config = prepared.config
     return open_stores(
-        root.expanduser(),
+        root,
         prepared.backbone,
         preprocessing_of(config),
         prepared.choice,

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from dogbreed import cli
 from dogbreed.clock import SET_UP, Clock
+from dogbreed.command import run_command
+from dogbreed.paths import check_paths
 
 PURPOSE = (
     "Train a classifier on folders of photographs: the frozen backbone runs once per photo, the\n"
@@ -20,7 +22,8 @@ def main(arguments: Sequence[str]) -> None:
         return
     clock = Clock()
     config = cli.compose(arguments)
-    # Seconds of imports that --help and a mistyped key shouldn't wait for.
+    check_paths(config)
+    # Seconds of imports that --help and a mistyped key or path shouldn't wait for.
     from dogbreed.training import train
 
     clock.add(SET_UP, clock.total())
@@ -28,4 +31,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run_command(main)
+    run_command(main)

@@ -23,13 +23,14 @@ from dogbreed.evaluation.report import write_report
 from dogbreed.fitting import build_model, fit, score
 from dogbreed.folds import cross_validate
 from dogbreed.model import BreedClassifier
+from dogbreed.paths import check_paths
 from dogbreed.preparation import prepare, preprocessing_of
 from dogbreed.progress import is_main_process
 from dogbreed.rate_finder import find_rate
 from dogbreed.results import gather_facts, tell, write_artifact, write_metrics, write_predictions
 from dogbreed.resume import open_run
 from dogbreed.run_data import describe_data
-from dogbreed.runs import RunFolder, check_writable, log, log_to_terminal
+from dogbreed.runs import RunFolder, log, log_to_terminal
 from dogbreed.stored_features import FEATURES, stored_features
 
 # Views of photos: of fewer the rate says nothing, and the machine's takes as long to measure.
@@ -54,7 +55,7 @@ def train(config: Config, clock: Clock | None = None) -> Path:
 
 def _train(config: Config, clock: Clock, session: DebugSession | None) -> Path:
     with clock.phase(SET_UP):
-        check_writable(Path(config.output_root))
+        check_paths(config)
     prepared = prepare(config, clock)
     config, backbone, checked = prepared.config, prepared.backbone, prepared.checked
     with clock.phase(SET_UP):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dogbreed import cli
 from dogbreed.cloud.config import DeployConfig
+from dogbreed.command import run_command
 
 PURPOSE = (
     "Put a trained model to use on SageMaker, the newest one by default: as an endpoint, which\n"
@@ -26,4 +27,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run_command(main)
+    run_command(main)

@@ -8,7 +8,7 @@ from pathlib import Path
 sys.argv[0] = str(Path(__file__).resolve())
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dogbreed import cli  # noqa: E402
+from dogbreed.command import run_command  # noqa: E402
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -19,4 +19,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run_command(main)
+    run_command(main)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from dogbreed import cli
 from dogbreed.cloud.config import QueryConfig
+from dogbreed.command import run_command
 from dogbreed.errors import ConfigError
 from dogbreed.predict import split_arguments
 
@@ -33,4 +34,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run_command(main)
+    run_command(main)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from dogbreed import cli
 from dogbreed.cloud.config import TeardownConfig
+from dogbreed.command import run_command
 
 PURPOSE = (
     "List what this project made in the AWS account and still is there, by its tag; delete it if\n"
@@ -27,4 +28,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run_command(main)
+    run_command(main)

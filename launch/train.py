@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from dogbreed import cli
 from dogbreed.clock import SET_UP, Clock
+from dogbreed.command import run_command
+from dogbreed.paths import check_paths, check_sent_paths
 from dogbreed.search.config import LOCAL, FinalConfig, training_of
 from dogbreed.search.limits import check_local
 
@@ -27,18 +29,21 @@ def main(arguments: Sequence[str]) -> None:
     if best is not None:
         values = " ".join(f"{name}={value}" for name, value in best.parameters.items())
         print(f"best of {best.search} ({best.trial}): {values}", flush=True)
-    # Seconds of imports that --help and a mistyped key shouldn't wait for.
+    # Seconds of imports that --help and a mistyped key or path shouldn't wait for.
     if config.launcher.name == LOCAL:
         check_local(config)
+        check_paths(config)
         from dogbreed.training import train
 
         clock.add(SET_UP, clock.total())
         train(training_of(config), clock)
     else:
+        if config.attach is None:
+            check_sent_paths(config)
         from dogbreed.cloud.training import train_on_sagemaker
 
         train_on_sagemaker(config)
 
 
 if __name__ == "__main__":
-    cli.run_command(main)
+    run_command(main)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from dogbreed import cli
+from dogbreed.command import run_command
+from dogbreed.paths import check_paths, check_sent_paths
 from dogbreed.search.config import LOCAL, TuneConfig
 from dogbreed.search.limits import check_here, check_local
 
@@ -20,18 +22,21 @@ def main(arguments: Sequence[str]) -> None:
         print(cli.help_text(USAGE, PURPOSE, EXAMPLE, TuneConfig, "tune"))
         return
     config = cli.compose_as(TuneConfig, "tune", arguments)
-    # Below are seconds of imports that --help and a mistyped key shouldn't wait for.
+    # Below are seconds of imports that --help and a mistyped key or path shouldn't wait for.
     if config.launcher.name == LOCAL:
         check_local(config)
         space = check_here(config)
+        check_paths(config)
         from dogbreed.search.here import search_here
 
         search_here(config, space)
     else:
+        if config.attach is None:
+            check_sent_paths(config)
         from dogbreed.cloud.tuning import search_on_sagemaker
 
         search_on_sagemaker(config)
 
 
 if __name__ == "__main__":
-    cli.run_command(main)
+    run_command(main)

@@ -123,6 +123,33 @@ def logged() -> Iterator[Callable[[], str]]:
     log.removeHandler(handler)
 
 
+@pytest.fixture
+def as_another_user(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run Python in `tmp_path` as user 12345, who has no name and none of root's rights.
+
+    It is a user namespace of its own, where root's rights end and its files stay readable.
+    """
+    alone = ["unshare", "--user", "--map-user=12345"]
+    try:
+        subprocess.run([*alone, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this system makes no user namespaces")
+
+    def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        unset = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "DOGBREED_CACHE", "MPLCONFIGDIR")
+        bare = {name: value for name, value in os.environ.items() if name not in unset}
+        return subprocess.run(
+            [*alone, sys.executable, *command],
+            cwd=tmp_path,
+            env={**bare, **variables},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run
+
+
 def draw_photo(path: Path, hue: int, seed: int, size: tuple[int, int] = (80, 60)) -> None:
     """A noisy photo of one colour: classes of different hues can be told apart."""
     noise = np.random.default_rng(seed).integers(0, 80, (size[1], size[0], 3))

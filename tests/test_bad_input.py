@@ -113,7 +113,7 @@ def test_a_root_that_cannot_be_trained_on(
     root = tmp_path / "photos"
     make(root)
     refused(train(f"data.root={root}", *SMALL), *words)
-    assert list((tmp_path / "outputs").iterdir()) == []
+    assert list(tmp_path.glob("outputs/*")) == []
 
 
 def test_few_bad_photos_are_left_out_and_counted(train: Train, tmp_path: Path) -> None:
@@ -136,10 +136,11 @@ def test_any_class_name_and_path_will_do(train: Train, tmp_path: Path) -> None:
     root = tmp_path / "my photos (2) = 'é' [x], ${y}"
     names = ("<b>x</b>".replace("/", "∕"), "Große Schweizer Sennenhündin", "001.Affenpinscher")
     draw_folders(root / "real", {"": 8}, names)
-    (root / "linked").mkdir()
+    linked = root / ("犬" * 85)  # the most bytes that a name may have
+    linked.mkdir()
     for name in names:
-        (root / "linked" / name).symlink_to(root / "real" / name)
-    done = train(f"data.root={root / 'linked'}", *SMALL, "output_root=my results")
+        (linked / name).symlink_to(root / "real" / name)
+    done = train(f"data.root={linked}", *SMALL, "output_root=my results")
     assert done.returncode == 0, done.stderr
     model = json.loads((tmp_path / "my results/latest/model/model.json").read_text("utf-8"))
     assert set(model["classes"]) == set(names)

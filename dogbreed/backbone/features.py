@@ -178,7 +178,7 @@ class FeatureStore:
         return StoreError(
             f"The feature store can't be written ({error.strerror}: "
             f"{error.filename or self.folder}): set "
-            "features.root to a folder of yours."
+            "features.root (or the variable DOGBREED_CACHE) to a folder of yours."
         )
 
 

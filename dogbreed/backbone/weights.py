@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import pickle
 import socket
 import sys
@@ -10,12 +11,14 @@ from collections.abc import Mapping
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import torch
 import torchvision
 from torch import Tensor
 
 from dogbreed.errors import WeightsError
+from dogbreed.files import cache_dir, cached_in
 from dogbreed.schema import nearest
 
 NONE = "none"
@@ -119,7 +122,10 @@ def _starts(path: Path) -> bytes:
 
 
 def _download(name: str, weights: Any) -> dict[str, Tensor]:
-    """torchvision's weights, from its cache or the network."""
+    """torchvision's weights, from a cache or the network."""
+    folder = _download_dir(weights)
+    with cached_in(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(10)  # seconds for a silent network; the library sets none
     # torch's own bar for a person; elsewhere silence, as its lines are no one's.
@@ -130,7 +136,7 @@ def _download(name: str, weights: Any) -> dict[str, Tensor]:
                 quiet.enter_context(redirect_stdout(io.StringIO()))
                 quiet.enter_context(redirect_stderr(io.StringIO()))
             state: dict[str, Tensor] = weights.get_state_dict(
-                progress=seen, check_hash=True, weights_only=True
+                progress=seen, check_hash=True, weights_only=True, model_dir=str(folder)
             )
     except Exception as error:
         raise WeightsError(
@@ -141,3 +147,12 @@ def _download(name: str, weights: Any) -> dict[str, Tensor]:
     finally:
         socket.setdefaulttimeout(patience)
     return state
+
+
+def _download_dir(weights: Any) -> Path:
+    """Our cache; torch's own where the user has set it, or where it has these weights already."""
+    of_torch = Path(torch.hub.get_dir(), "checkpoints")
+    name = Path(urlsplit(weights.url).path).name
+    if "TORCH_HOME" in os.environ or os.path.isfile(of_torch / name):  # noqa: PTH113 (never raises)
+        return of_torch
+    return cache_dir() / "weights"

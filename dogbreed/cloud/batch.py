@@ -49,7 +49,7 @@ def photos_of(account: Account, config: DeployConfig) -> Photos:
     if named.startswith("s3://"):
         split_uri(named)
         return Photos(uri=named)
-    root = Path(named).expanduser()
+    root = Path(named)
     if not root.is_dir():
         what = "is a file: give its folder" if root.exists() else "there is no such folder"
         raise DataError(f"deploy.photos={named}: {what}.")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dogbreed.schema import key
+from dogbreed.schema import key, path_key
 from dogbreed.search.config import AccountConfig
 
 REALTIME, SERVERLESS, BATCH = KINDS = ("realtime", "serverless", "batch")
@@ -44,7 +44,7 @@ class ServingConfig:
         "delete the endpoint by itself after so long", above=0, at_most=8760
     )
     ttl_role: str | None = key("ARN of the role that deletes it; null: the launcher's")
-    photos: str | None = key("of a job: a folder here, or s3://BUCKET/PREFIX/")
+    photos: str | None = path_key("of a job: a folder here, or s3://BUCKET/PREFIX/")
     max_photo_mb: int = key("largest photo of a job", at_least=1, at_most=25)
 
 
@@ -54,9 +54,11 @@ class DeployConfig:
 
     deploy: ServingConfig
     endpoint: str = key("its name; one of that name is updated in place, and goes on answering")
-    model: str = key("newest, a run's folder, a training or tuning job, or s3://.../model.tar.gz")
-    photo: str | None = key("sent when it is up; null: one that is drawn")
-    output_root: str = key("folder of the runs")
+    model: str = path_key(
+        "newest, a run's folder, a training or tuning job, or s3://.../model.tar.gz"
+    )
+    photo: str | None = path_key("sent when it is up; null: one that is drawn")
+    output_root: str = path_key("folder of the runs")
     dry_run: bool = key("show what would be sent and what it costs; needs no credentials")
     launcher: AccountConfig
 

@@ -20,7 +20,7 @@ from dogbreed.errors import ConfigError, printable
 from dogbreed.search.config import NEWEST
 from dogbreed.search.limits import check_network
 from dogbreed.serving.invocations import JSON_TYPE
-from dogbreed.serving.packing import TORCHSERVE_ENVIRONMENT
+from dogbreed.serving.packing import RAY_ENVIRONMENT, TORCHSERVE_ENVIRONMENT
 
 VARIANT = "AllTraffic"
 # What is made for an endpoint has its name and the time; 63 characters are the service's limit.
@@ -156,8 +156,8 @@ def _check_scaling(instance_type: str, fewest: int, most: int) -> None:
 def model_request(account: Account, config: DeployConfig, it: Deployment) -> dict[str, Any]:
     """The arguments of CreateModel."""
     container: dict[str, Any] = {"Image": it.image_uri, "ModelDataUrl": it.model_uri}
-    if config.deploy.server == PYTORCH:
-        container["Environment"] = dict(TORCHSERVE_ENVIRONMENT)
+    torchserve = config.deploy.server == PYTORCH
+    container["Environment"] = dict(TORCHSERVE_ENVIRONMENT if torchserve else RAY_ENVIRONMENT)
     request: dict[str, Any] = {
         "ModelName": it.name,
         "PrimaryContainer": container,

@@ -45,7 +45,7 @@ def find_model(account: Account, model: str, output_root: Path) -> Found:
         return _newest(account, output_root)
     if model.startswith("s3://"):
         return Found(label=model, time=datetime.now(UTC), uri=model)
-    folder = Path(model).expanduser()
+    folder = Path(model)
     if folder.exists():
         return _local(folder)
     if account.dry:

@@ -17,7 +17,7 @@ from dogbreed.cloud.tags import is_ours, tag_list
 from dogbreed.errors import CloudError
 from dogbreed.schema import leaves
 from dogbreed.serving.invocations import JSON_TYPE
-from dogbreed.serving.packing import TORCHSERVE_ENVIRONMENT
+from dogbreed.serving.packing import RAY_ENVIRONMENT, TORCHSERVE_ENVIRONMENT
 
 MOST_PROPERTIES = 50
 TOKEN_CHARACTERS = 36
@@ -77,8 +77,8 @@ def _request(
 ) -> dict[str, Any]:
     """The arguments of CreateModelPackage. A version has its group's tags, and may have no own."""
     container: dict[str, Any] = {"Image": it.image_uri, "ModelDataUrl": it.model_uri}
-    if config.deploy.server == PYTORCH:
-        container["Environment"] = dict(TORCHSERVE_ENVIRONMENT)
+    torchserve = config.deploy.server == PYTORCH
+    container["Environment"] = dict(TORCHSERVE_ENVIRONMENT if torchserve else RAY_ENVIRONMENT)
     figures = {
         name: f"{value:.6g}"[:LONGEST_VALUE]
         for name, value in leaves(archive.metrics).items()

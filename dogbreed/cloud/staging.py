@@ -28,8 +28,8 @@ from dogbreed.cloud.storage import (
 )
 from dogbreed.config import Config
 from dogbreed.data.folders import read_folders
+from dogbreed.data.samples import SAMPLES, sample_photos
 from dogbreed.errors import ConfigError
-from dogbreed.files import cache_dir
 from dogbreed.runs import log
 from dogbreed.schema import AUTO, flat
 from dogbreed.search.config import LaunchConfig, LauncherConfig, training_of
@@ -37,7 +37,6 @@ from dogbreed.search.hyperparameters import as_hyperparameters, changed
 
 PROJECT = Path(__file__).parents[2]
 MEGABYTE = 1e6
-SAMPLES = "samples"
 DECIDES_FEATURES = (
     *("data.fraction", "data.valid_share", "data.test_share", "data.split_seed"),
     *("data.max_bad_share", "data.max_pixels", "data.size_px", "data.crop_share"),
@@ -223,11 +222,9 @@ def _photos(
 def _listed(config: Config) -> tuple[Path, str, Sequence[Path], Mapping[Path, bytes]]:
     """The photos as their folders list them, none opened, nothing fetched."""
     if config.data.root is not None:
-        root = Path(config.data.root).expanduser()
+        root = Path(config.data.root)
     elif config.data.source == SAMPLES:
-        from dogbreed.data.samples import draw_samples
-
-        root = draw_samples(cache_dir() / SAMPLES)
+        root = sample_photos()
     else:
         raise ConfigError(
             "A dry run shows what would be done with photographs that are here: set data.root. "
@@ -255,7 +252,7 @@ def _checked(config: Config) -> tuple[Path, str, Sequence[Path], Mapping[Path, b
 
 def _weights(config: LaunchConfig) -> Path | None:
     """The weights, if they are a file here rather than a name that the container knows."""
-    path = Path(config.model.weights).expanduser()
+    path = Path(config.model.weights)
     return path if path.is_file() else None
 
 

@@ -25,7 +25,7 @@ def read_trial(photo: str | None) -> tuple[str, bytes]:
     if photo is None:
         return _drawn()
     try:
-        return photo, to_send(read_bytes(Path(photo).expanduser()), MAX_PX)
+        return photo, to_send(read_bytes(Path(photo)), MAX_PX)
     except PhotoError as error:
         raise PhotoError(error.reason, f"photo={photo}: {error}.") from error
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dogbreed.data.archive import BLOCK_BYTES, BadArchive, Layout, check_bytes, unpack
 from dogbreed.errors import DownloadError
-from dogbreed.files import DISK_FULL, locked
+from dogbreed.files import CACHE_VARIABLE, DISK_FULL, locked
 from dogbreed.progress import progress
 
 TIMEOUT_S = 30.0  # of silence, not of the whole transfer
@@ -119,9 +119,12 @@ def fetch(public_set: PublicSet, cache_dir: Path) -> Path:
         if error.errno in DISK_FULL:
             raise DownloadError(
                 f"The disk that holds {cache_dir} is full. What has been fetched is kept: free "
-                "some space and run the command again."
+                f"some space, or set the variable {CACHE_VARIABLE}, and run the command again."
             ) from error
-        raise DownloadError(f"Can't write to {cache_dir}: {error}. Use another folder.") from error
+        raise DownloadError(
+            f"Can't write to {cache_dir}: {error}. Use another folder: set the "
+            f"variable {CACHE_VARIABLE}."
+        ) from error
     return root
 
 
@@ -169,7 +172,8 @@ def _check_space(public_set: PublicSet, fetched: Path) -> None:
     if free_gb < needed_gb:
         raise DownloadError(
             f"{public_set.title} needs {needed_gb:.1f} GB under {fetched.parent}, where "
-            f"{free_gb:.1f} GB are free. Free some, or use another folder."
+            f"{free_gb:.1f} GB are free. Free some, or set the variable "
+            f"{CACHE_VARIABLE} to a folder elsewhere."
         )
 
 

@@ -29,10 +29,7 @@ def read_folders(
     Raises:
         DataError: no folder, a folder that can't be read, no photos, or fewer than two classes.
     """
-    if not root.exists():
-        raise DataError(f"{root} doesn't exist: data.root must be a folder of photographs.")
-    if not root.is_dir():
-        raise DataError(f"{root} is a file: data.root must be a folder with one folder per class.")
+    check_root(root)
     try:
         _check_level(root)
         found, findings, drawn = _scan(root)
@@ -48,6 +45,23 @@ def read_folders(
         raise DataError(_why_too_few(root, folders))
     folders.require_photos()
     return folders
+
+
+def check_root(root: Path) -> None:
+    """Raise a DataError unless `root` is a folder whose entries can be read."""
+    try:
+        with os.scandir(root):
+            return
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if root.exists():
+            raise DataError(
+                f"{root} is a file: data.root must be a folder with one folder per class."
+            ) from error
+        raise DataError(
+            f"{root} doesn't exist: data.root must be a folder of photographs."
+        ) from error
+    except OSError as error:
+        raise DataError(f"{root} can't be read: {error.strerror}.") from error
 
 
 def _check_level(root: Path) -> None:

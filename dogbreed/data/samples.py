@@ -6,10 +6,22 @@ from pathlib import Path
 import numpy as np
 
 from dogbreed.data.drawing import BREEDS, VERSION, draw_photo
-from dogbreed.files import locked
+from dogbreed.files import cache_dir, cached_in, locked
 
+SAMPLES = "samples"  # the folder in the cache
 PHOTOS_PER_BREED = {"train": 40, "valid": 12, "test": 12}
 _MARKER = ".drawing"  # only whole sets are ever renamed into place, so it marks a set of ours
+
+
+def sample_photos() -> Path:
+    """The folder of the set in the cache, drawn if it isn't there yet.
+
+    Raises:
+        OutputError: the cache can't be used.
+    """
+    root = cache_dir() / SAMPLES
+    with cached_in(root):
+        return draw_samples(root)
 
 
 def draw_samples(root: Path, *, seed: int = 0) -> Path:

@@ -40,12 +40,13 @@ class Coefficients(NamedTuple):
 
 
 def fit_baseline(
-    train: StoredPhotos, valid: StoredPhotos, test: StoredPhotos, run: Scores, cache: Path
+    train: StoredPhotos, valid: StoredPhotos, test: StoredPhotos, run: Scores, cache: Path | None
 ) -> Baseline:
     """Fit it on every view of the training photos; views are averaged as the run's are.
 
     Of many photos an evenly spaced part is taken (they stand in the order of their classes). The
-    same features and labels give the same coefficients, so these are kept in `cache`.
+    same features and labels give the same coefficients, so these are kept in `cache` where
+    there is one.
     """
     started = time.monotonic()
     indices = spread(len(train), MOST_ROWS // train.views)
@@ -86,10 +87,12 @@ def pooled(activations: Floats) -> Floats:
     return means
 
 
-def _cached(rows: Floats, labels: npt.NDArray[np.int64], cache: Path) -> Coefficients:
+def _cached(rows: Floats, labels: npt.NDArray[np.int64], cache: Path | None) -> Coefficients:
     key = hashlib.sha256(f"{C} {rows.shape}".encode())
     key.update(np.ascontiguousarray(rows).data)
     key.update(labels.data)
+    if cache is None:
+        return _fit(rows, labels)
     path = cache / f"{key.hexdigest()[:24]}.npz"
     try:
         with np.load(io.BytesIO(path.read_bytes())) as kept:

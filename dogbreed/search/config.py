@@ -5,7 +5,7 @@ from typing import Any
 
 from dogbreed.config import Config
 from dogbreed.metric_lines import OBJECTIVES
-from dogbreed.schema import key
+from dogbreed.schema import key, path_key
 
 LOCAL, SAGEMAKER = "local", "sagemaker"
 BAYESIAN, RANDOM, HYPERBAND, GRID = STRATEGIES = ("bayesian", "random", "hyperband", "grid")
@@ -96,7 +96,7 @@ class TuneConfig(LaunchConfig):
 class FinalConfig(LaunchConfig):
     """What launch/train.py takes."""
 
-    best: str | None = key(
+    best: str | None = path_key(
         "search whose best hyperparameters are trained: its name, its best.yaml, or newest; "
         "null: what the configuration says"
     )

@@ -18,7 +18,7 @@ def settings_of(config: TuneConfig) -> dict[str, Any]:
     values = changed(config, compose_as(TuneConfig, "tune", []))
     settings = {name: value for name, value in values.items() if not name.startswith(LEFT_OUT)}
     for name in ("data.root", "model.weights"):  # the training may start from another folder
-        path = Path(str(settings.get(name, ""))).expanduser()
+        path = Path(str(settings.get(name, "")))
         if name in settings and path.exists():
             settings[name] = str(path.absolute())
     return settings

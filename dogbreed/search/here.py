@@ -13,6 +13,7 @@ from dogbreed.data.batches import StoredPhotos
 from dogbreed.errors import ConfigError, SearchError
 from dogbreed.files import locked, write_text
 from dogbreed.machine import cores
+from dogbreed.paths import check_paths
 from dogbreed.preparation import Prepared, prepare
 from dogbreed.results import data_fingerprint
 from dogbreed.runs import RunFolder, check_writable, config_text, folder_name, log, log_to_terminal
@@ -43,6 +44,7 @@ def search_here(config: TuneConfig, space: Space) -> Path:
     log_to_terminal()
     search = config.search
     root = Path(config.output_root) / SEARCHES
+    check_paths(training_of(config))
     check_writable(root)
     parents = [_parent(root, name, search) for name in search.warm_start]
     prepared = prepare(training_of(config), clock)

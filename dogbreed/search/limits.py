@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from dogbreed.errors import ConfigError
+from dogbreed.files import MAX_NAME_BYTES, shortened
 from dogbreed.schema import AUTO
 from dogbreed.search.config import (
     FEATURES,
@@ -69,6 +70,8 @@ def check_here(config: TuneConfig) -> Space:
     name = config.search.name
     if name in ("", ".", "..", "latest") or "/" in name:
         raise ConfigError(f"search.name={name}: it names a folder in outputs/searches, so no path.")
+    if shortened(name, MAX_NAME_BYTES) != name:
+        raise ConfigError(f"search.name={name}: it is too long: {MAX_NAME_BYTES} bytes at most.")
     space = read_space(config.search.space)
     _check_search(config, space)
     _check_stored(config, space)

@@ -35,7 +35,7 @@ def serve(config: ServeConfig) -> None:
 
 async def _serve(config: ServeConfig) -> None:
     # What outputs/latest leads to now: another training may end while this serves.
-    folder = find_artifact(Path(config.model).expanduser()).resolve()
+    folder = find_artifact(Path(config.model)).resolve()
     description = read_description(folder)
     listening = _listen(config.host, config.port)
     counters = Counters()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dogbreed.config import PredictConfig
 from dogbreed.errors import ConfigError, OutputError, PhotoError, printable
-from dogbreed.files import DISK_FULL, whole
+from dogbreed.files import DISK_FULL, whole, with_ending
 from dogbreed.progress import progress
 from dogbreed.schema import AUTO
 from dogbreed.serving.forms import OPENVINO, choose_form, cpu_precision
@@ -36,12 +36,12 @@ def answer(config: PredictConfig, given: Sequence[str]) -> bool:
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     output = _output(config, given)
     predictor = Predictor.load(
-        Path(config.model).expanduser(),
+        Path(config.model),
         engine=config.engine,
         precision=config.precision,
         threads=config.threads,
     )
-    pictures = output and output.with_name(f"{output.stem}-explained")
+    pictures = output and with_ending(output.with_suffix(""), "-explained")
     sources, others = find_sources(given, leave_out=pictures)
     if output is None or pictures is None:
         return _to_stdout(predictor, sources, config)
@@ -57,7 +57,7 @@ def _output(config: PredictConfig, given: Sequence[str]) -> Path | None:
         if config.embeddings:
             return Path(f"predictions{JSONL}")
         return Path(f"predictions{CSV}") if any(map(is_folder, given)) else None
-    output = Path(config.output).expanduser()
+    output = Path(config.output)
     check_suffix(output)
     if config.embeddings and output.suffix != JSONL:
         raise ConfigError(

@@ -35,6 +35,7 @@ _ADAPTERS = {
 _MODULES = (
     "__init__.py",
     "config.py",
+    "environment.py",
     "errors.py",
     "files.py",
     "machine.py",
@@ -62,12 +63,14 @@ _MODULES = (
 
 # What the TorchServe container is to be told, as environment variables of the model: one worker,
 # as OpenVINO computes on all cores at once, and requests as large as we take (its own limit is
-# 6.5 MB). The Ray Serve container needs none.
+# 6.5 MB).
 TORCHSERVE_ENVIRONMENT = {
     "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
     "TS_MAX_REQUEST_SIZE": str(26 * 2**20),
     "TS_MAX_RESPONSE_SIZE": str(26 * 2**20),
 }
+# And the Ray Serve container: else Ray reports its usage to its maker.
+RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0"}
 
 # Weights hardly get smaller, whatever time they are given.
 _LEVEL = 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dogbreed.errors import ConfigError, OutputError, PhotoError
-from dogbreed.files import DISK_FULL, locked, whole, write_text
+from dogbreed.files import DISK_FULL, locked, whole, with_ending, write_text
 from dogbreed.serving.prediction import Prediction
 
 CSV, JSONL = ".csv", ".jsonl"
@@ -121,7 +121,7 @@ def _drop_errors(path: Path) -> None:
 
 def _begun(path: Path, origin: Mapping[str, Any]) -> tuple[dict[str, str], int]:
     """The paths that the table holds, with their errors, and where its last whole row ends."""
-    meta = path.with_name(f"{path.name}.meta.json")
+    meta = with_ending(path, ".meta.json")
     done: dict[str, str] = {}
     end = 0
     if path.stat().st_size:

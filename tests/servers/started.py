@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dogbreed.serving.packing import TORCHSERVE_ENVIRONMENT
+from dogbreed.serving.packing import RAY_ENVIRONMENT, TORCHSERVE_ENVIRONMENT
 
 PROJECT = Path(__file__).parents[2]
 BIN = PROJECT / ".venv-servers" / "bin"
@@ -104,7 +104,7 @@ def ray_serve(archive: Path) -> Iterator[str]:
         unpack(archive, model)
         head, port = free_ports(2)
         given = environment(
-            PYTHONPATH=str(model), RAY_ADDRESS=f"127.0.0.1:{head}", RAY_USAGE_STATS_ENABLED="0"
+            PYTHONPATH=str(model), RAY_ADDRESS=f"127.0.0.1:{head}", **RAY_ENVIRONMENT
         )
         start = ["ray", "start", "--head", "--block", f"--port={head}", f"--temp-dir={home}/r"]
         start += ["--node-ip-address=127.0.0.1", "--include-dashboard=False", "--num-gpus=0"]

@@ -1,0 +1,85 @@
+"""How every command starts and ends: its standard streams, signals, errors as one message."""
+
+import io
+import logging
+import os
+import signal
+import sys
+import types
+import typing
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from dogbreed import errors
+from dogbreed.os_errors import os_message
+from dogbreed.progress import is_main_process
+
+
+def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
+    """Run an entry point's `command` on the arguments typed; end the process with its exit code.
+
+    A mistake is one message on stderr, never a traceback.
+    """
+    _prepare_streams()
+    logging.raiseExceptions = False  # a line that nobody can read any more stops no work
+    # No command plots: where Matplotlib keeps its own cache is of no interest.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        command(sys.argv[1:])
+    except errors.Stopped as stopped:
+        _leave(str(stopped) if is_main_process() else "", stopped.exit_code)
+    except errors.DogbreedError as error:
+        _leave(f"error: {error}", error.exit_code)
+    except BrokenPipeError:
+        _leave("", 0)
+    except OSError as error:
+        _leave(f"error: {os_message(error)}", 1)
+    except UnicodeEncodeError as error:
+        _leave(
+            f"error: {error.object!a}: this locale's encoding ({error.encoding}) lacks some of its "
+            "characters: set another (LC_ALL=C.UTF-8).",
+            1,
+        )
+    _leave("", 0)
+
+
+def _prepare_streams() -> None:
+    """Have the standard streams open, and show characters that they lack as escapes.
+
+    A command can be started with one of them closed (>&-). The next file that is opened would get
+    its number, and what a library writes there would end up in that file.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _stop(number: int, frame: types.FrameType | None) -> None:
+    """What SIGTERM and Ctrl-C do where nothing better is installed (training saves first)."""
+    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+    name = signal.Signals(number).name
+    raise errors.Stopped(f"stopped by {name}; what was computed so far is kept.", number)
+
+
+def _leave(message: str, code: int) -> typing.NoReturn:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:  # what was printed last is lost
+        message, code = message or f"error: the standard output: {os_message(error)}", code or 1
+    if message:
+        with suppress(OSError):
+            print(message, file=sys.stderr, flush=True)
+    # Other threads (decoders, the engine) may still work, and the interpreter takes up to two
+    # seconds to put away what the system takes back at once; nothing of it is needed any more.
+    os._exit(code)

@@ -1,0 +1,101 @@
+"""Whether a configuration's paths can be used, before torch is imported or anything fetched."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from dogbreed.config import Config
+from dogbreed.data.folders import check_root
+from dogbreed.data.samples import SAMPLES
+from dogbreed.errors import ConfigError, StoreError, WeightsError
+from dogbreed.files import cache_dir, cached_in
+from dogbreed.runs import check_writable, resumed_folder
+from dogbreed.schema import AUTO
+
+# What a feature set and a run can't be without.
+SET_FILE, RUN_FILE = "photos.json", "config.yaml"
+
+
+def check_paths(config: Config) -> None:
+    """Check every path of a training: what it reads first, then what it writes.
+
+    Raises:
+        DogbreedError: names the key, what is wrong with its path, and what to do.
+    """
+    data, features = config.data, config.features
+    if data.feature_set is not None:
+        if not os.path.isfile(Path(data.feature_set, SET_FILE)):  # noqa: PTH113 (never raises)
+            raise StoreError(
+                f"data.feature_set={data.feature_set}: there is no feature set (no {SET_FILE})."
+            )
+    elif data.root is not None:
+        check_root(Path(data.root))
+    _check_weights(config.model.weights)
+    if config.resume not in (None, AUTO) and not os.path.isfile(  # noqa: PTH113
+        resumed_folder(str(config.resume)) / RUN_FILE
+    ):
+        raise ConfigError(f"resume={config.resume}: there is no run there (no {RUN_FILE}).")
+    check_writable(Path(config.output_root))
+    if data.feature_set is None:
+        _check_source(config)
+    if features.store:
+        _check_features(features.root)
+
+
+def check_sent_paths(config: Config) -> None:
+    """Check the paths that a training on SageMaker has on this machine; the others are there.
+
+    Raises:
+        DogbreedError: as `check_paths`.
+    """
+    if config.data.root is not None:
+        check_root(Path(config.data.root))
+    _check_weights(config.model.weights)
+    check_writable(Path(config.output_root))
+    _check_source(config)
+
+
+def _check_weights(weights: str) -> None:
+    """Raise a WeightsError for a file that isn't there; names are torchvision's to know."""
+    path = Path(weights)
+    if not (path.suffix or "/" in weights):
+        return
+    try:
+        path.open("rb").close()
+    except FileNotFoundError as error:
+        raise WeightsError(f"model.weights={weights}: there is no such file.") from error
+    except IsADirectoryError as error:
+        raise WeightsError(f"model.weights={weights}: is a folder: name a file in it.") from error
+    except PermissionError as error:
+        raise WeightsError(
+            f"model.weights={weights}: can't be read: you lack the permission."
+        ) from error
+    except OSError as error:
+        raise WeightsError(f"model.weights={weights}: can't be read: {error.strerror}.") from error
+
+
+def _check_source(config: Config) -> None:
+    """Make the cache folder, if photos have to be drawn or fetched into it."""
+    if config.data.root is not None:
+        return
+    folder = cache_dir()
+    with cached_in(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if config.data.source == SAMPLES and not (folder / SAMPLES).exists():
+            tempfile.TemporaryFile(dir=folder).close()
+
+
+def _check_features(root: str | None) -> None:
+    """Make the folder of the feature cache; one that can't be written may hold all there is to."""
+    if root is None:
+        folder = cache_dir() / "features"
+        with cached_in(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return
+    try:
+        Path(root).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"features.root={root}: the folder can't be made ({error.strerror}): set it to a "
+            "folder of yours."
+        ) from error

@@ -1,0 +1,245 @@
+"""Paths as people write them, and names that are too long; wrong ones are told before any work."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from conftest import PROJECT, draw_folders
+
+from dogbreed.cli import compose, compose_as
+from dogbreed.cloud.config import DeployConfig, QueryConfig, TeardownConfig
+from dogbreed.config import Config, PredictConfig, ServeConfig
+from dogbreed.errors import ConfigError
+from dogbreed.files import expanded, shortened, whole, with_ending, write_text
+from dogbreed.paths import check_paths
+from dogbreed.predict import split_arguments
+from dogbreed.runs import folder_name
+from dogbreed.schema import flat, parse_key
+from dogbreed.search.config import FinalConfig, TuneConfig
+from dogbreed.search.limits import check_here
+from dogbreed.serving.table import open_table
+
+COMMANDS: dict[str, type[Any]] = {
+    "train": Config,
+    "tune": TuneConfig,
+    "final": FinalConfig,
+    "predict": PredictConfig,
+    "serve": ServeConfig,
+    "deploy": DeployConfig,
+    "query": QueryConfig,
+    "teardown": TeardownConfig,
+}
+# Keys of free text that name no file of this machine.
+NO_PATHS = {
+    *("name", "search.name", "model.backbone", "host", "endpoint", "attach"),
+    *("deploy.image_uri", "deploy.instance_type", "deploy.register", "deploy.ttl_role"),
+    *(f"launcher.{name}" for name in ("region", "role", "bucket", "prefix", "output_kms_key")),
+    *(f"launcher.{name}" for name in ("image_uri", "instance_type", "extract_instance_type")),
+    "launcher.volume_kms_key",
+}
+# 255 bytes, the most that a name may have; 85 characters.
+LONG = "犬" * 85
+
+
+def text_keys(schema: type[Any], prefix: str = "") -> dict[str, bool]:
+    """Every key of free text, and whether it is a path."""
+    found: dict[str, bool] = {}
+    hints = get_type_hints(schema)
+    for item in fields(schema):
+        kind = hints[item.name]
+        if is_dataclass(kind):
+            found |= text_keys(kind, f"{prefix}{item.name}.")  # type: ignore[arg-type]
+        elif kind in (str, str | None) and not item.metadata["choices"]:
+            found[prefix + item.name] = item.metadata.get("path", False)
+    return found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_path_of_any_command_may_begin_at_home(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    schema = COMMANDS[command]
+    texts = text_keys(schema)
+    assert {name for name, is_path in texts.items() if not is_path} <= NO_PATHS
+    paths = [name for name, is_path in texts.items() if is_path]
+    config = compose_as(schema, command, [f"{name}=~/a ~ b" for name in paths])
+    assert {name: flat(config)[name] for name in paths} == dict.fromkeys(paths, f"{tmp_path}/a ~ b")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("~nosuchuser/x", "output_root=~nosuchuser/x: there is no user nosuchuser"),
+        ("~nosuchuser", "there is no user nosuchuser"),
+        ("", "output_root is empty"),
+        ("a\0b", "zero byte"),
+    ],
+)
+def test_a_path_that_is_none_is_refused(path: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_key(Config, "output_root", path)
+
+
+def test_other_words_of_path_keys_stay_as_they_are() -> None:
+    for word in ("s3://bucket//a", "newest", "./~x", "a~", "/~"):
+        assert expanded("model", word) == word
+
+
+def test_photos_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    Path("~here.jpg").touch()
+    _, given = split_arguments(["~/a.jpg", "~here.jpg", "~nosuchuser/b.jpg", "-"])
+    assert given == [f"{tmp_path}/a.jpg", "~here.jpg", "~nosuchuser/b.jpg", "-"]
+
+
+def test_names_are_cut_between_characters() -> None:
+    assert shortened("abc", 3) == "abc"
+    assert shortened("犬犬", 5) == "犬"
+    assert shortened("犬犬", 6) == "犬犬"
+    assert shortened("a\udcff\udcff", 2) == "a\udcff"  # of a name that isn't UTF-8
+    assert shortened("犬", 2) == ""
+    assert len(os.fsencode(folder_name(LONG))) <= 128
+    assert len(os.fsencode(folder_name("x" * 300))) <= 128
+    assert with_ending(Path("a", LONG), "-end") == Path("a", "犬" * 83 + "-end")
+
+
+def test_a_file_of_the_longest_name_is_written(tmp_path: Path) -> None:
+    write_text(tmp_path / LONG, "x")
+    with whole(tmp_path / ("y" * 255)) as beside:
+        beside.mkdir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((LONG, "y" * 255))
+
+
+def test_answers_go_into_a_file_of_the_longest_name(tmp_path: Path) -> None:
+    path = tmp_path / ("犬" * 83 + "xy.csv")
+    for _ in range(2):  # begun, and continued
+        with open_table(path, {"model": "m"}, 1, ["a"]):
+            pass
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_search_of_too_long_a_name_is_refused_at_once() -> None:
+    for name in ("x" * 256, LONG + "x"):
+        with pytest.raises(ConfigError, match="too long: 255 bytes"):
+            check_here(compose_as(TuneConfig, "tune", ["launcher=local", f"search.name={name}"]))
+
+
+def _photos(folder: Path) -> Path:
+    return draw_folders(folder / "photos", {"": 2})
+
+
+# Wrong paths among right ones, and what is said of each.
+WRONG: dict[str, str] = {
+    "data.root=none": "none doesn't exist: data.root",
+    "data.root=file": "file is a file: data.root",
+    "data.root=file/x": "file/x doesn't exist",
+    "data.root=loop": "loop can't be read: Too many levels of symbolic links",
+    f"data.root={'x' * 256}": "can't be read: File name too long",
+    "data.feature_set=none": "data.feature_set=none: there is no feature set",
+    "data.feature_set=photos": "there is no feature set (no photos.json)",
+    "model.weights=none.pth": "model.weights=none.pth: there is no such file",
+    "model.weights=photos/": "model.weights=photos/: is a folder",
+    "model.weights=file/x": "model.weights=file/x: can't be read: Not a directory",
+    f"model.weights=./{'x' * 256}": "File name too long",
+    "resume=none": "resume=none: there is no run there",
+    "resume=file": "resume=file: there is no run there",
+    "output_root=file": "Results can't be written to file",
+    "output_root=/proc/x": "Results can't be written to /proc/x",
+    f"output_root={'x' * 256}": "File name too long",
+    "features.root=file": "features.root=file: the folder can't be made",
+    "features.root=/proc/x": "features.root=/proc/x: the folder can't be made",
+}
+SENT = ("data.root", "model.weights", "output_root")  # the others jobs have elsewhere
+ENTRY_POINTS = {
+    "dogbreed.train": (WRONG, ()),
+    "launch.tune": (WRONG, ("launcher=local", "wait=true")),
+    "launch.train": (WRONG, ("launcher=local", "best=null")),
+    "launch.tune dry": (SENT, ("dry_run=true",)),
+    "launch.train dry": (SENT, ("dry_run=true", "best=null")),
+}
+# Runs an entry point on each line of arguments; prints what each said, and what was imported.
+CALLS = """
+import importlib, json, sys
+main = importlib.import_module(sys.argv[1]).main
+for line in sys.stdin:
+    try:
+        main(json.loads(line))
+    except Exception as error:
+        print(json.dumps([str(error), [n for n in ("torch", "boto3") if n in sys.modules]]))
+"""
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_wrong_paths_are_told_before_torch_is_imported(entry_point: str, tmp_path: Path) -> None:
+    _photos(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    keys, arguments = ENTRY_POINTS[entry_point]
+    wrong = {each: words for each, words in WRONG.items() if each.startswith(tuple(keys))}
+    calls = [[*arguments, "data.root=photos", each] for each in wrong]
+    done = subprocess.run(
+        [sys.executable, "-c", CALLS, entry_point.split()[0]],
+        input="".join(f"{json.dumps(call)}\n" for call in calls),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{PROJECT}:{os.environ.get('PYTHONPATH', '')}"},
+    )
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(told) == len(wrong), done.stderr
+    for (message, imported), (argument, words) in zip(told, wrong.items(), strict=True):
+        assert words in message, argument
+        assert imported == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("-m", "dogbreed.train"),
+        ("launch/tune.py", "dry_run=true"),
+        ("launch/tune.py", "launcher=local"),
+        ("launch/train.py", "dry_run=true", "best=null"),
+    ],
+    ids=" ".join,
+)
+def test_a_root_that_is_not_there_is_told_within_a_second(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    script = [str(PROJECT / part) if part.endswith(".py") else part for part in command]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, *script, "data.root=/nonexistent"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.stderr.startswith("error: /nonexistent doesn't exist")
+    # Of the processor, which a busy machine doesn't change.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
+
+
+def test_nothing_is_made_where_what_is_read_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Exception, match="doesn't exist"):
+        check_paths(compose(["data.root=none", "output_root=outputs", "features.root=features"]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_photo_folder_that_is_closed_is_told(
+    tmp_path: Path, as_another_user: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    (tmp_path / "closed").mkdir(mode=0o000)
+    done = as_another_user("-m", "dogbreed.train", "data.root=closed", DOGBREED_CACHE="cache")
+    assert done.stderr == "error: closed can't be read: Permission denied.\n"
