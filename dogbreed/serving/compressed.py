@@ -9,6 +9,11 @@ _GZIP, _DEFLATE = ("gzip", "x-gzip"), "deflate"
 _ZLIB_BITS, _GZIP_BITS, _RAW_BITS = 15, 31, -15  # as zlib's wbits has them
 
 
+def is_compressed(data: bytes, encoding: str) -> bool:
+    """Whether `inflated` may give more bytes than there are."""
+    return data.startswith(GZIP_MAGIC) or encoding.strip().lower() not in ("", "identity")
+
+
 def inflated(data: bytes, encoding: str, max_bytes: int) -> bytes:
     """A message's content without its Content-Encoding.
 
