@@ -31,15 +31,23 @@ def docs_page(openapi: Schema) -> bytes:
             "parameters": list(_parameters(operation.get("parameters", []))),
             "body": operation.get("requestBody", {}).get("description", ""),
             "contents": _contents(openapi, operation.get("requestBody", {})),
-            "responses": [
-                {"status": status, **response, "contents": _contents(openapi, response)}
-                for status, response in operation["responses"].items()
-            ],
+            "responses": _responses(openapi, operation["responses"]),
         }
         for path, methods in openapi["paths"].items()
         for method, operation in methods.items()
     ]
     return filled("docs.html.j2", info=openapi["info"], operations=operations).encode()
+
+
+def _responses(openapi: Schema, responses: Schema) -> list[dict[str, Any]]:
+    """The answers, neighbours with the same body together."""
+    groups: list[dict[str, Any]] = []
+    for status, response in responses.items():
+        contents = _contents(openapi, response)
+        if not groups or groups[-1]["contents"] != contents:
+            groups.append({"responses": [], "contents": contents})
+        groups[-1]["responses"].append({"status": status, "description": response["description"]})
+    return groups
 
 
 def _parameters(parameters: list[Schema]) -> Iterator[Field]:

@@ -72,7 +72,7 @@ class Answers(BaseModel):
 
 
 PING: dict[int | str, dict[str, Any]] = {
-    200: {"description": "They are", "content": {}},
+    200: {"description": "Photos are answered", "content": {}},
     503: {"description": "The model is being loaded"},
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -39,11 +39,11 @@ def _group_limits(root: Path) -> Iterator[int]:
     mounts = root / "sys" / "fs" / "cgroup"
     for line in _lines(root / "proc" / "self" / "cgroup"):
         _, controllers, place = [*line.split(":", 2), "", ""][:3]
-        if controllers == "":
-            folders, names = (mounts, mounts / "unified"), _V2_FILES
-        elif "memory" in controllers.split(","):
+        names: tuple[str, ...] = _V2_FILES
+        folders = (mounts, mounts / "unified")
+        if "memory" in controllers.split(","):
             folders, names = (mounts / "memory", mounts / controllers), _V1_FILES
-        else:
+        elif controllers:
             continue
         # A container may see its own group as the top, under a path that is the host's.
         parts = [part for part in Path(place).parts if part not in ("/", "..")]

@@ -22,7 +22,7 @@ JPEG, PNG = photo(), photo("PNG")
 TEXT = as_text(JPEG)
 URI = f"data:image/jpeg;base64,{TEXT}"
 LINES = base64.encodebytes(JPEG).decode()
-FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"] + ["AVIF"] * features.check("avif")
+FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"] + ["AVIF"] * bool(features.check("avif"))
 
 
 def read(body: bytes, encoding: str = "", **parameters: str) -> Invocation:

@@ -100,10 +100,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def say_to(self, place: str) -> None:
         """Redirect to a place in base64, whatever bytes it has."""
-        self.send_response_only(302)
-        self.wfile.write(b"".join(self._headers_buffer))  # type: ignore[attr-defined]
-        self._headers_buffer = []
-        self.wfile.write(b"Location: " + base64.urlsafe_b64decode(place) + b"\r\n\r\n")
+        location = base64.urlsafe_b64decode(place)
+        self.wfile.write(b"HTTP/1.0 302 Found\r\nLocation: " + location + b"\r\n\r\n")
 
     def say_page(self, number: str) -> None:
         self.begin(Content_Type="text/html")
