@@ -7,6 +7,8 @@ without calling anything: 500 to a body that is called a form (application/x-www
 and isn't one, 413 over TS_MAX_REQUEST_SIZE, 503 where 100 requests wait already, 507 while a worker
 that died is replaced. Its /ping is 200 before the model is loaded and while there is no worker.
 
+Of a form with files (multipart/form-data) TorchServe passes on the field `body` and no other.
+
 One request at a time: with SAGEMAKER_TS_BATCH_SIZE over 1 the toolkit gives all requests of a batch
 the headers, and the answers the status, of the first.
 """

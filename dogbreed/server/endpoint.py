@@ -13,13 +13,8 @@ from starlette.requests import ClientDisconnect
 from dogbreed.errors import PhotoError
 from dogbreed.server.counters import Counters
 from dogbreed.server.explanations import Explanations
-from dogbreed.server.worker import (
-    DeadlyPhoto,
-    ModelUnreadable,
-    Worker,
-    WorkerError,
-    WorkerRefusal,
-)
+from dogbreed.server.worker import Worker
+from dogbreed.server.worker_errors import DeadlyPhoto, ModelUnreadable, WorkerError, WorkerRefusal
 from dogbreed.serving.artifact import Description
 from dogbreed.serving.compressed import is_compressed
 from dogbreed.serving.invocations import (

@@ -8,7 +8,8 @@ import asyncio
 import time
 
 from dogbreed.server.frames import EXPLAIN
-from dogbreed.server.worker import ModelReplaced, Worker, WorkerRefusal
+from dogbreed.server.worker import Worker
+from dogbreed.server.worker_errors import ModelReplaced, WorkerRefusal
 
 IDLE_S = 60.0
 

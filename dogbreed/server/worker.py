@@ -13,8 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from dogbreed.errors import EngineError
 from dogbreed.server.frames import HEAD, NO_MODEL, READY, packed
+from dogbreed.server.worker_errors import (
+    DeadlyPhoto,
+    ModelReplaced,
+    ModelUnreadable,
+    WorkerError,
+    WorkerRefusal,
+)
 
 # After a death its photos are asked again one by one. One at which it dies as often is refused.
 MOST_DEATHS_ALONE = 2
@@ -24,26 +30,6 @@ PAUSES_S = (0.2, 1.0, 5.0)
 PATIENCE = 4
 # One that isn't ready by then is ended, and counts as dead.
 LOADING_S = 120.0
-
-
-class WorkerError(EngineError):
-    """A worker that doesn't come up."""
-
-
-class WorkerRefusal(WorkerError):
-    """A worker that says why it can't be: the next one would say the same."""
-
-
-class ModelUnreadable(WorkerRefusal):
-    """A worker that can't read the model's folder: it is gone, or replaced in part."""
-
-
-class ModelReplaced(WorkerError):
-    """A worker that has loaded another model than the one that is served."""
-
-
-class DeadlyPhoto(Exception):
-    """A photo at which the worker dies again and again."""
 
 
 @dataclass

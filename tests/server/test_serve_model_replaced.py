@@ -18,7 +18,8 @@ from local_server import (
 from dogbreed.data.photos import Preprocessing
 from dogbreed.model import BreedClassifier
 from dogbreed.server.explanations import Explanations
-from dogbreed.server.worker import ModelReplaced, Worker
+from dogbreed.server.worker import Worker
+from dogbreed.server.worker_errors import ModelReplaced
 
 FAKE = """
 import sys
