@@ -71,13 +71,14 @@ def read_invocation(body: bytes, parameters: Mapping[str, str], encoding: str = 
             400, "empty", f"The body is empty: send a photo's bytes ({SEND_A_PHOTO}), or JSON."
         )
     found = read_body(body)
-    given = {name: from_text(text) for name, text in parameters.items()} | dict(found.parameters)
-    for name in sorted(set(given) - set(PARAMETERS)):
+    outside = {name: from_text(text) for name, text in parameters.items()}
+    for name in sorted(set(outside) - set(PARAMETERS)):
         raise unknown_key(name)
+    top_k, explain = _top_k(outside.get("top_k", TOP_K)), _explain(outside.get("explain", False))
     return Invocation(
         photos=found.photos,
-        top_k=_top_k(given.get("top_k", TOP_K)),
-        explain=_explain(given.get("explain", False)),
+        top_k=_top_k(found.parameters.get("top_k", top_k)),
+        explain=_explain(found.parameters.get("explain", explain)),
         hint=found.hint,
     )
 

@@ -1,6 +1,5 @@
 """The adapter for Ray Serve in this process: Ray itself is a stand-in that calls nothing."""
 
-import asyncio
 import base64
 import gzip
 import importlib.util
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import draw_photo
+from local_server import run_async
 from starlette.requests import Request
 
 from dogbreed import load
@@ -43,7 +43,7 @@ def asked(endpoint: Any, body: bytes, **headers: str) -> tuple[int, Any]:
 
     raw = [(k.replace("_", "-").lower().encode(), v.encode()) for k, v in headers.items()]
     request = Request({"type": "http", "method": "POST", "headers": raw}, receive)
-    response = asyncio.run(endpoint(request))
+    response = run_async(endpoint(request))
     return response.status_code, json.loads(response.body)
 
 

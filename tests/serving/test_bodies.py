@@ -196,6 +196,16 @@ def test_url_encoded_forms_are_refused_with_the_command_that_works(body: bytes) 
     assert "curl -F file=@photo.jpg" in message
 
 
+def test_a_parameter_outside_the_body_is_checked_though_the_body_overrides_it() -> None:
+    for body in (
+        json.dumps({"photos": [TEXT], "top_k": 2}).encode(),
+        form(("file", "a.jpg", JPEG), ("top_k", None, b"2")),
+    ):
+        assert read(body, top_k="3").top_k == 2
+        with pytest.raises(RequestError, match="top_k must be a whole number"):
+            read(body, top_k="true")
+
+
 def test_other_texts_are_photos_with_a_hint() -> None:
     for body in (b"photo.jpg", b"a dog", b"<html>", "größe".encode() * 300, b"QUJD" * 30):
         found = read(body)
