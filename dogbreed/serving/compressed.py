@@ -11,7 +11,7 @@ _ZLIB_BITS, _GZIP_BITS, _RAW_BITS = 15, 31, -15  # as zlib's wbits has them
 
 def is_compressed(data: bytes, encoding: str) -> bool:
     """Whether `inflated` may give more bytes than there are."""
-    return data.startswith(GZIP_MAGIC) or encoding.strip().lower() not in ("", "identity")
+    return data.startswith(GZIP_MAGIC) or _DEFLATE in encoding.lower()
 
 
 def inflated(data: bytes, encoding: str, max_bytes: int) -> bytes:
