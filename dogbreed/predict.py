@@ -10,7 +10,8 @@ from dogbreed.command import run_command
 from dogbreed.config import PredictConfig
 from dogbreed.errors import ConfigError
 from dogbreed.schema import keys
-from dogbreed.serving.sources import STDIN, is_url
+from dogbreed.serving.sources import STDIN, is_there
+from dogbreed.serving.urls import is_url
 
 PURPOSE = (
     "Say which breeds photos show, with a trained model. PHOTO is a file, a folder (the photos in\n"
@@ -42,14 +43,15 @@ def split_arguments(
 ) -> tuple[list[str], list[str]]:
     """The options, KEY=VALUE, and the photos, in whatever order they were typed.
 
-    A photo may be called a=b.jpg: it is one if there is no key `a` and a file of that name.
+    A photo may be called a=b.jpg: it is one if there is no key `a` and a file of that name, or if
+    what is before the = is none of a key's (example.org/photo.jpg?size=3).
     """
     known = {name for name, _, _ in keys(schema)}
     options: list[str] = []
     given: list[str] = []
     for argument in arguments:
         name, equals, _ = argument.partition("=")
-        option = equals and (name in known or not _is_there(argument))
+        option = equals and (name in known or not ("/" in name or is_there(argument)))
         if argument == STDIN or is_url(argument):
             given.append(argument)
         elif option or argument.startswith("-"):
@@ -61,11 +63,7 @@ def split_arguments(
 
 def _expanded(photo: str) -> str:
     """The path with ~ at its start replaced by the home folder, unless a file is called so."""
-    return photo if _is_there(photo) else os.path.expanduser(photo)  # noqa: PTH111 (never raises)
-
-
-def _is_there(name: str) -> bool:
-    return os.path.lexists(name)
+    return photo if is_there(photo) else os.path.expanduser(photo)  # noqa: PTH111 (never raises)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "code"))
 
 from dogbreed.serving.invocations import (
     ATTRIBUTES_HEADER,
+    ENCODING_HEADER,
     RequestError,
     answer,
     attributes,
@@ -55,7 +56,8 @@ class Endpoint:
     def _answer(self, body: bytes, request: Request) -> dict[str, Any]:
         check_accept(request.headers.get("accept", ""))
         parameters = attributes(request.headers.get(ATTRIBUTES_HEADER, ""))
-        invocation = read_invocation(body, parameters)
+        encoding = request.headers.get(ENCODING_HEADER, "")
+        invocation = read_invocation(body, parameters, encoding)
         return answer(self._predictor, invocation)
 
 

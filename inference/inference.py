@@ -7,6 +7,8 @@ without calling anything: 500 to a body that is called a form (application/x-www
 and isn't one, 413 over TS_MAX_REQUEST_SIZE, 503 where 100 requests wait already, 507 while a worker
 that died is replaced. Its /ping is 200 before the model is loaded and while there is no worker.
 
+Of a form with files (multipart/form-data) TorchServe passes on the field `body` and no other.
+
 One request at a time: with SAGEMAKER_TS_BATCH_SIZE over 1 the toolkit gives all requests of a batch
 the headers, and the answers the status, of the first.
 """
@@ -18,6 +20,7 @@ from sagemaker_inference import content_types
 
 from dogbreed.serving.invocations import (
     ATTRIBUTES_HEADER,
+    ENCODING_HEADER,
     JSON_TYPE,
     Invocation,
     RequestError,
@@ -33,6 +36,11 @@ from dogbreed.serving.room import Room
 # isn't UTF-8 would be a 500 (sagemaker-inference 1.10.1, Transformer.transform).
 content_types.UTF8_TYPES = []
 
+_FORM = (
+    "Of a form this server passes on the field body alone: curl -F body=@photo.jpg URL, or "
+    "curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' URL."
+)
+
 
 def model_fn(model_dir: str) -> Predictor:
     """The predictor of the unpacked model.tar.gz."""
@@ -45,7 +53,9 @@ def input_fn(body: bytes | None, content_type: str | None, context: Any) -> Any:
         headers = {k.lower(): v for k, v in context.get_all_request_header(0).items()}
         check_accept(headers.get("accept", ""))
         parameters = attributes(headers.get(ATTRIBUTES_HEADER, ""))
-        return read_invocation(bytes(body or b""), parameters)
+        if body is None:
+            raise RequestError(400, "empty", _FORM)
+        return read_invocation(bytes(body), parameters, headers.get(ENCODING_HEADER, ""))
     except RequestError as error:
         return error
 

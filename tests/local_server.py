@@ -140,11 +140,14 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 @contextmanager
-def serving(model: Path, *arguments: str, **variables: str) -> Iterator[LocalServer]:
+def serving(
+    model: Path, *arguments: str, stderr: int | None = None, **variables: str
+) -> Iterator[LocalServer]:
     """A server of a model, ended afterwards whatever happened."""
     process = subprocess.Popen(
         [sys.executable, "-m", "dogbreed.serve", f"model={model}", "port=0", *arguments],
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         env={**os.environ, **THREADS, **variables},
     )

@@ -354,7 +354,7 @@ def test_urls_are_photos_too(predict: Predict, server: str) -> None:
     web, slow, local, file = map(json.loads, done.stdout.splitlines())
     assert (web["path"], slow["path"]) == (f"{server}/photo", late)
     assert slow["error"] == "can't be fetched: it took longer than 3 s (timeout_s)"
-    assert local["error"] == "can't be fetched: file: only http and https are fetched"
+    assert "can't be fetched: file: only http and https are fetched" in local["error"]
     assert alike({**web, "path": ""}, {**file, "path": ""})
 
 
@@ -372,6 +372,26 @@ def number(cell: str) -> float | str:
         return float(cell)
     except ValueError:
         return cell
+
+
+def test_urls_as_people_paste_them(predict: Predict, server: str, tmp_path: Path) -> None:
+    place = server.removeprefix("http://")
+    given = (f" HTTP://u:s3cret@{place}/photo#top", f"http://u:s3c/ret@{place}/photo")
+    for output in ("rows.csv", "rows.csv"):  # the second time from where the first ended
+        done = predict(*given, f"output={output}")
+        assert done.returncode == 1
+        good, bad = table(tmp_path / output)
+        assert (good["path"], good["error"]) == (f"HTTP://***@{place}/photo#top", "")
+        assert bad["path"] == f"http://***@{place}/photo"
+        assert bad["error"] == "can't be fetched: the URL's host or port isn't valid"
+        written = b"".join(path.read_bytes() for path in tmp_path.glob("rows.csv*")).decode()
+        for secret in ("s3c", "ret@"):
+            assert secret not in written + done.stdout + done.stderr
+    done = predict(*given, f"{place}/photo?a=b", "data:image/png;base64,AAAA=")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "s3c" not in done.stdout + done.stderr
+    assert rows[2]["error"] == f"no such file; if it is a URL, write https://{place}/photo?a=b"
+    assert "base64 -d" in rows[3]["error"]
 
 
 def wait_for_rows(process: subprocess.Popen[bytes], path: Path, rows: int) -> None:

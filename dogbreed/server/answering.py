@@ -20,9 +20,9 @@ from queue import Empty, SimpleQueue
 from PIL import Image
 
 from dogbreed.data.photos import Pixels
-from dogbreed.errors import DogbreedError, PhotoError
+from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
 from dogbreed.machine import cores
-from dogbreed.server.frames import EXPLAIN, FAILED, READY, Frame, Send, open_streams
+from dogbreed.server.frames import EXPLAIN, FAILED, NO_MODEL, READY, Frame, Send, open_streams
 from dogbreed.server.memory import give_back_large_pieces
 from dogbreed.serving.invocations import as_jpeg, entry_of
 from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
@@ -42,12 +42,12 @@ def main(model: str, engine: str, precision: str, threads: str) -> None:
             model, engine=engine, precision=precision, threads=int(threads), room=Room()
         )
     except DogbreedError as error:
-        send((FAILED, 0, str(error).encode()))
+        send((FAILED, NO_MODEL * isinstance(error, ArtifactError), str(error).encode()))
         return
     most = max(1, BATCH_IMAGES // predictor.description.views)
     # The first photo takes longer than those after it.
     list(predictor.answer([predictor.decode(Image.new("RGB", (256, 256)))]))
-    send((READY, int(predictor.has_class_maps), b""))
+    send((READY, int(predictor.has_class_maps), predictor.identity.encode()))
     answer_all(predictor, most, frames, send)
 
 

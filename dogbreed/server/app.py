@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from dogbreed import __version__
+from dogbreed.server.docs import docs_page
 from dogbreed.server.endpoint import Endpoint
 from dogbreed.server.openapi import INVOCATIONS, PING, RESPONSES
 from dogbreed.serving.invocations import JSON_TYPE, RequestError
@@ -21,8 +22,8 @@ Pages = Mapping[str, tuple[str, bytes]]
 
 def build_app(endpoint: Endpoint, pages: Pages) -> FastAPI:
     """The app around an endpoint whose worker is started or starting."""
-    # Its own pages of documentation would fetch scripts from elsewhere, and a redirection go to
-    # whatever host the request names.
+    # FastAPI's own pages of documentation would fetch scripts from elsewhere, and a redirection go
+    # to whatever host the request names.
     app = FastAPI(
         title="dogbreed",
         version=__version__,
@@ -41,13 +42,14 @@ def build_app(endpoint: Endpoint, pages: Pages) -> FastAPI:
         return Response(status_code=200 if endpoint.ready else 503)
 
     @app.post(
-        "/invocations", openapi_extra=INVOCATIONS, responses=RESPONSES, response_class=JSONResponse
+        "/invocations",
+        summary="Which breeds photos show",
+        openapi_extra=INVOCATIONS,
+        responses=RESPONSES,
+        response_class=JSONResponse,
     )
     async def invocations(request: Request) -> Response:
-        """Which breeds photos show.
-
-        The body is one photo's bytes, whatever its type says, or JSON with several.
-        """
+        """A photo's bytes, base64 of them, a form with files, or JSON with photos in base64."""
         return as_json(await endpoint.answer(request))
 
     @app.get("/metrics", include_in_schema=False)
@@ -56,6 +58,10 @@ def build_app(endpoint: Endpoint, pages: Pages) -> FastAPI:
 
     for path, (media_type, content) in pages.items():
         _add_page(app, path, media_type, content)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return _page(docs_page(app.openapi()), "text/html; charset=utf-8")
 
     @app.exception_handler(RequestError)
     async def refuse(request: Request, error: RequestError) -> Response:
@@ -90,8 +96,11 @@ def as_json(
 
 
 def _add_page(app: FastAPI, path: str, media_type: str, content: bytes) -> None:
-    headers = {"Content-Security-Policy": PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
-
     @app.get(path, include_in_schema=False)
     async def page() -> Response:
-        return Response(content, headers=headers, media_type=media_type)
+        return _page(content, media_type)
+
+
+def _page(content: bytes, media_type: str) -> Response:
+    headers = {"Content-Security-Policy": PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
+    return Response(content, headers=headers, media_type=media_type)

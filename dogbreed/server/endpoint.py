@@ -13,10 +13,13 @@ from starlette.requests import ClientDisconnect
 from dogbreed.errors import PhotoError
 from dogbreed.server.counters import Counters
 from dogbreed.server.explanations import Explanations
-from dogbreed.server.worker import DeadlyPhoto, Worker, WorkerError, WorkerRefusal
+from dogbreed.server.worker import Worker
+from dogbreed.server.worker_errors import DeadlyPhoto, ModelUnreadable, WorkerError, WorkerRefusal
 from dogbreed.serving.artifact import Description
+from dogbreed.serving.compressed import is_compressed
 from dogbreed.serving.invocations import (
     ATTRIBUTES_HEADER,
+    ENCODING_HEADER,
     MAX_BYTES,
     Invocation,
     RequestError,
@@ -104,12 +107,7 @@ class Endpoint:
         with self._holding() as held:
             body = await self._body(request, held)
             started = time.perf_counter()
-            parameters = dict(request.query_params)
-            parameters |= attributes(request.headers.get(ATTRIBUTES_HEADER, ""))
-            if len(body) > INLINE_BYTES:
-                invocation = await asyncio.to_thread(read_invocation, body, parameters)
-            else:
-                invocation = read_invocation(body, parameters)
+            invocation = await self._read(body, request, held)
             self._check_queue()
             with self._queued(len(invocation.photos)):
                 # Every one of them: what went on after another's fault wouldn't be counted.
@@ -122,7 +120,7 @@ class Endpoint:
                 if isinstance(entry, BaseException):
                     raise entry
                 entries.append(entry)
-            return answer_of(entries, started)
+            return answer_of(entries, started, invocation.hint)
 
     async def _entry(self, photo: bytes, invocation: Invocation) -> dict[str, Any]:
         """What the answer has for one photo."""
@@ -138,9 +136,9 @@ class Endpoint:
             index = self._class_index[entry["breeds"][0]["class"]]
             try:
                 picture = await self._explanations.explain(photo, index)
-            except WorkerRefusal as error:
-                raise not_explained(error) from error
             except WorkerError as error:
+                if isinstance(error, WorkerRefusal) and not isinstance(error, ModelUnreadable):
+                    raise not_explained(error) from error
                 raise RequestError(503, "no_model", f"It can't be explained: {error}") from error
             except DeadlyPhoto:
                 return _DEADLY
@@ -166,6 +164,21 @@ class Endpoint:
             ) from error
         check_size(size)
         return b"".join(parts)
+
+    async def _read(self, body: bytes, request: Request, held: "_Held") -> Invocation:
+        """What the request's body and its parameters say."""
+        parameters = dict(request.query_params)
+        parameters |= attributes(request.headers.get(ATTRIBUTES_HEADER, ""))
+        encoding = request.headers.get(ENCODING_HEADER, "")
+        compressed = is_compressed(body, encoding)
+        if compressed:
+            held.add(MAX_BYTES)  # what it may become
+        if not compressed and len(body) <= INLINE_BYTES:
+            return read_invocation(body, parameters, encoding)
+        invocation = await asyncio.to_thread(read_invocation, body, parameters, encoding)
+        if compressed:
+            held.add(sum(map(len, invocation.photos)) - MAX_BYTES)
+        return invocation
 
     def _check_queue(self) -> None:
         if self._waiting >= self._queue:

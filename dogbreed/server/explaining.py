@@ -10,9 +10,9 @@ import warnings
 from pathlib import Path
 
 from dogbreed.data.photos import decode
-from dogbreed.errors import DogbreedError
+from dogbreed.errors import ArtifactError, DogbreedError
 from dogbreed.network import load_network
-from dogbreed.server.frames import FAILED, READY, open_streams
+from dogbreed.server.frames import FAILED, NO_MODEL, READY, open_streams
 from dogbreed.server.memory import give_back_large_pieces
 from dogbreed.serving.artifact import find_artifact, read_description
 from dogbreed.serving.explain import Explainer
@@ -31,10 +31,10 @@ def main(model: str) -> None:
         preprocessing = description.pixels()
         class_map = GradCam(load_network(folder, description), preprocessing.size_px)
     except DogbreedError as error:
-        send((FAILED, 0, str(error).encode()))
+        send((FAILED, NO_MODEL * isinstance(error, ArtifactError), str(error).encode()))
         return
     explainer = Explainer(class_map, preprocessing)
-    send((READY, 0, b""))
+    send((READY, 0, description.identity.encode()))
     for number, class_index, photo in frames:
         upright = decode(photo, wanted_px=explainer.wanted_px)
         send((number, 0, as_jpeg(explainer.explain(upright, class_index))))

@@ -8,7 +8,8 @@ import asyncio
 import time
 
 from dogbreed.server.frames import EXPLAIN
-from dogbreed.server.worker import Worker, WorkerRefusal
+from dogbreed.server.worker import Worker
+from dogbreed.server.worker_errors import ModelReplaced, WorkerRefusal
 
 IDLE_S = 60.0
 
@@ -18,19 +19,28 @@ class Explanations:
 
     Args:
         answering: the worker that answers, once it is ready.
-        silence_s: as of Worker.
+        silence_s, identity: as of Worker.
         idle_s: after so long without a photo the worker with torch ends.
     """
 
     def __init__(
-        self, model: str, answering: Worker, *, silence_s: float, idle_s: float = IDLE_S
+        self,
+        model: str,
+        answering: Worker,
+        *,
+        silence_s: float,
+        identity: str = "",
+        idle_s: float = IDLE_S,
     ) -> None:
         self._model = model
         self._answering = answering
         self._silence_s = silence_s
         self._idle_s = idle_s
         self._worker: Worker | None = None
-        self._refusal = ""
+        self._identity = identity
+        self._refusal: WorkerRefusal | None = None
+        self._replaced: ModelReplaced | None = None
+        self._ended = asyncio.Event()
         self._busy = 0
         self._last = 0.0
         self._lock = asyncio.Lock()
@@ -40,7 +50,7 @@ class Explanations:
         """A JPEG of the photo under the heat of what speaks for a class.
 
         Raises:
-            WorkerRefusal: this network can't be explained, as it says.
+            WorkerRefusal: this network can't be explained, or not loaded any more, as it says.
             WorkerError: the worker doesn't come up.
             DeadlyPhoto: as Worker.ask.
         """
@@ -56,6 +66,16 @@ class Explanations:
             self._busy -= 1
             self._last = time.monotonic()
 
+    async def wait_for_end(self) -> None:
+        """Wait until the model in the folder is seen to be another.
+
+        Raises:
+            ModelReplaced: it is.
+        """
+        await self._ended.wait()
+        assert self._replaced is not None
+        raise self._replaced
+
     async def stop(self) -> None:
         """End the worker if there is one."""
         if self._resting is not None:
@@ -65,20 +85,26 @@ class Explanations:
 
     async def _started(self) -> Worker:
         async with self._lock:
-            if self._refusal:
-                raise WorkerRefusal(self._refusal)
+            if self._refusal is not None:
+                raise type(self._refusal)(str(self._refusal))
             if self._worker is not None and self._worker.ended:
                 await self._end()
             if self._worker is None:
                 worker = Worker(
-                    "dogbreed.server.explaining", [self._model], silence_s=self._silence_s
+                    "dogbreed.server.explaining",
+                    [self._model],
+                    silence_s=self._silence_s,
+                    identity=self._identity,
                 )
                 await worker.start()
                 try:
                     await worker.wait_until_ready()
                 except BaseException as error:
                     if isinstance(error, WorkerRefusal):
-                        self._refusal = str(error)
+                        self._refusal = error
+                    if isinstance(error, ModelReplaced):
+                        self._replaced = error
+                        self._ended.set()
                     await worker.stop()
                     raise
                 self._worker = worker

@@ -1,8 +1,9 @@
 """What the server and its worker processes say to each other: frames over the standard streams.
 
 A frame is two numbers, the length of what follows, and that. The first number says which photo it
-is about; a worker's first frame has READY, or FAILED with the reason as text. The second number is
-what is wanted, with EXPLAIN of which class, and in READY whether that may be.
+is about; a worker's first frame has READY with the identity of the model that it loaded, or FAILED
+with the reason as text. The second number is what is wanted, with EXPLAIN of which class; in READY
+whether that may be; in FAILED whether it is the model's folder (NO_MODEL) that can't be read.
 """
 
 import os
@@ -14,6 +15,7 @@ from typing import BinaryIO
 HEAD = struct.Struct("<QII")
 READY, FAILED = 0, 1
 EXPLAIN = 1 << 31
+NO_MODEL = 1
 
 Frame = tuple[int, int, bytes]
 Send = Callable[[Frame], None]

@@ -4,11 +4,30 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dogbreed.serving.invocations import JSON_TYPE, MAX_PHOTOS, MAX_TOP_K, TOP_K
+from dogbreed.serving.invocations import JSON_TYPE, MAX_BYTES, MAX_PHOTOS, MAX_TOP_K, TOP_K
 
+FORM_TYPE, TEXT_TYPE = "multipart/form-data", "text/plain"
 _PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
-_TOP_K = {"type": "integer", "minimum": 1, "maximum": MAX_TOP_K, "default": TOP_K}
-_EXPLAIN = {"type": "boolean", "default": False}
+_PHOTO = {"type": "string", "format": "binary", "description": "a photo's bytes"}
+_TOP_K = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": MAX_TOP_K,
+    "default": TOP_K,
+    "description": "breeds of each photo, the likeliest first",
+}
+_EXPLAIN = {
+    "type": "boolean",
+    "default": False,
+    "description": "add each photo with the heat of what speaks for its breed",
+}
+_ADDRESS = "http://127.0.0.1:8080/invocations"
+# Redoc's extension, which other readers of OpenAPI know too.
+_COMMANDS = {
+    "A photo": f"curl --data-binary @photo.jpg '{_ADDRESS}?top_k=3'",
+    "Several photos, as a form": f"curl -F file=@a.jpg -F file=@b.jpg -F top_k=3 {_ADDRESS}",
+    "JSON": f"""echo '{{"photos": ["'$(base64 < photo.jpg)'"]}}' | curl -d @- {_ADDRESS}""",
+}
 
 
 class Fault(BaseModel):
@@ -53,7 +72,7 @@ class Answers(BaseModel):
 
 
 PING: dict[int | str, dict[str, Any]] = {
-    200: {"description": "They are", "content": {}},
+    200: {"description": "Photos are answered", "content": {}},
     503: {"description": "The model is being loaded"},
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -62,19 +81,57 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     406: {"model": Refusal, "description": "The caller doesn't accept JSON"},
     408: {"model": Refusal, "description": "The body took too long to arrive"},
     413: {"model": Refusal, "description": "Too many bytes, photos or pixels"},
-    415: {"model": Refusal, "description": "It is no photo of a known format"},
+    415: {"model": Refusal, "description": "It is no photo of a known format or encoding"},
     429: {"model": Refusal, "description": "Too many photos wait: try again after Retry-After"},
     503: {"model": Refusal, "description": "The model can't be loaded"},
 }
 INVOCATIONS: dict[str, Any] = {
+    "x-codeSamples": [
+        {"lang": "Shell", "label": label, "source": command} for label, command in _COMMANDS.items()
+    ],
     "parameters": [
-        {"name": "top_k", "in": "query", "schema": _TOP_K},
-        {"name": "explain", "in": "query", "schema": _EXPLAIN},
+        {"name": "top_k", "in": "query", "schema": _TOP_K, "description": _TOP_K["description"]},
+        {
+            "name": "explain",
+            "in": "query",
+            "schema": _EXPLAIN,
+            "description": _EXPLAIN["description"],
+        },
     ],
     "requestBody": {
         "required": True,
+        "description": (
+            "The bytes decide what a body is, not its Content-Type. With Content-Encoding gzip or "
+            "deflate it is decompressed. It has at most "
+            f"{MAX_BYTES // 2**20} MiB and {MAX_PHOTOS} photos."
+        ),
         "content": {
-            **{name: {"schema": {"type": "string", "format": "binary"}} for name in _PHOTO_TYPES},
+            **{name: {"schema": _PHOTO} for name in _PHOTO_TYPES},
+            TEXT_TYPE: {
+                "schema": {
+                    "type": "string",
+                    "format": "photo",
+                    "description": "a photo in base64, or as a data URI",
+                }
+            },
+            FORM_TYPE: {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "file": {
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": MAX_PHOTOS,
+                            "items": _PHOTO,
+                            "description": "photos as files; the field may have any name",
+                        },
+                        "top_k": _TOP_K,
+                        "explain": _EXPLAIN,
+                    },
+                }
+            },
             JSON_TYPE: {
                 "schema": {
                     "type": "object",
@@ -86,7 +143,7 @@ INVOCATIONS: dict[str, Any] = {
                             "minItems": 1,
                             "maxItems": MAX_PHOTOS,
                             "items": {"type": "string", "format": "photo"},
-                            "description": "photos in base64",
+                            "description": "photos in base64, or as data URIs",
                         },
                         "top_k": _TOP_K,
                         "explain": _EXPLAIN,

@@ -1,6 +1,7 @@
 """The page to drop a photo on: its files, filled in for a model."""
 
 from pathlib import Path
+from typing import Any
 
 from dogbreed.serving.artifact import Description
 
@@ -18,11 +19,10 @@ def pages(description: Description) -> dict[str, tuple[str, bytes]]:
     return {"/": ("text/html; charset=utf-8", _html(description).encode()), **as_they_are}
 
 
-def _html(description: Description) -> str:
+def filled(template: str, **values: Any) -> str:
+    """A template of FILES with its values in place, as HTML."""
     # Imported while the worker loads the model, which takes longer.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    from dogbreed.serving.invocations import MAX_BYTES
 
     environment = Environment(
         loader=FileSystemLoader(FILES),
@@ -31,8 +31,15 @@ def _html(description: Description) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    return environment.get_template(template).render(**values)
+
+
+def _html(description: Description) -> str:
+    from dogbreed.serving.invocations import MAX_BYTES
+
     test = description.metrics.get("test", {})
-    html = environment.get_template("page.html.j2").render(
+    html = filled(
+        "page.html.j2",
         breeds=sorted(description.display_names, key=str.casefold),
         threshold=description.threshold,
         max_bytes=MAX_BYTES,

@@ -1,28 +1,34 @@
 """HTTP as uvicorn reads it, with limits to what precedes a body, which it has none for."""
 
 import asyncio
+import functools
 import json
 import re
+from contextlib import suppress
 from http import HTTPStatus
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from dogbreed.server.limits import ConnectionLimits
 from dogbreed.serving.invocations import JSON_TYPE, RequestError
 
 MAX_HEAD_BYTES = 64 * 1024
-# Half of the files that a process may have open on most systems.
-MAX_CONNECTIONS = 512
+# Read before a connection too many is told so: who still sends can't listen.
+_MAX_IGNORED_BYTES = 32 * 2**20
 
 # Clients ask for HTTP/2 by it, Java's by default. The parser would take what follows for that
 # other protocol, and a photo would be lost.
 UPGRADE = re.compile(rb"(?<=\r\n)upgrade:", re.IGNORECASE)
 
 
-def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
+def limited_protocol(head_s: float, limits: ConnectionLimits) -> type[HttpToolsProtocol]:
     """uvicorn's protocol, each connection of which has so many seconds for a request's head.
 
     Whoever sends a byte a minute, or nothing, would keep a connection for ever; whoever sends
-    headers without end would fill the memory.
+    headers without end would fill the memory. A connection beyond those that are answered gets
+    429 for its request: one that was closed at once would be reset by what it sends, and the
+    client would see that instead.
     """
 
     class LimitedProtocol(HttpToolsProtocol):
@@ -31,11 +37,15 @@ def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
         _head_bytes = 0
         _in_head = True
         _in_body = False
+        _begun = False  # some of a head is there
+        _stopping = False
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)  # type: ignore[arg-type]
-            if len(self.connections) > MAX_CONNECTIONS:
-                self._refuse(RequestError(429, "busy", "Too many connections are open."))
+            if len(self.connections) > limits.answered:
+                self.app = functools.partial(_refuse_busy, seconds=head_s)
+            if len(self.connections) > limits.open:
+                self._refuse(_too_many())
             self._watch()
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -62,7 +72,7 @@ def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
                 self._watch()
 
         def on_message_begin(self) -> None:
-            self._in_head, self._head_bytes = True, 0
+            self._in_head, self._begun, self._head_bytes = True, True, 0
             self._parts += 1
             super().on_message_begin()
 
@@ -72,14 +82,21 @@ def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
             super().on_body(body)
 
         def on_headers_complete(self) -> None:
-            self._in_head, self._in_body = False, True
+            self._in_head, self._in_body, self._begun = False, True, False
             self._relax()
             super().on_headers_complete()
+            if self._stopping:
+                self.cycle.keep_alive = False
 
         def on_message_complete(self) -> None:
             self._in_body = False
             self._relax()
             super().on_message_complete()
+
+        def shutdown(self) -> None:
+            self._stopping = True
+            if not self._begun:  # else its request is answered first
+                super().shutdown()
 
         def send_400_response(self, msg: str) -> None:
             self._refuse(RequestError(400, "not_http", msg))
@@ -94,13 +111,41 @@ def limited_protocol(head_s: float) -> type[HttpToolsProtocol]:
                 self._deadline = None
 
         def _refuse(self, error: RequestError) -> None:
-            body = json.dumps(error.as_dict())
-            again = "retry-after: 1\r\n" if error.status == 429 else ""
-            self.transport.write(
-                f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
-                f"content-type: {JSON_TYPE}\r\ncontent-length: {len(body)}\r\n"
-                f"{again}connection: close\r\n\r\n{body}".encode()
-            )
+            headers, body = _closing(error)
+            head = b"".join(b"%b: %b\r\n" % header for header in headers)
+            status = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n".encode()
+            self.transport.write(status + head + b"\r\n" + body)
             self.transport.close()
 
     return LimitedProtocol
+
+
+async def _refuse_busy(scope: Any, receive: Any, send: Any, *, seconds: float) -> None:
+    """The ASGI application of a connection too many: 429 once its request has been read."""
+    ignored = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while ignored < _MAX_IGNORED_BYTES:
+                message = await receive()
+                ignored += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    break
+    error = _too_many()
+    headers, body = _closing(error)
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _too_many() -> RequestError:
+    return RequestError(429, "busy", "Too many connections are open: try again shortly.")
+
+
+def _closing(error: RequestError) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The headers and the body of a refusal after which the connection is closed."""
+    body = json.dumps(error.as_dict()).encode()
+    headers = [
+        (b"content-type", JSON_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    return headers + [(b"retry-after", b"1")] * (error.status == 429), body

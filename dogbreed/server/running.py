@@ -1,22 +1,27 @@
 """The server's life: it starts its worker, takes requests, and answers what is left at its end."""
 
 import asyncio
-import math
 import socket
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from dogbreed.config import ServeConfig
 from dogbreed.errors import ConfigError, Stopped
 from dogbreed.server.counters import Counters
 from dogbreed.server.explanations import Explanations
+from dogbreed.server.limits import BACKLOG, KEEP_ALIVE_S
 from dogbreed.server.memory import give_back_large_pieces
 from dogbreed.server.page import pages
 from dogbreed.server.worker import Worker
 from dogbreed.serving.artifact import find_artifact, read_description
 
-KEEP_ALIVE_S = 75  # longer than the 60 s of most proxies, which must be the ones to close
-BACKLOG = 1024  # connections that wait to be taken
+
+class Part(Protocol):
+    """What the server can't do without."""
+
+    async def wait_for_end(self) -> None:
+        """Wait until it can't be used any more; raises a WorkerError that says why."""
 
 
 def serve(config: ServeConfig) -> None:
@@ -24,7 +29,8 @@ def serve(config: ServeConfig) -> None:
 
     Raises:
         ConfigError: the address can't be listened on.
-        ArtifactError, EngineError: the model can't be served.
+        ArtifactError, EngineError: the model can't be served, or its folder doesn't hold it any
+            more when a worker process has to be started again.
     """
     give_back_large_pieces()
     try:
@@ -43,10 +49,13 @@ async def _serve(config: ServeConfig) -> None:
         "dogbreed.server.answering",
         [str(folder), config.engine, config.precision, str(config.threads)],
         silence_s=config.timeout_s,
+        identity=description.identity,
         restarted=counters.restarts.inc,
     )
     await worker.start()
-    explanations = Explanations(str(folder), worker, silence_s=config.timeout_s)
+    explanations = Explanations(
+        str(folder), worker, silence_s=config.timeout_s, identity=description.identity
+    )
     try:
         # Half a second of imports, while the worker loads the model.
         from dogbreed.server.app import build_app
@@ -59,46 +68,42 @@ async def _serve(config: ServeConfig) -> None:
         )
         app = build_app(endpoint, pages(description))
         await worker.wait_until_ready()
-        host, port = listening.getsockname()[:2]
-        place = f"[{host}]" if ":" in host else host
-        print(f"serving {config.model} on http://{place}:{port} (Ctrl-C stops it)", flush=True)
-        await _run(app, listening, worker, config.timeout_s)
+        line = f"serving {config.model} on {_address(listening)} (Ctrl-C stops it)"
+        await run(app, listening, line, config.timeout_s, (worker, explanations))
     finally:
         await explanations.stop()
         await worker.stop()
 
 
-async def _run(app: Any, listening: socket.socket, worker: Worker, timeout_s: float) -> None:
+async def run(
+    app: Any, listening: socket.socket, line: str, timeout_s: float, parts: Iterable[Part]
+) -> None:
     """Serve until a signal comes, which uvicorn gives back once all is answered.
+
+    Args:
+        line: printed once connections are taken and signals are listened to.
+        parts: without which nothing can be answered any more.
 
     Raises:
         Stopped: by that signal.
-        WorkerError: there is no worker any more.
+        WorkerError: one of the parts has ended.
     """
-    import uvicorn
+    from dogbreed.server.httpserver import build_server
 
-    from dogbreed.server.protocol import limited_protocol
-
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=limited_protocol(timeout_s),
-            ws="none",
-            lifespan="off",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            backlog=BACKLOG,
-            timeout_graceful_shutdown=math.ceil(timeout_s) + 1,
-        )
-    )
+    server = build_server(app, timeout_s, lambda: print(line, flush=True))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    ended = asyncio.create_task(worker.wait_for_end())
-    await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
+    ends = {asyncio.create_task(part.wait_for_end()) for part in parts}
+    await asyncio.wait({serving, *ends}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     await serving
-    await ended
+    for end in ends:
+        if end.done():
+            end.result()
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -13,8 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from dogbreed.errors import EngineError
-from dogbreed.server.frames import HEAD, READY, packed
+from dogbreed.server.frames import HEAD, NO_MODEL, READY, packed
+from dogbreed.server.worker_errors import (
+    DeadlyPhoto,
+    ModelReplaced,
+    ModelUnreadable,
+    WorkerError,
+    WorkerRefusal,
+)
 
 # After a death its photos are asked again one by one. One at which it dies as often is refused.
 MOST_DEATHS_ALONE = 2
@@ -24,18 +30,6 @@ PAUSES_S = (0.2, 1.0, 5.0)
 PATIENCE = 4
 # One that isn't ready by then is ended, and counts as dead.
 LOADING_S = 120.0
-
-
-class WorkerError(EngineError):
-    """A worker that doesn't come up."""
-
-
-class WorkerRefusal(WorkerError):
-    """A worker that says why it can't be: the next one would say the same."""
-
-
-class DeadlyPhoto(Exception):
-    """A photo at which the worker dies again and again."""
 
 
 @dataclass
@@ -53,7 +47,8 @@ class Worker:
     """One process that answers each frame with one, in any order.
 
     Args:
-        module: what runs: `python -m module *arguments`.
+        module: what runs: `python -m module *arguments`; a model's folder is the first of them.
+        identity: of the model that is served; a process that loaded another isn't used.
         silence_s: one that owes answers and gives none for so long is ended, and started anew.
         restarted: called each time that it has been.
     """
@@ -64,9 +59,12 @@ class Worker:
         arguments: Sequence[str],
         *,
         silence_s: float,
+        identity: str = "",
         restarted: Callable[[], None] = lambda: None,
     ) -> None:
         self._command = (sys.executable, "-m", module, *arguments)
+        self._model = arguments[0] if arguments else ""
+        self._identity = identity
         self._silence_s = silence_s
         self._restarted = restarted
         self._process: Process | None = None
@@ -147,9 +145,11 @@ class Worker:
 
     async def _live(self) -> None:
         """From one process to the next, until one doesn't come up."""
+        loaded = False
         try:
             while True:
                 await self._hear_ready()
+                loaded = True
                 answers = asyncio.create_task(self._read_answers())
                 if await self._ask_again(answers):
                     self._usable.set()
@@ -161,10 +161,12 @@ class Worker:
                 await self._bury()
                 await self._spawn()
         except Exception as error:
+            if loaded and isinstance(error, ModelUnreadable):
+                error = _changed(error)
             for asked in self._asked.values():
                 if not asked.answer.done():
                     asked.answer.set_exception(error)
-            raise
+            raise error from None
 
     async def _spawn(self) -> None:
         # A session of its own: Ctrl-C is for the server, which ends it when all is answered.
@@ -181,12 +183,12 @@ class Worker:
         """Wait for the process's first frame; start another where it dies before that.
 
         Raises:
-            WorkerError: it says why it can't, or dies again and again.
+            WorkerError: it says why it can't, dies again and again, or has another model.
         """
         for pause_s in (*PAUSES_S, None):
             try:
                 async with asyncio.timeout(LOADING_S):
-                    number, self.greeting, reason = await self._frame()
+                    number, self.greeting, data = await self._frame()
             except (asyncio.IncompleteReadError, TimeoutError):
                 if pause_s is None:
                     break
@@ -195,11 +197,21 @@ class Worker:
                 await self._spawn()
                 continue
             if number == READY:
+                self._check_identity(data.decode())
                 return
-            raise WorkerRefusal(reason.decode())
+            refusal = ModelUnreadable if self.greeting == NO_MODEL else WorkerRefusal
+            raise refusal(data.decode())
         raise WorkerError(
             f"{' '.join(self._command)} ends before it is ready: see what it printed."
         )
+
+    def _check_identity(self, identity: str) -> None:
+        # Pages and the table of classes are those of the first.
+        if self._identity and identity != self._identity:
+            raise ModelReplaced(
+                f"The model in {self._model} was replaced by another while it was served: start "
+                "the server again, which then serves the new one."
+            )
 
     async def _read_answers(self) -> None:
         """Hand each answer to who waits for it, until the process is gone."""
@@ -256,3 +268,10 @@ class Worker:
         self._kill()
         if self._process is not None:
             await self._process.wait()
+
+
+def _changed(error: ModelUnreadable) -> ModelUnreadable:
+    return ModelUnreadable(
+        f"The model's folder was changed or removed while it was served, and the worker process "
+        f"that was started again can't load it. {error} Then start the server again."
+    )

@@ -19,8 +19,9 @@ from dogbreed.schema import AUTO
 from dogbreed.serving.forms import OPENVINO, choose_form, cpu_precision
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Photo, Predictor
-from dogbreed.serving.sources import STDIN, Source, find_sources, is_folder, is_url
+from dogbreed.serving.sources import STDIN, Source, find_sources, is_folder
 from dogbreed.serving.table import CSV, JSONL, check_suffix, json_line, open_table, row_of
+from dogbreed.serving.urls import is_url
 
 Answer = Prediction | PhotoError
 
@@ -138,7 +139,8 @@ def _origin(predictor: Predictor, config: PredictConfig, given: Sequence[str]) -
     return {
         "model": predictor.identity,
         "photos": [
-            name if is_url(name) or name == STDIN else str(Path(name).absolute()) for name in given
+            Source.of(name).name if is_url(name) or name == STDIN else str(Path(name).absolute())
+            for name in given
         ],
         "engine": engine,
         "precision": cpu_precision(config.precision) if engine == OPENVINO else None,

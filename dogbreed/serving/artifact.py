@@ -50,6 +50,15 @@ class Description:
     config: Mapping[str, Any] = field(default_factory=dict)
     sha256: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def identity(self) -> str:
+        """What identifies the model: two of the same identity give the same answers.
+
+        It includes the checksums of the weights and of the exported forms.
+        """
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def pixels(self) -> Preprocessing:
         """How a photo becomes the pixels that this model was trained on.
 

@@ -1,22 +1,37 @@
 """Photos from the web: http and https alone, within a time, a size and five redirects."""
 
 import http.client
+import re
+import socket
+import ssl
 import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 from urllib.error import URLError
-from urllib.parse import urljoin, urlsplit
 
 from dogbreed import __version__
 from dogbreed.data.photos import MAX_BYTES
 from dogbreed.errors import PhotoError
+from dogbreed.serving.compressed import inflated
+from dogbreed.serving.urls import not_fetched, parse_url
 
-SCHEMES = ("http", "https")
 MAX_REDIRECTS = 5
+_PHOTO = frozenset({200, 203})  # 203: a proxy on the way has changed it
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HINTS = {
+    204: "there is nothing at this address",
+    401: "it wants a password (https://USER:PASSWORD@HOST/...)",
+    403: "it doesn't give this photo to programs, or not to you; download it in a browser",
+    404: "is the address complete?",
+    407: "the proxy wants a password (the variables http_proxy and https_proxy)",
+    410: "the photo was removed",
+    429: "too many requests; try again later",
+}
 _CHUNK_BYTES = 64 * 1024
+_LENGTH = re.compile(r"[0-9]{1,4000}")  # what int() takes
 
 
 def fetch(url: str, *, timeout_s: float = 30.0, max_bytes: int = MAX_BYTES) -> bytes:
@@ -27,7 +42,8 @@ def fetch(url: str, *, timeout_s: float = 30.0, max_bytes: int = MAX_BYTES) -> b
         max_bytes: reading stops beyond it, whatever length the server announced.
 
     Raises:
-        PhotoError: of the reason "not_fetched" or "too_large".
+        PhotoError: of the reason "not_fetched", "too_large", "not_an_image" (a web page), or as
+            `inflated`.
     """
     deadline = time.monotonic() + timeout_s
     outcome: list[bytes | Exception] = []
@@ -51,20 +67,33 @@ def fetch(url: str, *, timeout_s: float = 30.0, max_bytes: int = MAX_BYTES) -> b
 
 
 def _follow(url: str, deadline: float, max_bytes: int) -> bytes:
-    """The body at `url`, or where it redirects to."""
+    """The photo at `url`, or where it redirects to."""
     opener = _opener()
+    address = parse_url(url)
     for _ in range(MAX_REDIRECTS + 1):
         request = urllib.request.Request(
-            _allowed(url), headers={"User-Agent": f"dogbreed/{__version__}", "Accept": "image/*"}
+            address.url, headers={"User-Agent": f"dogbreed/{__version__}", "Accept": "image/*"}
         )
+        if address.authorization is not None:
+            request.add_unredirected_header("Authorization", address.authorization)
         with opener.open(request, timeout=max(0.001, deadline - time.monotonic())) as response:
-            if response.status == http.client.OK:
-                return _body(response, deadline, max_bytes)
+            if response.status in _PHOTO:
+                return _photo(response, deadline, max_bytes)
             place = response.headers.get("Location")
             if response.status not in _REDIRECTS or not place:
-                raise _not_fetched(f"the server answers {response.status} {response.reason}")
-            url = urljoin(url, place)
-    raise _not_fetched(f"more than {MAX_REDIRECTS} redirects")
+                raise not_fetched(_status_sentence(response.status))
+            address = address.redirected(place)
+    raise not_fetched(f"more than {MAX_REDIRECTS} redirects")
+
+
+def _status_sentence(status: int) -> str:
+    """What a status means for who wants a photo; the server's own words for it aren't repeated."""
+    try:
+        phrase = f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        phrase = ""
+    hint = _HINTS.get(status) or ("try again later" if status >= 500 else "")
+    return f"the server answers {status}{phrase}" + (f": {hint}" if hint else "")
 
 
 def _opener() -> urllib.request.OpenerDirector:
@@ -81,17 +110,33 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def _allowed(url: str) -> str:
-    scheme = urlsplit(url).scheme.lower()
-    if scheme not in SCHEMES:
-        raise _not_fetched(f"{scheme or 'no scheme'}: only http and https are fetched")
-    return url
+def _photo(response: Any, deadline: float, max_bytes: int) -> bytes:
+    """A response's content, decompressed, unless it is a web page."""
+    content = inflated(
+        _body(response, deadline, max_bytes),
+        ", ".join(response.headers.get_all("Content-Encoding", [])),
+        max_bytes,
+    )
+    if _is_web_page(content, response.headers.get_content_type()):
+        raise PhotoError(
+            "not_an_image",
+            "a web page, not a photo: open it in a browser, and copy the photo's own address",
+        )
+    return content
+
+
+def _is_web_page(content: bytes, media_type: str) -> bool:
+    begin = content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return begin.startswith(b"<") and (
+        media_type == "text/html" or b"<!doctype html" in begin or b"<html" in begin
+    )
 
 
 def _body(response: Any, deadline: float, max_bytes: int) -> bytes:
     """What the server sends, as far as it may."""
-    announced = response.headers.get("Content-Length", "")
-    if announced.isdigit() and int(announced) > max_bytes:
+    header = response.headers.get("Content-Length", "")
+    announced = int(header) if _LENGTH.fullmatch(header) else None
+    if announced is not None and announced > max_bytes:
         raise _too_large(max_bytes)
     parts, size = [], 0
     while part := response.read1(_CHUNK_BYTES):
@@ -101,8 +146,8 @@ def _body(response: Any, deadline: float, max_bytes: int) -> bytes:
             raise _too_large(max_bytes)
         if time.monotonic() > deadline:
             raise TimeoutError
-    if announced.isdigit() and size < int(announced):
-        raise _not_fetched(f"the connection ended after {size:,} of {int(announced):,} bytes")
+    if announced is not None and size < announced:
+        raise not_fetched(f"the connection ended after {size:,} of {announced:,} bytes")
     return b"".join(parts)
 
 
@@ -113,17 +158,28 @@ def _as_photo_error(error: Exception, timeout_s: float) -> PhotoError:
         return reason
     if isinstance(reason, TimeoutError):
         return _late(timeout_s)
-    text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-    return _not_fetched(" ".join(text.split()))
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return not_fetched(
+            f"its certificate isn't trusted ({reason.verify_message}); SSL_CERT_FILE=FILE trusts "
+            "an authority of your own"
+        )
+    if isinstance(reason, ssl.SSLError):
+        return not_fetched("there is no TLS connection (https) with it: is it an http:// address?")
+    if isinstance(reason, socket.gaierror):
+        return not_fetched(f"its host isn't known ({reason.strerror})")
+    if isinstance(reason, http.client.HTTPException):
+        return not_fetched(f"the server doesn't answer in HTTP, or breaks off ({_name(reason)})")
+    text = getattr(reason, "strerror", None) or str(reason) or _name(reason)
+    return not_fetched(" ".join(text.split()))
+
+
+def _name(error: object) -> str:
+    return type(error).__name__
 
 
 def _late(timeout_s: float) -> PhotoError:
-    return _not_fetched(f"it took longer than {timeout_s:g} s (timeout_s)")
+    return not_fetched(f"it took longer than {timeout_s:g} s (timeout_s)")
 
 
 def _too_large(max_bytes: int) -> PhotoError:
     return PhotoError("too_large", f"more than {max_bytes:,} bytes (max_bytes)")
-
-
-def _not_fetched(why: str) -> PhotoError:
-    return PhotoError("not_fetched", f"can't be fetched: {why}")

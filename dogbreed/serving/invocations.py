@@ -4,10 +4,7 @@ Neither torch nor a web framework is imported: what stands here travels into eve
 """
 
 import base64
-import binascii
 import io
-import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,80 +12,74 @@ from typing import Any
 
 from PIL import Image
 
-from dogbreed.errors import DogbreedError, EngineError, PhotoError
+from dogbreed.errors import EngineError, PhotoError
+from dogbreed.serving.bodies import MAX_PHOTOS as MAX_PHOTOS
+from dogbreed.serving.bodies import PARAMETERS, from_text, read_body, unknown_key
+from dogbreed.serving.compressed import inflated
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Predictor
+from dogbreed.serving.request_errors import SEND_A_PHOTO
+from dogbreed.serving.request_errors import RequestError as RequestError
 
 # Several photos as phones take them. SageMaker passes on less: 6 MiB to an endpoint on instances
 # (the longest Body in botocore's model of InvokeEndpoint), 4 MB to a serverless one.
 MAX_BYTES = 25 * 2**20
-MAX_PHOTOS = 32
 MAX_TOP_K = 1000
 TOP_K = 5
 JSON_TYPE = "application/json"
 # Where InvokeEndpoint's CustomAttributes arrive.
 ATTRIBUTES_HEADER = "x-amzn-sagemaker-custom-attributes"
-# The photos and two more keys need fewer; a body that is all brackets would be gigabytes of lists.
-_MAX_JSON_SIGNS = 4 * MAX_PHOTOS
-_JSON_BEGINS = re.compile(rb"\s*[\[{]")  # as no photo does
-_STATUS_OF = {"too_large": 413, "not_an_image": 415}
+ENCODING_HEADER = "content-encoding"
+_STATUS_OF = {"too_large": 413, "not_an_image": 415, "encoded": 415}
 _EXPLAINED_QUALITY = 85
-
-
-class RequestError(DogbreedError):
-    """A request that can't be answered: an HTTP status, a word for programs, a sentence for people.
-
-    The status is 4xx where the request is wrong.
-    """
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-    def as_dict(self) -> dict[str, Any]:
-        """The answer's body."""
-        return {"error": {"code": self.code, "message": str(self)}}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """A request: the bytes of its photos, how many breeds of each, and whether to explain them."""
+    """A request: the bytes of its photos, how many breeds of each, and whether to explain them.
+
+    `hint` is what to do about the body if none of its photos can be used.
+    """
 
     photos: tuple[bytes, ...]
     top_k: int = TOP_K
     explain: bool = False
+    hint: str = ""
 
 
-def read_invocation(body: bytes, parameters: Mapping[str, str]) -> Invocation:
-    """The request in a body: one photo's bytes, or JSON. The bytes decide, not a header.
+def read_invocation(body: bytes, parameters: Mapping[str, str], encoding: str = "") -> Invocation:
+    """The request in a body: one photo's bytes, base64 of them, JSON, or a form with files.
 
     JSON is {"photos": ["<base64>", ...], "top_k": 5, "explain": false}, the last two as wanted.
-    `parameters` are `top_k` and `explain` as texts, for a photo's bytes; JSON's own go first.
+
+    Args:
+        parameters: `top_k` and `explain` as texts, from outside the body; its own go first.
+        encoding: the header Content-Encoding.
 
     Raises:
-        RequestError: the body is neither, too large or empty, or a parameter isn't right.
+        RequestError: the body is none of these, too large or empty, or a parameter isn't right.
     """
     check_size(len(body))
+    try:
+        body = inflated(body, encoding, MAX_BYTES)
+    except PhotoError as error:
+        status = _STATUS_OF.get(error.reason, 400)
+        message = f"The body can't be read: {error}. Send a photo as it is: {SEND_A_PHOTO}."
+        raise RequestError(status, error.reason, message) from error
     if not body:
-        raise RequestError(400, "empty", "The body is empty: send a photo's bytes, or JSON.")
-    given: dict[str, Any] = {name: _from_text(text) for name, text in parameters.items()}
-    photos: tuple[bytes, ...] = (body,)
-    if _JSON_BEGINS.match(body):
-        values = _json_object(body)
-        photos = _photos(values.pop("photos", None))
-        given |= values
-    unknown = sorted(set(given) - {"top_k", "explain"})
-    if unknown:
         raise RequestError(
-            400,
-            "unknown_key",
-            f"There is no {unknown[0][:100]!r}: photos, top_k and explain are known.",
+            400, "empty", f"The body is empty: send a photo's bytes ({SEND_A_PHOTO}), or JSON."
         )
+    found = read_body(body)
+    outside = {name: from_text(text) for name, text in parameters.items()}
+    for name in sorted(set(outside) - set(PARAMETERS)):
+        raise unknown_key(name)
+    top_k, explain = _top_k(outside.get("top_k", TOP_K)), _explain(outside.get("explain", False))
     return Invocation(
-        photos=photos,
-        top_k=_top_k(given.get("top_k", TOP_K)),
-        explain=_explain(given.get("explain", False)),
+        photos=found.photos,
+        top_k=_top_k(found.parameters.get("top_k", top_k)),
+        explain=_explain(found.parameters.get("explain", explain)),
+        hint=found.hint,
     )
 
 
@@ -99,7 +90,7 @@ def attributes(text: str) -> dict[str, str]:
     """
     pairs = (part.partition("=") for part in text.split(";"))
     found = {name.strip(): value.strip() for name, _, value in pairs}
-    return {name: found[name] for name in ("top_k", "explain") if name in found}
+    return {name: found[name] for name in PARAMETERS if name in found}
 
 
 def check_size(size_bytes: int) -> None:
@@ -139,15 +130,20 @@ def explanation_of(picture: bytes) -> str:
     return base64.b64encode(picture).decode()
 
 
-def answer_of(entries: Sequence[Mapping[str, Any]], started: float) -> dict[str, Any]:
+def answer_of(
+    entries: Sequence[Mapping[str, Any]], started: float, hint: str = ""
+) -> dict[str, Any]:
     """The whole answer; `started` is when the request was there, as time.perf_counter gave it.
+
+    `hint` is the invocation's.
 
     Raises:
         RequestError: not one of the photos can be used; the first one's reason.
     """
     if all("error" in entry for entry in entries):
         error = entries[0]["error"]
-        raise RequestError(_STATUS_OF.get(error["code"], 400), error["code"], error["message"])
+        message = f"{error['message']} {hint}".strip()
+        raise RequestError(_STATUS_OF.get(error["code"], 400), error["code"], message)
     milliseconds = round(1000 * (time.perf_counter() - started), 2)
     return {"predictions": list(entries), "model_ms": milliseconds}
 
@@ -170,7 +166,7 @@ def answer(predictor: Predictor, invocation: Invocation) -> dict[str, Any]:
                 raise not_explained(error) from error
             entry["explanation"] = explanation_of(as_jpeg(picture))
         entries.append(entry)
-    return answer_of(entries, started)
+    return answer_of(entries, started, invocation.hint)
 
 
 def not_explained(why: Exception) -> RequestError:
@@ -183,41 +179,6 @@ def as_jpeg(picture: Image.Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=_EXPLAINED_QUALITY)
     return file.getvalue()
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    if sum(map(body.count, (b"[", b"{", b","))) > _MAX_JSON_SIGNS:
-        raise RequestError(
-            413, "too_many_photos", f"A request has {MAX_PHOTOS} photos at most: send several."
-        )
-    try:
-        values = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(400, "not_json", f"The body isn't JSON: {error}.") from error
-    if not isinstance(values, dict):
-        raise RequestError(400, "not_an_object", 'The JSON must be {"photos": ["<base64>", ...]}.')
-    return values
-
-
-def _photos(values: Any) -> tuple[bytes, ...]:
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise RequestError(400, "no_photos", '"photos" must be a list of photos in base64.')
-    if not 0 < len(values) <= MAX_PHOTOS:
-        status, code = (413, "too_many_photos") if values else (400, "no_photos")
-        raise RequestError(
-            status, code, f'"photos" has {len(values):,} photos: 1 to {MAX_PHOTOS} may be sent.'
-        )
-    try:
-        return tuple(binascii.a2b_base64(value, strict_mode=True) for value in values)
-    except ValueError as error:
-        raise RequestError(400, "not_base64", f'"photos" isn\'t base64: {error}.') from error
-
-
-def _from_text(text: str) -> Any:
-    """A parameter's text as the value that JSON would have; what is neither stays a text."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    return int(text) if text.isdecimal() and len(text) < 10 else text
 
 
 def _top_k(value: Any) -> int:

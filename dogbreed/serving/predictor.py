@@ -3,13 +3,10 @@
 Neither torch, Lightning nor Hydra is imported, unless torch is what computes.
 """
 
-import hashlib
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -89,8 +86,7 @@ class Predictor:
     @cached_property
     def identity(self) -> str:
         """What identifies the model: two of the same identity give the same answers."""
-        text = json.dumps(asdict(self.description), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return self.description.identity
 
     def predict(self, photo: Photo, top_k: int = 5) -> Prediction:
         """The `top_k` likeliest breeds of a photo.

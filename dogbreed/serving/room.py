@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from PIL import Image
 
 from dogbreed.errors import PhotoError
-
-MAX_DECODING_BYTES = 800_000_000
+from dogbreed.serving.memory_budget import decoding_budget
 
 # Bytes a pixel while it is decoded, made upright and laid over white: the most that was measured
 # of any format that photos come in (Pillow 13). A JPEG is decoded at a part of its size; if it is
@@ -17,10 +16,13 @@ JPEG_BYTES, PLAIN_BYTES, TRANSPARENT_OR_DEEP_BYTES = 8, 16, 32
 
 
 class Room:
-    """So many bytes, which photos take while they are decoded; one waits until it has its own."""
+    """So many bytes, which photos take while they are decoded; one waits until it has its own.
 
-    def __init__(self, size_bytes: int = MAX_DECODING_BYTES) -> None:
-        self._size = self._free = size_bytes
+    None: as many as `decoding_budget` says.
+    """
+
+    def __init__(self, size_bytes: int | None = None) -> None:
+        self._size = self._free = decoding_budget() if size_bytes is None else size_bytes
         self._changed = threading.Condition()
         self._turn = threading.Lock()
 

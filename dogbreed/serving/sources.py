@@ -1,27 +1,35 @@
 """What `predict` was given, as photos to read: files, folders, URLs, the standard input."""
 
 import functools
-import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dogbreed.data import photos
 from dogbreed.data.folders import photos_in
 from dogbreed.data.splits import Finding
-from dogbreed.errors import DataError, printable
+from dogbreed.errors import DataError, PhotoError, printable
+from dogbreed.serving.urls import is_url, shown_url, without_scheme
 
 STDIN = "-"
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A photo as it was named (a path, a URL or "-"), and the folder that it was found in."""
+    """A photo as it was named (a path, a URL or "-"), and the folder that it was found in.
+
+    A URL's name is what may be shown and stored of it; `url` is all of it, passwords included.
+    """
 
     name: str
     folder: Path | None = None
+    url: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, given: str) -> "Source":
+        """The photo that was given on the command line, which is no folder."""
+        return cls(shown_url(given), url=given) if is_url(given) else cls(given)
 
     def shown(self) -> str:
         """The name in one line, whatever it may hold."""
@@ -33,23 +41,20 @@ class Source:
             return Path(self.name).relative_to(self.folder)
         if self.name == STDIN:
             return Path("stdin")
-        path = self.name.split("?")[0] if is_url(self.name) else self.name
+        path = self.name.split("#")[0].split("?")[0] if self.url is not None else self.name
         return Path(Path(path).name or "photo")
 
     def opener(self, timeout_s: float, max_bytes: int) -> Path | Callable[[], bytes]:
         """What the predictor reads it by."""
         if self.name == STDIN:
             return _standard_input
-        if is_url(self.name):
+        if self.url is not None:
             from dogbreed.serving.fetch import fetch
 
-            return functools.partial(fetch, self.name, timeout_s=timeout_s, max_bytes=max_bytes)
+            return functools.partial(fetch, self.url, timeout_s=timeout_s, max_bytes=max_bytes)
+        if without_scheme(self.name) and not is_there(self.name):
+            return functools.partial(_no_scheme, self.name)
         return Path(self.name)
-
-
-def is_url(text: str) -> bool:
-    """Whether it is written as a URL of any scheme."""
-    return bool(_URL.match(text))
 
 
 def find_sources(
@@ -67,7 +72,8 @@ def find_sources(
     others: list[Finding] = []
     for name in given:
         if name == STDIN or is_url(name) or not is_folder(name):
-            found.setdefault(name, Source(name))
+            source = Source.of(name)
+            found.setdefault(source.name, source)
             continue
         try:
             for path in photos_in(Path(name), others):
@@ -87,6 +93,19 @@ def is_folder(name: str) -> bool:
         return Path(name).is_dir()
     except OSError:  # a name that is too long for any file
         return False
+
+
+def is_there(name: str) -> bool:
+    """Whether there is a file or a folder of that name."""
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _no_scheme(name: str) -> bytes:
+    address = f"https://{name.strip().lstrip('/')}"
+    raise PhotoError("unreadable", f"no such file; if it is a URL, write {address}")
 
 
 def _no_photos(given: Sequence[str], others: int) -> str:

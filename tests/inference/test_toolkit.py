@@ -1,6 +1,7 @@
 """The adapter for TorchServe under the real Transformer of SageMaker's toolkit, in this process."""
 
 import base64
+import gzip
 import io
 import json
 import sys
@@ -131,6 +132,22 @@ def test_photos_and_parameters(server: Server, predictor: Predictor, photo: byte
         assert picture.size == (200, 150)
 
 
+def test_bodies_in_other_forms(server: Server, predictor: Predictor, photo: bytes) -> None:
+    wanted = predictor.predict(photo).as_dict()
+    uri = b"data:image/jpeg;base64," + base64.encodebytes(photo)
+    form = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\n'
+    form += photo + b"\r\n--x--\r\n"
+    for body, headers in {
+        uri: {"Content_Type": "text/plain"},
+        form: {"Content_Type": "application/octet-stream"},
+        json.dumps({"photos": [uri.decode()]}).encode(): {"Content_Type": JSON},
+        gzip.compress(photo): {"Content_Type": JPEG, "Content_Encoding": "gzip"},
+    }.items():
+        status, answer = server.ask(body, **headers)
+        assert status == 200, answer
+        assert answer["predictions"] == [wanted]
+
+
 def bomb() -> bytes:
     """A picture of some kB that takes a gigabyte to decode."""
     file = io.BytesIO()
@@ -142,6 +159,9 @@ BAD = {
     "bomb": (bomb(), {"Content_Type": "image/png"}, 413, "too_large"),
     "empty": (b"", {"Content_Type": JPEG}, 400, "empty"),
     "form": (None, {"Content_Type": "multipart/form-data"}, 400, "empty"),
+    "stripped": (b"\xff\xd8\xff\xe0" * 99, {"Content_Type": JPEG}, 400, "stripped"),
+    "brotli": (b"?", {"Content_Encoding": "br", "Content_Type": JPEG}, 415, "encoded"),
+    "url": (b"photo=@photo.jpg", {"Content_Type": "text/plain"}, 415, "url_encoded"),
     "no photo": (b"GIF8 or not", {"Content_Type": JPEG}, 415, "not_an_image"),
     "no UTF-8": (b'{"photos": "\xff"}', {"Content_Type": JSON}, 400, "not_json"),
     "no photos": (b"{}", {"Content_Type": JSON}, 400, "no_photos"),
@@ -156,6 +176,8 @@ def test_bad_input_is_the_callers_fault(server: Server, photo: bytes, name: str)
     found, answer = server.ask(body, **headers)
     assert (found, answer["error"]["code"]) == (status, code)
     assert "Traceback" not in answer["error"]["message"]
+    if code in ("empty", "stripped", "encoded", "url_encoded"):
+        assert "curl" in answer["error"]["message"]
     assert server.ask(photo, Content_Type=JPEG)[0] == 200
 
 

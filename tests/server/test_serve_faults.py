@@ -37,7 +37,8 @@ def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """One whose decoder ends the process at a deadly photo."""
     site = tmp_path_factory.mktemp("site")
     (site / "sitecustomize.py").write_text(DEADLY_SITE)
-    arguments = ("threads=1", f"timeout_s={TIMEOUT_S}")
+    # As many may wait as the tests send at once, however slow the machine is.
+    arguments = ("threads=1", f"timeout_s={TIMEOUT_S}", "queue=64")
     with serving(tiny_model, *arguments, PYTHONPATH=str(site)) as started:
         yield started
 

@@ -26,7 +26,8 @@ from dogbreed.errors import PhotoError
 from dogbreed.server.counters import Counters
 from dogbreed.server.endpoint import Endpoint
 from dogbreed.server.explanations import Explanations
-from dogbreed.server.worker import Worker, WorkerError, WorkerRefusal
+from dogbreed.server.worker import Worker
+from dogbreed.server.worker_errors import WorkerError, WorkerRefusal
 from dogbreed.serving.artifact import read_description
 from dogbreed.serving.invocations import RequestError
 from dogbreed.serving.room import JPEG_BYTES, PLAIN_BYTES, TRANSPARENT_OR_DEEP_BYTES, Room

@@ -6,6 +6,7 @@ With real weights and photos where those lie beside the project, else with drawn
 import atexit
 import base64
 import functools
+import gzip
 import io
 import json
 import shutil
@@ -88,6 +89,7 @@ BAD: dict[str, tuple[bytes, str, int, str]] = {
     "no UTF-8": (b'{"photos": "\xff"}', "application/json", 400, "not_json"),
     "no photos": (b"{}", "application/json", 400, "no_photos"),
     "no base64": (b'{"photos": ["?"]}', "application/json", 400, "not_base64"),
+    "stripped": (b"\xff\xd8\xff\xe0" * 99, "image/jpeg", 400, "stripped"),
     "too many": (json.dumps({"photos": ["aa=="] * 33}).encode(), "application/json", 413, "too_"),
     "too large": (bytes(MAX_BYTES + 1), "image/jpeg", 413, "too_large"),
 }
@@ -116,6 +118,21 @@ class Contract:
             same(entry, made.predictor, photo)
         assert len(answer["predictions"]) == 8
         assert answer["predictions"][7]["error"]["code"] == "not_an_image"
+
+    def test_bodies_in_other_forms(self, url: str) -> None:
+        made = packed()
+        photo = made.photos[0]
+        text = base64.encodebytes(photo)
+        as_uri = json.dumps({"photos": [f"data:image/jpeg;base64,{text.decode()}"]}).encode()
+        for body, headers in (
+            (text, {"Content_Type": "text/plain"}),
+            (as_uri, {"Content_Type": "application/json"}),
+            (b"\xef\xbb\xbf" + as_json([photo]), {"Content_Type": "application/json"}),
+            (gzip.compress(photo), {"Content_Type": "image/jpeg"}),
+        ):
+            status, answer = ask(url, body, **headers)
+            assert status == 200, answer
+            same(answer["predictions"][0], made.predictor, photo)
 
     @pytest.mark.parametrize("by_header", [False, True])
     def test_a_request_has_parameters(self, url: str, by_header: bool) -> None:

@@ -25,6 +25,8 @@ PROJECT = Path(__file__).parents[2]
 BIN = PROJECT / ".venv-servers" / "bin"
 READY_S = 120
 
+# By its module: SageMaker's toolkit installs a command `serve` too, and either may be the last.
+_RAY_SERVE = [str(BIN / "python"), "-c", "from ray.serve.scripts import cli; cli()"]
 # The container's entry point, but for one file that it would write outside of any folder of ours.
 _TORCHSERVE = """
 import sys
@@ -111,9 +113,9 @@ def ray_serve(archive: Path) -> Iterator[str]:
         start += ["--object-store-memory=100000000"]
         ray = stack.enter_context(_running(start, given, place))
         _wait_until(ray, place, lambda: _listens(head))
-        serve = ["serve", "start", "--http-host=127.0.0.1", f"--http-port={port}"]
+        serve = [*_RAY_SERVE, "start", "--http-host=127.0.0.1", f"--http-port={port}"]
         subprocess.run(serve, env=given, cwd=home, check=True, capture_output=True, timeout=READY_S)
-        run = ["serve", "run", str(model / "config.yaml")]
+        run = [*_RAY_SERVE, "run", str(model / "config.yaml")]
         process = stack.enter_context(_running(run, given, place))
         url = f"http://127.0.0.1:{port}"
         _wait_until(process, place, lambda: ask(url, b"", Content_Type="image/jpeg")[0] == 400)

@@ -7,8 +7,8 @@ Content-Type and Accept.
 from collections.abc import Iterator
 
 import pytest
-from servers.every_server import Contract, packed
-from servers.started import missing, ray_serve
+from servers.every_server import Contract, packed, same
+from servers.started import ask, missing, ray_serve
 
 pytestmark = [
     pytest.mark.servers,
@@ -23,4 +23,10 @@ def url() -> Iterator[str]:
 
 
 class TestRayServe(Contract):
-    """All that is asked of every server."""
+    def test_a_form_with_a_file(self, url: str) -> None:
+        photo = packed().photos[0]
+        head = b'--x\r\nContent-Disposition: form-data; name="any"; filename="a.jpg"\r\n\r\n'
+        body = head + photo + b"\r\n--x--\r\n"
+        status, answer = ask(url, body, Content_Type="multipart/form-data; boundary=x")
+        assert status == 200, answer
+        same(answer["predictions"][0], packed().predictor, photo)

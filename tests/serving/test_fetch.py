@@ -1,8 +1,16 @@
 """Photos from a real HTTP server on loopback that does all that servers do."""
 
+import base64
+import gzip
+import ssl
+import subprocess
 import threading
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -10,6 +18,23 @@ from dogbreed.errors import PhotoError
 from dogbreed.serving.fetch import MAX_REDIRECTS, fetch
 
 DATA = bytes(range(256)) * 400
+ENCODED = {
+    "gzip": gzip.compress(DATA),
+    "X-GZIP": gzip.compress(DATA),
+    "deflate": zlib.compress(DATA),
+    "Deflate": zlib.compress(DATA)[2:-4],  # as some servers send it
+    "identity": DATA,
+    "gzip,": DATA,  # announced, and not done
+    "br": b"\x0b\x02\x80br\x03",
+    "zstd": b"\x28\xb5\x2f\xfd\x04",
+    "gzip, br": b"??",
+}
+PAGES = (
+    b"<!DOCTYPE html><p>dog",
+    b"\n<!-- x -->\n<HTML lang=en>",
+    b"\xef\xbb\xbf<?xml version='1.0'?><!DOCTYPE html>",
+    b"<p>no such photo",
+)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -17,9 +42,11 @@ class Handler(BaseHTTPRequestHandler):
 
     stopped: threading.Event  # the test is over: streams end
     agents: set[str]
+    seen: list[tuple[str, str, str | None]]  # host, path, Authorization
 
     def do_GET(self) -> None:
         self.agents.add(self.headers["User-Agent"])
+        self.seen.append((self.headers["Host"], self.path, self.headers["Authorization"]))
         name, _, number = self.path.strip("/").partition("-")
         getattr(self, f"say_{name}")(number)
 
@@ -59,6 +86,43 @@ class Handler(BaseHTTPRequestHandler):
     def say_nowhere(self, _: str) -> None:
         self.begin(302)
 
+    def say_encoded(self, name: str) -> None:
+        coding = unquote(name)
+        self.begin(Content_Encoding=coding)
+        self.wfile.write(ENCODED[coding])
+
+    def say_bomb(self, _: str) -> None:
+        self.begin(Content_Encoding="gzip")
+        self.wfile.write(gzip.compress(bytes(10**7)))
+
+    def say_status(self, number: str) -> None:
+        self.begin(int(number))
+
+    def say_to(self, place: str) -> None:
+        """Redirect to a place in base64, whatever bytes it has."""
+        location = base64.urlsafe_b64decode(place)
+        self.wfile.write(b"HTTP/1.0 302 Found\r\nLocation: " + location + b"\r\n\r\n")
+
+    def say_page(self, number: str) -> None:
+        self.begin(Content_Type="text/html")
+        self.wfile.write(PAGES[int(number)])
+
+    def say_nothing(self, _: str) -> None:
+        self.begin(Content_Length=0)
+
+    def say_lengths(self, length: str) -> None:
+        self.begin(Content_Length=length)
+        self.wfile.write(DATA)
+
+    def say_torn(self, _: str) -> None:
+        self.begin(Transfer_Encoding="chunked")
+        self.wfile.write(b"ff\r\nhalf")
+
+    def say_chunked(self, _: str) -> None:
+        self.protocol_version = "HTTP/1.1"
+        self.begin(Transfer_Encoding="chunked", Connection="close")
+        self.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(DATA), DATA))
+
     def say_short(self, _: str) -> None:
         self.begin(Content_Length=len(DATA) + 1)
         self.wfile.write(DATA)
@@ -92,18 +156,27 @@ class Handler(BaseHTTPRequestHandler):
             pass
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    Handler.stopped, Handler.agents = threading.Event(), set()
+@contextmanager
+def running(context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """A server, of TLS with a context; its port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        if context is not None:
+            http.socket = context.wrap_socket(http.socket, server_side=True)
         http.daemon_threads = True
-        thread = threading.Thread(target=http.serve_forever)
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{http.server_address[1]}"
+        yield int(http.server_address[1])
         Handler.stopped.set()
         http.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+    Handler.stopped, Handler.agents, Handler.seen = threading.Event(), set(), []
+    with running() as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_bytes_arrive_as_they_are(server: str) -> None:
@@ -124,12 +197,20 @@ def test_redirects_are_followed_and_counted(server: str) -> None:
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("missing", "can't be fetched: the server answers 404 Not Found"),
+        ("missing", "can't be fetched: the server answers 404 Not Found: is the address complete"),
+        ("status-204", "the server answers 204 No Content: there is nothing at this address"),
+        ("status-206", "the server answers 206 Partial Content"),
+        ("status-401", "the server answers 401 Unauthorized: it wants a password"),
+        ("status-403", "the server answers 403 Forbidden: it doesn't give this photo"),
+        ("status-429", "the server answers 429 Too Many Requests: .*try again later"),
+        ("status-503", "the server answers 503 Service Unavailable: try again later"),
+        ("status-799", "the server answers 799"),
+        ("torn", "the server doesn't answer in HTTP, or breaks off"),
         ("nowhere", "can't be fetched: the server answers 302"),
         ("file", "can't be fetched: file: only http and https"),
         ("ftp", "can't be fetched: ftp: only http and https"),
         ("short", "the connection ended after 102,400 of 102,401 bytes"),
-        ("garbage", "can't be fetched: "),
+        ("garbage", "can't be fetched: the server doesn't answer in HTTP"),
     ],
 )
 def test_what_a_server_says_instead_is_one_sentence(server: str, path: str, sentence: str) -> None:
@@ -137,6 +218,105 @@ def test_what_a_server_says_instead_is_one_sentence(server: str, path: str, sent
         fetch(f"{server}/{path}")
     assert "\n" not in str(caught.value)
     assert caught.value.reason == "not_fetched"
+
+
+@pytest.mark.parametrize("path", ["chunked", "lengths-x", "lengths--5", "lengths-\xb2"])
+def test_an_odd_length_costs_nothing(server: str, path: str) -> None:
+    assert fetch(f"{server}/{path.replace(chr(0xB2), '%B2')}") == DATA
+
+
+def test_more_than_was_announced_is_left(server: str) -> None:
+    assert fetch(f"{server}/lengths-100") == DATA[:100]
+    with pytest.raises(PhotoError, match=r"\(max_bytes\)"):
+        fetch(f"{server}/lengths-{'9' * 50}")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "X-GZIP", "deflate", "Deflate", "identity", "gzip,"])
+def test_what_is_compressed_on_the_way_is_decompressed(server: str, coding: str) -> None:
+    assert fetch(f"{server}/encoded-{coding}") == DATA
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, br"])
+def test_other_encodings_are_named(server: str, coding: str) -> None:
+    with pytest.raises(PhotoError, match=f"encoded as {coding}: gzip and deflate are read"):
+        fetch(f"{server}/encoded-{coding}")
+
+
+def test_damaged_compression_is_said_and_a_bomb_stops_at_the_limit(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(PhotoError, match=r"more than 99,999 bytes once it is decompressed"):
+        fetch(f"{server}/bomb", max_bytes=99_999)
+    monkeypatch.setitem(ENCODED, "gzip", gzip.compress(DATA)[:-20])
+    with pytest.raises(PhotoError, match="compressed content ends too early"):
+        fetch(f"{server}/encoded-gzip")
+    monkeypatch.setitem(ENCODED, "gzip", gzip.compress(DATA)[:12] + b"?" * 99)
+    with pytest.raises(PhotoError, match="compressed content is damaged"):
+        fetch(f"{server}/encoded-gzip")
+
+
+@pytest.mark.parametrize("number", range(len(PAGES)))
+def test_a_web_page_is_called_one(server: str, number: int) -> None:
+    with pytest.raises(PhotoError, match="a web page, not a photo") as caught:
+        fetch(f"{server}/page-{number}")
+    assert caught.value.reason == "not_an_image"
+
+
+def test_urls_as_browsers_show_them(server: str) -> None:
+    port = server.rpartition(":")[2]
+    for url in (f" HTTP://LOCALHOST:{port}/photo#top\n", f"http://localhost:{port}/photo-ä ö?x=ü"):
+        assert fetch(url) == DATA
+    assert Handler.seen[1][1] == "/photo-%C3%A4%20%C3%B6?x=%C3%BC"
+
+
+@pytest.mark.parametrize("place", ["/photo-ä b".encode(), b"/photo-\xe4 b", b"photo", b"?#"])
+def test_redirects_in_any_alphabet(server: str, place: bytes) -> None:
+    text = base64.urlsafe_b64encode(place).decode()
+    if place == b"?#":  # to itself
+        with pytest.raises(PhotoError, match="more than 5 redirects"):
+            fetch(f"{server}/to-{text}")
+    else:
+        assert fetch(f"{server}/to-{text}") == DATA
+
+
+def test_a_password_is_sent_to_the_server_that_it_is_for_alone(server: str) -> None:
+    port = server.rpartition(":")[2]
+    secret = "Basic " + base64.b64encode(b"user:se cret").decode()
+
+    def asked(place: str) -> list[str | None]:
+        Handler.seen.clear()
+        text = base64.urlsafe_b64encode(place.encode()).decode()
+        assert fetch(f"http://user:se%20cret@127.0.0.1:{port}/to-{text}") == DATA
+        return [authorization for _, _, authorization in Handler.seen]
+
+    assert asked("/photo") == [secret, secret]
+    assert asked(f"http://localhost:{port}/photo") == [secret, None]
+    assert asked(f"http://other:password@127.0.0.1:{port}/photo") == [secret, secret]
+    with pytest.raises(PhotoError) as caught:
+        fetch(f"http://user:secret@127.0.0.1:{port}/status-401")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_certificate_that_nobody_trusts(server: str, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"),
+            *("-keyout", str(key), "-out", str(certificate), "-days", "2"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with running(context) as port:
+        with pytest.raises(PhotoError, match=r"its certificate isn't trusted \(self-signed"):
+            fetch(f"https://localhost:{port}/photo")
+        with pytest.raises(PhotoError, match="can't be fetched: "):
+            fetch(f"http://localhost:{port}/photo")
+    with pytest.raises(PhotoError, match="no TLS connection") as caught:
+        fetch(server.replace("http:", "https:") + "/photo")
+    assert "is it an http:// address?" in str(caught.value)
 
 
 @pytest.mark.parametrize("path", ["stream", "announced", "photo", "unsized"])

@@ -1,0 +1,51 @@
+"""uvicorn as it serves here: with our protocol and limits, and an end at which nothing is lost."""
+
+import asyncio
+import math
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from dogbreed.server.limits import BACKLOG, KEEP_ALIVE_S, connection_limits
+from dogbreed.server.protocol import limited_protocol
+
+# After a signal, for what is on its way: connections in the system's queue are reset with the
+# socket that listens, and one is reset that is closed before what came through it is read.
+LINGER_S = 0.25
+
+
+class Server(uvicorn.Server):
+    """A server that calls `started` once it takes connections and listens to signals."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._call_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, which has listened to signals since before."""
+        await super().startup(sockets)
+        self._call_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, once what was sent before the signal has been taken in."""
+        await asyncio.sleep(LINGER_S)
+        await super().shutdown(sockets)
+
+
+def build_server(app: Any, timeout_s: float, started: Callable[[], None]) -> Server:
+    """The server of an app; a request's head and its body have `timeout_s` each to arrive."""
+    config = uvicorn.Config(
+        app,
+        http=limited_protocol(timeout_s, connection_limits()),
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=math.ceil(timeout_s) + 1,
+    )
+    return Server(config, started)

@@ -1,0 +1,73 @@
+"""The adapter for Ray Serve in this process: Ray itself is a stand-in that calls nothing."""
+
+import base64
+import gzip
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from conftest import draw_photo
+from local_server import run_async
+from starlette.requests import Request
+
+from dogbreed import load
+from dogbreed.serving.packing import adapters_dir
+
+FORM = b'--x\r\nContent-Disposition: form-data; name="any"; filename="a"\r\n\r\n%b\r\n--x--\r\n'
+
+
+@pytest.fixture
+def endpoint(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The deployment's class over the tiny model."""
+    serve = SimpleNamespace(deployment=lambda kind: SimpleNamespace(bind=lambda: kind))
+    ray = ModuleType("ray")
+    ray.serve = serve  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    spec = importlib.util.spec_from_file_location("deployment", adapters_dir() / "deployment.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "MODEL", tiny_model / "model")
+    return module.app()
+
+
+def asked(endpoint: Any, body: bytes, **headers: str) -> tuple[int, Any]:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    raw = [(k.replace("_", "-").lower().encode(), v.encode()) for k, v in headers.items()]
+    request = Request({"type": "http", "method": "POST", "headers": raw}, receive)
+    response = run_async(endpoint(request))
+    return response.status_code, json.loads(response.body)
+
+
+def test_bodies_in_every_form(endpoint: Any, tiny_model: Path, tmp_path: Path) -> None:
+    draw_photo(tmp_path / "photo.jpg", 120, 1, (200, 150))
+    photo = (tmp_path / "photo.jpg").read_bytes()
+    wanted = load(tiny_model).predict(photo).as_dict()
+    text = base64.encodebytes(photo)
+    for body, headers in {
+        photo: {},
+        text: {"Content_Type": "text/plain"},
+        FORM % photo: {"Content_Type": "multipart/form-data; boundary=x"},
+        json.dumps({"photos": [text.decode()]}).encode(): {"Content_Type": "application/json"},
+        gzip.compress(photo): {"Content_Encoding": "gzip"},
+    }.items():
+        status, answer = asked(endpoint, body, **headers)
+        assert status == 200, answer
+        assert answer["predictions"] == [wanted]
+    for body, headers, code in (
+        (b"", {}, "empty"),
+        (photo.translate(None, b"\0\r\n"), {}, "stripped"),
+        (b"photo=@photo.jpg", {}, "url_encoded"),
+        (photo, {"Content_Encoding": "br"}, "encoded"),
+    ):
+        status, answer = asked(endpoint, body, **headers)
+        assert (status // 100, answer["error"]["code"]) == (4, code)
+        assert "curl --data-binary @photo.jpg" in answer["error"]["message"]
