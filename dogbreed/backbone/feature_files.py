@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 FEATURES, INDEX = "features.bin", "digests.bin"
-OPEN_ATTEMPTS = 10  # while another process deletes the folder
+OPEN_ATTEMPTS = 100  # while another process deletes the folder
 
 
 class FeatureFiles:
@@ -48,20 +48,21 @@ class FeatureFiles:
 
     @classmethod
     def _locked(cls, folder: Path) -> Self:
-        for attempt in range(OPEN_ATTEMPTS):
+        failure: OSError | None = None
+        for _ in range(OPEN_ATTEMPTS):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 files = cls(folder, os.O_RDWR | os.O_CREAT)
-                for file in (files.index, files.features):
-                    fcntl.flock(file, fcntl.LOCK_EX)
-                # Who had the locks before, or another program, may have put others there.
-                if files._are_at(folder):
-                    return files
-                files.close()
-            except FileNotFoundError:
-                if attempt == OPEN_ATTEMPTS - 1:
-                    raise
-        raise FileNotFoundError(errno.ENOENT, "Another process keeps deleting it", str(folder))
+            except (FileNotFoundError, FileExistsError) as error:
+                failure = error  # the folder went while it was made, or between both files
+                continue
+            for file in (files.index, files.features):
+                fcntl.flock(file, fcntl.LOCK_EX)
+            # Who had the locks before, or another program, may have put others there.
+            if files._are_at(folder):
+                return files
+            files.close()
+        raise failure or FileNotFoundError(errno.ENOENT, "It is deleted again and again", folder)
 
     def close(self) -> None:
         """Close both, which gives their locks up."""
@@ -69,10 +70,11 @@ class FeatureFiles:
         self._close_features()
 
     def _are_at(self, folder: Path) -> bool:
-        return all(
-            os.path.samestat(os.fstat(file), (folder / name).stat())
-            for file, name in ((self.index, INDEX), (self.features, FEATURES))
-        )
+        paths = ((self.index, folder / INDEX), (self.features, folder / FEATURES))
+        try:
+            return all(os.path.samestat(os.fstat(file), path.stat()) for file, path in paths)
+        except FileNotFoundError:
+            return False
 
     def are(self, others: Self) -> bool:
         """Whether these are the same files as `others`, opened once more."""

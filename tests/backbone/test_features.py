@@ -60,7 +60,7 @@ from made_features import RECIPE, append, digests_of, rows_of
 
 def start(script: str, *arguments: object) -> subprocess.Popen[str]:
     """Run `script` after PRELUDE in a process of its own."""
-    paths = os.pathsep.join([made_features.__file__.rpartition(os.sep)[0], *sys.path])
+    paths = os.pathsep.join([str(Path(made_features.__file__).parent), *sys.path])
     return subprocess.Popen(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(script), *map(str, arguments)],
         stdout=subprocess.PIPE,
