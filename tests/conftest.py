@@ -1,9 +1,11 @@
 """Shared by all tests: small photo folders, the command line, and the real data where it is."""
 
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -31,6 +33,22 @@ SMALL = (
 )
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@contextmanager
+def only_reading(folder: Path) -> Iterator[None]:
+    """Nothing below the folder may be written, by root neither: its rights are put aside."""
+    user = os.geteuid()
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755)
 
 
 def needs(path: Path) -> pytest.MarkDecorator:
@@ -86,6 +104,31 @@ def train(tmp_path: Path) -> Train:
         )
 
     return run
+
+
+class Lines(logging.Handler):
+    """The lines that the package logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[], str]]:
+    """What was logged since the last call."""
+    log, handler = logging.getLogger("dogbreed"), Lines()
+    log.addHandler(handler)
+
+    def since() -> str:
+        text, handler.lines = "\n".join(handler.lines), []
+        return text
+
+    yield since
+    log.removeHandler(handler)
 
 
 def draw_photo(path: Path, hue: int, seed: int, size: tuple[int, int] = (80, 60)) -> None:

@@ -86,7 +86,7 @@ def _own_checksums(records: Records, recipe: str) -> Checksums:
 def read_into(file: int, block: npt.NDArray[np.uint8], start: int) -> None:
     """Fill `block` from a place in an open file; with zeros where it ends or can't be read."""
     try:
-        read = os.preadv(file, [memoryview(block)], start)
+        read = os.preadv(file, [block.data], start)
     except OSError:
         read = 0
     if read == len(block):

@@ -1,6 +1,5 @@
 """Damaged, replaced and deleted feature caches: a row is right, or missing, or refused."""
 
-import logging
 import os
 import shutil
 import subprocess
@@ -273,7 +272,7 @@ def test_replaced_and_deleted_files_are_noticed(
 
 
 def test_damage_is_reported_once_by_its_path(
-    pristine: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, warnings_seen: None
+    pristine: Path, tmp_path: Path, logged: Callable[[], str]
 ) -> None:
     folder = restore(pristine, tmp_path)
     for name, size in (("features.bin", 192), ("digests.bin", RECORD.itemsize)):
@@ -282,21 +281,12 @@ def test_damage_is_reported_once_by_its_path(
             damaged[number * size + 5] ^= 1
         (folder / name).write_bytes(damaged)
     assert complete(FeatureStore(tmp_path, RECIPE)) == 2  # the same two photos
-    assert f"warning: {folder / 'digests.bin'} is damaged: 2 of 100 records" in caplog.text
+    assert f"warning: {folder / 'digests.bin'} is damaged: 2 of 100 records" in logged()
     (folder / "digests.bin").write_bytes((pristine / "digests.bin").read_bytes())
-    caplog.clear()
     complete(FeatureStore(tmp_path, RECIPE))
-    assert f"warning: {folder / 'features.bin'} is damaged: 2 of 100 rows" in caplog.text
-    caplog.clear()
+    assert f"warning: {folder / 'features.bin'} is damaged: 2 of 100 rows" in logged()
     complete(FeatureStore(tmp_path, RECIPE))
-    assert caplog.text == ""
-
-
-@pytest.fixture
-def warnings_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The package's log as pytest records it, whatever an earlier test set."""
-    monkeypatch.setattr(logging.getLogger("dogbreed"), "propagate", True)
-    monkeypatch.setattr(logging.getLogger("dogbreed"), "level", logging.INFO)
+    assert logged() == ""
 
 
 @pytest.mark.parametrize("name", FILES[:2])

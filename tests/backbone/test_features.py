@@ -20,6 +20,7 @@ from typing import Any
 import made_features
 import numpy as np
 import pytest
+from conftest import only_reading
 from made_features import RECIPE, append, digests_of, rows_of
 
 from dogbreed.backbone.feature_reader import FeatureReader
@@ -353,20 +354,11 @@ def test_a_digest_that_another_process_noted_stays(
 
 @contextmanager
 def as_no_one() -> Iterator[Path]:
-    """A cache in /tmp, and the rights of a user who may only read it, root's put aside."""
+    """A cache of three rows in /tmp, where any user may look, that may only be read."""
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
-        folder, user = Path(name), os.geteuid()
-        append(FeatureStore(folder, RECIPE), range(3))
-        for path in (folder, *folder.rglob("*")):
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        if user == 0:
-            os.seteuid(65534)
-        try:
-            yield folder
-        finally:
-            os.seteuid(user)
-            for path in (folder, *folder.rglob("*")):
-                path.chmod(0o755)
+        append(FeatureStore(Path(name), RECIPE), range(3))
+        with only_reading(Path(name)):
+            yield Path(name)
 
 
 def test_a_cache_that_may_not_be_written_is_read() -> None:
@@ -470,6 +462,6 @@ def test_rows_that_were_read_do_not_stay_in_memory(tmp_path: Path) -> None:
     for first in range(0, count, 64):
         rows = np.full((64, 4096), first % 1000, np.float16)
         store.append(digests_of(range(first, first + 64)), rows)
-    rows, grown_mb = finish(start(READ_ALL, tmp_path)).split()
-    assert int(rows) == count
+    read, grown_mb = finish(start(READ_ALL, tmp_path)).split()
+    assert int(read) == count
     assert float(grown_mb) < 60
