@@ -1,10 +1,12 @@
 """A feature set: what a training needs of checked photos, in a folder that can be sent elsewhere.
 
-photos.json          classes, samples with their digests, findings, and how it was extracted
+photos.json          classes, samples with their digests, findings, how it was extracted, and
+                     the SHA-256 of all that
 stores/<share>/...   the feature stores of each machine that took a share of the photos
 photos/...           the few validation photos that a written model answers for
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,6 +17,7 @@ from typing import Any
 from dogbreed.backbone.engine import EngineChoice
 from dogbreed.backbone.extraction import Request
 from dogbreed.backbone.features import FeatureStore
+from dogbreed.data import photos
 from dogbreed.data.batches import spread
 from dogbreed.data.check import Checked
 from dogbreed.data.splits import SPLITS, VALID, Finding, PhotoFolders, Sample
@@ -22,7 +25,7 @@ from dogbreed.errors import StoreError
 from dogbreed.files import write_text
 from dogbreed.serving.export import CHECKED_PHOTOS
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had no checksums
 INDEX = "photos.json"
 STORES = "stores"
 PHOTOS = "photos"
@@ -40,9 +43,13 @@ class FeatureSet:
     def fill(self, stores: Mapping[str, FeatureStore], requests: Sequence[Request]) -> int:
         """Copy what `stores`, one per view, lack; how many rows were copied.
 
+        Damaged rows, here or there, are reported and count as missing.
+
         Raises:
-            StoreError: the set was extracted with other settings, or a share of it is missing.
+            StoreError: the set was extracted with other settings, or a part of it is missing.
         """
+        for view, store in stores.items():
+            store.verify(request.digest for request in requests if view in request.views)
         copied = sum(
             store.copy_from(folder / store.folder.name)
             for store in stores.values()
@@ -53,8 +60,8 @@ class FeatureSet:
             raise StoreError(
                 f"The feature set {self.folder} lacks the features of {len(missing)} of "
                 f"{len(requests)} photos: it was extracted with another backbone, size or number "
-                "of views, or a machine's share of it didn't arrive. Extract it again with these "
-                "settings."
+                "of views, or a part of it is damaged or didn't arrive. Copy it again, or extract "
+                "it again with these settings."
             )
         return copied
 
@@ -86,20 +93,36 @@ def write_index(folder: Path, name: str, checked: Checked, choice: EngineChoice)
         kept = folder / PHOTOS / valid[number].path.relative_to(root)
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(valid[number].path, kept)
+    index["sha256"] = _sha256(index)
     write_text(folder / INDEX, json.dumps(index))
+
+
+def _sha256(index: Mapping[str, Any]) -> str:
+    """Of everything else in the index."""
+    values = {name: value for name, value in index.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def read_feature_set(folder: Path) -> FeatureSet:
     """Read the set in `folder`.
 
     Raises:
-        StoreError: there is none, or none that this version reads.
+        StoreError: there is none, none that this version reads, or a damaged one.
     """
     try:
         index: dict[str, Any] = json.loads((folder / INDEX).read_text("utf-8"))
         if index["schema"] > SCHEMA:
             raise StoreError(f"{folder / INDEX} is of a newer dogbreed: update this one.")
-        return _parse(folder, index)
+        if index["schema"] < SCHEMA:
+            raise StoreError(f"{folder / INDEX} is of an older dogbreed: extract it again.")
+        if index["sha256"] != _sha256(index):
+            raise _damaged(folder / INDEX)
+        feature_set = _parse(folder, index)
+        for path in (folder / PHOTOS).rglob("*"):
+            known = feature_set.checked.digests.get(path)
+            if known is not None and photos.digest(path.read_bytes()) != known:
+                raise _damaged(path)
+        return feature_set
     except OSError as error:
         raise StoreError(
             f"data.feature_set={folder}: there is no feature set ({error.strerror}: "
@@ -109,6 +132,10 @@ def read_feature_set(folder: Path) -> FeatureSet:
         raise StoreError(
             f"{folder / INDEX} can't be read as a feature set: extract it again."
         ) from error
+
+
+def _damaged(path: Path) -> StoreError:
+    return StoreError(f"{path} is damaged: copy the feature set again, or extract it again.")
 
 
 def _parse(folder: Path, index: Mapping[str, Any]) -> FeatureSet:

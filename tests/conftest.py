@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -38,6 +39,22 @@ SMALL = (
 )
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@contextmanager
+def only_reading(folder: Path) -> Iterator[None]:
+    """Nothing below the folder may be written, by root neither: its rights are put aside."""
+    user = os.geteuid()
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755)
 
 
 def needs(path: Path) -> pytest.MarkDecorator:

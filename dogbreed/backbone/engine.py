@@ -3,12 +3,16 @@
 A runner takes 8-bit pixels [n, size, size, 3] and gives activations [n, *boundary] as float32.
 """
 
+import importlib.metadata
 import importlib.util
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import PIL.features
 import torch
 from torch import nn
 
@@ -28,11 +32,15 @@ BATCH_SIZE = {OPENVINO: 8, CUDA: 256, TORCH: 32}
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """Which runner, in which precision, and why; the first two are part of a feature's identity."""
+    """Which runner, in which precision, and why; all but the reason is a feature's identity.
+
+    `versions` are those of the software that decodes photos and computes features here.
+    """
 
     name: str
     precision: str
     reason: str
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Runner(Protocol):
@@ -52,9 +60,23 @@ def choose_engine(requested: str = AUTO, precision: str = AUTO) -> EngineChoice:
         EngineError: the runner that was asked for isn't there.
     """
     choice = _fastest(requested)
+    choice = replace(choice, versions=software_versions(choice.name))
     if precision in (AUTO, choice.precision):
         return choice
-    return EngineChoice(choice.name, precision, "it was asked for")
+    return replace(choice, precision=precision, reason="it was asked for")
+
+
+def software_versions(engine: str) -> dict[str, str]:
+    """Versions of what turns a photo's bytes into features: decoders, crops, network, engine."""
+    names = ["Pillow", "pillow-heif", "numpy", "torchvision"]
+    versions = {
+        "torch": torch.__version__,  # with its build, which the package's metadata lacks
+        "libjpeg-turbo": str(PIL.features.version_feature("libjpeg_turbo")),
+    }
+    for name in [*names, OPENVINO] if engine == OPENVINO else names:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def _fastest(requested: str) -> EngineChoice:

@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from dogbreed.backbone.architecture import Backbone
-from dogbreed.backbone.engine import BATCH_SIZE, Activations, EngineChoice, build_runner
+from dogbreed.backbone.engine import BATCH_SIZE, Activations, EngineChoice, Runner, build_runner
 from dogbreed.backbone.features import FeatureStore, Recipe
 from dogbreed.clock import Clock
 from dogbreed.data import photos
 from dogbreed.data.photos import Pixels, Preprocessing
-from dogbreed.errors import ConfigError, DataError, PhotoError, Stopped
+from dogbreed.errors import ConfigError, DataError, PhotoError, Stopped, StoreError
 from dogbreed.progress import progress
 
 # What a killed run can lose: each append costs a sync to the disk, what waits costs memory.
 PHOTOS_PER_APPEND = 512
 BYTES_PER_APPEND = 64 * 1024 * 1024
+# Over the photos: a second one follows where another process deletes or damages what was written.
+MAX_PASSES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,7 @@ def open_stores(
                 view=view,
                 engine=choice.name,
                 precision=choice.precision,
+                versions=choice.versions,
                 dtype=dtype,
                 shape=shape,
             ),
@@ -92,53 +95,84 @@ def fill_stores(
 ) -> int:
     """Compute what the stores lack of `requests`; how many views of photos were computed.
 
-    `clock` is told the phases build, wait (for decoded photos), compute and write, and beside them
+    Rows that are there are read and verified first; damaged ones are computed again. `clock` is
+    told the phases read, build, wait (for decoded photos), compute and write, and beside them
     the decoding.
 
     Raises:
         DataError: a photo changed or went away since it was checked.
-        StoreError: the disk is full; what was computed before is kept.
+        StoreError: the disk is full (what was computed before is kept), or the stores lose rows.
     """
-    todo = _missing(stores, requests)
-    if not todo:
-        return 0
     clock = clock or Clock()
-    with clock.phase("build"):
-        runner = build_runner(choice, backbone.trunk, preprocessing.size_px)
-    first_store = next(iter(stores.values()))
+
+    def load(batch: list[Request]) -> Pixels:
+        with clock.work_beside("decode"):
+            return np.concatenate([_pixels(r, preprocessing, max_pixels) for r in batch])
+
     computed = 0
-    with (
-        first_store.building() as first,
-        ThreadPoolExecutor(workers) as pool,
-        progress("features", len(todo)) as advance,
-    ):
-        # A second process starts from the other end: the two meet in the middle.
-        ordered = todo if first else todo[::-1]
-        batches = _batches(ordered, stores, BATCH_SIZE[choice.name])
-
-        def load(batch: list[Request]) -> Pixels:
-            with clock.work_beside("decode"):
-                return np.concatenate([_pixels(r, preprocessing, max_pixels) for r in batch])
-
-        pending = _Pending(stores, clock)
-        loaded = _ahead(batches, load, pool, depth=workers + 1)
-        try:
-            while True:
-                with clock.phase("wait"):
-                    taken = next(loaded, None)
-                if taken is None:
-                    break
-                batch, pixels = taken
-                with clock.phase("compute"):
-                    rows = runner(pixels)
-                pending.add(batch, rows)
-                computed += len(pixels)
-                advance(len(batch))
-        except (DataError, Stopped):
-            pending.write()  # what was computed is kept
-            raise
-        pending.write()
+    for _ in range(MAX_PASSES):
+        todo = _missing(stores, requests, clock)
+        if not todo:
+            return computed
+        for view in {view for request in todo for view in request.views}:
+            stores[view].prepare()
+        with clock.phase("build"):
+            runner = build_runner(choice, backbone.trunk, preprocessing.size_px)
+        work = _Pass(stores, load, runner, BATCH_SIZE[choice.name], workers, clock)
+        computed += work.run(_missing(stores, requests, clock))
+    if lost := _missing(stores, requests, clock):
+        store = stores[lost[0].views[0]]
+        raise StoreError(
+            f"The feature cache {store.folder} lost the features of {len(lost)} photos as often as "
+            "they were computed: its disk is damaged, or another program changes its files. Set "
+            "features.root to another disk."
+        )
     return computed
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One pass over photos: decoding on `workers` threads, beside it computing and writing."""
+
+    stores: Mapping[str, FeatureStore]
+    load: Callable[[list[Request]], Pixels]
+    runner: Runner
+    batch_size: int
+    workers: int
+    clock: Clock
+
+    def run(self, todo: Sequence[Request]) -> int:
+        """Compute and append all of `todo`; how many views of photos that were."""
+        if not todo:
+            return 0
+        computed = 0
+        with (
+            self.stores[todo[0].views[0]].building() as first,
+            ThreadPoolExecutor(self.workers) as pool,
+            progress("features", len(todo)) as advance,
+        ):
+            # A second process starts from the other end: the two meet in the middle.
+            ordered = todo if first else todo[::-1]
+            batches = _batches(ordered, self.stores, self.batch_size)
+            pending = _Pending(self.stores, self.clock)
+            loaded = _ahead(batches, self.load, pool, depth=self.workers + 1)
+            try:
+                while True:
+                    with self.clock.phase("wait"):
+                        taken = next(loaded, None)
+                    if taken is None:
+                        break
+                    batch, pixels = taken
+                    with self.clock.phase("compute"):
+                        rows = self.runner(pixels)
+                    pending.add(batch, rows)
+                    computed += len(pixels)
+                    advance(len(batch))
+            except (DataError, Stopped):
+                pending.write()  # what was computed is kept
+                raise
+            pending.write()
+        return computed
 
 
 class _Pending:
@@ -171,8 +205,14 @@ class _Pending:
         self._bytes = 0
 
 
-def _missing(stores: Mapping[str, FeatureStore], requests: Sequence[Request]) -> list[Request]:
-    """What isn't in the stores yet, each content once."""
+def _missing(
+    stores: Mapping[str, FeatureStore], requests: Sequence[Request], clock: Clock
+) -> list[Request]:
+    """What isn't in the stores, or is damaged there, each content once."""
+    with clock.phase("read"):
+        for view, store in stores.items():
+            store.refresh()
+            store.verify(request.digest for request in requests if view in request.views)
     wanted: dict[bytes, Request] = {}
     for request in requests:
         views = tuple(view for view in request.views if request.digest not in stores[view])

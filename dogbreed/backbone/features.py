@@ -1,21 +1,23 @@
-"""The feature store: what the frozen trunk gave for a photo, kept under everything that decides it.
+"""The feature cache: what the frozen backbone gave for a photo, under everything that decides it.
 
-One folder per recipe (weights, boundary, preprocessing, view, engine, type), holding
+One folder per recipe (weights, boundary, preprocessing, view, engine, versions, type), holding
 
-    recipe.json     the recipe, for people
-    features.bin    rows of one shape and type, in the order in which they came
-    digests.bin     the SHA-256 of each row's photo, 32 bytes each, in the same order
+    recipe.json     the recipe, for people; nothing reads it
+    features.bin    rows of one shape and type, in the order in which they were written
+    digests.bin     the index: for each row its photo's SHA-256, its position and its checksum, in
+                    records of one size with a checksum of their own (feature_records.py)
 
-Both files only grow, features first. A row counts once its digest is there, so whatever a killed
-process left behind is not taken for whole, and the next writer overwrites it.
+Both files only grow, features first. A row counts once its record is there, and is right if its
+checksum says so: whatever a killed process, a bad disk or another program left in either file is
+missing to a reader, never wrong. Of two records for a photo the later one counts.
 """
 
 import hashlib
 import json
+import logging
 import os
-import weakref
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dogbreed.backbone.feature_files import (
+    FEATURES,
+    INDEX,
+    FeatureFiles,
+    append_bytes,
+    cut_off_on_failure,
+)
+from dogbreed.backbone.feature_index import FeatureIndex
+from dogbreed.backbone.feature_reader import FeatureReader
+from dogbreed.backbone.feature_records import checksums
 from dogbreed.errors import StoreError
 from dogbreed.files import DISK_FULL, locked, write_text
 
-DIGEST_BYTES = 32
+FORMAT = 2  # of the files below a recipe's folder; part of its name
 COPIED_BYTES = 64 * 1024 * 1024  # at a time, from one store into another
+
+log = logging.getLogger("dogbreed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +55,7 @@ class Recipe:
     view: str
     engine: str
     precision: str
+    versions: Mapping[str, str]  # of the software that decodes and computes
     dtype: str
     shape: tuple[int, ...]
 
@@ -50,14 +65,18 @@ class Recipe:
 
     def as_json(self) -> str:
         """The recipe as text, the same for the same recipe."""
-        return json.dumps(vars(self), sort_keys=True, indent=1, default=dict)
+        values = {"format": FORMAT, **vars(self)}
+        return json.dumps(values, sort_keys=True, indent=1, default=dict)
 
 
 class FeatureStore:
     """The features of one recipe. Several processes may write and read at once.
 
+    Nothing is written, and no folder made, before `prepare` or `append`: a complete cache may be
+    read-only.
+
     Raises:
-        StoreError: the folder can't be made or written; rows that aren't there are asked for.
+        StoreError: the files can't be read or written; rows that aren't there are requested.
     """
 
     def __init__(self, root: Path, recipe: Recipe) -> None:
@@ -65,161 +84,156 @@ class FeatureStore:
         self.shape = recipe.shape
         self.dtype = np.dtype(recipe.dtype)
         self.row_bytes = int(np.prod(recipe.shape)) * self.dtype.itemsize
-        self._rows: dict[bytes, int] = {}
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if not (self.folder / "recipe.json").exists():
-                write_text(self.folder / "recipe.json", recipe.as_json())
-            for name in ("features.bin", "digests.bin"):
-                (self.folder / name).touch()
-        except OSError as error:
-            raise self._cant_write(error) from error
+        self._recipe = recipe
+        self._files: FeatureFiles | None = None
+        self._index = FeatureIndex(recipe.key())
         self.refresh()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._index)
 
     def __contains__(self, digest: bytes) -> bool:
-        return digest in self._rows
+        return digest in self._index
 
     def refresh(self) -> None:
-        """Take note of what was written since, by this or another process."""
-        written = (self.folder / "features.bin").stat().st_size // self.row_bytes
-        with (self.folder / "digests.bin").open("rb") as file:
-            file.seek(len(self._rows) * DIGEST_BYTES)
-            new = file.read()
-        whole = min(len(new) // DIGEST_BYTES, written - len(self._rows))
-        for number in range(whole):
-            digest = new[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES]
-            self._rows[digest] = len(self._rows)
+        """Read the part of the index that was written since, by this or another process."""
+        try:
+            self._files = self._files or FeatureFiles.open(self.folder)
+            if self._files is not None:
+                self._index.read(self._files.index)
+        except OSError as error:
+            raise StoreError(
+                f"The feature cache can't be read ({error.strerror}: "
+                f"{error.filename or self.folder}): have its permissions corrected, or set "
+                "features.root to another folder."
+            ) from error
+
+    def prepare(self) -> None:
+        """Make what an append needs: fail now if it would, and report a damaged index."""
+        with self._locked():
+            pass
 
     def append(self, digests: Sequence[bytes], rows: npt.NDArray[Any]) -> None:
         """Add rows [n, *shape]; photos that are there already keep the row they have.
 
         Raises:
-            StoreError: the disk is full or not writable; what was whole before stays so.
+            StoreError: the disk is full or not writable; what was complete before stays so.
         """
-        try:
-            with locked(self.folder / "lock"):
-                self.refresh()
-                fresh = {digest: row for row, digest in enumerate(digests) if digest not in self}
-                kept = self._in_range(rows[list(fresh.values())])
-                # Data first and onto the disk, then the digests that make it count.
-                self._append("features.bin", len(self) * self.row_bytes, kept.tobytes())
-                self._append("digests.bin", len(self) * DIGEST_BYTES, b"".join(fresh))
-                self.refresh()
-        except OSError as error:
-            raise self._cant_write(error) from error
+        with self._locked() as files:
+            fresh = {digest: row for row, digest in enumerate(digests) if digest not in self}
+            if not fresh:
+                return
+            blocks = self._as_bytes(rows[list(fresh.values())])
+            # Behind all rows, those without a record too: another process may have read it.
+            first = os.fstat(files.features).st_size // self.row_bytes
+            # Data first and onto the disk, then the records that make it count.
+            with cut_off_on_failure(files.features, first * self.row_bytes):
+                append_bytes(files.features, first * self.row_bytes, blocks.data)
+            self._index.append(files.index, list(fresh), first, checksums(blocks))
+
+    def verify(self, digests: Iterable[bytes]) -> None:
+        """Read these photos' rows and forget the damaged ones, so that they are missing."""
+        known = [digest for digest in dict.fromkeys(digests) if digest in self]
+        if not known:
+            return
+        intact = self.reader().intact(self.rows(known))
+        for digest, is_intact in zip(known, intact, strict=True):
+            if not is_intact:
+                self._index.forget(digest)
+        if not intact.all():
+            log.warning(
+                "warning: %s is damaged: %d of %d rows aren't as they were written and aren't used",
+                *(self.folder / FEATURES, (~intact).sum(), len(known)),
+            )
 
     def rows(self, digests: Iterable[bytes]) -> npt.NDArray[np.int64]:
-        """The row of each photo."""
+        """The number, for `reader`, of each photo's row."""
         try:
-            return np.fromiter((self._rows[digest] for digest in digests), np.int64)
+            return self._index.numbers(digests)
         except KeyError as error:
-            raise StoreError(f"{self.folder} lacks features that were asked for.") from error
+            raise StoreError(
+                f"{self.folder} lacks features that were requested: run the command again."
+            ) from error
 
     def copy_from(self, folder: Path) -> int:
         """Add what another store of the same recipe has more; how many rows that were.
 
-        A folder that isn't there has nothing.
+        Its damaged rows are reported and left out. A folder that isn't there has nothing.
         """
-        if not folder.is_dir():
-            return 0
-        digests = (folder / "digests.bin").read_bytes()
-        written = (folder / "features.bin").stat().st_size // self.row_bytes
-        count = min(len(digests) // DIGEST_BYTES, written)
-        others = [digests[n * DIGEST_BYTES : (n + 1) * DIGEST_BYTES] for n in range(count)]
-        fresh = [row for row, digest in enumerate(others) if digest not in self]
-        reader = FeatureReader(folder / "features.bin", count, self.shape, self.dtype)
+        other = FeatureStore(folder.parent, self._recipe)
+        other.verify([digest for digest in other._index if digest not in self])
+        fresh = [digest for digest in other._index if digest not in self]
         at_once = max(1, COPIED_BYTES // self.row_bytes)
         for start in range(0, len(fresh), at_once):
-            rows = fresh[start : start + at_once]
-            self.append([others[row] for row in rows], reader[np.array(rows)])
+            digests = fresh[start : start + at_once]
+            self.append(digests, other.reader()[other.rows(digests)])
         return len(fresh)
 
-    def reader(self) -> "FeatureReader":
-        """Read access to all rows that are there now."""
-        return FeatureReader(self.folder / "features.bin", len(self), self.shape, self.dtype)
+    def reader(self) -> FeatureReader:
+        """Read access to all rows that are there now; it verifies each row that it reads."""
+        path = self.folder / FEATURES
+        file = None if self._files is None else self._files.features
+        return FeatureReader(path, self._index.records, self.shape, self.dtype, file)
 
-    def building(self) -> AbstractContextManager[bool]:
+    @contextmanager
+    def building(self) -> Iterator[bool]:
         """Tell the process that builds first (True) from those that build beside it."""
-        return locked(self.folder / "builder", wait=False)
+        with ExitStack() as stack:
+            try:
+                first = stack.enter_context(locked(self.folder / "builder", wait=False))
+            except OSError as error:
+                raise self._cant_write(error) from error
+            yield first
 
-    def _append(self, name: str, whole_bytes: int, data: bytes) -> None:
-        """Write `data` behind the first `whole_bytes`.
+    @contextmanager
+    def _locked(self) -> Iterator[FeatureFiles]:
+        """The files at this store's paths, open for writing, for this process alone.
 
-        What a failure leaves there stays: another process may have taken note of a digest in it,
-        and the room of the features is wanted again by the next append.
+        If they aren't those that this process has read so far (the folder was deleted, and maybe
+        made again by another), what was read is forgotten: the store is what lies there now.
         """
-        with (self.folder / name).open("r+b", buffering=0) as file:
-            file.truncate(whole_bytes)
-            file.seek(whole_bytes)
-            left = memoryview(data)
-            while left:
-                left = left[file.write(left) :]
-            os.fsync(file.fileno())
+        try:
+            with FeatureFiles.locked(self.folder) as files:
+                if self._files is None or not files.are(self._files):
+                    self._index = FeatureIndex(self._recipe.key())
+                self._files = files
+                self._index.read(files.index)
+                if damaged := self._index.repair(files.index):
+                    log.warning(
+                        "warning: %s is damaged: %d of %d records can't be read; the features that "
+                        "they stood for are computed again where they are needed",
+                        *(self.folder / INDEX, damaged, self._index.slots),
+                    )
+                if not (self.folder / "recipe.json").exists():
+                    write_text(self.folder / "recipe.json", self._recipe.as_json())
+                yield files
+        except OSError as error:
+            raise self._cant_write(error) from error
 
-    def _in_range(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _as_bytes(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        """Rows [n, *shape] in the cache's type, as bytes: [n, row_bytes]."""
+        if not np.isfinite(rows).all():
+            raise StoreError(
+                "The network gives features that aren't finite (NaN or infinity): its weights are "
+                "damaged or too large for this precision. Use other weights, or precision=f32."
+            )
         with np.errstate(over="ignore"):
-            kept = rows.astype(self.dtype)
+            kept = np.ascontiguousarray(rows, self.dtype)
         if not np.isfinite(kept).all():
             raise StoreError(
                 f"The network gives features that {self.dtype} can't hold "
                 f"(up to {np.abs(rows).max():g}): use features.dtype=float32 or other weights."
             )
-        return kept
+        return kept.reshape(len(rows), -1).view(np.uint8)
 
     def _cant_write(self, error: OSError) -> StoreError:
         if error.errno in DISK_FULL:
             return StoreError(
-                f"The disk is full: the feature store {self.folder} can't grow. What it holds is "
-                "whole and will be used; free some space, or set features.root to another disk."
+                f"The disk is full: the feature cache {self.folder} can't grow. What it holds is "
+                "complete and will be used; free some space, or set features.root to another disk."
             )
         return StoreError(
-            f"The feature store can't be written ({error.strerror}: "
-            f"{error.filename or self.folder}): set "
-            "features.root (or the variable DOGBREED_CACHE) to a folder of yours."
+            f"The feature cache {self.folder} lacks features and can't be written "
+            f"({error.strerror}: {error.filename or self.folder}): set features.root (or the "
+            "variable DOGBREED_CACHE) to a folder that you can write."
         )
-
-
-class FeatureReader:
-    """Rows of a store, read where they lie on the disk when they are asked for.
-
-    Read, not memory-mapped: a map's pages count as this process's memory (a shuffled epoch over
-    2.5 GB brought 1.5 GB in, 2 MB a row), page faults took three times as long as reading, and a
-    file that is cut off under a map kills the process instead of raising an error.
-
-    Raises:
-        StoreError: the file is gone or shorter than it was.
-    """
-
-    def __init__(
-        self, path: Path, count: int, shape: tuple[int, ...], dtype: np.dtype[Any]
-    ) -> None:
-        self._source = (path, count, shape, dtype)
-        self._row_bytes = int(np.prod(shape)) * dtype.itemsize
-        try:
-            self._file = os.open(path, os.O_RDONLY)
-        except OSError as error:
-            raise StoreError(f"{path} can't be read ({error.strerror}): run again.") from error
-        weakref.finalize(self, os.close, self._file)
-
-    def __len__(self) -> int:
-        return self._source[1]
-
-    def __getstate__(self) -> tuple[Any, ...]:
-        return self._source  # worker processes open the file again
-
-    def __setstate__(self, source: tuple[Any, ...]) -> None:
-        self.__init__(*source)  # type: ignore[misc]
-
-    def __getitem__(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """Some rows, in any order: [len(rows), *shape]."""
-        path, count, shape, dtype = self._source
-        if len(rows) and not 0 <= rows.min() <= rows.max() < count:
-            raise IndexError(f"rows {rows.min()} to {rows.max()} of {count}")
-        taken = np.empty((len(rows), *shape), dtype)
-        for target, row in zip(taken, rows.tolist(), strict=True):
-            if os.preadv(self._file, [target], row * self._row_bytes) != self._row_bytes:
-                raise StoreError(f"{path} was cut off while it was in use: run the command again.")
-        return taken

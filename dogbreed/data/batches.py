@@ -143,7 +143,9 @@ class StoredPhotos(Dataset[FeatureBatch]):
             rows[numbers[indices]]
             for rows, numbers in zip(self._rows[:views], self._numbers[:views], strict=True)
         ]
-        return np.stack(taken, axis=1).astype(np.float32)
+        # By torch: numpy takes twenty times as long to widen halves.
+        widened: npt.NDArray[np.float32] = torch.from_numpy(np.stack(taken, axis=1)).float().numpy()
+        return widened
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:

@@ -1,5 +1,7 @@
 """The built-in data set: six invented dog breeds, drawn from a seed, never downloaded."""
 
+import hashlib
+import logging
 import tempfile
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import numpy as np
 
 from dogbreed.data.drawing import BREEDS, VERSION, draw_photo
 from dogbreed.files import cache_dir, cached_in, locked
+
+log = logging.getLogger("dogbreed")
 
 SAMPLES = "samples"  # the folder in the cache
 PHOTOS_PER_BREED = {"train": 40, "valid": 12, "test": 12}
@@ -27,6 +31,8 @@ def sample_photos() -> Path:
 def draw_samples(root: Path, *, seed: int = 0) -> Path:
     """Draw the set as `root/{train,valid,test}/<Breed>/<NNN>.jpg` unless it's there already.
 
+    One that was damaged or changed since it was drawn is drawn again.
+
     The same seed gives the same bytes on the same versions of Pillow and numpy. Of several
     processes one draws, and the others wait for it. Returns `root`. Raises OSError where it can't
     write, FileExistsError where `root` holds anything that this function didn't draw.
@@ -36,18 +42,27 @@ def draw_samples(root: Path, *, seed: int = 0) -> Path:
         root.parent.mkdir(parents=True, exist_ok=True)
         with locked(root.with_name(f".{root.name}.lock")):
             if not _is_whole(root, marker):  # nobody drew it while this process waited
+                if (root / _MARKER).is_file():
+                    log.warning("warning: %s isn't what would be drawn now: drawn again", root)
                 _replace(root, seed, marker)
     return root
 
 
 def _is_whole(root: Path, marker: str) -> bool:
+    """Whether the marker and every photo are as they were written."""
     try:
-        if (root / _MARKER).read_text(encoding="utf-8") != marker:
-            return False
-        photos = sum(1 for _ in root.glob("*/*/*.jpg"))
-    except FileNotFoundError:
+        return (root / _MARKER).read_text(encoding="utf-8") == marker + _checksum(root)
+    except (OSError, UnicodeDecodeError):
         return False
-    return photos == len(BREEDS) * sum(PHOTOS_PER_BREED.values())
+
+
+def _checksum(root: Path) -> str:
+    """SHA-256 of the photos' names and contents."""
+    total = hashlib.sha256()
+    for path in sorted(root.glob("*/*/*.jpg")):
+        content = path.read_bytes()
+        total.update(f"{path.relative_to(root)} {len(content)}\n".encode() + content)
+    return f"sha256 {total.hexdigest()}\n"
 
 
 def _replace(root: Path, seed: int, marker: str) -> None:
@@ -60,7 +75,7 @@ def _replace(root: Path, seed: int, marker: str) -> None:
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as temporary:
         drawn = Path(temporary, "drawn")
         _draw(drawn, seed)
-        (drawn / _MARKER).write_text(marker, encoding="utf-8")
+        (drawn / _MARKER).write_text(marker + _checksum(drawn), encoding="utf-8")
         if outdated:
             root.rename(drawn.with_name("outdated"))
         drawn.rename(root)

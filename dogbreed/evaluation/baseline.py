@@ -2,10 +2,11 @@
 
 import contextlib
 import hashlib
+import importlib.metadata
 import io
+import logging
 import time
 import warnings
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from dogbreed.evaluation.facts import Baseline
 from dogbreed.evaluation.metrics import Z95, Scores, measure
 from dogbreed.files import whole
 
+log = logging.getLogger("dogbreed")
+
 Floats = npt.NDArray[np.float32]
 
 # scikit-learn's inverse strength of the L2 penalty: the best or next to it on ResNet features.
@@ -27,6 +30,7 @@ C = 0.1
 MOST_ROWS = 20_000
 SCORED_AT_ONCE = 4096
 MOST_ITERATIONS = 200
+CHECKSUM_BYTES = 32  # SHA-256
 # The log probability of a class that it saw no photo of.
 NEVER = -100.0
 
@@ -88,24 +92,40 @@ def pooled(activations: Floats) -> Floats:
 
 
 def _cached(rows: Floats, labels: npt.NDArray[np.int64], cache: Path | None) -> Coefficients:
-    key = hashlib.sha256(f"{C} {rows.shape}".encode())
-    key.update(np.ascontiguousarray(rows).data)
-    key.update(labels.data)
     if cache is None:
         return _fit(rows, labels)
-    path = cache / f"{key.hexdigest()[:24]}.npz"
-    try:
-        with np.load(io.BytesIO(path.read_bytes())) as kept:
-            return Coefficients(**kept)
-    except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile):
-        # Not there, or not whole.
+    version = importlib.metadata.version("scikit-learn")
+    key = hashlib.sha256(f"{version} {C} {MOST_ITERATIONS} {rows.shape}".encode())
+    key.update(np.ascontiguousarray(rows).data)
+    key.update(labels.data)
+    path = cache / f"{key.hexdigest()[:24]}.fit"
+    coefficients = _read(path, key.digest())
+    if coefficients is None:
         coefficients = _fit(rows, labels)
-    written = io.BytesIO()
-    np.savez(written, **coefficients._asdict())
-    # What can't be kept is fitted again: no reason to lose a run.
-    with contextlib.suppress(OSError), whole(path) as beside:
-        beside.write_bytes(written.getvalue())
+        written = io.BytesIO()
+        np.savez(written, **coefficients._asdict())
+        # What can't be kept is fitted again: no reason to lose a run.
+        with contextlib.suppress(OSError), whole(path) as beside:
+            beside.write_bytes(_checksum(key.digest(), written.getvalue()) + written.getvalue())
     return coefficients
+
+
+def _read(path: Path, key: bytes) -> Coefficients | None:
+    """The coefficients that were kept for this key; None where there are none or damaged ones."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    checksum, kept = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
+    if checksum != _checksum(key, kept):
+        log.warning("warning: %s is damaged: the logistic regression is fitted again", path)
+        return None
+    with np.load(io.BytesIO(kept)) as arrays:
+        return Coefficients(**arrays)
+
+
+def _checksum(key: bytes, kept: bytes) -> bytes:
+    return hashlib.sha256(key + kept).digest()
 
 
 def _fit(rows: Floats, labels: npt.NDArray[np.int64]) -> Coefficients:

@@ -2,8 +2,10 @@
 
 import copy
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import draw_photo
+from conftest import draw_photo, only_reading
 
 from dogbreed.backbone import extraction
 from dogbreed.backbone.architecture import (
@@ -301,6 +303,108 @@ def test_a_disk_that_fills_up_keeps_what_was_computed(
     assert_right(stores, requests, backbone)
 
 
+@pytest.mark.parametrize("name", ["features.bin", "digests.bin"])
+@pytest.mark.parametrize("damage", ["a bit", "zeros", "cut off", "gone"])
+def test_what_is_damaged_is_computed_again_in_the_same_run(
+    name: str,
+    damage: str,
+    backbone: Backbone,
+    paths: list[Path],
+    tmp_path: Path,
+    logged: Callable[[], str],
+) -> None:
+    requests = [request(path) for path in paths]
+    fill(opened(tmp_path, backbone), requests, backbone)
+    path = opened(tmp_path, backbone)["mirror"].folder / name
+    content = path.read_bytes()
+    middle = len(content) // 2
+    if damage == "a bit":
+        path.write_bytes(content[:middle] + bytes([content[middle] ^ 16]) + content[middle + 1 :])
+    elif damage == "zeros":
+        path.write_bytes(bytes(middle) + content[middle:])
+    elif damage == "cut off":
+        path.write_bytes(content[:middle])
+    else:
+        path.unlink()
+    stores = opened(tmp_path, backbone)
+    expected = {"a bit": 1, "zeros": 5, "cut off": 5, "gone": 10}
+    assert fill(stores, requests, backbone) == expected[damage]
+    assert_right(stores, requests, backbone)
+    told = logged()
+    if damage in ("a bit", "zeros"):
+        assert f"warning: {path} is damaged: {expected[damage]} of 10" in told
+    stores = opened(tmp_path, backbone)
+    assert fill(stores, requests, backbone) == 0
+    assert_right(stores, requests, backbone)
+    assert not logged()
+
+
+def test_a_cache_that_is_deleted_during_the_pass_is_completed(
+    backbone: Backbone, paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction, "PHOTOS_PER_APPEND", 2)
+    monkeypatch.setitem(BATCH_SIZE, TORCH, 2)
+    requests = [request(path, ["centre"]) for path in paths]
+    stores, real = opened(tmp_path, backbone, ["centre"]), FeatureStore.append
+    fill(stores, requests[:3], backbone)
+    appended = 0
+
+    def append(store: FeatureStore, digests: Sequence[bytes], rows: Activations) -> None:
+        nonlocal appended
+        appended += 1
+        if appended == 3:  # and another run begins with other photos
+            shutil.rmtree(store.folder)
+            other = opened(tmp_path, backbone, ["centre"])
+            fill(other, requests[8:], backbone)
+        real(store, digests, rows)
+
+    monkeypatch.setattr(FeatureStore, "append", append)
+    fill(stores, requests, backbone)
+    assert_right(stores, requests, backbone)
+    monkeypatch.undo()
+    stores = opened(tmp_path, backbone, ["centre"])
+    assert fill(stores, requests, backbone) == 0
+    assert_right(stores, requests, backbone)
+
+
+def test_a_cache_that_loses_what_is_written_is_refused(
+    backbone: Backbone, paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FeatureStore, "append", lambda store, digests, rows: None)
+    stores = opened(tmp_path, backbone)
+    with pytest.raises(StoreError, match=r"lost the features of 10 photos.*features\.root"):
+        fill(stores, [request(path) for path in paths], backbone)
+
+
+def test_a_complete_cache_of_another_user_is_used_as_it_is(
+    backbone: Backbone, paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [request(path) for path in paths]
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # where any user may look
+        root = Path(name)
+        fill(opened(root, backbone), requests[:8], backbone)
+        before = sorted(root.rglob("*"))
+        with only_reading(root):
+            monkeypatch.setattr(extraction, "build_runner", refuse_to_build)
+            stores = opened(root, backbone)
+            assert fill(stores, requests[:8], backbone) == 0
+            assert stored(stores["mirror"], requests[:8]).shape == (8, 512)
+            assert sorted(root.rglob("*")) == before
+            with pytest.raises(StoreError, match=r"Permission denied.*features\.root") as refusal:
+                fill(stores, requests, backbone)  # before anything is computed
+            assert "lacks features" in str(refusal.value)
+
+
+def test_a_network_that_gives_no_numbers_is_blamed_itself(
+    backbone: Backbone, paths: list[Path], tmp_path: Path
+) -> None:
+    broken = copy.deepcopy(backbone)
+    with torch.no_grad():
+        broken.trunk.get_submodule("layers.layer4.1.bn2").get_parameter("bias")[0] = float("nan")
+    with pytest.raises(StoreError, match="network gives features that aren't finite"):
+        fill(opened(tmp_path, broken), [request(path) for path in paths], broken)
+
+
 def test_each_recipe_has_a_store_of_its_own(backbone: Backbone, tmp_path: Path) -> None:
     def folder(
         network: Backbone = backbone,
@@ -325,6 +429,7 @@ def test_each_recipe_has_a_store_of_its_own(backbone: Backbone, tmp_path: Path) 
         folder(preprocessing=replace(PREPROCESSING, crop_share=0.9)),
         folder(choice=EngineChoice(OPENVINO, F32, "test")),
         folder(choice=EngineChoice(TORCH, BF16, "test")),
+        folder(choice=replace(CHOICE, versions={"torch": "0"})),
         folder(dtype="float32"),
     ]
     assert len(set(folders)) == len(folders)

@@ -1,8 +1,6 @@
-"""The feature store: what counts is right, whoever writes, dies, or runs out of disk beside it."""
+"""The feature cache: what counts is right, whoever writes, dies, or runs out of disk beside it."""
 
 import errno
-import hashlib
-import inspect
 import itertools
 import json
 import os
@@ -19,47 +17,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import made_features
 import numpy as np
-import numpy.typing as npt
 import pytest
+from conftest import only_reading
+from made_features import RECIPE, append, digests_of, rows_of
 
-from dogbreed.backbone.features import FeatureReader, FeatureStore, Recipe
+from dogbreed.backbone.feature_reader import FeatureReader
+from dogbreed.backbone.feature_records import RECORD
+from dogbreed.backbone.features import FeatureStore
 from dogbreed.errors import StoreError
-
-RECIPE = Recipe(
-    backbone="resnet18",
-    weights="0123",
-    boundary="head",
-    preprocessing={"size_px": 64, "crop_share": 1.0},
-    view="centre",
-    engine="torch",
-    precision="f32",
-    dtype="float16",
-    shape=(96,),
-)
-
-# A photo's number makes its digest and its digest makes its row, so that any row can be verified.
-
-
-def digests_of(numbers: Iterable[int]) -> list[bytes]:
-    return [hashlib.sha256(str(number).encode()).digest() for number in numbers]
-
-
-def rows_of(digests: list[bytes], shape: tuple[int, ...] = RECIPE.shape) -> npt.NDArray[Any]:
-    count = int(np.prod(shape))
-    rows = [np.resize(np.frombuffer(digest, np.uint8), count) for digest in digests]
-    return np.array(rows).astype(np.float16).reshape(len(digests), *shape)
-
-
-def append(store: FeatureStore, numbers: Iterable[int]) -> None:
-    digests = digests_of(numbers)
-    store.append(digests, rows_of(digests, store.shape))
 
 
 def stored_digests(store: FeatureStore) -> list[bytes]:
-    """The whole digests in the file, in their order."""
+    """The digests of the complete records in the index, in their order."""
     content = (store.folder / "digests.bin").read_bytes()
-    return [content[at : at + 32] for at in range(0, len(content) - len(content) % 32, 32)]
+    records = np.frombuffer(content[: len(content) // RECORD.itemsize * RECORD.itemsize], RECORD)
+    return [bytes(digest) for digest in records["digest"]]
 
 
 def assert_all_right(store: FeatureStore, numbers: Iterable[int] | None = None) -> None:
@@ -74,25 +48,25 @@ def assert_all_right(store: FeatureStore, numbers: Iterable[int] | None = None) 
         assert set(digests) == set(digests_of(numbers))
 
 
+PRELUDE = """
+import signal, sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from dogbreed.backbone.features import FeatureStore
+from dogbreed.errors import StoreError
+from made_features import RECIPE, append, digests_of, rows_of
+"""
+
+
 def start(script: str, *arguments: object) -> subprocess.Popen[str]:
-    """Run `script` in a process of its own; it knows this file's RECIPE and `append`."""
-    prelude = [
-        "import signal, sys",
-        "from dataclasses import replace",
-        "from pathlib import Path",
-        "from dogbreed.backbone.features import *",
-        f"RECIPE = Recipe(**{vars(RECIPE)!r})",
-        *(inspect.getsource(function) for function in (digests_of, rows_of, append)),
-    ]
+    """Run `script` after PRELUDE in a process of its own."""
+    paths = os.pathsep.join([str(Path(made_features.__file__).parent), *sys.path])
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "\n".join([*prelude, textwrap.dedent(script)]),
-            *map(str, arguments),
-        ],
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(script), *map(str, arguments)],
         stdout=subprocess.PIPE,
         text=True,
+        env={**os.environ, "PYTHONPATH": paths},
     )
 
 
@@ -114,6 +88,7 @@ def finish(process: subprocess.Popen[str]) -> str:
         {"view": "mirror"},
         {"engine": "openvino"},
         {"precision": "bf16"},
+        {"versions": {"torch": "2.10.1"}},
         {"dtype": "float32"},
         {"shape": (48, 2)},
     ],
@@ -128,8 +103,10 @@ def test_the_same_recipe_has_the_same_key_and_can_be_read(tmp_path: Path) -> Non
     assert turned.key() == RECIPE.key()
     store = FeatureStore(tmp_path, RECIPE)
     assert store.folder == tmp_path / RECIPE.key()
+    assert not store.folder.exists()  # nothing is written before there is something to keep
+    append(store, [0])
     told = json.loads((store.folder / "recipe.json").read_text())
-    assert told == {**vars(RECIPE), "shape": [96]}
+    assert told == {**vars(RECIPE), "shape": [96], "format": 2}
 
 
 @pytest.mark.parametrize("shape", [(96,), (4, 3, 3)])
@@ -192,38 +169,30 @@ def test_a_reader_keeps_to_what_was_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "digests"), [(0.4, 0), (3, 0), (3, 0.9), (3, 2.5), (3, 3)], ids=str
+    ("rows", "records"), [(0.4, 0), (3, 0), (3, 0.9), (3, 2.5), (3, 3)], ids=str
 )
-def test_what_a_killed_writer_leaves_counts_as_far_as_it_is_whole(
-    rows: float, digests: float, tmp_path: Path
+def test_what_a_killed_writer_leaves_counts_as_far_as_it_is_complete(
+    rows: float, records: float, tmp_path: Path
 ) -> None:
-    """It died with so many rows and digests written: whole ones count, parts are overwritten."""
-    store = FeatureStore(tmp_path, RECIPE)
+    """It died with so many rows and records written: complete records count, parts don't."""
+    other, store = FeatureStore(tmp_path / "other", RECIPE), FeatureStore(tmp_path, RECIPE)
+    append(other, range(7))
     append(store, range(4))
-    new = digests_of(range(4, 7))
-    with (store.folder / "features.bin").open("ab") as file:
-        file.write(rows_of(new).tobytes()[: int(rows * store.row_bytes)])
-    with (store.folder / "digests.bin").open("ab") as file:
-        file.write(b"".join(new)[: int(digests * 32)])
+    for name, size, count in (
+        ("features.bin", store.row_bytes, rows),
+        ("digests.bin", RECORD.itemsize, records),
+    ):
+        written = (other.folder / name).read_bytes()[4 * size :]
+        with (store.folder / name).open("ab") as file:
+            file.write(written[: int(count * size)])
     again = FeatureStore(tmp_path, RECIPE)
-    assert_all_right(again, range(4 + int(digests)))
+    assert_all_right(again, range(4 + int(records)))
     append(again, range(20, 25))
-    whole = [*range(4 + int(digests)), *range(20, 25)]
-    assert_all_right(again, whole)
-    assert_all_right(FeatureStore(tmp_path, RECIPE), whole)
-    assert (again.folder / "features.bin").stat().st_size == len(again) * again.row_bytes
-    assert (again.folder / "digests.bin").stat().st_size == len(again) * 32
-
-
-def test_digests_without_rows_do_not_count(tmp_path: Path) -> None:
-    store = FeatureStore(tmp_path, RECIPE)
-    append(store, range(6))
-    os.truncate(store.folder / "features.bin", 4 * store.row_bytes + 7)
-    again = FeatureStore(tmp_path, RECIPE)
-    assert_all_right(again)
-    assert len(again) == 4
-    append(again, range(4, 9))
-    assert_all_right(again, range(9))
+    complete = [*range(4 + int(records)), *range(20, 25)]
+    assert_all_right(again, complete)
+    assert_all_right(FeatureStore(tmp_path, RECIPE), complete)
+    assert (again.folder / "features.bin").stat().st_size == (9 + int(rows)) * again.row_bytes
+    assert (again.folder / "digests.bin").stat().st_size == len(again) * RECORD.itemsize
 
 
 APPEND_FOREVER = """
@@ -309,7 +278,7 @@ def test_a_file_that_may_not_grow_leaves_the_store_whole(
     assert "features.root" in message
     store = FeatureStore(tmp_path, replace(RECIPE, shape=(length,)))
     assert limit - 30 * 1400 < (store.folder / f"{what}.bin").stat().st_size <= limit
-    assert len(store) >= (limit // (32 if what == "digests" else 1400)) - 30
+    assert len(store) >= (limit // (RECORD.itemsize if what == "digests" else 1400)) - 30
     assert_all_right(store, range(len(store)))
     append(store, range(len(store) + 50))  # there is room again
     assert_all_right(FeatureStore(tmp_path, replace(RECIPE, shape=(length,))), range(len(store)))
@@ -327,7 +296,7 @@ def small_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # files may be open
 
 
 def append_without_end(store: FeatureStore) -> None:
@@ -385,50 +354,62 @@ def test_a_digest_that_another_process_noted_stays(
 
 @contextmanager
 def as_no_one() -> Iterator[Path]:
-    """A folder in /tmp, and the rights of a user who may only look at it, root's put aside."""
+    """A cache of three rows in /tmp, where any user may look, that may only be read."""
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
-        folder, user = Path(name), os.geteuid()
+        append(FeatureStore(Path(name), RECIPE), range(3))
+        with only_reading(Path(name)):
+            yield Path(name)
+
+
+def test_a_cache_that_may_not_be_written_is_read() -> None:
+    with as_no_one() as folder:
         store = FeatureStore(folder, RECIPE)
-        append(store, range(3))
-        for path in (folder, *folder.rglob("*")):
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        if user == 0:
-            os.seteuid(65534)
-        try:
-            yield folder
-        finally:
-            os.seteuid(user)
-            for path in (folder, *folder.rglob("*")):
-                path.chmod(0o755)
+        store.verify(digests_of(range(3)))
+        assert_all_right(store, range(3))
 
 
-def test_a_folder_that_may_not_be_written_is_refused() -> None:
+def test_a_folder_that_may_not_be_written_refuses_what_it_lacks() -> None:
     with as_no_one() as folder:
         for recipe in (RECIPE, replace(RECIPE, view="mirror")):
-            with pytest.raises(StoreError, match=f"Permission denied: {folder}.*features.root"):
-                FeatureStore(folder, recipe)
+            store = FeatureStore(folder, recipe)
+            for write in (store.prepare, lambda store=store: append(store, range(4))):
+                with pytest.raises(StoreError, match=f"Permission denied: {folder}.*features.root"):
+                    write()
 
 
-def test_a_store_that_may_no_longer_be_written_is_refused(tmp_path: Path) -> None:
-    store = FeatureStore(tmp_path, RECIPE)
-    append(store, range(3))
-    (store.folder / "lock").unlink()
-    (store.folder / "lock").mkdir()  # no one can open it, root neither
-    with pytest.raises(StoreError, match="can't be written"):
-        append(store, range(6))
+def test_a_cache_that_may_not_be_read_is_refused() -> None:
+    with as_no_one() as folder:
+        os.seteuid(os.getuid())
+        (folder / RECIPE.key() / "digests.bin").chmod(0o000)
+        if os.getuid() == 0:
+            os.seteuid(65534)
+        with pytest.raises(StoreError, match=r"can't be read \(Permission denied: .*digests.bin"):
+            FeatureStore(folder, RECIPE)
+
+
+def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"features\.root"):
         FeatureStore(tmp_path / "file", RECIPE)
 
 
-@pytest.mark.parametrize("value", [70_000.0, np.inf, np.nan])
-def test_values_that_the_type_cannot_hold_are_refused(value: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (70_000.0, r"float16 can't hold .*features.dtype=float32"),
+        (np.inf, "network gives features that aren't finite"),
+        (np.nan, "network gives features that aren't finite"),
+    ],
+)
+def test_values_that_the_type_cannot_hold_are_refused(
+    value: float, told: str, tmp_path: Path
+) -> None:
     store = FeatureStore(tmp_path, RECIPE)
     append(store, range(2))
     digests = digests_of(range(2, 5))
     rows = rows_of(digests).astype(np.float32)
     rows[1, 7] = value
-    with pytest.raises(StoreError, match=r"float16 can't hold .*features.dtype=float32"):
+    with pytest.raises(StoreError, match=told):
         store.append(digests, rows)
     assert_all_right(FeatureStore(tmp_path, RECIPE), range(2))
     if value == 70_000:
@@ -437,6 +418,7 @@ def test_values_that_the_type_cannot_hold_are_refused(value: float, tmp_path: Pa
 
 def test_one_process_builds_first(tmp_path: Path) -> None:
     store, other = FeatureStore(tmp_path, RECIPE), FeatureStore(tmp_path, RECIPE)
+    store.prepare()
     with store.building() as first, other.building() as second:
         assert (first, second) == (True, False)
         append(other, range(3))  # the second writes all the same
@@ -449,7 +431,7 @@ def test_a_reader_goes_to_worker_processes(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path, RECIPE)
     append(store, range(50))
     sent = pickle.dumps(store.reader())
-    assert len(sent) < 1000  # the way to the rows, not the rows
+    assert len(sent) < 50 * 100  # the way to the rows and what vouches for them, not the rows
     reader = pickle.loads(sent)  # noqa: S301  our own bytes
     assert isinstance(reader, FeatureReader)
     assert np.array_equal(reader[np.arange(50)], rows_of(digests_of(range(50))))
@@ -476,11 +458,10 @@ READ_ALL = """
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_rows_that_were_read_do_not_stay_in_memory(tmp_path: Path) -> None:
     count = 25_600  # 8 KB each: 200 MB
-    folder = FeatureStore(tmp_path, replace(RECIPE, shape=(4096,))).folder
-    (folder / "digests.bin").write_bytes(b"".join(digests_of(range(count))))
-    with (folder / "features.bin").open("wb") as file:
-        for first in range(0, count, 64):
-            file.write(np.full((64, 4096), first % 1000, np.float16).tobytes())
-    rows, grown_mb = finish(start(READ_ALL, tmp_path)).split()
-    assert int(rows) == count
+    store = FeatureStore(tmp_path, replace(RECIPE, shape=(4096,)))
+    for first in range(0, count, 64):
+        rows = np.full((64, 4096), first % 1000, np.float16)
+        store.append(digests_of(range(first, first + 64)), rows)
+    read, grown_mb = finish(start(READ_ALL, tmp_path)).split()
+    assert int(read) == count
     assert float(grown_mb) < 60

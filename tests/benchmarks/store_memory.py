@@ -11,7 +11,7 @@ import numpy as np
 from common import one_epoch, peak_bytes, row, timed, title
 
 from dogbreed.backbone.architecture import empty_backbone
-from dogbreed.backbone.features import FeatureReader
+from dogbreed.backbone.features import FeatureStore, Recipe
 from dogbreed.data.batches import BatchLoader, StoredPhotos, TrainBatches
 from dogbreed.model import BreedClassifier
 
@@ -20,19 +20,38 @@ CLASSES = 120
 SIZES = (6_000, 600_000)
 
 
-def generate(path: Path, rows: int) -> None:
-    """A file of random features, as the store writes them."""
-    random = np.random.default_rng(0)
-    with path.open("wb") as file:
-        for _ in range(rows // 1000):
-            file.write(random.random((1000, WIDTH), np.float32).astype(np.float16).tobytes())
+RECIPE = Recipe(
+    backbone="resnet50",
+    weights="0",
+    boundary="head",
+    preprocessing={},
+    view="centre",
+    engine="torch",
+    precision="f32",
+    versions={},
+    dtype="float16",
+    shape=(WIDTH,),
+)
 
 
-def epoch(path: Path, rows: int) -> None:
+def digests_of(rows: range) -> list[bytes]:
+    return [number.to_bytes(32) for number in rows]
+
+
+def generate(root: Path, rows: int) -> None:
+    """A store of random features."""
+    random, store = np.random.default_rng(0), FeatureStore(root, RECIPE)
+    for first in range(0, rows, 1000):
+        digests = digests_of(range(first, first + 1000))
+        store.append(digests, random.random((1000, WIDTH), np.float32))
+
+
+def epoch(root: Path, rows: int) -> None:
     """One training epoch in this process; prints its peak memory."""
-    reader = FeatureReader(path, rows, (WIDTH,), np.dtype(np.float16))
+    store = FeatureStore(root, RECIPE)
+    numbers = store.rows(digests_of(range(rows)))
     labels = np.arange(rows) % CLASSES
-    dataset = StoredPhotos([reader], [np.arange(rows)], labels.tolist())
+    dataset = StoredPhotos([store.reader()], [numbers], labels.tolist())
     loader = BatchLoader(dataset, TrainBatches(rows, 1, 64, seed=0))
     names = [str(number) for number in range(CLASSES)]
     model = BreedClassifier(names, backbone=empty_backbone("resnet50", "head"))
@@ -45,11 +64,12 @@ def main() -> None:
     peaks = []
     with tempfile.TemporaryDirectory() as temporary:
         for rows in SIZES:
-            path = Path(temporary, "features.bin")
-            generate(path, rows)
-            done = timed([sys.executable, __file__, str(path), str(rows)], Path.cwd())
+            root = Path(temporary, str(rows))
+            generate(root, rows)
+            done = timed([sys.executable, __file__, str(root), str(rows)], Path.cwd())
             peaks.append(int(done.stdout.split()[-1]))
-            print(f"  {rows:,} rows ({path.stat().st_size / 1e9:.2f} GB): {peaks[-1] / 1e9:.3f} GB")
+            size_gb = rows * WIDTH * 2 / 1e9
+            print(f"  {rows:,} rows ({size_gb:.2f} GB): {peaks[-1] / 1e9:.3f} GB")
     growth = peaks[1] / peaks[0] - 1
     row("peak memory with a hundred times the rows", f"{growth:+.1%}", "<= +20 %", growth <= 0.2)
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,17 +75,28 @@ def test_a_whole_set_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("few")
-@pytest.mark.parametrize("change", ["seed", "version", "missing photo"])
-def test_a_set_that_differs_is_drawn_anew(
-    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "change", ["seed", "version", "missing photo", "photo of another class", "a bit", "marker"]
+)
+def test_a_set_that_differs_is_drawn_again(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
 ) -> None:
     root = draw_samples(tmp_path / "set", seed=1 if change == "seed" else 0)
-    (root / "train" / NAMES[0] / "000.jpg").unlink()
-    if change != "missing photo":
-        shutil.copy(root / "test" / NAMES[0] / "000.jpg", root / "train" / NAMES[0] / "000.jpg")
+    photo = root / "train" / NAMES[0] / "000.jpg"
+    if change == "missing photo":
+        photo.unlink()
+    if change == "photo of another class":
+        shutil.copy(root / "train" / NAMES[1] / "000.jpg", photo)
+    if change == "a bit":
+        content = bytearray(photo.read_bytes())
+        content[len(content) // 2] ^= 1
+        photo.write_bytes(content)
+    if change == "marker":
+        (root / ".drawing").write_bytes(b"\xff\xfe")
     if change == "version":
         monkeypatch.setattr(samples, "VERSION", 0)
     draw_samples(root)
+    assert f"warning: {root} isn't what would be drawn now" in logged()
     assert files(root) == files(draw_samples(tmp_path / "fresh"))
     assert {path.name for path in tmp_path.iterdir()} == {
         ".fresh.lock",

@@ -1,5 +1,6 @@
 """The logistic regression to beat, and near-duplicates, over features made here."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -55,15 +56,39 @@ def test_the_same_features_are_fitted_once(tmp_path: Path, monkeypatch: pytest.M
         patch.setattr(baseline, "_fit", lambda *_: pytest.fail("fitted again"))
         again = fit_baseline(stored(*train), stored(*test), stored(*test), run, tmp_path)
     assert again.test == first.test
-    (kept,) = tmp_path.iterdir()
-    kept.write_bytes(b"")  # a damaged one is made anew
-    assert fit_baseline(stored(*train), stored(*test), stored(*test), run, tmp_path).test == (
-        first.test
-    )
-    kept.write_bytes(kept.read_bytes()[:100])
-    assert fit_baseline(stored(*train), stored(*test), stored(*test), run, tmp_path).test == (
-        first.test
-    )
+
+
+def test_damaged_coefficients_are_reported_and_fitted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
+) -> None:
+    """Flipped bits, cut off, empty, or those of other features under this name."""
+    train, other, test = features(60, 1), features(60, 3), features(30, 2)
+    run = Scores(torch.zeros(30, 3).log_softmax(-1), torch.tensor(test[1]))
+    fit_baseline(stored(*other), stored(*test), stored(*test), run, tmp_path)
+    (of_other,) = (path.read_bytes() for path in tmp_path.iterdir())
+    first = fit_baseline(stored(*train), stored(*test), stored(*test), run, tmp_path)
+    (kept,) = (path for path in tmp_path.iterdir() if path.read_bytes() != of_other)
+    whole, random = kept.read_bytes(), np.random.default_rng(0)
+    damaged = [b"", whole[:100], whole[:-1], of_other]
+    for place in random.integers(len(whole), size=100):
+        flipped = bytes([whole[place] ^ 1 << int(random.integers(8))])
+        damaged.append(whole[:place] + flipped + whole[place + 1 :])
+    fitted = baseline._fit(train[0].reshape(120, -1), np.repeat(train[1], 2))
+    calls = 0
+
+    def fit(*_: object) -> baseline.Coefficients:
+        nonlocal calls
+        calls += 1
+        return fitted
+
+    monkeypatch.setattr(baseline, "_fit", fit)
+    for number, content in enumerate(damaged, 1):
+        kept.write_bytes(content)
+        again = fit_baseline(stored(*train), stored(*test), stored(*test), run, tmp_path)
+        assert calls == number
+        assert again.test == first.test
+        assert f"warning: {kept} is damaged" in logged()
+        assert kept.read_bytes()[:32] == whole[:32]
 
 
 def test_a_cache_that_cannot_be_written_loses_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""The two files of a feature cache: opened, locked among processes, and appended to."""
+
+import errno
+import fcntl
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+FEATURES, INDEX = "features.bin", "digests.bin"
+OPEN_ATTEMPTS = 100  # while another process deletes the folder
+
+
+class FeatureFiles:
+    """Descriptors of both files. They stay open, so that deleting the files takes nothing away."""
+
+    def __init__(self, folder: Path, flags: int) -> None:
+        self.index = os.open(folder / INDEX, flags, 0o666)
+        self._close_index = weakref.finalize(self, os.close, self.index)
+        self.features = os.open(folder / FEATURES, flags, 0o666)
+        self._close_features = weakref.finalize(self, os.close, self.features)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self | None:
+        """Open them for reading; None if one isn't there."""
+        try:
+            return cls(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+
+    @classmethod
+    @contextmanager
+    def locked(cls, folder: Path) -> Iterator[Self]:
+        """Open them for writing, made where missing, and keep other writers out.
+
+        The locks are on the files themselves: who holds them writes to these and to no others,
+        whatever is put at their paths meanwhile. The system takes locks back from a process that
+        dies.
+        """
+        files = cls._locked(folder)
+        try:
+            yield files
+        finally:
+            for file in (files.features, files.index):
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+    @classmethod
+    def _locked(cls, folder: Path) -> Self:
+        failure: OSError | None = None
+        for _ in range(OPEN_ATTEMPTS):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                files = cls(folder, os.O_RDWR | os.O_CREAT)
+            except (FileNotFoundError, FileExistsError) as error:
+                failure = error  # the folder went while it was made, or between both files
+                continue
+            for file in (files.index, files.features):
+                fcntl.flock(file, fcntl.LOCK_EX)
+            # Who had the locks before, or another program, may have put others there.
+            if files._are_at(folder):
+                return files
+            files.close()
+        raise failure or FileNotFoundError(errno.ENOENT, "It is deleted again and again", folder)
+
+    def close(self) -> None:
+        """Close both, which gives their locks up."""
+        self._close_index()
+        self._close_features()
+
+    def _are_at(self, folder: Path) -> bool:
+        paths = ((self.index, folder / INDEX), (self.features, folder / FEATURES))
+        try:
+            return all(os.path.samestat(os.fstat(file), path.stat()) for file, path in paths)
+        except FileNotFoundError:
+            return False
+
+    def are(self, others: Self) -> bool:
+        """Whether these are the same files as `others`, opened once more."""
+        return all(
+            os.path.samestat(os.fstat(own), os.fstat(other))
+            for own, other in ((self.index, others.index), (self.features, others.features))
+        )
+
+
+def append_bytes(file: int, end: int, data: memoryview) -> None:
+    """Write `data` at `end` and onto the disk."""
+    left, at = data.cast("B"), end
+    while left:
+        written = os.pwrite(file, left, at)
+        left, at = left[written:], at + written
+    os.fsync(file)
+
+
+@contextmanager
+def cut_off_on_failure(file: int, end: int) -> Iterator[None]:
+    """Give the disk back what was written behind `end` if the block fails."""
+    try:
+        yield
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(file, end)
+        raise
