@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from dogbreed.backbone.architecture import HEAD, Backbone, build_backbone
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
+from dogbreed.data.class_names import display_names
 from dogbreed.data.photos import Preprocessing
-from dogbreed.data.splits import display_name
 from dogbreed.network import build_head, load_network
 from dogbreed.serving import export
 from dogbreed.serving.artifact import Description, find_artifact, read_description
@@ -225,7 +225,7 @@ class BreedClassifier(LightningModule):
         """What model.json will say; `fields` are those of Description that the network isn't."""
         shape = {"name": self.backbone.name, "trainable": self.backbone.trainable}
         defaults = {
-            "display_names": tuple(display_name(name) for name in self.classes),
+            "display_names": display_names(self.classes),
             "preprocessing": Preprocessing().describe(),
         }
         return Description(

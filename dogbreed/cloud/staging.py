@@ -20,6 +20,7 @@ from dogbreed.cloud.objects import lies_there, upload_file, upload_once
 from dogbreed.cloud.source import SourcePackage, pack_source
 from dogbreed.cloud.storage import S3Folder, UploadPlan, plan_upload, stored, upload
 from dogbreed.config import Config
+from dogbreed.data.check import SHOWN, as_lines
 from dogbreed.data.folders import read_folders
 from dogbreed.errors import ConfigError
 from dogbreed.files import cache_dir
@@ -33,6 +34,7 @@ MEGABYTE = 1e6
 SAMPLES = "samples"
 DECIDES_FEATURES = (
     *("data.fraction", "data.valid_share", "data.test_share", "data.split_seed"),
+    "data.nested_classes",
     *("data.max_bad_share", "data.max_pixels", "data.size_px", "data.crop_share"),
     *("model.backbone", "model.weights", "model.trainable", "engine", "precision"),
     *("features.views", "features.average", "features.dtype", "name"),
@@ -224,7 +226,10 @@ def _listed(config: Config) -> tuple[Path, str, Sequence[Path], Mapping[Path, by
         valid_share=config.data.valid_share,
         test_share=config.data.test_share,
         split_seed=config.data.split_seed,
+        nested_classes=config.data.nested_classes,
     )
+    for line in as_lines(folders.findings, SHOWN):
+        log.info("  %s", line)
     name = root.resolve().name if config.name == AUTO else config.name
     return root, name, [sample.path for sample in folders.all_samples()], {}
 

@@ -67,14 +67,18 @@ class BreedDataModule(LightningDataModule):
         views: int = 1,
         workers: int = 2,
         seed: int = 0,
+        nested_classes: bool | None = None,
     ) -> "BreedDataModule":
         """Read and check the photos below `root`; batches are live photos.
+
+        `nested_classes` is the key data.nested_classes of the configuration.
 
         Raises:
             DataError: the folders aren't classes of photos, or too many photos are bad.
         """
+        folders = read_folders(Path(root), nested_classes=nested_classes)
         return cls(
-            check(read_folders(Path(root)).take(fraction), workers=workers),
+            check(folders.take(fraction), workers=workers),
             batch_size=batch_size,
             preprocessing=preprocessing,
             views=views,
