@@ -49,12 +49,12 @@ def read_folders(
     top = Folder(root, Skipped())
     if top.listing.error is not None:
         raise DataError(f"{root} can't be read: {top.listing.error}.")
-    layout = find_layout(top, nested_classes)
+    layout = find_layout(top)
     classes = read_classes(layout.parts, nested_classes)
     names = {own.name for own in classes if own.paths}
     nested = find_nested(classes) if nested_classes is None else {}
     if nested and len(names) > 1:
-        raise DataError(nested_message(root, nested, len(names)))
+        raise DataError(nested_message(root, nested, len(names), layout.has_splits))
     refuse_spellings(root, classes)
     found = [(path, own.name, own.split) for own in classes for path in own.paths]
     drawn = tuple(split for split in (VALID, TEST) if split not in dict(layout.parts))
@@ -63,7 +63,8 @@ def read_folders(
         if sum(shares[split] for split in drawn) >= 1:
             raise DataError("data.valid_share and data.test_share leave nothing to train on.")
         found = draw_splits(found, {split: shares[split] for split in drawn}, root, split_seed)
-    folders = assemble(root, found, _findings(top, layout, classes), drawn, _class_folders(classes))
+    findings = _findings(top, layout, classes, nested_classes)
+    folders = assemble(root, found, findings, drawn, _class_folders(classes))
     if len(folders.classes) < 2:
         raise DataError(_why_too_few(top, folders, bool(nested)))
     folders.require_photos()
@@ -78,13 +79,19 @@ def _class_folders(classes: Sequence[ClassPhotos]) -> dict[str, Path]:
     return found
 
 
-def _findings(root: Folder, layout: Layout, classes: Sequence[ClassPhotos]) -> list[Finding]:
+def _findings(
+    root: Folder, layout: Layout, classes: Sequence[ClassPhotos], nested_classes: bool | None
+) -> list[Finding]:
     """What there is to report about the folders besides the classes' own photos."""
     found: list[Finding] = []
 
     def note(path: Path, reason: str, message: str) -> None:
         found.append(Finding(path=path, reason=reason, message=message, bad=False, photos=0))
 
+    divided = {own.name for own in classes if len({path.parent for path in own.paths}) > 1}
+    if divided and nested_classes is None:
+        message = f"{len(divided):,} classes have photos in several folders that only dates or "
+        note(root.path, "subfolders", f"{message}words such as images/ tell apart: taken as one")
     for folder in layout.unused:
         message = f"{folder.count_named_photos():,} photos aren't used: {_why_unused(folder)}"
         note(folder.path, UNUSED, message)

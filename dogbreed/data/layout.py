@@ -30,21 +30,22 @@ class Layout:
 
     parts: tuple[tuple[str, Folder], ...]
     unused: tuple[Folder, ...] = ()
+    has_splits: bool = True
 
 
-def find_layout(root: Folder, nested_classes: bool | None) -> Layout:
+def find_layout(root: Folder) -> Layout:
     """Tell the split folders in `root` from class folders.
 
     A split folder has a split's name (`split_name`) and class folders of photos in it; a folder of
     that name with the photos themselves is a class like any other, or not used beside real split
     folders. Other words in the name are fine if a second split has them too (dogs_train, dogs_test)
     or the same classes, or if it is the only folder. Without split folders the root is the
-    training part. A single training folder beside what may be classes (train/, bus/, car/, each
-    with photos) is a class only if `nested_classes` is set.
+    training part.
 
     Raises:
-        DataError: two folders for one split, splits without train, an unreadable split, or names
-            and structure that contradict each other.
+        DataError: two folders for one split, splits without train, an unreadable split, a train/
+            that may be a class among others (train/, bus/, car/), or a folder that may be the
+            missing split by its classes and not by its name.
     """
     used = [folder for folder in root.subfolders if folder.has_photos]
     named = {f.path: own for f in root.subfolders if (own := split_name(f.name)) is not None}
@@ -53,18 +54,14 @@ def find_layout(root: Folder, nested_classes: bool | None) -> Layout:
     for split, folders in splits.items():
         if len(folders) > 1:
             raise DataError(
-                f"{root.path}: {_names(folders)} all look like the {split} split: put the photos "
-                "of one into the other, or rename what is something else."
+                f"{root.path}: {_names(folders)} look like the same split ({split}): put the "
+                "photos of one into the other, or rename what is something else."
             )
     if TRAIN not in splits:
         _refuse_splits_without_train(root, used, named, splits)
-        return Layout(parts=((TRAIN, root),))
+        return Layout(parts=((TRAIN, root),), has_splits=False)
     others = [folder for folder in used if [folder] not in splits.values()]
-    doubtful = [folder for folder in others if folder.path not in named]
-    if len(splits) == 1 and _may_be_classes(doubtful, splits[TRAIN][0]):
-        if nested_classes is not None:
-            return Layout(parts=((TRAIN, root),))
-        raise DataError(_is_train_a_class(root, splits[TRAIN][0], doubtful))
+    _refuse_doubtful(root, splits, [folder for folder in others if folder.path not in named])
     parts = {split: unwrapped(folders[0]) for split, folders in splits.items()}
     for folder in root.subfolders:  # an empty one: a split that has lost its photos
         own = named.get(folder.path)
@@ -78,19 +75,26 @@ def find_layout(root: Folder, nested_classes: bool | None) -> Layout:
 
 def unwrapped(folder: Folder) -> Folder:
     """The folder that the classes are in: seg_train/seg_train/ and train/images/ wrap them."""
-    while not folder.photos:
-        inside = [each for each in folder.subfolders if each.has_photos]
-        if len(inside) != 1 or not class_folders(inside[0]):
-            break
-        if inside[0].name.lower() != folder.name.lower() and not is_container(inside[0].name):
-            break
-        folder = inside[0]
+    while (inside := _wrapped(folder)) is not None and class_folders(inside):
+        folder = inside
     return folder
 
 
 def class_folders(folder: Folder) -> list[Folder]:
-    """The folders with photos in a folder of classes."""
-    return [each for each in unwrapped(folder).subfolders if each.has_photos]
+    """The folders with photos in a folder of classes; a wrapper of photos is no class."""
+    folder = unwrapped(folder)
+    if _wrapped(folder) is not None:
+        return []
+    return [each for each in folder.subfolders if each.has_photos]
+
+
+def _wrapped(folder: Folder) -> Folder | None:
+    """The only folder with photos in `folder`, if its name says nothing more."""
+    inside = [each for each in folder.subfolders if each.has_photos]
+    if len(inside) != 1 or folder.named_photos:
+        return None
+    same = inside[0].name.lower() == folder.name.lower()
+    return inside[0] if same or is_container(inside[0].name) else None
 
 
 def _class_keys(folder: Folder) -> set[str]:
@@ -134,24 +138,26 @@ def _require_readable(root: Folder, named: Mapping[Path, SplitName]) -> None:
             )
 
 
-def _may_be_classes(others: Sequence[Folder], train: Folder) -> bool:
-    """Whether the folders beside the only split folder may be classes, and train/ one of them."""
+def _refuse_doubtful(
+    root: Folder, splits: Mapping[str, Sequence[Folder]], others: Sequence[Folder]
+) -> None:
+    """Raise a DataError if folders without a split's name may be splits, or train/ a class."""
+    train = splits[TRAIN][0]
     keys = _class_keys(train)
-    rest = [
-        folder
-        for folder in others
-        if spelling_key(folder.name) not in keys | _LEFTOVERS and not keys & _class_keys(folder)
-    ]
-    return len(rest) > 1 or any(class_folders(folder) for folder in rest)
-
-
-def _is_train_a_class(root: Folder, train: Folder, others: Sequence[Folder]) -> str:
-    return (
-        f"{root.path}: is {train.name}/ the training split, or a class like {_names(others)}? As a "
-        "split it has the classes, and the others aren't used: move those away. As a class: set "
-        "data.nested_classes=false, or data.nested_classes=true to make a class of each folder "
-        "inside."
-    )
+    unknown = [folder for folder in others if spelling_key(folder.name) not in keys | _LEFTOVERS]
+    same = [folder for folder in unknown if keys & _class_keys(folder)]
+    if same and len(splits) < len(SPLITS):
+        raise DataError(
+            f"{root.path}: {_names(same)} has class folders like those of {train.name}/, and a "
+            "name that is no split's: rename it valid or test if it is one, else move it away."
+        )
+    classes = [folder for folder in unknown if folder not in same]
+    if len(splits) == 1 and (len(classes) > 1 or any(map(class_folders, classes))):
+        raise DataError(
+            f"{root.path}: is {train.name}/ the training split, or a class like "
+            f"{_names(classes)}? If it is a split, move the others away: they would not be used. "
+            f"If it is a class, give it another name, such as {train.name}_class."
+        )
 
 
 def _refuse_splits_without_train(
@@ -169,7 +175,11 @@ def _refuse_splits_without_train(
                 f"{root.path} has {names}, but {trains[0].name}/ has no class folders with photos: "
                 "nothing to train on."
             )
-        raise DataError(f"{root.path} has {names} but no train/ folder: nothing to train on.")
+        unreadable = root.skipped.unreadable_line()
+        raise DataError(
+            f"{root.path} has {names} but no train/ folder: nothing to train on."
+            + (f" ({unreadable}.)" if unreadable else "")
+        )
     alike: dict[frozenset[str], dict[str, Folder]] = defaultdict(dict)
     for folder in used:
         if (own := named.get(folder.path)) is not None:

@@ -49,16 +49,17 @@ def read_classes(
     found: dict[tuple[str, str], ClassPhotos] = {}
     for split, folder in parts:
         for top in folder.subfolders:
+            if not top.has_photos:
+                found[top.name, split] = ClassPhotos(top.name, split, top.path, [], [])
             for inside in top.walk():
                 path = top.path
                 if nested_classes:
+                    if inside.subfolders and not inside.photos and not inside.others:
+                        continue
                     steps = inside.path.relative_to(top.path).parts
                     path = path.joinpath(*(step for step in steps if not is_container(step)))
-                    if top.has_photos and not inside.photos and not inside.others:
-                        continue
                 name = path.relative_to(folder.path).as_posix()
-                empty = ClassPhotos(name, split, path, [], [])
-                own = found.setdefault((name, split), empty)
+                own = found.setdefault((name, split), ClassPhotos(name, split, path, [], []))
                 own.paths.extend(inside.photos)
                 own.others.extend(inside.others)
     return list(found.values())
@@ -89,11 +90,10 @@ def _distinguishing(steps: Sequence[str]) -> list[str]:
     return kept
 
 
-def nested_message(root: Path, nested: dict[str, Counter[str]], classes: int) -> str:
+def nested_message(
+    root: Path, nested: dict[str, Counter[str]], classes: int, has_splits: bool
+) -> str:
     """What the `nested` ones of so many classes look like, and each way to read them."""
-    inside = [{path.split("/")[0] for path in folders} - {"."} for folders in nested.values()]
-    times = Counter(name for names in inside for name in names)
-    shared = sum(count for count in times.values() if count > 1) * 2 >= times.total()
     first, folders = next(iter(nested.items()))
     deepest = max(folders, key=lambda path: path != ".")
     every = classes - len(nested) + sum(map(len, nested.values()))
@@ -103,26 +103,32 @@ def nested_message(root: Path, nested: dict[str, Counter[str]], classes: int) ->
         f"data.nested_classes=true: each folder that photos are in, such as {first}/{deepest} "
         f"({every:,} classes)",
     ]
-    if shared and all(map(split_name, times)):
-        what = "folders have split folders in them; a split goes above its classes: train/CLASS/"
-    elif shared and len(nested) > 1:
-        what = "folders share the names of their subfolders: are they splits, or classes?"
+    shared = [] if has_splits else _shared(nested)
+    inverted = bool(shared) and all(map(split_name, shared))
+    what = "photos in several folders: are those one class, or several?"
+    if inverted:
+        what = "split folders inside:"
+        ways.insert(0, f"splits: a split folder has the class folders in it, as train/{first}")
+    elif shared:
+        what = "subfolders of the same names: are they splits, or classes?"
         ways.insert(0, "splits: rename the folders to train, valid and test")
-    else:
-        what = "class folders have photos in several folders: are those one class, or several?"
+    lines = [
+        f"  {name}/{_as_split(name) if shared and not inverted else ''}: "
+        f"{', '.join(_first(sorted(folders)))}"
+        for name, folders in nested.items()
+    ]
+    number = "1 folder has" if len(nested) == 1 else f"{len(nested):,} folders have"
     return "\n".join(
-        [
-            f"{root}: {len(nested):,} {what}",
-            *_first_lines(
-                [
-                    f"  {name}/{_as_split(name) if shared else ''}: {_first(sorted(folders))}"
-                    for name, folders in nested.items()
-                ]
-            ),
-            "Choose one:",
-            *(f"  {way}" for way in ways),
-        ]
+        [f"{root}: {number} {what}", *_first(lines), "Choose:", *(f"  {way}" for way in ways)]
     )
+
+
+def _shared(nested: dict[str, Counter[str]]) -> list[str]:
+    """The subfolders that several folders have, if that is most of them."""
+    inside = [{path.split("/")[0] for path in folders} - {"."} for folders in nested.values()]
+    times = Counter(name for names in inside for name in names)
+    shared = [name for name, count in times.items() if count > 1]
+    return shared if 2 * sum(times[name] for name in shared) >= times.total() else []
 
 
 def _as_split(name: str) -> str:
@@ -131,11 +137,7 @@ def _as_split(name: str) -> str:
     return f" (looks like {own.split})" if own else " (looks like no split)"
 
 
-def _first(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
-
-
-def _first_lines(lines: list[str]) -> list[str]:
-    more = [f"  and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
-    return lines[:_SHOWN] + more
+def _first(texts: Sequence[str]) -> list[str]:
+    """The first few of the texts, and how many more there are."""
+    more = [f"and {len(texts) - _SHOWN:,} more"] if len(texts) > _SHOWN else []
+    return [*texts[:_SHOWN], *more]

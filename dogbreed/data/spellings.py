@@ -26,19 +26,23 @@ def refuse_spellings(root: Path, classes: Iterable[ClassPhotos]) -> None:
     twins = [spellings for spellings in alike.values() if len(spellings) > 1]
     if not twins:
         return
-    more = [f"  and {len(twins) - _SHOWN:,} more classes"] if len(twins) > _SHOWN else []
+    more = [f"  and {len(twins) - _SHOWN:,} more"] if len(twins) > _SHOWN else []
     raise DataError(
         "\n".join(
             [
-                f"{root}: {len(twins):,} classes are spelled in several ways, each of which would "
-                "be a class of its own:",
+                f"{root}: {_counted(len(twins))} spelled in several ways, each of which would be "
+                "a class of its own:",
                 *(line for spellings in twins[:_SHOWN] for line in _lines(root, spellings)),
                 *more,
-                "Put each of them into one folder, as these commands do, or give one another name "
-                "if they are two classes.",
+                "Put the photos of a class into one folder, as the commands do (a file whose name "
+                "is taken stays where it is), or rename a folder if they are two classes.",
             ]
         )
     )
+
+
+def _counted(classes: int) -> str:
+    return "1 class is" if classes == 1 else f"{classes:,} classes are"
 
 
 def _lines(root: Path, spellings: dict[str, list[ClassPhotos]]) -> list[str]:
@@ -50,18 +54,24 @@ def _lines(root: Path, spellings: dict[str, list[ClassPhotos]]) -> list[str]:
         f"{str(own.folder.relative_to(root))!a} ({len(own.paths):,} photos)" for own in folders
     ]
     more = f" and {len(shown) - _SHOWN:,} more" if len(shown) > _SHOWN else ""
-    commands = [_command(own, best) for own in folders if own.name != best][:_SHOWN]
+    commands = _commands([own for own in folders if own.name != best], best)[:_SHOWN]
     kind = _difference(list(spellings))
     return [f"  {', '.join(shown[:_SHOWN])}{more}: {kind}", *(f"    {each}" for each in commands)]
 
 
-def _command(own: ClassPhotos, name: str) -> str:
-    """The shell command that gives a class folder this name, or moves its photos there."""
-    target = own.folder.parents[own.name.count("/")] / name
-    here, there = _quoted(own.folder), _quoted(target)
-    if target.exists() and not target.samefile(own.folder):
-        return f"mv -n {here}/* {there}/ && rmdir {here}"
-    return f"mv {here} {there}"
+def _commands(folders: Iterable[ClassPhotos], name: str) -> list[str]:
+    """The shell commands that give the folders this name, or move their photos to where it is."""
+    commands: list[str] = []
+    made: set[Path] = set()  # by the commands before
+    for own in folders:
+        target = own.folder.parents[own.name.count("/")] / name
+        here, there = _quoted(own.folder), _quoted(target)
+        if target in made or (target.exists() and not target.samefile(own.folder)):
+            commands.append(f"mv -n {here}/* {there}/ && rmdir {here}")
+        else:
+            commands.append(f"mv {here} {there}")
+        made.add(target)
+    return commands
 
 
 def _quoted(path: Path) -> str:
@@ -78,7 +88,7 @@ def _escaped(letter: str) -> str:
         return letter
     if 0xDC80 <= ord(letter) <= 0xDCFF:  # a byte that is no UTF-8
         return f"\\x{ord(letter) - 0xDC00:02x}"
-    return f"\\U{ord(letter):08x}"
+    return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
 
 
 def _composed(name: str) -> str:

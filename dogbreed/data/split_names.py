@@ -8,10 +8,9 @@ from dogbreed.data.splits import TEST, TRAIN, VALID
 
 _WORDS = {
     **dict.fromkeys(("train", "training", "trn", "tr", "trainval"), TRAIN),
-    **dict.fromkeys(
-        ("valid", "val", "validation", "dev", "devel", "development", "eval", "evaluation"), VALID
-    ),
-    **dict.fromkeys(("test", "tests", "testing", "tst", "holdout"), TEST),
+    **dict.fromkeys(("valid", "val", "validation", "validate"), VALID),
+    **dict.fromkeys(("dev", "devel", "development", "eval", "evaluation"), VALID),
+    **dict.fromkeys(("test", "tests", "testing", "tst", "holdout", "heldout"), TEST),
 }
 # What stands beside such a word without saying anything of the photos: train_images, 01-train.
 _FILLERS = frozenset(
@@ -60,7 +59,7 @@ def _words(name: str) -> list[str]:
     text = unicodedata.normalize("NFKC", name)
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
     text = re.sub(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])", " ", text)
-    text = re.sub(r"(?<![^\W_])(hold|held)[\W_]+out(?![^\W_])", "holdout", text.casefold())
+    text = re.sub(r"(?<![^\W_])(hold|held)[\W_]+out(?![^\W_])", r"\1out", text.casefold())
     return [word for word in re.split(r"[\W_]+", text) if word]
 
 
