@@ -60,9 +60,13 @@ def find_layout(root: Folder) -> Layout:
     if TRAIN not in splits:
         _refuse_splits_without_train(root, used, named, splits)
         return Layout(parts=((TRAIN, root),), has_splits=False)
-    others = [folder for folder in used if [folder] not in splits.values()]
+    taken = {folders[0].path for folders in splits.values()}
+    others = [folder for folder in used if folder.path not in taken]
     _refuse_doubtful(root, splits, [folder for folder in others if folder.path not in named])
     parts = {split: unwrapped(folders[0]) for split, folders in splits.items()}
+    for part in parts.values():
+        if len(_splits_inside(part)) > 1:
+            raise DataError(_splits_of_its_own(root, part))
     for folder in root.subfolders:  # an empty one: a split that has lost its photos
         own = named.get(folder.path)
         if own is not None and not own.rest and not folder.has_photos:
@@ -192,14 +196,22 @@ def _refuse_splits_without_train(
                 f"{root.path / TRAIN / 'Beagle'}."
             )
     for folder in () if named else used:
-        for inside in folder.subfolders:
-            own = split_name(inside.name)
-            if own is not None and own.split == TRAIN and class_folders(inside):
-                raise DataError(
-                    f"{root.path} holds folders with splits of their own "
-                    f"({folder.name}/{inside.name}/), no classes. Did you mean "
-                    f"data.root={folder.path}?"
-                )
+        if TRAIN in _splits_inside(folder):
+            raise DataError(_splits_of_its_own(root, folder))
+
+
+def _splits_inside(folder: Folder) -> dict[str, Folder]:
+    """The split folders in a folder, by their split."""
+    named = {inside: split_name(inside.name) for inside in folder.subfolders}
+    return {own.split: inside for inside, own in named.items() if own and class_folders(inside)}
+
+
+def _splits_of_its_own(root: Folder, folder: Folder) -> str:
+    split = next(iter(_splits_inside(folder).values()))
+    return (
+        f"{root.path} holds folders with splits of their own "
+        f"({split.path.relative_to(root.path)}/), no classes. Did you mean data.root={folder.path}?"
+    )
 
 
 def _names(folders: Sequence[Folder]) -> str:

@@ -50,8 +50,8 @@ def findings(folders: PhotoFolders) -> list[tuple[str, str]]:
     [
         (TRAIN, "train training Training TRAIN trn tr Train_Set train-set train_images "
                 "images_train imagesTrain TrainImages train_data dataset_train trainset traindata "
-                "01_train 1-train 01.train train2017 train1 train_v2 x_train trainval train_val (train) "
-                "train- training-photos train_256x256 resized_train trainingset"),
+                "01_train 1-train 01.train train2017 train1 train_v2 x_train trainval train_val "
+                "(train) train- training-photos train_256x256 resized_train trainingset"),
         (VALID, "valid val validation Validation VAL dev Dev development eval evaluation val2017 "
                 "02_val valid-set devset validation_images images_val validate"),
         (TEST, "test testing Testing TST tst holdout hold_out Hold-Out heldout test1 Test_Set "
@@ -224,10 +224,14 @@ def test_splits_in_the_names_of_classes(tmp_path: Path) -> None:
         ([*classes_in("ds/Training", "ds/Testing")], "Did you mean data.root={root}/ds?"),
         ([*classes_in("a/train", "b/train")], "Did you mean data.root={root}/a?"),
         ([*classes_in("Images"), "Images/c"], "Did you mean data.root={root}/Images?"),
+        (classes_in("train/train", "train/test"), "Did you mean data.root={root}/train?"),
+        (classes_in("my_train/train", "my_train/val"), "Did you mean data.root={root}/my_train?"),
+        (classes_in("train_test/train", "train_test/test"),
+         "Did you mean data.root={root}/train_test?"),
         (["images"], "one class with photos to train on (images)"),
         (classes_in("train/dogs", "test/dogs"), "data.nested_classes=true makes a class of each"),
     ],
-)
+)  # fmt: skip
 def test_nothing_to_train_on(tmp_path: Path, folders: list[str], message: str) -> None:
     assert message.format(root=tmp_path) in error_of(tmp_path, *folders)
 
