@@ -27,6 +27,10 @@ class DataConfig:
         "share split off for the test where the root has none", above=0, below=1
     )
     split_seed: int = key("seed of that split and of data.fraction", at_least=0)
+    nested_classes: bool | None = key(
+        "true: each folder with photos is a class (shoes/boots); false: each folder in the root or "
+        "in a split, with all below it; null: stop where that matters"
+    )
     max_bad_share: float = key("share of unusable photos that stops the run", at_least=0, at_most=1)
     # The most is Pillow's own limit, which `predict` and the report keep to.
     max_pixels: int = key(

@@ -15,8 +15,8 @@ from dogbreed.arguments import class_weights as checked_weights
 from dogbreed.backbone.architecture import HEAD, Backbone, as_backbone
 from dogbreed.config import ModelConfig, OptimConfig
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
+from dogbreed.data.class_names import display_names
 from dogbreed.data.photos import Preprocessing
-from dogbreed.data.splits import display_name
 from dogbreed.network import build_head, load_network
 from dogbreed.schema import argument
 from dogbreed.serving import export
@@ -254,7 +254,7 @@ class BreedClassifier(LightningModule):
         """
         shape = {"name": self.backbone.name, "trainable": self.backbone.trainable}
         defaults = {
-            "display_names": tuple(display_name(name) for name in self.classes),
+            "display_names": display_names(self.classes),
             "preprocessing": Preprocessing().describe(),
         }
         checked = description_fields(fields, len(self.classes))

@@ -14,7 +14,7 @@ from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
 from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import Preprocessing
 from dogbreed.data.samples import SAMPLES, sample_photos
-from dogbreed.data.splits import SPLITS, TRAIN, VALID, PhotoFolders
+from dogbreed.data.splits import SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
 from dogbreed.errors import ConfigError, WeightsError
 from dogbreed.feature_set import FeatureSet, read_feature_set
 from dogbreed.files import cache_dir
@@ -23,6 +23,7 @@ from dogbreed.runs import log
 from dogbreed.schema import AUTO
 from dogbreed.serving.export import check_forms
 
+UNUSED_SHOWN = 5
 FEWEST_EPOCHS = 20
 FEWEST_STEPS = 1000
 
@@ -103,6 +104,7 @@ def check_photos(root: Path, config: Config) -> Checked:
         valid_share=data.valid_share,
         test_share=data.test_share,
         split_seed=data.split_seed,
+        nested_classes=data.nested_classes,
     ).take(data.fraction, data.split_seed)
     workers = cores() if data.workers == AUTO else max(1, int(data.workers))
     checked = check(
@@ -220,5 +222,11 @@ def _tell(checked: Checked) -> None:
     bad = sum(finding.photos for finding in checked.findings if finding.bad)
     if bad:
         log.warning("warning: %d bad photos are left out", bad)
+    unused = [finding.path.name for finding in checked.findings if finding.reason == UNUSED]
+    if unused:
+        log.warning(
+            "warning: %d folders with photos are not used: %s",
+            *(len(unused), ", ".join(f"{name}/" for name in unused[:UNUSED_SHOWN])),
+        )
     for line in as_lines(checked.findings, SHOWN):
         log.info("  %s", line)

@@ -64,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
         (root / f"{name}.jpg").rename(root / name)
     (root / "sub" / "bad.jpg").write_bytes(b"")
     (root / "notes.txt").write_text("no photo")
-    for hidden in (".hidden.jpg", ".hidden/d.jpg"):
+    for hidden in (".hidden.jpg", ".hidden/d.jpg", "sub/@eaDir/c.jpeg/SYNOPHOTO_THUMB_XL.jpg"):
         draw_photo(root / hidden, 1, 1)
     return root
 
@@ -164,6 +164,7 @@ def test_a_folder_becomes_a_table(predict: Predict, folder: Path, tiny_model: Pa
     assert done.returncode == 1, "one is bad"
     assert "predictions.csv: 5 photos, 1 of them can't be used" in done.stdout
     assert "1 other files in the folders are no photos" in done.stdout
+    assert "skipped 3 hidden or system files and folders: 1 '.hidden'" in done.stdout
     path = folder.parent / "predictions.csv"
     rows = table(path)
     assert list(rows[0]) == [

@@ -53,9 +53,11 @@ def photos_of(account: Account, config: DeployConfig) -> Photos:
     if not root.is_dir():
         what = "is a file: give its folder" if root.exists() else "there is no such folder"
         raise DataError(f"deploy.photos={named}: {what}.")
-    sources, _ = find_sources([str(root)])
+    found = find_sources([str(root)])
+    for note in found.notes:
+        log.warning("%s", note)
     paths = tuple(
-        path for path in map(Path, (each.name for each in sources)) if _usable(path, config)
+        path for path in map(Path, (each.name for each in found.sources)) if _usable(path, config)
     )
     if not paths:
         raise DataError(f"deploy.photos={named}: holds no photo that can be used.")

@@ -21,7 +21,7 @@ from dogbreed.errors import CloudError, OutputError, PhotoError, printable
 from dogbreed.files import DISK_FULL, whole
 from dogbreed.search.config import NEWEST
 from dogbreed.serving.answers import free_path
-from dogbreed.serving.sources import Source, find_sources
+from dogbreed.serving.sources import Found, Source, find_sources
 
 
 def query(config: QueryConfig, given: Sequence[str]) -> bool:
@@ -33,22 +33,22 @@ def query(config: QueryConfig, given: Sequence[str]) -> bool:
     if config.endpoint != NEWEST:
         check_endpoint_name(config.endpoint)
     config = replace(config, launcher=checked_keys(config.launcher))
-    sources, others = find_sources(given) if given else ([], 0)
+    found = find_sources(given) if given else Found(sources=[])
     account = sign_in(
         config.launcher,
         to_make=False,
         without="or ask a model of this machine (python -m dogbreed.predict)",
     )
     name = _endpoint(account, config)
-    good = True
-    if sources:
+    good = found.complete
+    if found.sources:
         asker = Asker(
             account, name, patience_s=config.patience_s, place=same_place(config.launcher)
         )
-        bad = [source for source in sources if not _answer(asker, source, config)]
-        good = not bad
-    if others:
-        print(f"{others:,} other files in the folders are no photos", file=sys.stderr)
+        bad = [source for source in found.sources if not _answer(asker, source, config)]
+        good = good and not bad
+    for note in found.notes:
+        print(note, file=sys.stderr)
     if config.logs:
         with in_plain_words(f"the log of endpoint {name}"):
             lines = log_lines(account.client("logs"), name, config.log_minutes)

@@ -27,6 +27,7 @@ from dogbreed.cloud.storage import (
     upload,
 )
 from dogbreed.config import Config
+from dogbreed.data.check import SHOWN, as_lines
 from dogbreed.data.folders import read_folders
 from dogbreed.data.samples import SAMPLES, sample_photos
 from dogbreed.errors import ConfigError
@@ -39,6 +40,7 @@ PROJECT = Path(__file__).parents[2]
 MEGABYTE = 1e6
 DECIDES_FEATURES = (
     *("data.fraction", "data.valid_share", "data.test_share", "data.split_seed"),
+    "data.nested_classes",
     *("data.max_bad_share", "data.max_pixels", "data.size_px", "data.crop_share"),
     *("model.backbone", "model.weights", "model.trainable", "engine", "precision"),
     *("features.views", "features.average", "features.dtype", "name"),
@@ -235,7 +237,10 @@ def _listed(config: Config) -> tuple[Path, str, Sequence[Path], Mapping[Path, by
         valid_share=config.data.valid_share,
         test_share=config.data.test_share,
         split_seed=config.data.split_seed,
+        nested_classes=config.data.nested_classes,
     )
+    for line in as_lines(folders.findings, SHOWN):
+        log.info("  %s", line)
     name = root.resolve().name if config.name == AUTO else config.name
     return root, name, [sample.path for sample in folders.all_samples()], {}
 

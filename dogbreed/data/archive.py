@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
+from dogbreed.data.system_files import system_kind
 from dogbreed.errors import DownloadError
 from dogbreed.progress import progress
 
@@ -95,8 +96,7 @@ def _place(name: str, layout: Layout) -> Path | None:
         raise BadArchive(f"its member {name!r} leads out of the folder")
     if any(len(part.encode(errors="replace")) > _MAX_NAME_BYTES for part in path.parts):
         raise BadArchive(f"its member {name[:60]!r}... has too long a name")
-    # A leading dot marks what macOS adds beside each file.
-    is_photo = path.suffix.lower() in (".jpg", ".jpeg") and not path.name.startswith(".")
+    is_photo = path.suffix.lower() in (".jpg", ".jpeg") and not any(map(system_kind, path.parts))
     if not is_photo or len(path.parts) != _DEPTH[layout]:
         return None
     if layout == "flat":

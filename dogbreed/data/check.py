@@ -100,8 +100,12 @@ def _stop_if_too_many(
 
 
 def as_lines(findings: Sequence[Finding], limit: int | None = None) -> list[str]:
-    """The findings as lines of text, the bad ones first."""
-    ordered = sorted(findings, key=lambda finding: (not finding.bad, finding.reason))
+    """The findings as lines of text: the bad ones first, of the others the rarest kinds first.
+
+    So a limit cuts off the hundredth file of one kind, not the only folder of another.
+    """
+    counts = Counter(finding.reason for finding in findings if not finding.bad)
+    ordered = sorted(findings, key=lambda own: (not own.bad, counts[own.reason], own.reason))
     lines = [f"{finding.reason:<16} {finding.path}: {finding.message}" for finding in ordered]
     if limit is not None and len(lines) > limit:
         return [*lines[:limit], f"... and {len(lines) - limit} more"]

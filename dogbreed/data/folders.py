@@ -1,48 +1,68 @@
 """Folders of classes on the disk: their layouts, and the photos in them. No photo is decoded."""
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
-from dogbreed.data import photos
+from dogbreed.data.layout import Layout, class_folders, find_layout
+from dogbreed.data.nesting import ClassPhotos, find_nested, nested_message, read_classes
+from dogbreed.data.spellings import refuse_spellings
+from dogbreed.data.split_names import split_name
 from dogbreed.data.splits import (
-    SPLIT_FOLDERS,
+    SYSTEM_FILES,
     TEST,
     TRAIN,
+    UNREADABLE,
+    UNUSED,
     VALID,
     Finding,
     PhotoFolders,
     assemble,
     draw_splits,
 )
+from dogbreed.data.system_files import Skipped
+from dogbreed.data.walk import Folder
 from dogbreed.errors import DataError
 
 
 def read_folders(
-    root: Path, *, valid_share: float = 0.15, test_share: float = 0.15, split_seed: int = 0
+    root: Path,
+    *,
+    valid_share: float = 0.15,
+    test_share: float = 0.15,
+    split_seed: int = 0,
+    nested_classes: bool | None = None,
 ) -> PhotoFolders:
     """Read `root` as train/valid/test folders of classes, or as class folders alone.
 
     A split that isn't there is drawn from the training photos of each class, in the order of
-    their names' hashes: the same whatever else lies in the folders.
+    their names' hashes: the same whatever else lies in the folders. `nested_classes` says whether
+    a folder in a class folder is a class of its own; None refuses where that matters.
 
     Raises:
-        DataError: no folder, a folder that can't be read, no photos, or fewer than two classes.
+        DataError: no folder, one that can't be read, no photos, fewer than two classes, or folders
+            that can be read in several ways: as splits or classes, as one class or several.
     """
     check_root(root)
-    try:
-        _check_level(root)
-        found, findings, drawn = _scan(root)
-    except OSError as error:
-        raise DataError(f"{error.filename} can't be read: {error.strerror}.") from error
+    top = Folder(root, Skipped())
+    layout = find_layout(top)
+    classes = read_classes(layout.parts, nested_classes)
+    names = {own.name for own in classes if own.paths}
+    nested = find_nested(classes) if nested_classes is None else {}
+    if nested and len(names) > 1:
+        raise DataError(nested_message(root, nested, len(names), layout.has_splits))
+    refuse_spellings(root, classes)
+    found = [(path, own.name, own.split) for own in classes for path in own.paths]
+    drawn = tuple(split for split in (VALID, TEST) if split not in dict(layout.parts))
     if drawn:
         shares = {VALID: valid_share, TEST: test_share}
         if sum(shares[split] for split in drawn) >= 1:
             raise DataError("data.valid_share and data.test_share leave nothing to train on.")
         found = draw_splits(found, {split: shares[split] for split in drawn}, root, split_seed)
-    folders = assemble(root, found, findings, drawn)
+    findings = _findings(top, layout, classes, nested_classes)
+    folders = assemble(root, found, findings, drawn, _class_folders(classes))
     if len(folders.classes) < 2:
-        raise DataError(_why_too_few(root, folders))
+        raise DataError(_why_too_few(top, folders, bool(nested)))
     folders.require_photos()
     return folders
 
@@ -64,122 +84,90 @@ def check_root(root: Path) -> None:
         raise DataError(f"{root} can't be read: {error.strerror}.") from error
 
 
-def _check_level(root: Path) -> None:
-    """Raise a DataError if the folders in `root` are no classes: they have splits of their own."""
-    inside = [entry for entry in sorted(root.iterdir()) if entry.is_dir() and entry.name[0] != "."]
-    if any(folder.name.lower() in SPLIT_FOLDERS for folder in inside):
-        return
-    for folder in inside:
-        for split in folder.iterdir():
-            is_train = split.is_dir() and SPLIT_FOLDERS.get(split.name.lower()) == TRAIN
-            if is_train and any(entry.is_dir() for entry in split.iterdir()):
-                raise DataError(
-                    f"{root} holds folders with splits of their own ({split.relative_to(root)}/), "
-                    f"no classes. Did you mean data.root={folder}?"
-                )
+def _class_folders(classes: Sequence[ClassPhotos]) -> dict[str, Path]:
+    """The folder of each class, that of its training photos if it has one."""
+    found: dict[str, Path] = {}
+    for own in classes:
+        found.setdefault(own.name, own.folder)
+    return found
 
 
-def _scan(root: Path) -> tuple[list[tuple[Path, str, str]], list[Finding], tuple[str, ...]]:
-    """Every photo as (path, class, split), findings, and the splits that have no folder."""
-    top = [entry for entry in sorted(root.iterdir()) if entry.is_dir() and entry.name[0] != "."]
-    parts = [(SPLIT_FOLDERS[e.name.lower()], e) for e in top if e.name.lower() in SPLIT_FOLDERS]
-    if not parts:
-        parts = [(TRAIN, root)]
-    elif TRAIN not in [split for split, _ in parts]:
-        names = ", ".join(f"{folder.name}/" for _, folder in parts)
-        raise DataError(f"{root} has {names} but no train/ folder: nothing to train on.")
-    found: list[tuple[Path, str, str]] = []
-    findings: list[Finding] = []
-    for split, folder in parts:
-        loose = _loose_photos(folder)
-        if loose:
-            message = f"{len(loose)} photos lie beside the class folders; left out"
-            findings.append(
-                Finding(path=folder, reason="no_class", message=message, bad=False, photos=0)
-            )
-        for class_folder in sorted(folder.iterdir()):
-            if not class_folder.is_dir() or class_folder.name.startswith("."):
-                continue
-            paths = list(photos_in(class_folder, findings))
-            if not paths:
-                findings.append(
-                    Finding(
-                        path=class_folder,
-                        reason="empty_class",
-                        message="a class folder without photos; left out",
-                        bad=False,
-                        photos=0,
-                    )
-                )
-            found += [(path, class_folder.name, split) for path in paths]
-    drawn = tuple(split for split in (VALID, TEST) if split not in [s for s, _ in parts])
-    return found, findings, drawn
+def _findings(
+    root: Folder, layout: Layout, classes: Sequence[ClassPhotos], nested_classes: bool | None
+) -> list[Finding]:
+    """What there is to report about the folders besides the classes' own photos."""
+    found: list[Finding] = []
+
+    def note(path: Path, reason: str, message: str) -> None:
+        found.append(Finding(path=path, reason=reason, message=message, bad=False, photos=0))
+
+    divided = {own.name for own in classes if len({path.parent for path in own.paths}) > 1}
+    if divided and nested_classes is None:
+        message = f"{len(divided):,} classes have photos in several folders that only dates or "
+        note(root.path, "subfolders", f"{message}words such as images/ tell apart: taken as one")
+    for folder in layout.unused:
+        message = f"{folder.count_named_photos():,} photos aren't used: {_why_unused(folder)}"
+        note(folder.path, UNUSED, message)
+    levels = {folder.path: folder for folder in (root, *(part for _, part in layout.parts))}
+    for folder in levels.values():
+        if loose := len(folder.named_photos):
+            what = "class" if folder.path in {p.path for _, p in layout.parts} else "split"
+            note(folder.path, "no_class", f"{loose} photos lie beside the {what} folders; left out")
+    holders = {
+        (own.split, str(above))
+        for own in classes
+        if own.paths
+        for above in PurePosixPath(own.name).parents
+    }
+    for own in classes:
+        if not own.paths and (own.split, own.name) not in holders:
+            note(own.folder, "empty_class", "a class folder without photos; left out")
+        for path in own.others:
+            note(path, "ignored", "not a photo by name or content; ignored")
+    for path, reason in root.skipped.unreadable.items():
+        note(path, UNREADABLE, f"can't be read ({reason}); left out with all that is in it")
+    if line := root.skipped.system_line():
+        note(root.path, SYSTEM_FILES, line)
+    return found
 
 
-def photos_in(folder: Path, findings: list[Finding]) -> Iterator[Path]:
-    """The photos in a class folder and below it, through symbolic links, in a fixed order."""
-    # Links back to a folder above would bring in the photos of other classes.
-    here = (Path(os.path.realpath(folder)), Path(os.path.realpath(folder.parent), folder.name))
-    seen = {str(above) for path in here for above in path.parents}
-    for parent, subfolders, names in os.walk(folder, followlinks=True, onerror=_stop):
-        real = os.path.realpath(parent)
-        if real in seen:
-            subfolders.clear()
-            continue
-        seen.add(real)
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(parent, name)
-            if name.startswith("."):
-                continue
-            if path.suffix.lower() in photos.SUFFIXES or photos.is_photo(path):
-                yield path
-            else:
-                message = "not a photo by name or content; ignored"
-                findings.append(
-                    Finding(path=path, reason="ignored", message=message, bad=False, photos=0)
-                )
+def _why_unused(folder: Folder) -> str:
+    own = split_name(folder.name)
+    if own is None:
+        return "its name is that of no split"
+    if not class_folders(folder):
+        return f"a {own.split} split has class folders, this one has none"
+    return f"another folder is the {own.split} split"
 
 
-def _stop(error: OSError) -> None:
-    """A folder that can't be read is no empty folder."""
-    raise error
-
-
-def _loose_photos(folder: Path) -> list[Path]:
-    """The photos, by their names, that lie in `folder` itself."""
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in photos.SUFFIXES and path.name[0] != "." and path.is_file()
-    ]
-
-
-def _why_too_few(root: Path, folders: PhotoFolders) -> str:
+def _why_too_few(root: Folder, folders: PhotoFolders, nested: bool) -> str:
     """The sentence for a root in which there aren't two classes."""
+    hint = _hint(root)
+    if nested and not hint:
+        hint = " data.nested_classes=true makes a class of each folder inside that has photos."
+    if unreadable := root.skipped.unreadable_line():
+        hint += f" ({unreadable}.)"
     if folders.classes:
         return (
-            f"{root} has one class with photos to train on ({folders.classes[0]}): a classifier "
-            f"needs two or more.{_hint(root)}"
+            f"{root.path} has one class with photos to train on ({folders.classes[0]}): a "
+            f"classifier needs two or more.{hint}"
         )
-    loose = _loose_photos(root)
-    if loose:
+    if loose := root.named_photos:
         return (
-            f"{root} holds {len(loose)} photos but no class folders: put each class's photos "
-            f"into a folder of its name, as in {root / 'Beagle' / loose[0].name}."
+            f"{root.path} holds {len(loose)} photos but no class folders: put each class's photos "
+            f"into a folder of its name, as in {root.path / 'Beagle' / loose[0].name}."
         )
     return (
-        f"{root} holds no photos: data.root must be a folder with one folder of photos per "
-        f"class.{_hint(root)}"
+        f"{root.path} holds no photos: data.root must be a folder with one folder of photos per "
+        f"class.{hint}"
     )
 
 
-def _hint(root: Path) -> str:
+def _hint(root: Folder) -> str:
     """Where the classes probably are, if it is one level deeper."""
-    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        inside = [path for path in folder.iterdir() if path.is_dir()]
-        split = any(path.name.lower() == TRAIN for path in inside)
-        plain = sum(bool(_loose_photos(path)) for path in inside) > 1
-        if split or (plain and folder.name.lower() not in SPLIT_FOLDERS):
-            return f" Did you mean data.root={folder}?"
+    for folder in root.subfolders:
+        named = [split_name(inside.name) for inside in class_folders(folder)]
+        split = any(own is not None and own.split == TRAIN for own in named)
+        if split or (len(named) > 1 and split_name(folder.name) is None):
+            return f" Did you mean data.root={folder.path}?"
     return ""

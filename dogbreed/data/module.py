@@ -93,8 +93,11 @@ class BreedDataModule(LightningDataModule):
         views: int = 1,
         workers: int = 2,
         seed: int = 0,
+        nested_classes: bool | None = None,
     ) -> "BreedDataModule":
         """Read and check the photos below `root`; batches are live photos.
+
+        `nested_classes` is the key data.nested_classes of the configuration.
 
         Raises:
             ConfigError: an argument outside what its key of the configuration takes.
@@ -103,8 +106,9 @@ class BreedDataModule(LightningDataModule):
         # Before the photos are read, which can take long.
         given = _numbers(batch_size=batch_size, views=views, workers=workers, seed=seed)
         fraction = argument(Config, "data.fraction", fraction)
+        folders = read_folders(Path(root), nested_classes=nested_classes)
         return cls(
-            check(read_folders(Path(root)).take(fraction), workers=given["workers"]),
+            check(folders.take(fraction), workers=given["workers"]),
             batch_size=given["batch_size"],
             preprocessing=preprocessing,
             views=given["views"],

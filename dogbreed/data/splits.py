@@ -3,18 +3,19 @@
 import hashlib
 import math
 import os
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dogbreed.data.class_names import display_names
 from dogbreed.errors import DataError
 
 TRAIN, VALID, TEST = "train", "valid", "test"
 SPLITS = (TRAIN, VALID, TEST)
-SPLIT_FOLDERS = {"train": TRAIN, "valid": VALID, "val": VALID, "validation": VALID, "test": TEST}
+# Reasons of findings that are more than a line in a list.
 ONE_SPLIT_ONLY = "one_split_only"
+SYSTEM_FILES, UNREADABLE, UNUSED = "system_files", "unreadable_folder", "unused_folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,10 @@ class Finding:
 class PhotoFolders:
     """Classes and their photos, split into train, valid and test.
 
-    `classes` are the folders' names in sorted order (a label is an index into them);
-    `display_names` are what people read. `split_here` names the splits that were drawn by this
-    package rather than found as folders.
+    `classes` are the folders' names in sorted order (a label is an index into them), with nested
+    classes their paths ("shoes/boots"); `display_names` are what people read. `split_here` names
+    the splits that were drawn by this package rather than found as folders. `class_folders` has
+    one folder of each class, for findings.
     """
 
     root: Path
@@ -55,6 +57,7 @@ class PhotoFolders:
     samples: dict[str, tuple[Sample, ...]]
     findings: tuple[Finding, ...]
     split_here: tuple[str, ...]
+    class_folders: Mapping[str, Path] = field(default_factory=dict)
 
     def all_samples(self) -> list[Sample]:
         """Every sample: train, then valid, then test."""
@@ -82,7 +85,7 @@ class PhotoFolders:
             for sample in self.all_samples()
             if sample.path not in dropped
         ]
-        return assemble(self.root, kept, [], self.split_here)
+        return assemble(self.root, kept, [], self.split_here, self.class_folders)
 
     def take(self, fraction: float, seed: int = 0) -> "PhotoFolders":
         """A share of each class in each split, at least one photo of each.
@@ -93,9 +96,11 @@ class PhotoFolders:
             return self
         kept: set[Path] = set()
         for split in SPLITS:
-            for label in range(len(self.classes)):
-                own = [s.path for s in self.samples[split] if s.label == label]
-                own = _shuffled(own, self.root, f"fraction/{seed}")
+            of_class: dict[int, list[Path]] = defaultdict(list)
+            for sample in self.samples[split]:
+                of_class[sample.label].append(sample.path)
+            for paths in of_class.values():
+                own = _shuffled(paths, self.root, f"fraction/{seed}")
                 kept.update(own[: math.ceil(fraction * len(own))])
         return replace(
             self,
@@ -111,12 +116,6 @@ class PhotoFolders:
         )
 
 
-def display_name(folder: str) -> str:
-    """A class folder's name for people: no number or synset in front, spaces for underscores."""
-    cleaned = re.sub(r"^(n\d{8}-|\d+[._-])\s*", "", folder).replace("_", " ").strip()
-    return cleaned or folder
-
-
 def draw_splits(
     found: Sequence[tuple[Path, str, str]], shares: dict[str, float], root: Path, seed: int
 ) -> list[tuple[Path, str, str]]:
@@ -126,9 +125,12 @@ def draw_splits(
     the borders between two splits, and none of another class.
     """
     result = [entry for entry in found if entry[2] != TRAIN]
-    for name in sorted({entry[1] for entry in found}):
-        own = [path for path, class_name, split in found if class_name == name and split == TRAIN]
-        own = _shuffled(own, root, f"split/{seed}")
+    of_class: dict[str, list[Path]] = defaultdict(list)
+    for path, name, split in found:
+        if split == TRAIN:
+            of_class[name].append(path)
+    for name in sorted(of_class):
+        own = _shuffled(of_class[name], root, f"split/{seed}")
         whole = len(own)
         for number, (split, share) in enumerate(shares.items()):
             # One photo at least for each split, as long as one is left to train on.
@@ -157,19 +159,20 @@ def assemble(
     found: Sequence[tuple[Path, str, str]],
     findings: Sequence[Finding],
     split_here: tuple[str, ...],
+    class_folders: Mapping[str, Path],
 ) -> PhotoFolders:
     """Label the photos; leave out classes that have none to train on, note those in one split."""
     counts = Counter((name, split) for _, name, split in found)
-    named = {name: _class_folder(root, path) for path, name, _ in sorted(found, reverse=True)}
-    classes = tuple(sorted(name for name in named if counts[name, TRAIN]))
-    more = [_untrained(named[name], name, counts) for name in sorted(set(named) - set(classes))]
+    names = {name for _, name, _ in found}
+    classes = tuple(sorted(name for name in names if counts[name, TRAIN]))
+    more = [_untrained(class_folders[name], name, counts) for name in sorted(names - {*classes})]
     for name in classes:
         lacking = [split for split in (VALID, TEST) if not counts[name, split]]
         if lacking:
             message = f"no photos in {' and '.join(lacking)}: nothing is known of it there"
             more.append(
                 Finding(
-                    path=named[name],
+                    path=class_folders[name],
                     reason=ONE_SPLIT_ONLY,
                     message=message,
                     bad=False,
@@ -177,10 +180,11 @@ def assemble(
                 )
             )
     label_of = {name: label for label, name in enumerate(classes)}
+    ordered = sorted(found, key=lambda entry: entry[0])
     samples = {
         split: tuple(
             Sample(path, label_of[name], split)
-            for path, name, own in sorted(found)
+            for path, name, own in ordered
             if own == split and name in label_of
         )
         for split in SPLITS
@@ -188,17 +192,12 @@ def assemble(
     return PhotoFolders(
         root=root,
         classes=classes,
-        display_names=_display_names(classes),
+        display_names=display_names(classes),
         samples=samples,
         findings=(*findings, *more),
         split_here=split_here,
+        class_folders=class_folders,
     )
-
-
-def _class_folder(root: Path, photo: Path) -> Path:
-    """The folder of the class that a photo below `root` is of."""
-    inside = photo.relative_to(root).parts
-    return root.joinpath(*inside[: 2 if inside[0].lower() in SPLIT_FOLDERS else 1])
 
 
 def _untrained(folder: Path, name: str, counts: Counter[tuple[str, str]]) -> Finding:
@@ -209,12 +208,4 @@ def _untrained(folder: Path, name: str, counts: Counter[tuple[str, str]]) -> Fin
         message=f"{' and '.join(held)} have this class, train has not; its photos are left out",
         bad=True,
         photos=sum(counts[name, split] for split in held),
-    )
-
-
-def _display_names(classes: Sequence[str]) -> tuple[str, ...]:
-    """Cleaned names; a folder whose cleaned name another one shares keeps its own."""
-    cleaned = Counter(display_name(name) for name in classes)
-    return tuple(
-        display_name(name) if cleaned[display_name(name)] == 1 else name for name in classes
     )

@@ -43,13 +43,14 @@ def answer(config: PredictConfig, given: Sequence[str]) -> bool:
         threads=config.threads,
     )
     pictures = output and with_ending(output.with_suffix(""), "-explained")
-    sources, others = find_sources(given, leave_out=pictures)
+    found = find_sources(given, leave_out=pictures)
     if output is None or pictures is None:
-        return _to_stdout(predictor, sources, config)
-    good = _to_table(predictor, sources, config, output, pictures, given)
-    if others:
-        print(f"{others:,} other files in the folders are no photos")
-    return good
+        good = _to_stdout(predictor, found.sources, config)
+    else:
+        good = _to_table(predictor, found.sources, config, output, pictures, given)
+    for note in found.notes:
+        print(note, file=sys.stderr if output is None else sys.stdout)
+    return good and found.complete
 
 
 def _output(config: PredictConfig, given: Sequence[str]) -> Path | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dogbreed.data import photos
-from dogbreed.data.folders import photos_in
-from dogbreed.data.splits import Finding
+from dogbreed.data.system_files import Skipped
+from dogbreed.data.walk import Folder
 from dogbreed.errors import DataError, PhotoError, printable
 from dogbreed.serving.urls import is_url, shown_url, without_scheme
 
@@ -57,34 +57,54 @@ class Source:
         return Path(self.name)
 
 
-def find_sources(
-    given: Iterable[str], *, leave_out: Path | None = None
-) -> tuple[list[Source], int]:
-    """The photos that were given, each once, and how many other files lie in the folders.
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The photos that were given, each once.
+
+    `notes` are lines about what else lies in the folders; `complete` is false if some of their
+    folders can't be read.
+    """
+
+    sources: list[Source]
+    notes: tuple[str, ...] = ()
+    complete: bool = True
+
+
+def find_sources(given: Iterable[str], *, leave_out: Path | None = None) -> Found:
+    """Find the photos that were given, each once.
 
     A folder stands for the photos in it and below it, by name or content, in the order of their
-    names. Hidden ones are left out, and what lies in the folder `leave_out`.
+    names. Hidden and system files are left out, folders that can't be read, and what lies in the
+    folder `leave_out`.
 
     Raises:
-        DataError: a folder that can't be read, or folders without a photo and nothing else.
+        DataError: a given folder can't be read, or folders without a photo and nothing else.
     """
     found: dict[str, Source] = {}
-    others: list[Finding] = []
+    others, skipped = 0, Skipped()
     for name in given:
         if name == STDIN or is_url(name) or not is_folder(name):
             source = Source.of(name)
             found.setdefault(source.name, source)
             continue
-        try:
-            for path in photos_in(Path(name), others):
-                if leave_out is not None and leave_out.absolute() in path.absolute().parents:
-                    continue  # our own pictures
-                found.setdefault(str(path), Source(str(path), Path(name)))
-        except OSError as error:
-            raise DataError(f"{error.filename} can't be read: {error.strerror}.") from error
+        top = Folder(Path(name), skipped)
+        if top.listing.error is not None:
+            raise DataError(f"{name} can't be read: {top.listing.error}.")
+        for folder in top.walk():
+            if leave_out is not None and _is_in(folder.path, leave_out):
+                continue  # our own pictures
+            others += len(folder.others)
+            for path in folder.photos:
+                found.setdefault(str(path), Source(str(path), top.path))
+    notes = [f"{others:,} other files in the folders are no photos"] if others else []
+    notes += map(printable, skipped.lines())
     if not found:
-        raise DataError(_no_photos(list(given), len(others)))
-    return list(found.values()), len(others)
+        raise DataError(_no_photos(list(given), others, skipped))
+    return Found(sources=list(found.values()), notes=tuple(notes), complete=not skipped.unreadable)
+
+
+def _is_in(folder: Path, above: Path) -> bool:
+    return above.absolute() in (folder.absolute(), *folder.absolute().parents)
 
 
 def is_folder(name: str) -> bool:
@@ -108,10 +128,11 @@ def _no_scheme(name: str) -> bytes:
     raise PhotoError("unreadable", f"no such file; if it is a URL, write {address}")
 
 
-def _no_photos(given: Sequence[str], others: int) -> str:
+def _no_photos(given: Sequence[str], others: int, skipped: Skipped) -> str:
     where = printable(", ".join(given))
     files = f"its {others:,} files are no photos" if others else "it is empty"
-    return f"{where} holds no photo ({files}): give a folder with photos in it or below it."
+    reasons = "; ".join([files, *map(printable, skipped.lines())])
+    return f"{where} holds no photo ({reasons}): give a folder with photos in it or below it."
 
 
 def _standard_input() -> bytes:

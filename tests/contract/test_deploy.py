@@ -518,9 +518,11 @@ def test_batch_answers_for_every_photo_of_a_folder(
     for number in range(3):
         draw_photo(folder / "of dogs" / f"{number}.jpg", 20, number)
     (folder / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
+    draw_photo(folder / "of dogs" / "@eaDir" / "0.jpg" / "SYNOPHOTO_THUMB_M.jpg", 20, 0)
     done = launch("deploy.py", "deploy=batch", f"deploy.photos={folder}", f"model={runs[1]}")
     assert done.returncode == 0, done.stderr
     assert "broken.jpg: " in done.stdout
+    assert "skipped 1 hidden or system files and folders: 1 '@eaDir'" in done.stdout
     (job,) = sent(account, "CreateTransformJob")
     file = tmp_path / "outputs" / job["TransformJobName"] / "predictions.jsonl"
     rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]

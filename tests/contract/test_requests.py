@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, SMALL, draw_folders
+from conftest import PROJECT, SMALL, draw_folders, draw_photo
 from contract.dry_runs import SECURED, assert_reviewed, dry_run, printed
 from contract.validation import problems
 
@@ -69,11 +69,13 @@ def test_features_are_extracted_anew_for_what_decides_them_alone(tmp_path: Path)
 def test_requests_are_the_reviewed_ones(name: str, tmp_path: Path) -> None:
     script, *arguments = COMMANDS[name]
     photos = draw_folders(tmp_path / "photos", {"train": 3, "valid": 1, "test": 1})
+    draw_photo(photos / "train" / "@eaDir" / "SYNOPHOTO_THUMB_M.jpg", 20, 0)
     small = [each for each in SMALL if "epochs" not in each and "batch_size" not in each]
     stdout = dry_run(script, f"data.root={photos}", *small, *arguments, cwd=tmp_path)
     assert re.search(r"^in all at most \$", stdout, re.MULTILINE)
     assert "launch/job.py" in stdout
     assert "15 photos to s3://" in stdout
+    assert "skipped 1 hidden or system files and folders: 1 '@eaDir'" in stdout
     requests = printed(stdout)
     assert requests
     for operation, request in requests:

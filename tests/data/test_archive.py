@@ -32,7 +32,8 @@ MEMBERS: dict[Layout, list[str]] = {
                 "Images/n02085936-Maltese_dog/n02085936_37.jpg"],
     "splits": ["dogImages/", "dogImages/train/", "dogImages/train/001.A/A_00001.jpg",
                "dogImages/valid/001.A/A_00038.jpg", "dogImages/test/002.B/B_00116.jpg",
-               "dogImages/.DS_Store", "__MACOSX/dogImages/train/001.A/._A_00001.jpg"],
+               "dogImages/.DS_Store", "dogImages/train/@eaDir/A_00001.jpg",
+               "__MACOSX/dogImages/train/001.A/._A_00001.jpg"],
 }  # fmt: skip
 PHOTOS: dict[Layout, list[str]] = {
     "flat": ["Abyssinian/Abyssinian_1.jpg", "Abyssinian/Abyssinian_201.jpg",

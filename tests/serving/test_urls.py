@@ -82,7 +82,7 @@ PASSWORDS = {
 @pytest.mark.parametrize("url", PASSWORDS)
 def test_a_password_is_never_shown(url: str) -> None:
     assert shown_url(url) == PASSWORDS[url]
-    (source,), _ = find_sources([url])
+    (source,) = find_sources([url]).sources
     assert source.name == source.shown() == PASSWORDS[url]
     assert "secret" not in repr(source)
     assert source.url == url

@@ -1,0 +1,96 @@
+"""Files and folders that are no photos of the user's: which ones every walk skips, and how many.
+
+Storage devices, operating systems and tools keep thumbnails, deleted files and copies of photos
+beside the photos. They would be counted as photos, and leak from one split into another.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+# Compared without regard to case. Sources: Synology's, QNAP's and NetApp's documentation of their
+# shares, Samba's vfs_recycle and vfs_fruit, github/gitignore (Global/).
+_NAMES = frozenset(
+    {
+        # Synology and QNAP
+        "@eadir", "#recycle", "#snapshot", "@tmp", "@sharebin", "@recycle", "@recycle_bin",
+        "@recently-snapshot", "@transcode", "@upload_cache", "@__thumb",
+        # NetApp, Buffalo, servers for Apple's clients
+        "~snapshot", "trashbox", "network trash folder", "temporary items",
+        "thevolumesettingsfolder", "thefindbycontentfolder",
+        # Windows
+        "$recycle.bin", "system volume information", "thumbs.db", "ehthumbs.db",
+        "ehthumbs_vista.db", "desktop.ini", "found.000", "found.001", "$extend",
+        # macOS, Linux, Android
+        "__macosx", "icon\r", "lost+found", "lost.dir",
+        # photo managers, Python
+        "picasa.ini", "zbthumbnail.info", "pspbrwse.jbf", "__pycache__",
+    }
+)  # fmt: skip
+# A class may well be called "recycler"; the bin of Windows XP is always written so.
+_EXACT_NAMES = frozenset({"RECYCLER"})
+_PREFIXES = ("synophoto_", "synoindex_", "synovideo_", "albumart_{", "thumbs.db:")
+_SUFFIXES = (
+    "@synoeastream", "@synoresource", ".lrdata", ".lrcat-data", ".photoslibrary", ".aplibrary",
+    ".migratedphotolibrary",
+)  # fmt: skip
+_SHOWN = 3
+
+
+def system_kind(name: str) -> str | None:
+    """What a hidden or system file or folder of this name is counted as; None for any other.
+
+    Hidden ones are those whose names start with a dot: .git, .ipynb_checkpoints, .@__thumb,
+    .Trash-1000, .DS_Store and the like.
+    """
+    if name.startswith("."):
+        return "._*" if name.startswith("._") else name
+    lowered = name.lower()
+    if lowered in _NAMES or name in _EXACT_NAMES:
+        return name
+    if lowered.startswith(_PREFIXES):
+        return next(f"{name[: len(start)]}*" for start in _PREFIXES if lowered.startswith(start))
+    if lowered.endswith(_SUFFIXES):
+        return next(f"*{name[-len(end) :]}" for end in _SUFFIXES if lowered.endswith(end))
+    return None
+
+
+class Skipped:
+    """What walks have skipped: system files and folders by their kind, and unreadable folders."""
+
+    def __init__(self) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.unreadable: dict[Path, str] = {}
+
+    def visible(self, name: str) -> bool:
+        """Whether a file or folder of this name belongs to the user's; counts it if it doesn't."""
+        kind = system_kind(name)
+        if kind is not None:
+            self.kinds[kind] += 1
+        return kind is None
+
+    def system_line(self) -> str | None:
+        """How many system files and folders were skipped, in one line; None if there were none."""
+        if not self.kinds:
+            return None
+        total = self.kinds.total()
+        named = _listed(f"{count:,} {kind!a}" for kind, count in self.kinds.most_common())
+        return f"skipped {total:,} hidden or system files and folders: {named}"
+
+    def unreadable_line(self) -> str | None:
+        """Which folders can't be read, in one line; None if all could be."""
+        if not self.unreadable:
+            return None
+        named = _listed(f"{path} ({reason})" for path, reason in self.unreadable.items())
+        return f"skipped {len(self.unreadable):,} folders that can't be read: {named}"
+
+    def lines(self) -> list[str]:
+        """Both lines, as far as there is something to report."""
+        return [line for line in (self.system_line(), self.unreadable_line()) if line]
+
+
+def _listed(texts: Iterable[str]) -> str:
+    """The first few of the texts in one line, and how many more there are."""
+    texts = list(texts)
+    more = f" and {len(texts) - _SHOWN:,} more" if len(texts) > _SHOWN else ""
+    return ", ".join(texts[:_SHOWN]) + more
