@@ -31,7 +31,7 @@ ATTRIBUTES_HEADER = "x-amzn-sagemaker-custom-attributes"
 # The photos and two more keys need fewer; a body that is all brackets would be gigabytes of lists.
 _MAX_JSON_SIGNS = 4 * MAX_PHOTOS
 _JSON_BEGINS = re.compile(rb"\s*[\[{]")  # as no photo does
-_STATUS_OF = {"too_large": 413, "not_an_image": 415}
+_STATUS_OF = {"too_large": 413, "not_an_image": 415, "unsupported_format": 415}
 _EXPLAINED_QUALITY = 85
 
 
