@@ -34,9 +34,9 @@ def load(photo: Image.Image, size: tuple[int, int] | None) -> Loaded:
     is_jpeg = photo.format in ("JPEG", "MPO")
     if size is not None and is_jpeg:  # a HEIF would be replaced by the thumbnail in it
         photo.draft("RGB", size)
-    lacks_end = False
     try:
         photo.load()
+        lacks_end = is_jpeg and jpeg_end.is_missing(data)
     except OSError as error:
         photo.im = None  # type: ignore[assignment]  # room for the same picture once more
         if not is_jpeg or "truncated" not in str(error) or not jpeg_end.is_complete(data):
