@@ -11,6 +11,7 @@ import signal
 import sys
 import types
 import typing
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -204,6 +205,8 @@ def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
     """
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
+    # What Pillow finds odd in a photo that it can still read; it doesn't say in which one.
+    warnings.filterwarnings("ignore", module="PIL")
     try:
         command(sys.argv[1:])
     except errors.Stopped as stopped:

@@ -22,7 +22,7 @@ _KEPT_TRANSFORMS = 16  # the largest, of CMYK, takes some 3 MB
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 # A transform is used by several threads at once: without the last colour that it remembers.
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE
-# For grey: 33 points alone, without curves before and after them, are up to 10 levels off near black.
+# For grey: 33 points without curves before and after them are up to 10 levels off near black.
 _CURVES = ImageCms.Flags.CLUT_PRE_LINEARIZATION | ImageCms.Flags.CLUT_POST_LINEARIZATION
 
 

@@ -61,9 +61,9 @@ def _of_png(photo: Image.Image, data: bytes) -> bytes | None:
     xy = photo.info.get("chromaticity")  # white first
     gamma = photo.info.get("gamma")
     corners = (*xy[2:], *xy[:2]) if xy and len(xy) == 8 else _SRGB
-    if not gamma or abs(gamma / _PNG_GAMMA - 1) < _SAME_GAMMA:
-        if np.allclose(corners, _SRGB, atol=0.005):
-            return None
+    same_gamma = not gamma or abs(gamma / _PNG_GAMMA - 1) < _SAME_GAMMA
+    if same_gamma and np.allclose(corners, _SRGB, atol=0.005):
+        return None
     return matrix_profile(corners, 1 / gamma if gamma else None)
 
 

@@ -255,9 +255,7 @@ class Predictor:
 load = Predictor.load
 
 
-def read_photo(
-    photo: Photo, *, wanted_px: int, to_srgb: bool = True
-) -> tuple[Image.Image, bytes]:
+def read_photo(photo: Photo, *, wanted_px: int, to_srgb: bool = True) -> tuple[Image.Image, bytes]:
     """A photo upright in 8-bit RGB as `photos.decode` gives it, and what identifies its content.
 
     Raises:

@@ -13,8 +13,8 @@ from dogbreed.errors import PhotoError
 MAX_DECODING_BYTES = 800_000_000
 
 # Bytes a pixel while it is decoded, made upright, converted to sRGB and laid over white: the most
-# that was measured of any format that photos come in (Pillow 13, pillow-heif 1.8). A JPEG is decoded
-# at a part of its size; if it is progressive, all its coefficients are in memory before.
+# that was measured of any format that photos come in (Pillow 13, pillow-heif 1.8). A JPEG is
+# decoded at a part of its size; if it is progressive, all its coefficients are in memory before.
 JPEG_BYTES, PLAIN_BYTES, HEIF_BYTES, TRANSPARENT_OR_DEEP_BYTES = 8, 16, 20, 32
 JPEG_PROFILE_BYTES = 4  # more, where its colours are converted
 DEEP_COLOUR_BYTES = 48

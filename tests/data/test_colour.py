@@ -1,9 +1,12 @@
 """The same colours give the same pixels, whatever colour space a photo is stored in."""
 
+import base64
 import io
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import colour_profiles
@@ -14,10 +17,17 @@ from colour_profiles import cmyk_profile, grey_profile, in_space, packed, profil
 from conftest import REAL_PHOTOS, REAL_WEIGHTS, needs
 from PIL import Image
 
+from dogbreed.cloud.shrinking import to_send
 from dogbreed.data import colour
 from dogbreed.data.icc import matrix_profile
 from dogbreed.data.inspection import inspect
 from dogbreed.data.photos import Preprocessing, decode
+from dogbreed.errors import ArtifactError, PhotoError
+from dogbreed.evaluation.thumbnails import thumbnails
+from dogbreed.serving.artifact import find_artifact, read_description
+from dogbreed.serving.forms import open_form
+from dogbreed.serving.predictor import Predictor
+from dogbreed.serving.room import Room
 
 Array = npt.NDArray[Any]
 WIDE = ("Display P3", "Adobe RGB", "ProPhoto")
@@ -209,7 +219,10 @@ def test_threads_give_what_one_gives() -> None:
 def with_chunks(data: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
     """A PNG with more chunks behind its header."""
     made = b"".join(
-        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
         for name, content in chunks
     )
     return data[:33] + made + data[33:]
@@ -257,6 +270,73 @@ def test_code_points_of_a_heif(format: str) -> None:
         data = data[:place] + struct.pack(">HH", 12, 13) + data[place + 4 :]
     assert difference(data, picture()) <= 2
     assert difference(data, picture(), to_srgb=False) > 5
+
+
+# --- every entry point -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def wide() -> bytes:
+    return encode(in_space(picture(), "Display P3"), "PNG", icc_profile=profile("Display P3"))
+
+
+def predictor_of(model: Path, version: str, room: Room | None = None) -> Predictor:
+    """The predictor of a model that was trained with a version of the preprocessing."""
+    folder = find_artifact(model)
+    description = read_description(folder)
+    values = dict(description.preprocessing) | {"version": version}
+    if version == "1":
+        del values["version"]  # as the first ones may lack it
+    description = replace(description, preprocessing=values)
+    return Predictor(description, open_form(folder, description), folder=folder, room=room)
+
+
+def test_every_way_into_the_predictor_converts(
+    tiny_model: Path, tmp_path: Path, wide: bytes
+) -> None:
+    path = tmp_path / "wide.png"
+    path.write_bytes(wide)
+    wanted = Preprocessing(size_px=64).view(decode(wide, wanted_px=64), "centre")
+    stored = Preprocessing(size_px=64).view(decode(wide, wanted_px=64, to_srgb=False), "centre")
+    assert np.abs(wanted.astype(int) - stored).max() > 10
+    for version, pixels in (("2", wanted), ("1", stored)):
+        for room in (None, Room()):
+            predictor = predictor_of(tiny_model, version, room)
+            with Image.open(path) as opened:
+                ways: list[Any] = [wide, path, str(path), lambda: wide, opened]
+                for way in ways:
+                    views = predictor.decode(way)
+                    assert not isinstance(views, PhotoError)
+                    assert np.array_equal(views[0], pixels)
+
+
+def test_an_explanation_shows_the_colours_that_the_network_saw(
+    tiny_model: Path, wide: bytes
+) -> None:
+    found = np.asarray(predictor_of(tiny_model, "2").explain(wide, None)).astype(int)
+    again = np.asarray(predictor_of(tiny_model, "2").explain(encode(picture(), "PNG"), None))
+    old = np.asarray(predictor_of(tiny_model, "1").explain(wide, None))
+    assert np.abs(found - again).mean() < np.abs(found - old).mean() / 3
+
+
+def test_a_model_of_a_later_preprocessing_is_refused(tiny_model: Path) -> None:
+    with pytest.raises(ArtifactError, match="preprocessing that this dogbreed doesn't have"):
+        predictor_of(tiny_model, "3")
+
+
+def test_thumbnails_and_what_is_sent_are_srgb(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(
+        encode(in_space(picture(600, 400), "Display P3"), "PNG", icc_profile=profile("Display P3"))
+    )
+    uri = thumbnails(tmp_path, [tmp_path / "a.png"])[tmp_path / "a.png"].uri
+    assert uri is not None
+    sent = to_send((tmp_path / "a.png").read_bytes(), 192)
+    for data in (base64.b64decode(uri.split(",")[1]), sent):
+        with Image.open(io.BytesIO(data)) as small:
+            assert small.size == (192, 128)
+            assert "icc_profile" not in small.info
+            wanted = np.asarray(Image.fromarray(picture(600, 400)).resize(small.size)).astype(int)
+            assert np.abs(np.asarray(small) - wanted).mean() < 2
 
 
 # --- real photos -----------------------------------------------------------------------------

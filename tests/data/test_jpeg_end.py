@@ -12,7 +12,9 @@ from dogbreed.data.photos import decode
 from dogbreed.errors import PhotoError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (120, 170, 3)).astype(np.uint8)
-SMOOTH = np.asarray(Image.fromarray(NOISE).resize((17, 12)).resize((170, 120), Image.Resampling.BICUBIC))
+SMOOTH = np.asarray(
+    Image.fromarray(NOISE).resize((17, 12)).resize((170, 120), Image.Resampling.BICUBIC)
+)
 KINDS: dict[str, dict[str, Any]] = {
     "baseline": {},
     "optimised": {"optimize": True},

@@ -143,6 +143,7 @@ BAD = {
     "empty": (b"", {"Content_Type": JPEG}, 400, "empty"),
     "form": (None, {"Content_Type": "multipart/form-data"}, 400, "empty"),
     "no photo": (b"GIF8 or not", {"Content_Type": JPEG}, 415, "not_an_image"),
+    "JPEG XL": (b"\xff\x0a" + bytes(90), {"Content_Type": JPEG}, 415, "unsupported_format"),
     "no UTF-8": (b'{"photos": "\xff"}', {"Content_Type": JSON}, 400, "not_json"),
     "no photos": (b"{}", {"Content_Type": JSON}, 400, "no_photos"),
     "accept": (b"{}", {"Accept": "image/png"}, 406, "not_acceptable"),
