@@ -29,7 +29,10 @@ MODES = ("RGB", "L", "CMYK")
 def jpeg(kind: str = "baseline", mode: str = "RGB", pixels: Any = NOISE) -> bytes:
     out, image = io.BytesIO(), Image.fromarray(pixels)
     if mode == "CMYK":  # with black ink, which Pillow doesn't make of colours
-        image = Image.merge("CMYK", (*image.split(), image.getchannel("G").transpose(1)))
+        image = Image.merge(
+            "CMYK",
+            (*image.split(), image.getchannel("G").transpose(Image.Transpose.FLIP_TOP_BOTTOM)),
+        )
     else:
         image = image.convert(mode)
     image.save(out, "JPEG", **KINDS[kind])
