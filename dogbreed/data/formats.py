@@ -81,6 +81,7 @@ CAMERA_RAW = Unsupported(
 _JPEG_XL = Unsupported(
     "JPEG XL", (".jxl",), "djxl photo.jxl photo.png", (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 )
+_JPEG_LS = _by_magick("JPEG-LS", ".jls", b"\xff\xd8\xff\xf7")
 _NETPBM = _by_magick("Netpbm", ".ppm .pgm .pbm .pnm .pam")
 _DICOM = _by_magick("DICOM", ".dcm")
 _SVG = Unsupported("SVG", (".svg", ".svgz"), "rsvg-convert photo.svg -o photo.png")
@@ -92,7 +93,7 @@ UNSUPPORTED_FORMATS = (
     _by_magick("JPEG 2000", ".jp2 .j2k .jpf .jpx .j2c .jpc .jpm .jph .jhc",
                b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
     _by_magick("JPEG XR", ".jxr .wdp .hdp", b"II\xbc"),
-    _by_magick("JPEG-LS", ".jls", b"\xff\xd8\xff\xf7"),
+    _JPEG_LS,
     CAMERA_RAW,
     Unsupported("Photoshop", (".psd", ".psb"), "magick 'photo.psd[0]' photo.png", (b"8BPS",)),
     _by_magick("GIMP", ".xcf", b"gimp xcf"),
@@ -131,6 +132,8 @@ def unsupported(head: bytes) -> Unsupported | None:
 
     `head` is all of the file, or its first HEAD_BYTES.
     """
+    if head.startswith(_DECODED) and not head.startswith(_JPEG_LS.beginnings):
+        return None
     brands = _brands(head)
     if brands:
         return _of_brand(brands[0])

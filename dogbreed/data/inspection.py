@@ -10,7 +10,7 @@ from dogbreed.data.colour import as_rgb, profile_problem
 from dogbreed.data.loading import damaged, load
 
 NEARLY_BLACK = 8  # of 255
-SHARE = 99  # percent of the pixels that are so
+SHARE = 0.99  # of the pixels that are so
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,10 @@ def _extremes(photo: Image.Image) -> list[tuple[str, str]]:
     """A remark where a loaded photo is nearly all black or white: often its numbers are misread."""
     few = (min(64, photo.width), min(64, photo.height))
     grey = np.asarray(as_rgb(photo.resize(few, Image.Resampling.NEAREST)).convert("L"))
-    darkest, brightest = np.percentile(grey, (100 - SHARE, SHARE))
-    if brightest <= NEARLY_BLACK:
-        message = f"decodes to nearly black ({SHARE} % of it is at most {brightest:.0f} of 255)"
+    if np.count_nonzero(grey > NEARLY_BLACK) <= (1 - SHARE) * grey.size:
+        message = f"decodes to nearly black ({SHARE:.0%} of it is at most {NEARLY_BLACK} of 255)"
         return [("nearly_black", message)]
-    if darkest >= 255 - NEARLY_BLACK:
-        message = f"decodes to nearly white ({SHARE} % of it is at least {darkest:.0f} of 255)"
+    if np.count_nonzero(grey < 255 - NEARLY_BLACK) <= (1 - SHARE) * grey.size:
+        message = f"decodes to nearly white ({SHARE:.0%} of it is {255 - NEARLY_BLACK} or more)"
         return [("nearly_white", message)]
     return []
