@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from PIL import Image
 
 from dogbreed.data import depth, jpeg_end
+from dogbreed.data.colour import MAX_PROFILE_BYTES
 from dogbreed.data.icc import described_profile
 from dogbreed.data.libtiff import silence_libtiff
-from dogbreed.data.png_chunks import without_texts
+from dogbreed.data.png_chunks import png_profile, without_texts
 from dogbreed.errors import PhotoError
 
 ORIENTATION = 0x0112  # the EXIF tag
@@ -60,8 +61,10 @@ def open_by_pillow(data: bytes, formats: tuple[str, ...]) -> Image.Image:
     except ValueError as error:
         if "MAX_TEXT" not in str(error):
             raise
-    # A PNG whose texts or colour profile are larger than Pillow unpacks is a photo without them.
-    return Image.open(io.BytesIO(without_texts(data)), formats=formats)
+    # A PNG whose texts or colour profile are larger than Pillow unpacks is a photo all the same.
+    photo = Image.open(io.BytesIO(without_texts(data)), formats=formats)
+    photo.info["icc_profile"] = png_profile(data, MAX_PROFILE_BYTES + 1)
+    return photo
 
 
 def _source(photo: Image.Image) -> bytes:

@@ -1,5 +1,6 @@
 """Chunks of a PNG that Pillow doesn't read. Source: the PNG specification, third edition."""
 
+import zlib
 from collections.abc import Iterator
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -22,6 +23,15 @@ def without_texts(data: bytes) -> bytes:
         if name not in (b"iCCP", b"zTXt", b"iTXt", b"tEXt"):
             kept.append(data[start - 8 : end])
     return b"".join((*kept, data[end:]))
+
+
+def png_profile(data: bytes, max_bytes: int) -> bytes | None:
+    """The ICC profile in a PNG, as far as its first `max_bytes`."""
+    _, _, packed = (png_chunk(data, b"iCCP") or b"").partition(b"\0")
+    try:
+        return zlib.decompressobj().decompress(packed[1:], max_bytes) or None
+    except zlib.error:
+        return None
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

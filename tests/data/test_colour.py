@@ -169,11 +169,17 @@ def test_a_profile_that_cannot_be_used_is_reported_and_the_photo_read_as_srgb(na
     for format in ("PNG", "TIFF") if name == "too large" else ("JPEG", "TIFF"):
         data = encode(picture(), format, icc_profile=BROKEN[name])
         assert difference(data, pixels_of(encode(picture(), format))) == 0
-        if format == "PNG":
-            continue  # larger than Pillow unpacks: it isn't seen at all
         ((reason, message),) = inspect(data).remarks
         assert reason == "colour_profile"
         assert "read as sRGB" in message
+
+
+def test_a_png_with_more_profile_or_text_than_pillow_unpacks() -> None:
+    large = profile("ProPhoto") + bytes(2 * 2**20)
+    data = encode(in_space(picture(), "ProPhoto"), "PNG", icc_profile=large)
+    assert difference(data, picture()) <= 0.5
+    text = (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(3 * 2**20)))
+    assert difference(with_chunks(encode(picture(), "PNG"), text), picture()) == 0
 
 
 def test_random_damage_of_a_profile_never_costs_the_photo() -> None:
