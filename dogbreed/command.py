@@ -7,6 +7,7 @@ import signal
 import sys
 import types
 import typing
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -24,6 +25,8 @@ def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
     logging.raiseExceptions = False  # a line that nobody can read any more stops no work
     # No command plots: where Matplotlib keeps its own cache is of no interest.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    # What Pillow finds odd in a photo that it can still read; it doesn't say in which one.
+    warnings.filterwarnings("ignore", module="PIL")
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     try:

@@ -28,7 +28,15 @@ from dogbreed.runs import METRICS_FILE, RunFolder, log
 from dogbreed.serving.artifact import Description
 from dogbreed.serving.export import CALIBRATION_PHOTOS, Probe, write_model
 
-VERSIONS_OF = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "openvino", "Pillow")
+VERSIONS_OF = (
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "torchmetrics",
+    "openvino",
+    "Pillow",
+    "pillow-heif",
+)
 
 
 def gather_facts(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+from colour_profiles import profile
 from local_server import as_text, photo, picture
 from PIL import Image
 
@@ -62,6 +63,9 @@ def photos() -> tuple[bytes, ...]:
             ("GIF", {}),
             ("TIFF", {"compression": "tiff_lzw"}),
             ("AVIF", {}),
+            ("HEIF", {}),
+            ("JPEG", {"icc_profile": profile("Display P3")}),
+            ("TIFF", {"icc_profile": profile("ProPhoto"), "compression": "jpeg"}),
         )
     )
 
@@ -109,6 +113,10 @@ def disguises() -> tuple[bytes, ...]:
         b"%PDF-1.7\n1 0 obj\n<</Type /Catalog>>\nendobj\n",
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99999 99999\n(/etc/passwd) run\n",
         b"\x00\x00\x00\x18ftypheic" + bytes(200),
+        b"\xff\x0a" + bytes(200),
+        b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(200),
+        b"II*\0\x10\0\0\0CR\x02\0" + bytes(200),
+        b"\0\0\0\x18ftypcrx " + bytes(200),
         b"\x7fELF" + bytes(500),
         b"P6\n99999 99999\n255\n",
         b"BM" + (2**31).to_bytes(4, "little") + bytes(100),

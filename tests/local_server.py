@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import psutil
 from conftest import THREADS, wait_for_line
 from PIL import Image
@@ -189,7 +190,10 @@ def picture(seed: int = 0, size: tuple[int, int] = (90, 70), mode: str = "RGB") 
 def photo(kind: str = "JPEG", image: Image.Image | None = None, **options: Any) -> bytes:
     """A picture's bytes in a format."""
     file = io.BytesIO()
-    (image or picture()).save(file, kind, **options)
+    if kind == "HEIF":
+        pillow_heif.from_pillow(image or picture()).save(file, **options)
+    else:
+        (image or picture()).save(file, kind, **options)
     return file.getvalue()
 
 

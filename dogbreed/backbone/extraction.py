@@ -266,7 +266,12 @@ def _pixels(request: Request, preprocessing: Preprocessing, max_pixels: int) -> 
         data = photos.read_bytes(request.path)
         if photos.digest(data) != request.digest:
             raise PhotoError("changed", "its content changed since the check")
-        photo = photos.decode(data, wanted_px=preprocessing.size_px, max_pixels=max_pixels)
+        photo = photos.decode(
+            data,
+            wanted_px=preprocessing.size_px,
+            max_pixels=max_pixels,
+            to_srgb=preprocessing.to_srgb,
+        )
     except PhotoError as error:
         raise DataError(f"{request.path}: {error}. Run the command again to check anew.") from error
     return preprocessing.views(photo, request.views, request.digest)

@@ -219,7 +219,10 @@ class LivePhotos(Dataset[PhotoBatch]):
         try:
             data = photos.read_bytes(sample.path)
             photo = photos.decode(
-                data, wanted_px=self._preprocessing.size_px, max_pixels=self._max_pixels
+                data,
+                wanted_px=self._preprocessing.size_px,
+                max_pixels=self._max_pixels,
+                to_srgb=self._preprocessing.to_srgb,
             )
         except PhotoError as error:
             raise DataError(f"{sample.path}: {error}. Run the command again.") from error

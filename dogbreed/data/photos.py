@@ -1,10 +1,9 @@
 """From a photo's bytes to the pixels that the network sees; the only decoder of the package.
 
-Pillow and numpy alone, so that an endpoint can use it without torch.
+Pillow, pillow-heif and numpy alone, so that an endpoint can use it without torch.
 """
 
 import hashlib
-import io
 import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,26 +14,17 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dogbreed.config import DataConfig
+from dogbreed.data import formats
+from dogbreed.data.colour import as_rgb
+from dogbreed.data.formats import HEAD_BYTES, is_heif
+from dogbreed.data.heif import open_heif
+from dogbreed.data.loading import damaged, load, open_by_pillow
 from dogbreed.errors import PhotoError
 from dogbreed.schema import argument
 
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3] or [n, height, width, 3], RGB
 
-# What may be decoded (an MPO is opened as a JPEG). Formats that run programs or fetch files (EPS,
-# WMF) stay out.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
-SUFFIXES_OF = {
-    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
-    # Phones write JPEGs with a second picture inside and call them .jpg.
-    "MPO": {".mpo", ".jpg", ".jpeg"},
-    "PNG": {".png"},
-    "WEBP": {".webp"},
-    "BMP": {".bmp", ".dib"},
-    "GIF": {".gif"},
-    "TIFF": {".tif", ".tiff"},
-    "AVIF": {".avif"},
-}
-SUFFIXES = frozenset().union(*SUFFIXES_OF.values())
+FORMATS, SUFFIXES, SUFFIXES_OF = formats.FORMATS, formats.SUFFIXES, formats.SUFFIXES_OF
 MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs: 256 MB as RGB
 MAX_BYTES = 256 * 1024 * 1024
 
@@ -43,6 +33,8 @@ IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
 CENTRE, MIRROR = "centre", "mirror"
+VERSION = "2"  # of Preprocessing
+VERSIONS = ("1", VERSION)
 
 
 def view_names(count: int) -> tuple[str, ...]:
@@ -60,6 +52,8 @@ class Preprocessing:
 
     size_px: int = 224
     crop_share: float = 1.0
+    # "1": colours are taken as they are stored. "2": they are converted to sRGB.
+    version: str = VERSION
 
     def __post_init__(self) -> None:
         for name in ("size_px", "crop_share"):
@@ -67,7 +61,12 @@ class Preprocessing:
 
     def describe(self) -> dict[str, float | str]:
         """Everything that decides the pixels, as plain values."""
-        return asdict(self) | {"resample": "bicubic", "version": "1"}
+        return asdict(self) | {"resample": "bicubic"}
+
+    @property
+    def to_srgb(self) -> bool:
+        """Whether colours are converted to sRGB when a photo is decoded."""
+        return self.version != "1"
 
     def view(self, photo: Image.Image, name: str, identity: bytes = b"") -> Pixels:
         """One view of an RGB photo: [size_px, size_px, 3].
@@ -117,7 +116,8 @@ def read_bytes(path: Path) -> bytes:
     """The bytes of the file at `path`.
 
     Raises:
-        PhotoError: it can't be read, is empty, or is larger than MAX_BYTES.
+        PhotoError: it can't be read, is empty, or is larger than MAX_BYTES; by its name and its
+            content it is in a format that isn't decoded.
     """
     try:
         status = path.stat()
@@ -128,7 +128,10 @@ def read_bytes(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise PhotoError("unreadable", f"can't be read: {error.strerror}") from error
-    return checked(data)
+    format = formats.unsupported_by_name(checked(data)[:HEAD_BYTES], path.suffix)
+    if format is not None:
+        raise format.error()
+    return data
 
 
 def checked(data: bytes) -> bytes:
@@ -153,19 +156,25 @@ def open_photo(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Recognise a photo and read its header, not yet its pixels.
 
     Raises:
-        PhotoError: not an image of a format in FORMATS, or more than `max_pixels` pixels.
+        PhotoError: not an image, one of a format that isn't decoded, or more than `max_pixels`
+            pixels.
     """
+    format = formats.unsupported(data)
+    if format is not None:
+        raise format.error()
     try:
-        photo = Image.open(io.BytesIO(data), formats=FORMATS)
+        photo = open_heif(data) if is_heif(data) else open_by_pillow(data, FORMATS)
+    except PhotoError:
+        raise
     except UnidentifiedImageError as error:
-        raise PhotoError("not_an_image", "not an image of a known format") from error
+        raise _unidentified(data) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         most = min(max_pixels, 2 * MAX_PIXELS)  # where Pillow itself refuses
         raise PhotoError("too_large", f"more than {most:,} pixels") from error
     except Exception as error:  # Pillow's parsers raise whatever a damaged header led them to
         if isinstance(error, KeyError) and error.args and error.args[0] in FORMATS:
             # None of the others: AVIF comes last, and Pillow before 11.3 has none (a container's).
-            raise PhotoError("not_an_image", "not an image of a known format") from error
+            raise _unidentified(data) from error
         raise PhotoError("damaged", f"the header can't be read: {error}") from error
     if photo.width * photo.height > max_pixels:
         raise PhotoError(
@@ -175,17 +184,22 @@ def open_photo(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     return photo
 
 
-def decode(data: bytes, *, wanted_px: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(
+    data: bytes, *, wanted_px: int, max_pixels: int = MAX_PIXELS, to_srgb: bool = True
+) -> Image.Image:
     """Decode a photo to upright 8-bit RGB, its shorter side at least `wanted_px` if it was before.
 
     Raises:
         PhotoError: as `open_photo`, or the pixels are truncated or damaged.
     """
-    return upright(open_photo(data, max_pixels=max_pixels), wanted_px=wanted_px)
+    photo = open_photo(data, max_pixels=max_pixels)
+    return upright(photo, wanted_px=wanted_px, to_srgb=to_srgb)
 
 
-def upright(photo: Image.Image, *, wanted_px: int | None = None) -> Image.Image:
-    """A photo of any mode as upright 8-bit RGB.
+def upright(
+    photo: Image.Image, *, wanted_px: int | None = None, to_srgb: bool = True
+) -> Image.Image:
+    """A photo of any mode as upright 8-bit RGB; in sRGB, unless not `to_srgb`.
 
     A JPEG that is opened and much larger than wanted is decoded at 1/2, 1/4 or 1/8 of its size,
     never below twice what is wanted, which the resize that follows can't tell from the whole photo.
@@ -194,54 +208,41 @@ def upright(photo: Image.Image, *, wanted_px: int | None = None) -> Image.Image:
         PhotoError: the pixels are truncated or damaged.
     """
     scale = 2 * wanted_px / min(photo.size) if wanted_px else 1
-    if scale < 1:
-        photo.draft("RGB", (round(photo.width * scale), round(photo.height * scale)))
+    size = (round(photo.width * scale), round(photo.height * scale)) if scale < 1 else None
     try:
-        photo.load()
-        return _as_rgb(ImageOps.exif_transpose(photo))
+        loaded = load(photo, size)
+        turned = ImageOps.exif_transpose(loaded.photo)
+        if loaded.profile is not None:
+            turned.info["icc_profile"] = loaded.profile
+        return as_rgb(turned, convert=to_srgb)
     except Exception as error:  # as above: any exception here is the file's fault
         raise damaged(error) from error
 
 
 def is_photo(path: Path) -> bool:
-    """Whether a file is a photo by its content, whatever its name; only its header is read."""
+    """Whether a file is a photo by its content, whatever its name; only its header is read.
+
+    One in a picture format that isn't decoded is a photo too, one that can't be used.
+    """
     try:
         if not path.is_file():  # reading a pipe would wait for ever
             return False
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        format = formats.unsupported(head)
+        if format is not None or is_heif(head):
+            return format is None or format.pictures
         with Image.open(path, formats=FORMATS):
             return True
     except Exception:  # as above
         return False
 
 
-def damaged(error: Exception) -> PhotoError:
-    """The PhotoError for what Pillow raised while decoding pixels."""
-    if "truncated" in str(error).lower():
-        return PhotoError("truncated", "the file ends before the picture does")
-    return PhotoError("damaged", f"the pixels can't be decoded: {error}")
-
-
-def _as_rgb(photo: Image.Image) -> Image.Image:
-    """Any mode as 8-bit RGB: deep greys scaled rather than clipped, transparency over white."""
-    if photo.mode.startswith("I") or photo.mode == "F":
-        return Image.fromarray(_eight_bit(np.asarray(photo)), "L").convert("RGB")
-    if photo.has_transparency_data:
-        rgba = photo.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return photo if photo.mode == "RGB" else photo.convert("RGB")
-
-
-def _eight_bit(grey: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """Grey of more than 8 bits as 8: 16-bit integers by 257, floats of 0..1 by 255.
-
-    What goes beyond those ranges is scaled by its largest value.
-    """
-    values = grey.astype(np.float32)
-    values[~np.isfinite(values)] = 0
-    top = float(values.max(initial=0.0))
-    if grey.dtype.kind == "f":
-        values *= 255.0 if top <= 1.0 else 255.0 / max(top, 255.0)
-    elif top > 255 or grey.dtype.itemsize == 2:
-        values /= max(257.0, top / 255.0)
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+def _unidentified(data: bytes) -> PhotoError:
+    if formats.is_unread_tiff(data):
+        return PhotoError(
+            formats.UNSUPPORTED,
+            "a TIFF that can't be decoded: it is damaged, or of an unusual kind of pixels; "
+            "convert it (for example: magick photo.tif -depth 8 photo.png)",
+        )
+    return PhotoError("not_an_image", "not an image of a known format")

@@ -36,7 +36,7 @@ def main(model: str) -> None:
     explainer = Explainer(class_map, preprocessing)
     send((READY, 0, description.identity.encode()))
     for number, class_index, photo in frames:
-        upright = decode(photo, wanted_px=explainer.wanted_px)
+        upright = decode(photo, wanted_px=explainer.wanted_px, to_srgb=preprocessing.to_srgb)
         send((number, 0, as_jpeg(explainer.explain(upright, class_index))))
 
 

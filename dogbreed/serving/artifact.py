@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from dogbreed.data.photos import Preprocessing
+from dogbreed.data.photos import VERSIONS, Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError
 from dogbreed.files import whole
 
@@ -65,12 +65,16 @@ class Description:
         Raises:
             ArtifactError: in a way that this version doesn't know.
         """
-        wanted = dict(self.preprocessing)
+        wanted = {"version": VERSIONS[0], **self.preprocessing}
         try:
-            known = Preprocessing(size_px=wanted["size_px"], crop_share=wanted["crop_share"])
+            known = Preprocessing(
+                size_px=wanted["size_px"],
+                crop_share=wanted["crop_share"],
+                version=wanted["version"],
+            )
         except (ConfigError, KeyError):
             known = None
-        if known is None or known.describe() != wanted:
+        if known is None or known.version not in VERSIONS or known.describe() != wanted:
             raise ArtifactError(
                 f"The model was trained with a preprocessing that this dogbreed doesn't have "
                 f"({wanted}): use the version of dogbreed that wrote it."

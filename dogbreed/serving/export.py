@@ -195,7 +195,9 @@ def _quantised(model: Any, description: Description, probe: Probe) -> Any:
     pixels = []
     for path in probe.calibration:
         with contextlib.suppress(PhotoError):  # gone since the check; there are others
-            photo, _ = read_photo(path, wanted_px=preprocessing.size_px)
+            photo, _ = read_photo(
+                path, wanted_px=preprocessing.size_px, to_srgb=preprocessing.to_srgb
+            )
             pixels.append(preprocessing.view(photo, CENTRE)[None])
     with contextlib.redirect_stdout(io.StringIO()):  # its bars
         return nncf.quantize(

@@ -192,11 +192,13 @@ class Predictor:
     def _read(self, photo: Photo, wanted_px: int) -> Iterator[tuple[Image.Image, bytes]]:
         """What `read_photo` gives, in the room there is."""
         if self._room is None or not isinstance(photo, bytes):
-            yield read_photo(photo, wanted_px=wanted_px)
+            yield read_photo(photo, wanted_px=wanted_px, to_srgb=self._preprocessing.to_srgb)
             return
         opened = photos.open_photo(photos.checked(photo))
         with self._room.for_photo(opened):
-            yield photos.upright(opened, wanted_px=wanted_px), photos.digest(photo)
+            to_srgb = self._preprocessing.to_srgb
+            upright = photos.upright(opened, wanted_px=wanted_px, to_srgb=to_srgb)
+            yield upright, photos.digest(photo)
 
     def _decoded(
         self, many: Iterable[Photo], workers: int, depth: int
@@ -268,14 +270,14 @@ class Predictor:
 load = Predictor.load
 
 
-def read_photo(photo: Photo, *, wanted_px: int) -> tuple[Image.Image, bytes]:
+def read_photo(photo: Photo, *, wanted_px: int, to_srgb: bool = True) -> tuple[Image.Image, bytes]:
     """A photo upright in 8-bit RGB as `photos.decode` gives it, and what identifies its content.
 
     Raises:
         PhotoError: it can't be used.
     """
     if isinstance(photo, Image.Image):
-        return photos.upright(photo), photos.digest(photo.tobytes())
+        return photos.upright(photo, to_srgb=to_srgb), photos.digest(photo.tobytes())
     if isinstance(photo, str | Path):
         data = photos.read_bytes(Path(photo))
     elif not isinstance(photo, bytes) and not callable(photo):
@@ -285,7 +287,7 @@ def read_photo(photo: Photo, *, wanted_px: int) -> tuple[Image.Image, bytes]:
         )
     else:
         data = photos.checked(photo if isinstance(photo, bytes) else photo())
-    return photos.decode(data, wanted_px=wanted_px), photos.digest(data)
+    return photos.decode(data, wanted_px=wanted_px, to_srgb=to_srgb), photos.digest(data)
 
 
 @contextmanager

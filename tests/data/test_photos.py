@@ -100,7 +100,7 @@ def test_phones_jpegs_with_a_second_picture_inside() -> None:
 
 
 def test_every_format_has_its_suffixes() -> None:
-    assert set(photos.SUFFIXES_OF) == {*photos.FORMATS, "MPO"}
+    assert set(photos.SUFFIXES_OF) == {*photos.FORMATS, "MPO", "HEIF"}
     assert all(suffix == suffix.lower() for suffix in photos.SUFFIXES)
 
 
@@ -257,10 +257,6 @@ def test_grey_of_16_bits_is_scaled_not_clipped() -> None:
     assert_close(pixels_of(png(DEEP.astype(">u2"), depth=16, colour=0)), expected, 0.5001)
 
 
-def test_dark_grey_of_16_bits_stays_dark() -> None:
-    assert pixels_of(encode(np.full((64, 64), 200, "<u2"), "PNG")).max() == 1
-
-
 def test_colour_of_16_bits() -> None:
     deep = picture().astype(">u2") * 257
     assert_close(pixels_of(png(deep.reshape(64, -1), depth=16, colour=2, size=(96, 64))),
@@ -278,13 +274,13 @@ def test_grey_and_alpha_of_16_bits() -> None:
     [
         (FLOAT.astype(np.float32), 255 * FLOAT),
         ((255 * FLOAT).astype(np.float32), 255 * FLOAT),
-        ((60000 * FLOAT).astype(np.float32), 255 * FLOAT),
-        ((FLOAT - 0.5).astype(np.float32), (255 * (FLOAT - 0.5)).clip(0)),
+        ((65535 * FLOAT).astype(np.float32), 255 * FLOAT),
+        ((FLOAT - 0.5).astype(np.float32), 127.5 * (FLOAT + 0.5)),
         (DEEP.astype(np.int32), DEEP / 257),
         ((2.0**31 * 0.99 * FLOAT).astype(np.int32), 255 * FLOAT),
         (RAMP.astype(np.int32), RAMP),
     ],
-    ids=["0..1", "0..255", "0..60000", "negative", "int 16", "int 32", "int 8"],
+    ids=["0..1", "0..255", "0..65535", "signed", "int 16", "int 32", "int 8"],
 )
 def test_deep_tiff(values: Array, expected: Array) -> None:
     assert_close(pixels_of(encode(values, "TIFF")), grey(expected), 0.51)
@@ -458,7 +454,8 @@ def test_crops_keep_to_their_area_and_shape() -> None:
 
 
 def test_what_decides_the_pixels_is_described() -> None:
-    kinds = [Preprocessing(), Preprocessing(size_px=225), Preprocessing(crop_share=0.9)]
+    kinds = [Preprocessing(), Preprocessing(size_px=225), Preprocessing(crop_share=0.9),
+             Preprocessing(version="1")]  # fmt: skip
     assert len({str(sorted(kind.describe().items())) for kind in kinds}) == len(kinds)
     assert Preprocessing().describe() == Preprocessing(size_px=224, crop_share=1.0).describe()
 
@@ -521,9 +518,6 @@ def test_a_file_of_too_many_bytes_is_not_read(
         b"",
         b"just a note",
         b"<!doctype html><title>404</title>",
-        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
-        b"P6 1 1 255\nabc",
         bytes(range(256)),
         b"\0" * 1000,
     ],
@@ -584,11 +578,6 @@ def test_truncated(format: str, options: dict[str, Any], share: float) -> None:
         decode(data[: int(len(data) * share)], wanted_px=224)
     # libwebp doesn't say what it finds wrong.
     assert caught.value.reason == ("damaged" if format == "WEBP" else "truncated")
-
-
-def test_a_jpeg_without_its_last_bytes_is_truncated() -> None:
-    with pytest.raises(PhotoError, match="ends before the picture does"):
-        decode(encode(NOISE, "JPEG")[:-2], wanted_px=224)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

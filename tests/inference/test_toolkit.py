@@ -163,6 +163,7 @@ BAD = {
     "brotli": (b"?", {"Content_Encoding": "br", "Content_Type": JPEG}, 415, "encoded"),
     "url": (b"photo=@photo.jpg", {"Content_Type": "text/plain"}, 415, "url_encoded"),
     "no photo": (b"GIF8 or not", {"Content_Type": JPEG}, 415, "not_an_image"),
+    "JPEG XL": (b"\xff\x0a" + bytes(90), {"Content_Type": JPEG}, 415, "unsupported_format"),
     "no UTF-8": (b'{"photos": "\xff"}', {"Content_Type": JSON}, 400, "not_json"),
     "no photos": (b"{}", {"Content_Type": JSON}, 400, "no_photos"),
     "accept": (b"{}", {"Accept": "image/png"}, 406, "not_acceptable"),

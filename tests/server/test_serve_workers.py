@@ -30,7 +30,13 @@ from dogbreed.server.worker import Worker
 from dogbreed.server.worker_errors import WorkerError, WorkerRefusal
 from dogbreed.serving.artifact import read_description
 from dogbreed.serving.invocations import RequestError
-from dogbreed.serving.room import JPEG_BYTES, PLAIN_BYTES, TRANSPARENT_OR_DEEP_BYTES, Room
+from dogbreed.serving.room import (
+    HEIF_BYTES,
+    JPEG_BYTES,
+    PLAIN_BYTES,
+    TRANSPARENT_OR_DEEP_BYTES,
+    Room,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +50,7 @@ from dogbreed.serving.room import JPEG_BYTES, PLAIN_BYTES, TRANSPARENT_OR_DEEP_B
         ("PNG", "LA", TRANSPARENT_OR_DEEP_BYTES),
         ("PNG", "I;16", TRANSPARENT_OR_DEEP_BYTES),
         ("TIFF", "F", TRANSPARENT_OR_DEEP_BYTES),
+        ("HEIF", "RGB", HEIF_BYTES),
     ],
 )
 def test_a_photo_is_refused_where_it_needs_more_than_there_is(

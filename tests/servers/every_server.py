@@ -84,6 +84,7 @@ def _set_head(model: BreedClassifier, features: torch.Tensor) -> None:
 BAD: dict[str, tuple[bytes, str, int, str]] = {
     "empty": (b"", "image/jpeg", 400, "empty"),
     "no photo": (b"<html>not found</html>", "image/jpeg", 415, "not_an_image"),
+    "JPEG XL": (b"\xff\x0a" + bytes(90), "image/jpeg", 415, "unsupported_format"),
     "cut off": (b"", "image/jpeg", 400, "truncated"),  # filled in by the test
     "no JSON": (b'{"photos": [', "application/json", 400, "not_json"),
     "no UTF-8": (b'{"photos": "\xff"}', "application/json", 400, "not_json"),
