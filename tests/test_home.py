@@ -218,7 +218,7 @@ def test_commands_leave_an_empty_home_empty(start: Start, tmp_path: Path) -> Non
         ("-m", "dogbreed.train", *fast, *forms),
         ("-m", "dogbreed.predict", str(tmp_path / "cache/samples/test"), "explain=true"),
         (str(launch / "tune.py"), "launcher=local", "search.trials=2", *fast),
-        (str(launch / "train.py"), "dry_run=true"),
+        (str(launch / "train.py"), "best=null", "dry_run=true"),
         (str(launch / "tune.py"), "+experiment=hpo", "dry_run=true"),
         (str(launch / "deploy.py"), "dry_run=true", "deploy.register=dogs"),
     ):
