@@ -2,18 +2,24 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import SMALL, Train, draw_folders
 
+from dogbreed.backbone import engine
+from dogbreed.backbone.extraction import Request, open_stores
 from dogbreed.cli import compose
 from dogbreed.clock import Clock
 from dogbreed.errors import StoreError
 from dogbreed.feature_set import read_feature_set, share_folder, write_index
-from dogbreed.preparation import prepare
+from dogbreed.preparation import prepare, preprocessing_of, resolve
 from dogbreed.stored_features import extract_share
+
+FILES = ("features.bin", "digests.bin")
 
 
 @pytest.fixture
@@ -71,7 +77,6 @@ def test_what_it_lacks_is_said(train: Train, photos: Path, tmp_path: Path) -> No
     assert other.returncode == 1
     assert "lacks the features of 168 of 168 photos" in other.stderr
     shutil.rmtree(share_folder(folder, 1))
-    shutil.rmtree(tmp_path / "cache")
     done = train(f"data.feature_set={folder}", *SMALL)
     assert done.returncode == 1
     assert "lacks the features of 84 of 168 photos" in done.stderr
@@ -83,8 +88,10 @@ def test_what_it_lacks_is_said(train: Train, photos: Path, tmp_path: Path) -> No
     [
         (None, "there is no feature set"),
         ("[", "can't be read as a feature set"),
-        ('{"schema": 1}', "can't be read as a feature set"),
-        ('{"schema": 2}', "of a newer dogbreed"),
+        ('{"schema": 1}', "of an older dogbreed"),
+        ('{"schema": 2}', "can't be read as a feature set"),
+        ('{"schema": 3}', "of a newer dogbreed"),
+        ('{"schema": 2, "sha256": "0"}', "is damaged"),
     ],
 )
 def test_a_folder_that_is_none_is_refused(text: str | None, told: str, tmp_path: Path) -> None:
@@ -93,3 +100,65 @@ def test_a_folder_that_is_none_is_refused(text: str | None, told: str, tmp_path:
     with pytest.raises(StoreError) as caught:
         read_feature_set(tmp_path)
     assert told in str(caught.value)
+
+
+def test_damaged_rows_of_a_set_are_reported_and_never_taken(
+    photos: Path, tmp_path: Path, logged: Callable[[], str]
+) -> None:
+    folder = extract(photos, tmp_path / "set", shares=2)
+    config = compose([f"data.root={photos}", *SMALL])
+    _, backbone, choice = resolve(config, None)
+    settings = (backbone, preprocessing_of(config), choice, ("centre", "mirror"))
+    feature_set, clean = read_feature_set(folder), open_stores(tmp_path / "clean", *settings)
+    digests = list(feature_set.checked.digests.values())
+    requests = [
+        Request(path=path, digest=digest, views=("centre", "mirror"))
+        for path, digest in feature_set.checked.digests.items()
+    ]
+    assert feature_set.fill(clean, requests) == 336
+    right = clean["mirror"].reader()[clean["mirror"].rows(digests)]
+    assert "damaged" not in logged()
+    random = np.random.default_rng(0)
+    for trial in range(12):
+        path = share_folder(folder, trial % 2) / clean["mirror"].folder.name / FILES[trial % 4 // 2]
+        content = path.read_bytes()
+        place = int(random.integers(len(content)))
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        stores = open_stores(tmp_path / str(trial), *settings)
+        with pytest.raises(StoreError, match="lacks the features of 1 of 168 photos"):
+            feature_set.fill(stores, requests)
+        assert f"warning: {path} is damaged: 1 of 84" in logged()
+        known = np.array([digest in stores["mirror"] for digest in digests])
+        rows = stores["mirror"].rows(digest for digest in digests if digest in stores["mirror"])
+        assert known.sum() == 167
+        assert np.array_equal(stores["mirror"].reader()[rows], right[known])
+        path.write_bytes(content)
+        assert feature_set.fill(stores, requests) == 1
+
+
+def test_a_damaged_index_or_photo_of_a_set_is_refused(photos: Path, tmp_path: Path) -> None:
+    folder = extract(photos, tmp_path / "set", shares=1)
+    index, random = folder / "photos.json", np.random.default_rng(0)
+    content = index.read_bytes()
+    for place in random.integers(len(content), size=100):
+        index.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(StoreError, match=r"photos\.json"):
+            read_feature_set(folder)
+    index.write_bytes(content)
+    read_feature_set(folder)
+    photo = next((folder / "photos").rglob("*.jpg"))
+    photo.write_bytes(photo.read_bytes()[:-1])
+    with pytest.raises(StoreError, match=f"{photo} is damaged"):
+        read_feature_set(folder)
+
+
+def test_a_set_is_read_with_the_versions_that_extracted_it(
+    train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine that trains may have other versions than those that extracted."""
+    monkeypatch.setattr(engine, "software_versions", lambda name: {"torch": "0.1"})
+    folder = extract(photos, tmp_path / "set", shares=1)
+    assert read_feature_set(folder).choice.versions == {"torch": "0.1"}
+    done = train(f"data.feature_set={folder}", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "336 of the feature set" in done.stdout

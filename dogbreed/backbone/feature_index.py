@@ -43,6 +43,11 @@ class FeatureIndex:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._numbers)
 
+    @property
+    def damaged(self) -> int:
+        """How many of the records that were read are damaged, and not repaired yet."""
+        return len(self._damaged)
+
     def numbers(self, digests: Iterable[bytes]) -> npt.NDArray[np.int64]:
         """The photos' places in `records`; KeyError for one that isn't there."""
         return np.fromiter((self._numbers[digest] for digest in digests), np.int64)

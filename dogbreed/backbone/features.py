@@ -161,6 +161,7 @@ class FeatureStore:
         Its damaged rows are reported and left out. A folder that isn't there has nothing.
         """
         other = FeatureStore(folder.parent, self._recipe)
+        other._report_records(other._index.damaged)
         other.verify([digest for digest in other._index if digest not in self])
         fresh = [digest for digest in other._index if digest not in self]
         at_once = max(1, COPIED_BYTES // self.row_bytes)
@@ -198,17 +199,20 @@ class FeatureStore:
                     self._index = FeatureIndex(self._recipe.key())
                 self._files = files
                 self._index.read(files.index)
-                if damaged := self._index.repair(files.index):
-                    log.warning(
-                        "warning: %s is damaged: %d of %d records can't be read; the features that "
-                        "they stood for are computed again where they are needed",
-                        *(self.folder / INDEX, damaged, self._index.slots),
-                    )
+                self._report_records(self._index.repair(files.index))
                 if not (self.folder / "recipe.json").exists():
                     write_text(self.folder / "recipe.json", self._recipe.as_json())
                 yield files
         except OSError as error:
             raise self._cant_write(error) from error
+
+    def _report_records(self, damaged: int) -> None:
+        if damaged:
+            log.warning(
+                "warning: %s is damaged: %d of %d records can't be read; the features that they "
+                "stood for are missing",
+                *(self.folder / INDEX, damaged, self._index.slots),
+            )
 
     def _as_bytes(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Rows [n, *shape] in the cache's type, as bytes: [n, row_bytes]."""
