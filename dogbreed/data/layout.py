@@ -12,7 +12,7 @@ from dogbreed.data.splits import SPLITS, TRAIN
 from dogbreed.data.walk import Folder
 from dogbreed.errors import DataError
 
-# Folders of these names beside a single train/ hold photos that nobody takes for a class.
+# Folders with one of these words in their names, beside train/ alone, are no classes like train.
 _LEFTOVERS = frozenset(
     {
         "extra", "extras", "unsup", "unsupervised", "unlabeled", "unlabelled", "unknown", "unused",
@@ -79,26 +79,24 @@ def find_layout(root: Folder) -> Layout:
 
 def unwrapped(folder: Folder) -> Folder:
     """The folder that the classes are in: seg_train/seg_train/ and train/images/ wrap them."""
-    while (inside := _wrapped(folder)) is not None and class_folders(inside):
-        folder = inside
-    return folder
+    return _innermost(folder) if class_folders(folder) else folder
 
 
 def class_folders(folder: Folder) -> list[Folder]:
     """The folders with photos in a folder of classes; a wrapper of photos is no class."""
-    folder = unwrapped(folder)
-    if _wrapped(folder) is not None:
-        return []
-    return [each for each in folder.subfolders if each.has_photos]
+    return [each for each in _innermost(folder).subfolders if each.has_photos]
 
 
-def _wrapped(folder: Folder) -> Folder | None:
-    """The only folder with photos in `folder`, if its name says nothing more."""
-    inside = [each for each in folder.subfolders if each.has_photos]
-    if len(inside) != 1 or folder.named_photos:
-        return None
-    same = inside[0].name.lower() == folder.name.lower()
-    return inside[0] if same or is_container(inside[0].name) else None
+def _innermost(folder: Folder) -> Folder:
+    """The folder less the wrappers: folders around one other whose name says nothing more."""
+    while not folder.named_photos:
+        inside = [each for each in folder.subfolders if each.has_photos]
+        if len(inside) != 1 or not (
+            inside[0].name.lower() == folder.name.lower() or is_container(inside[0].name)
+        ):
+            break
+        folder = inside[0]
+    return folder
 
 
 def _class_keys(folder: Folder) -> set[str]:
@@ -148,7 +146,11 @@ def _refuse_doubtful(
     """Raise a DataError if folders without a split's name may be splits, or train/ a class."""
     train = splits[TRAIN][0]
     keys = _class_keys(train)
-    unknown = [folder for folder in others if spelling_key(folder.name) not in keys | _LEFTOVERS]
+    unknown = [
+        folder
+        for folder in others
+        if (name := spelling_key(folder.name)) not in keys and not _LEFTOVERS & {*name.split()}
+    ]
     same = [folder for folder in unknown if keys & _class_keys(folder)]
     if same and len(splits) < len(SPLITS):
         raise DataError(
@@ -160,7 +162,7 @@ def _refuse_doubtful(
         raise DataError(
             f"{root.path}: is {train.name}/ the training split, or a class like "
             f"{_names(classes)}? If it is a split, move the others away: they would not be used. "
-            f"If it is a class, give it another name, such as {train.name}_class."
+            f"If it is a class, give it another name, such as {train.name}s/."
         )
 
 

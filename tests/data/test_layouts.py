@@ -113,6 +113,12 @@ def test_split_folders(tmp_path: Path, splits: tuple[str, ...]) -> None:
         assert all(tmp_path / name in sample.path.parents for sample in folders.samples[split])
 
 
+def test_many_wrappers(tmp_path: Path) -> None:
+    folders = read(tmp_path, *classes_in(f"train/{'images/' * 60}"), f"test/{'test/' * 60}a")
+    assert folders.classes == ("a", "b")
+    assert folders.split_here == (VALID,)
+
+
 @pytest.mark.parametrize(
     ("names", "drawn"),
     [
@@ -188,7 +194,9 @@ def test_train_as_a_split_or_a_class(
     message = error_of(tmp_path, *folders, nested=nested)
     assert "is train/ the training split, or a class like bus/" in message
     assert "move the others away" in message
-    assert "give it another name" in message
+    assert "give it another name, such as trains/" in message
+    (tmp_path / "train").rename(tmp_path / "trains")
+    assert {"trains", "bus"} <= set(read_folders(tmp_path, nested_classes=False).classes)
 
 
 def test_a_folder_of_the_same_classes_may_be_the_missing_split(tmp_path: Path) -> None:
@@ -249,6 +257,8 @@ def test_an_empty_split_folder(tmp_path: Path) -> None:
     [
         ([*classes_in("train", "test"), "extra", "unsup"], ["extra", "unsup"]),
         ([*classes_in("train"), "extra", "unsup/deep"], ["extra", "unsup"]),
+        ([*classes_in("train"), "old photos", "unlabeled_images"],
+         ["old photos", "unlabeled_images"]),
         ([*classes_in("train", "extra")], ["extra"]),
         ([*classes_in("train"), "stuff"], ["stuff"]),
         ([*classes_in("train"), "a", "b"], ["a", "b"]),
