@@ -20,8 +20,8 @@ from PIL import Image
 
 from dogbreed import load
 from dogbreed.config import PredictConfig
+from dogbreed.errors import printable
 from dogbreed.schema import keys
-from dogbreed.serving.sources import printable
 
 Predict = Callable[..., subprocess.CompletedProcess[str]]
 

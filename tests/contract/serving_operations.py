@@ -139,7 +139,9 @@ class ServingOperations:
         """A new version with every request, but for those that have a known token."""
         create = self._backend.create_model_package
         names = inspect.signature(create).parameters
-        members = {name: request.get(name.title().replace("_", "")) for name in names}
+        members: dict[str, Any] = {
+            name: request.get(name.title().replace("_", "")) for name in names
+        }
         with self._lock:
             arn = self._packages.get(request["ClientToken"]) or create(**members)
             self._packages[request["ClientToken"]] = arn
