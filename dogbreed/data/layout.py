@@ -8,7 +8,7 @@ from pathlib import Path
 from dogbreed.data.class_names import spelling_key
 from dogbreed.data.nesting import is_container
 from dogbreed.data.split_names import SplitName, split_name
-from dogbreed.data.splits import SPLITS, TRAIN
+from dogbreed.data.splits import SPLITS, TEST, TRAIN, VALID
 from dogbreed.data.walk import Folder
 from dogbreed.errors import DataError
 
@@ -127,7 +127,11 @@ def _split_folders(
             found[own.split].append(folder)
     for split, folders in found.items():
         found[split] = [f for f in folders if not named[f.path].rest] or folders
-    return dict(found)
+    if len(found[VALID]) == 2 and not found[TEST]:  # training, validation, evaluation (Food-11)
+        found[VALID].sort(key=lambda folder: named[folder.path].evaluation)
+        if [named[folder.path].evaluation for folder in found[VALID]] == [False, True]:
+            found[TEST].append(found[VALID].pop())
+    return {split: folders for split, folders in found.items() if folders}
 
 
 def _require_readable(root: Folder, named: Mapping[Path, SplitName]) -> None:

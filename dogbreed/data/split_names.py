@@ -30,10 +30,14 @@ _FEWEST_LETTERS_JOINED = 3  # of a filler that is written together with the word
 
 
 class SplitName(NamedTuple):
-    """The split that a name stands for, and what else the name says: {"dogs"} in dogs_train."""
+    """The split that a name stands for, and what else the name says: {"dogs"} in dogs_train.
+
+    `evaluation`: the name says eval or evaluation, which is the test split beside a validation.
+    """
 
     split: str
     rest: frozenset[str]
+    evaluation: bool = False
 
 
 def split_name(name: str) -> SplitName | None:
@@ -44,7 +48,8 @@ def split_name(name: str) -> SplitName | None:
     """
     found: set[str] = set()
     rest: set[str] = set()
-    for word in _words(name):
+    words = _words(name)
+    for word in words:
         split = _split_of(word)
         if split is not None:
             found.add(split)
@@ -52,7 +57,9 @@ def split_name(name: str) -> SplitName | None:
             rest.add(word)
     if found == {TRAIN, VALID}:
         found = {TRAIN}
-    return SplitName(found.pop(), frozenset(rest)) if len(found) == 1 else None
+    if len(found) != 1:
+        return None
+    return SplitName(found.pop(), frozenset(rest), any(word.startswith("eval") for word in words))
 
 
 def _words(name: str) -> list[str]:

@@ -101,6 +101,7 @@ def test_names_that_say_more(name: str, rest: str) -> None:
         ("train/images", "val/images", "test/images"),
         ("trn", "development", "holdout"),
         ("trainval", "eval", "tst"),
+        ("training", "validation", "evaluation"),
     ],
 )
 def test_split_folders(tmp_path: Path, splits: tuple[str, ...]) -> None:
