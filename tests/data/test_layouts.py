@@ -62,7 +62,7 @@ def test_names_of_splits(split: str, names: str) -> None:
     for name in names.split():
         own = split_name(name)
         assert own is not None, name
-        assert own == (split, frozenset()), name
+        assert (own.split, own.rest) == (split, frozenset()), name
 
 
 @pytest.mark.parametrize(
