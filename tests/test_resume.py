@@ -152,7 +152,8 @@ def test_a_stopped_training_continues_where_it_was(
 # Runs `python -m dogbreed.train` and kills it at a step of the training.
 KILLED = """
 import os, signal, sys
-from dogbreed import cli, model
+from dogbreed import model
+from dogbreed.command import run_command
 from dogbreed.train import main
 
 step, calls, last = model.BreedClassifier.training_step, 0, int(sys.argv.pop(1))
@@ -165,7 +166,7 @@ def killing(self, batch, index):
     return step(self, batch, index)
 
 model.BreedClassifier.training_step = killing
-cli.run_command(main)
+run_command(main)
 """
 
 

@@ -232,7 +232,7 @@ def test_a_kill_just_before_the_end_leaves_a_run_that_resume_finishes(
         "    finish(self)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "RunFolder.finish = killing\n"
-        "cli.run_command(main)\n"
+        "run_command(main)\n"
     )
     command = [f"data.root={root / 'photos'}", f"output_root={root / 'outputs'}", *QUICK, *COMMAND]
     killed = subprocess.run(

@@ -208,8 +208,9 @@ def test_nothing_that_a_request_names_is_fetched_or_read(server: LocalServer) ->
             assert server.ask(name).refused == (415, "not_an_image")
         for text in (SVG, XML, f'<?xml version="1.0"?>{XML}', f"#EXTM3U\n{url}", f"%!PS\n({url})"):
             hostile = text.replace("{url}", url)
-            assert server.ask(hostile).refused == (415, "not_an_image")
-            assert server.ask_json(photos=[hostile.encode()]).refused == (415, "not_an_image")
+            no_photo = {(415, "not_an_image"), (415, "unsupported_format")}
+            assert server.ask(hostile).refused in no_photo
+            assert server.ask_json(photos=[hostile.encode()]).refused in no_photo
         for path in (f"/invocations?photos={url}", f"/invocations?url={url}"):
             assert server.ask(photo(), path).refused == (400, "unknown_key")
         for path in ("/../../../etc/passwd", "/..%2f..%2fetc/passwd", "//etc/passwd", f"/{secret}"):

@@ -20,7 +20,7 @@ from dogbreed.server.limits import MAX_ANSWERED, MAX_REFUSED, RESERVED_FILES, li
 _, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 FRONT = """
 import asyncio, resource, signal, socket, sys
-from dogbreed.cli import _stop
+from dogbreed.command import _stop
 from dogbreed.errors import Stopped
 from dogbreed.server.running import run
 
