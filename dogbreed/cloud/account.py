@@ -126,7 +126,7 @@ def stand_in(launcher: AccountConfig) -> Account:
         notes.append(f"no region is set: {region} is an example")
     _check_place(launcher, region)
     role = launcher.role or os.environ.get(ROLE_VARIABLE)
-    if role is None:
+    if not role:
         notes.append("no role is set (launcher.role): the one shown is an example")
         role = EXAMPLE_ROLE
     if not role.startswith("arn:"):
@@ -211,7 +211,7 @@ def _role(session: boto3.Session, launcher: AccountConfig, caller: str, way_out:
     role = launcher.role or os.environ.get(ROLE_VARIABLE)
     if role and role.startswith("arn:"):
         return role
-    if role is None:
+    if not role:
         # On a machine of SageMaker's own the caller has taken on a role that jobs may have too.
         if ":assumed-role/" not in caller:
             raise CloudError(

@@ -37,12 +37,7 @@ def deploy(config: DeployConfig) -> None:
             is left in the account and how to delete it.
     """
     log_to_terminal()
-    refuse_empty(config)
-    check_deployment(config)
-    config = replace(config, launcher=checked_keys(config.launcher))
-    for key, place in (("model", config.model), ("deploy.photos", config.deploy.photos)):
-        if place is not None and is_address(place):
-            check_uri(key, place)
+    config = _checked(config)
     trial = read_trial(config.photo)
     account = stand_in(config.launcher) if config.dry_run else sign_in(config.launcher)
     _check_region(config, account.region)
@@ -80,6 +75,20 @@ def deploy(config: DeployConfig) -> None:
             _tell_endpoint(account, config, *trial)
         if config.deploy.register:
             log.info("registered: %s", register(account, config, archive, it))
+
+
+def _checked(config: DeployConfig) -> DeployConfig:
+    """The configuration with the account's keys in normal form, if it can be deployed so.
+
+    Raises:
+        ConfigError: which key is wrong, and why.
+    """
+    refuse_empty(config)
+    check_deployment(config)
+    for key, place in (("model", config.model), ("deploy.photos", config.deploy.photos)):
+        if place is not None and is_address(place):
+            check_uri(key, place)
+    return replace(config, launcher=checked_keys(config.launcher))
 
 
 def _check_region(config: DeployConfig, region: str) -> None:
