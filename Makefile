@@ -16,7 +16,7 @@ train: $(READY)
 test: check
 	$(BIN)/python -m pytest $(ARGS)
 
-# Whole trainings: stopped and gone on with, on a full disk, on two processes, on real photos.
+# Whole trainings and exports: killed and resumed, on a full disk, on two processes, on real photos.
 test-runs: $(READY)
 	$(BIN)/python -m pytest -m runs $(ARGS)
 

@@ -117,6 +117,7 @@ def test_a_root_that_cannot_be_trained_on(
     assert list(tmp_path.glob("outputs/*")) == []
 
 
+@pytest.mark.runs
 def test_few_bad_photos_are_left_out_and_counted(train: Train, tmp_path: Path) -> None:
     root = draw_folders(tmp_path / "photos", {"train": 50, "valid": 5, "test": 5})
     (root / "train" / "Akita" / "empty.jpg").touch()
@@ -133,6 +134,7 @@ def test_few_bad_photos_are_left_out_and_counted(train: Train, tmp_path: Path) -
     assert "180 photos" not in done.stdout
 
 
+@pytest.mark.runs
 def test_layouts_and_system_files_are_reported(train: Train, tmp_path: Path) -> None:
     """From Training/ and Testing/ folders on a NAS to a model with nested classes."""
     root = draw_folders(
@@ -156,6 +158,7 @@ def test_layouts_and_system_files_are_reported(train: Train, tmp_path: Path) -> 
         assert {row["class"] for row in csv.DictReader(file)} == set(model["classes"])
 
 
+@pytest.mark.runs
 def test_any_class_name_and_path_will_do(train: Train, tmp_path: Path) -> None:
     root = tmp_path / "my photos (2) = 'é' [x], ${y}"
     names = ("<b>x</b>".replace("/", "∕"), "Große Schweizer Sennenhündin", "001.Affenpinscher")
@@ -203,6 +206,7 @@ def _harmful(path: Path) -> None:
         (lambda path: None, ("there is no such file",)),
     ],
 )
+@pytest.mark.runs
 def test_weights_that_cannot_be_used(
     train: Train,
     photos_root: Path,
@@ -305,6 +309,7 @@ def test_a_loss_that_is_not_finite_is_named(
 
 
 @pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.runs
 def test_a_photo_that_goes_away_during_live_training(
     photos_root: Path, tmp_path: Path, workers: int
 ) -> None:

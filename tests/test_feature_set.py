@@ -61,6 +61,7 @@ def test_it_trains_as_the_photos_do(train: Train, photos: Path, tmp_path: Path) 
         assert from_set[name] == from_photos[name], name
 
 
+@pytest.mark.runs
 def test_views_that_only_training_has_arent_missed(
     train: Train, photos: Path, tmp_path: Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_views_that_only_training_has_arent_missed(
     assert "204 of the feature set" in done.stdout
 
 
+@pytest.mark.runs
 def test_what_it_lacks_is_said(train: Train, photos: Path, tmp_path: Path) -> None:
     folder = extract(photos, tmp_path / "set", shares=2)
     other = train(f"data.feature_set={folder}", *SMALL, "data.crop_share=0.8")
@@ -152,6 +154,7 @@ def test_a_damaged_index_or_photo_of_a_set_is_refused(photos: Path, tmp_path: Pa
         read_feature_set(folder)
 
 
+@pytest.mark.runs
 def test_a_set_is_read_with_the_versions_that_extracted_it(
     train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

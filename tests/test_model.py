@@ -149,6 +149,7 @@ def test_class_weights_weigh_the_loss() -> None:
         )
 
 
+@pytest.mark.runs
 def test_a_result_is_loaded_and_answers_as_it_did(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:

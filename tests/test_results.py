@@ -39,6 +39,7 @@ def results(folder: Path) -> tuple[Path, dict[str, Any]]:
     return run, json.loads((run / "metrics.json").read_text("utf-8"))
 
 
+@pytest.mark.runs
 def test_every_number_comes_with_its_interval(
     train: Train, hard_root: Path, tmp_path: Path
 ) -> None:
@@ -90,6 +91,7 @@ def test_every_number_comes_with_its_interval(
         assert f"{top1:.1f}" in (run / name).read_text("utf-8"), name
 
 
+@pytest.mark.runs
 def test_folds_start_from_an_untrained_backbone(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:
@@ -132,6 +134,7 @@ def test_the_model_carries_what_the_run_found(
     assert results(tmp_path)[1]["data_fingerprint"] != metrics["data_fingerprint"]
 
 
+@pytest.mark.runs
 def test_photos_of_two_splits_are_named(train: Train, photos_root: Path, tmp_path: Path) -> None:
     shutil.copy(photos_root / "train/Akita/003.jpg", photos_root / "test/Akita/copied.jpg")
     done = train(f"data.root={photos_root}", *SMALL)
@@ -142,6 +145,7 @@ def test_photos_of_two_splits_are_named(train: Train, photos_root: Path, tmp_pat
     assert "copied.jpg" in (run / "report.html").read_text("utf-8")
 
 
+@pytest.mark.runs
 def test_the_finder_finds_a_rate_and_the_run_takes_it(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:
@@ -178,6 +182,7 @@ def test_the_finder_finds_a_rate_and_the_run_takes_it(
         (("precision=fp32",), "must be one of auto, bf16, f32"),
     ],
 )
+@pytest.mark.runs
 def test_what_cannot_be_measured_is_refused_before_any_work(
     train: Train, photos_root: Path, tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:

@@ -102,6 +102,7 @@ def test_results_hold_what_the_readme_says(train: Train, photos_root: Path, tmp_
     assert Path(splits[0]["path"]).is_file()
 
 
+@pytest.mark.runs
 def test_the_second_run_computes_no_features_and_ends_the_same(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:
@@ -185,6 +186,7 @@ def test_backbone_layers_can_be_trained(
         ("features.average=false", "data.fraction=0.5"),
     ],
 )
+@pytest.mark.runs
 def test_the_choices_of_the_configuration_train(
     train: Train, photos_root: Path, tmp_path: Path, choice: tuple[str, ...]
 ) -> None:
@@ -194,6 +196,7 @@ def test_the_choices_of_the_configuration_train(
     assert metrics_of(runs_in(tmp_path)[0])["train"]["top1"] > 0.5
 
 
+@pytest.mark.runs
 def test_a_terminal_gets_a_bar_and_no_lines(photos_root: Path, tmp_path: Path) -> None:
     reader, writer = pty.openpty()
     process = subprocess.Popen(

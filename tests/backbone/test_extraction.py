@@ -505,6 +505,7 @@ def draw_many(root: Path, count: int) -> list[Request]:
     return [request(path, ["centre"]) for path in paths]
 
 
+@pytest.mark.runs
 def test_two_processes_share_the_work(backbone: Backbone, weights: Path, tmp_path: Path) -> None:
     requests = draw_many(tmp_path, 72)
     both = [start_pass(tmp_path, weights) for _ in range(2)]
@@ -526,6 +527,7 @@ def test_two_processes_share_the_work(backbone: Backbone, weights: Path, tmp_pat
     assert_right(stores, requests, backbone)
 
 
+@pytest.mark.runs
 def test_a_pass_that_was_killed_is_continued(
     backbone: Backbone, weights: Path, tmp_path: Path
 ) -> None:

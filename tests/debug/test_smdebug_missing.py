@@ -51,6 +51,7 @@ def test_it_is_told_in_one_sentence(
     assert dict(os.environ) == before
 
 
+@pytest.mark.watch
 def test_the_command_goes_on_with_one_warning(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ def answered_alone(model: Path, photo: Path, *forbidden: str) -> tuple[Any, set[
     return answers, set(loaded)
 
 
+@pytest.mark.runs
 def test_the_same_model_gives_the_same_bytes(tiny_model: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         pack_model(tiny_model, tmp_path / name / "model.tar.gz")
@@ -113,6 +114,7 @@ def test_the_code_is_closed_and_light(tiny_model: Path, photo: Path, tmp_path: P
     assert all("<" in line for line in asked)
 
 
+@pytest.mark.runs
 def test_torch_answers_where_nothing_can_be_installed(
     tiny_model: Path, photo: Path, tmp_path: Path
 ) -> None:
@@ -141,6 +143,7 @@ def test_a_damaged_model_is_not_packed(tiny_model: Path, tmp_path: Path) -> None
     assert {path.name for path in tmp_path.iterdir()} == {"copy"}
 
 
+@pytest.mark.runs
 def test_an_installed_wheel_packs_the_same(tiny_model: Path, tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "d")]
     subprocess.run(build, cwd=PROJECT, check=True, capture_output=True)

@@ -114,6 +114,7 @@ def test_an_explanation_is_a_picture(server: LocalServer, predictor: Predictor) 
     assert server.workers(EXPLAINING) == [], "no torch where the network says it by itself"
 
 
+@pytest.mark.servers
 def test_torch_explains_what_the_network_cannot(tiny_model: Path) -> None:
     sent = photo(image=picture(size=(300, 200)))
     with serving(tiny_model, "threads=1", "engine=torch") as started:

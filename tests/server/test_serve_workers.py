@@ -116,6 +116,7 @@ def test_why_nothing_can_be_explained_is_found_out_once(
     assert len(starts) == 1
 
 
+@pytest.mark.servers
 def test_what_explains_is_there_only_while_it_is_used(tiny_model: Path) -> None:
     def explainers() -> list[Any]:
         return workers_of(os.getpid(), EXPLAINING)

@@ -59,6 +59,7 @@ def probe(model: BreedClassifier, tmp_path_factory: pytest.TempPathFactory) -> P
     )
 
 
+@pytest.mark.runs
 def test_every_form_answers_as_torch_does(
     model: BreedClassifier, probe: Probe, tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_half_precision_halves_the_files(
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.runs
 def test_int8_stays_only_if_it_costs_little(
     model: BreedClassifier,
     probe: Probe,
