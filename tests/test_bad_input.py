@@ -108,6 +108,7 @@ def _too_many_bad(root: Path) -> None:
         ),
     ],
 )
+@pytest.mark.runs
 def test_a_root_that_cannot_be_trained_on(
     train: Train, tmp_path: Path, make: Callable[[Path], None], words: tuple[str, ...]
 ) -> None:
