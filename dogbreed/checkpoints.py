@@ -11,7 +11,6 @@ import signal
 import time
 import zipfile
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -24,7 +23,7 @@ from dogbreed.callbacks import EpochReport
 from dogbreed.errors import Stopped, TrainingError
 from dogbreed.files import whole
 from dogbreed.runs import BEST_CHECKPOINT, LAST_CHECKPOINT
-from dogbreed.signals import ENDING_SIGNALS
+from dogbreed.signals import ENDING_SIGNALS, NotedSignal
 
 SCHEMA_KEY, SCHEMA = "dogbreed_schema", 1
 
@@ -121,13 +120,13 @@ class StopOnSignal(Callback):
 
     def __init__(self, checkpoints: Checkpoints) -> None:
         self._checkpoints = checkpoints
-        self._received = 0
+        self._noted = NotedSignal()
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the signals over, from Lightning too, which would raise before anything is saved."""
         for number in ENDING_SIGNALS:
-            self._before[number] = signal.signal(number, self._note)
+            self._before[number] = signal.signal(number, self._noted)
 
     def on_train_batch_end(
         self,
@@ -161,16 +160,10 @@ class StopOnSignal(Callback):
 
     def _is_requested(self, trainer: Trainer) -> bool:
         """Whether to stop: all processes of a training decide the same at the same step."""
-        stop = bool(self._received)
+        stop = bool(self._noted.number)
         if trainer.world_size > 1:
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
         return stop
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._received:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        self._received = number
 
     def _release(self) -> None:
         for number, handler in self._before.items():
@@ -178,7 +171,7 @@ class StopOnSignal(Callback):
         self._before.clear()
 
     def _stop(self, trainer: Trainer, where: str) -> None:
-        number = self._received or signal.SIGTERM
+        number = self._noted.number or signal.SIGTERM
         name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
         raise Stopped(
             f"stopped by {name} {where} of {trainer.max_epochs}; nothing is lost: the same "

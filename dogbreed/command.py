@@ -14,6 +14,7 @@ from contextlib import suppress
 from dogbreed import errors
 from dogbreed.os_errors import os_message
 from dogbreed.progress import is_main_process
+from dogbreed.signals import ENDING_SIGNALS, NotedSignal
 
 
 def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
@@ -27,8 +28,8 @@ def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     # What Pillow finds odd in a photo that it can still read; it doesn't say in which one.
     warnings.filterwarnings("ignore", module="PIL")
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
+    for number in ENDING_SIGNALS:
+        signal.signal(number, _stop)
     try:
         command(sys.argv[1:])
     except errors.Stopped as stopped:
@@ -68,7 +69,7 @@ def _prepare_streams() -> None:
 
 def _stop(number: int, frame: types.FrameType | None) -> None:
     """What SIGTERM and Ctrl-C do where nothing better is installed (training saves first)."""
-    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+    signal.signal(number, NotedSignal(number))  # another one ends the process at once
     name = signal.Signals(number).name
     raise errors.Stopped(f"stopped by {name}; what was computed so far is kept.", number)
 

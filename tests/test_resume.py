@@ -270,6 +270,7 @@ def test_a_signal_to_all_processes_of_a_training_with_loader_workers(
     command = [f"data.root={photos}", *QUICK, *LIVE, "data.workers=2", "trainer.epochs=500"]
     process = start_train(*command, cwd=tmp_path, start_new_session=True)
     wait_for_line(process.stdout, "epoch=2 ")
+    process.send_signal(number)  # as `timeout` does: to the command, and to its group
     os.killpg(process.pid, number)
     printed, error = process.communicate(timeout=60)
     assert process.returncode == 128 + number

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import FrameType
 from typing import Any
 
 import optuna
@@ -15,7 +14,7 @@ from dogbreed.errors import SearchError, Stopped
 from dogbreed.search.study import Study
 from dogbreed.search.trials import Show
 from dogbreed.search.worker import Broken, Epoch, Work, run_trials
-from dogbreed.signals import ENDING_SIGNALS, starting_helpers
+from dogbreed.signals import ENDING_SIGNALS, NotedSignal, starting_helpers
 
 
 class _Worker:
@@ -47,16 +46,16 @@ def run_study(study: Study, work: Work, parallel: int, show: Show) -> None:
         SearchError: a worker process died.
     """
     count = min(parallel, study.missing())
-    with _noted_signals() as received:
+    with _noted_signals() as noted:
         workers = [_Worker(work) for _ in range(count)]
         try:
             for worker in workers:
                 worker.begin(study.ask())
-            while any(worker.trial for worker in workers) and not received:
+            while any(worker.trial for worker in workers) and not noted.number:
                 busy = {w.connection: w for w in workers if w.trial}
                 for connection in wait(list(busy), timeout=0.2):
                     assert isinstance(connection, Connection)
-                    if _hear(study, busy[connection]) and not received:
+                    if _hear(study, busy[connection]) and not noted.number:
                         busy[connection].begin(study.ask())
                         show(study.trials())
         finally:
@@ -65,12 +64,12 @@ def run_study(study: Study, work: Work, parallel: int, show: Show) -> None:
                 if worker.trial is not None:
                     study.put_back(worker.trial.number)
             show(study.trials())
-    if received:
+    if noted.number:
         done = sum(trial.over for trial in study.trials())
         raise Stopped(
             f"stopped with {done} of {study.wanted} trials; they are kept: the same command with "
             "search.name set to this search's goes on with the rest.",
-            received[0],
+            noted.number,
         )
 
 
@@ -99,19 +98,12 @@ def _hear(study: Study, worker: _Worker) -> bool:
 
 
 @contextmanager
-def _noted_signals() -> Iterator[list[int]]:
-    """Note Ctrl-C and SIGTERM instead of ending at once; a second one ends the process."""
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if received:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        received.append(number)
-
-    before: Mapping[int, Any] = {number: signal.signal(number, note) for number in ENDING_SIGNALS}
+def _noted_signals() -> Iterator[NotedSignal]:
+    """Note Ctrl-C and SIGTERM instead of ending at once."""
+    noted = NotedSignal()
+    before: Mapping[int, Any] = {number: signal.signal(number, noted) for number in ENDING_SIGNALS}
     try:
-        yield received
+        yield noted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
