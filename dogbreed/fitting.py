@@ -59,14 +59,25 @@ def fit(
     finally:
         os.environ.pop(RUN_FOLDER_VARIABLE, None)
     if not _has_finite_epoch(report):
-        raise TrainingError(
-            f"The loss isn't finite: optim.lr={config.optim.lr:g} is too high for these features, "
-            "or the photos' features aren't finite. Try a tenth of it."
-        )
+        raise TrainingError(_why_not_finite(model, config))
     if is_main_process():  # the others' machines may not have it, and nothing is left for them
         best = torch.load(run.path / BEST_CHECKPOINT, map_location="cpu", weights_only=True)
         model.load_state_dict(best["state_dict"], strict=False)
     return report.history
+
+
+def _why_not_finite(model: BreedClassifier, config: Config) -> str:
+    """The sentence for a loss that isn't finite; features from the cache are (it takes no others)."""
+    for name, tensor in model.backbone.trunk.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            return (
+                f"The loss isn't finite, as the frozen weights {name} aren't: "
+                f"model.weights={config.model.weights} is damaged, use others."
+            )
+    return (
+        f"The loss isn't finite: optim.lr={config.optim.lr:g} is too high for these features. Try a "
+        "tenth of it."
+    )
 
 
 def _has_finite_epoch(report: EpochReport) -> bool:

@@ -272,7 +272,7 @@ def test_a_full_disk_while_features_are_stored_loses_nothing(
     # 512 photos are appended at a time; a row of resnet18 in float16 has 1,024 bytes.
     root = draw_folders(tmp_path / "photos", {"train": 180, "valid": 4, "test": 4})
     full = _limited(root, tmp_path, file_bytes=540_000)
-    refused(full, "disk is full", "feature store", "features.root")
+    refused(full, "disk is full", "feature cache", "features.root")
     again = train(f"data.root={root}", *SMALL, "trainer.epochs=1")
     assert again.returncode == 0, again.stderr
     assert "1128 views of photos, 104 computed now" in again.stdout
@@ -302,10 +302,12 @@ def test_a_loss_that_is_not_finite_is_named(
     torch.save(state, tmp_path / "w.pth")
     small = [argument for argument in SMALL if "weights" not in argument]
     command = (f"data.root={photos_root}", *small, f"model.weights={tmp_path / 'w.pth'}")
-    refused(train(*command), "features that float16 can't hold")
+    refused(train(*command), "features that aren't finite", "Use other weights")
     live = (*command, "features.store=false")
     refused(train(*live), "loss wasn't finite", "the weights of backbone.trunk.layers.bn1")
-    refused(train(*live, "debug.enabled=false"), "loss isn't finite", "optim.lr=0.001")
+    unwatched = train(*live, "debug.enabled=false")
+    refused(unwatched, "loss isn't finite", "frozen weights", "bn1.weight", "w.pth is damaged")
+    assert "optim.lr" not in unwatched.stderr
     assert not (tmp_path / "outputs" / "latest").exists()
 
 
