@@ -67,7 +67,7 @@ def fit(
 
 
 def _why_not_finite(model: BreedClassifier, config: Config) -> str:
-    """The sentence for a loss that isn't finite; features from the cache are (it takes no others)."""
+    """The sentence for a loss that isn't finite; features from the cache always are."""
     for name, tensor in model.backbone.trunk.state_dict().items():
         if not torch.isfinite(tensor).all():
             return (
@@ -75,8 +75,8 @@ def _why_not_finite(model: BreedClassifier, config: Config) -> str:
                 f"model.weights={config.model.weights} is damaged, use others."
             )
     return (
-        f"The loss isn't finite: optim.lr={config.optim.lr:g} is too high for these features. Try a "
-        "tenth of it."
+        f"The loss isn't finite: optim.lr={config.optim.lr:g} is too high for these features. Try "
+        "a tenth of it."
     )
 
 
