@@ -32,7 +32,7 @@ def os_message(error: OSError) -> str:
         place = f" while writing {error.filename}" if error.filename else ""
         return (
             f"the disk is full{place}: free some space and run it again "
-            "(resume=auto goes on with a training that had begun)."
+            "(resume=auto continues a training that had begun)."
         )
     if error.filename is None and error.errno == errno.ENOENT and not _has_working_folder():
         return "the current folder doesn't exist any more: change to one that does (cd)."

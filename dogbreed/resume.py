@@ -105,14 +105,15 @@ def _open(path: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] |
     if lock is None and is_main_process():
         return Refusal(f"that run is still running ({holder(folder)})")
     refusal = _difference(folder, values, config, data)
-    checkpoint = refusal or _usable_checkpoint(folder, named, config.resume == AUTO)
-    if isinstance(checkpoint, Refusal):
+    found = refusal or _usable_checkpoint(folder, named, config.resume == AUTO)
+    if isinstance(found, Refusal):
         if lock is not None:
             lock.release()
-        return checkpoint
+        return found
     if is_main_process():
         remove_partial_files(folder)
-    log.info("resuming %s after epoch %d", folder, epochs_in(checkpoint))
+    checkpoint, epochs = found
+    log.info("resuming %s after epoch %d", folder, epochs)
     return RunFolder(folder, lock), checkpoint
 
 
@@ -150,18 +151,21 @@ def _difference(
     return Refusal(f"its configuration has {named}{more}")
 
 
-def _usable_checkpoint(folder: Path, named: Path | None, fall_back: bool) -> Path | Refusal:
-    """The named checkpoint, else the last one; the best if that is damaged and `fall_back`."""
+def _usable_checkpoint(
+    folder: Path, named: Path | None, fall_back: bool
+) -> tuple[Path, int] | Refusal:
+    """A checkpoint and how many epochs are complete in it.
+
+    The named one, else the last; the best if that is damaged and `fall_back`.
+    """
     last = named or folder / LAST_CHECKPOINT
     best = folder / BEST_CHECKPOINT
     if not last.exists() and not best.exists():
         return Refusal("that run was stopped before its first checkpoint", report=False)
     try:
-        epochs_in(last)
+        return last, epochs_in(last)
     except TrainingError as error:
         fault = str(error)
-    else:
-        return last
     try:
         epochs = epochs_in(best)
     except TrainingError:
@@ -174,7 +178,7 @@ def _usable_checkpoint(folder: Path, named: Path | None, fall_back: bool) -> Pat
             "resume=null starts again"
         )
     log.warning("warning: %s; continuing from %s (%d epochs)", fault, best, epochs)
-    return best
+    return best, epochs
 
 
 def _clean_up_killed_runs(root: Path) -> None:

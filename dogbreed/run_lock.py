@@ -6,6 +6,8 @@ import os
 import socket
 from pathlib import Path
 
+from dogbreed.files import is_at
+
 LOCK_FILE = ".lock"
 
 
@@ -32,7 +34,7 @@ class RunLock:
                     os.close(descriptor)
                     return None
                 # A file system without locks, as some network mounts are: nothing to hold.
-            if _is_at(descriptor, path):
+            if is_at(descriptor, path):
                 os.truncate(descriptor, 0)
                 os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
                 return cls(folder, descriptor)
@@ -50,10 +52,3 @@ def holder(folder: Path) -> str:
         return (folder / LOCK_FILE).read_text("utf-8").strip() or "another process"
     except OSError:
         return "another process"
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False

@@ -6,10 +6,9 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -21,7 +20,6 @@ from dogbreed.files import (
     remove,
     shortened,
     whole,
-    write_json,
     write_table,
     write_text,
 )
@@ -29,9 +27,8 @@ from dogbreed.progress import is_main_process
 from dogbreed.run_lock import RunLock
 
 METRICS_FILE = "metrics.json"  # written last: a run that has it is finished
-CHECKPOINTS = "checkpoints"
-LAST_CHECKPOINT = Path(CHECKPOINTS, "last.ckpt")
-BEST_CHECKPOINT = Path(CHECKPOINTS, "best.ckpt")
+LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
+BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
 # Names the run's folder to the further processes of a distributed training.
 RUN_FOLDER_VARIABLE = "DOGBREED_RUN_FOLDER"
 
@@ -60,10 +57,6 @@ class RunFolder:
     def write_config(self, config: Config) -> None:
         """config.yaml: the configuration with every "auto" resolved."""
         write_text(self.path / "config.yaml", config_text(config))
-
-    def write_json(self, name: str, values: Mapping[str, Any]) -> None:
-        """A JSON file in the folder; what isn't finite becomes null, for which JSON has a word."""
-        write_json(self.path / name, values)
 
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
         """A text file in the folder; names with undecodable bytes are kept as they are."""

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+from dogbreed.files import is_at
+
 FEATURES, INDEX = "features.bin", "digests.bin"
 OPEN_ATTEMPTS = 100  # while another process deletes the folder
 
@@ -70,11 +72,7 @@ class FeatureFiles:
         self._close_features()
 
     def _are_at(self, folder: Path) -> bool:
-        paths = ((self.index, folder / INDEX), (self.features, folder / FEATURES))
-        try:
-            return all(os.path.samestat(os.fstat(file), path.stat()) for file, path in paths)
-        except FileNotFoundError:
-            return False
+        return is_at(self.index, folder / INDEX) and is_at(self.features, folder / FEATURES)
 
     def are(self, others: Self) -> bool:
         """Whether these are the same files as `others`, opened once more."""

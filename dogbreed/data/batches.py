@@ -1,6 +1,7 @@
 """Batches of photos or of stored features, in an order that depends on seed and epoch alone."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -257,7 +258,7 @@ class BatchLoader(DataLoader[Any]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self._given = getattr(self.batches, "first_batch", 0)
         try:
-            with starting_helpers():
+            with starting_helpers() if self.num_workers else nullcontext():
                 batches = super().__iter__()
             for batch in batches:
                 self._given += 1
