@@ -36,37 +36,39 @@ def class_names(classes: Iterable[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: they are none, or their order isn't that of the targets.
     """
-    said = f"classes={brief(classes)}"
+    shown = f"classes={brief(classes)}"
     if isinstance(classes, str | bytes):
-        raise ConfigError(f"{said}: must be a list of names, such as [{classes!r}, 'another'].")
+        raise ConfigError(f"{shown}: must be a list of names, such as [{classes!r}, 'another'].")
     if isinstance(classes, Mapping):
         raise ConfigError(
-            f"{said}: must be a list of names in the order of their targets, such as "
+            f"{shown}: must be a list of names in the order of their targets, such as "
             "sorted(classes, key=classes.get)."
         )
     if isinstance(classes, Set):
         raise ConfigError(
-            f"{said}: must be a list, as a target is an index into it, such as sorted(classes)."
+            f"{shown}: must be a list, as a target is an index into it, such as sorted(classes)."
         )
     if not isinstance(classes, Iterable) or getattr(classes, "shape", None) == ():
         count = int(classes) if isinstance(classes, SupportsInt) else 2
         raise ConfigError(
-            f"{said}: must be a list of names: classes=[str(n) for n in range({max(2, count)})] "
+            f"{shown}: must be a list of names: classes=[str(n) for n in range({max(2, count)})] "
             "names them by number."
         )
     names = tuple(classes)
     for name in names:
         if not isinstance(name, str):
             raise ConfigError(
-                f"{said}: the names must be text, and {brief(name)} is none: such as '{name}'."
+                f"{shown}: the names must be text, and {brief(name)} is none: such as '{name}'."
             )
         if not name.strip():
-            raise ConfigError(f"{said}: {name!r} is no name of a class: each needs one.")
+            raise ConfigError(f"{shown}: {name!r} is no name of a class: each needs one.")
     for name, count in Counter(names).items():
         if count > 1:
-            raise ConfigError(f"{said}: {name!r} is there {count} times: each class needs its own.")
+            raise ConfigError(
+                f"{shown}: {name!r} is there {count} times: each class needs its own."
+            )
     if len(names) < 2:
-        raise ConfigError(f"{said}: must be the names of two classes or more.")
+        raise ConfigError(f"{shown}: must be the names of two classes or more.")
     return tuple(map(str, names))  # numpy's texts too
 
 
@@ -78,26 +80,26 @@ def class_weights(weights: Any, classes: int) -> list[float] | None:
     """
     if weights is None:
         return None
-    said = f"class_weights={brief(weights)}"
+    shown = f"class_weights={brief(weights)}"
     values = weights.tolist() if hasattr(weights, "tolist") else weights
     if isinstance(values, str | Mapping | Set) or not isinstance(values, Iterable):
         raise ConfigError(
-            f"{said}: must be a list of {classes} numbers, one for each class in their order; "
+            f"{shown}: must be a list of {classes} numbers, one for each class in their order; "
             "balanced ones are photos / (classes * photos of the class)."
         )
     found = [value.item() if hasattr(value, "item") else value for value in values]
     if len(found) != classes:
         raise ConfigError(
-            f"{said}: must be {classes} numbers, one for each class, not {len(found)}."
+            f"{shown}: must be {classes} numbers, one for each class, not {len(found)}."
         )
     for number, value in enumerate(found):
         known = isinstance(value, int | float) and not isinstance(value, bool)
         if not known or not math.isfinite(value) or value < 0:
             raise ConfigError(
-                f"{said}: number {number} is {brief(value)}: must be a number at least 0."
+                f"{shown}: number {number} is {brief(value)}: must be a number at least 0."
             )
     if not any(found):
-        raise ConfigError(f"{said}: must not all be 0: nothing would be learnt.")
+        raise ConfigError(f"{shown}: must not all be 0: nothing would be learnt.")
     return [float(value) for value in found]
 
 

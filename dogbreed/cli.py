@@ -186,5 +186,5 @@ def _checked_choice(argument: str, group: str, choice: str, choices: Sequence[st
         raise errors.ConfigError(
             f"{errors.printable(argument)}: {group} is one of {', '.join(choices)}.{hint}"
         )
-    # Nothing is chosen of it by default, which Hydra wants to see said.
+    # Hydra wants a + before a group of which nothing is chosen by default.
     return f"{'+' if group == EXPERIMENT else ''}{group}={choice}"

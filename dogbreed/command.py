@@ -71,7 +71,7 @@ def _stop(number: int, frame: types.FrameType | None) -> None:
     """What SIGTERM and Ctrl-C do where nothing better is installed (training saves first)."""
     signal.signal(number, NotedSignal(number))  # another one ends the process at once
     name = signal.Signals(number).name
-    raise errors.Stopped(f"stopped by {name}; what was computed so far is kept.", number)
+    raise errors.Stopped(f"stopped by {name}; what was computed so far is saved.", number)
 
 
 def _leave(message: str, code: int) -> typing.NoReturn:

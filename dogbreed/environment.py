@@ -11,7 +11,7 @@ NO_REPORTS = {"ORT_DISABLE_TELEMETRY": "1", "NNCF_CI": "1"}
 
 
 def restrain_dependencies() -> None:
-    """Keep the dependencies of this process, and of those it starts, to what they are asked for.
+    """Keep the dependencies of this process, and of those it starts, to what they are called for.
 
     `import dogbreed` calls it, so that no dependency can be imported before it. What the user has
     set is left as it is.

@@ -61,7 +61,7 @@ def _class_photos(digests: list[bytes]) -> ClassPhotos:
 
 
 def read_run_data(folder: Path) -> RunData | None:
-    """What `describe_data` said of the run in `folder`; None if that can't be read."""
+    """What was written beside the run in `folder`; None if that can't be read."""
     try:
         values = json.loads((folder / DATA_FILE).read_text("utf-8"))
         return RunData(

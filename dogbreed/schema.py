@@ -191,9 +191,9 @@ def _sentence(metadata: Mapping[str, Any]) -> str:
     return f"{metadata['help']} ({allowed})" if allowed else str(metadata["help"])
 
 
-def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], said: str = "") -> Any:
-    """The value in its own type, or a ConfigError; `said` is how its message shows the value."""
-    said = said or f"{name}={value}"
+def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], shown: str = "") -> Any:
+    """The value in its own type, or a ConfigError; `shown` is how its message shows the value."""
+    shown = shown or f"{name}={value}"
     if kind == TREE:
         return _tree(name, value)
     if kind == TAGS:
@@ -204,18 +204,20 @@ def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], said
     converted = _converted(value, allowed)
     if metadata["choices"] and converted not in metadata["choices"]:
         choices = ", ".join(metadata["choices"])
-        raise ConfigError(f"{said}: must be one of {choices}.{nearest(value, metadata['choices'])}")
+        raise ConfigError(
+            f"{shown}: must be one of {choices}.{nearest(value, metadata['choices'])}"
+        )
     if converted is _WRONG or (
         str in allowed and int in allowed and isinstance(converted, str) and converted != AUTO
     ):
         wanted = " or ".join(
             _TYPE_WORDS[t] if t is not str or int not in allowed else AUTO for t in allowed
         )
-        raise ConfigError(f"{said}: must be {wanted}.")
+        raise ConfigError(f"{shown}: must be {wanted}.")
     if isinstance(converted, int | float) and not isinstance(converted, bool):
         for word, bound in metadata["bounds"].items():
             if bound is not None and not _HOLDS[word](converted, bound):
-                raise ConfigError(f"{said}: must be {_range(metadata['bounds'])}.")
+                raise ConfigError(f"{shown}: must be {_range(metadata['bounds'])}.")
     if metadata.get("path") and isinstance(converted, str):
         return expanded(name, converted)
     return converted

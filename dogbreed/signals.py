@@ -4,7 +4,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from types import FrameType
 
 # Ctrl-C and `timeout` send theirs to every process of the group.
@@ -39,6 +38,8 @@ def starting_helpers() -> Iterator[None]:
     A process inherits the signals that its parent blocks, so there is no moment in which one could
     end the helper. It has to be ended by other means: a message, SIGKILL, or its parent's death.
     """
+    from multiprocessing import resource_tracker
+
     # Starting the tracker unblocks the signals again (Python before 3.13), so it comes first.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)

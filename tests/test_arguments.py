@@ -29,15 +29,15 @@ def predictor(tiny_model: Path) -> Predictor:
     return load(tiny_model, engine="torch", threads=1)
 
 
-def refused(said: str, call: Callable[..., Any], *arguments: Any, **named: Any) -> None:
+def refused(message: str, call: Callable[..., Any], *arguments: Any, **named: Any) -> None:
     with pytest.raises(ConfigError) as raised:
         call(*arguments, **named)
     assert isinstance(raised.value, ValueError)
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("argument", "value", "said"),
+    ("argument", "value", "message"),
     [
         ("scheduler", "cosin", "scheduler='cosin': must be one of onecycle, cosine, constant. Did"),
         ("scheduler", "cosin", "Did you mean cosine?"),
@@ -81,13 +81,13 @@ def refused(said: str, call: Callable[..., Any], *arguments: Any, **named: Any) 
     ],
 )
 def test_a_setting_of_the_classifier(
-    backbone: Backbone, argument: str, value: object, said: str
+    backbone: Backbone, argument: str, value: object, message: str
 ) -> None:
-    refused(said, BreedClassifier, CLASSES, backbone=backbone, **{argument: value})
+    refused(message, BreedClassifier, CLASSES, backbone=backbone, **{argument: value})
 
 
 @pytest.mark.parametrize(
-    ("classes", "said"),
+    ("classes", "message"),
     [
         (2, "classes=2: must be a list of names: classes=[str(n) for n in range(2)]"),
         (np.int64(7), "range(7)]"),
@@ -103,8 +103,8 @@ def test_a_setting_of_the_classifier(
         ({"a": 1, "b": 0}, "sorted(classes, key=classes.get)"),
     ],
 )
-def test_the_classes_of_the_classifier(backbone: Backbone, classes: Any, said: str) -> None:
-    refused(said, BreedClassifier, classes, backbone=backbone)
+def test_the_classes_of_the_classifier(backbone: Backbone, classes: Any, message: str) -> None:
+    refused(message, BreedClassifier, classes, backbone=backbone)
 
 
 def test_a_backbone_is_a_name_or_one_that_is_built() -> None:
@@ -154,7 +154,7 @@ def test_numbers_of_other_libraries_and_other_lists_are_taken(backbone: Backbone
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"temperature": 0}, "temperature=0: must be above 0."),
         ({"temperature": NAN}, "temperature=nan: must be a number."),
@@ -167,10 +167,10 @@ def test_numbers_of_other_libraries_and_other_lists_are_taken(backbone: Backbone
     ],
 )
 def test_what_a_saved_model_says(
-    backbone: Backbone, tmp_path: Path, fields: dict[str, Any], said: str
+    backbone: Backbone, tmp_path: Path, fields: dict[str, Any], message: str
 ) -> None:
     model = BreedClassifier(CLASSES, backbone=backbone)
-    refused(said, model.save, tmp_path / "m", **fields)
+    refused(message, model.save, tmp_path / "m", **fields)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -181,7 +181,7 @@ def test_a_preprocessing_is_taken_as_it_is(backbone: Backbone) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"size_px": 0}, "size_px=0: must be at least 32 and at most 1024."),
         ({"size_px": 224.5}, "must be a whole number."),
@@ -190,8 +190,8 @@ def test_a_preprocessing_is_taken_as_it_is(backbone: Backbone) -> None:
         ({"crop_share": NAN}, "crop_share=nan: must be a number."),
     ],
 )
-def test_preprocessing(settings: dict[str, Any], said: str) -> None:
-    refused(said, Preprocessing, **settings)
+def test_preprocessing(settings: dict[str, Any], message: str) -> None:
+    refused(message, Preprocessing, **settings)
 
 
 def test_the_same_preprocessing_is_described_alike() -> None:
@@ -200,7 +200,7 @@ def test_the_same_preprocessing_is_described_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"fraction": 0}, "fraction=0: must be above 0 and at most 1."),
         ({"fraction": "half"}, "fraction='half': must be a number."),
@@ -212,12 +212,12 @@ def test_the_same_preprocessing_is_described_alike() -> None:
         ({"preprocessing": 224}, "preprocessing=224: must be a Preprocessing"),
     ],
 )
-def test_the_data_module(photos_root: Path, settings: dict[str, Any], said: str) -> None:
-    refused(said, BreedDataModule.from_folder, photos_root, **settings)
+def test_the_data_module(photos_root: Path, settings: dict[str, Any], message: str) -> None:
+    refused(message, BreedDataModule.from_folder, photos_root, **settings)
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"engine": "OpenVino"}, "Did you mean openvino?"),
         ({"precision": "fp32"}, "precision='fp32': must be one of auto, bf16, f32. Did you mean"),
@@ -225,8 +225,8 @@ def test_the_data_module(photos_root: Path, settings: dict[str, Any], said: str)
         ({"threads": True}, "must be a whole number."),
     ],
 )
-def test_loading(tiny_model: Path, settings: dict[str, Any], said: str) -> None:
-    refused(said, load, tiny_model, **settings)
+def test_loading(tiny_model: Path, settings: dict[str, Any], message: str) -> None:
+    refused(message, load, tiny_model, **settings)
 
 
 @pytest.mark.parametrize("top_k", [0, -1, 2.5, "3", None, True])

@@ -20,12 +20,12 @@ from dogbreed.paths import check_paths
 # Notes whom a process asks for the address of, but for this machine itself.
 NOTES_ADDRESSES = """
 import socket
-asked = socket.getaddrinfo
+original = socket.getaddrinfo
 def getaddrinfo(host, *arguments, **options):
     if host not in (None, "127.0.0.1", "localhost"):
         with open({log!r}, "a") as file:
             print(host, file=file)
-    return asked(host, *arguments, **options)
+    return original(host, *arguments, **options)
 socket.getaddrinfo = getaddrinfo
 """
 # As in a container whose user has a number and no name.
@@ -237,10 +237,10 @@ def test_weights_are_fetched_into_the_cache(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("DOGBREED_CACHE", str(tmp_path / "cache"))
-    asked: list[Path] = []
+    requested: list[Path] = []
 
     def fetched(weights: object, model_dir: str, **options: object) -> dict[str, object]:
-        asked.append(Path(model_dir))
+        requested.append(Path(model_dir))
         return {}
 
     monkeypatch.setattr("torchvision.models.ResNet18_Weights.get_state_dict", fetched)
@@ -252,7 +252,7 @@ def test_weights_are_fetched_into_the_cache(
     of_torch.mkdir(parents=True)
     (of_torch / "resnet18-f37072fd.pth").touch()  # they have been fetched before
     read_weights("resnet18", "auto")
-    assert asked == [
+    assert requested == [
         tmp_path / "cache" / "weights",
         tmp_path / "torch" / "hub" / "checkpoints",
         of_torch,

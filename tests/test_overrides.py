@@ -93,9 +93,9 @@ def test_any_value_is_read_or_refused_in_a_sentence(kind: object) -> None:
         try:
             read_value(value, kind)
         except UnreadableValueError as error:
-            said = str(error)
-            assert said.endswith("."), value
-            assert not FOREIGN.search(said), value
+            message = str(error)
+            assert message.endswith("."), value
+            assert not FOREIGN.search(message), value
 
 
 @pytest.mark.parametrize(

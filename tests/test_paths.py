@@ -1,4 +1,4 @@
-"""Paths as people write them, and names that are too long; wrong ones are told before any work."""
+"""Paths as people write them, and names that are too long; wrong ones are reported before any work."""
 
 import json
 import os
@@ -137,7 +137,7 @@ def _photos(folder: Path) -> Path:
     return draw_folders(folder / "photos", {"": 2})
 
 
-# Wrong paths among right ones, and what is said of each.
+# Wrong paths among right ones, and the message about each.
 WRONG: dict[str, str] = {
     "data.root=none": "none doesn't exist: data.root",
     "data.root=file": "file is a file: data.root",
@@ -166,7 +166,7 @@ ENTRY_POINTS = {
     "launch.tune dry": (SENT, ("dry_run=true",)),
     "launch.train dry": (SENT, ("dry_run=true", "best=null")),
 }
-# Runs an entry point on each line of arguments; prints what each said, and what was imported.
+# Runs an entry point on each line of arguments; prints each message, and what was imported.
 CALLS = """
 import importlib, json, sys
 main = importlib.import_module(sys.argv[1]).main
@@ -194,9 +194,9 @@ def test_wrong_paths_are_told_before_torch_is_imported(entry_point: str, tmp_pat
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": f"{PROJECT}:{os.environ.get('PYTHONPATH', '')}"},
     )
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(told) == len(wrong), done.stderr
-    for (message, imported), (argument, words) in zip(told, wrong.items(), strict=True):
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(results) == len(wrong), done.stderr
+    for (message, imported), (argument, words) in zip(results, wrong.items(), strict=True):
         assert words in message, argument
         assert imported == []
 

@@ -126,7 +126,7 @@ def test_a_pass_over_the_photos_that_is_stopped_goes_on(train: Train, tmp_path: 
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert error.endswith("stopped by SIGTERM; what was computed so far is kept.\n")
+    assert error.endswith("stopped by SIGTERM; what was computed so far is saved.\n")
     done = train(*command)
     assert done.returncode == 0, done.stderr
     found = re.search(r"276 views of photos, (\d+) computed now", done.stdout)

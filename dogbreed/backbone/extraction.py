@@ -95,13 +95,13 @@ def fill_stores(
 ) -> int:
     """Compute what the stores lack of `requests`; how many views of photos were computed.
 
-    Rows that are there are read and verified first; damaged ones are computed again. `clock` is
-    told the phases read, build, wait (for decoded photos), compute and write, and beside them
+    Rows that are there are read and verified first; damaged ones are computed again. `clock`
+    records the phases read, build, wait (for decoded photos), compute and write, and beside them
     the decoding.
 
     Raises:
         DataError: a photo changed or went away since it was checked.
-        StoreError: the disk is full (what was computed before is kept), or the stores lose rows.
+        StoreError: the disk is full (what was computed before is saved), or the stores lose rows.
     """
     clock = clock or Clock()
 
@@ -169,7 +169,7 @@ class _Pass:
                     computed += len(pixels)
                     advance(len(batch))
             except (DataError, Stopped):
-                pending.write()  # what was computed is kept
+                pending.write()  # what was computed is saved
                 raise
             pending.write()
         return computed

@@ -12,9 +12,9 @@ from dogbreed.backbone.feature_records import Checksums, Records, checksums, rea
 from dogbreed.errors import StoreError
 
 VERIFIED_BYTES = 64 * 1024 * 1024  # read at a time where only the checksums are wanted
-# A cache up to this size is read once and then kept: two views of 8,000 photos in a ResNet50 take
-# 64 MB. That makes up for the time of the checksums, which take a fifth of that of reading.
-KEPT_BYTES = 32 * 1024 * 1024
+# A cache up to this size is read once and then held in memory: two views of 8,000 photos in a
+# ResNet50 take 64 MB. That makes up for the checksums, which take a fifth of the time of reading.
+MAX_IN_MEMORY_BYTES = 32 * 1024 * 1024
 
 
 class FeatureReader:
@@ -50,7 +50,7 @@ class FeatureReader:
         self._records = records
         self._starts = records["row"].astype(np.int64) * self._row_bytes
         self._checksums: Checksums = records["row_checksum"].astype(np.uint64)
-        few = len(records) * self._row_bytes <= KEPT_BYTES
+        few = len(records) * self._row_bytes <= MAX_IN_MEMORY_BYTES
         # Memory that is never written to isn't taken from the system.
         self._kept = np.empty((len(records), *shape), dtype) if few else None
         self._is_kept = np.zeros(len(records), np.bool_)

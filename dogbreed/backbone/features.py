@@ -191,7 +191,7 @@ class FeatureStore:
         """The files at this store's paths, open for writing, for this process alone.
 
         If they aren't those that this process has read so far (the folder was deleted, and maybe
-        made again by another), what was read is forgotten: the store is what lies there now.
+        made again by another), what was read is forgotten: the store is what is there now.
         """
         try:
             with FeatureFiles.locked(self.folder) as files:
@@ -222,13 +222,13 @@ class FeatureStore:
                 "damaged or too large for this precision. Use other weights, or precision=f32."
             )
         with np.errstate(over="ignore"):
-            kept = np.ascontiguousarray(rows, self.dtype)
-        if not np.isfinite(kept).all():
+            converted = np.ascontiguousarray(rows, self.dtype)
+        if not np.isfinite(converted).all():
             raise StoreError(
                 f"The network gives features that {self.dtype} can't hold "
                 f"(up to {np.abs(rows).max():g}): use features.dtype=float32 or other weights."
             )
-        return kept.reshape(len(rows), -1).view(np.uint8)
+        return converted.reshape(len(rows), -1).view(np.uint8)
 
     def _cant_write(self, error: OSError) -> StoreError:
         if error.errno in DISK_FULL:

@@ -144,7 +144,7 @@ def stand_in(launcher: AccountConfig) -> Account:
 
 
 def rehearsal(account: Account) -> Account:
-    """The same account, dry: what is asked of it is checked as a real request is, and not sent."""
+    """The same account, dry: requests are checked as real ones are, and not sent."""
     requests: list[Request] = []
     session = _dry_session(account.region, requests)
     return replace(account, session=session, dry=True, requests=requests)

@@ -120,7 +120,7 @@ def check_uri(key: str, uri: str) -> None:
     """Refuse a place in S3 that isn't s3://BUCKET/PATH with a bucket that can be; `key` names it.
 
     Raises:
-        ConfigError: with the address that is meant, if it can be told.
+        ConfigError: with the address that is meant, if it can be derived.
     """
     shown = f"{key}={printable(uri)}"
     found = _address(uri)

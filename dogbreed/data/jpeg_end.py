@@ -1,4 +1,4 @@
-"""JPEGs that lack nothing but their end marker, told from those that lack a part of the picture.
+"""JPEGs that lack only their end marker, distinguished from those that lack a part of the picture.
 
 libjpeg fills what is missing with grey and says so to nobody, so that a decoded picture proves
 nothing. Source of the file's structure: ITU-T T.81, annexes B and G.

@@ -82,12 +82,12 @@ def find_nested(classes: Iterable[ClassPhotos]) -> dict[str, Counter[str]]:
 
 def _distinguishing(steps: Sequence[str]) -> list[str]:
     """The parts of a path that may name a class: neither containers nor dates."""
-    kept, in_date = [], False
+    distinguishing, in_date = [], False
     for step in steps:
         in_date = bool(_DATE.fullmatch(step) or (in_date and _DAY_OR_MONTH.fullmatch(step)))
         if not in_date and not is_container(step):
-            kept.append(step)
-    return kept
+            distinguishing.append(step)
+    return distinguishing
 
 
 def nested_message(

@@ -16,13 +16,13 @@ def png_chunk(data: bytes, name: bytes) -> bytes | None:
 
 def without_texts(data: bytes) -> bytes:
     """A PNG without its texts and its colour profile, whose sizes once unpacked nobody knows."""
-    kept = [SIGNATURE]
+    chosen = [SIGNATURE]
     end = len(SIGNATURE)
     for name, start, stop in _chunks(data):
         end = stop + 4
         if name not in (b"iCCP", b"zTXt", b"iTXt", b"tEXt"):
-            kept.append(data[start - 8 : end])
-    return b"".join((*kept, data[end:]))
+            chosen.append(data[start - 8 : end])
+    return b"".join((*chosen, data[end:]))
 
 
 def png_profile(data: bytes, max_bytes: int) -> bytes | None:

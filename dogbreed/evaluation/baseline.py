@@ -49,7 +49,7 @@ def fit_baseline(
     """Fit it on every view of the training photos; views are averaged as the run's are.
 
     Of many photos an evenly spaced part is taken (they stand in the order of their classes). The
-    same features and labels give the same coefficients, so these are kept in `cache` where
+    same features and labels give the same coefficients, so these are cached in `cache` where
     there is one.
     """
     started = time.monotonic()
@@ -104,28 +104,28 @@ def _cached(rows: Floats, labels: npt.NDArray[np.int64], cache: Path | None) -> 
         coefficients = _fit(rows, labels)
         written = io.BytesIO()
         np.savez(written, **coefficients._asdict())
-        # What can't be kept is fitted again: no reason to lose a run.
+        # What can't be cached is fitted again: no reason to lose a run.
         with contextlib.suppress(OSError), whole(path) as beside:
             beside.write_bytes(_checksum(key.digest(), written.getvalue()) + written.getvalue())
     return coefficients
 
 
 def _read(path: Path, key: bytes) -> Coefficients | None:
-    """The coefficients that were kept for this key; None where there are none or damaged ones."""
+    """The coefficients that were cached for this key; None where there are none or damaged ones."""
     try:
         content = path.read_bytes()
     except OSError:
         return None
-    checksum, kept = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
-    if checksum != _checksum(key, kept):
+    checksum, cached = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
+    if checksum != _checksum(key, cached):
         log.warning("warning: %s is damaged: the logistic regression is fitted again", path)
         return None
-    with np.load(io.BytesIO(kept)) as arrays:
+    with np.load(io.BytesIO(cached)) as arrays:
         return Coefficients(**arrays)
 
 
-def _checksum(key: bytes, kept: bytes) -> bytes:
-    return hashlib.sha256(key + kept).digest()
+def _checksum(key: bytes, cached: bytes) -> bytes:
+    return hashlib.sha256(key + cached).digest()
 
 
 def _fit(rows: Floats, labels: npt.NDArray[np.int64]) -> Coefficients:

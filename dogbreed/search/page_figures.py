@@ -149,11 +149,11 @@ def _failed(facts: SearchFacts) -> dict[str, Any]:
 
 def curves(facts: SearchFacts) -> Chart | str:
     """The objective after each epoch."""
-    told = [trial for _, trial in facts.drawn if trial.curve]
-    if not told:
-        return "The trials told nothing after each epoch."
-    chosen = set(cuts(len(told), MAX_CURVES)[:-1].tolist())
-    there = [trial for n, trial in enumerate(told) if n in chosen or trial is facts.best]
+    reported = [trial for _, trial in facts.drawn if trial.curve]
+    if not reported:
+        return "The trials reported nothing after each epoch."
+    chosen = set(cuts(len(reported), MAX_CURVES)[:-1].tolist())
+    there = [trial for n, trial in enumerate(reported) if n in chosen or trial is facts.best]
     points = sum(len(trial.curve) for trial in there)
     longest = max(len(trial.curve) for trial in there)
     look = {
@@ -176,7 +176,7 @@ def curves(facts: SearchFacts) -> Chart | str:
         key="curves",
         title="Each epoch",
         reading="What the trials came to after each epoch; a line that ends early was stopped."
-        + (f" {len(there):,} trials are drawn, the best among them." if there != told else "")
+        + (f" {len(there):,} trials are drawn, the best among them." if there != reported else "")
         + (" The points of long lines are means of epochs." if longest > CURVE_POINTS else ""),
         figure={"data": [own for own in data if own["x"]], "layout": layout},
         height_px=380,

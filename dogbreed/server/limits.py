@@ -13,7 +13,7 @@ RESERVED_FILES = 64
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """Open connections: so many are answered, more are told to come again, up to `open`."""
+    """Open connections: so many are answered, more get 429, up to `open`."""
 
     answered: int
     open: int

@@ -14,7 +14,7 @@ from dogbreed.server.limits import ConnectionLimits
 from dogbreed.serving.invocations import JSON_TYPE, RequestError
 
 MAX_HEAD_BYTES = 64 * 1024
-# Read before a connection too many is told so: who still sends can't listen.
+# Read before a connection too many is refused: a client that still sends doesn't read.
 _MAX_IGNORED_BYTES = 32 * 2**20
 
 # Clients ask for HTTP/2 by it, Java's by default. The parser would take what follows for that

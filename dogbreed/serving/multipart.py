@@ -1,4 +1,4 @@
-"""Forms with files (multipart/form-data, RFC 7578), told by their bytes and read within bounds.
+"""Forms with files (multipart/form-data, RFC 7578), recognised by their bytes, read within bounds.
 
 No library's: the containers that serve have none for it.
 """

@@ -167,7 +167,7 @@ def test_damage_during_use_is_never_read_as_features(
     damage: Damage, name: str, pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file is changed under a process that has it open, which then reads and writes on."""
-    monkeypatch.setattr(feature_reader, "KEPT_BYTES", 0)
+    monkeypatch.setattr(feature_reader, "MAX_IN_MEMORY_BYTES", 0)
     random = np.random.default_rng([DAMAGES.index(damage), FILES.index(name), 1])
     added = ADDED[:20]
     refusals: list[str] = []

@@ -1,4 +1,4 @@
-"""Layouts of folders: which are splits, which are classes, and which can't be told."""
+"""Layouts of folders: which are splits, which are classes, and which are ambiguous."""
 
 from collections.abc import Sequence
 from pathlib import Path

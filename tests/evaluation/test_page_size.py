@@ -92,8 +92,8 @@ def test_more_classes_than_the_table_shows(tmp_path: Path) -> None:
     )
     assert report_bytes(tmp_path, facts) < MAX_BYTES - 3_000_000
     page = (tmp_path / "report.html").read_text("utf-8")
-    said = f"The table has the {CLASSES:,} classes that are recognised least often"
-    assert said in page
+    sentence = f"The table has the {CLASSES:,} classes that are recognised least often"
+    assert sentence in page
     assert "classes.csv has all 10,000." in page
 
 
@@ -161,12 +161,12 @@ def test_many_epochs_findings_and_duplicates(tmp_path: Path) -> None:
     )
     assert report_bytes(tmp_path, facts) < before + 150_000
     page = (tmp_path / "report.html").read_text("utf-8")
-    for said in (
+    for sentence in (
         "Each point is the mean of about 17 epochs; metrics.json has each.",
         "And 49,950 more, in findings.txt.",
         "near_duplicates.csv has all.",
     ):
-        assert said in page
+        assert sentence in page
     assert len(rows_of(tmp_path / "near_duplicates.csv")) == 1 + 10_000
 
 

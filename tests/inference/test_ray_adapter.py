@@ -37,7 +37,7 @@ def endpoint(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return module.app()
 
 
-def asked(endpoint: Any, body: bytes, **headers: str) -> tuple[int, Any]:
+def invoked(endpoint: Any, body: bytes, **headers: str) -> tuple[int, Any]:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
@@ -59,7 +59,7 @@ def test_bodies_in_every_form(endpoint: Any, tiny_model: Path, tmp_path: Path) -
         json.dumps({"photos": [text.decode()]}).encode(): {"Content_Type": "application/json"},
         gzip.compress(photo): {"Content_Encoding": "gzip"},
     }.items():
-        status, answer = asked(endpoint, body, **headers)
+        status, answer = invoked(endpoint, body, **headers)
         assert status == 200, answer
         assert answer["predictions"] == [wanted]
     for body, headers, code in (
@@ -68,6 +68,6 @@ def test_bodies_in_every_form(endpoint: Any, tiny_model: Path, tmp_path: Path) -
         (b"photo=@photo.jpg", {}, "url_encoded"),
         (photo, {"Content_Encoding": "br"}, "encoded"),
     ):
-        status, answer = asked(endpoint, body, **headers)
+        status, answer = invoked(endpoint, body, **headers)
         assert (status // 100, answer["error"]["code"]) == (4, code)
         assert "curl --data-binary @photo.jpg" in answer["error"]["message"]

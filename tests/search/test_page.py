@@ -138,7 +138,7 @@ def test_a_share_is_written_in_per_cent_and_more_of_it_is_better(
     text = text_of(page)
     assert "trial-002 is the best of 3 completed trials: valid_top1 77.15 % [75.15, 79.15]" in text
     assert "Of 2 other trials 0 lie within that interval." in text
-    assert "The trials told nothing after each epoch." in text
+    assert "The trials reported nothing after each epoch." in text
     assert "Too few trials to tell which parameter mattered: 3 completed" in text
     assert column(page, "95 %")[0] == "48.00 % to 52.00 %"
     assert column(page, "USD") == ["0.012"] * 3
@@ -154,7 +154,7 @@ def test_a_share_is_written_in_per_cent_and_more_of_it_is_better(
             [
                 "0 trials completed, 3 failed",
                 "No trial has come to an objective that could be drawn.",
-                "The trials told nothing after each epoch.",
+                "The trials reported nothing after each epoch.",
                 "Fewer than two trials came to an objective",
             ],
         ),

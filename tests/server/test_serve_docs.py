@@ -12,7 +12,7 @@ from dogbreed.server.docs import docs_page
 
 @pytest.fixture(scope="module")
 def openapi() -> dict[str, Any]:
-    return build_app(None, {}).openapi()  # type: ignore[arg-type]  # nothing is asked of it
+    return build_app(None, {}).openapi()  # type: ignore[arg-type]  # it gets no request
 
 
 def test_all_that_the_document_says_is_on_the_page(openapi: dict[str, Any]) -> None:
