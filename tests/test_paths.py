@@ -1,4 +1,4 @@
-"""Paths as people write them, and names that are too long; wrong ones are reported before any work."""
+"""Paths as people write them, and names that are too long; wrong ones are reported first."""
 
 import json
 import os
