@@ -1,7 +1,6 @@
 """Files that are whole or not there: written beside their place and renamed into it."""
 
 import csv
-import errno
 import fcntl
 import hashlib
 import json
@@ -17,17 +16,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dogbreed.errors import ConfigError, DogbreedError, OutputError
+from dogbreed.os_errors import DISK_FULL
 
-# No space, quota used up, file-size limit reached: to a person all three are a full disk.
-DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 PARTIAL_SUFFIX = ".part"  # of a file that isn't complete yet
 _TOKEN = re.compile(rf"\.((\w{{6}})-(\d+)-\w{{8}}){re.escape(PARTIAL_SUFFIX)}\Z")
 STALE_S = 86_400  # a temporary file of another host is taken for abandoned after a day
-
-CACHE_VARIABLE = "DOGBREED_CACHE"
-# The home folder of a process that has none: nobody can read or write below it.
-NO_HOME = os.devnull
 
 # A file system takes 255 bytes per name (NAME_MAX of Linux; eCryptfs 143).
 MAX_NAME_BYTES = 255
@@ -170,72 +163,3 @@ def shortened(name: str, max_bytes: int) -> str:
 def with_ending(path: Path, ending: str) -> Path:
     """The path with `ending` (ASCII) after its name, cut where the disk takes no longer one."""
     return path.with_name(shortened(path.name, MAX_NAME_BYTES - len(ending)) + ending)
-
-
-def cache_dir() -> Path:
-    """The folder of what can be computed or fetched again: $DOGBREED_CACHE, else below ~/.cache.
-
-    Raises:
-        ConfigError: the variable names the home folder of a user who doesn't exist.
-        OutputError: it isn't set, and this process has no home folder.
-    """
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(expanded(CACHE_VARIABLE, named))
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not Path(base).is_absolute():  # such a value is to be ignored (XDG Base Directory 0.8)
-        base = str(Path.home() / ".cache")
-    if Path(base).is_relative_to(NO_HOME):
-        raise OutputError(
-            "There is no home folder to cache weights, features and sample photos in: set the "
-            f"variable {CACHE_VARIABLE} to a folder of yours."
-        )
-    return Path(base, "dogbreed")
-
-
-def optional_cache_dir(name: str) -> Path | None:
-    """The folder `name` in the cache; None where there is none, for what can do without."""
-    try:
-        return cache_dir() / name
-    except DogbreedError:
-        return None
-
-
-@contextmanager
-def cached_in(folder: Path) -> Iterator[None]:
-    """Turn what the system says of a cache folder into a message that names DOGBREED_CACHE.
-
-    A full disk is reported as everywhere.
-
-    Raises:
-        OutputError: `folder` can't be made, read or written.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in DISK_FULL:
-            raise
-        raise OutputError(
-            f"The cache can't be used: {error.filename or folder}: {error.strerror or error}. Set "
-            f"the variable {CACHE_VARIABLE} to a folder of yours."
-        ) from error
-
-
-def expanded(name: str, path: str) -> str:
-    """The value of the path key `name` with ~ or ~USER at its start replaced by the home folder.
-
-    Raises:
-        ConfigError: it is empty, has a zero byte, or there is no such home folder.
-    """
-    if not path:
-        raise ConfigError(f"{name} is empty: write a path.")
-    if "\0" in path:
-        raise ConfigError(f"{name}={path!r}: a path can't have a zero byte in it.")
-    full = os.path.expanduser(path)  # noqa: PTH111 (pathlib would make one slash of s3://'s two)
-    user = path.split("/")[0]
-    if full.startswith("~") or (user == "~" and Path(full).is_relative_to(NO_HOME)):
-        missing = "there is no home folder" if user == "~" else f"there is no user {user[1:]}"
-        raise ConfigError(
-            f"{name}={path}: {missing}: write the whole path (./{user} for what is called so)."
-        )
-    return full

@@ -3,7 +3,8 @@
 import errno
 import os
 
-from dogbreed.files import DISK_FULL
+# No space, quota used up, file-size limit reached: to a person all three are a full disk.
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _NO_PERMISSION = "see to its owner and its mode, or name another path"
 _TOO_MANY_FILES = "raise the limit of open files (ulimit -n)"

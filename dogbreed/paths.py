@@ -8,9 +8,9 @@ from dogbreed.config import Config
 from dogbreed.data.folders import check_root
 from dogbreed.data.samples import SAMPLES
 from dogbreed.errors import ConfigError, StoreError, WeightsError
-from dogbreed.files import cache_dir, cached_in
 from dogbreed.runs import check_writable, resumed_folder
 from dogbreed.schema import AUTO
+from dogbreed.user_paths import cache_dir, cached_in
 
 # What a feature set and a run can't be without.
 SET_FILE, RUN_FILE = "photos.json", "config.yaml"

@@ -17,11 +17,11 @@ from dogbreed.data.samples import SAMPLES, sample_photos
 from dogbreed.data.splits import SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
 from dogbreed.errors import ConfigError, WeightsError
 from dogbreed.feature_set import FeatureSet, read_feature_set
-from dogbreed.files import cache_dir
 from dogbreed.machine import cores
 from dogbreed.runs import log
 from dogbreed.schema import AUTO
 from dogbreed.serving.export import check_forms
+from dogbreed.user_paths import cache_dir
 
 UNUSED_SHOWN = 5
 FEWEST_EPOCHS = 20

@@ -14,15 +14,8 @@ import yaml
 
 from dogbreed.config import Config
 from dogbreed.errors import OutputError
-from dogbreed.files import (
-    DISK_FULL,
-    PARTIAL_SUFFIX,
-    remove,
-    shortened,
-    whole,
-    write_table,
-    write_text,
-)
+from dogbreed.files import PARTIAL_SUFFIX, remove, shortened, whole, write_table, write_text
+from dogbreed.os_errors import DISK_FULL
 from dogbreed.progress import is_main_process
 from dogbreed.run_lock import RunLock
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dogbreed.errors import ConfigError
-from dogbreed.files import expanded
+from dogbreed.user_paths import expanded
 
 Section = TypeVar("Section")
 

@@ -12,9 +12,9 @@ from dogbreed.data import photos
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked
 from dogbreed.data.splits import SPLITS, TRAIN
-from dogbreed.files import cache_dir
 from dogbreed.preparation import Prepared, preprocessing_of
 from dogbreed.runs import log
+from dogbreed.user_paths import cache_dir
 
 FEATURES = "features"  # the phase
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dogbreed import cli
 from dogbreed.clock import SET_UP, Clock
 from dogbreed.command import run_command
-from dogbreed.paths import check_paths
 
 PURPOSE = (
     "Train a classifier on folders of photographs: the frozen backbone runs once per photo, the\n"
@@ -22,8 +21,10 @@ def main(arguments: Sequence[str]) -> None:
         return
     clock = Clock()
     config = cli.compose(arguments)
+    # Imports that --help and a mistyped key shouldn't wait for; seconds of them after the paths.
+    from dogbreed.paths import check_paths
+
     check_paths(config)
-    # Seconds of imports that --help and a mistyped key or path shouldn't wait for.
     from dogbreed.training import train
 
     clock.add(SET_UP, clock.total())

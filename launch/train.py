@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dogbreed import cli
 from dogbreed.clock import SET_UP, Clock
 from dogbreed.command import run_command
-from dogbreed.paths import check_paths, check_sent_paths
 from dogbreed.search.config import LOCAL, FinalConfig, training_of
 from dogbreed.search.limits import check_local
 
@@ -29,7 +28,9 @@ def main(arguments: Sequence[str]) -> None:
     if best is not None:
         values = " ".join(f"{name}={value}" for name, value in best.parameters.items())
         print(f"best of {best.search} ({best.trial}): {values}", flush=True)
-    # Seconds of imports that --help and a mistyped key or path shouldn't wait for.
+    # Imports that --help and a mistyped key shouldn't wait for; seconds of them after the paths.
+    from dogbreed.paths import check_paths, check_sent_paths
+
     if config.launcher.name == LOCAL:
         check_local(config)
         check_paths(config)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from dogbreed import cli
 from dogbreed.command import run_command
-from dogbreed.paths import check_paths, check_sent_paths
 from dogbreed.search.config import LOCAL, TuneConfig
 from dogbreed.search.limits import check_here, check_local
 
@@ -22,7 +21,9 @@ def main(arguments: Sequence[str]) -> None:
         print(cli.help_text(USAGE, PURPOSE, EXAMPLE, TuneConfig, "tune"))
         return
     config = cli.compose_as(TuneConfig, "tune", arguments)
-    # Below are seconds of imports that --help and a mistyped key or path shouldn't wait for.
+    # Imports that --help and a mistyped key shouldn't wait for; seconds of them after the paths.
+    from dogbreed.paths import check_paths, check_sent_paths
+
     if config.launcher.name == LOCAL:
         check_local(config)
         space = check_here(config)

@@ -21,7 +21,17 @@ from dogbreed.search.config import FinalConfig, TuneConfig
 # From the ground up: a module imports from its own storey or from those below.
 STOREYS: tuple[tuple[str, ...], ...] = (
     ("errors", "machine", "metric_lines"),
-    ("environment", "schema", "overrides", "files", "os_errors", "progress", "clock", "signals"),
+    (
+        "os_errors",
+        "user_paths",
+        "environment",
+        "schema",
+        "overrides",
+        "files",
+        "progress",
+        "clock",
+        "signals",
+    ),
     ("debug",),
     ("config",),
     ("data", "cli", "command"),

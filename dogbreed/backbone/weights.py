@@ -18,8 +18,8 @@ import torchvision
 from torch import Tensor
 
 from dogbreed.errors import WeightsError
-from dogbreed.files import cache_dir, cached_in
 from dogbreed.schema import nearest
+from dogbreed.user_paths import cache_dir, cached_in
 
 NONE = "none"
 AUTO = "auto"

@@ -18,7 +18,8 @@ from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.cloud.shrinking import to_send
 from dogbreed.data.photos import read_bytes
 from dogbreed.errors import CloudError, OutputError, PhotoError, printable
-from dogbreed.files import DISK_FULL, whole
+from dogbreed.files import whole
+from dogbreed.os_errors import DISK_FULL
 from dogbreed.search.config import NEWEST
 from dogbreed.serving.answers import free_path
 from dogbreed.serving.sources import Found, Source, find_sources

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from dogbreed.data.archive import BLOCK_BYTES, BadArchive, Layout, check_bytes, unpack
 from dogbreed.errors import DownloadError
-from dogbreed.files import CACHE_VARIABLE, DISK_FULL, locked
+from dogbreed.files import locked
+from dogbreed.os_errors import DISK_FULL
 from dogbreed.progress import progress
+from dogbreed.user_paths import CACHE_VARIABLE
 
 TIMEOUT_S = 30.0  # of silence, not of the whole transfer
 # Tries in a row that bring no new byte. The waits between them double and come to 15 s: enough for

@@ -13,7 +13,8 @@ from PIL import Image
 
 from dogbreed.config import PredictConfig
 from dogbreed.errors import ConfigError, OutputError, PhotoError, printable
-from dogbreed.files import DISK_FULL, whole, with_ending
+from dogbreed.files import whole, with_ending
+from dogbreed.os_errors import DISK_FULL
 from dogbreed.progress import progress
 from dogbreed.schema import AUTO
 from dogbreed.serving.forms import OPENVINO, choose_form, cpu_precision

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dogbreed.errors import ConfigError, OutputError, PhotoError
-from dogbreed.files import DISK_FULL, locked, whole, with_ending, write_text
+from dogbreed.files import locked, whole, with_ending, write_text
+from dogbreed.os_errors import DISK_FULL
 from dogbreed.serving.prediction import Prediction
 
 CSV, JSONL = ".csv", ".jsonl"
