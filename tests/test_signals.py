@@ -16,8 +16,8 @@ from dogbreed.command import run_command
 from dogbreed.errors import Stopped
 
 def command(arguments):
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(60)
     finally:
         time.sleep(float(sys.argv[1]))  # saving what was computed
