@@ -1,7 +1,6 @@
 """Resuming: what a stopped or killed training computes again, and what it must not continue."""
 
 import functools
-import json
 import os
 import re
 import signal
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import SMALL, draw_folders, start_train, wait_for_line
+from test_train import metrics_of
 
 from dogbreed import cli
 from dogbreed.checkpoints import epochs_in
@@ -40,19 +40,8 @@ def epochs_of(text: str) -> list[int]:
     return [int(number) for number in re.findall(r"^epoch=(\d+) ", text, re.MULTILINE)]
 
 
-def metrics_of(run: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads((run / "metrics.json").read_text("utf-8"))
-    return values
-
-
 def runs_in(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
-
-
-def epoch_of(checkpoint: Path) -> int:
-    """Which epoch a checkpoint was saved in or after, from 1."""
-    values = torch.load(checkpoint, weights_only=True)
-    return int(values["loops"]["fit_loop"]["epoch_progress"]["total"]["ready"])
 
 
 @pytest.fixture(scope="module")
@@ -270,6 +259,8 @@ def test_a_signal_to_all_processes_of_a_training_with_loader_workers(
     command = [f"data.root={photos}", *QUICK, *LIVE, "data.workers=2", "trainer.epochs=500"]
     process = start_train(*command, cwd=tmp_path, start_new_session=True)
     wait_for_line(process.stdout, "epoch=2 ")
+    (run,) = runs_in(tmp_path / "outputs")
+    assert RunLock.acquire(run) is None  # no other process may continue it now
     process.send_signal(number)  # as `timeout` does: to the command, and to its group
     os.killpg(process.pid, number)
     printed, error = process.communicate(timeout=60)
@@ -280,9 +271,9 @@ def test_a_signal_to_all_processes_of_a_training_with_loader_workers(
     assert "DataLoader" not in error
     assert "Traceback" not in error
     last = max([2, *epochs_of(printed)])
-    (run,) = runs_in(tmp_path / "outputs")
     resumed = start_train(*command, "resume=auto", cwd=tmp_path, start_new_session=True)
     line = wait_for_line(resumed.stdout, "epoch=")
+    assert RunLock.acquire(run) is None
     resumed.kill()
     resumed.communicate()
     assert line.startswith(f"epoch={last + 1} ")
@@ -291,3 +282,33 @@ def test_a_signal_to_all_processes_of_a_training_with_loader_workers(
     lock = RunLock.acquire(run)
     assert lock is not None
     lock.release()
+
+
+@pytest.mark.runs
+def test_two_processes_stop_and_continue_together(photos: Path, tmp_path: Path) -> None:
+    command = [
+        f"data.root={photos}",
+        *QUICK,
+        *HEAD,
+        "trainer.epochs=12",
+        "optim.scheduler=constant",
+    ]
+    command += ["trainer.strategy=ddp", "trainer.devices=2"]
+    whole = start_train(*command, f"output_root={tmp_path / 'whole'}", cwd=tmp_path)
+    # With a save at every step: one that the processes didn't make together would hang.
+    often = "trainer.checkpoint_minutes=0.00001"
+    process = start_train(*command, often, cwd=tmp_path, start_new_session=True)
+    wait_for_line(process.stdout, "epoch=2 ")
+    os.killpg(process.pid, signal.SIGTERM)
+    printed, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, error
+    assert "nothing is lost" in error
+    _, error = whole.communicate(timeout=120)
+    assert whole.returncode == 0, error
+    resumed = start_train(*command, "resume=auto", cwd=tmp_path)
+    continued, error = resumed.communicate(timeout=120)
+    assert resumed.returncode == 0, error
+    assert epochs_of(continued)[0] == max([2, *epochs_of(printed)]) + 1
+    (run,), (other,) = runs_in(tmp_path / "outputs"), runs_in(tmp_path / "whole")
+    for epoch, expected in zip(metrics_of(run)["epochs"], metrics_of(other)["epochs"], strict=True):
+        assert epoch == pytest.approx(expected, rel=1e-4)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 from conftest import draw_folders, draw_photo
 from test_resume import HEAD, KILLED, QUICK, runs_in, train_in
 
@@ -109,13 +110,18 @@ def test_photos_that_only_got_another_name_are_the_same_data(root: Path) -> None
     assert resume(root, "auto") == run
 
 
-def test_other_weights_are_other_data(root: Path) -> None:
-    (run,) = runs_in(root / "outputs")
-    data = json.loads((run / "data.json").read_text("utf-8"))
-    data["backbone"] = "0" * 64
-    (run / "data.json").write_text(json.dumps(data), "utf-8")
+def test_other_weights_in_the_same_file_are_other_data(root: Path) -> None:
+    weights = torchvision.models.resnet18(weights=None).state_dict()
+    torch.save(weights, root / "w.pth")
+    given = (f"model.weights={root / 'w.pth'}", "trainer.epochs=1")
+    run = train_in(root / "weights", root / "photos", *COMMAND, *given)
+    (run / "metrics.json").unlink()
+    assert resume(root, run, *given, f"output_root={root / 'weights'}") == run
+    (run / "metrics.json").unlink()
+    weights["conv1.weight"] *= 2
+    torch.save(weights, root / "w.pth")
     with pytest.raises(ConfigError, match="the backbone has other weights"):
-        resume(root, run)
+        resume(root, run, *given, f"output_root={root / 'weights'}")
 
 
 def test_keys_that_differ_are_named(root: Path, logged: Callable[[], str]) -> None:
