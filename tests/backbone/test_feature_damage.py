@@ -1,9 +1,11 @@
 """Damaged, replaced and deleted feature caches: a row is right, or missing, or refused."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -16,6 +18,7 @@ import pytest
 from made_features import RECIPE, append, digests_of, rows_of
 
 from dogbreed.backbone import feature_reader
+from dogbreed.backbone.feature_files import FeatureFiles
 from dogbreed.backbone.feature_records import RECORD
 from dogbreed.backbone.features import FeatureStore
 from dogbreed.errors import StoreError
@@ -372,3 +375,29 @@ def test_folders_deleted_under_two_writers_leave_only_right_rows(tmp_path: Path)
     right_or_refused(store)
     complete(store)
     right_or_refused(FeatureStore(tmp_path, RECIPE))
+
+
+def test_a_writer_that_waited_for_files_that_went_writes_to_those_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = FeatureStore(tmp_path, RECIPE), FeatureStore(tmp_path, RECIPE)
+    append(first, range(10))
+    waits, flock = threading.Event(), fcntl.flock
+
+    def waiting(file: int, operation: int) -> None:
+        if threading.current_thread() is writer:
+            waits.set()
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", waiting)
+    writer = threading.Thread(target=append, args=(second, range(10, 20)))
+    with FeatureFiles.locked(first.folder):
+        writer.start()
+        assert waits.wait(30)  # it has opened the files, and waits for their locks
+        shutil.rmtree(first.folder)
+    writer.join(30)
+    reader = FeatureStore(tmp_path, RECIPE)
+    assert [digest in reader for digest in DIGESTS[10:20]] == [True] * 10
+    np.testing.assert_array_equal(
+        reader.reader()[reader.rows(DIGESTS[10:20])], np.stack([ROWS[d] for d in DIGESTS[10:20]])
+    )
