@@ -26,18 +26,23 @@ class Timed:
     stdout: str
 
 
-def timed(command: Sequence[str], cwd: Path, **variables: str) -> Timed:
-    """Run a command to its end and say what it took; fails if the command did."""
+def timed(command: Sequence[str], cwd: Path, status: int = 0, **variables: str) -> Timed:
+    """Run a command to its end and say what it took; fails if it ends with another status."""
     start = time.monotonic()
     with subprocess.Popen(
-        command, cwd=cwd, env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=cwd,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if status else None,  # an expected error isn't shown
+        text=True,
     ) as process:
         assert process.stdout is not None
         stdout = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{stdout}")
+        _, waited, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(waited)
+    if process.returncode != status:
+        sys.exit(f"{' '.join(command)} ended with status {process.returncode}:\n{stdout}")
     scale = 1 if sys.platform == "darwin" else 1024
     return Timed(time.monotonic() - start, usage.ru_maxrss * scale, stdout)
 

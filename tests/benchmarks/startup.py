@@ -11,9 +11,11 @@ LAUNCH = Path(__file__).parents[2] / "launch"
 RUNS = 7
 
 
-def median_seconds(command: list[str]) -> float:
+def median_seconds(command: list[str], status: int = 0) -> float:
     """The median of some runs after one that warms the disk's cache."""
-    return statistics.median([timed(command, Path.cwd()).seconds for _ in range(RUNS + 1)][1:])
+    return statistics.median(
+        [timed(command, Path.cwd(), status).seconds for _ in range(RUNS + 1)][1:]
+    )
 
 
 def main() -> None:
@@ -31,6 +33,8 @@ def main() -> None:
     tune = [sys.executable, str(LAUNCH / "tune.py")]
     helped = median_seconds([*tune, "--help"])
     row("python launch/tune.py --help", f"{helped:.2f} s", "<= 2 s", helped <= 2)
+    refused = median_seconds([sys.executable, "-m", "dogbreed.train", "data.root=/nonexistent"], 1)
+    row("a data.root that isn't there is told", f"{refused:.2f} s", "<= 1 s", refused <= 1)
     with tempfile.TemporaryDirectory() as temporary:
         for number in range(200):
             photo = Path(temporary, f"photos/class {number % 4}/{number}.jpg")
