@@ -34,7 +34,7 @@ def main() -> None:
     helped = median_seconds([*tune, "--help"])
     row("python launch/tune.py --help", f"{helped:.2f} s", "<= 2 s", helped <= 2)
     refused = median_seconds([sys.executable, "-m", "dogbreed.train", "data.root=/nonexistent"], 1)
-    row("a data.root that isn't there is told", f"{refused:.2f} s", "<= 1 s", refused <= 1)
+    row("a missing data.root is reported", f"{refused:.2f} s", "<= 1 s", refused <= 1)
     with tempfile.TemporaryDirectory() as temporary:
         for number in range(200):
             photo = Path(temporary, f"photos/class {number % 4}/{number}.jpg")

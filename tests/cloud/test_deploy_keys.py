@@ -60,7 +60,7 @@ def test_what_can_be_is_not_refused() -> None:
 
 def test_names_of_attempts_of_one_second_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "strftime", lambda _: "261129-120000")
-    # Of 50 names among 65,536 two are the same in one run of 50; ten are in none.
+    # 16 random bits: two of 50 names are equal in 2 % of the runs, ten of them practically never.
     assert len({attempt_name("dogs") for _ in range(50)}) > 40
 
 
