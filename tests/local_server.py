@@ -28,17 +28,27 @@ ANSWERING, EXPLAINING = "dogbreed.server.answering", "dogbreed.server.explaining
 # Longer than anything takes on a busy machine; nothing waits for it where all is well.
 PATIENCE_S = 60.0
 
-# A stand-in for what may lie in a decoder: at a photo with this word the process is gone.
-DEADLY = b"a word that no photo has"
+# Stand-ins for what may be in C code: at a photo with such a word the process is gone, the one that
+# decodes it or the one that computes its answer.
+DEADLY, FATAL = b"a word that no photo has", b"another word that no photo has"
 DEADLY_SITE = f"""
-import os
-import PIL.Image
-opened = PIL.Image.open
-def open(file, *arguments, **options):
-    if {DEADLY!r} in file.getvalue():
-        os._exit(9)
-    return opened(file, *arguments, **options)
-PIL.Image.open = open
+import os, sys
+if "dogbreed.data.decoding_process" in sys.orig_argv:
+    import PIL.Image
+    opened = PIL.Image.open
+    def open(file, *arguments, **options):
+        if {DEADLY!r} in file.getvalue():
+            os._exit(9)
+        return opened(file, *arguments, **options)
+    PIL.Image.open = open
+if "dogbreed.server.answering" in sys.orig_argv:
+    import dogbreed.data.photos
+    digest = dogbreed.data.photos.digest
+    def fatal(data):
+        if {FATAL!r} in data:
+            os._exit(9)
+        return digest(data)
+    dogbreed.data.photos.digest = fatal
 """
 
 
@@ -125,7 +135,10 @@ class LocalServer:
     def resident_mb(self) -> float:
         """Memory of the server and its workers, in MB."""
         own = psutil.Process(self.process.pid)
-        return sum(float(each.memory_info().rss) for each in (own, *own.children())) / 1e6
+        return (
+            sum(float(each.memory_info().rss) for each in (own, *own.children(recursive=True)))
+            / 1e6
+        )
 
 
 def workers_of(pid: int, module: str) -> list[psutil.Process]:

@@ -83,6 +83,8 @@ def _source(photo: Image.Image) -> bytes:
 
 def damaged(error: Exception) -> PhotoError:
     """The PhotoError for what was raised while decoding pixels."""
+    if isinstance(error, MemoryError):
+        return PhotoError("too_large", "decoding it takes more memory than a photo of its size may")
     text = str(error).strip()
     if "truncated" in text.lower() or "unexpected end of file" in text.lower():
         return PhotoError("truncated", "the file ends before the picture does")

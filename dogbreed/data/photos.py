@@ -16,9 +16,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from dogbreed.config import DataConfig
 from dogbreed.data import formats
 from dogbreed.data.colour import as_rgb
+from dogbreed.data.decoding_pool import POOL
 from dogbreed.data.formats import HEAD_BYTES, is_heif
 from dogbreed.data.heif import open_heif
 from dogbreed.data.loading import damaged, load, open_by_pillow
+from dogbreed.data.structure import Structure, check_structure
 from dogbreed.errors import PhotoError
 from dogbreed.schema import argument
 
@@ -27,6 +29,10 @@ Pixels = npt.NDArray[np.uint8]  # [height, width, 3] or [n, height, width, 3], R
 FORMATS, SUFFIXES, SUFFIXES_OF = formats.FORMATS, formats.SUFFIXES, formats.SUFFIXES_OF
 MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs: 256 MB as RGB
 MAX_BYTES = 256 * 1024 * 1024
+# What Pillow decodes in pieces of their own sizes alone, so in a time that their header bounds.
+_BOUNDED_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF")
+# A JPEG's pixels times its scans: about 2 s, and more than any camera's (40 megapixels, 10 scans).
+_MAX_SCANNED_PIXELS = 400_000_000
 
 # The colour statistics of ImageNet, which torchvision's weights were trained with, in 0..255.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -159,6 +165,30 @@ def open_photo(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         PhotoError: not an image, one of a format that isn't decoded, or more than `max_pixels`
             pixels.
     """
+    return open_with_cost(data, max_pixels=max_pixels)[0]
+
+
+def open_with_cost(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, bool]:
+    """As `open_photo`, and whether decoding it may cost much.
+
+    Such a photo is decoded by `dogbreed.data.decoding_pool`: its header doesn't bound the time, or
+    a library decodes it that has crashed on hostile files (libtiff, libwebp, libavif, libheif).
+    """
+    structure = check_structure(data)
+    photo = _opened(data, max_pixels)
+    return photo, _is_costly(photo, structure)
+
+
+def _is_costly(photo: Image.Image, structure: Structure) -> bool:
+    scanned = photo.width * photo.height * structure.scans
+    return (
+        photo.format not in _BOUNDED_FORMATS
+        or structure.arithmetic
+        or scanned > _MAX_SCANNED_PIXELS
+    )
+
+
+def _opened(data: bytes, max_pixels: int) -> Image.Image:
     format = formats.unsupported(data)
     if format is not None:
         raise format.error()
@@ -166,6 +196,8 @@ def open_photo(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         photo = open_heif(data) if is_heif(data) else open_by_pillow(data, FORMATS)
     except PhotoError:
         raise
+    except MemoryError as error:
+        raise damaged(error) from error
     except UnidentifiedImageError as error:
         raise _unidentified(data) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -190,9 +222,12 @@ def decode(
     """Decode a photo to upright 8-bit RGB, its shorter side at least `wanted_px` if it was before.
 
     Raises:
-        PhotoError: as `open_photo`, or the pixels are truncated or damaged.
+        PhotoError: as `open_photo`, or the pixels are truncated, damaged or cost too much.
     """
-    photo = open_photo(data, max_pixels=max_pixels)
+    photo, costly = open_with_cost(data, max_pixels=max_pixels)
+    if costly:
+        with POOL.opened(data, max_pixels=max_pixels) as opened:
+            return opened.upright(wanted_px, to_srgb)
     return upright(photo, wanted_px=wanted_px, to_srgb=to_srgb)
 
 

@@ -1,16 +1,17 @@
-"""The server's process that decodes photos and computes their answers.
+"""The server's process that has photos decoded and computes their answers.
 
-    python -m dogbreed.server.answering MODEL ENGINE PRECISION THREADS
+    python -m dogbreed.server.answering MODEL ENGINE PRECISION THREADS TIMEOUT_S
 
 A frame's second number is top_k, and in an answer how many photos were computed with it; or EXPLAIN
-and the class that is to be explained, by its place in the model's. Photos are decoded as they come;
-whatever is decoded when the network becomes free is computed together.
+and the class that is to be explained, by its place in the model's. Photos are decoded in processes
+of their own, as they come; whatever is decoded when the network becomes free is computed together.
 """
 
 import json
 import os
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -19,56 +20,82 @@ from queue import Empty, SimpleQueue
 
 from PIL import Image
 
-from dogbreed.data.photos import Pixels
+from dogbreed.data.photos import Pixels, digest
 from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
 from dogbreed.machine import cores
-from dogbreed.server.frames import EXPLAIN, FAILED, NO_MODEL, READY, Frame, Send, open_streams
+from dogbreed.server.frames import (
+    EXPLAIN,
+    FAILED,
+    NO_MODEL,
+    NOT_EXPLAINED,
+    READY,
+    Frame,
+    Send,
+    open_streams,
+)
 from dogbreed.server.memory import give_back_large_pieces
 from dogbreed.serving.invocations import as_jpeg, entry_of
 from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
-from dogbreed.serving.room import Room
+from dogbreed.serving.room import CostlyPhoto, Lane, Room
 
 # The photo's number, how many breeds are wanted, and what came of decoding.
 Decoded = tuple[int, int, Pixels | PhotoError]
+# Of the time after which the server ends a process that owes an answer.
+PATIENCE = 0.8
 
 
-def main(model: str, engine: str, precision: str, threads: str) -> None:
+def main(model: str, engine: str, precision: str, threads: str, timeout_s: str) -> None:
     """Load the model, say that it is ready or why not, then answer until the server is gone."""
-    warnings.filterwarnings("ignore")  # what Pillow finds odd in a photo is nobody's business here
+    warnings.filterwarnings("ignore")  # nobody reads them
     give_back_large_pieces()
     frames, send = open_streams()
+    room = Room()
     try:
         predictor = Predictor.load(
-            model, engine=engine, precision=precision, threads=int(threads), room=Room()
+            model, engine=engine, precision=precision, threads=int(threads), room=room
         )
+        # The first photo takes longer than those after it.
+        list(predictor.answer([predictor.decode(as_jpeg(Image.new("RGB", (256, 256))))]))
     except DogbreedError as error:
         send((FAILED, NO_MODEL * isinstance(error, ArtifactError), str(error).encode()))
         return
-    most = max(1, BATCH_IMAGES // predictor.description.views)
-    # The first photo takes longer than those after it.
-    list(predictor.answer([predictor.decode(Image.new("RGB", (256, 256)))]))
     send((READY, int(predictor.has_class_maps), predictor.identity.encode()))
-    answer_all(predictor, most, frames, send)
+    answer_all(predictor, room, PATIENCE * float(timeout_s), frames, send)
 
 
-def answer_all(predictor: Predictor, most: int, frames: Iterator[Frame], send: Send) -> None:
-    """Answer every frame, at most so many photos at once."""
+def answer_all(
+    predictor: Predictor, room: Room, timeout_s: float, frames: Iterator[Frame], send: Send
+) -> None:
+    """Answer every frame; a photo is decoded within `timeout_s` once it is its turn."""
     decoded: SimpleQueue[Decoded | None] = SimpleQueue()
-    classes = predictor.description.classes
 
-    def take(frame: Frame) -> None:
+    def take(frame: Frame, lane: Lane, until: float | None = None) -> None:
         number, wanted, photo = frame
-        if wanted & EXPLAIN:
-            picture = predictor.explain(photo, classes[wanted ^ EXPLAIN])
-            send((number, 1, as_jpeg(picture)))
-        else:
-            decoded.put((number, wanted, predictor.decode(photo)))
+        left_s = timeout_s if until is None else max(0.0, until - time.monotonic())
+        try:
+            with lane.opened(photo, left_s) as opened:
+                if wanted & EXPLAIN:
+                    picture = predictor.explainer.explain_opened(opened, wanted ^ EXPLAIN)
+                    send((number, 1, as_jpeg(picture)))
+                else:
+                    decoded.put((number, wanted, predictor.views(opened, digest(photo))))
+        except CostlyPhoto:
+            until = time.monotonic() + timeout_s  # so long in all, or the server ends this process
+            costly.submit(take, frame, room.costly, until).add_done_callback(_end)
+        except PhotoError as error:
+            if wanted & EXPLAIN:
+                send((number, 1, NOT_EXPLAINED))
+            else:
+                decoded.put((number, wanted, error))
 
-    computing = threading.Thread(target=_compute, args=(predictor, most, decoded, send))
+    computing = threading.Thread(target=_compute, args=(predictor, decoded, send))
     computing.start()
-    with ThreadPoolExecutor(cores(), "take") as pool:
+    with (  # the latter ends first: it may hand photos over until then
+        ThreadPoolExecutor(cores(), "costly") as costly,
+        ThreadPoolExecutor(cores(), "ordinary") as ordinary,
+    ):
         for frame in frames:
-            pool.submit(take, frame).add_done_callback(_end)
+            ordinary.submit(take, frame, room.ordinary).add_done_callback(_end)
     decoded.put(None)
     computing.join()
 
@@ -80,9 +107,8 @@ def _end(taking: Future[None]) -> None:
         os._exit(1)
 
 
-def _compute(
-    predictor: Predictor, most: int, decoded: SimpleQueue[Decoded | None], send: Send
-) -> None:
+def _compute(predictor: Predictor, decoded: SimpleQueue[Decoded | None], send: Send) -> None:
+    most = max(1, BATCH_IMAGES // predictor.description.views)
     try:
         while batch := _next_batch(decoded, most):
             answers = predictor.answer([each[2] for each in batch], max(each[1] for each in batch))

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from dogbreed.errors import PhotoError
 from dogbreed.server.counters import Counters
 from dogbreed.server.explanations import Explanations
+from dogbreed.server.frames import NOT_EXPLAINED
 from dogbreed.server.worker import Worker
 from dogbreed.server.worker_errors import DeadlyPhoto, ModelUnreadable, WorkerError, WorkerRefusal
 from dogbreed.serving.artifact import Description
@@ -39,6 +40,9 @@ MAX_HELD_BYTES = 128 * 2**20
 MAX_IGNORED_BYTES = 256 * 2**20
 INLINE_BYTES = 64 * 1024  # what is read as JSON between two other requests
 
+_NOT_EXPLAINED = entry_of(
+    PhotoError("busy", "it was decoded for its answer, but not in time for its explanation")
+)
 _DEADLY = entry_of(PhotoError("unusable", "reading it ends the process that does"))
 
 
@@ -142,6 +146,8 @@ class Endpoint:
                 raise RequestError(503, "no_model", f"It can't be explained: {error}") from error
             except DeadlyPhoto:
                 return _DEADLY
+            if picture == NOT_EXPLAINED:
+                return _NOT_EXPLAINED
             entry["explanation"] = explanation_of(picture)
         return entry
 

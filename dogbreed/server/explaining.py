@@ -10,9 +10,9 @@ import warnings
 from pathlib import Path
 
 from dogbreed.data.photos import decode
-from dogbreed.errors import ArtifactError, DogbreedError
+from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
 from dogbreed.network import load_network
-from dogbreed.server.frames import FAILED, NO_MODEL, READY, open_streams
+from dogbreed.server.frames import FAILED, NO_MODEL, NOT_EXPLAINED, READY, open_streams
 from dogbreed.server.memory import give_back_large_pieces
 from dogbreed.serving.artifact import find_artifact, read_description
 from dogbreed.serving.explain import Explainer
@@ -36,7 +36,11 @@ def main(model: str) -> None:
     explainer = Explainer(class_map, preprocessing)
     send((READY, 0, description.identity.encode()))
     for number, class_index, photo in frames:
-        upright = decode(photo, wanted_px=explainer.wanted_px, to_srgb=preprocessing.to_srgb)
+        try:
+            upright = decode(photo, wanted_px=explainer.wanted_px, to_srgb=preprocessing.to_srgb)
+        except PhotoError:
+            send((number, 0, NOT_EXPLAINED))
+            continue
         send((number, 0, as_jpeg(explainer.explain(upright, class_index))))
 
 

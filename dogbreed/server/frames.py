@@ -16,6 +16,7 @@ HEAD = struct.Struct("<QII")
 READY, FAILED = 0, 1
 EXPLAIN = 1 << 31
 NO_MODEL = 1
+NOT_EXPLAINED = b""  # instead of a picture, of a photo that couldn't be decoded once more
 
 Frame = tuple[int, int, bytes]
 Send = Callable[[Frame], None]

@@ -47,7 +47,10 @@ async def _serve(config: ServeConfig) -> None:
     counters = Counters()
     worker = Worker(
         "dogbreed.server.answering",
-        [str(folder), config.engine, config.precision, str(config.threads)],
+        [
+            *(str(folder), config.engine, config.precision),
+            *(str(config.threads), str(config.timeout_s)),
+        ],
         silence_s=config.timeout_s,
         identity=description.identity,
         restarted=counters.restarts.inc,

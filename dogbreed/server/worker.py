@@ -22,8 +22,6 @@ from dogbreed.server.worker_errors import (
     WorkerRefusal,
 )
 
-# After a death its photos are asked again one by one. One at which it dies as often is refused.
-MOST_DEATHS_ALONE = 2
 # A process that doesn't come up is given so many more tries, each after a pause.
 PAUSES_S = (0.2, 1.0, 5.0)
 # While a worker answers others, a photo may be owed its answer so many times as long.
@@ -40,7 +38,6 @@ class _Asked:
     photo: bytes
     answer: "asyncio.Future[tuple[int, bytes]]"
     sent: float = math.inf  # by time.monotonic, to the process that lives now
-    deaths_alone: int = 0
 
 
 class Worker:
@@ -224,7 +221,10 @@ class Worker:
                     asked.answer.set_result((value, data))
 
     async def _ask_again(self, answers: "asyncio.Task[None]") -> bool:
-        """Ask again, one by one, what the process before left; whether this one survived that."""
+        """Ask again, one by one, what the process before left; whether this one survived that.
+
+        A photo at which it dies is refused.
+        """
         for number, asked in list(self._asked.items()):
             if asked.answer.done():
                 continue
@@ -232,9 +232,7 @@ class Worker:
             either: set[asyncio.Future[Any]] = {asked.answer, answers}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if answers.done() and not asked.answer.done():
-                asked.deaths_alone += 1
-                if asked.deaths_alone >= MOST_DEATHS_ALONE:
-                    asked.answer.set_exception(DeadlyPhoto())
+                asked.answer.set_exception(DeadlyPhoto())
                 return False
         return not answers.done()
 

@@ -20,4 +20,4 @@ class ModelReplaced(WorkerError):
 
 
 class DeadlyPhoto(Exception):
-    """A photo at which the worker dies again and again."""
+    """A photo at which the worker dies when it has no other."""

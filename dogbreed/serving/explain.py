@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from dogbreed.data.decoding_pool import OpenedPhoto
 from dogbreed.data.photos import CENTRE, Pixels, Preprocessing
 from dogbreed.serving.forms import Floats
 
@@ -51,10 +52,22 @@ class Explainer:
 
     def explain(self, photo: Image.Image, class_index: int) -> Image.Image:
         """An upright RGB photo with the heat of a class over its centre square."""
-        heat = self.heat(self._preprocessing.view(photo, CENTRE), class_index)
         small = photo.copy()
         small.thumbnail((LONGEST_PX, LONGEST_PX))
-        return overlay(small, heat, self._preprocessing.crop_share)
+        return self.laid_over(small, self._preprocessing.view(photo, CENTRE), class_index)
+
+    def explain_opened(self, photo: OpenedPhoto, class_index: int) -> Image.Image:
+        """As `explain`, of a photo that a process has opened.
+
+        Raises:
+            PhotoError: it can't be decoded.
+        """
+        (view,) = photo.views(self._preprocessing, (CENTRE,), b"", self.wanted_px)
+        return self.laid_over(photo.small(LONGEST_PX), view, class_index)
+
+    def laid_over(self, small: Image.Image, view: Pixels, class_index: int) -> Image.Image:
+        """The heat of a class in a photo's centre view, laid over a copy of the photo."""
+        return overlay(small, self.heat(view, class_index), self._preprocessing.crop_share)
 
     def heat(self, pixels: Pixels, class_index: int) -> Floats:
         """How much each cell of a view speaks for a class: [cells, cells] in 0..1."""

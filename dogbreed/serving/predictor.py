@@ -17,6 +17,7 @@ from PIL import Image
 
 from dogbreed.config import Config, PredictConfig
 from dogbreed.data import photos
+from dogbreed.data.decoding_pool import OpenedPhoto
 from dogbreed.data.photos import Pixels
 from dogbreed.errors import ArtifactError, ConfigError, PhotoError
 from dogbreed.machine import cores
@@ -41,7 +42,7 @@ class Predictor:
     Args:
         form: the model's network, as `open_form` gives it.
         folder: where the model lies; `explain` reads its weights from there.
-        room: memory in which photos that come as bytes, from anybody, are decoded; None: any.
+        room: where photos that come as bytes, from anybody, are decoded; None: as any others.
     """
 
     def __init__(
@@ -153,8 +154,14 @@ class Predictor:
         if class_name not in classes:
             hint = nearest(class_name, classes)
             raise ConfigError(f"The model has no class {class_name}.{hint}")
-        with _naming(photo), self._read(photo, explainer.wanted_px) as (upright, _):
-            return explainer.explain(upright, classes.index(class_name))
+        index = classes.index(class_name)
+        if self._room is not None and isinstance(photo, bytes):
+            with self._room.opened(photo) as opened:
+                return explainer.explain_opened(opened, index)
+        with _naming(photo):
+            to_srgb = self._preprocessing.to_srgb
+            upright, _ = read_photo(photo, wanted_px=explainer.wanted_px, to_srgb=to_srgb)
+        return explainer.explain(upright, index)
 
     @property
     def has_class_maps(self) -> bool:
@@ -185,20 +192,20 @@ class Predictor:
 
     def _pixels(self, photo: Photo) -> Pixels:
         """A photo's views: [views, size, size, 3]."""
-        with self._read(photo, self._preprocessing.size_px) as (upright, identity):
-            return self._preprocessing.views(upright, self._views, identity)
-
-    @contextmanager
-    def _read(self, photo: Photo, wanted_px: int) -> Iterator[tuple[Image.Image, bytes]]:
-        """What `read_photo` gives, in the room there is."""
+        size_px, to_srgb = self._preprocessing.size_px, self._preprocessing.to_srgb
         if self._room is None or not isinstance(photo, bytes):
-            yield read_photo(photo, wanted_px=wanted_px, to_srgb=self._preprocessing.to_srgb)
-            return
-        opened = photos.open_photo(photos.checked(photo))
-        with self._room.for_photo(opened):
-            to_srgb = self._preprocessing.to_srgb
-            upright = photos.upright(opened, wanted_px=wanted_px, to_srgb=to_srgb)
-            yield upright, photos.digest(photo)
+            upright, identity = read_photo(photo, wanted_px=size_px, to_srgb=to_srgb)
+            return self._preprocessing.views(upright, self._views, identity)
+        with self._room.opened(photo) as opened:
+            return self.views(opened, photos.digest(photo))
+
+    def views(self, opened: OpenedPhoto, identity: bytes) -> Pixels:
+        """The views [views, size, size, 3] of a photo that a process has opened.
+
+        Raises:
+            PhotoError: it can't be decoded.
+        """
+        return opened.views(self._preprocessing, self._views, identity)
 
     def _decoded(
         self, many: Iterable[Photo], workers: int, depth: int

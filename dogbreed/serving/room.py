@@ -1,66 +1,114 @@
-"""Room in memory for the photos that are decoded: a few kB can be a picture of gigabytes."""
+"""Where a server decodes photos that anybody sends: in processes, and in a budget of memory.
+
+A few kB can be a picture of gigabytes, or one whose decoding never ends.
+"""
 
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-from PIL import Image
-
-from dogbreed.data.depth import is_deep, low_bytes
-from dogbreed.data.formats import HEIF
+from dogbreed.data.decoding_pool import DecodingPool, Header, OpenedPhoto
+from dogbreed.data.photos import MAX_PIXELS, checked
 from dogbreed.errors import PhotoError
 from dogbreed.serving.memory_budget import decoding_budget
 
-# Bytes a pixel while it is decoded, made upright, converted to sRGB and laid over white: the most
-# that was measured of any format that photos come in (Pillow 13, pillow-heif 1.8). A JPEG is
-# decoded at a part of its size; if it is progressive, all its coefficients are in memory before.
-JPEG_BYTES, PLAIN_BYTES, HEIF_BYTES, TRANSPARENT_OR_DEEP_BYTES = 8, 16, 20, 32
-JPEG_PROFILE_BYTES = 4  # more, where its colours are converted
-DEEP_COLOUR_BYTES = 48
+TIMEOUT_S = 24.0  # for one photo; SageMaker waits 60 s for an answer
+# Costly photos are decoded with what the others and the network leave of the processors.
+COSTLY_NICENESS = 10
 
 
-class Room:
-    """So many bytes, which photos take while they are decoded; one waits until it has its own.
+class CostlyPhoto(Exception):
+    """A photo that an ordinary lane doesn't decode: it may take seconds."""
 
-    None: as many as `decoding_budget` says.
+
+class Lane:
+    """Processes that decode photos, and a budget of memory for them; a photo waits for its part.
+
+    Args:
+        costly: whether it decodes costly photos too (`dogbreed.data.photos.open_with_cost`).
     """
 
-    def __init__(self, size_bytes: int | None = None) -> None:
-        self._size = self._free = decoding_budget() if size_bytes is None else size_bytes
+    def __init__(self, size_bytes: int, *, costly: bool) -> None:
+        self._size = self._free = size_bytes
+        self._costly = costly
+        self._pool = DecodingPool(niceness=COSTLY_NICENESS if costly else 0)
         self._changed = threading.Condition()
         self._turn = threading.Lock()
 
     @contextmanager
-    def for_photo(self, photo: Image.Image) -> Iterator[None]:
-        """Decode a photo that is opened in the block.
+    def opened(self, data: bytes, timeout_s: float = TIMEOUT_S) -> Iterator[OpenedPhoto]:
+        """A photo that is opened, with the memory to decode it.
+
+        Args:
+            timeout_s: real time to wait for memory and to decode it.
 
         Raises:
-            PhotoError: it needs more than there is.
+            PhotoError: it can't be opened, needs more memory than there is, or gets none in time;
+                in the block, it can't be decoded.
+            CostlyPhoto: it belongs in the other lane.
         """
-        pixels, each = photo.width * photo.height, _bytes_per_pixel(photo)
-        if pixels * each > self._size:
+        until = time.monotonic() + timeout_s
+        opening = self._pool.opened(checked(data), max_pixels=MAX_PIXELS, timeout_s=timeout_s)
+        with opening as photo:
+            if photo.header.costly and not self._costly:
+                raise CostlyPhoto
+            with self._memory(photo.header, until):
+                yield photo
+
+    @contextmanager
+    def _memory(self, header: Header, until: float) -> Iterator[None]:
+        size = header.size_bytes
+        if size > self._size:
+            pixels = header.width * header.height
             raise PhotoError(
                 "too_large",
-                f"{photo.width}x{photo.height} pixels; the limit is {self._size // each:,} pixels "
-                f"here for {photo.format} of mode {photo.mode}",
+                f"{header.width}x{header.height} pixels; the limit is "
+                f"{self._size * pixels // size:,} pixels here for {header.format} of mode "
+                f"{header.mode}",
             )
         # In turn: many small photos would keep a large one waiting for ever.
-        with self._turn, self._changed:
-            self._changed.wait_for(lambda: pixels * each <= self._free)
-            self._free -= pixels * each
+        if not self._turn.acquire(timeout=max(0.0, until - time.monotonic())):
+            raise _busy()
+        try:
+            with self._changed:
+                if not self._changed.wait_for(
+                    lambda: size <= self._free, max(0.0, until - time.monotonic())
+                ):
+                    raise _busy()
+                self._free -= size
+        finally:
+            self._turn.release()
         try:
             yield
         finally:
             with self._changed:
-                self._free += pixels * each
+                self._free += size
                 self._changed.notify_all()
 
 
-def _bytes_per_pixel(photo: Image.Image) -> int:
-    if photo.format in ("JPEG", "MPO"):
-        return JPEG_BYTES + (JPEG_PROFILE_BYTES if photo.info.get("icc_profile") else 0)
-    if low_bytes(photo):
-        return DEEP_COLOUR_BYTES
-    if is_deep(photo) or photo.has_transparency_data:
-        return TRANSPARENT_OR_DEEP_BYTES
-    return HEIF_BYTES if photo.format == HEIF else PLAIN_BYTES
+class Room:
+    """Two lanes: costly photos never keep ordinary ones waiting.
+
+    Args:
+        size_bytes: of memory for each; None: what `decoding_budget` says.
+    """
+
+    def __init__(self, size_bytes: int | None = None) -> None:
+        size_bytes = decoding_budget() if size_bytes is None else size_bytes
+        self.ordinary = Lane(size_bytes, costly=False)
+        self.costly = Lane(size_bytes, costly=True)
+
+    @contextmanager
+    def opened(self, data: bytes) -> Iterator[OpenedPhoto]:
+        """A photo that is opened in its lane; as `Lane.opened`."""
+        with ExitStack() as stack:
+            try:
+                photo = stack.enter_context(self.ordinary.opened(data))
+            except CostlyPhoto:
+                photo = stack.enter_context(self.costly.opened(data))
+            yield photo
+
+
+def _busy() -> PhotoError:
+    return PhotoError("busy", "other photos take all memory and time: try again shortly")

@@ -14,10 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 from alike import alike
+from hostile_decoder import HANGS, OUTCOMES, hostile_site
 from local_server import (
     DEADLY,
     DEADLY_SITE,
     EXPLAINING,
+    FATAL,
     PATIENCE_S,
     LocalServer,
     as_text,
@@ -41,10 +43,6 @@ def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     arguments = ("threads=1", f"timeout_s={TIMEOUT_S}", "queue=64")
     with serving(tiny_model, *arguments, PYTHONPATH=str(site)) as started:
         yield started
-
-
-def deadly() -> bytes:
-    return photo() + DEADLY
 
 
 def gone(pid: int) -> bool:
@@ -142,16 +140,46 @@ def test_a_worker_that_hangs_is_replaced(server: LocalServer) -> None:
     assert server.worker().pid != worker.pid
 
 
-def test_a_deadly_photo_is_refused_and_the_others_are_answered(server: LocalServer) -> None:
+@pytest.mark.parametrize(
+    ("word", "code", "restarts"), [(DEADLY, "damaged", 0), (FATAL, "unusable", 2)]
+)
+def test_a_deadly_photo_is_refused_and_the_others_are_answered(
+    server: LocalServer, word: bytes, code: str, restarts: int
+) -> None:
+    deadly, before = photo() + word, server.metrics()["dogbreed_worker_restarts_total"]
     with ThreadPoolExecutor(5) as pool:
-        bad = pool.submit(server.ask, deadly())
+        bad = pool.submit(server.ask, deadly)
         good = [pool.submit(server.ask, photo("PNG", picture(seed))) for seed in range(4)]
         assert [each.result().status for each in good] == [200] * 4
-        assert bad.result().refused == (400, "unusable")
-    mixed = server.ask_json(photos=[photo(), deadly(), photo("PNG")])
+        assert bad.result().refused == (400, code)
+    # It is asked alone once, and once only.
+    assert server.metrics()["dogbreed_worker_restarts_total"] == before + restarts
+    mixed = server.ask_json(photos=[photo(), deadly, photo("PNG")])
     assert mixed.status == 200
     assert ["breeds" in entry for entry in mixed.values["predictions"]] == [True, False, True]
     assert server.process.poll() is None
+
+
+def test_photos_that_hang_are_refused_and_keep_nobody_waiting(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    site = hostile_site(tmp_path / "site")
+    with serving(tiny_model, "threads=1", "timeout_s=60", PYTHONPATH=site) as server:
+        worker, hanging = server.worker().pid, photo("WEBP") + HANGS
+        with ThreadPoolExecutor(2) as pool:
+            # More than there are processors.
+            many = pool.submit(server.ask_json, photos=[hanging] * 12)
+            wait_until(lambda: server.metrics()["dogbreed_waiting_photos"] == 12, "all wait")
+            while not many.done():
+                assert server.ask(photo()).status == 200
+            assert many.result().refused == (413, "too_slow")
+        for end, (reason, _) in OUTCOMES.items():
+            status = 400 if reason == "damaged" else 413
+            for data in (photo("WEBP"), photo("JPEG")):
+                assert server.ask(data + end).refused == (status, reason)
+        assert server.ask(photo("WEBP")).status == 200
+        assert server.worker().pid == worker
+        assert server.metrics()["dogbreed_worker_restarts_total"] == 0
 
 
 def test_a_signal_stops_it_once_all_is_answered(tiny_model: Path) -> None:

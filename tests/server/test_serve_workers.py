@@ -21,7 +21,12 @@ from local_server import (
 )
 from starlette.requests import Request
 
-from dogbreed.data.photos import open_photo
+from dogbreed.data.photo_memory import (
+    HEIF_BYTES,
+    JPEG_BYTES,
+    PLAIN_BYTES,
+    TRANSPARENT_OR_DEEP_BYTES,
+)
 from dogbreed.errors import PhotoError
 from dogbreed.server.counters import Counters
 from dogbreed.server.endpoint import Endpoint
@@ -30,13 +35,7 @@ from dogbreed.server.worker import Worker
 from dogbreed.server.worker_errors import WorkerError, WorkerRefusal
 from dogbreed.serving.artifact import read_description
 from dogbreed.serving.invocations import RequestError
-from dogbreed.serving.room import (
-    HEIF_BYTES,
-    JPEG_BYTES,
-    PLAIN_BYTES,
-    TRANSPARENT_OR_DEEP_BYTES,
-    Room,
-)
+from dogbreed.serving.room import CostlyPhoto, Room
 
 
 @pytest.mark.parametrize(
@@ -57,11 +56,11 @@ def test_a_photo_is_refused_where_it_needs_more_than_there_is(
     kind: str, mode: str, pixel_bytes: int
 ) -> None:
     sent = photo(kind, picture(size=(50, 40), mode=mode))
-    with Room(50 * 40 * pixel_bytes).for_photo(open_photo(sent)):
-        pass
+    with Room(50 * 40 * pixel_bytes).opened(sent) as opened:
+        assert (opened.header.width, opened.header.height) == (50, 40)
     with (
         pytest.raises(PhotoError, match=r"50x40 pixels; the limit is 1,999 pixels here") as caught,
-        Room(50 * 40 * pixel_bytes - 1).for_photo(open_photo(sent)),
+        Room(50 * 40 * pixel_bytes - 1).opened(sent),
     ):
         pass
     assert caught.value.reason == "too_large"
@@ -72,18 +71,39 @@ def test_a_photo_waits_for_its_room_which_comes_back_whatever_happens() -> None:
     room = Room(2 * 50 * 40 * PLAIN_BYTES)
 
     def third() -> None:
-        with room.for_photo(open_photo(sent)):
+        with room.opened(sent):
             entered.append("third")
 
     waiting = threading.Thread(target=third)
-    with room.for_photo(open_photo(sent)):
-        with suppress(ZeroDivisionError), room.for_photo(open_photo(sent)):
+    with room.opened(sent):
+        with suppress(ZeroDivisionError), room.opened(sent):
             waiting.start()
             waiting.join(0.2)
             assert entered == []
             raise ZeroDivisionError
         waiting.join(60)
         assert entered == ["third"]
+
+
+def test_a_photo_waits_no_longer_than_it_may() -> None:
+    sent = photo("PNG", picture(size=(50, 40)))
+    lane = Room(50 * 40 * PLAIN_BYTES).ordinary
+    with lane.opened(sent):
+        for _ in range(2):
+            with pytest.raises(PhotoError, match="try again") as caught, lane.opened(sent, 0.5):
+                pass
+            assert caught.value.reason == "busy"
+    with lane.opened(sent, 60):
+        pass
+
+
+def test_costly_photos_take_nothing_of_the_others() -> None:
+    costly, ordinary = photo("WEBP", picture(size=(50, 40))), photo("PNG", picture(size=(50, 40)))
+    room = Room(50 * 40 * PLAIN_BYTES)
+    with room.opened(costly), room.opened(ordinary) as opened:
+        assert not opened.header.costly
+    with pytest.raises(CostlyPhoto), room.ordinary.opened(costly):
+        pass
 
 
 def not_started() -> Worker:

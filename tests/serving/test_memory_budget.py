@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from dogbreed.serving.memory_budget import MAX_BYTES, MIN_BYTES, decoding_budget, memory_limit
-from dogbreed.serving.room import Room
 
 GIB = 2**30
 UNLIMITED = "9223372036854771712"  # as version 1 says it
@@ -68,4 +67,3 @@ def test_a_quarter_within_bounds(tmp_path: Path) -> None:
     assert budget(50_000_000_000) == MAX_BYTES
     assert memory_limit(tmp_path / "another system") is None
     assert decoding_budget(tmp_path / "another system") == MAX_BYTES
-    assert Room()._size == decoding_budget()
