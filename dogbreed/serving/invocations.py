@@ -30,7 +30,13 @@ JSON_TYPE = "application/json"
 # Where InvokeEndpoint's CustomAttributes arrive.
 ATTRIBUTES_HEADER = "x-amzn-sagemaker-custom-attributes"
 ENCODING_HEADER = "content-encoding"
-_STATUS_OF = {"too_large": 413, "not_an_image": 415, "encoded": 415, "unsupported_format": 415}
+_STATUS_OF = {
+    "too_large": 413,
+    "too_complex": 413,
+    "not_an_image": 415,
+    "encoded": 415,
+    "unsupported_format": 415,
+}
 _EXPLAINED_QUALITY = 85
 
 
