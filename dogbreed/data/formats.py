@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from dogbreed.data.camera_raw import raw_tiff
+from dogbreed.data.structure.tiff import is_tiff
 from dogbreed.errors import PhotoError
 
 # What Pillow may decode (an MPO is opened as a JPEG). Formats that run programs or fetch files
@@ -127,6 +128,11 @@ def is_heif(head: bytes) -> bool:
     return brands[0] in _HEVC_BRANDS or not _AVIF_BRANDS & set(brands)
 
 
+def is_decoded(head: bytes) -> bool:
+    """Whether a file that begins so may be of a format that is decoded."""
+    return head.startswith(_DECODED) or is_tiff(head) or bool(_brands(head))
+
+
 def unsupported(head: bytes) -> Unsupported | None:
     """The format of a file that begins so, if it is one that isn't decoded.
 
@@ -161,11 +167,6 @@ def unsupported_by_name(head: bytes, suffix: str) -> Unsupported | None:
     if head.startswith(_TIFF) and named is not CAMERA_RAW:
         return None
     return _raw(f"camera raw ({suffix[1:].upper()})", suffix) if named is CAMERA_RAW else named
-
-
-def is_unread_tiff(head: bytes) -> bool:
-    """Whether the content begins as a TIFF's; to be asked of one that Pillow doesn't open."""
-    return head.startswith((*_TIFF, b"II+\0", b"MM\0+"))
 
 
 def _raw(name: str, suffix: str = ".dng") -> Unsupported:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from dogbreed.data.structure.jpeg import MAX_SEGMENTS
+
 END = b"\xff\xd9"
 _START_OF_SCAN, _RESTART_INTERVAL, _END = 0xDA, 0xDD, 0xD9
 # Baseline, extended and progressive, all of Huffman's codes; libjpeg's others are rare.
@@ -111,11 +113,12 @@ def _digest(data: bytes, fill: str) -> bytes:
 
 def _scans(data: bytes) -> _Scans | None:
     """The scans of a JPEG; None where its structure isn't understood."""
-    scans, place = _Scans(), 2
+    scans, place, segments = _Scans(), 2, 0
     while marker := _MARKER.search(data, place):
+        segments += 1
         kind, place = data[marker.start() + 1], marker.end()
         content = data[place + 2 : place + int.from_bytes(data[place : place + 2])]
-        if kind == _END or len(content) < 2:
+        if kind == _END or len(content) < 2 or segments > MAX_SEGMENTS:
             return None
         if kind in _FRAMES:
             scans.progressive = kind == _PROGRESSIVE

@@ -4,6 +4,7 @@ Pillow, pillow-heif and numpy alone, so that an endpoint can use it without torc
 """
 
 import hashlib
+import io
 import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from dogbreed.data.formats import HEAD_BYTES, is_heif
 from dogbreed.data.heif import open_heif
 from dogbreed.data.loading import damaged, load, open_by_pillow
 from dogbreed.data.structure import Structure, check_structure
+from dogbreed.data.structure.tiff import is_tiff
 from dogbreed.errors import PhotoError
 from dogbreed.schema import argument
 
@@ -162,8 +164,8 @@ def open_photo(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Recognise a photo and read its header, not yet its pixels.
 
     Raises:
-        PhotoError: not an image, one of a format that isn't decoded, or more than `max_pixels`
-            pixels.
+        PhotoError: not an image, one of a format that isn't decoded, more than `max_pixels`
+            pixels, or more parts than a decoder should be given (`check_structure`).
     """
     return open_with_cost(data, max_pixels=max_pixels)[0]
 
@@ -174,8 +176,14 @@ def open_with_cost(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.
     Such a photo is decoded by `dogbreed.data.decoding_pool`: its header doesn't bound the time, or
     a library decodes it that has crashed on hostile files (libtiff, libwebp, libavif, libheif).
     """
+    format = formats.unsupported(data)
+    if format is not None:
+        raise format.error()
     structure = check_structure(data)
+    # Before it is opened: some decoders allocate the picture then.
+    _check_pixels(structure.width, structure.height, max_pixels)
     photo = _opened(data, max_pixels)
+    _check_pixels(photo.width, photo.height, max_pixels)
     return photo, _is_costly(photo, structure)
 
 
@@ -189,11 +197,8 @@ def _is_costly(photo: Image.Image, structure: Structure) -> bool:
 
 
 def _opened(data: bytes, max_pixels: int) -> Image.Image:
-    format = formats.unsupported(data)
-    if format is not None:
-        raise format.error()
     try:
-        photo = open_heif(data) if is_heif(data) else open_by_pillow(data, FORMATS)
+        return open_heif(data) if is_heif(data) else open_by_pillow(data, FORMATS)
     except PhotoError:
         raise
     except MemoryError as error:
@@ -208,12 +213,6 @@ def _opened(data: bytes, max_pixels: int) -> Image.Image:
             # None of the others: AVIF comes last, and Pillow before 11.3 has none (a container's).
             raise _unidentified(data) from error
         raise PhotoError("damaged", f"the header can't be read: {error}") from error
-    if photo.width * photo.height > max_pixels:
-        raise PhotoError(
-            "too_large",
-            f"{photo.width}x{photo.height} pixels; the limit is {max_pixels:,} pixels",
-        )
-    return photo
 
 
 def decode(
@@ -255,9 +254,10 @@ def upright(
 
 
 def is_photo(path: Path) -> bool:
-    """Whether a file is a photo by its content, whatever its name; only its header is read.
+    """Whether a file is a photo by its content, whatever its name; its pixels aren't decoded.
 
-    One in a picture format that isn't decoded is a photo too, one that can't be used.
+    One in a picture format that isn't decoded, or that exceeds a limit, is a photo too, one that
+    can't be used.
     """
     try:
         if not path.is_file():  # reading a pipe would wait for ever
@@ -267,14 +267,26 @@ def is_photo(path: Path) -> bool:
         format = formats.unsupported(head)
         if format is not None or is_heif(head):
             return format is None or format.pictures
-        with Image.open(path, formats=FORMATS):
+        if not formats.is_decoded(head):
+            return False
+        check_structure(data := read_bytes(path))
+        with Image.open(io.BytesIO(data), formats=FORMATS):
             return True
+    except PhotoError:
+        return True
     except Exception:  # as above
         return False
 
 
+def _check_pixels(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise PhotoError(
+            "too_large", f"{width}x{height} pixels; the limit is {max_pixels:,} pixels"
+        )
+
+
 def _unidentified(data: bytes) -> PhotoError:
-    if formats.is_unread_tiff(data):
+    if is_tiff(data):
         return PhotoError(
             formats.UNSUPPORTED,
             "a TIFF that can't be decoded: it is damaged, or of an unusual kind of pixels; "

@@ -80,7 +80,10 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "The request, or every photo in it, can't be used"},
     406: {"model": Refusal, "description": "The caller doesn't accept JSON"},
     408: {"model": Refusal, "description": "The body took too long to arrive"},
-    413: {"model": Refusal, "description": "Too many bytes, photos or pixels"},
+    413: {
+        "model": Refusal,
+        "description": "Too many bytes, photos or pixels, or a photo of too many parts",
+    },
     415: {"model": Refusal, "description": "It is no photo of a known format or encoding"},
     429: {"model": Refusal, "description": "Too many photos wait: try again after Retry-After"},
     503: {"model": Refusal, "description": "The model can't be loaded"},
