@@ -97,7 +97,7 @@ def test_the_command_that_predicts_names_them(tiny_model: Path, tmp_path: Path) 
         env=os.environ | THREADS | {"PYTHONPATH": hostile_site(tmp_path / "site")},
     )
     assert "Traceback" not in done.stderr
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert "2 photos, 1 of them can't be used" in done.stdout
     good, bad = (tmp_path / "out.csv").read_text().splitlines()[1:]
     assert "good.webp" in good
