@@ -109,7 +109,7 @@ class DecodingPool:
         # By process: one that is forked (a worker of a DataLoader) has its own.
         self._idle: dict[int, list[_Process]] = {}
         self._lock = threading.Lock()
-        os.register_at_fork(after_in_child=self._renew_lock)
+        _POOLS.add(self)
         weakref.finalize(self, _end_all, self._idle)
 
     @contextmanager
@@ -147,8 +147,9 @@ class DecodingPool:
             if not kept:
                 process.end()
 
-    def _renew_lock(self) -> None:
-        self._lock = threading.Lock()  # another thread may have held it
+    def renew_lock(self) -> None:
+        """In a process that was just forked: another thread may have held the lock."""
+        self._lock = threading.Lock()
 
 
 class _Process:
@@ -263,4 +264,11 @@ def _end_all(idle: dict[int, list[_Process]]) -> None:
         process.end()
 
 
+def _renew_locks() -> None:
+    for pool in _POOLS:
+        pool.renew_lock()
+
+
+_POOLS: "weakref.WeakSet[DecodingPool]" = weakref.WeakSet()
+os.register_at_fork(after_in_child=_renew_locks)
 POOL = DecodingPool()  # of this process; processes are started when photos need them
