@@ -14,7 +14,8 @@ _CHECKS = {
     b"\x89PNG\r\n\x1a\n": check_png,
     b"RIFF": check_webp,
     b"BM": check_bmp,
-    b"GIF8": check_gif,
+    b"GIF87a": check_gif,
+    b"GIF89a": check_gif,
 }
 
 
