@@ -290,7 +290,10 @@ def larger_than_said() -> bytes:
 
 def hevc_larger_than_said(pictures: int = 1, size: int = 16384) -> bytes:
     """HEVC data with a size of their own in a file that says 64x64."""
-    ue = lambda value: bin(value + 1)[2:].rjust(2 * (value + 1).bit_length() - 1, "0")  # noqa: E731
+
+    def ue(value: int) -> str:
+        return bin(value + 1)[2:].rjust(2 * (value + 1).bit_length() - 1, "0")
+
     bits = "0000" + "000" + "1" + "1" * 88 + "00011110" + ue(0) + ue(1) + ue(size) * 2
     body = int(bits.ljust(-(-len(bits) // 8) * 8, "1"), 2).to_bytes(-(-len(bits) // 8))
     units = [bytes((33 << 1, 1)) + body, *[bytes((19 << 1, 1, 0x80))] * pictures]
