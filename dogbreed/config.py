@@ -209,3 +209,4 @@ class ServeConfig(TrainedConfig):
     timeout_s: float = key(
         "seconds for a request's body to arrive, and for a photo's answer", above=0, at_most=3600
     )
+    tiff: bool = key("decode TIFFs too, whoever sends them; else they get 415")

@@ -21,6 +21,7 @@ from dogbreed.data.photos import open_photo, read_bytes
 from dogbreed.errors import CloudError, DataError, PhotoError, Stopped
 from dogbreed.files import write_text
 from dogbreed.runs import log
+from dogbreed.serving.invocations import refusal_of
 from dogbreed.serving.sources import find_sources
 
 COMPLETED = "Completed"
@@ -72,6 +73,9 @@ def _usable(path: Path, config: DeployConfig) -> bool:
     """Whether a photo may be sent; one that can't be used would end the whole job."""
     try:
         data = read_bytes(path)
+        refusal = refusal_of(data, tiff=config.deploy.tiff)
+        if refusal is not None:
+            raise refusal
         open_photo(data)
     except PhotoError as error:
         log.warning("left out: %s: %s", path, error)

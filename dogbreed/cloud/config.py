@@ -39,6 +39,7 @@ class ServingConfig:
     capture_percent: int = key(
         "of requests and answers that are kept in S3", at_least=0, at_most=100
     )
+    tiff: bool = key("decode TIFFs too, whoever sends them; else they get 415")
     register: str | None = key("group of the model registry that the model is entered in")
     ttl_hours: float | None = key(
         "delete the endpoint by itself after so long", above=0, at_most=8760

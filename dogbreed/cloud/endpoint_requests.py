@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dogbreed.cloud.account import Account
-from dogbreed.cloud.config import BATCH, PYTORCH, SERVERLESS, DeployConfig
+from dogbreed.cloud.config import BATCH, PYTORCH, SERVERLESS, DeployConfig, ServingConfig
 from dogbreed.cloud.containers import (
     ENDPOINT_TYPES,
     TRANSFORM_TYPES,
@@ -19,7 +19,7 @@ from dogbreed.cloud.tags import ENDPOINT, tag_list
 from dogbreed.errors import ConfigError, printable
 from dogbreed.search.config import NEWEST
 from dogbreed.search.limits import check_network
-from dogbreed.serving.invocations import JSON_TYPE
+from dogbreed.serving.invocations import JSON_TYPE, TIFF_VARIABLE
 from dogbreed.serving.packing import RAY_ENVIRONMENT, TORCHSERVE_ENVIRONMENT
 
 VARIANT = "AllTraffic"
@@ -153,11 +153,16 @@ def _check_scaling(instance_type: str, fewest: int, most: int) -> None:
         )
 
 
+def container_environment(deploy: ServingConfig) -> dict[str, str]:
+    """The environment variables of the container that serves."""
+    of_server = TORCHSERVE_ENVIRONMENT if deploy.server == PYTORCH else RAY_ENVIRONMENT
+    return of_server | ({TIFF_VARIABLE: "1"} if deploy.tiff else {})
+
+
 def model_request(account: Account, config: DeployConfig, it: Deployment) -> dict[str, Any]:
     """The arguments of CreateModel."""
     container: dict[str, Any] = {"Image": it.image_uri, "ModelDataUrl": it.model_uri}
-    torchserve = config.deploy.server == PYTORCH
-    container["Environment"] = dict(TORCHSERVE_ENVIRONMENT if torchserve else RAY_ENVIRONMENT)
+    container["Environment"] = container_environment(config.deploy)
     request: dict[str, Any] = {
         "ModelName": it.name,
         "PrimaryContainer": container,

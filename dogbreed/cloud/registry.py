@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.archive import Archive
-from dogbreed.cloud.config import PYTORCH, DeployConfig
-from dogbreed.cloud.endpoint_requests import PHOTO_TYPES, Deployment
+from dogbreed.cloud.config import DeployConfig
+from dogbreed.cloud.endpoint_requests import PHOTO_TYPES, Deployment, container_environment
 from dogbreed.cloud.endpoints import once
 from dogbreed.cloud.objects import upload_once
 from dogbreed.cloud.refusals import in_plain_words, is_missing
@@ -17,7 +17,6 @@ from dogbreed.cloud.tags import is_ours, tag_list
 from dogbreed.errors import CloudError
 from dogbreed.schema import leaves
 from dogbreed.serving.invocations import JSON_TYPE
-from dogbreed.serving.packing import RAY_ENVIRONMENT, TORCHSERVE_ENVIRONMENT
 
 MOST_PROPERTIES = 50
 TOKEN_CHARACTERS = 36
@@ -77,8 +76,7 @@ def _request(
 ) -> dict[str, Any]:
     """The arguments of CreateModelPackage. A version has its group's tags, and may have no own."""
     container: dict[str, Any] = {"Image": it.image_uri, "ModelDataUrl": it.model_uri}
-    torchserve = config.deploy.server == PYTORCH
-    container["Environment"] = dict(TORCHSERVE_ENVIRONMENT if torchserve else RAY_ENVIRONMENT)
+    container["Environment"] = container_environment(config.deploy)
     figures = {
         name: f"{value:.6g}"[:LONGEST_VALUE]
         for name, value in leaves(archive.metrics).items()

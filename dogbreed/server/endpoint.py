@@ -32,6 +32,7 @@ from dogbreed.serving.invocations import (
     explanation_of,
     not_explained,
     read_invocation,
+    refusal_of,
 )
 
 # Bodies of requests that are in memory at once.
@@ -53,6 +54,7 @@ class Endpoint:
         worker: what computes, as `dogbreed.server.answering` does.
         queue: a request is refused by 429 while so many photos wait.
         timeout_s: a request's body must have arrived within it.
+        tiff: whether TIFFs are decoded.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Endpoint:
         *,
         queue: int,
         timeout_s: float,
+        tiff: bool = False,
     ) -> None:
         self.counters = counters
         self._worker = worker
@@ -71,6 +74,7 @@ class Endpoint:
         self._class_index = {name: index for index, name in enumerate(description.classes)}
         self._queue = queue
         self._timeout_s = timeout_s
+        self._tiff = tiff
         self._waiting = 0
         self.held_bytes = 0
 
@@ -128,6 +132,9 @@ class Endpoint:
 
     async def _entry(self, photo: bytes, invocation: Invocation) -> dict[str, Any]:
         """What the answer has for one photo."""
+        refusal = refusal_of(photo, tiff=self._tiff)
+        if refusal is not None:
+            return entry_of(refusal)
         try:
             together, data = await self._worker.ask(invocation.top_k, photo)
         except WorkerError as error:

@@ -68,6 +68,7 @@ async def _serve(config: ServeConfig) -> None:
             *(description, worker, explanations, counters),
             queue=config.queue,
             timeout_s=config.timeout_s,
+            tiff=config.tiff,
         )
         app = build_app(endpoint, pages(description))
         await worker.wait_until_ready()

@@ -5,6 +5,7 @@ Neither torch nor a web framework is imported: what stands here travels into eve
 
 import base64
 import io
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any
 
 from PIL import Image
 
+from dogbreed.data import formats
+from dogbreed.data.structure.tiff import is_tiff
 from dogbreed.errors import EngineError, PhotoError
 from dogbreed.serving.bodies import MAX_PHOTOS as MAX_PHOTOS
 from dogbreed.serving.bodies import PARAMETERS, from_text, read_body, unknown_key
@@ -40,6 +43,8 @@ _STATUS_OF = {
     "busy": 429,
 }
 _EXPLAINED_QUALITY = 85
+# Set to 1 in a container that takes TIFFs, by deploy.tiff.
+TIFF_VARIABLE = "DOGBREED_TIFF"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,16 +161,38 @@ def answer_of(
     return {"predictions": list(entries), "model_ms": milliseconds}
 
 
+def refusal_of(photo: bytes, *, tiff: bool) -> PhotoError | None:
+    """Why a server doesn't open a photo; None where it does.
+
+    A TIFF has more kinds of compression and of layout than all other formats, in the decoders with
+    the most faults, and browsers and phones send none: who needs it says `tiff`.
+    """
+    if tiff or not is_tiff(photo) or formats.unsupported(photo[: formats.HEAD_BYTES]):
+        return None
+    return PhotoError(
+        formats.UNSUPPORTED,
+        "TIFF files aren't accepted here: convert it to JPEG or PNG (for example: magick photo.tif "
+        "photo.png), or allow them where the server is started: tiff=true, or deploy.tiff=true of "
+        "an endpoint",
+    )
+
+
 def answer(predictor: Predictor, invocation: Invocation) -> dict[str, Any]:
-    """The answer to a request, computed here.
+    """The answer to a request, computed here; TIFFs are taken where TIFF_VARIABLE says so.
 
     Raises:
         RequestError: as `answer_of`; it is to be explained, and this network can't be.
     """
     started = time.perf_counter()
     entries = []
-    results = predictor.predict_many(invocation.photos, invocation.top_k)
-    for photo, result in zip(invocation.photos, results, strict=True):
+    tiff = os.environ.get(TIFF_VARIABLE) == "1"
+    refusals = [refusal_of(photo, tiff=tiff) for photo in invocation.photos]
+    accepted = [
+        photo for photo, refusal in zip(invocation.photos, refusals, strict=True) if refusal is None
+    ]
+    results = predictor.predict_many(accepted, invocation.top_k)
+    for photo, refusal in zip(invocation.photos, refusals, strict=True):
+        result = refusal or next(results)
         entry = entry_of(result)
         if invocation.explain and isinstance(result, Prediction):
             try:

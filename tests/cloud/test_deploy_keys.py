@@ -6,7 +6,12 @@ import pytest
 
 from dogbreed.cli import compose_as
 from dogbreed.cloud.config import DeployConfig, TeardownConfig
-from dogbreed.cloud.endpoint_requests import LONGEST_NAME, attempt_name, check_deployment
+from dogbreed.cloud.endpoint_requests import (
+    LONGEST_NAME,
+    attempt_name,
+    check_deployment,
+    container_environment,
+)
 from dogbreed.cloud.serving_costs import serving_costs
 from dogbreed.cloud.serving_images import serving_image
 from dogbreed.cloud.tags import all_tags
@@ -56,6 +61,13 @@ def test_what_can_be_is_not_refused() -> None:
     longest = "d" * LONGEST_NAME
     check_deployment(composed(f"endpoint={longest}"))
     assert len(attempt_name(longest)) <= 63
+
+
+@pytest.mark.parametrize("server", ["ray", "pytorch"])
+def test_a_container_takes_tiffs_where_it_is_told_to(server: str) -> None:
+    plain = container_environment(composed(f"deploy.server={server}").deploy)
+    told = container_environment(composed(f"deploy.server={server}", "deploy.tiff=true").deploy)
+    assert told == plain | {"DOGBREED_TIFF": "1"}
 
 
 def test_names_of_attempts_of_one_second_differ(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,6 +151,14 @@ def test_a_profile_of_another_kind_of_pixels_is_left_out_silently(mode: str) -> 
 
 
 P3 = profile("Display P3")
+# A chain of 3 x 3 matrices, each an identity. Source: ICC.1:2022, 10.17.
+_STAGES = 5000
+_STAGE = b"matf" + bytes(4) + struct.pack(">HH12f", 3, 3, *(1, 0, 0, 0, 1, 0, 0, 0, 1), *(0, 0, 0))
+ELEMENTS = (
+    b"mpet" + bytes(4) + struct.pack(">HHI", 3, 3, _STAGES)
+    + struct.pack(">II", 16 + 8 * _STAGES, len(_STAGE)) * _STAGES + _STAGE
+)  # fmt: skip
+WHITE = [(b"wtpt", colour_profiles.xyz(colour_profiles.D50))]
 BROKEN = {
     "short": P3[:100],
     "truncated": P3[:-40],
@@ -160,6 +168,11 @@ BROKEN = {
     "tags beyond the end": P3[:148] + b"\xff\xff\xff\xf0" + P3[152:],
     "no tags": packed([], b"RGB "),
     "processing elements": packed([(b"D2B0", b"mpet" + bytes(60))], b"RGB "),
+    "thousands of elements": packed([*WHITE, (b"D2B1", ELEMENTS)], b"RGB "),
+    "elements in place of a table": packed([*WHITE, (b"A2B0", ELEMENTS)], b"RGB "),
+    "elements after many tags": packed(
+        [*WHITE, *((b"x%03d" % each, b"") for each in range(120)), (b"D2B0", ELEMENTS)], b"RGB "
+    ),
     "too large": P3 + bytes(colour.MAX_PROFILE_BYTES),
 }
 

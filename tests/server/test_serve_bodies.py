@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_server import LocalServer, photo, picture, serving
+from bombs import scans
+from local_server import LocalServer, as_text, photo, picture, serving
 from playwright.sync_api import Browser
 
 pytest_plugins = ("browser",)
@@ -86,6 +87,21 @@ def test_commands_that_work(server: LocalServer, folder: Path, command: str) -> 
     assert len(values["predictions"]) == ACCEPTED[command]
     for entry in values["predictions"]:
         assert len(entry["breeds"]) == (1 if "top_k=1" in command else 3)
+
+
+def test_a_tiff_is_refused_and_the_photos_beside_it_are_answered(server: LocalServer) -> None:
+    tiff = photo("TIFF", compression="tiff_lzw")
+    status, error = server.ask(tiff).status, server.ask(tiff).values["error"]
+    assert (status, error["code"]) == (415, "unsupported_format")
+    assert "tiff=true" in error["message"]
+    first, second = server.ask_json(photos=[as_text(tiff), as_text(photo())]).values["predictions"]
+    assert first["error"] == error
+    assert len(second["breeds"]) == 3
+
+
+def test_a_photo_of_too_many_scans_is_a_413(server: LocalServer) -> None:
+    answer = server.ask(scans(40))
+    assert (answer.status, answer.values["error"]["code"]) == (413, "too_complex")
 
 
 REFUSED = {

@@ -42,14 +42,14 @@ PEAK_MB = 1_300
 
 @pytest.fixture
 def server(tiny_model: Path) -> Iterator[LocalServer]:
-    with serving(tiny_model, "threads=1") as started:
+    with serving(tiny_model, "threads=1", "tiff=true") as started:
         yield started
 
 
 @pytest.fixture
 def patient(tiny_model: Path) -> Iterator[LocalServer]:
     """One in which all photos of four clients may wait, however slow the machine is."""
-    with serving(tiny_model, "threads=1", "queue=128") as started:
+    with serving(tiny_model, "threads=1", "queue=128", "tiff=true") as started:
         yield started
 
 

@@ -10,7 +10,7 @@ MAX_RUN_BYTES = 4 * 2**20
 MAX_RUN_PIXELS = 16_000_000
 
 _CORE_HEADER_BYTES = 12
-_HEADER_SIZES = (_CORE_HEADER_BYTES, 40, 52, 56, 64, 108, 124)  # that Pillow reads
+_HEADER_BYTES = (_CORE_HEADER_BYTES, 40, 52, 56, 64, 108, 124)
 _RLE8, _RLE4 = 1, 2
 
 
@@ -21,8 +21,8 @@ def check_bmp(data: bytes) -> Structure:
         PhotoError: it exceeds a limit.
     """
     header = number(data, 14, 4, "little")
-    if len(data) < 34 or header not in _HEADER_SIZES:  # another file that begins with BM
-        return Structure(format="BMP")
+    if header not in _HEADER_BYTES or len(data) < 34:  # texts begin with BM too
+        return Structure()
     if header == _CORE_HEADER_BYTES:
         width, height = struct.unpack_from("<HH", data, 18)
         return Structure(format="BMP", width=width, height=height)
