@@ -25,7 +25,7 @@ from dogbreed.metric_lines import kept_line
 from dogbreed.model import BreedClassifier
 from dogbreed.preparation import preprocessing_of
 from dogbreed.runs import METRICS_FILE, RunFolder, log
-from dogbreed.serving.artifact import Description
+from dogbreed.serving.description import Description
 from dogbreed.serving.export import CALIBRATION_PHOTOS, Probe, write_model
 from dogbreed.user_paths import optional_cache_dir
 

@@ -17,7 +17,8 @@ from dogbreed.cloud.refusals import in_plain_words, is_missing
 from dogbreed.cloud.tags import is_ours
 from dogbreed.errors import ArtifactError, CloudError
 from dogbreed.search.config import NEWEST
-from dogbreed.serving.artifact import DESCRIPTION, find_artifact
+from dogbreed.serving.artifact import find_artifact
+from dogbreed.serving.artifact_files import DESCRIPTION
 
 LATEST = "latest"
 COMPLETED = "Completed"

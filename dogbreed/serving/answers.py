@@ -17,7 +17,8 @@ from dogbreed.files import whole, with_ending
 from dogbreed.os_errors import DISK_FULL
 from dogbreed.progress import progress
 from dogbreed.schema import AUTO
-from dogbreed.serving.forms import OPENVINO, choose_form, cpu_precision
+from dogbreed.serving.artifact_files import OPENVINO
+from dogbreed.serving.forms import choose_form, cpu_precision
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Photo, Predictor
 from dogbreed.serving.sources import STDIN, Source, find_sources, is_folder

@@ -20,12 +20,13 @@ from dogbreed.backbone.conversion import ChannelsLast, to_openvino
 from dogbreed.data.batches import spread
 from dogbreed.data.photos import CENTRE
 from dogbreed.errors import ArtifactError, EngineError, PhotoError
-from dogbreed.serving.artifact import WEIGHTS, Description, write_artifact, write_weights
-from dogbreed.serving.forms import INT8, OPENVINO, Form, cpu_precision, openvino_form
+from dogbreed.serving.artifact import write_artifact, write_weights
+from dogbreed.serving.artifact_files import FORM_FILES, INT8, ONNX, OPENVINO, WEIGHTS
+from dogbreed.serving.description import Description
+from dogbreed.serving.forms import Form, cpu_precision, openvino_form
 from dogbreed.serving.predictor import Predictor, read_photo
 
-ONNX = "onnx"
-ONNX_FILE = "model.onnx"
+(ONNX_FILE,) = FORM_FILES[ONNX]
 
 # Enough photos for the ranges of the activations (NNCF's own default).
 CALIBRATION_PHOTOS = 300
