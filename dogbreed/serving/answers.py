@@ -141,16 +141,21 @@ def _origin(predictor: Predictor, config: PredictConfig, given: Sequence[str]) -
     engine = choose_form(predictor.description, config.engine)
     return {
         "model": predictor.identity,
-        "photos": [
-            Source.of(name).name if is_url(name) or name == STDIN else str(Path(name).absolute())
-            for name in given
-        ],
+        "photos": list(map(_full_name, given)),
         "engine": engine,
         "precision": cpu_precision(config.precision) if engine == OPENVINO else None,
         "top_k": config.top_k,
         "explain": config.explain,
         "embeddings": config.embeddings,
     }
+
+
+def _full_name(given: str) -> str:
+    """What was given, wherever the command is run: an absolute path, or a URL as it is stored."""
+    shown = Source.of(given).name
+    return (
+        shown if given == STDIN or is_url(given) or shown != given else str(Path(given).absolute())
+    )
 
 
 def _answers(

@@ -253,17 +253,20 @@ def _write_onnx(path: Path, network: Any, description: Description) -> dict[str,
     pixels = torch.randint(0, 256, (3, size, size, 3), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of constants and deprecated calls in torch itself
-        torch.onnx.export(
+        program = torch.onnx.export(
             answers,
             (pixels,),
-            path,
             input_names=["pixels"],
             output_names=["logits", "features"],
             dynamic_shapes=({0: torch.export.Dim("photos")},),
             dynamo=True,
-            external_data=False,
             verbose=False,
         )
+        assert program is not None, "as it is without a path, by dynamo"
+        for node in program.model.graph.all_nodes():
+            # Where it comes from in the code: paths of this machine, line by line.
+            node.metadata_props.clear()
+        program.save(path, external_data=False)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     logits, _ = session.run(None, {"pixels": pixels[:2].numpy()})
     with torch.no_grad():
