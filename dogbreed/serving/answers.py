@@ -153,9 +153,8 @@ def _origin(predictor: Predictor, config: PredictConfig, given: Sequence[str]) -
 def _full_name(given: str) -> str:
     """What was given, wherever the command is run: an absolute path, or a URL as it is stored."""
     shown = Source.of(given).name
-    return (
-        shown if given == STDIN or is_url(given) or shown != given else str(Path(given).absolute())
-    )
+    is_path = given != STDIN and not is_url(given) and shown == given
+    return str(Path(given).absolute()) if is_path else shown
 
 
 def _answers(

@@ -62,13 +62,12 @@ def fetch(url: str, *, timeout_s: float = 30.0, max_bytes: int = MAX_BYTES) -> b
     worker.start()
     try:
         worker.join(timeout_s)
+        result = outcome[0] if outcome else TimeoutError()  # not what comes of an ended connection
     finally:
         connections.end()
-    if not outcome:
-        raise _late(timeout_s)
-    if isinstance(outcome[0], Exception):
-        raise _as_photo_error(outcome[0], timeout_s) from outcome[0]
-    return outcome[0]
+    if isinstance(result, Exception):
+        raise _as_photo_error(result, timeout_s) from result
+    return result
 
 
 def _follow(url: str, connections: Connections, deadline: float, max_bytes: int) -> bytes:

@@ -15,6 +15,8 @@ Address = IPv4Address | IPv6Address
 
 # Carriers' NAT (RFC 6598), which isn't private by Python's word.
 _CARRIER_NAT = ip_network("100.64.0.0/10")
+# Where clouds have their metadata service beside 169.254.169.254: AWS (over IPv6), Alibaba, Azure.
+_METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16")))
 # Prefixes of IPv6 addresses that stand for an IPv4 address, and the bit that this one starts at:
 # compatible (RFC 4291, 2.5.5.1), NAT64 (RFC 6052) and 6to4 (RFC 3056).
 _EMBEDDING = (
@@ -43,7 +45,9 @@ def reach_of(address: Address) -> Reach:
                 return reach_of(IPv4Address(bits))
     if address.is_loopback:
         return Reach.MACHINE
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
+    if address in _METADATA or address.is_link_local:
+        return Reach.LINK
+    if address.is_multicast or address.is_unspecified:
         return Reach.LINK
     if isinstance(address, IPv6Address) and address.is_site_local:
         return Reach.NETWORK

@@ -1,4 +1,4 @@
-"""A model out of an archive from anybody: its own files, and nothing else that the archive holds."""
+"""A model out of an archive from anybody: its own files, and nothing else that is in there."""
 
 import gzip
 import shutil

@@ -66,12 +66,23 @@ PASSWORDS = {
     "https://user:secret@example.org/a.jpg": "https://***@example.org/a.jpg",
     "https://secret@example.org/a.jpg": "https://***@example.org/a.jpg",
     "https://:secret@example.org": "https://***@example.org",
-    " http://u:secret@[::1]:80/@me?x=a@b ": "http://***@[::1]:80/@me?x=a@b",
+    " http://u:secret@[::1]:80/@me?x=a@b ": "http://***@[::1]:80/@me?***001b48c49fa4",
     "http://u:s@secret@example.org/": "http://***@example.org/",
     "http://u:sec/ret@example.org/": "http://***@example.org/",
     "http://u:sec#ret@example.org/": "http://***@example.org/",
     "http://u:sec?ret@example.org/": "http://***@example.org/",
     "http:/u:secret@example.org/": "http:/***@example.org/",
+    "http://user:12/secret@example.org/": "http://***@example.org/",
+    "http://secret/12@example.org/a.jpg": "http://***@example.org/a.jpg",
+    "http://secret?12@example.org": "http://***@example.org",
+    "http://secret#12@example.org": "http://***@example.org",
+    "http://user:secret\uff20example.org/": "http://***@example.org/",
+    "http://user:secret\ufe6bexample.org/": "http://***@example.org/",
+    "http://user%3Asecret%40example.org/": "http://***@example.org/",
+    "https://example.org/a.jpg?token=secret": "https://example.org/a.jpg?***c26a7e0c1a0e",
+    "https://example.org?secret": "https://example.org?***2bb80d537b1d",
+    "https://example.org/a.jpg#access_token=secret": "https://example.org/a.jpg",
+    "https://example.org/a.jpg?": "https://example.org/a.jpg",
     "ftp://u:secret@example.org/": "ftp://***@example.org/",
     "https://example.org/@user/a.jpg": "https://example.org/@user/a.jpg",
     "https://example.org:80/@user/a.jpg": "https://example.org:80/@user/a.jpg",
@@ -139,3 +150,49 @@ def test_a_name_that_looks_like_a_url_without_its_scheme(name: str, url: bool) -
     if callable(opener):
         with pytest.raises(PhotoError, match="no such file; if it is a URL, write https://"):
             opener()
+
+
+def test_rows_of_two_queries_stay_two_and_each_can_be_found_again() -> None:
+    first, second = (f"https://example.org/photo?id={number}&sig=secret" for number in (1, 2))
+    found = find_sources([first, second, first]).sources
+    assert [source.url for source in found] == [first, second]
+    assert found[0].name != found[1].name
+    assert found[0].name == Source.of(first).name
+    assert all(source.name.startswith("https://example.org/photo?***") for source in found)
+    assert found[0].inside().name == "photo"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "user:secret@example.org/a.jpg",
+        "//user:secret@example.org/a.jpg",
+        "secret@example.org/a.jpg",
+        "example.org/a.jpg?token=secret",
+    ],
+)
+def test_a_url_without_its_scheme_has_secrets_too(name: str) -> None:
+    source = Source.of(name)
+    opener = source.opener(1.0, 1)
+    assert callable(opener)
+    with pytest.raises(PhotoError, match=r"write https://.*example\.org/a\.jpg") as caught:
+        opener()
+    assert "secret" not in f"{source!r} {source.shown()} {source.inside()} {caught.value}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:12/34@example.org/a.jpg",
+        "http://user/34@example.org/a.jpg",
+        "http://user?34@example.org/a.jpg",
+        "http://user#34@example.org/a.jpg",
+        "https://token:443/x-oauth@example.org/a.jpg",
+    ],
+)
+def test_a_user_is_never_looked_up_as_a_host(url: str) -> None:
+    with pytest.raises(PhotoError, match="is what follows the @ its host") as caught:
+        parse_url(url)
+    assert "34" not in str(caught.value)
+    assert parse_url("http://nas/photo%402x.jpg").url == "http://nas/photo%402x.jpg"
+    assert parse_url("http://localhost:81/@2x.jpg").url == "http://localhost:81/@2x.jpg"
