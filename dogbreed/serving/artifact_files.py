@@ -64,10 +64,11 @@ def opened(path: Path) -> Iterator[BufferedReader]:
             f"{path} can't be read ({error.strerror}): see to its owner and its mode, or give "
             "another folder."
         ) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise _not_regular(path)
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise _not_regular(path)
         if status.st_size > max_bytes(path.name):
             raise ArtifactError(
                 f"{path} has {status.st_size:,} bytes, a model's file of that name has at most "

@@ -238,7 +238,8 @@ class Predictor:
         log_probabilities, embeddings = self._computed(pixels)
         # Less the highest first: divided by a tiny temperature they would all be infinite.
         below = log_probabilities - log_probabilities.max(-1, keepdims=True)
-        calibrated = np.exp(_log_softmax(below / self.description.temperature))
+        with np.errstate(over="ignore"):
+            calibrated = np.exp(_log_softmax(below / self.description.temperature))
         return [
             self._ranked(probabilities, embedding, top_k)
             for probabilities, embedding in zip(calibrated, embeddings, strict=True)

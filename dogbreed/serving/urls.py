@@ -15,6 +15,12 @@ _URL = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*://|(?:https?|ftp|file|data):)", re.I
 _AUTHORITY = re.compile(r"(?P<scheme>(?:[^/?#:]*:)?/*)(?P<authority>[^/?#]*)")
 # The sign that ends user and password, and those that Unicode has for it.
 _AT = re.compile("[@\N{SMALL COMMERCIAL AT}\N{FULLWIDTH COMMERCIAL AT}]")
+# A size, a number, the letters of a format.
+_PLAIN = re.compile(r"[0-9]{0,10}|.{0,4}")
+_SECRET = re.compile(
+    r"amz|goog|tok|key|sig|sec|pass|pwd|pw|auth|cred|sess|sid|code|pin|otp|jwt|hash|mac|access|user",
+    re.IGNORECASE,
+)
 # Of ten thousand URLs two have the same with a probability of 2e-7.
 _DIGEST_CHARACTERS = 12
 # What is left as it is in a path or a query, as browsers do; % was escaped before.
@@ -67,9 +73,9 @@ def is_url(text: str) -> bool:
 def shown_url(text: str) -> str:
     """A URL as it may be printed, logged and stored: without its secrets.
 
-    User and password are ***. So is the query, which may be a signature or a token; a digest of it
-    follows, so that two URLs of different queries stay two. The fragment, which no server gets, is
-    left out.
+    User and password are ***. So is what may be a signature or a token in the query; a digest of
+    the query follows, so that two URLs stay two. So long a fragment, which no server gets, is left
+    out.
     """
     text = text.strip()
     if text[:5].lower() == "data:":
@@ -82,8 +88,10 @@ def shown_url(text: str) -> str:
     ends = [at.start() for at in _AT.finditer(text, match.end("scheme"), _end_of_user(text, match))]
     if ends:
         text = f"{match['scheme']}***@{text[ends[-1] + 1 :]}"
-    place, _, query = text.partition("#")[0].partition("?")
-    return f"{place}?***{_digest(query)}" if query else place
+    url, _, fragment = text.partition("#")
+    place, _, query = url.partition("?")
+    shown = f"{place}?{_shown_query(query)}" if query else place
+    return f"{shown}#{fragment}" if fragment and _is_harmless(fragment) else shown
 
 
 def _authority(text: str) -> re.Match[str]:
@@ -115,8 +123,21 @@ def _is_word(host: str) -> bool:
     return "." not in host and not host.startswith("[") and host.lower() != "localhost"
 
 
-def _digest(query: str) -> str:
-    return hashlib.sha256(query.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGEST_CHARACTERS]
+def _shown_query(query: str) -> str:
+    """The parameters that can be no secret; what stands for the rest, where there is any."""
+    given = query.split("&")
+    harmless = [each for each in given if _is_harmless(each)]
+    if harmless == given:
+        return query
+    digest = hashlib.sha256(query.encode("utf-8", "surrogateescape")).hexdigest()
+    return "&".join([*harmless, f"***{digest[:_DIGEST_CHARACTERS]}"])
+
+
+def _is_harmless(parameter: str) -> bool:
+    """Whether a parameter's value is a number or too short for a secret, and its name is no word
+    for one."""
+    name, equals, value = parameter.partition("=")
+    return not _SECRET.search(name) and bool(_PLAIN.fullmatch(value if equals else name))
 
 
 def without_scheme(text: str) -> bool:
