@@ -32,7 +32,8 @@ class Source:
         if is_url(given):
             return cls(shown_url(given), url=given)
         if without_scheme(given) and not is_there(given):
-            return cls(shown_url(f"//{given.strip().lstrip('/')}").removeprefix("//"))
+            slashes = "" if given.strip().startswith("//") else "//"
+            return cls(shown_url(slashes + given.strip()).removeprefix(slashes))
         return cls(given)
 
     def shown(self) -> str:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 import pytest
 
 from dogbreed.errors import PhotoError
+from dogbreed.serving.connections import Connections
 from dogbreed.serving.fetch import MAX_REDIRECTS, fetch
 
 DATA = bytes(range(256)) * 400
@@ -362,15 +364,29 @@ def test_after_the_time_limit_neither_thread_nor_connection_is_left(server: str,
     assert not Handler.stopped.is_set(), "the server went on"
 
 
-def test_a_connection_of_tls_ends_too(server: str) -> None:
-    listening = socket.create_server(("127.0.0.1", 0))
-    with pytest.raises(PhotoError, match="it took longer than"):
-        fetch(f"https://127.0.0.1:{listening.getsockname()[1]}/", timeout_s=0.3)
-    connection, _ = listening.accept()
-    connection.settimeout(30)
-    while connection.recv(4096):  # its greeting, then the end
-        pass
-    assert not fetching() or not fetching()[0].join(30)
+def test_a_connection_of_tls_that_is_being_made_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    connections = Connections(time.monotonic() + 600)
+    errors: list[Exception] = []
+
+    def request(url: str) -> None:
+        try:
+            connections.request(url, {})
+        except OSError as error:
+            errors.append(error)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}/"
+        thread = threading.Thread(target=request, args=(url,))
+        thread.start()
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.recv(1), "its greeting, which is never answered"
+            connections.end()
+            thread.join(60)
+            assert not thread.is_alive()
+        request(url)  # nor is another one made
+    assert len(errors) == 2
 
 
 @pytest.mark.parametrize("path", ["drip", "header", "silence"])
