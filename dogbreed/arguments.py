@@ -9,7 +9,8 @@ from typing import Any, SupportsInt
 from dogbreed.data.photos import Preprocessing
 from dogbreed.errors import ConfigError
 from dogbreed.schema import argument, brief, nearest
-from dogbreed.serving.description import BOUNDED, Description, check_names
+from dogbreed.serving.description import Description
+from dogbreed.serving.description_schema import BOUNDED, check_names
 
 
 def class_names(classes: Iterable[str]) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ from typing import Any
 from dogbreed.errors import ArtifactError
 from dogbreed.files import whole
 from dogbreed.serving.artifact_files import DESCRIPTION, WEIGHTS, opened
-from dogbreed.serving.description import Description, parse_description
+from dogbreed.serving.description import Description
+from dogbreed.serving.description_schema import parse_description
 from dogbreed.serving.strict_json import parse_object
 
 SCHEMA_VERSION = 1

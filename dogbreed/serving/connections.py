@@ -140,5 +140,5 @@ def _numeric(host: str) -> list[Address]:
     local = host == "localhost" or host.endswith(".localhost")
     try:
         return addresses_of("127.0.0.1" if local else host, 0, numeric=True)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
         return []

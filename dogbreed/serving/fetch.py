@@ -151,6 +151,8 @@ def _as_photo_error(error: Exception, timeout_s: float) -> PhotoError:
         )
     if isinstance(reason, ssl.SSLError):
         return not_fetched("there is no TLS connection (https) with it: is it an http:// address?")
+    if isinstance(reason, UnicodeError):  # of a label that is too long for DNS
+        return not_fetched("its host can be no name")
     if isinstance(reason, socket.gaierror):
         return not_fetched(f"its host isn't known ({reason.strerror})")
     if isinstance(reason, http.client.HTTPException):

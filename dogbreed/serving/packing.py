@@ -64,6 +64,7 @@ _MODULES = (
     "serving/cam.py",
     "serving/compressed.py",
     "serving/description.py",
+    "serving/description_schema.py",
     "serving/explain.py",
     "serving/forms.py",
     "serving/grad_cam.py",

@@ -19,7 +19,8 @@ from dogbreed.errors import ArtifactError, ConfigError
 from dogbreed.model import BreedClassifier
 from dogbreed.serving.artifact import read_description, write_artifact
 from dogbreed.serving.artifact_files import MAX_DESCRIPTION_BYTES
-from dogbreed.serving.description import MAX_CLASSES, MAX_NAME_CHARACTERS, Description
+from dogbreed.serving.description import Description
+from dogbreed.serving.description_schema import MAX_CLASSES, MAX_NAME_CHARACTERS
 from dogbreed.serving.packing import pack_model
 from dogbreed.serving.tensors import read_safetensors
 from dogbreed.serving.unpacking import unpack_model
