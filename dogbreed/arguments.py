@@ -3,31 +3,14 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, SupportsInt
 
-from dogbreed.config import Config
 from dogbreed.data.photos import Preprocessing
 from dogbreed.errors import ConfigError
-from dogbreed.schema import argument, brief, key, nearest
-from dogbreed.serving.artifact import Description
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Calibration:
-    """What a training finds out by itself."""
-
-    temperature: float = key("logits are divided by it", above=0)
-    threshold: float = key("an answer of a lower probability is unknown", at_least=0, at_most=1)
-
-
-# The fields of Description that are held to bounds, each with what has them.
-_BOUNDED: dict[str, tuple[type[Any], str]] = {
-    "views": (Config, "features.views"),
-    "dtype": (Config, "artifact.dtype"),
-    "temperature": (_Calibration, "temperature"),
-    "threshold": (_Calibration, "threshold"),
-}
+from dogbreed.schema import argument, brief, nearest
+from dogbreed.serving.description import Description
+from dogbreed.serving.description_schema import BOUNDED, check_names
 
 
 def class_names(classes: Iterable[str]) -> tuple[str, ...]:
@@ -69,7 +52,10 @@ def class_names(classes: Iterable[str]) -> tuple[str, ...]:
             )
     if len(names) < 2:
         raise ConfigError(f"{shown}: must be the names of two classes or more.")
-    return tuple(map(str, names))  # numpy's texts too
+    try:  # now: the model that comes of them must be readable
+        return check_names("classes", tuple(map(str, names)))  # numpy's texts too
+    except ValueError as error:
+        raise ConfigError(f"{error}.") from error
 
 
 def class_weights(weights: Any, classes: int) -> list[float] | None:
@@ -114,8 +100,8 @@ def description_fields(given: Mapping[str, Any], classes: int) -> dict[str, Any]
     for name, value in given.items():
         if name not in known:
             raise ConfigError(f"model.json has no {name} to be set.{nearest(name, known)}")
-        if name in _BOUNDED:
-            checked[name] = argument(*_BOUNDED[name], value, name=name)
+        if name in BOUNDED:
+            checked[name] = argument(*BOUNDED[name], value, name=name)
     names = checked.get("display_names")
     if names is not None:
         if isinstance(names, str) or [str(own) for own in names] != list(names):

@@ -20,7 +20,8 @@ from dogbreed.data.photos import Preprocessing
 from dogbreed.network import build_head, load_network
 from dogbreed.schema import argument
 from dogbreed.serving import export
-from dogbreed.serving.artifact import Description, find_artifact, read_description
+from dogbreed.serving.artifact import find_artifact, read_description
+from dogbreed.serving.description import Description
 
 Batch = FeatureBatch | PhotoBatch | Sequence[Tensor]
 

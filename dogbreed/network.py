@@ -5,11 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from dogbreed.backbone.architecture import Backbone, empty_backbone
+from dogbreed.backbone.architecture import Backbone, empty_backbone, parameters_of
 from dogbreed.errors import ArtifactError
-from dogbreed.serving import artifact
+from dogbreed.serving.artifact import read_tensors
+from dogbreed.serving.description import Description
+
+# At most so much of a torchvision network's parameters is its own classifier, which an artifact
+# has none of: ShuffleNet's smallest, 75 %.
+_MAX_CLASSIFIER_SHARE = 0.8
 
 
 class Network(nn.Module):
@@ -44,24 +50,41 @@ def build_head(
     return nn.Sequential(layers)
 
 
-def load_network(folder: Path, description: artifact.Description) -> Network:
+def load_network(folder: Path, description: Description) -> Network:
     """The network of an artifact, in eval mode.
 
     Raises:
         ArtifactError: weights missing, changed, or of another shape than the description's.
     """
-    tensors = artifact.read_tensors(folder, description)
+    tensors = read_tensors(folder, description)
     try:
+        _check_size(tensors, description.backbone["name"])
         backbone = empty_backbone(**description.backbone)
-        head = build_head(backbone.num_features, len(description.classes), **description.head)
-        network = Network(backbone, head)
+        shape = (backbone.num_features, len(description.classes))
+        with torch.device("meta"):  # nothing is allocated before the shapes are seen to fit
+            expected = build_head(*shape, **description.head).state_dict()
+        for name, tensor in expected.items():
+            if tensors[f"head.{name}"].shape != tensor.shape:
+                raise ValueError(f"head.{name} has another shape")
+        network = Network(backbone, build_head(*shape, **description.head))
         network.load_state_dict(_as_float(tensors), strict=True)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise ArtifactError(
             f"{folder}: its description and its weights don't belong together "
-            f"({str(error).splitlines()[0]}): train again, or copy the whole folder."
+            f"({_first_line(error)}): train again, or copy the whole folder."
         ) from error
     return network.eval()
+
+
+def _check_size(tensors: Mapping[str, Tensor], name: str) -> None:
+    """Raise a ValueError where a network is named that is many times as large as the weights."""
+    found = sum(tensor.numel() for tensor in tensors.values())
+    if found < (1 - _MAX_CLASSIFIER_SHARE) * parameters_of(name):
+        raise ValueError(f"{found:,} numbers are too few for {name}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _as_float(tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from dogbreed.metric_lines import kept_line
 from dogbreed.model import BreedClassifier
 from dogbreed.preparation import preprocessing_of
 from dogbreed.runs import METRICS_FILE, RunFolder, log
-from dogbreed.serving.artifact import Description
+from dogbreed.schema import without_places
+from dogbreed.serving.description import Description
 from dogbreed.serving.export import CALIBRATION_PHOTOS, Probe, write_model
 from dogbreed.user_paths import optional_cache_dir
 
@@ -59,7 +60,7 @@ def gather_facts(
     return Facts(
         name=config.name,
         finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        config=asdict(config),
+        config=without_places(config),
         versions=_versions(),
         seconds={},
         epochs=tuple(epochs),

@@ -107,6 +107,22 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
     return values
 
 
+def without_places(config: Any) -> dict[str, Any]:
+    """A parsed configuration as plain, nested values for publishing.
+
+    Of a path only its last name is there: who trained, and where, is nobody's business.
+    """
+    values: dict[str, Any] = {}
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if is_dataclass(value):
+            value = without_places(value)
+        elif item.metadata.get("path") and isinstance(value, str):
+            value = Path(value).name or value
+        values[item.name] = value
+    return values
+
+
 def leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Every value of nested ones, such as a configuration that was written, by its dotted name."""
     found: dict[str, Any] = {}

@@ -20,7 +20,7 @@ from dogbreed.files import shortened, whole, with_ending, write_text
 from dogbreed.paths import check_paths
 from dogbreed.predict import split_arguments
 from dogbreed.runs import folder_name
-from dogbreed.schema import flat, parse_key
+from dogbreed.schema import flat, leaves, parse_key, without_places
 from dogbreed.search.config import FinalConfig, TuneConfig
 from dogbreed.search.limits import check_here
 from dogbreed.serving.table import open_table
@@ -244,3 +244,17 @@ def test_a_photo_folder_that_is_closed_is_told(
     (tmp_path / "closed").mkdir(mode=0o000)
     done = as_another_user("-m", "dogbreed.train", "data.root=closed", DOGBREED_CACHE="cache")
     assert done.stderr == "error: closed can't be read: Permission denied.\n"
+
+
+def test_of_a_path_only_its_last_name_is_published() -> None:
+    names = ("data.root", "data.feature_set", "model.weights", "features.root", "resume")
+    given = {name: f"/home/me/secret/{name}.x" for name in (*names, "output_root")}
+    config = compose([f"{name}={path}" for name, path in given.items()])
+    published = leaves(without_places(config))
+    assert {name: published[name] for name in given} == {name: f"{name}.x" for name in given}
+    kept = flat(config)
+    assert {name: kept[name] for name in given} == given, "the run's own configuration keeps them"
+    assert {name: kept[name] for name in kept if name not in given} == {
+        name: published[name] for name in kept if name not in given
+    }
+    assert "secret" not in json.dumps(without_places(compose(["data.root=~/secret/dogs"])))

@@ -324,9 +324,9 @@ class Waiting(BaseHTTPRequestHandler):
     photo: bytes
 
     def do_GET(self) -> None:
-        if self.path != "/photo":
+        if not self.path.startswith(("/photo", "/gone")):
             self.may.wait()
-        self.send_response(200 if self.path != "/missing" else 404)
+        self.send_response(404 if self.path.startswith(("/missing", "/gone")) else 200)
         self.end_headers()
         self.wfile.write(self.photo)
 
@@ -377,22 +377,28 @@ def number(cell: str) -> float | str:
 
 def test_urls_as_people_paste_them(predict: Predict, server: str, tmp_path: Path) -> None:
     place = server.removeprefix("http://")
-    given = (f" HTTP://u:s3cret@{place}/photo#top", f"http://u:s3c/ret@{place}/photo")
+    given = (
+        f" HTTP://u:s3cret@{place}/photo#top",
+        f"http://u:s3c/ret@{place}/photo",
+        f"{server}/gone?id=3&X-Amz-Signature=s3cret#access_token=s3cret",
+    )
     for output in ("rows.csv", "rows.csv"):  # the second time from where the first ended
         done = predict(*given, f"output={output}")
         assert done.returncode == 1
-        good, bad = table(tmp_path / output)
+        good, bad, signed = table(tmp_path / output)
         assert (good["path"], good["error"]) == (f"HTTP://***@{place}/photo#top", "")
         assert bad["path"] == f"http://***@{place}/photo"
         assert bad["error"] == "can't be fetched: the URL's host or port isn't valid"
+        assert signed["path"].startswith(f"{server}/gone?id=3&***")
+        assert "404 Not Found" in signed["error"]
         written = b"".join(path.read_bytes() for path in tmp_path.glob("rows.csv*")).decode()
         for secret in ("s3c", "ret@"):
             assert secret not in written + done.stdout + done.stderr
     done = predict(*given, f"{place}/photo?a=b", "data:image/png;base64,AAAA=")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert "s3c" not in done.stdout + done.stderr
-    assert rows[2]["error"] == f"no such file; if it is a URL, write https://{place}/photo?a=b"
-    assert "base64 -d" in rows[3]["error"]
+    assert rows[3]["error"] == f"no such file; if it is a URL, write https://{place}/photo?a=b"
+    assert "base64 -d" in rows[4]["error"]
 
 
 def wait_for_rows(process: subprocess.Popen[bytes], path: Path, rows: int) -> None:

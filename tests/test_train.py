@@ -17,6 +17,7 @@ import torch
 import yaml
 from conftest import (
     ORIGINAL_PHOTOS,
+    PROJECT,
     REAL_PHOTOS,
     REAL_WEIGHTS,
     SMALL,
@@ -100,6 +101,13 @@ def test_results_hold_what_the_readme_says(train: Train, photos_root: Path, tmp_
     assert splits[0]["split"] == "train"
     assert splits[0]["class"] == "Akita"
     assert Path(splits[0]["path"]).is_file()
+    # What is published says nothing of where it was made.
+    published = [*(run / "model").iterdir(), run / "report.html", run / "MODEL_CARD.md"]
+    for path in (*published, run / "metrics.json"):
+        for place in (tmp_path, PROJECT):
+            assert str(place).encode() not in path.read_bytes(), path.name
+    model = json.loads((run / "model" / "model.json").read_text("utf-8"))
+    assert model["config"]["data"]["root"] == "photos"
 
 
 @pytest.mark.runs

@@ -179,6 +179,16 @@ def empty_backbone(name: str, trainable: str) -> Backbone:
     return Backbone(name, _blank_network(name), trainable)
 
 
+def parameters_of(name: str) -> int:
+    """How many parameters a network has by its publisher, its classifier's included.
+
+    Raises:
+        ConfigError: torchvision has no such network.
+    """
+    check_name(name)
+    return int(next(iter(torchvision.models.get_model_weights(name))).meta["num_params"])
+
+
 def check_name(name: str) -> None:
     """Raise a ConfigError if torchvision has no classification network `name`."""
     known = torchvision.models.list_models(module=torchvision.models)

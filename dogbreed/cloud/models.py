@@ -12,12 +12,13 @@ from botocore.exceptions import ClientError
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.inside import JOB, TRAIN
-from dogbreed.cloud.objects import download_archive
+from dogbreed.cloud.objects import download_model
 from dogbreed.cloud.refusals import in_plain_words, is_missing
 from dogbreed.cloud.tags import is_ours
 from dogbreed.errors import ArtifactError, CloudError
 from dogbreed.search.config import NEWEST
-from dogbreed.serving.artifact import DESCRIPTION, find_artifact
+from dogbreed.serving.artifact import find_artifact
+from dogbreed.serving.artifact_files import DESCRIPTION
 
 LATEST = "latest"
 COMPLETED = "Completed"
@@ -76,7 +77,7 @@ def fetch(account: Account, found: Found, folder: Path) -> Path:
     if account.dry:
         raise ArtifactError(f"model={found.uri}: a dry run fetches nothing: name a run's folder.")
     target = folder / "fetched"
-    download_archive(account.client("s3"), found.uri, target)
+    download_model(account.client("s3"), found.uri, target)
     if not (target / DESCRIPTION).is_file():
         raise ArtifactError(f"{found.uri} holds no trained model (no {DESCRIPTION}).")
     return target

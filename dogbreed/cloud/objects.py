@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dogbreed.cloud.refusals import code_of, in_plain_words
-from dogbreed.errors import CloudError, DataError
+from dogbreed.errors import ArtifactError, CloudError, DataError
 from dogbreed.files import whole
+from dogbreed.serving.unpacking import unpack_model
 
 # From here on a file goes in parts, each tried again by itself.
 LARGE_BYTES = 64 * 2**20
@@ -148,6 +149,24 @@ def download_file(client: Any, uri: str, target: Path) -> None:
             if code_of(error) != "404":
                 raise
             raise CloudError(f"There is no {uri}: did the job that writes it end?") from error
+
+
+def download_model(client: Any, uri: str, target: Path) -> None:
+    """Fetch a model.tar.gz, and unpack the model's own files into the new folder `target`.
+
+    Raises:
+        CloudError: it isn't there, S3 refuses, or can't be reached.
+        ArtifactError: it isn't such an archive.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as temporary:
+        archive = Path(temporary, "archive")
+        download_file(client, uri, archive)
+        with whole(target) as beside:
+            try:
+                unpack_model(archive, beside)
+            except ArtifactError as error:
+                raise ArtifactError(f"{uri}: {error}") from error
 
 
 def download_archive(client: Any, uri: str, target: Path) -> None:

@@ -52,8 +52,11 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def below(root: Path, path: Path) -> str:
-    """A file's name below the folder of the photos; the whole of it where it lies elsewhere."""
-    return shown(path.relative_to(root) if path.is_relative_to(root) else path)
+    """A file's place in the folder of the photos; its name alone where it is elsewhere.
+
+    What is published says nothing of this machine's folders.
+    """
+    return shown(path.relative_to(root) if path.is_relative_to(root) else path.name)
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -16,8 +16,8 @@ from dogbreed.server.explanations import Explanations
 from dogbreed.server.frames import NOT_EXPLAINED
 from dogbreed.server.worker import Worker
 from dogbreed.server.worker_errors import DeadlyPhoto, ModelUnreadable, WorkerError, WorkerRefusal
-from dogbreed.serving.artifact import Description
 from dogbreed.serving.compressed import is_compressed
+from dogbreed.serving.description import Description
 from dogbreed.serving.invocations import (
     ATTRIBUTES_HEADER,
     ENCODING_HEADER,

@@ -17,7 +17,8 @@ from dogbreed.files import whole, with_ending
 from dogbreed.os_errors import DISK_FULL
 from dogbreed.progress import progress
 from dogbreed.schema import AUTO
-from dogbreed.serving.forms import OPENVINO, choose_form, cpu_precision
+from dogbreed.serving.artifact_files import OPENVINO
+from dogbreed.serving.forms import choose_form, cpu_precision
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Photo, Predictor
 from dogbreed.serving.sources import STDIN, Source, find_sources, is_folder
@@ -140,16 +141,20 @@ def _origin(predictor: Predictor, config: PredictConfig, given: Sequence[str]) -
     engine = choose_form(predictor.description, config.engine)
     return {
         "model": predictor.identity,
-        "photos": [
-            Source.of(name).name if is_url(name) or name == STDIN else str(Path(name).absolute())
-            for name in given
-        ],
+        "photos": list(map(_full_name, given)),
         "engine": engine,
         "precision": cpu_precision(config.precision) if engine == OPENVINO else None,
         "top_k": config.top_k,
         "explain": config.explain,
         "embeddings": config.embeddings,
     }
+
+
+def _full_name(given: str) -> str:
+    """What was given, wherever the command is run: an absolute path, or a URL as it is stored."""
+    shown = Source.of(given).name
+    is_path = given != STDIN and not is_url(given) and shown == given
+    return str(Path(given).absolute()) if is_path else shown
 
 
 def _answers(

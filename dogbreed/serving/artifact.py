@@ -10,76 +10,19 @@ Neither torch nor OpenVINO is imported to read the description.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dogbreed.data.photos import VERSIONS, Preprocessing
-from dogbreed.errors import ArtifactError, ConfigError
+from dogbreed.errors import ArtifactError
 from dogbreed.files import whole
+from dogbreed.serving.artifact_files import DESCRIPTION, WEIGHTS, opened
+from dogbreed.serving.description import Description
+from dogbreed.serving.description_schema import parse_description
+from dogbreed.serving.strict_json import parse_object
 
 SCHEMA_VERSION = 1
-WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Description:
-    """What model.json says.
-
-    A logit's index is an index into `classes` (folder names) and `display_names`. The probabilities
-    of `views` views of a photo are averaged, then calibrated by `temperature`; an answer below
-    `threshold` (a probability) is "unknown". `forms` names the exported forms by their files, each
-    with its measured agreement.
-    """
-
-    classes: tuple[str, ...]
-    display_names: tuple[str, ...]
-    backbone: Mapping[str, str]
-    head: Mapping[str, Any]
-    preprocessing: Mapping[str, Any]
-    views: int = 1
-    temperature: float = 1.0
-    threshold: float = 0.0
-    dtype: str = "float32"
-    forms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    data_fingerprint: str | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
-    sha256: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def identity(self) -> str:
-        """What identifies the model: two of the same identity give the same answers.
-
-        It includes the checksums of the weights and of the exported forms.
-        """
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def pixels(self) -> Preprocessing:
-        """How a photo becomes the pixels that this model was trained on.
-
-        Raises:
-            ArtifactError: in a way that this version doesn't know.
-        """
-        wanted = {"version": VERSIONS[0], **self.preprocessing}
-        try:
-            known = Preprocessing(
-                size_px=wanted["size_px"],
-                crop_share=wanted["crop_share"],
-                version=wanted["version"],
-            )
-        except (ConfigError, KeyError):
-            known = None
-        if known is None or known.version not in VERSIONS or known.describe() != wanted:
-            raise ArtifactError(
-                f"The model was trained with a preprocessing that this dogbreed doesn't have "
-                f"({wanted}): use the version of dogbreed that wrote it."
-            )
-        return known
 
 
 def write_artifact(folder: Path, write_files: Callable[[Path], Description]) -> Description:
@@ -89,7 +32,8 @@ def write_artifact(folder: Path, write_files: Callable[[Path], Description]) -> 
     they are.
 
     Raises:
-        ArtifactError: `folder` holds something else than a model.
+        ArtifactError: `folder` holds something else than a model; the description, or a file
+            beside it, is none that would be read again.
     """
     folder = folder.resolve()  # what a link points at is replaced, not the link
     if folder.exists() and not (folder / DESCRIPTION).is_file() and not _is_empty(folder):
@@ -105,6 +49,7 @@ def write_artifact(folder: Path, write_files: Callable[[Path], Description]) -> 
         }
         values["own_sha256"] = _own_sum(values)
         (beside / DESCRIPTION).write_text(json.dumps(values, indent=1), "utf-8")
+        read_description(beside)
         replaced = folder.with_name(f"{beside.name}.old")
         if folder.exists():
             folder.rename(replaced)
@@ -127,9 +72,14 @@ def find_artifact(path: Path) -> Path:
         ArtifactError: there is no model at `path`.
     """
     for folder in (path / "model", path, path.parent):
-        with _reading(folder / DESCRIPTION) as description:
-            if description.is_file():
+        try:
+            if (folder / DESCRIPTION).is_file():
                 return folder
+        except OSError as error:
+            raise ArtifactError(
+                f"{folder} can't be read ({error.strerror}): see to its owner and its mode, or "
+                "give another folder."
+            ) from error
     raise ArtifactError(
         f"{path} holds no trained model (no {DESCRIPTION}): train one (python -m dogbreed.train), "
         "or give the folder of a run that finished."
@@ -140,53 +90,66 @@ def read_description(folder: Path) -> Description:
     """What model.json says.
 
     Raises:
-        ArtifactError: it is missing, damaged, edited or of a newer schema.
+        ArtifactError: it is missing, damaged, edited, of a newer schema, or has a key that is
+            outside its bounds.
     """
     path = folder / DESCRIPTION
     try:
-        with _reading(path):
-            text = path.read_text("utf-8")
-        values: dict[str, Any] = json.loads(text)
-        version = int(values.pop("schema_version"))
+        with opened(path) as file:
+            values = parse_object(file.read())
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} is missing: train again, or copy the whole folder.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{path} is damaged: train again, or copy the folder anew.") from error
+    except ValueError as error:
+        why = "" if isinstance(error, json.JSONDecodeError | UnicodeError) else f" ({error})"
+        raise ArtifactError(
+            f"{path} is damaged{why}: train again, or copy the folder again."
+        ) from error
+    _check_version(path, values.get("schema_version"))
+    own_sum = values.pop("own_sha256", None)
+    if own_sum != _own_sum(values):
+        raise ArtifactError(
+            f"{path} was changed after it was written (its own checksum doesn't fit): copy the "
+            "folder again, or train again with what you wanted to change."
+        )
+    del values["schema_version"]
+    try:
+        return parse_description(values)
+    except ValueError as error:
+        raise ArtifactError(
+            f"{path}: {error}: this isn't a model that dogbreed wrote: train again, or copy the "
+            "folder again."
+        ) from error
+
+
+def _check_version(path: Path, version: Any) -> None:
+    if type(version) is not int or version < 1:
+        raise ArtifactError(
+            f"{path} is damaged (schema_version must be a whole number from 1 on): train again, or "
+            "copy the folder again."
+        )
     if version > SCHEMA_VERSION:
         raise ArtifactError(
             f"{path} has schema version {version}, this dogbreed reads up to {SCHEMA_VERSION}: "
             "install a newer dogbreed."
         )
-    own_sum = values.pop("own_sha256", None)
-    if own_sum != _own_sum({"schema_version": version, **values}):
-        raise ArtifactError(
-            f"{path} was changed after it was written (its own checksum doesn't fit): copy the "
-            "folder anew, or train again with what you wanted to change."
-        )
-    missing = {f.name for f in fields(Description)} - set(values)
-    if missing:
-        raise ArtifactError(f"{path} lacks {', '.join(sorted(missing))}: train again.")
-    known = {f.name: values[f.name] for f in fields(Description)}
-    known["classes"], known["display_names"] = (
-        tuple(known["classes"]),
-        tuple(known["display_names"]),
-    )
-    return Description(**known)
 
 
 def checked_file(folder: Path, description: Description, name: str) -> Path:
     """The path of one of the artifact's files, once its checksum is right.
 
     Raises:
-        ArtifactError: the file is missing or not the one that was written.
+        ArtifactError: the file is missing, isn't a regular file, or isn't the one that was written.
     """
     path = folder / name
-    with _reading(path):
-        if not path.is_file():
-            raise ArtifactError(f"{path} is missing: train again, or copy the whole folder.")
-        found = _sha256(path)
+    try:
+        with opened(path) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} is missing: train again, or copy the whole folder.") from error
     if found != description.sha256.get(name):
-        raise ArtifactError(f"{path} isn't the file that {DESCRIPTION} was written for: copy anew.")
+        raise ArtifactError(
+            f"{path} isn't the file that {DESCRIPTION} was written for: copy the folder again."
+        )
     return path
 
 
@@ -205,20 +168,6 @@ def _is_empty(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[Path]:
-    """Turn what the system says of a file that is there and can't be read into a sentence."""
-    try:
-        yield path
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ArtifactError(
-            f"{path} can't be read ({error.strerror}): see to its owner and its mode, or give "
-            "another folder."
-        ) from error
-
-
 def _own_sum(values: Mapping[str, Any]) -> str:
     """The checksum of the description itself, however it is laid out."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
@@ -226,5 +175,5 @@ def _own_sum(values: Mapping[str, Any]) -> str:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -20,12 +20,13 @@ from dogbreed.backbone.conversion import ChannelsLast, to_openvino
 from dogbreed.data.batches import spread
 from dogbreed.data.photos import CENTRE
 from dogbreed.errors import ArtifactError, EngineError, PhotoError
-from dogbreed.serving.artifact import WEIGHTS, Description, write_artifact, write_weights
-from dogbreed.serving.forms import INT8, OPENVINO, Form, cpu_precision, openvino_form
+from dogbreed.serving.artifact import write_artifact, write_weights
+from dogbreed.serving.artifact_files import FORM_FILES, INT8, ONNX, OPENVINO, WEIGHTS
+from dogbreed.serving.description import Description
+from dogbreed.serving.forms import Form, cpu_precision, openvino_form
 from dogbreed.serving.predictor import Predictor, read_photo
 
-ONNX = "onnx"
-ONNX_FILE = "model.onnx"
+(ONNX_FILE,) = FORM_FILES[ONNX]
 
 # Enough photos for the ranges of the activations (NNCF's own default).
 CALIBRATION_PHOTOS = 300
@@ -252,17 +253,20 @@ def _write_onnx(path: Path, network: Any, description: Description) -> dict[str,
     pixels = torch.randint(0, 256, (3, size, size, 3), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of constants and deprecated calls in torch itself
-        torch.onnx.export(
+        program = torch.onnx.export(
             answers,
             (pixels,),
-            path,
             input_names=["pixels"],
             output_names=["logits", "features"],
             dynamic_shapes=({0: torch.export.Dim("photos")},),
             dynamo=True,
-            external_data=False,
             verbose=False,
         )
+        assert program is not None, "as it is without a path, by dynamo"
+        for node in program.model.graph.all_nodes():
+            # Where it comes from in the code: paths of this machine, line by line.
+            node.metadata_props.clear()
+        program.save(path, external_data=False)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     logits, _ = session.run(None, {"pixels": pixels[:2].numpy()})
     with torch.no_grad():

@@ -6,8 +6,6 @@ import socket
 import ssl
 import threading
 import time
-import urllib.request
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 from urllib.error import URLError
@@ -16,6 +14,7 @@ from dogbreed import __version__
 from dogbreed.data.photos import MAX_BYTES
 from dogbreed.errors import PhotoError
 from dogbreed.serving.compressed import inflated
+from dogbreed.serving.connections import Connections
 from dogbreed.serving.urls import not_fetched, parse_url
 
 MAX_REDIRECTS = 5
@@ -46,37 +45,39 @@ def fetch(url: str, *, timeout_s: float = 30.0, max_bytes: int = MAX_BYTES) -> b
             `inflated`.
     """
     deadline = time.monotonic() + timeout_s
+    connections = Connections(deadline)
     outcome: list[bytes | Exception] = []
 
     def work() -> None:
         try:
-            outcome.append(_follow(url, deadline, max_bytes))
+            outcome.append(_follow(url, connections, deadline, max_bytes))
         except Exception as error:
             outcome.append(error)
+        finally:
+            connections.end()
 
     # Looking up a name has no time limit, and a socket's starts anew with every byte of a header:
-    # only from outside is the whole limited. A thread that was given up holds nothing but itself.
+    # only from outside is the whole limited. The thread ends with its connection.
     worker = threading.Thread(target=work, daemon=True, name="fetch")
     worker.start()
-    worker.join(timeout_s)
-    if not outcome:
-        raise _late(timeout_s)
-    if isinstance(outcome[0], Exception):
-        raise _as_photo_error(outcome[0], timeout_s) from outcome[0]
-    return outcome[0]
+    try:
+        worker.join(timeout_s)
+        result = outcome[0] if outcome else TimeoutError()  # not what comes of an ended connection
+    finally:
+        connections.end()
+    if isinstance(result, Exception):
+        raise _as_photo_error(result, timeout_s) from result
+    return result
 
 
-def _follow(url: str, deadline: float, max_bytes: int) -> bytes:
+def _follow(url: str, connections: Connections, deadline: float, max_bytes: int) -> bytes:
     """The photo at `url`, or where it redirects to."""
-    opener = _opener()
     address = parse_url(url)
     for _ in range(MAX_REDIRECTS + 1):
-        request = urllib.request.Request(
-            address.url, headers={"User-Agent": f"dogbreed/{__version__}", "Accept": "image/*"}
-        )
+        headers = {"User-Agent": f"dogbreed/{__version__}", "Accept": "image/*"}
         if address.authorization is not None:
-            request.add_unredirected_header("Authorization", address.authorization)
-        with opener.open(request, timeout=max(0.001, deadline - time.monotonic())) as response:
+            headers["Authorization"] = address.authorization
+        with connections.request(address.url, headers) as response:
             if response.status in _PHOTO:
                 return _photo(response, deadline, max_bytes)
             place = response.headers.get("Location")
@@ -94,20 +95,6 @@ def _status_sentence(status: int) -> str:
         phrase = ""
     hint = _HINTS.get(status) or ("try again later" if status >= 500 else "")
     return f"the server answers {status}{phrase}" + (f": {hint}" if hint else "")
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Opens http and https through the proxies of the environment, and follows nothing."""
-    opener = urllib.request.OpenerDirector()
-    handlers: tuple[Callable[[], Any], ...] = (
-        urllib.request.ProxyHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.UnknownHandler,
-    )
-    for handler in handlers:
-        opener.add_handler(handler())
-    return opener
 
 
 def _photo(response: Any, deadline: float, max_bytes: int) -> bytes:
@@ -138,17 +125,16 @@ def _body(response: Any, deadline: float, max_bytes: int) -> bytes:
     announced = int(header) if _LENGTH.fullmatch(header) else None
     if announced is not None and announced > max_bytes:
         raise _too_large(max_bytes)
-    parts, size = [], 0
+    content = bytearray()  # not a list: chunks of one byte each would take forty times as much
     while part := response.read1(_CHUNK_BYTES):
-        parts.append(part)
-        size += len(part)
-        if size > max_bytes:
+        content += part
+        if len(content) > max_bytes:
             raise _too_large(max_bytes)
         if time.monotonic() > deadline:
             raise TimeoutError
-    if announced is not None and size < announced:
-        raise not_fetched(f"the connection ended after {size:,} of {announced:,} bytes")
-    return b"".join(parts)
+    if announced is not None and len(content) < announced:
+        raise not_fetched(f"the connection ended after {len(content):,} of {announced:,} bytes")
+    return bytes(content)
 
 
 def _as_photo_error(error: Exception, timeout_s: float) -> PhotoError:
@@ -165,12 +151,14 @@ def _as_photo_error(error: Exception, timeout_s: float) -> PhotoError:
         )
     if isinstance(reason, ssl.SSLError):
         return not_fetched("there is no TLS connection (https) with it: is it an http:// address?")
+    if isinstance(reason, UnicodeError):  # of a label that is too long for DNS
+        return not_fetched("its host can be no name")
     if isinstance(reason, socket.gaierror):
         return not_fetched(f"its host isn't known ({reason.strerror})")
     if isinstance(reason, http.client.HTTPException):
         return not_fetched(f"the server doesn't answer in HTTP, or breaks off ({_name(reason)})")
-    text = getattr(reason, "strerror", None) or str(reason) or _name(reason)
-    return not_fetched(" ".join(text.split()))
+    # Not the error's own text, which may have the URL in it.
+    return not_fetched(" ".join((getattr(reason, "strerror", None) or _name(reason)).split()))
 
 
 def _name(error: object) -> str:

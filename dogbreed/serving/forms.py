@@ -4,6 +4,7 @@ A form takes pixels and gives logits and features; whatever asks it knows nothin
 """
 
 import importlib.util
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,15 +17,19 @@ import numpy.typing as npt
 from dogbreed.data.photos import Pixels
 from dogbreed.errors import ArtifactError, EngineError
 from dogbreed.machine import openvino_core, openvino_has_bf16
-from dogbreed.serving.artifact import Description, checked_file
+from dogbreed.serving.artifact import checked_file
+from dogbreed.serving.artifact_files import DESCRIPTION, FORM_FILES, INT8, OPENVINO, opened
 from dogbreed.serving.cam import CLASS_MAPS, add_class_maps
+from dogbreed.serving.description import Description
 
 Floats = npt.NDArray[np.float32]
 
-AUTO, OPENVINO, INT8, TORCH = "auto", "openvino", "int8", "torch"
+AUTO, TORCH = "auto", "torch"
 ENGINES = (AUTO, OPENVINO, INT8, TORCH)
 BF16, F32 = "bf16", "f32"
 PRECISIONS = (AUTO, BF16, F32)
+# How a file of OpenVINO's own format begins: an XML declaration, the root element.
+_GRAPH = re.compile(rb"\s*(?:<\?xml[^<>]{0,100}\?>)?\s*<net[\s>]")
 
 
 @dataclass(frozen=True)
@@ -78,24 +83,48 @@ def open_form(
         threads: cores to compute on; 0: all.
 
     Raises:
-        ArtifactError, EngineError: as `choose_form`; a file is missing or changed.
+        ArtifactError, EngineError: as `choose_form`; a file is missing or changed, or its network
+            isn't one of the description's pixels and classes.
     """
     chosen = choose_form(description, engine)
     if chosen == TORCH:
         from dogbreed.network import load_network
 
-        return torch_form(load_network(folder, description), threads)
-    checked_file(folder, description, f"{chosen}.bin")
-    path = checked_file(folder, description, f"{chosen}.xml")
-    return openvino_form(path, precision=precision, threads=threads)
+        form = torch_form(load_network(folder, description), threads)
+    else:
+        for name in FORM_FILES[chosen]:
+            checked_file(folder, description, name)
+        path = folder / f"{chosen}.xml"
+        form = openvino_form(path, precision=precision, threads=threads)
+    _check_answer(folder, description, chosen, form)
+    return form
+
+
+def _check_answer(folder: Path, description: Description, chosen: str, form: Form) -> None:
+    """Raise an ArtifactError unless a form answers for a black photo as its description says."""
+    size = description.pixels().size_px
+    try:
+        logits, features = form.run(np.zeros((1, size, size, 3), np.uint8))
+        fits = logits.shape == (1, len(description.classes)) and features.ndim == 2
+        fits = fits and bool(np.isfinite(logits).all() and np.isfinite(features).all())
+    except (RuntimeError, LookupError, TypeError, ValueError):  # other inputs, outputs or shapes
+        fits = False
+    if not fits:
+        raise ArtifactError(
+            f"{folder}: the model's {chosen} form doesn't answer for photos of {size} px with a "
+            f"finite number for each of {len(description.classes):,} classes, as {DESCRIPTION} "
+            "says: train again, or copy the folder again."
+        )
 
 
 def openvino_form(path: Path, *, precision: str = AUTO, threads: int = 0) -> Form:
     """An OpenVINO model with the outputs "logits" and "features", compiled for this processor.
 
     Raises:
+        ArtifactError: the file is of another format than OpenVINO's own.
         EngineError: OpenVINO can't read or compile it.
     """
+    _check_graph(path)
     core = openvino_core()
     hints: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -104,7 +133,7 @@ def openvino_form(path: Path, *, precision: str = AUTO, threads: int = 0) -> For
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads
     try:
-        model = core.read_model(path)
+        model = core.read_model(path, path.with_suffix(".bin"))
         has_class_maps = add_class_maps(model)
         compiled: Any = core.compile_model(model, "CPU", hints)
     except RuntimeError as error:
@@ -127,6 +156,20 @@ def openvino_form(path: Path, *, precision: str = AUTO, threads: int = 0) -> For
         return maps
 
     return Form(run, class_maps if has_class_maps else None)
+
+
+def _check_graph(path: Path) -> None:
+    """Raise an ArtifactError unless OpenVINO will read a file by its own format's reader.
+
+    By their content it would read ONNX and others too, which can name further files to open.
+    """
+    with opened(path) as file:
+        graph = file.read()
+    if not _GRAPH.match(graph) or b"<!DOCTYPE" in graph or b"<!ENTITY" in graph:
+        raise ArtifactError(
+            f"{path} isn't a network in OpenVINO's own format: train again, or copy the folder "
+            "again."
+        )
 
 
 def cpu_precision(precision: str = AUTO) -> str:

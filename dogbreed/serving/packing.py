@@ -14,12 +14,8 @@ from pathlib import Path
 
 from dogbreed.errors import ArtifactError
 from dogbreed.files import whole
-from dogbreed.serving.artifact import (
-    DESCRIPTION,
-    checked_file,
-    find_artifact,
-    read_description,
-)
+from dogbreed.serving.artifact import checked_file, find_artifact, read_description
+from dogbreed.serving.artifact_files import DESCRIPTION
 
 CODE = "code"
 REQUIREMENTS = "requirements.txt"
@@ -80,10 +76,13 @@ _MODULES = (
     "debug/config.py",
     "serving/__init__.py",
     "serving/artifact.py",
+    "serving/artifact_files.py",
     "serving/base64_text.py",
     "serving/bodies.py",
     "serving/cam.py",
     "serving/compressed.py",
+    "serving/description.py",
+    "serving/description_schema.py",
     "serving/explain.py",
     "serving/forms.py",
     "serving/grad_cam.py",
@@ -94,6 +93,7 @@ _MODULES = (
     "serving/predictor.py",
     "serving/request_errors.py",
     "serving/room.py",
+    "serving/strict_json.py",
     "serving/tensors.py",
 )
 

@@ -22,7 +22,8 @@ from dogbreed.data.photos import Pixels
 from dogbreed.errors import ArtifactError, ConfigError, PhotoError
 from dogbreed.machine import cores
 from dogbreed.schema import argument, brief, nearest
-from dogbreed.serving.artifact import Description, find_artifact, read_description
+from dogbreed.serving.artifact import find_artifact, read_description
+from dogbreed.serving.description import Description
 from dogbreed.serving.explain import Explainer
 from dogbreed.serving.forms import AUTO, Floats, Form, open_form
 from dogbreed.serving.prediction import Breed, Prediction
@@ -242,7 +243,10 @@ class Predictor:
     def _predictions(self, pixels: Pixels, top_k: int) -> list[Prediction]:
         """The answers to pixels [n, views, size, size, 3]."""
         log_probabilities, embeddings = self._computed(pixels)
-        calibrated = np.exp(_log_softmax(log_probabilities / self.description.temperature))
+        # Less the highest first: divided by a tiny temperature they would all be infinite.
+        below = log_probabilities - log_probabilities.max(-1, keepdims=True)
+        with np.errstate(over="ignore"):
+            calibrated = np.exp(_log_softmax(below / self.description.temperature))
         return [
             self._ranked(probabilities, embedding, top_k)
             for probabilities, embedding in zip(calibrated, embeddings, strict=True)
@@ -269,6 +273,11 @@ class Predictor:
             for start in range(0, n * views, BATCH_IMAGES)
         ]
         logits, features = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+        if not np.isfinite(logits).all():
+            raise ArtifactError(
+                "The model gives numbers that aren't finite for a photo: train it again, or use "
+                "another one."
+            )
         by_view = _log_softmax(logits.astype(np.float64)).reshape(n, views, -1)
         averaged = np.logaddexp.reduce(by_view, axis=1) - np.log(views)
         return averaged, features.reshape(n, views, -1).mean(1, dtype=np.float32)

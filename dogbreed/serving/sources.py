@@ -29,7 +29,12 @@ class Source:
     @classmethod
     def of(cls, given: str) -> "Source":
         """The photo that was given on the command line, which is no folder."""
-        return cls(shown_url(given), url=given) if is_url(given) else cls(given)
+        if is_url(given):
+            return cls(shown_url(given), url=given)
+        if without_scheme(given) and not is_there(given):
+            slashes = "" if given.strip().startswith("//") else "//"
+            return cls(shown_url(slashes + given.strip()).removeprefix(slashes))
+        return cls(given)
 
     def shown(self) -> str:
         """The name in one line, whatever it may hold."""

@@ -5,14 +5,18 @@ type, shape and place, then the numbers, little-endian and row by row.
 Source: huggingface/safetensors, README.md, "Format".
 """
 
-import json
 import math
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dogbreed.errors import ArtifactError
+from dogbreed.serving.artifact_files import opened
+from dogbreed.serving.strict_json import parse_object
 
 _TYPES = {
     "F64": torch.float64,
@@ -27,34 +31,63 @@ _TYPES = {
     "BOOL": torch.bool,
 }
 _LENGTH_BYTES = 8
+# Those of torchvision's networks with most tensors take about 200 kB.
+_MAX_HEADER_BYTES = 16 * 2**20
+_MAX_DIMENSIONS = 8
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """The tensors in a file, by their names; they share one copy of its bytes.
 
+    Nothing is allocated before the header is seen to describe every byte of the file once.
+
     Raises:
         ArtifactError: the file isn't of this format, or has a type that isn't known here.
     """
-    data = bytearray(path.stat().st_size)  # not bytes: torch wants to write to what it shares
-    with path.open("rb") as file:
-        file.readinto(data)
     try:
-        length = int.from_bytes(data[:_LENGTH_BYTES], "little")
-        start = _LENGTH_BYTES + length
-        header = json.loads(data[_LENGTH_BYTES:start])
-        header.pop("__metadata__", None)
-        return {
-            name: _tensor(data, start + entry["data_offsets"][0], entry["dtype"], entry["shape"])
-            for name, entry in header.items()
-        }
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        with opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+            start = _LENGTH_BYTES + length
+            if length > _MAX_HEADER_BYTES or start > size:
+                raise ValueError("its header is too long")
+            places = list(_places(parse_object(file.read(length)), size - start))
+            data = bytearray(size - start)  # not bytes: torch wants to write to what it shares
+            if file.readinto(data) != len(data):
+                raise ValueError("it ends too early")
+        return {name: _tensor(data, at, dtype, shape) for name, at, dtype, shape in places}
+    except (ValueError, LookupError, TypeError, RuntimeError) as error:
         raise ArtifactError(
-            f"{path} isn't a safetensors file that this dogbreed can read: copy the folder anew."
+            f"{path} isn't a safetensors file that this dogbreed can read: copy the folder again."
         ) from error
 
 
-def _tensor(data: bytearray, offset: int, kind: str, shape: list[int]) -> Tensor:
-    dtype, count = _TYPES[kind], math.prod(shape)
+def _places(
+    header: Mapping[str, Any], size_bytes: int
+) -> Iterator[tuple[str, int, torch.dtype, list[int]]]:
+    """Each tensor's name, first byte after the header, type and shape.
+
+    Raises:
+        ValueError, LookupError, TypeError: the tensors don't lie one after the other in
+            `size_bytes` bytes, each of as many as its shape takes.
+    """
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    end = 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
+        dtype, shape, (first, last) = _TYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
+        if any(type(each) is not int or each < 0 for each in (*shape, first, last)):
+            raise ValueError(f"{name} has a shape or a place that is none")
+        count = math.prod(shape)
+        if len(shape) > _MAX_DIMENSIONS or first != end or last - first != count * dtype.itemsize:
+            raise ValueError(f"{name} isn't in its place")
+        end = last
+        yield name, first, dtype, shape
+    if end != size_bytes:
+        raise ValueError("there are bytes that are no tensor's")
+
+
+def _tensor(data: bytearray, offset: int, dtype: torch.dtype, shape: list[int]) -> Tensor:
+    count = math.prod(shape)
     if not count:
         return torch.empty(shape, dtype=dtype)
     if offset % dtype.itemsize:  # after a type of fewer bytes; numbers are read in step

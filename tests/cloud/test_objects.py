@@ -16,12 +16,13 @@ from dogbreed.cloud import objects
 from dogbreed.cloud.objects import (
     download_archive,
     download_file,
+    download_model,
     lies_there,
     split_uri,
     upload_file,
     upload_once,
 )
-from dogbreed.errors import CloudError, DataError
+from dogbreed.errors import ArtifactError, CloudError, DataError
 
 if TYPE_CHECKING:
     from s3_server import S3
@@ -146,6 +147,23 @@ def test_an_archive_is_unpacked(s3: "S3", tmp_path: Path) -> None:
     assert (tmp_path / "model/folder/a").read_bytes() == b"x"
     assert (tmp_path / "model/folder/a").stat().st_mode & 0o7022 == 0
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_of_a_model_its_own_files_alone_are_fetched(s3: "S3", tmp_path: Path) -> None:
+    code = member("code/sitecustomize.py"), member("deployment.py"), member("../outside")
+    s3.write("dogbreed/object", archive_of(member("./model.json"), *code, member("openvino.xml")))
+    download_model(s3.client, URI, tmp_path / "below" / "model")
+    found = {path.name for path in (tmp_path / "below").rglob("*")}
+    assert found == {"model", "model.json", "openvino.xml"}
+    assert [path.name for path in tmp_path.iterdir()] == ["below"]
+
+
+def test_an_archive_that_is_no_model_leaves_nothing(s3: "S3", tmp_path: Path) -> None:
+    for bad in (b"none", archive_of(member("model.json", tarfile.SYMTYPE, "/etc/hostname"))):
+        s3.write("dogbreed/object", bad)
+        with pytest.raises(ArtifactError, match=f"{URI}: The archive can't be unpacked"):
+            download_model(s3.client, URI, tmp_path / "model")
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ from dogbreed.backbone.architecture import empty_backbone
 from dogbreed.data.photos import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError, EngineError, PhotoError
 from dogbreed.network import Network, build_head, load_network
-from dogbreed.serving.artifact import Description, read_description
+from dogbreed.serving.artifact import read_description
+from dogbreed.serving.artifact_files import OPENVINO
+from dogbreed.serving.description import Description
 from dogbreed.serving.explain import LONGEST_PX, Explainer, overlay
 from dogbreed.serving.export import write_model
-from dogbreed.serving.forms import OPENVINO, torch_form
+from dogbreed.serving.forms import torch_form
 from dogbreed.serving.grad_cam import GradCam
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import draw_photo
+from conftest import PROJECT, draw_photo
 
 from dogbreed import BreedClassifier, Predictor
 from dogbreed.data.photos import Preprocessing
@@ -72,6 +72,11 @@ def test_every_form_answers_as_torch_does(
     for path, expected in zip(probe.paths, probe.probabilities, strict=True):
         given = {breed.class_name: breed.probability for breed in exact.predict(path, 4).breeds}
         assert [given[name] for name in CLASSES] == pytest.approx(expected, abs=1e-3)
+
+    # Nothing says where it was made.
+    for file in (tmp_path / "m").iterdir():
+        assert str(PROJECT).encode() not in file.read_bytes(), file.name
+        assert b"site-packages" not in file.read_bytes(), file.name
 
     import onnxruntime
 

@@ -2,9 +2,11 @@
 
 import base64
 import gzip
+import socket
 import ssl
 import subprocess
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from urllib.parse import unquote
 import pytest
 
 from dogbreed.errors import PhotoError
+from dogbreed.serving.connections import Connections
 from dogbreed.serving.fetch import MAX_REDIRECTS, fetch
 
 DATA = bytes(range(256)) * 400
@@ -144,6 +147,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def say_silence(self, _: str) -> None:
         self.stopped.wait()
+
+    def say_continue(self, _: str) -> None:
+        self.until_stopped(b"HTTP/1.1 100 Continue\r\n\r\n" * 100, 0)
+
+    def say_headers(self, _: str) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        self.until_stopped(b"X-More: yes\r\n", 0.02)
+
+    def say_long(self, _: str) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        self.until_stopped(b"x" * 4096, 0)
+
+    def say_extension(self, _: str) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        self.until_stopped(b"1;" + b"x" * 1000 + b"\r\ny\r\n", 0)
+
+    def say_trailer(self, _: str) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+        self.until_stopped(b"X-More: yes\r\n", 0)
 
     def say_garbage(self, _: str) -> None:
         self.wfile.write(b"no HTTP at all\r\n\r\n")
@@ -324,6 +346,47 @@ def test_reading_stops_at_the_size_limit(server: str, path: str) -> None:
     with pytest.raises(PhotoError, match=r"more than 99,999 bytes \(max_bytes\)") as caught:
         fetch(f"{server}/{path}", max_bytes=99_999)
     assert caught.value.reason == "too_large"
+
+
+def fetching() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "fetch"]
+
+
+@pytest.mark.parametrize(
+    "path", ["drip", "header", "silence", "continue", "headers", "long", "extension", "trailer"]
+)
+def test_after_the_time_limit_neither_thread_nor_connection_is_left(server: str, path: str) -> None:
+    with pytest.raises(PhotoError, match="can't be fetched"):
+        fetch(f"{server}/{path}", timeout_s=0.3)
+    for thread in fetching():
+        thread.join(30)  # generous: without an end it would last as long as the server
+    assert not fetching()
+    assert not Handler.stopped.is_set(), "the server went on"
+
+
+def test_a_connection_of_tls_that_is_being_made_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    connections = Connections(time.monotonic() + 600)
+    errors: list[Exception] = []
+
+    def request(url: str) -> None:
+        try:
+            connections.request(url, {})
+        except OSError as error:
+            errors.append(error)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}/"
+        thread = threading.Thread(target=request, args=(url,))
+        thread.start()
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.recv(1), "its greeting, which is never answered"
+            connections.end()
+            thread.join(60)
+            assert not thread.is_alive()
+        request(url)  # nor is another one made
+    assert len(errors) == 2
 
 
 @pytest.mark.parametrize("path", ["drip", "header", "silence"])

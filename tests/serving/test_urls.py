@@ -72,6 +72,19 @@ PASSWORDS = {
     "http://u:sec#ret@example.org/": "http://***@example.org/",
     "http://u:sec?ret@example.org/": "http://***@example.org/",
     "http:/u:secret@example.org/": "http:/***@example.org/",
+    "http://user:12/secret@example.org/": "http://***@example.org/",
+    "http://secret/12@example.org/a.jpg": "http://***@example.org/a.jpg",
+    "http://secret?12@example.org": "http://***@example.org",
+    "http://secret#12@example.org": "http://***@example.org",
+    "http://user:secret\uff20example.org/": "http://***@example.org/",
+    "http://user:secret\ufe6bexample.org/": "http://***@example.org/",
+    "http://user%3Asecret%40example.org/": "http://***@example.org/",
+    "https://example.org/a.jpg?token=secret": "https://example.org/a.jpg?***1359227d95e1",
+    "https://example.org?secret": "https://example.org?***2bb80d537b1d",
+    "https://example.org/a.jpg#access_token=secret": "https://example.org/a.jpg",
+    "https://example.org/a.jpg?": "https://example.org/a.jpg",
+    "https://example.org/a.jpg?w=300&fm=webp#top": "https://example.org/a.jpg?w=300&fm=webp#top",
+    "https://example.org/a.jpg?id=7&pin=1234": "https://example.org/a.jpg?id=7&***b77bb7f6e8fd",
     "ftp://u:secret@example.org/": "ftp://***@example.org/",
     "https://example.org/@user/a.jpg": "https://example.org/@user/a.jpg",
     "https://example.org:80/@user/a.jpg": "https://example.org:80/@user/a.jpg",
@@ -139,3 +152,76 @@ def test_a_name_that_looks_like_a_url_without_its_scheme(name: str, url: bool) -
     if callable(opener):
         with pytest.raises(PhotoError, match="no such file; if it is a URL, write https://"):
             opener()
+
+
+def test_rows_of_two_queries_stay_two_and_each_can_be_found_again() -> None:
+    first, second = (f"https://example.org/photo?id={number}&sig=secret" for number in (1, 2))
+    found = find_sources([first, second, first]).sources
+    assert [source.url for source in found] == [first, second]
+    assert found[0].name != found[1].name
+    assert found[0].name == Source.of(first).name
+    assert all(source.name.startswith("https://example.org/photo?id=") for source in found)
+    assert found[0].inside().name == "photo"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "user:secret@example.org/a.jpg",
+        "//user:secret@example.org/a.jpg",
+        "secret@example.org/a.jpg",
+        "example.org/a.jpg?token=secret",
+    ],
+)
+def test_a_url_without_its_scheme_has_secrets_too(name: str) -> None:
+    source = Source.of(name)
+    opener = source.opener(1.0, 1)
+    assert callable(opener)
+    with pytest.raises(PhotoError, match=r"write https://.*example\.org/a\.jpg") as caught:
+        opener()
+    assert "secret" not in f"{source!r} {source.shown()} {source.inside()} {caught.value}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:12/34@example.org/a.jpg",
+        "http://user/34@example.org/a.jpg",
+        "http://user?34@example.org/a.jpg",
+        "http://user#34@example.org/a.jpg",
+        "https://token:443/x-oauth@example.org/a.jpg",
+    ],
+)
+def test_a_user_is_never_looked_up_as_a_host(url: str) -> None:
+    with pytest.raises(PhotoError, match="is what follows the @ its host") as caught:
+        parse_url(url)
+    assert "34" not in str(caught.value)
+    assert parse_url("http://nas/photo%402x.jpg").url == "http://nas/photo%402x.jpg"
+    assert parse_url("http://localhost:81/@2x.jpg").url == "http://localhost:81/@2x.jpg"
+
+
+SIGNED = (
+    "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIASECRET%2F20261129&X-Amz-Expires=60"
+    "&X-Amz-Security-Token=SECRET&X-Amz-Signature=5ec2e7",
+    "X-Goog-Signature=SECRET&X-Goog-Expires=60",
+    "sv=2024-11-04&se=2026-11-30&sr=b&sp=r&sig=SECRET%3D",
+    "AWSAccessKeyId=SECRET&Expires=1700000000&Signature=SECRET",
+    *(f"{name}=SE" for name in ("token", "access_token", "api_key", "apikey", "key", "sig")),
+    *(f"{name}=SE" for name in ("password", "passwd", "pwd", "auth", "code", "sessionid", "jwt")),
+    "t=SECRET",
+    "SECRET",
+    "a=1;token=SECRET",
+    "u=https%3A%2F%2Fh%2F%3Ftoken%3DSECRET",
+)
+
+
+@pytest.mark.parametrize("query", SIGNED)
+def test_a_signature_is_never_shown(query: str) -> None:
+    url = f"https://bucket.example/photo.jpg?{query}"
+    source = Source.of(url)
+    assert "SE" not in source.name
+    assert "5ec2e7" not in source.name
+    assert source.name.startswith("https://bucket.example/photo.jpg?")
+    assert source.name != Source.of(f"{url}x").name
+    assert source.url == url
+    assert parse_url(url).url == url, "it is requested as it is"

@@ -1,0 +1,69 @@
+"""What model.json says of a trained model."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from dogbreed.data.photos import VERSIONS, Preprocessing
+from dogbreed.errors import ArtifactError, ConfigError
+from dogbreed.schema import brief
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What model.json says.
+
+    A logit's index is an index into `classes` (folder names) and `display_names`. The probabilities
+    of `views` views of a photo are averaged, then calibrated by `temperature`; an answer below
+    `threshold` (a probability) is "unknown". `forms` names the exported forms by their files, each
+    with its measured agreement.
+    """
+
+    classes: tuple[str, ...]
+    display_names: tuple[str, ...]
+    backbone: Mapping[str, str]
+    head: Mapping[str, Any]
+    preprocessing: Mapping[str, Any]
+    views: int = 1
+    temperature: float = 1.0
+    threshold: float = 0.0
+    dtype: str = "float32"
+    forms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    data_fingerprint: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> str:
+        """What identifies the model: two of the same identity give the same answers.
+
+        It includes the checksums of the weights and of the exported forms.
+        """
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def pixels(self) -> Preprocessing:
+        """How a photo becomes the pixels that this model was trained on.
+
+        Raises:
+            ArtifactError: in a way that this version doesn't know.
+        """
+        wanted = {"version": VERSIONS[0], **self.preprocessing}
+        try:
+            known = Preprocessing(
+                size_px=wanted["size_px"],
+                crop_share=wanted["crop_share"],
+                version=wanted["version"],
+            )
+        except (ConfigError, KeyError):
+            known = None
+        if known is None or known.version not in VERSIONS or known.describe() != wanted:
+            raise ArtifactError(
+                f"The model was trained with a preprocessing that this dogbreed doesn't have "
+                f"({brief(wanted)}): use the version of dogbreed that wrote it."
+            )
+        return known
