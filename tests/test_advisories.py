@@ -52,10 +52,12 @@ def _reaches(affected: str, lowest: Version) -> bool:
     return any(lowest <= end for end in closed) or ("<" in ends and lowest < ends["<"])
 
 
-ADVISORIES = [
-    Advisory(**{name: tuple(v) if isinstance(v, list) else v for name, v in entry.items()})
-    for entry in LIST["advisory"]
-]
+def _read(entry: dict[str, Any]) -> Advisory:
+    ids, affected = (tuple(entry[name]) for name in ("ids", "affected"))
+    return Advisory(**{**entry, "ids": ids, "affected": affected})
+
+
+ADVISORIES = [_read(entry) for entry in LIST["advisory"]]
 
 
 def requirements() -> Iterator[Requirement]:
@@ -144,10 +146,10 @@ def test_the_list_is_dated_and_says_where_each_entry_is_from() -> None:
         for specifier in advisory.affected:
             assert re.search(r"(<|==)", specifier), f"no end: {advisory}"
     # What is accepted is still needed: else the entry should go.
-    pinned = {canonicalize_name(p.name): p for p in pins(CONSTRAINTS.read_text("utf-8"))}
+    pinned = {str(canonicalize_name(p.name)): p for p in pins(CONSTRAINTS.read_text("utf-8"))}
     for advisory in (each for each in ADVISORIES if each.accepted):
-        (specifier,) = pinned[advisory.package].specifier
-        assert advisory.has(specifier.version), advisory
+        (pin,) = pinned[advisory.package].specifier
+        assert advisory.has(pin.version), advisory
 
 
 def test_a_container_is_served_with_the_versions_that_were_tested() -> None:

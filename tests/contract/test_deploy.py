@@ -48,12 +48,21 @@ def command(script: str, *arguments: str) -> list[str]:
 
 @pytest.fixture
 def launch(tmp_path: Path, account: "SageMakerAccount", monkeypatch: pytest.MonkeyPatch) -> Launch:
-    """Run one of launch/ in `tmp_path`, under the account's role."""
-    monkeypatch.setenv("SAGEMAKER_ROLE", account.role_arn)
+    """Run one of launch/ in `tmp_path`, each service under the role that is made for it."""
+    monkeypatch.setenv("SAGEMAKER_ROLE", account.serving_role_arn)
+    roles = (
+        f"deploy.role={account.serving_role_arn.rpartition('/')[2]}",
+        f"deploy.ttl_role={account.scheduler_role_arn}",
+    )
 
     def run(script: str, *arguments: str) -> Done:
+        own = roles if script == "deploy.py" else ()
         done = subprocess.run(
-            command(script, *arguments), cwd=tmp_path, capture_output=True, text=True, timeout=100
+            command(script, *own, *arguments),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=100,
         )
         assert "Traceback" not in done.stderr
         return done
@@ -240,7 +249,7 @@ def test_deploy_query_update_roll_back_teardown(
     account.client("sagemaker").create_model(
         ModelName="of-others",
         PrimaryContainer={"Image": "1.dkr.ecr/x:y"},
-        ExecutionRoleArn=account.role_arn,
+        ExecutionRoleArn=account.serving_role_arn,
     )
     account.fail_next("DeleteModel", "AccessDeniedException", "no right to do that")
     gone = launch("teardown.py", "endpoint=dogs")
@@ -272,7 +281,11 @@ def test_query_photos_of_all_kinds(
         GroupName="dogbreed",
         ScheduleExpression="at(2099-01-01T00:00:00)",
         FlexibleTimeWindow={"Mode": "OFF"},
-        Target={"Arn": "arn:a", "RoleArn": account.role_arn, "Input": '{"EndpointName": "older"}'},
+        Target={
+            "Arn": "arn:a",
+            "RoleArn": account.scheduler_role_arn,
+            "Input": '{"EndpointName": "older"}',
+        },
     )
     done = launch("deploy.py", "endpoint=older", f"model={runs[0]}")
     assert done.returncode == 0, done.stderr
@@ -502,7 +515,9 @@ def test_an_endpoint_that_never_comes_up_is_taken_back(
     done = launch("deploy.py", "endpoint=dogs", f"model={runs[0]}", "deploy.ttl_hours=1")
     assert done.returncode == 1
     assert "deploy.ttl_hours: " in done.stderr
-    assert "launch/iam/role-trust.json, or name another role with deploy.ttl_role" in done.stderr
+    assert (
+        "launch/iam/scheduler-trust.json, or name another role with deploy.ttl_role" in done.stderr
+    )
     # So does a group of the registry that is somebody else's.
     account.client("sagemaker").create_model_package_group(ModelPackageGroupName="theirs")
     done = launch("deploy.py", "endpoint=dogs", f"model={runs[0]}", "deploy.register=theirs")
@@ -534,8 +549,10 @@ def test_batch_answers_for_every_photo_of_a_folder(
     for number, path in enumerate(
         (folder / "of dogs" / "0.jpg", folder / "broken.jpg", folder / "of dogs" / "1.jpg")
     ):
-        account.client("s3").upload_file(str(path), account.bucket, f"mine/{number}.jpg")
-    photos = f"deploy.photos=s3://{account.bucket}/mine/"
+        account.client("s3").upload_file(
+            str(path), account.bucket, f"dogbreed/questions/mine/{number}.jpg"
+        )
+    photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/mine/"
     done = launch("deploy.py", "deploy=batch", photos, f"model={runs[1]}")
     assert done.returncode == 1
     job = sent(account, "CreateTransformJob")[-1]
