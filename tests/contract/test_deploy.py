@@ -46,17 +46,18 @@ def command(script: str, *arguments: str) -> list[str]:
     return [sys.executable, "-u", str(PROJECT / "launch" / script), *arguments]
 
 
+def roles_of(account: "SageMakerAccount") -> tuple[str, str]:
+    """Keys of launch/deploy.py: each service under the role that is made for it."""
+    name = account.serving_role_arn.rpartition("/")[2]
+    return f"deploy.role={name}", f"deploy.ttl_role={account.scheduler_role_arn}"
+
+
 @pytest.fixture
-def launch(tmp_path: Path, account: "SageMakerAccount", monkeypatch: pytest.MonkeyPatch) -> Launch:
-    """Run one of launch/ in `tmp_path`, each service under the role that is made for it."""
-    monkeypatch.setenv("SAGEMAKER_ROLE", account.serving_role_arn)
-    roles = (
-        f"deploy.role={account.serving_role_arn.rpartition('/')[2]}",
-        f"deploy.ttl_role={account.scheduler_role_arn}",
-    )
+def launch(tmp_path: Path, account: "SageMakerAccount") -> Launch:
+    """Run one of launch/ in `tmp_path`."""
 
     def run(script: str, *arguments: str) -> Done:
-        own = roles if script == "deploy.py" else ()
+        own = roles_of(account) if script == "deploy.py" else ()
         done = subprocess.run(
             command(script, *own, *arguments),
             cwd=tmp_path,
@@ -340,7 +341,7 @@ def tear_down_here(*overrides: str) -> bool:
 def cut_off(account: "SageMakerAccount", folder: Path, step: str, *arguments: str) -> None:
     """Deploy, and be killed as soon as `step` was carried out."""
     with subprocess.Popen(
-        command("deploy.py", *arguments),
+        command("deploy.py", *roles_of(account), *arguments),
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -430,7 +431,7 @@ def stopped_at(
 ) -> tuple[int, str]:
     """Deploy, and be ended by SIGTERM as soon as `step` was carried out; exit code and stderr."""
     with subprocess.Popen(
-        command("deploy.py", *arguments),
+        command("deploy.py", *roles_of(account), *arguments),
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
