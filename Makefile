@@ -7,6 +7,7 @@ READY := .venv/.ready
 SMDEBUG := .venv-smdebug
 SMDEBUG_TESTS := tests/debug/test_smdebug.py
 SERVERS := .venv-servers
+SERVED := openvino|openvino-telemetry|pillow|pillow-heif
 
 .PHONY: train test test-runs test-launch test-watch test-containers test-smdebug test-servers check benchmarks reference constraints audit clean
 
@@ -64,11 +65,14 @@ reference: $(READY)
 audit: $(READY)
 	@$(BIN)/python tests/audit.py
 
-# Pins what CI installs. Names and versions only: which index they come from is the machine's. After
-# it, inference/requirements.txt needs the same pins; a test says so.
+# Pins what CI, jobs and endpoints install. Names and versions only: which index they come from is
+# the machine's.
 constraints: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --quiet --upgrade \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o constraints.txt
+	{ grep '^#' inference/requirements.txt; grep -E '^($(SERVED))==' constraints.txt; } \
+	  > inference/requirements.txt.new
+	mv inference/requirements.txt.new inference/requirements.txt
 
 # uv where it is there; else uv from the package index; else plain pip. Python files are compiled
 # now, or the first runs would spend ten seconds on it.
