@@ -76,8 +76,8 @@ class SageMakerAccount:
     ) -> None:
         moto_api_backend.reset()
         self.region = region
-        # Set to False by a test whose caller has more rights than launch/iam/launcher.json gives.
-        self.has_our_policies = True
+        # Resources by the end of their ARNs that a test uses and launch/iam/ gives no rights to.
+        self.beyond_our_policies: tuple[str, ...] = ()
         self.bucket = f"sagemaker-{region}-{DEFAULT_ACCOUNT_ID}"
         self.role_arn, self.serving_role_arn, self.scheduler_role_arn = (
             f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/{name}" for name in ROLES

@@ -329,6 +329,7 @@ def test_query_photos_of_all_kinds(
     asked = launch("query.py", "endpoint=older", "patience_s=1", str(folder / "small.png"))
     assert asked.returncode == 1
     assert "didn't answer within 1 s" in asked.stderr
+    account.beyond_our_policies = ("endpoint/nobody",)  # of no tag, so IAM would refuse it
     asked = launch("query.py", "endpoint=nobody", "patience_s=0", str(folder / "small.png"))
     assert asked.returncode == 1
 
@@ -392,8 +393,8 @@ def test_what_is_cut_off_is_found_by_teardown(
             continue  # the next one meets what is left of this one
         assert tear_down_here("all=true"), step
         assert (names_left(account), groups_of(account)) == ([], []), step
-    account.client("s3").upload_file(str(photo), account.bucket, "photos/a.jpg")
-    photos = f"deploy.photos=s3://{account.bucket}/photos/"
+    account.client("s3").upload_file(str(photo), account.bucket, "dogbreed/questions/a.jpg")
+    photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/"
     cut_off(account, tmp_path, "CreateTransformJob", "deploy=batch", f"model={runs[0]}", photos)
     assert tear_down_here("all=true")
     assert names_left(account) == []
@@ -471,8 +472,8 @@ def test_ctrl_c_says_what_is_left(
     done = launch("deploy.py", *dogs)
     assert done.returncode == 1
     assert "sign in again (aws login, aws sso login). Meanwhile what was made" in done.stderr
-    account.client("s3").upload_file(str(photo), account.bucket, "photos/a.jpg")
-    photos = f"deploy.photos=s3://{account.bucket}/photos/"
+    account.client("s3").upload_file(str(photo), account.bucket, "dogbreed/questions/a.jpg")
+    photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/"
     code, err = stopped_at(account, tmp_path, "CreateTransformJob", *dogs, "deploy=batch", photos)
     assert code == 143
     assert "aws sagemaker stop-transform-job --transform-job-name dogs-" in err
@@ -551,9 +552,9 @@ def test_batch_answers_for_every_photo_of_a_folder(
         (folder / "of dogs" / "0.jpg", folder / "broken.jpg", folder / "of dogs" / "1.jpg")
     ):
         account.client("s3").upload_file(
-            str(path), account.bucket, f"dogbreed/questions/mine/{number}.jpg"
+            str(path), account.bucket, f"dogbreed/questions/{number}.jpg"
         )
-    photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/mine/"
+    photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/"
     done = launch("deploy.py", "deploy=batch", photos, f"model={runs[1]}")
     assert done.returncode == 1
     job = sent(account, "CreateTransformJob")[-1]
