@@ -7,8 +7,9 @@ READY := .venv/.ready
 SMDEBUG := .venv-smdebug
 SMDEBUG_TESTS := tests/debug/test_smdebug.py
 SERVERS := .venv-servers
+SERVED := openvino|openvino-telemetry|pillow|pillow-heif
 
-.PHONY: train test test-runs test-launch test-watch test-containers test-smdebug test-servers check benchmarks reference constraints clean
+.PHONY: train test test-runs test-launch test-watch test-containers test-smdebug test-servers check benchmarks reference constraints audit clean
 
 train: $(READY)
 	$(BIN)/python -m dogbreed.train $(ARGS)
@@ -59,10 +60,19 @@ reference: $(READY)
 	$(BIN)/python -m dogbreed.reference > conf/README.md.new
 	mv conf/README.md.new conf/README.md
 
-# Pins what CI installs. Names and versions only: which index they come from is the machine's.
+# Known holes in what constraints.txt and inference/requirements.txt pin: pip-audit asks the OSV
+# database. What was found by hand is in tests/advisories.toml, which `make test` holds them against.
+audit: $(READY)
+	@$(BIN)/python tests/audit.py
+
+# Pins what CI, jobs and endpoints install. Names and versions only: which index they come from is
+# the machine's.
 constraints: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --quiet --upgrade \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o constraints.txt
+	{ grep '^#' inference/requirements.txt; grep -E '^($(SERVED))==' constraints.txt; } \
+	  > inference/requirements.txt.new
+	mv inference/requirements.txt.new inference/requirements.txt
 
 # uv where it is there; else uv from the package index; else plain pip. Python files are compiled
 # now, or the first runs would spend ten seconds on it.

@@ -18,6 +18,7 @@ from dogbreed.errors import CloudError, Stopped
 from dogbreed.search.config import AccountConfig, LauncherConfig
 
 ROLE_VARIABLE = "SAGEMAKER_ROLE"
+ROLE_KEY = "launcher.role"
 USUAL_PREFIX = "dogbreed"  # conf/account.yaml
 # Ten attempts with growing pauses ride out throttling and a network that drops for a while.
 CLIENT = ClientConfig(retries={"mode": "standard", "max_attempts": 10}, max_pool_connections=32)
@@ -55,12 +56,17 @@ class Account:
 
 
 def sign_in(
-    launcher: AccountConfig, *, to_make: bool = True, without: str | None = None
+    launcher: AccountConfig,
+    *,
+    to_make: bool = True,
+    without: str | None = None,
+    role_key: str = ROLE_KEY,
 ) -> Account:
     """The account that AWS's own configuration names.
 
     Only who is `to_make` something there needs a role and a bucket that exists. `without` is what
-    can be done without an account, for whoever has none.
+    can be done without an account, for whoever has none. `role_key` names the key that the role of
+    `launcher` is from.
 
     Raises:
         CloudError: no region, no credentials or expired ones, no role, no bucket that is ours.
@@ -73,7 +79,7 @@ def sign_in(
         _check_requests(session)
         if session.region_name is None:
             raise CloudError(f"No AWS region is set: set launcher.region (or AWS_REGION){way_out}.")
-        _check_place(launcher, str(session.region_name))
+        _check_place(launcher, str(session.region_name), role_key)
         if session.get_credentials() is None:
             raise CloudError(f"There are no AWS credentials: sign in (aws login){way_out}.")
         caller = session.client("sts", config=CLIENT).get_caller_identity()
@@ -113,7 +119,7 @@ def _let_through(caught_exception: Exception | None, **more: Any) -> None:
         raise error
 
 
-def stand_in(launcher: AccountConfig) -> Account:
+def stand_in(launcher: AccountConfig, *, role_key: str = ROLE_KEY) -> Account:
     """An account for a dry run: no credentials are read, nothing is sent.
 
     Raises:
@@ -124,7 +130,7 @@ def stand_in(launcher: AccountConfig) -> Account:
     if region is None:
         region = EXAMPLE_REGION
         notes.append(f"no region is set: {region} is an example")
-    _check_place(launcher, region)
+    _check_place(launcher, region, role_key)
     role = launcher.role or os.environ.get(ROLE_VARIABLE)
     if not role:
         notes.append("no role is set (launcher.role): the one shown is an example")
@@ -168,7 +174,7 @@ def _check_requests(session: boto3.Session) -> None:
         session.events.register(f"provide-client-params.{service}", refuse_unfit)
 
 
-def _check_place(launcher: AccountConfig, region: str) -> None:
+def _check_place(launcher: AccountConfig, region: str, role_key: str) -> None:
     """Refuse a region that there isn't, and what can't be used in it.
 
     Raises:
@@ -179,7 +185,7 @@ def _check_place(launcher: AccountConfig, region: str) -> None:
     source = f"${variable}" if variable else "the region of the AWS profile"
     source = "launcher.region" if launcher.region else source
     check_region(region, source)
-    check_region_of(launcher, region)
+    check_region_of(launcher, region, role_key=role_key)
     if launcher.role is None and os.environ.get(ROLE_VARIABLE):
         check_role(f"${ROLE_VARIABLE}", os.environ[ROLE_VARIABLE])
         check_partition(f"${ROLE_VARIABLE}", os.environ[ROLE_VARIABLE], region)

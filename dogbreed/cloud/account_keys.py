@@ -101,7 +101,9 @@ def check_attach(name: str, *, dry_run: bool) -> None:
         )
 
 
-def check_region_of(launcher: AccountConfig, region: str) -> None:
+def check_region_of(
+    launcher: AccountConfig, region: str, *, role_key: str = "launcher.role"
+) -> None:
     """Refuse what lies in another region or partition than the one to work in.
 
     Raises:
@@ -109,7 +111,7 @@ def check_region_of(launcher: AccountConfig, region: str) -> None:
     """
     check_kms_key("launcher.output_kms_key", launcher.output_kms_key, region)
     if launcher.role is not None:
-        check_partition("launcher.role", launcher.role, region)
+        check_partition(role_key, launcher.role, region)
     if isinstance(launcher, LauncherConfig):
         check_kms_key("launcher.volume_kms_key", launcher.volume_kms_key, region)
         if launcher.volume_kms_key and "alias/" in launcher.volume_kms_key:

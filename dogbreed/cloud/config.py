@@ -20,7 +20,10 @@ class ServingConfig:
         "AWS's container: Ray Serve, or TorchServe, which gets no patches any more", choices=SERVERS
     )
     image_uri: str | None = key("container to serve in; null: AWS's of that server")
-    install: bool = key("have the container install OpenVINO; false: its own torch computes")
+    role: str | None = key("role that models are served under, name or ARN; null: launcher.role")
+    install: bool = key(
+        "have the container install OpenVINO and Pillow; false: it computes with its own, isolated"
+    )
     instance_type: str | None = key("of the endpoint or the job")
     instance_count: int = key("instances, the fewest where they scale", at_least=1, at_most=100)
     max_instances: int | None = key(
@@ -44,7 +47,7 @@ class ServingConfig:
     ttl_hours: float | None = key(
         "delete the endpoint by itself after so long", above=0, at_most=8760
     )
-    ttl_role: str | None = key("ARN of the role that deletes it; null: the launcher's")
+    ttl_role: str | None = key("ARN of the role that deletes it; null: the one that serves")
     photos: str | None = path_key("of a job: a folder here, or s3://BUCKET/PREFIX/")
     max_photo_mb: int = key("largest photo of a job", at_least=1, at_most=25)
 

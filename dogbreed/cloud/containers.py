@@ -26,11 +26,12 @@ END_OF_PATCH = {
 }
 
 # What all of them carry of what this package needs, new enough. Source: docker/pytorch/*/*/
-# pyproject.toml and uv.lock there. Plotly is there too, but may be too old.
+# pyproject.toml and uv.lock there. Plotly is there too, but may be too old, and Pillow, which has
+# known holes (12.3 in 2026-08).
 CARRIED = frozenset(
     {
-        "torch", "torchvision", "numpy", "pillow", "scipy", "pyyaml", "scikit-learn", "jinja2",
-        "omegaconf", "rich",
+        "torch", "torchvision", "numpy", "scipy", "pyyaml", "scikit-learn", "jinja2", "omegaconf",
+        "rich",
     }
 )  # fmt: skip
 # What is never installed over, as a container's other parts were built against it.

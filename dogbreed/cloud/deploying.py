@@ -4,7 +4,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from dogbreed.cloud.account import Account, rehearsal, same_place, sign_in, stand_in
+from dogbreed.cloud.account import ROLE_KEY, Account, rehearsal, same_place, sign_in, stand_in
 from dogbreed.cloud.account_keys import (
     check_image,
     check_partition,
@@ -39,7 +39,7 @@ def deploy(config: DeployConfig) -> None:
     log_to_terminal()
     config = _checked(config)
     trial = read_trial(config.photo)
-    account = stand_in(config.launcher) if config.dry_run else sign_in(config.launcher)
+    account = _account(config)
     _check_region(config, account.region)
     image = serving_image(account.region, config.deploy)
     with tempfile.TemporaryDirectory() as folder:
@@ -85,10 +85,27 @@ def _checked(config: DeployConfig) -> DeployConfig:
     """
     refuse_empty(config)
     check_deployment(config)
+    if config.deploy.role is not None:
+        check_role("deploy.role", config.deploy.role)
     for key, place in (("model", config.model), ("deploy.photos", config.deploy.photos)):
         if place is not None and is_address(place):
             check_uri(key, place)
     return replace(config, launcher=checked_keys(config.launcher))
+
+
+def _account(config: DeployConfig) -> Account:
+    """The account, with the role that models are served under."""
+    launcher, role_key = config.launcher, ROLE_KEY
+    if config.deploy.role is not None:
+        launcher, role_key = replace(launcher, role=config.deploy.role), "deploy.role"
+    else:
+        log.info(
+            "note: deploy.role isn't set: the model is served under launcher.role, which needs the "
+            "rights of launch/iam/serving.json"
+        )
+    if config.dry_run:
+        return stand_in(launcher, role_key=role_key)
+    return sign_in(launcher, role_key=role_key)
 
 
 def _check_region(config: DeployConfig, region: str) -> None:

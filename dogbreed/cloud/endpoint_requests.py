@@ -170,6 +170,10 @@ def model_request(account: Account, config: DeployConfig, it: Deployment) -> dic
         "Tags": tag_list(config.launcher, **{ENDPOINT: config.endpoint}),
     }
     launcher = config.launcher
+    # What installs something at its start needs the network, and a serverless endpoint can't be
+    # without (developer guide, serverless-endpoints.html, "Feature exclusions").
+    if not config.deploy.install and config.deploy.kind != SERVERLESS:
+        request["EnableNetworkIsolation"] = True
     if launcher.subnets:
         request["VpcConfig"] = {
             "Subnets": list(launcher.subnets),

@@ -124,6 +124,7 @@ def _common(account: Account, launcher: LauncherConfig, job: Job) -> dict[str, A
         "stopping_condition": shapes.StoppingCondition(**stopping),
         "enable_managed_spot_training": launcher.spot,
         "enable_inter_container_traffic_encryption": False,
+        # In their containers jobs fetch their source from S3 and install their requirements.
         "enable_network_isolation": False,
         "environment": {"PYTHONUNBUFFERED": "1"},
     }

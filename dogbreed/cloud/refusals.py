@@ -108,12 +108,18 @@ def _refusal(error: ClientError) -> str:
     if "scheduler to assume" in said.lower():
         return (
             f"the scheduler can't take on the role ({said}): its trust policy must be as in "
-            "launch/iam/role-trust.json, or name another role with deploy.ttl_role; a role made or "
-            "changed a moment ago needs a minute."
+            "launch/iam/scheduler-trust.json, or name another role with deploy.ttl_role; a role "
+            "made or changed a moment ago needs a minute."
+        )
+    if "could not access model data" in said.lower():
+        return (
+            f"the role that serves can't read the model ({said}): give it the rights of "
+            "launch/iam/serving.json, or name a role that has them as deploy.role."
         )
     if "assume role" in said.lower():
         return (
-            f"SageMaker can't take on the role ({said}): its trust policy must name "
+            f"SageMaker can't take on the role ({said}): its trust policy must be as in "
+            "launch/iam/training-trust.json or serving-trust.json, and name "
             "sagemaker.amazonaws.com; a role made a moment ago needs a minute."
         )
     return f"AWS answers {code}: {said}."

@@ -20,6 +20,7 @@ _KEYS = (
     (r"hyperParameters\.(?!sagemaker_|job\.)(.+)\.member$", r"\1"),
     (r"(?i)tags(\.|$)", "launcher.tags"),
     (r"^CreateSchedule: target\.roleArn", "deploy.ttl_role"),
+    (r"executionRoleArn$", "deploy.role"),
     (r"(?i)roleArn$", "launcher.role"),
     (r"volumeKmsKeyId$", "launcher.volume_kms_key"),
     (r"(?i)kmsKeyId$", "launcher.output_kms_key"),

@@ -17,7 +17,7 @@ from dogbreed.errors import CloudError
 
 FOLDERS = ("dogbreed", "conf", "launch")
 ENTRY_POINT = "launch/job.py"
-REQUIREMENTS = "requirements.txt"
+REQUIREMENTS, CONSTRAINTS = "requirements.txt", "constraints.txt"
 WAY_OUT = "Jobs are sent the source of a git checkout: clone the project, and launch there."
 
 
@@ -43,7 +43,8 @@ def pack_source(
     the project's extras that the job needs.
 
     Raises:
-        CloudError: `checkout` is no git checkout of the project, or git isn't installed.
+        CloudError: `checkout` is no git checkout of the project, git isn't installed, or
+            constraints.txt lacks what must be installed.
     """
     contents = {name: (checkout / name).read_bytes() for name in _tracked(checkout)}
     if ENTRY_POINT not in contents:
@@ -76,12 +77,39 @@ def _tracked(checkout: Path) -> list[str]:
 def _requirements(
     checkout: Path, carried: frozenset[str], extras: Sequence[str]
 ) -> tuple[str, ...]:
-    """The project's dependencies, with their bounds, less what the container carries."""
+    """The project's dependencies less what the container carries, each as constraints.txt pins it.
+
+    A job installs the versions that were tested, not what the package index has on that day.
+    """
     project = tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))["project"]
     lines = list(project["dependencies"])
     for extra in extras:
         lines += project["optional-dependencies"][extra]
-    return tuple(line for line in dict.fromkeys(lines) if _name(line) not in carried)
+    pins, pinned = _pins(checkout), list[str]()
+    for line in dict.fromkeys(lines):
+        name = _name(line)
+        if name in carried:
+            continue
+        # smdebug is pinned where it is asked for: it goes with nothing else of today.
+        exact = pins.get(name) or ((line,) if "==" in line else ())
+        if not exact:
+            raise CloudError(
+                f"{checkout / CONSTRAINTS} doesn't pin {line}, which the job installs: run make "
+                "constraints."
+            )
+        pinned += exact
+    return tuple(dict.fromkeys(pinned))
+
+
+def _pins(checkout: Path) -> dict[str, tuple[str, ...]]:
+    """The lines of constraints.txt by the package; a package may have one for each Python."""
+    path = checkout / CONSTRAINTS
+    if not path.is_file():
+        raise CloudError(f"There is no {path}. {WAY_OUT}")
+    found: dict[str, tuple[str, ...]] = {}
+    for line in path.read_text("utf-8").splitlines():
+        found[_name(line)] = (*found.get(_name(line), ()), line)
+    return found
 
 
 def _name(requirement: str) -> str:

@@ -163,8 +163,10 @@ def _search_in_many_jobs(
 def _extract(account: Account, config: TuneConfig, staged: Staged) -> tuple[str, Use]:
     """Where the features lie, once the job that extracts them has ended."""
     launcher = config.launcher
-    uri = f"s3://{account.bucket}/{launcher.prefix}/features/{staged.fingerprint}/"
-    done = f"{uri.rstrip('/')}.done"
+    place = f"s3://{account.bucket}/{launcher.prefix}"
+    # Jobs may write to the one; to the other the launcher alone, so that none can say it has ended.
+    uri = f"{place}/checkpoints/features/{staged.fingerprint}/"
+    done = f"{place}/features/{staged.fingerprint}.done"
     # Named by what it extracts: one that runs or ended well, of a launch that was cut off, is taken
     # up by any launch that wants the same; one that failed is begun anew.
     own = f"dogbreed-extract-{staged.fingerprint}"

@@ -39,14 +39,28 @@ class BadArchive(DownloadError):
     """An archive whose bytes or members aren't what was published."""
 
 
-def check_bytes(archive: Path, size_bytes: int, sha256: str | None) -> None:
-    """Raise BadArchive unless the file has this size and, where one is known, this checksum."""
+def check_bytes(archive: Path, size_bytes: int, sha256: str | None, record: Path) -> str:
+    """The SHA-256 of an archive that has this size and, where one is published, this checksum.
+
+    Where none is, `record` has that of the archive that was used first: no other is used after it.
+
+    Raises:
+        BadArchive: it is another.
+    """
     expected, got = f"{size_bytes:,} bytes", f"{archive.stat().st_size:,} bytes"
-    if expected == got and sha256:
-        with archive.open("rb") as file:
-            expected, got = sha256, hashlib.file_digest(file, "sha256").hexdigest()
     if expected != got:
         raise BadArchive(f"expected {expected}, got {got}")
+    with archive.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    known, named = sha256, ""
+    if known is None and record.is_file():
+        known = record.read_text("utf-8").strip()
+        named = (
+            f" (that of the first download, in {record}: remove it if the publisher has a new one)"
+        )
+    if known not in (None, digest):
+        raise BadArchive(f"expected {known}{named}, got {digest}")
+    return digest
 
 
 def unpack(archive: Path, target: Path, layout: Layout, photos: int, classes: int) -> None:

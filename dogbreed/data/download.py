@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dogbreed.data.archive import BLOCK_BYTES, BadArchive, Layout, check_bytes, unpack
 from dogbreed.errors import DownloadError
-from dogbreed.files import locked
+from dogbreed.files import locked, write_text
 from dogbreed.os_errors import DISK_FULL
 from dogbreed.progress import progress
 from dogbreed.user_paths import CACHE_VARIABLE
@@ -80,8 +80,9 @@ _ALL = (
         layout="classes",
         terms="photos from ImageNet, for non-commercial research and education",
     ),
-    # No checksum is published. The size is the publisher's Content-Length (2022); every photo is
-    # held against the zip's own CRC-32, and their number against the published one.
+    # No checksum is published, and none was found elsewhere (November 2026). The size is the
+    # publisher's Content-Length (2022); every photo is held against the zip's own CRC-32, their
+    # number against the published one, and every later download against the first.
     PublicSet(
         name="dogimages",
         title="Udacity dogImages",
@@ -145,6 +146,7 @@ def _prepare(public_set: PublicSet, root: Path) -> None:
     archive = root.with_name(f"{public_set.name}-{public_set.file_name}")
     part = archive.with_name(f"{archive.name}.part")
     unpacking = root.with_name(f".{public_set.name}.unpacking")
+    record = root.with_name(f".{public_set.name}.sha256")
     shutil.rmtree(unpacking, ignore_errors=True)  # of a run that was killed
     _check_space(public_set, archive if archive.exists() else part)
     if not archive.exists():
@@ -153,8 +155,15 @@ def _prepare(public_set: PublicSet, root: Path) -> None:
         part.replace(archive)
         part.with_suffix(".version").unlink(missing_ok=True)
     try:
-        check_bytes(archive, public_set.size_bytes, public_set.sha256)
+        digest = check_bytes(archive, public_set.size_bytes, public_set.sha256, record)
         unpack(archive, unpacking, public_set.layout, public_set.photos, public_set.classes)
+        if public_set.sha256 is None and not record.exists():
+            _say(
+                f"{public_set.title} has no published checksum. This download's SHA-256 is "
+                f"{digest}: compare it with another's. {record} has it, and no other file is used "
+                "from now on."
+            )
+            write_text(record, f"{digest}\n")
         unpacking.rename(root)
     except BadArchive as error:
         archive.unlink()
@@ -232,6 +241,11 @@ def _receive(public_set: PublicSet, part: Path, report: Callable[[int], None]) -
         headers |= {"Range": f"bytes={done}-", "If-Range": known}
     request = urllib.request.Request(public_set.url, headers=headers)
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+        if public_set.url.startswith("https:") and not response.url.startswith("https:"):
+            raise DownloadError(
+                f"{public_set.url} leads to {response.url}, which anyone on the way can change. "
+                f"{_ways_out(part)}"
+            )
         resumed = response.status == 206
         if resumed and response.headers["Content-Range"] != f"bytes {done}-{size - 1}/{size}":
             part.unlink(missing_ok=True)

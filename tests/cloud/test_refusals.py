@@ -94,7 +94,7 @@ def test_without_credentials_or_region_the_ways_out_are_named(
             "CreateTrainingJob",
             "ValidationException",
             "Could not assume role ARN. Please ensure that the role exists",
-            "its trust policy must name sagemaker.amazonaws.com",
+            "launch/iam/training-trust.json or serving-trust.json",
         ),
         (
             "CreateTrainingJob",
@@ -149,6 +149,7 @@ def test_debugger_where_it_cant_be(launch: Launch, account: "SageMakerAccount") 
 
 
 def test_roles_are_found_by_their_names(launch: Launch, account: "SageMakerAccount") -> None:
+    account.beyond_our_policies = ("role/Nobody",)
     name = account.role_arn.split("/")[-1]
     launch(f"launcher.role={name}")
     ((_, sent),) = [each for each in account.requests if each[0] == "CreateTrainingJob"]
@@ -158,6 +159,7 @@ def test_roles_are_found_by_their_names(launch: Launch, account: "SageMakerAccou
 
 
 def test_a_bucket_elsewhere_or_nowhere(launch: Launch, account: "SageMakerAccount") -> None:
+    account.beyond_our_policies = ("nobodys-bucket", "elsewhere")
     assert "there is no such bucket" in refused(launch, "launcher.bucket=nobodys-bucket")
     client = account.client("s3")
     where = {"LocationConstraint": "eu-west-1"}

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT
+from packaging.requirements import Requirement
 
+from dogbreed.cloud import containers
 from dogbreed.cloud.source import SourcePackage, pack_source
 from dogbreed.cloud.staging import NEEDS_EXTRA
 from dogbreed.errors import CloudError
@@ -21,7 +23,15 @@ dependencies = [
   "torch>=2.10", "Scikit_Learn>=1.6", "numpy", "rich>=13.9,<15", "optuna>=5.0",
 ]
 [project.optional-dependencies]
-hook = ["smdebug>=1.0", "numpy>=2.0", "optuna>=5.0"]
+hook = ["smdebug==1.0.34", "numpy>=2.0", "optuna>=5.0"]
+new = ["unheard-of>=1"]
+"""
+CONSTRAINTS = """\
+numpy==2.4.6
+optuna==5.0.0
+rich==14.3.3 ; python_full_version < '3.12'
+rich==14.3.4 ; python_full_version >= '3.12'
+torch==2.15.0
 """
 FILES = {
     "dogbreed/train.py": "print('train')\n",
@@ -31,6 +41,7 @@ FILES = {
     "tests/test_train.py": "assert True\n",
     "README.md": "read me\n",
     "pyproject.toml": PYPROJECT,
+    "constraints.txt": CONSTRAINTS,
 }
 PACKED = [
     "conf/train.yaml",
@@ -104,21 +115,49 @@ def test_the_same_source_gives_the_same_bytes(checkout: Path, tmp_path: Path) ->
     assert pack_source(other, CARRIED).sha256 != one.sha256
 
 
-def test_only_what_the_container_has_not_is_installed(checkout: Path) -> None:
+RICH = (
+    "rich==14.3.3 ; python_full_version < '3.12'",
+    "rich==14.3.4 ; python_full_version >= '3.12'",
+)
+
+
+def test_only_what_the_container_has_not_is_installed_as_it_is_pinned(checkout: Path) -> None:
     package = pack_source(checkout, CARRIED)
-    assert package.requirements == ("rich>=13.9,<15", "optuna>=5.0")
-    assert unpacked(package)["requirements.txt"] == "rich>=13.9,<15\noptuna>=5.0\n"
+    assert package.requirements == (*RICH, "optuna==5.0.0")
+    assert unpacked(package)["requirements.txt"] == "\n".join((*RICH, "optuna==5.0.0", ""))
 
 
 def test_an_extra_that_the_job_needs_is_installed_too(checkout: Path) -> None:
     package = pack_source(checkout, CARRIED, ["hook"])
-    assert package.requirements == ("rich>=13.9,<15", "optuna>=5.0", "smdebug>=1.0")
+    assert package.requirements == (*RICH, "optuna==5.0.0", "smdebug==1.0.34")
     for extra in NEEDS_EXTRA.values():
         names = {
-            re.split(r"\W", each)[0] for each in pack_source(PROJECT, CARRIED, [extra]).requirements
+            re.split(r"[^\w-]", each)[0]
+            for each in pack_source(PROJECT, CARRIED, [extra]).requirements
         }
         assert extra in names
         assert not names & {"torch", "numpy", "protobuf"}
+
+
+def test_every_job_installs_exact_versions_and_a_pillow_of_its_own() -> None:
+    carried = containers.CARRIED | containers.ALWAYS_CARRIED
+    for image in (carried, containers.ALWAYS_CARRIED):
+        requirements = pack_source(PROJECT, image, list(NEEDS_EXTRA.values())).requirements
+        for line in requirements:
+            (specifier,) = Requirement(line).specifier
+            assert specifier.operator == "=="
+            assert "*" not in specifier.version
+        names = {Requirement(line).name for line in requirements}
+        assert {"pillow", "pytorch-lightning"} <= names
+        assert not names & containers.ALWAYS_CARRIED
+
+
+def test_what_is_not_pinned_is_not_sent(checkout: Path) -> None:
+    with pytest.raises(CloudError, match=r"doesn't pin unheard-of>=1, which the job installs"):
+        pack_source(checkout, CARRIED, ["new"])
+    (checkout / "constraints.txt").unlink()
+    with pytest.raises(CloudError, match=r"There is no .*constraints\.txt.*clone the project"):
+        pack_source(checkout, CARRIED)
 
 
 def test_a_folder_that_is_no_checkout_is_refused(

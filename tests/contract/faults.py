@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
+from contract.authorization import Authorization
+from contract.policies import LAUNCHER, SERVING, TRAINING, Need
 from contract.rest import INVOKE, REST_OPERATIONS, rest_operation
 from contract.validation import problems
 from moto.applicationautoscaling.models import applicationautoscaling_backends
@@ -19,11 +21,12 @@ from moto.scheduler.models import scheduler_backends
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# Jobs sign their requests with the key of the role that they run under, callers with their own.
+# Jobs and what serves sign with the key of the role that they run under, callers with their own.
 CALLER_KEY = "AKIAIOSFODNN7EXAMPLE"
-ROLE_KEY = "ASIAIOSFODNN7EXAMPLE"
+ROLE_KEY, SERVING_KEY = "ASIAIOSFODNN7EXAMPLE", "ASIAI44QH8DHBEXAMPLE"
 # What a test itself does in the account is nobody's that a policy is for.
 TEST_KEY = "AKIAI44QH8DHBEXAMPLE"
+POLICY_OF = {CALLER_KEY: LAUNCHER, ROLE_KEY: TRAINING, SERVING_KEY: SERVING}
 
 # S3 names no operation in a request: (method, is there a key, a word of the query or header).
 S3_OPERATIONS = {
@@ -59,6 +62,7 @@ class Call:
     by_job: bool
     is_json: bool
     by_test: bool = False
+    key: str = ""
 
 
 @dataclass
@@ -81,12 +85,13 @@ class Fault:
 class Gate:
     """A WSGI application around moto's."""
 
-    def __init__(self, app: "WSGIApplication") -> None:
+    def __init__(self, app: "WSGIApplication", region: str) -> None:
         self._app = app
+        self._authorization = Authorization(region)
+        self.needs: dict[str, list[Need]] = {key: [] for key in POLICY_OF}  # by whose key
         # What answers InvokeEndpoint in moto's place: its body and environment, to an answer.
         self.invoke: Callable[[bytes, WSGIEnvironment], Answer] | None = None
         self.calls: list[tuple[str, str]] = []  # every caller's: service, operation
-        self.calls_of_jobs: list[tuple[str, str]] = []
         self.after: dict[str, Callable[[], None]] = {}  # what to do after an operation, once
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
@@ -102,9 +107,12 @@ class Gate:
     ) -> Iterable[bytes]:
         call = read_call(environ)
         parameters: dict[str, Any] = {}
-        if not call.by_test:
-            told = self.calls_of_jobs if call.by_job else self.calls
-            told.append((call.service, call.operation))
+        needs = self._authorization.needs(
+            call.service, call.operation, environ, body_of(call, environ)
+        )
+        self.needs.get(call.key, []).extend(needs)
+        if not (call.by_job or call.by_test):
+            self.calls.append((call.service, call.operation))
         if call.service == "sagemaker" and call.is_json:
             parameters = json.loads(_peek(environ) or b"{}")
             if not call.by_job:
@@ -212,7 +220,20 @@ def read_call(environ: "WSGIEnvironment") -> Call:
         operation = _s3_operation(environ)
     else:
         operation = parse_qs(_peek(environ).decode()).get("Action", [""])[0]
-    return Call(service, operation, key == ROLE_KEY, bool(target), key == TEST_KEY)
+    by_job = key in (ROLE_KEY, SERVING_KEY)
+    return Call(service, operation, by_job, bool(target), key == TEST_KEY, key)
+
+
+def body_of(call: Call, environ: "WSGIEnvironment") -> dict[str, Any]:
+    """What a request has to say beyond its address, as far as rights depend on it."""
+    if call.service == "iam":
+        return {"form": parse_qs(_peek(environ).decode())}
+    if call.operation == "DeleteObjects":
+        return {"xml": _peek(environ).decode()}
+    if call.is_json or call.service == "scheduler":
+        found: dict[str, Any] = json.loads(_peek(environ) or b"{}")
+        return found
+    return {}
 
 
 def error_body(call: Call, fault: Fault) -> tuple[bytes, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from contract.policies import LAUNCHER, ROLE, refused
+from contract.policies import denied
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
@@ -24,7 +24,8 @@ def job_variables() -> dict[str, str]:
 def account(
     monkeypatch: pytest.MonkeyPatch, job_variables: dict[str, str]
 ) -> Iterator["SageMakerAccount"]:
-    """An empty account with a bucket and a role, and this process's credentials for it."""
+    """An empty account with a bucket and the three roles, and this process's credentials for it."""
+    from contract.faults import POLICY_OF
     from contract.sagemaker_server import SageMakerAccount
 
     for name in list(os.environ):
@@ -36,6 +37,11 @@ def account(
         yield account
         # Whatever a test does: what is made has the tag by which it is found, and the policies that
         # the project hands out are enough for it.
-        assert refused(LAUNCHER, account.calls) == []
-        assert refused(ROLE, account.calls_of_jobs) == []
+        for key, policy in POLICY_OF.items():
+            needs = [
+                need
+                for need in account.needs[key]
+                if not need.resource.endswith(account.beyond_our_policies)
+            ]
+            assert denied(policy, needs) == [], policy.name
         assert account.untagged == []

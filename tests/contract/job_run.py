@@ -26,8 +26,10 @@ SYNC_S = 1.0
 class Platform:
     """What all jobs of an account share."""
 
-    s3: Any
+    s3: Any  # under the training role, as its logs
     logs: Any
+    serving_s3: Any
+    serving_logs: Any
     variables: dict[str, str]
     folder: Path
     grace_s: float

@@ -6,7 +6,6 @@ its own, through the real entry point of SageMaker's PyTorch containers (see too
 """
 
 import io
-import json
 import os
 import shutil
 import tempfile
@@ -19,9 +18,10 @@ from types import TracebackType
 from typing import Any, Literal
 
 import boto3  # type: ignore[import-untyped, unused-ignore]
-from contract.faults import CALLER_KEY, ROLE_KEY, TEST_KEY, Fault, Gate
+from contract.faults import CALLER_KEY, ROLE_KEY, SERVING_KEY, TEST_KEY, Fault, Gate
 from contract.job_run import Platform
-from contract.operations import SERVICE, Operations, install
+from contract.operations import Operations, install
+from contract.policies import SCHEDULER, SERVING, TRAINING, TRUST, Need, text_of
 from contract.serving_operations import ServingOperations
 from contract.training_jobs import TrainingJob
 from contract.tuning_jobs import TuningJob
@@ -35,7 +35,12 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import make_server
 
 SECRET = "not-a-secret"
-ROLE = "SageMakerRole"
+# As launch/iam/launcher.json names them.
+ROLES = {
+    "DogbreedTraining": TRAINING,
+    "DogbreedServing": SERVING,
+    "DogbreedScheduler": SCHEDULER,
+}
 SDK_DEFAULTS = """\
 SchemaVersion: '1.0'
 SageMaker:
@@ -71,12 +76,16 @@ class SageMakerAccount:
     ) -> None:
         moto_api_backend.reset()
         self.region = region
+        # Resources by the end of their ARNs that a test uses and launch/iam/ gives no rights to.
+        self.beyond_our_policies: tuple[str, ...] = ()
         self.bucket = f"sagemaker-{region}-{DEFAULT_ACCOUNT_ID}"
-        self.role_arn = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/{ROLE}"
+        self.role_arn, self.serving_role_arn, self.scheduler_role_arn = (
+            f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/{name}" for name in ROLES
+        )
         # A short path: sockets in a job's TMPDIR can't have long ones.
         self._folder = Path(tempfile.mkdtemp(prefix="sm-"))
         (self._folder / "sdk.yaml").write_text(SDK_DEFAULTS, "utf-8")
-        self._gate = Gate(DomainDispatcherApplication(create_backend_app))
+        self._gate = Gate(DomainDispatcherApplication(create_backend_app), region)
         self._server = make_server(
             "127.0.0.1", 0, self._gate, threaded=True, request_handler=QuietHandler
         )
@@ -87,6 +96,8 @@ class SageMakerAccount:
         self._platform = Platform(
             s3=self._client("s3", ROLE_KEY),
             logs=self._client("logs", ROLE_KEY),
+            serving_s3=self._client("s3", SERVING_KEY),
+            serving_logs=self._client("logs", SERVING_KEY),
             variables={**(variables or {}), **self._access(ROLE_KEY), "AWS_REGION": region},
             folder=self._folder,
             grace_s=grace_s,
@@ -105,13 +116,10 @@ class SageMakerAccount:
         self._client("s3", TEST_KEY).create_bucket(
             Bucket=self.bucket, **({} if self.region == "us-east-1" else place)
         )
-        statement = {
-            "Effect": "Allow",
-            "Principal": {"Service": SERVICE},
-            "Action": "sts:AssumeRole",
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        self._client("iam", TEST_KEY).create_role(RoleName=ROLE, AssumeRolePolicyDocument=policy)
+        for name, role in ROLES.items():
+            self._client("iam", TEST_KEY).create_role(
+                RoleName=name, AssumeRolePolicyDocument=text_of(TRUST[role])
+            )
         return self
 
     def __exit__(
@@ -162,9 +170,9 @@ class SageMakerAccount:
         return self._gate.calls
 
     @property
-    def calls_of_jobs(self) -> list[tuple[str, str]]:
-        """Those that the service and the jobs make under their role."""
-        return self._gate.calls_of_jobs
+    def needs(self) -> dict[str, list[Need]]:
+        """What all calls needed of IAM, by the key that signed them (faults.POLICY_OF)."""
+        return self._gate.needs
 
     def lose_answer(self, operation: str) -> None:
         """Do what the next call of an operation asks for, and break its connection then."""

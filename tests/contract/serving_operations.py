@@ -162,7 +162,9 @@ class ServingOperations:
         model = self._backend.describe_model(request["ModelName"])
         log = self._log(f"{name}/i-0", "/aws/sagemaker/TransformJobs")
         container = self._of_model(model, log)
-        job = TransformJob(request, self._arn("transform-job", name), self._platform.s3, container)
+        job = TransformJob(
+            request, self._arn("transform-job", name), self._platform.serving_s3, container
+        )
         with self._lock:
             if name in self._jobs:
                 raise ResourceInUseException(
@@ -222,10 +224,10 @@ class ServingOperations:
 
     def _of_model(self, model: Any, log: LogStream) -> Container:
         uri = model.primary_container["ModelDataUrl"]
-        return Container(self._platform.s3, uri, log, self._platform.serving_variables)
+        return Container(self._platform.serving_s3, uri, log, self._platform.serving_variables)
 
     def _log(self, stream: str, group: str) -> LogStream:
-        return LogStream(self._platform.logs, stream, group)
+        return LogStream(self._platform.serving_logs, stream, group)
 
     def _scales(self, endpoint: Endpoint) -> bool:
         backend = applicationautoscaling_backends[DEFAULT_ACCOUNT_ID][self._region]

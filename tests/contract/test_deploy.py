@@ -46,14 +46,24 @@ def command(script: str, *arguments: str) -> list[str]:
     return [sys.executable, "-u", str(PROJECT / "launch" / script), *arguments]
 
 
+def roles_of(account: "SageMakerAccount") -> tuple[str, str]:
+    """Keys of launch/deploy.py: each service under the role that is made for it."""
+    name = account.serving_role_arn.rpartition("/")[2]
+    return f"deploy.role={name}", f"deploy.ttl_role={account.scheduler_role_arn}"
+
+
 @pytest.fixture
-def launch(tmp_path: Path, account: "SageMakerAccount", monkeypatch: pytest.MonkeyPatch) -> Launch:
-    """Run one of launch/ in `tmp_path`, under the account's role."""
-    monkeypatch.setenv("SAGEMAKER_ROLE", account.role_arn)
+def launch(tmp_path: Path, account: "SageMakerAccount") -> Launch:
+    """Run one of launch/ in `tmp_path`."""
 
     def run(script: str, *arguments: str) -> Done:
+        own = roles_of(account) if script == "deploy.py" else ()
         done = subprocess.run(
-            command(script, *arguments), cwd=tmp_path, capture_output=True, text=True, timeout=100
+            command(script, *own, *arguments),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=100,
         )
         assert "Traceback" not in done.stderr
         return done
@@ -240,7 +250,7 @@ def test_deploy_query_update_roll_back_teardown(
     account.client("sagemaker").create_model(
         ModelName="of-others",
         PrimaryContainer={"Image": "1.dkr.ecr/x:y"},
-        ExecutionRoleArn=account.role_arn,
+        ExecutionRoleArn=account.serving_role_arn,
     )
     account.fail_next("DeleteModel", "AccessDeniedException", "no right to do that")
     gone = launch("teardown.py", "endpoint=dogs")
@@ -272,7 +282,11 @@ def test_query_photos_of_all_kinds(
         GroupName="dogbreed",
         ScheduleExpression="at(2099-01-01T00:00:00)",
         FlexibleTimeWindow={"Mode": "OFF"},
-        Target={"Arn": "arn:a", "RoleArn": account.role_arn, "Input": '{"EndpointName": "older"}'},
+        Target={
+            "Arn": "arn:a",
+            "RoleArn": account.scheduler_role_arn,
+            "Input": '{"EndpointName": "older"}',
+        },
     )
     done = launch("deploy.py", "endpoint=older", f"model={runs[0]}")
     assert done.returncode == 0, done.stderr
@@ -315,6 +329,7 @@ def test_query_photos_of_all_kinds(
     asked = launch("query.py", "endpoint=older", "patience_s=1", str(folder / "small.png"))
     assert asked.returncode == 1
     assert "didn't answer within 1 s" in asked.stderr
+    account.beyond_our_policies = ("endpoint/nobody",)  # of no tag, so IAM would refuse it
     asked = launch("query.py", "endpoint=nobody", "patience_s=0", str(folder / "small.png"))
     assert asked.returncode == 1
 
@@ -327,7 +342,7 @@ def tear_down_here(*overrides: str) -> bool:
 def cut_off(account: "SageMakerAccount", folder: Path, step: str, *arguments: str) -> None:
     """Deploy, and be killed as soon as `step` was carried out."""
     with subprocess.Popen(
-        command("deploy.py", *arguments),
+        command("deploy.py", *roles_of(account), *arguments),
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -378,8 +393,8 @@ def test_what_is_cut_off_is_found_by_teardown(
             continue  # the next one meets what is left of this one
         assert tear_down_here("all=true"), step
         assert (names_left(account), groups_of(account)) == ([], []), step
-    account.client("s3").upload_file(str(photo), account.bucket, "photos/a.jpg")
-    photos = f"deploy.photos=s3://{account.bucket}/photos/"
+    account.client("s3").upload_file(str(photo), account.bucket, "dogbreed/questions/a.jpg")
+    photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/"
     cut_off(account, tmp_path, "CreateTransformJob", "deploy=batch", f"model={runs[0]}", photos)
     assert tear_down_here("all=true")
     assert names_left(account) == []
@@ -417,7 +432,7 @@ def stopped_at(
 ) -> tuple[int, str]:
     """Deploy, and be ended by SIGTERM as soon as `step` was carried out; exit code and stderr."""
     with subprocess.Popen(
-        command("deploy.py", *arguments),
+        command("deploy.py", *roles_of(account), *arguments),
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -457,8 +472,8 @@ def test_ctrl_c_says_what_is_left(
     done = launch("deploy.py", *dogs)
     assert done.returncode == 1
     assert "sign in again (aws login, aws sso login). Meanwhile what was made" in done.stderr
-    account.client("s3").upload_file(str(photo), account.bucket, "photos/a.jpg")
-    photos = f"deploy.photos=s3://{account.bucket}/photos/"
+    account.client("s3").upload_file(str(photo), account.bucket, "dogbreed/questions/a.jpg")
+    photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/"
     code, err = stopped_at(account, tmp_path, "CreateTransformJob", *dogs, "deploy=batch", photos)
     assert code == 143
     assert "aws sagemaker stop-transform-job --transform-job-name dogs-" in err
@@ -502,7 +517,9 @@ def test_an_endpoint_that_never_comes_up_is_taken_back(
     done = launch("deploy.py", "endpoint=dogs", f"model={runs[0]}", "deploy.ttl_hours=1")
     assert done.returncode == 1
     assert "deploy.ttl_hours: " in done.stderr
-    assert "launch/iam/role-trust.json, or name another role with deploy.ttl_role" in done.stderr
+    assert (
+        "launch/iam/scheduler-trust.json, or name another role with deploy.ttl_role" in done.stderr
+    )
     # So does a group of the registry that is somebody else's.
     account.client("sagemaker").create_model_package_group(ModelPackageGroupName="theirs")
     done = launch("deploy.py", "endpoint=dogs", f"model={runs[0]}", "deploy.register=theirs")
@@ -534,8 +551,10 @@ def test_batch_answers_for_every_photo_of_a_folder(
     for number, path in enumerate(
         (folder / "of dogs" / "0.jpg", folder / "broken.jpg", folder / "of dogs" / "1.jpg")
     ):
-        account.client("s3").upload_file(str(path), account.bucket, f"mine/{number}.jpg")
-    photos = f"deploy.photos=s3://{account.bucket}/mine/"
+        account.client("s3").upload_file(
+            str(path), account.bucket, f"dogbreed/questions/{number}.jpg"
+        )
+    photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/"
     done = launch("deploy.py", "deploy=batch", photos, f"model={runs[1]}")
     assert done.returncode == 1
     job = sent(account, "CreateTransformJob")[-1]

@@ -1,19 +1,41 @@
-"""launch/iam/: no more than what is called. That it is enough is held by every test's account."""
+"""launch/iam/: no more than is needed. That it is enough is held by every test's account."""
 
 import ast
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import botocore.session
+import pytest
 from botocore import xform_name
 from conftest import PROJECT
-from contract.policies import LAUNCHER, ROLE, TRUST, action_of, allowed, statements
+from contract.authorization import action_of
+from contract.policies import (
+    EXAMPLE_ACCOUNT,
+    IAM,
+    LAUNCHER,
+    SCHEDULER,
+    SERVING,
+    TRAINING,
+    TRUST,
+    Need,
+    allowed,
+    allows,
+    as_list,
+    may_assume,
+    statements,
+)
+from moto.core.models import DEFAULT_ACCOUNT_ID as OURS
 
+POLICIES = (LAUNCHER, TRAINING, SERVING, SCHEDULER)
+THEIRS = "999988887777"
+BUCKET = f"sagemaker-us-east-1-{OURS}"
 SERVICES = ("sagemaker", "sagemaker-runtime", "s3", "iam", "scheduler", "logs")
 SCALING = "application-autoscaling"
 # What no line of ours calls, and why it is needed nevertheless.
 NOT_CALLED = {
-    "iam:PassRole": "the role is handed to SageMaker and to the scheduler",
+    "iam:PassRole": "roles are handed to SageMaker and to the scheduler",
     "sagemaker:AddTags": "needed for tags in a request that makes something",
     "scheduler:TagResource": "the same, of the schedules' group",
     "application-autoscaling:TagResource": "the same, of an endpoint's scaling",
@@ -29,22 +51,20 @@ NOT_CALLED = {
     "sagemaker:CreateHyperParameterTuningJob": "HyperParameterTuningJob.create",
     "sagemaker:ListTrainingJobsForHyperParameterTuningJob": "get_all_training_jobs",
 }
-# The service's own, under the role, beside what a container of the tests does.
-NOT_CALLED_BY_JOBS = {
-    "cloudwatch:PutMetricData": "the figures of jobs and endpoints",
-    "ecr:GetAuthorizationToken": "fetching AWS's containers",
-    "ecr:BatchCheckLayerAvailability": "the same",
-    "ecr:BatchGetImage": "the same",
-    "ecr:GetDownloadUrlForLayer": "the same",
-    "logs:DescribeLogStreams": "asked before a stream is written",
-    "s3:AbortMultipartUpload": "when a large upload breaks off",
-    "sagemaker:DeleteEndpoint": "deploy.ttl_hours",
-    "application-autoscaling:DeregisterScalableTarget": "the same, of an endpoint that scales",
-}
-CALLED_BY_JOBS = {
+IN_CONTAINERS = {
     *("s3:ListBucket", "s3:GetObject", "s3:PutObject"),
     *("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
+    # The service's own, under the role, beside what a container of the tests does.
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetDownloadUrlForLayer",
+    "logs:DescribeLogStreams",
+    "s3:AbortMultipartUpload",
 }
+# What a service lets nobody narrow to a resource. Source: the Service Authorization Reference.
+WITHOUT_RESOURCES = {"cloudwatch:DescribeAlarms", "ecr:GetAuthorizationToken"}
 
 
 def actions_in_the_source() -> Iterator[str]:
@@ -64,55 +84,198 @@ def actions_in_the_source() -> Iterator[str]:
 
 
 def test_the_launcher_may_do_nothing_that_nothing_calls() -> None:
-    actions = allowed(LAUNCHER)
-    assert sorted(actions) == sorted(set(actions))
+    actions = set(allowed(LAUNCHER))
     called = set(actions_in_the_source())
-    assert set(actions) - called - NOT_CALLED.keys() == set()
-    assert called - set(actions) == set()
-    assert NOT_CALLED.keys() <= set(actions)
+    assert actions - called - NOT_CALLED.keys() == set()
+    assert called - actions == set()
+    assert NOT_CALLED.keys() <= actions
 
 
-def test_the_role_may_do_nothing_that_nothing_calls() -> None:
-    assert set(allowed(ROLE)) == CALLED_BY_JOBS | NOT_CALLED_BY_JOBS.keys()
+def test_roles_may_do_nothing_that_nothing_calls() -> None:
+    assert set(allowed(TRAINING)) == IN_CONTAINERS
+    assert set(allowed(SERVING)) == IN_CONTAINERS
+    assert set(allowed(SCHEDULER)) == {
+        "sagemaker:DeleteEndpoint",
+        "application-autoscaling:DeregisterScalableTarget",
+    }
 
 
-def test_the_policies_name_actions_one_by_one_and_bound_what_changes_things() -> None:
-    for policy in (LAUNCHER, ROLE):
-        for statement in statements(policy):
-            for action in actions_of(statement):
-                assert "*" not in action
-                reads = action.split(":")[1].startswith(
-                    ("Describe", "List", "Get", "PutMetricData")
-                )
-                assert reads or statement["Resource"] != "*" or "Condition" in statement, action
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda path: path.stem)
+def test_each_statement_names_actions_and_the_account(policy: Path) -> None:
+    # A policy of one's own has 6,144 characters without white space at most.
+    assert len(json.dumps(json.loads(policy.read_text("utf-8")), separators=(",", ":"))) <= 6144
+    for statement in statements(policy):
+        assert statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"]):
+            assert "*" not in action
+            service, _, name = action.partition(":")
+            for resource in as_list(statement["Resource"]):
+                if resource == "*":
+                    lists = name.startswith("List") or service == SCALING
+                    metrics = action == "cloudwatch:PutMetricData" and "Condition" in statement
+                    assert lists or metrics or action in WITHOUT_RESOURCES, action
+                elif service == "s3":
+                    assert "aws:ResourceAccount" in json.dumps(statement["Condition"]), action
+                elif service != "ecr":  # AWS's containers lie in accounts of AWS's
+                    assert f":{OURS}:" in resource, action
 
 
-def test_the_role_is_one_that_sagemaker_and_the_scheduler_may_take_on() -> None:
-    (statement,) = statements(TRUST)
-    assert statement["Action"] == "sts:AssumeRole"
-    assert statement["Principal"]["Service"] == [
-        "sagemaker.amazonaws.com",
-        "scheduler.amazonaws.com",
-    ]
+ROLE = f"arn:aws:iam::{OURS}:role/"
+
+
+@pytest.mark.parametrize(
+    ("role", "service", "may"),
+    [
+        ("DogbreedTraining", "sagemaker", True),
+        ("DogbreedServing", "sagemaker", True),
+        ("DogbreedScheduler", "scheduler", True),
+        ("DogbreedTraining", "scheduler", False),
+        ("DogbreedScheduler", "sagemaker", False),
+        ("DogbreedTraining", "lambda", False),
+        ("DogbreedTraining", "ec2", False),
+        ("AmazonSageMaker-ExecutionRole-Admin", "sagemaker", False),
+        ("DogbreedTrainingAdmin", "sagemaker", False),
+        ("service-role/DogbreedTraining", "sagemaker", False),
+    ],
+)
+def test_three_roles_are_handed_over_and_no_other(role: str, service: str, may: bool) -> None:
+    context = {"iam:PassedToService": f"{service}.amazonaws.com"}
+    assert allows(LAUNCHER, Need("iam:PassRole", ROLE + role, context)) is may
+    assert not allows(LAUNCHER, Need("iam:PassRole", ROLE + role))
+
+
+def s3(action: str, key: str, owner: str = OURS, bucket: str = BUCKET) -> Need:
+    context = {"aws:ResourceAccount": owner}
+    if action == "ListBucket":
+        return Need("s3:ListBucket", f"arn:aws:s3:::{bucket}", {**context, "s3:prefix": key})
+    return Need(f"s3:{action}", f"arn:aws:s3:::{bucket}/{key}", context)
+
+
+FOLDERS = (
+    *("source", "photos", "weights", "features", "checkpoints", "jobs"),
+    *("models", "questions", "answers", "captured"),
+)
+READ = {
+    TRAINING: {"source", "photos", "weights", "checkpoints"},
+    SERVING: {"models", "questions"},
+    SCHEDULER: set[str](),
+    LAUNCHER: {*FOLDERS, "other"},
+}
+WRITTEN = {
+    TRAINING: {"checkpoints", "jobs"},
+    SERVING: {"answers", "captured"},
+    SCHEDULER: set[str](),
+    LAUNCHER: {"features", "models", "photos", "questions", "source", "weights"},
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda path: path.stem)
+def test_each_reads_and_writes_its_own_folders(policy: Path) -> None:
+    for folder in (*FOLDERS, "other"):
+        key = f"dogbreed/{folder}/a/b"
+        assert allows(policy, s3("GetObject", key)) is (folder in READ[policy]), folder
+        assert allows(policy, s3("PutObject", key)) is (folder in WRITTEN[policy]), folder
+        for wrong in (s3("PutObject", key, owner=THEIRS), s3("GetObject", key, owner=THEIRS)):
+            assert not allows(policy, wrong), "a bucket of another account"
+        for other in ("elsewhere", f"sagemaker-us-east-1-{THEIRS}"):
+            assert not allows(policy, s3("PutObject", key, bucket=other))
+            assert not allows(policy, s3("GetObject", key, bucket=other))
+        for name in ("DeleteObject", "PutObjectAcl", "PutBucketPolicy", "GetObjectVersion"):
+            removes = policy == LAUNCHER and name == "DeleteObject"
+            may = removes and folder in {"models", "photos", "questions"}
+            assert allows(policy, s3(name, key)) is may, (name, folder)
+    assert not allows(policy, s3("PutObject", "elsewhere/jobs/a"))
+    assert not allows(policy, s3("PutObject", "jobs/a"))
+    assert not allows(policy, s3("ListBucket", "", owner=THEIRS))
+
+
+def test_roles_list_the_folders_that_they_read_and_no_others() -> None:
+    for role in (TRAINING, SERVING):
+        for folder in FOLDERS:
+            listed = READ[role] | ({"jobs"} if role == TRAINING else set())
+            need = s3("ListBucket", f"dogbreed/{folder}/x")
+            assert allows(role, need) is (folder in listed), folder
+        assert not allows(role, s3("ListBucket", ""))
+
+
+TAGGED = {"aws:ResourceTag/project": "dogbreed"}
+
+
+@pytest.mark.parametrize("action", ["DeleteEndpoint", "UpdateEndpoint", "StopTrainingJob"])
+def test_what_others_made_is_neither_changed_nor_deleted(action: str) -> None:
+    kind = "training-job" if "Job" in action else "endpoint"
+    arn = f"arn:aws:sagemaker:us-east-1:{{}}:{kind}/theirs"
+    assert allows(LAUNCHER, Need(f"sagemaker:{action}", arn.format(OURS), TAGGED))
+    assert not allows(LAUNCHER, Need(f"sagemaker:{action}", arn.format(OURS)))
+    assert not allows(LAUNCHER, Need(f"sagemaker:{action}", arn.format(THEIRS), TAGGED))
+    others = {"aws:ResourceTag/project": "another"}
+    assert not allows(LAUNCHER, Need(f"sagemaker:{action}", arn.format(OURS), others))
+
+
+def test_the_scheduler_deletes_endpoints_of_this_project_alone() -> None:
+    arn = f"arn:aws:sagemaker:eu-west-1:{OURS}:endpoint/dogs"
+    assert allows(SCHEDULER, Need("sagemaker:DeleteEndpoint", arn, TAGGED))
+    assert not allows(SCHEDULER, Need("sagemaker:DeleteEndpoint", arn))
+    assert not allows(SCHEDULER, Need("sagemaker:DeleteModel", arn, TAGGED))
+
+
+SAGEMAKER, TIMER = "sagemaker.amazonaws.com", "scheduler.amazonaws.com"
+
+
+def asked_by(account: str, arn: str) -> dict[str, str]:
+    return {"aws:SourceAccount": account, "aws:SourceArn": arn.format(account)}
+
+
+@pytest.mark.parametrize("role", [TRAINING, SERVING], ids=lambda path: path.stem)
+def test_sagemaker_takes_on_a_role_for_this_account_alone(role: Path) -> None:
+    job = "arn:aws:sagemaker:us-east-1:{}:training-job/dogbreed-1"
+    assert may_assume(TRUST[role], SAGEMAKER, asked_by(OURS, job))
+    for context in (
+        asked_by(THEIRS, job),
+        {**asked_by(OURS, job), "aws:SourceAccount": THEIRS},
+        {**asked_by(THEIRS, job), "aws:SourceAccount": OURS},
+        asked_by(OURS, "arn:aws:lambda:us-east-1:{}:function/x"),
+        {"aws:SourceAccount": OURS},
+        {},
+    ):
+        assert not may_assume(TRUST[role], SAGEMAKER, context), context
+    for service in (TIMER, "lambda.amazonaws.com"):
+        assert not may_assume(TRUST[role], service, asked_by(OURS, job))
+
+
+def test_the_scheduler_takes_on_its_role_for_this_projects_schedules_alone() -> None:
+    group = "arn:aws:scheduler:us-east-1:{}:schedule-group/dogbreed"
+    trust = TRUST[SCHEDULER]
+    assert may_assume(trust, TIMER, asked_by(OURS, group))
+    assert not may_assume(trust, TIMER, asked_by(THEIRS, group))
+    assert not may_assume(trust, TIMER, asked_by(OURS, group.replace("dogbreed", "default")))
+    assert not may_assume(trust, SAGEMAKER, asked_by(OURS, group))
+
+
+def test_one_number_stands_for_the_account_in_all_files() -> None:
+    files = sorted(IAM.iterdir())
+    assert {path.stem for path in files} == {
+        *(policy.stem for policy in POLICIES),
+        *(trust.stem for trust in TRUST.values()),
+    }
+    for path in files:
+        document = json.loads(path.read_text("utf-8"))
+        assert document["Version"] == "2012-10-17"
+        assert EXAMPLE_ACCOUNT in path.read_text("utf-8")
 
 
 def of_action(action: str) -> dict[str, Any]:
     """The launcher's one statement on an action."""
-    (found,) = (each for each in statements(LAUNCHER) if action in actions_of(each))
+    (found,) = (each for each in statements(LAUNCHER) if action in as_list(each["Action"]))
     return found
-
-
-def actions_of(statement: dict[str, Any]) -> list[str]:
-    actions = statement["Action"]
-    return [actions] if isinstance(actions, str) else list(actions)
 
 
 def test_tags_are_given_to_what_is_made_and_to_nothing_else() -> None:
     tagging = of_action("sagemaker:AddTags")
-    assert actions_of(tagging) == ["sagemaker:AddTags"]
+    assert as_list(tagging["Action"]) == ["sagemaker:AddTags"]
     creations = [
         action.partition(":")[2]
-        for action in actions_of(of_action("sagemaker:CreateModel"))
+        for action in as_list(of_action("sagemaker:CreateModel")["Action"])
         if action.startswith("sagemaker:Create")
     ]
     assert tagging["Condition"]["StringEquals"] == {
@@ -121,5 +284,5 @@ def test_tags_are_given_to_what_is_made_and_to_nothing_else() -> None:
     }
     # This action knows no service-namespace: with that condition it would never be allowed.
     scaling = of_action(f"{SCALING}:TagResource")
-    assert actions_of(scaling) == [f"{SCALING}:TagResource"]
+    assert as_list(scaling["Action"]) == [f"{SCALING}:TagResource"]
     assert scaling["Condition"] == {"StringEquals": {"aws:RequestTag/project": "dogbreed"}}

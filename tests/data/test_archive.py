@@ -86,12 +86,12 @@ def test_photos_come_out_in_class_folders_and_strays_stay(layout: Layout, tmp_pa
 def test_size_and_checksum_are_held_against_the_published(tmp_path: Path) -> None:
     path, good = tmp_path / "images.tar", hashlib.sha256(b"1234").hexdigest()
     path.write_bytes(b"1234")
-    check_bytes(path, 4, good)
-    check_bytes(path, 4, None)
+    check_bytes(path, 4, good, tmp_path / "seen")
+    check_bytes(path, 4, None, tmp_path / "seen")
     with pytest.raises(BadArchive, match="expected 5 bytes, got 4 bytes"):
-        check_bytes(path, 5, good)
+        check_bytes(path, 5, good, tmp_path / "seen")
     with pytest.raises(BadArchive, match=f"expected {'0' * 64}, got {good}"):
-        check_bytes(path, 4, "0" * 64)
+        check_bytes(path, 4, "0" * 64, tmp_path / "seen")
 
 
 @EVERY_LAYOUT

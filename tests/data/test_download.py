@@ -13,6 +13,7 @@ import sys
 import tarfile
 import threading
 import time
+import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -174,10 +175,45 @@ def test_each_set_becomes_class_folders_and_a_second_call_asks_nothing(
     assert files_under(root) == photos_of(name)
     for path in PHOTOS[name]:
         assert (root / f"{path}.jpg").read_bytes() == photo(path)
-    assert [p.name for p in sorted(root.parent.iterdir())] == [f".{name}.lock", name]
+    own = [f".{name}.lock", *([] if public_set.sha256 else [f".{name}.sha256"]), name]
+    assert [p.name for p in sorted(root.parent.iterdir())] == own
     asked = len(publisher.requests)
     assert fetch(public_set, tmp_path / "not" / "yet") == root
     assert len(publisher.requests) == asked == 1
+
+
+def test_what_has_no_published_checksum_is_never_another_file_than_the_first(
+    publisher: Publisher, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    public_set = offered(publisher, "dogimages")
+    digest = hashlib.sha256(publisher.data).hexdigest()
+    root = fetch(public_set, tmp_path)
+    assert f"This download's SHA-256 is {digest}: compare it" in capsys.readouterr().err
+    assert (tmp_path / ".dogimages.sha256").read_text() == f"{digest}\n"
+    shutil.rmtree(root)
+    assert fetch(public_set, tmp_path) == root, "the same file again"
+    assert "SHA-256" not in capsys.readouterr().err
+    # Another photo at the same address, whole by its own CRC-32.
+    shutil.rmtree(root)
+    members = {name: photo("train/x/other") for name in members_of("dogimages")}
+    planted = offered(publisher, "dogimages", pack("dogImages.zip", members))
+    message = refusal(planted, tmp_path)
+    assert f"expected {digest} (that of the first download" in message
+    assert str(tmp_path / ".dogimages.sha256") in message
+
+
+def test_an_https_address_never_leads_to_plain_http(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public_set = offered(publisher, "dogimages")
+    secure = replace(public_set, base_url="https://example.invalid/sets")
+    opened = urllib.request.urlopen
+
+    def redirected(request: urllib.request.Request, timeout: float) -> Any:
+        return opened(public_set.url, timeout=timeout)
+
+    monkeypatch.setattr(urllib.request, "urlopen", redirected)
+    assert "which anyone on the way can change" in refusal(secure, tmp_path)
 
 
 def test_a_finished_folder_is_returned_without_a_trace(tmp_path: Path) -> None:
