@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dogbreed.checkpoints import epochs_in
 from dogbreed.config import Config
-from dogbreed.errors import ConfigError, TrainingError
+from dogbreed.documents import DocumentError, read_yaml
+from dogbreed.errors import ConfigError, TrainingError, printable
 from dogbreed.progress import is_main_process
 from dogbreed.run_data import RunData, differences, read_run_data
 from dogbreed.run_lock import RunLock, holder
@@ -34,6 +33,7 @@ PHOTOS_KEYS = {
     *("data.source", "data.root", "data.feature_set", "data.fraction"),
     *("data.valid_share", "data.test_share", "data.split_seed"),
 }
+MAX_CHARACTERS = 200  # of a value of a run, which may be somebody else's
 MAX_REPORTED = 3  # runs that can't be continued, and keys that differ, are named up to this number
 
 
@@ -119,10 +119,9 @@ def _open(path: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] |
 
 def _config_of(folder: Path) -> Mapping[str, Any] | None:
     try:
-        values = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        return read_yaml(folder / "config.yaml")
+    except DocumentError:
         return None
-    return values if isinstance(values, Mapping) else None
 
 
 def _difference(
@@ -133,7 +132,7 @@ def _difference(
     # The finder suggests the same rate again; the run's configuration has it in place of the typed.
     left_out = MAY_DIFFER | ({"optim.lr"} if config.lr_finder else set())
     keys = {
-        name: f"{name}={before.get(name)} (now {value})"
+        name: f"{name}={printable(str(before.get(name))[:MAX_CHARACTERS])} (now {value})"
         for name, value in leaves(asdict(replace(config, resume=None))).items()
         if name not in left_out and before.get(name) != value
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dogbreed.data.check import Checked
 from dogbreed.data.splits import SPLITS
+from dogbreed.documents import DocumentError, read_json
 from dogbreed.files import write_text
 
 DATA_FILE = "data.json"
@@ -63,7 +64,7 @@ def _class_photos(digests: list[bytes]) -> ClassPhotos:
 def read_run_data(folder: Path) -> RunData | None:
     """What was written beside the run in `folder`; None if that can't be read."""
     try:
-        values = json.loads((folder / DATA_FILE).read_text("utf-8"))
+        values = read_json(folder / DATA_FILE)
         return RunData(
             classes=tuple(values["classes"]),
             backbone=str(values["backbone"]),
@@ -72,7 +73,7 @@ def read_run_data(folder: Path) -> RunData | None:
                 for split, of_split in values["photos"].items()
             },
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (DocumentError, TypeError, KeyError, AttributeError):
         return None
 
 
