@@ -41,11 +41,10 @@ def open_regular(path: Path) -> BinaryIO:
     except OSError as error:
         what = "is a link" if path.is_symlink() else f"can't be opened ({error.strerror})"
         raise DocumentError(what) from error
-    file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
+        os.close(descriptor)
         raise DocumentError("is no regular file")
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:
@@ -106,6 +105,7 @@ def _check_events(events: Iterable[Any]) -> None:
     import yaml
 
     depth, nodes = 0, 0
+    event: Any
     for event in events:
         if isinstance(event, yaml.AliasEvent):
             _refuse(event, f"has an alias (*{event.anchor}): write the value itself")

@@ -223,7 +223,7 @@ def _finish_one(account: Account, config: TuneConfig, name: str) -> None:
     if not (folder / BEST_FILE).is_file():
         raise CloudError(f"{name} has left no {BEST_FILE}: it wasn't a search.")
     best = read_best(folder / BEST_FILE)
-    _settings(config, folder)
+    _settings(config, folder)  # what was typed is remembered for the training that follows
     log.info("best: %s, %s %.4f\nresults: %s", best.trial, best.metric, best.objective, folder)
 
 

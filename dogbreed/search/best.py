@@ -5,7 +5,7 @@ training runs, what it reads, or where it writes.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,13 @@ def write_best(path: Path, best: Best) -> None:
     write_text(path, f"# The best of a search; `python launch/train.py` trains it.\n{text}")
 
 
-def searchable_settings(settings: Mapping[str, Any]) -> dict[str, Value]:
-    """Those of a search's settings that go into best.yaml."""
-    return {name: value for name, value in settings.items() if name in SEARCHABLE}
+def searchable_settings(settings: Mapping[str, Any], searched: Collection[str]) -> dict[str, Value]:
+    """Those of a search's settings that go into best.yaml beside the searched keys."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if name in SEARCHABLE and name not in searched
+    }
 
 
 def find_best(best: str, output_root: Path) -> Path:
@@ -132,9 +136,10 @@ def _check_keys(values: Mapping[str, Any], names: tuple[str, ...], prefix: str) 
 
 
 def _mapping(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    if not isinstance(values[name], Mapping):
-        raise ConfigError(f"{name}={printable(brief(values[name]))}: must be KEY: VALUE lines")
-    return values[name]
+    value = values[name]
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{name}={printable(brief(value))}: must be KEY: VALUE lines")
+    return value
 
 
 def _name(values: Mapping[str, Any], key: str) -> str:

@@ -49,7 +49,7 @@ def finish_search(
         objective=found.objective,
         ci95=found.ci95,
         parameters=found.parameters,
-        settings=searchable_settings(settings),
+        settings=searchable_settings(settings, parameters),
     )
     write_best(folder / BEST_FILE, best)
     values = " ".join(f"{name}={shown_value(value)}" for name, value in best.parameters.items())

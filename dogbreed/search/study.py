@@ -16,7 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from dogbreed.documents import DocumentError
 from dogbreed.errors import SearchError
 from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, MAXIMIZE, SearchConfig
-from dogbreed.search.space import Choice, Space, Value, as_distributions, grid_size, holds
+from dogbreed.search.searchable import Value
+from dogbreed.search.space import Choice, Space, as_distributions, grid_size, holds
 from dogbreed.search.study_file import check_study_file
 from dogbreed.search.study_trials import check_trial
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Trial
