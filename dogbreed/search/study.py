@@ -160,7 +160,9 @@ def _readable(path: Path, advice: str) -> Iterator[None]:
     """Look at a study's database before Optuna opens it; turn what it then says into an error."""
     try:
         check_study_file(path)
-        yield
+        with warnings.catch_warnings():  # they quote what they were read from
+            warnings.simplefilter("ignore")
+            yield
     except DocumentError as error:
         raise SearchError(f"{path} {error}; it can't be read: {advice}.") from error
     # What Optuna makes of a database with odd values in it is any of these.
