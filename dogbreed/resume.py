@@ -10,6 +10,8 @@ from dogbreed.checkpoints import epochs_in
 from dogbreed.config import Config
 from dogbreed.documents import DocumentError, read_yaml
 from dogbreed.errors import ConfigError, TrainingError, printable
+from dogbreed.files import first_odd_file
+from dogbreed.paths import RUN_FILE
 from dogbreed.progress import is_main_process
 from dogbreed.run_data import RunData, differences, read_run_data
 from dogbreed.run_lock import RunLock, holder
@@ -96,11 +98,14 @@ def _open(path: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] |
     """The run at `path`, a folder or one of its checkpoints, held by this process."""
     folder = resumed_folder(str(path))
     named = path if folder != path else None
-    values = _config_of(folder)
-    if values is None:
-        return Refusal("there is no run there (no readable config.yaml)", report=False)
+    try:
+        values = read_yaml(folder / RUN_FILE)
+    except DocumentError as error:
+        return Refusal(f"there is no run there: its {RUN_FILE} {error}", report=False)
     if (folder / METRICS_FILE).exists():
         return Refusal("that run is finished", report=False)
+    if odd := first_odd_file(folder):
+        return Refusal(f"{printable(str(odd))} is no regular file; no run makes such: remove it")
     lock = RunLock.acquire(folder) if is_main_process() else None
     if lock is None and is_main_process():
         return Refusal(f"that run is still running ({holder(folder)})")
@@ -115,13 +120,6 @@ def _open(path: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] |
     checkpoint, epochs = found
     log.info("resuming %s after epoch %d", folder, epochs)
     return RunFolder(folder, lock), checkpoint
-
-
-def _config_of(folder: Path) -> Mapping[str, Any] | None:
-    try:
-        return read_yaml(folder / "config.yaml")
-    except DocumentError:
-        return None
 
 
 def _difference(

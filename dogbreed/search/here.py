@@ -11,7 +11,7 @@ from dogbreed.clock import Clock, as_text
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.documents import DocumentError, read_bytes, read_yaml, yaml_mapping
 from dogbreed.errors import ConfigError, SearchError, printable
-from dogbreed.files import locked, write_text
+from dogbreed.files import first_odd_file, locked, write_text
 from dogbreed.machine import cores
 from dogbreed.paths import check_paths
 from dogbreed.preparation import Prepared, prepare
@@ -133,6 +133,11 @@ def _open_folder(root: Path, config: TuneConfig, photos: str) -> Path:
     name = config.search.name
     folder = root / (folder_name(photos) if name == AUTO else name)
     folder.mkdir(exist_ok=name != AUTO)
+    if odd := first_odd_file(folder):
+        raise SearchError(
+            f"{printable(str(odd))} is no regular file, and no search makes such: remove it, or "
+            "choose another search.name."
+        )
     return folder
 
 
