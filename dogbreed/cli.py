@@ -57,7 +57,7 @@ def compose_as(
         raise errors.ConfigError(f"conf/{config_name}.yaml can't be used: {line}") from error
     for name, each in (values_between or {}).items():
         if name not in kinds:
-            raise unknown_key(errors.printable(name), schema)
+            raise unknown_key(errors.printable(name[:100]), schema)
         _put(values, name.split("."), each)
     for path, each in typed:
         _put(values, path, each)
