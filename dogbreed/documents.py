@@ -105,13 +105,12 @@ def _check_events(events: Iterable[Any]) -> None:
     import yaml
 
     depth, nodes = 0, 0
-    event: Any
     for event in events:
         if isinstance(event, yaml.AliasEvent):
             _refuse(event, f"has an alias (*{event.anchor}): write the value itself")
         if isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        if not isinstance(event, yaml.NodeEvent):
+        if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             continue
         if event.anchor is not None:
             _refuse(event, f"has an anchor (&{event.anchor}): write values without")

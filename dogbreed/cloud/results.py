@@ -36,8 +36,8 @@ def check_no_local_results(folder: Path, job: str) -> None:
     """
     if folder.is_symlink() or any((folder / name).exists() for name in LOCAL_ONLY):
         raise CloudError(
-            f"{folder} has results of this machine: those of the job {job} would take their "
-            "place. Set output_root to another folder, and attach the job there."
+            f"{folder} has results of this machine, and those of the job {job} would take their "
+            "place: set output_root to another folder."
         )
 
 

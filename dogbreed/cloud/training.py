@@ -11,7 +11,7 @@ from dogbreed.cloud.inside import TRAIN
 from dogbreed.cloud.job_requests import training_request
 from dogbreed.cloud.jobs import start_training, training_exists
 from dogbreed.cloud.plan import tell_plan
-from dogbreed.cloud.results import RUN_OUTPUTS, fetch_model, fetch_outputs
+from dogbreed.cloud.results import RUN_OUTPUTS, check_no_local_results, fetch_model, fetch_outputs
 from dogbreed.cloud.show import show
 from dogbreed.cloud.staging import job_name, job_of, send, stage
 from dogbreed.cloud.watch import check_completed, wait_for_training
@@ -68,6 +68,7 @@ def train_on_sagemaker(config: FinalConfig) -> None:
 
 def _attach(config: FinalConfig, name: str) -> None:
     """Take up a training that was started before."""
+    check_no_local_results(Path(config.output_root) / name, name)
     account = sign_in(checked_keys(config.launcher))
     if not training_exists(account, name):
         raise CloudError(

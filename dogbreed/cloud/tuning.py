@@ -67,6 +67,7 @@ def search_on_sagemaker(config: TuneConfig) -> None:
             f"search.name={name}: the account has a job of that name, and its names are never "
             f"given twice: attach={name} takes it up, another search.name starts anew."
         )
+    check_no_local_results(_folder(config, name), name)
     launcher = config.launcher
     for parent in search.warm_start:
         if not account.dry and not tuning_exists(account, parent):
@@ -183,6 +184,7 @@ def _extract(account: Account, config: TuneConfig, staged: Staged) -> tuple[str,
 
 def _attach(account: Account, config: TuneConfig, name: str) -> None:
     """Take up a search of either kind."""
+    check_no_local_results(_folder(config, name), name)
     if tuning_exists(account, name):
         _finish_many(account, config, name, *searched_by(account, name, config.search))
     elif training_exists(account, name):
@@ -200,7 +202,6 @@ def _finish_many(
     with live_table(list(space), search.objective, search.direction, search.trials) as show:
         tuning = wait_for_tuning(account, name, search.objective, show)
     folder = _folder(config, name)
-    check_no_local_results(folder, name)
     best = finish_search(folder, tuning.trials, search, space, _settings(config, folder))
     log.info("results: %s", folder)
     if best is None:

@@ -91,7 +91,7 @@ def find_best(best: str, output_root: Path) -> Path:
     folders = [path.parent for path in searches.glob(f"*/{BEST_FILE}")]
     known = sorted(folder.name for folder in folders if not folder.is_symlink())
     listed = f" There are: {', '.join(known[-5:])}." if known else ""
-    raise ConfigError(f"best={best}: no search of that name has a {BEST_FILE}.{listed}")
+    raise ConfigError(f"best={printable(best)}: no search of that name has a {BEST_FILE}.{listed}")
 
 
 def read_best(path: Path) -> Best:
