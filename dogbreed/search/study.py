@@ -164,7 +164,7 @@ def _readable(path: Path, advice: str) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except DocumentError as error:
-        raise SearchError(f"{path} {error}; it can't be read: {advice}.") from error
+        raise SearchError(f"{path} can't be read: {advice} (it {error}).") from error
     # What Optuna makes of a database with odd values in it is any of these.
     except (
         *(optuna.exceptions.OptunaError, SQLAlchemyError, sqlite3.Error, RuntimeError),
