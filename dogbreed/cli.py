@@ -6,7 +6,7 @@ Hydra composes conf/ with what is typed. Its own entry point isn't used: it chan
 
 import difflib
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dogbreed import errors
@@ -22,8 +22,16 @@ def compose(overrides: Sequence[str]) -> Config:
     return compose_as(Config, "train", overrides)
 
 
-def compose_as(schema: type[Section], config_name: str, overrides: Sequence[str]) -> Section:
+def compose_as(
+    schema: type[Section],
+    config_name: str,
+    overrides: Sequence[str],
+    values_between: Mapping[str, Any] | None = None,
+) -> Section:
     """Compose conf/<config_name>.yaml with `overrides`, as typed: KEY=VALUE or GROUP=CHOICE.
+
+    `values_between` are values by dotted key, of a search or a job: they take the place of those of
+    conf/, and what is typed takes theirs. They are put in as they are; no grammar reads them.
 
     Raises:
         ConfigError: an argument that is none of these, an unknown key, a value out of range.
@@ -47,6 +55,10 @@ def compose_as(schema: type[Section], config_name: str, overrides: Sequence[str]
     except (HydraException, OmegaConfBaseException) as error:
         line = str(error).strip().splitlines()[0]
         raise errors.ConfigError(f"conf/{config_name}.yaml can't be used: {line}") from error
+    for name, each in (values_between or {}).items():
+        if name not in kinds:
+            raise unknown_key(errors.printable(name[:100]), schema)
+        _put(values, name.split("."), each)
     for path, each in typed:
         _put(values, path, each)
     return parse(schema, values)

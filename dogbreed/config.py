@@ -42,7 +42,9 @@ class DataConfig:
     crop_share: float = key(
         "side of the centre square, as a share of the shorter side", above=0, at_most=1
     )
-    batch_size: int = key("photos per optimiser step, over all processes", at_least=1)
+    batch_size: int = key(
+        "photos per optimiser step, over all processes", at_least=1, at_most=1_000_000
+    )
     workers: int | str = key(
         "processes or threads that decode photos; auto: one per core", at_least=0
     )
@@ -85,10 +87,13 @@ class OptimConfig:
 class TrainerConfig:
     """How long, on how many processes."""
 
-    epochs: int | str = key("passes over the training photos; auto: 20, more for few", at_least=1)
+    epochs: int | str = key(
+        "passes over the training photos; auto: 20, more for few", at_least=1, at_most=1_000_000
+    )
     patience: int | str = key(
         "epochs without a better validation loss before stopping; 0: never; auto: a quarter",
         at_least=0,
+        at_most=1_000_000,
     )
     strategy: str = key("several processes: ddp", choices=("auto", "ddp"))
     devices: int = key("processes (CPU) or GPUs to train on", at_least=1)
@@ -147,7 +152,8 @@ class Config:
     """The whole configuration of a training run."""
 
     name: str = key("name of the run's folder; auto: that of the photos")
-    seed: int = key("seed of weights, order and augmentation", at_least=0)
+    # The most is what NumPy's generator takes.
+    seed: int = key("seed of weights, order and augmentation", at_least=0, at_most=4_294_967_295)
     engine: str = key("what runs the frozen part", choices=("auto", "openvino", "cuda", "torch"))
     precision: str = key(
         "of the frozen part; auto: bf16 where the machine has it", choices=("auto", "bf16", "f32")

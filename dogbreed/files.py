@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -148,6 +149,19 @@ def is_at(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
+
+
+def first_odd_file(folder: Path) -> Path | None:
+    """A link, pipe or device in a folder that this package writes: it puts none there itself.
+
+    Who made it could have the next one who works there write to any file of theirs.
+    """
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            mode = os.lstat(Path(place, name)).st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                return Path(place, name)
+    return None
 
 
 def shortened(name: str, max_bytes: int) -> str:

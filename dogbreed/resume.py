@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dogbreed.checkpoints import epochs_in
 from dogbreed.config import Config
-from dogbreed.errors import ConfigError, TrainingError
+from dogbreed.documents import DocumentError, read_yaml
+from dogbreed.errors import ConfigError, TrainingError, printable
+from dogbreed.files import first_odd_file
+from dogbreed.paths import RUN_FILE
 from dogbreed.progress import is_main_process
 from dogbreed.run_data import RunData, differences, read_run_data
 from dogbreed.run_lock import RunLock, holder
@@ -34,6 +35,7 @@ PHOTOS_KEYS = {
     *("data.source", "data.root", "data.feature_set", "data.fraction"),
     *("data.valid_share", "data.test_share", "data.split_seed"),
 }
+MAX_CHARACTERS = 200  # of a value of a run, which may be somebody else's
 MAX_REPORTED = 3  # runs that can't be continued, and keys that differ, are named up to this number
 
 
@@ -96,11 +98,14 @@ def _open(path: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] |
     """The run at `path`, a folder or one of its checkpoints, held by this process."""
     folder = resumed_folder(str(path))
     named = path if folder != path else None
-    values = _config_of(folder)
-    if values is None:
-        return Refusal("there is no run there (no readable config.yaml)", report=False)
+    try:
+        values = read_yaml(folder / RUN_FILE)
+    except DocumentError as error:
+        return Refusal(f"there is no run there: its {RUN_FILE} {error}", report=False)
     if (folder / METRICS_FILE).exists():
         return Refusal("that run is finished", report=False)
+    if odd := first_odd_file(folder):
+        return Refusal(f"{printable(str(odd))} is no regular file; no run makes such: remove it")
     lock = RunLock.acquire(folder) if is_main_process() else None
     if lock is None and is_main_process():
         return Refusal(f"that run is still running ({holder(folder)})")
@@ -117,14 +122,6 @@ def _open(path: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] |
     return RunFolder(folder, lock), checkpoint
 
 
-def _config_of(folder: Path) -> Mapping[str, Any] | None:
-    try:
-        values = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return None
-    return values if isinstance(values, Mapping) else None
-
-
 def _difference(
     folder: Path, values: Mapping[str, Any], config: Config, data: RunData
 ) -> Refusal | None:
@@ -133,7 +130,7 @@ def _difference(
     # The finder suggests the same rate again; the run's configuration has it in place of the typed.
     left_out = MAY_DIFFER | ({"optim.lr"} if config.lr_finder else set())
     keys = {
-        name: f"{name}={before.get(name)} (now {value})"
+        name: f"{name}={printable(str(before.get(name))[:MAX_CHARACTERS])} (now {value})"
         for name, value in leaves(asdict(replace(config, resume=None))).items()
         if name not in left_out and before.get(name) != value
     }

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from dogbreed.data.check import Checked
 from dogbreed.data.splits import SPLITS
+from dogbreed.documents import DocumentError, read_json
+from dogbreed.errors import printable
 from dogbreed.files import write_text
 
 DATA_FILE = "data.json"
+MAX_CHARACTERS = 200  # of a name that is shown; the file may be somebody else's
 MAX_NAMED = 3  # differences of a kind that are named; the rest is counted
 
 
@@ -63,17 +66,26 @@ def _class_photos(digests: list[bytes]) -> ClassPhotos:
 def read_run_data(folder: Path) -> RunData | None:
     """What was written beside the run in `folder`; None if that can't be read."""
     try:
-        values = json.loads((folder / DATA_FILE).read_text("utf-8"))
+        values = read_json(folder / DATA_FILE)
         return RunData(
-            classes=tuple(values["classes"]),
-            backbone=str(values["backbone"]),
+            classes=tuple(map(_text, values["classes"])),
+            backbone=_text(values["backbone"]),
             photos={
-                split: {name: ClassPhotos(**photos) for name, photos in of_split.items()}
+                split: {
+                    name: ClassPhotos(int(photos["count"]), _text(photos["digest"]))
+                    for name, photos in of_split.items()
+                }
                 for split, of_split in values["photos"].items()
             },
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (DocumentError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def differences(before: RunData, now: RunData) -> list[str]:
@@ -114,5 +126,6 @@ def _change(split: str, name: str, before: int, now: int) -> str:
 
 
 def _named(things: list[str]) -> str:
+    things = [printable(thing[:MAX_CHARACTERS]) for thing in things]
     more = f" and {len(things) - MAX_NAMED} more" if len(things) > MAX_NAMED else ""
     return ", ".join(things[:MAX_NAMED]) + more

@@ -6,9 +6,12 @@ import os
 import socket
 from pathlib import Path
 
+from dogbreed.documents import DocumentError, read_bytes
+from dogbreed.errors import printable
 from dogbreed.files import is_at
 
 LOCK_FILE = ".lock"
+MAX_BYTES = 1024
 
 
 class RunLock:
@@ -26,7 +29,14 @@ class RunLock:
         """The lock, or None if another process holds it."""
         path = folder / LOCK_FILE
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                # Not through a link: what it leads to would be overwritten.
+                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+                descriptor = os.open(path, flags, 0o644)
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    return None
+                raise
             try:
                 fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -49,6 +59,7 @@ class RunLock:
 def holder(folder: Path) -> str:
     """Which process holds the lock of `folder`, as text."""
     try:
-        return (folder / LOCK_FILE).read_text("utf-8").strip() or "another process"
-    except OSError:
+        text = read_bytes(folder / LOCK_FILE, MAX_BYTES).decode("utf-8", "replace")
+    except DocumentError:
         return "another process"
+    return printable(text.strip()) or "another process"

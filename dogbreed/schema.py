@@ -6,6 +6,7 @@ which key is wrong and what would be right.
 
 import difflib
 import math
+import sys
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -288,7 +289,8 @@ def _converted(value: Any, allowed: tuple[Any, ...]) -> Any:
     if type(value) in allowed and not (isinstance(value, float) and not math.isfinite(value)):
         return value
     if float in allowed and type(value) is int:
-        return float(value)
+        # No key takes a number that a float can't hold.
+        return float(value) if abs(value) < sys.float_info.max else _WRONG
     if int in allowed and isinstance(value, float) and value.is_integer():
         return int(value)
     if (

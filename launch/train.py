@@ -21,12 +21,15 @@ def main(arguments: Sequence[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         print(cli.help_text(USAGE, PURPOSE, EXAMPLE, FinalConfig, "final"))
         return
+    from dogbreed.runs import log_to_terminal
     from dogbreed.search.final import compose_final
+    from dogbreed.search.hyperparameters import as_hyperparameters, as_overrides
 
     clock = Clock()
+    log_to_terminal()
     config, best = compose_final(arguments)
     if best is not None:
-        values = " ".join(f"{name}={value}" for name, value in best.parameters.items())
+        values = " ".join(as_overrides(as_hyperparameters(best.parameters)))
         print(f"best of {best.search} ({best.trial}): {values}", flush=True)
     # Imports that --help and a mistyped key shouldn't wait for; seconds of them after the paths.
     from dogbreed.paths import check_paths, check_sent_paths

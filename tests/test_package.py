@@ -27,6 +27,7 @@ STOREYS: tuple[tuple[str, ...], ...] = (
         "environment",
         "schema",
         "overrides",
+        "documents",
         "files",
         "progress",
         "clock",

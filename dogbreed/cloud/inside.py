@@ -6,15 +6,18 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from dogbreed.cli import compose, compose_as
+from dogbreed.cli import compose_as
 from dogbreed.clock import Clock, as_text
 from dogbreed.config import Config
+from dogbreed.documents import DocumentError, json_value
 from dogbreed.errors import CloudError, DogbreedError
 from dogbreed.files import write_text
 from dogbreed.progress import is_main_process
+from dogbreed.schema import AUTO
 from dogbreed.search.config import TuneConfig
-from dogbreed.search.hyperparameters import as_overrides, decode, from_arguments
+from dogbreed.search.hyperparameters import decode, from_arguments
 from dogbreed.search.limits import check_here
 
 # Hyperparameters that aren't keys of the configuration.
@@ -53,28 +56,36 @@ def _hyperparameters(arguments: Sequence[str]) -> dict[str, str]:
     """As they were sent: from the platform's file, else from the arguments."""
     file = Path("input", "config", "hyperparameters.json")
     if file.is_file():
-        sent: dict[str, str] = json.loads(file.read_text("utf-8"))
-        return sent
+        try:
+            return _texts(json_value(file.read_text("utf-8")))
+        except DocumentError as error:
+            raise CloudError(f"{file} {error}: it is the platform's own file.") from error
     return from_arguments(arguments)
+
+
+def _texts(sent: Any) -> dict[str, str]:
+    if not isinstance(sent, dict) or not all(isinstance(text, str) for text in sent.values()):
+        raise DocumentError("holds no texts by name")
+    return sent
 
 
 def _run(hyperparameters: Mapping[str, str]) -> None:
     job = decode(hyperparameters.get(JOB, TRAIN))
     keys = {n: text for n, text in hyperparameters.items() if not n.startswith(NOT_KEYS)}
     # What is set here comes last: it is where this machine has things.
-    overrides = [*as_overrides(keys), *_places(), *_processes()]
+    values = {name: decode(text) for name, text in keys.items()} | _places() | _processes()
     if job == EXTRACT:
-        _extract(compose(overrides))
+        _extract(compose_as(Config, "train", [], values))
         return
     if job == TUNE:
         from dogbreed.search.here import search_here
 
-        search = compose_as(TuneConfig, "tune", overrides)
+        search = compose_as(TuneConfig, "tune", [], values)
         folder = search_here(search, check_here(search))
     elif job == TRAIN:
         from dogbreed.training import train
 
-        folder = train(compose(overrides))
+        folder = train(compose_as(Config, "train", [], values))
     else:
         raise CloudError(f"The hyperparameter {JOB}={job} is none that this program knows.")
     if is_main_process():
@@ -86,8 +97,8 @@ def _own() -> Path:
     return Path("checkpoints", os.environ.get("TRAINING_JOB_NAME", "job"))
 
 
-def _places() -> list[str]:
-    """Overrides that name the folders of this container.
+def _places() -> dict[str, Any]:
+    """Keys that name the folders of this container.
 
     They are part of the configuration by which an interrupted run is found again.
     """
@@ -104,19 +115,18 @@ def _places() -> list[str]:
         files = [path for path in _below_base(channel).iterdir() if path.is_file()]
         places["model.weights"] = files[0]
     own.mkdir(parents=True, exist_ok=True)
-    texts = {name: json.dumps(str(path), ensure_ascii=False) for name, path in places.items()}
-    return as_overrides({**texts, "resume": '"auto"'})
+    return {**{name: str(path) for name, path in places.items()}, "resume": AUTO}
 
 
 def _below_base(channel: str) -> Path:
     return Path(channel).relative_to(_base().absolute())
 
 
-def _processes() -> list[str]:
-    """Overrides for a training that torchrun has started in several processes."""
+def _processes() -> dict[str, Any]:
+    """Keys of a training that torchrun has started in several processes."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return []
-    return ["trainer.strategy=ddp", f"trainer.devices={os.environ['LOCAL_WORLD_SIZE']}"]
+        return {}
+    return {"trainer.strategy": "ddp", "trainer.devices": int(os.environ["LOCAL_WORLD_SIZE"])}
 
 
 def _extract(config: Config) -> None:

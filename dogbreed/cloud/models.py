@@ -1,6 +1,5 @@
 """Which model is deployed: the newest of this machine and the account, or the one that is named."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from dogbreed.cloud.refusals import in_plain_words, is_missing
 from dogbreed.cloud.tags import is_ours
 from dogbreed.errors import ArtifactError, CloudError
 from dogbreed.search.config import NEWEST
+from dogbreed.search.hyperparameters import decode
 from dogbreed.serving.artifact import find_artifact
 from dogbreed.serving.artifact_files import DESCRIPTION
 
@@ -149,10 +149,7 @@ def _training(client: Any, name: str, *, own: bool = False) -> Found | None:
 
 def _kind(job: dict[str, Any]) -> object:
     """What a training job does; None if it isn't this project's."""
-    try:
-        return json.loads(job.get("HyperParameters", {}).get(JOB, "null"))
-    except ValueError:
-        return None
+    return decode(job.get("HyperParameters", {}).get(JOB, "null"))
 
 
 def _tuning(client: Any, name: str, *, own: bool = False) -> Found | None:

@@ -1,6 +1,5 @@
 """launcher=sagemaker: one training in the account, and its results brought here."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +11,11 @@ from dogbreed.cloud.inside import TRAIN
 from dogbreed.cloud.job_requests import training_request
 from dogbreed.cloud.jobs import start_training, training_exists
 from dogbreed.cloud.plan import tell_plan
-from dogbreed.cloud.results import fetch_model, fetch_outputs
+from dogbreed.cloud.results import RUN_OUTPUTS, check_no_local_results, fetch_model, fetch_outputs
 from dogbreed.cloud.show import show
 from dogbreed.cloud.staging import job_name, job_of, send, stage
 from dogbreed.cloud.watch import check_completed, wait_for_training
+from dogbreed.documents import DocumentError, read_json
 from dogbreed.errors import CloudError
 from dogbreed.runs import check_writable, log, log_to_terminal, point_latest
 from dogbreed.search.config import MINIMIZE, FinalConfig
@@ -68,6 +68,7 @@ def train_on_sagemaker(config: FinalConfig) -> None:
 
 def _attach(config: FinalConfig, name: str) -> None:
     """Take up a training that was started before."""
+    check_no_local_results(Path(config.output_root) / name, name)
     account = sign_in(checked_keys(config.launcher))
     if not training_exists(account, name):
         raise CloudError(
@@ -87,14 +88,13 @@ def _finish(account: Account, config: FinalConfig, name: str) -> None:
         check_completed(trial)
     except CloudError as error:
         raise CloudError(f"{str(error).rstrip('.')}. {_evidence(account, name, folder)}") from error
-    fetch_outputs(account, name, folder)
+    fetch_outputs(account, name, folder, RUN_OUTPUTS)
     fetch_model(account, name, folder / "model")
     found = folder / "metrics.json"
     if not found.is_file():
         raise CloudError(f"{name} was no training: it has left no {found.name}.")
     point_latest(folder)
-    metrics = json.loads(found.read_text("utf-8"))
-    top1, (low, high) = metrics["test"]["top1"], metrics["test"]["ci95"]["top1"]
+    top1, (low, high) = _test_top1(found)
     log.info("test top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * top1, 100 * low, 100 * high)
     if trial.cost_usd is not None:
         log.info("%.0f s billed, about %.2f USD", trial.seconds, trial.cost_usd)
@@ -103,10 +103,22 @@ def _finish(account: Account, config: FinalConfig, name: str) -> None:
     show(report)
 
 
+def _test_top1(path: Path) -> tuple[float, tuple[float, float]]:
+    """Top-1 accuracy on the test photos and its 95 % interval, out of a fetched metrics.json."""
+    try:
+        test = read_json(path)["test"]
+        low, high = test["ci95"]["top1"]
+        return float(test["top1"]), (float(low), float(high))
+    except (DocumentError, LookupError, TypeError, ValueError) as error:
+        raise CloudError(
+            f"{path} isn't what a training of this project writes: train again."
+        ) from error
+
+
 def _evidence(account: Account, name: str, folder: Path) -> str:
     """Bring what a training left that didn't end well; a sentence that says where it lies."""
     try:
-        fetch_outputs(account, name, folder)
+        fetch_outputs(account, name, folder, RUN_OUTPUTS)
     except CloudError:  # most often: it had come to nothing yet
         return f"Its log is in CloudWatch: /aws/sagemaker/TrainingJobs, {name}."
     recorded = folder / "debug"

@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dogbreed.cli import compose_as
 from dogbreed.cloud.account import Account, rehearsal, sign_in, stand_in
 from dogbreed.cloud.account_keys import check_attach, checked_keys
@@ -21,7 +19,7 @@ from dogbreed.cloud.jobs import (
 )
 from dogbreed.cloud.objects import lies_there, upload_once
 from dogbreed.cloud.plan import tell_plan
-from dogbreed.cloud.results import fetch_outputs
+from dogbreed.cloud.results import SEARCH_OUTPUTS, check_no_local_results, fetch_outputs
 from dogbreed.cloud.staging import Staged, job_name, job_of, send, stage
 from dogbreed.cloud.watch import (
     check_completed,
@@ -32,26 +30,18 @@ from dogbreed.cloud.watch import (
     wait_for_tuning,
 )
 from dogbreed.errors import CloudError, ConfigError
-from dogbreed.files import write_text
 from dogbreed.runs import check_writable, log, log_to_terminal
 from dogbreed.schema import AUTO
+from dogbreed.search.best import BEST_FILE, SEARCHES, read_best
 from dogbreed.search.config import FEATURES, MANY, ONE, SearchConfig, TuneConfig
 from dogbreed.search.final import settings_of
 from dogbreed.search.hyperparameters import changed
 from dogbreed.search.limits import check_on_sagemaker
+from dogbreed.search.own_settings import recall, remember
 from dogbreed.search.space import Space
 from dogbreed.search.table import live_table
-from dogbreed.search.trials import (
-    BEST_FILE,
-    COMPLETED,
-    FAILED,
-    SEARCHES,
-    STOPPED,
-    read_best,
-    write_best,
-)
+from dogbreed.search.trials import COMPLETED, FAILED, STOPPED
 
-SETTINGS_FILE = "settings.yaml"
 ALL_ARRIVED = b"every share of these features has arrived\n"
 
 
@@ -77,6 +67,7 @@ def search_on_sagemaker(config: TuneConfig) -> None:
             f"search.name={name}: the account has a job of that name, and its names are never "
             f"given twice: attach={name} takes it up, another search.name starts anew."
         )
+    check_no_local_results(_folder(config, name), name)
     launcher = config.launcher
     for parent in search.warm_start:
         if not account.dry and not tuning_exists(account, parent):
@@ -91,8 +82,7 @@ def search_on_sagemaker(config: TuneConfig) -> None:
     if not account.dry:
         _start(rehearsal(account), config, staged, name, space)
         send(account, config, staged)
-        text = yaml.safe_dump(settings_of(config), sort_keys=False, allow_unicode=True)
-        write_text(_folder(config, name) / SETTINGS_FILE, text)
+        remember(_folder(config, name), settings_of(config))
     uses = _start(account, config, staged, name, space)
     if account.dry:
         tell_plan(account, staged, uses, _what_was_checked(config, space))
@@ -196,6 +186,7 @@ def _extract(account: Account, config: TuneConfig, staged: Staged) -> tuple[str,
 
 def _attach(account: Account, config: TuneConfig, name: str) -> None:
     """Take up a search of either kind."""
+    check_no_local_results(_folder(config, name), name)
     if tuning_exists(account, name):
         _finish_many(account, config, name, *searched_by(account, name, config.search))
     elif training_exists(account, name):
@@ -231,12 +222,11 @@ def _finish_one(account: Account, config: TuneConfig, name: str) -> None:
     with live_table([], search.objective, search.direction, 1) as show:
         trial = wait_for_training(account, name, search.objective, show)
     check_completed(trial)
-    fetch_outputs(account, name, folder)
+    fetch_outputs(account, name, folder, SEARCH_OUTPUTS)
     if not (folder / BEST_FILE).is_file():
         raise CloudError(f"{name} has left no {BEST_FILE}: it wasn't a search.")
-    # Its settings name places in the container; the training that follows starts from here.
-    best = replace(read_best(folder / BEST_FILE), settings=_settings(config, folder))
-    write_best(folder / BEST_FILE, best)
+    best = read_best(folder / BEST_FILE)
+    _settings(config, folder)  # what was typed is remembered for the training that follows
     log.info("best: %s, %s %.4f\nresults: %s", best.trial, best.metric, best.objective, folder)
 
 
@@ -245,9 +235,9 @@ def _folder(config: TuneConfig, name: str) -> Path:
 
 
 def _settings(config: TuneConfig, folder: Path) -> dict[str, Any]:
-    """Those under which the search was started here, else those that were typed now."""
-    kept = folder / SETTINGS_FILE
-    if not kept.is_file():
-        return settings_of(config)
-    settings: dict[str, Any] = yaml.safe_load(kept.read_text("utf-8"))
+    """What the user set for this search when it was started, else what was typed now."""
+    settings = recall(folder)
+    if settings is None:
+        settings = settings_of(config)
+        remember(folder, settings)
     return settings

@@ -1,6 +1,6 @@
 """Jobs looked at while they run: their trials, waiting with patience, and naming what is left."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,9 +14,11 @@ from dogbreed.cloud.costs import cost
 from dogbreed.cloud.jobs import training_exists
 from dogbreed.cloud.patience import looks
 from dogbreed.cloud.refusals import in_plain_words
-from dogbreed.errors import CloudError, Stopped
-from dogbreed.search.config import SearchConfig
+from dogbreed.errors import CloudError, ConfigError, Stopped, printable
+from dogbreed.metric_lines import OBJECTIVES
+from dogbreed.search.config import DIRECTIONS, SearchConfig
 from dogbreed.search.hyperparameters import decode
+from dogbreed.search.searchable import Value, searched_values
 from dogbreed.search.space import FLOAT, INT, Choice, Numbers, Range, Space
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Show, Trial
 
@@ -132,7 +134,7 @@ def searched_by(account: Account, name: str, search: SearchConfig) -> tuple[Sear
     """What a tuning job searches, in place of what the configuration says now.
 
     Raises:
-        CloudError: AWS refuses.
+        CloudError: AWS refuses, or it is no search of this project's.
     """
     with in_plain_words(f"looking at {name}"):
         job = HyperParameterTuningJob.get(name, session=account.session, region=account.region)
@@ -159,7 +161,31 @@ def searched_by(account: Account, name: str, search: SearchConfig) -> tuple[Sear
         direction=str(objective.type).lower(),
         trials=int(limits.max_number_of_training_jobs),
     )
+    if known.objective not in OBJECTIVES or known.direction not in DIRECTIONS:
+        raise CloudError(
+            f"{name} searches for the {known.direction} of {printable(known.objective)}: it is no "
+            "search of this project's; attach one that launch/tune.py started."
+        )
+    _check_ranges(name, space)
     return known, space
+
+
+def _check_ranges(job: str, space: Space) -> None:
+    """Make sure that a tuning job, which may be somebody else's, searches what a search may."""
+    for name, each in space.items():
+        for value in each.values if isinstance(each, Choice) else (each.low, each.high):
+            _searched(job, {name: value})
+
+
+def _searched(job: str, values: Mapping[str, Any]) -> dict[str, Value]:
+    """The values that a job of the account was given for its searched keys."""
+    try:
+        return searched_values(values)
+    except ConfigError as error:
+        raise CloudError(
+            f"{job}: {error} It is no search of this project's; attach one that launch/tune.py "
+            "started."
+        ) from error
 
 
 def _look_at_tuning(account: Account, name: str) -> Tuning:
@@ -187,7 +213,9 @@ def _trial(summary: Any, instance_type: str, instance_count: int) -> Trial:
     return Trial(
         name=str(summary.training_job_name),
         status=status,
-        parameters={name: decode(text) for name, text in tuned.items()},
+        parameters=_searched(
+            str(summary.training_job_name), {name: decode(text) for name, text in tuned.items()}
+        ),
         objective=float(final.value) if final else None,
         started=started,
         ended=ended,

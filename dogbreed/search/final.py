@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.cli import compose_as
+from dogbreed.runs import log
+from dogbreed.schema import keys
+from dogbreed.search.best import Best, find_best, read_best
 from dogbreed.search.config import FinalConfig, TuneConfig
-from dogbreed.search.hyperparameters import as_hyperparameters, as_overrides, changed
-from dogbreed.search.trials import Best, find_best
+from dogbreed.search.hyperparameters import changed
+from dogbreed.search.own_settings import recall
 
 # Of this search alone, not of the training that follows it: that one takes all photos.
 LEFT_OUT = ("search.", "wait", "attach", "dry_run", "data.fraction", "data.feature_set", "resume")
@@ -25,20 +28,37 @@ def settings_of(config: TuneConfig) -> dict[str, Any]:
 
 
 def compose_final(arguments: Sequence[str]) -> tuple[FinalConfig, Best | None]:
-    """conf/final.yaml, then what the search had set, then its best, then what was typed.
+    """conf/final.yaml, then what the user set for the search, then its best, then what was typed.
 
+    Of a search of somebody else only the best counts: hyperparameters, no paths and no account.
     A group that was typed (launcher=local) is taken as it is, without the search's keys of it.
 
     Raises:
         ConfigError: a mistyped key, or no search of that name.
+        SearchError: a best.yaml that sets what no search may, or can't be read.
     """
     config = compose_as(FinalConfig, "final", arguments)
     if config.best is None or config.attach is not None:
         return config, None
-    best = find_best(config.best, Path(config.output_root))
+    path = find_best(config.best, Path(config.output_root))
+    best = read_best(path)
+    own = recall(path.parent)
+    known = {name for name, _, _ in keys(FinalConfig)}  # an older version may have had others
     groups = {argument.partition("=")[0].lstrip("+") for argument in arguments}
     settings = {
-        name: value for name, value in best.settings.items() if name.split(".")[0] not in groups
+        name: value
+        for name, value in {**(own or {}), **best.settings}.items()
+        if name.split(".")[0] not in groups and name in known
     }
-    values = as_hyperparameters({**settings, **best.parameters})
-    return compose_as(FinalConfig, "final", [*as_overrides(values), *arguments]), best
+    config = compose_as(FinalConfig, "final", arguments, {**settings, **best.parameters})
+    if own is None and not any(_chooses_photos(argument) for argument in arguments):
+        log.warning(
+            "warning: %s doesn't say on which photos and where to train: this takes "
+            "data.source=%s and launcher.name=%s; type what is meant (data.root=PHOTOS).",
+            *(path, config.data.source, config.launcher.name),
+        )
+    return config, best
+
+
+def _chooses_photos(argument: str) -> bool:
+    return argument.lstrip("+").startswith(("data=", "data.root=", "data.source="))

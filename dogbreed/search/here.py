@@ -6,31 +6,34 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import yaml
 
 from dogbreed.clock import Clock, as_text
 from dogbreed.data.batches import StoredPhotos
-from dogbreed.errors import ConfigError, SearchError
-from dogbreed.files import locked, write_text
+from dogbreed.documents import DocumentError, read_bytes, read_yaml, yaml_mapping
+from dogbreed.errors import ConfigError, SearchError, printable
+from dogbreed.files import first_odd_file, locked, write_text
 from dogbreed.machine import cores
 from dogbreed.paths import check_paths
 from dogbreed.preparation import Prepared, prepare
 from dogbreed.results import data_fingerprint
 from dogbreed.runs import RunFolder, check_writable, config_text, folder_name, log, log_to_terminal
 from dogbreed.schema import AUTO, leaves
+from dogbreed.search.best import SEARCHES
 from dogbreed.search.config import SearchConfig, TuneConfig, training_of
 from dogbreed.search.final import settings_of
 from dogbreed.search.outcome import finish_search
+from dogbreed.search.own_settings import remember
 from dogbreed.search.processes import run_study
 from dogbreed.search.space import Space
 from dogbreed.search.study import STUDY_FILE, Study
 from dogbreed.search.table import live_table
-from dogbreed.search.trials import SEARCHES
 from dogbreed.search.worker import Work
 from dogbreed.stored_features import stored_features
 
 CONFIG_FILE = "config.yaml"
 # What may differ when a search is gone on with: how much of it, and how it is watched.
+MAX_FINGERPRINT_BYTES = 1024
+MAX_SHOWN = 100  # characters of a key, and of a value
 MAY_DIFFER = ("search.trials", "search.parallel", "wait", "attach", "dry_run")
 
 
@@ -59,6 +62,7 @@ def search_here(config: TuneConfig, space: Space) -> Path:
                 "search.name."
             )
         _take_over(folder, config, data_fingerprint(prepared.checked))
+        remember(folder, settings_of(config))
         _search(folder, config, prepared, stored, space, parents, clock)
     return folder
 
@@ -118,8 +122,8 @@ def _parent(root: Path, name: str, search: SearchConfig) -> Path:
     objective = _kept(folder).get("search.objective")
     if objective != search.objective:
         raise ConfigError(
-            f"search.warm_start={name}: its objective was {objective}, this search's is "
-            f"{search.objective}: their trials can't be compared."
+            f"search.warm_start={name}: its objective was {printable(str(objective)[:MAX_SHOWN])}, "
+            f"this search's is {search.objective}: their trials can't be compared."
         )
     return folder
 
@@ -129,6 +133,11 @@ def _open_folder(root: Path, config: TuneConfig, photos: str) -> Path:
     name = config.search.name
     folder = root / (folder_name(photos) if name == AUTO else name)
     folder.mkdir(exist_ok=name != AUTO)
+    if odd := first_odd_file(folder):
+        raise SearchError(
+            f"{printable(str(odd))} is no regular file, and no search makes such: remove it, or "
+            "choose another search.name."
+        )
     return folder
 
 
@@ -137,7 +146,7 @@ def _take_over(folder: Path, config: TuneConfig, photos: str) -> None:
     fingerprint = folder / "photos.sha256"
     if (folder / STUDY_FILE).is_file() and (folder / CONFIG_FILE).is_file():
         _check_same(folder, config)
-        if fingerprint.is_file() and fingerprint.read_text("utf-8").strip() != photos:
+        if fingerprint.is_file() and _read_fingerprint(fingerprint) != photos:
             raise ConfigError(
                 f"search.name={config.search.name} was searched with other photos: choose another "
                 "search.name."
@@ -147,21 +156,27 @@ def _take_over(folder: Path, config: TuneConfig, photos: str) -> None:
     write_text(fingerprint, f"{photos}\n")
 
 
+def _read_fingerprint(path: Path) -> str:
+    try:
+        return read_bytes(path, MAX_FINGERPRINT_BYTES).decode("ascii", "replace").strip()
+    except DocumentError as error:
+        raise SearchError(f"{path} {error}: choose another search.name.") from error
+
+
 def _kept(folder: Path) -> dict[str, Any]:
     """The configuration under which a search was begun, by dotted key."""
     try:
-        return leaves(yaml.safe_load((folder / CONFIG_FILE).read_text("utf-8")))
-    except (OSError, yaml.YAMLError, AttributeError) as error:
-        raise SearchError(
-            f"{folder / CONFIG_FILE} can't be read: choose another search."
-        ) from error
+        return leaves(read_yaml(folder / CONFIG_FILE))
+    except DocumentError as error:
+        raise SearchError(f"{folder / CONFIG_FILE} {error}: choose another search.") from error
 
 
 def _check_same(folder: Path, config: TuneConfig) -> None:
-    before, now = _kept(folder), leaves(yaml.safe_load(config_text(config)))
+    before, now = _kept(folder), leaves(yaml_mapping(config_text(config)))
     for name in sorted(before.keys() | now.keys()):
         if name not in MAY_DIFFER and before.get(name) != now.get(name):
+            shown = printable(f"{name[:MAX_SHOWN]}={str(before.get(name))[:MAX_SHOWN]}")
             raise ConfigError(
-                f"search.name={config.search.name} was searched with {name}={before.get(name)}, "
-                f"now it is {now.get(name)}: choose another search.name."
+                f"search.name={config.search.name} was searched with {shown}, now it is "
+                f"{now.get(name)}: choose another search.name."
             )

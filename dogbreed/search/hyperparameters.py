@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dogbreed.documents import DocumentError, json_value
 from dogbreed.errors import ConfigError
 from dogbreed.overrides import quoted
 from dogbreed.schema import flat
@@ -17,8 +18,8 @@ def encode(value: Any) -> str:
 def decode(text: str) -> Any:
     """The value of a hyperparameter; text that is no JSON, as others write it, is itself."""
     try:
-        return json.loads(text)
-    except ValueError:
+        return json_value(text)
+    except DocumentError:
         return text
 
 

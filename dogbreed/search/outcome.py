@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.runs import log
+from dogbreed.search.best import BEST_FILE, Best, searchable_settings, write_best
 from dogbreed.search.config import SearchConfig
 from dogbreed.search.page import write_page
 from dogbreed.search.space import Space
 from dogbreed.search.table import print_table, shown_value
-from dogbreed.search.trials import BEST_FILE, Best, Trial, best_of, write_best, write_csv
+from dogbreed.search.trials import Trial, best_of, write_csv
 
 
 def finish_search(
@@ -19,7 +20,10 @@ def finish_search(
     space: Space,
     settings: Mapping[str, Any],
 ) -> Best | None:
-    """Print the table, write the files; the best trial, None if none has ended well."""
+    """Print the table, write the files; the best trial, None if none has ended well.
+
+    `settings` are what the search's configuration has otherwise than conf/.
+    """
     parameters = list(space)
     print_table(trials, parameters, search.objective, search.direction)
     write_csv(folder / "trials.csv", trials, parameters)
@@ -45,7 +49,7 @@ def finish_search(
         objective=found.objective,
         ci95=found.ci95,
         parameters=found.parameters,
-        settings=settings,
+        settings=searchable_settings(settings, parameters),
     )
     write_best(folder / BEST_FILE, best)
     values = " ".join(f"{name}={shown_value(value)}" for name, value in best.parameters.items())

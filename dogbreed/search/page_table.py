@@ -6,7 +6,7 @@ from typing import Any
 
 from dogbreed.evaluation.texts import NOTHING, shown
 from dogbreed.search.page_facts import SearchFacts
-from dogbreed.search.space import Value
+from dogbreed.search.searchable import Value
 from dogbreed.search.table import shown_value
 from dogbreed.search.trials import COMPLETED, Trial
 

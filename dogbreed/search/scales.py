@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from dogbreed.evaluation.charts import labels
 from dogbreed.search.page_facts import SearchFacts
-from dogbreed.search.space import INT, Choice, Numbers, Range, Value
+from dogbreed.search.searchable import Value
+from dogbreed.search.space import INT, Choice, Numbers, Range
 from dogbreed.search.table import shown_value
 from dogbreed.search.trials import COMPLETED, Trial
 

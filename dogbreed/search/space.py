@@ -21,8 +21,7 @@ from typing import Any
 from dogbreed.config import Config
 from dogbreed.errors import ConfigError
 from dogbreed.schema import keys, parse_key, unknown_key
-
-Value = float | int | str | bool
+from dogbreed.search.searchable import SEARCHABLE, Value
 
 FLOAT, INT, CHOICE = "float", "int", "choice"
 LINEAR, LOG = "linear", "log"
@@ -65,8 +64,14 @@ def read_space(tree: Mapping[str, Any]) -> Space:
     for name, node in _leaves(tree):
         if name not in kinds:
             raise ConfigError(f"search.space.{name}: {unknown_key(name, Config)}")
-        if node is not None:
-            space[name] = _range(name, node)
+        if node is None:
+            continue
+        if name not in SEARCHABLE:
+            raise ConfigError(
+                f"search.space.{name}: {name} can't be searched: set it for the whole search. "
+                f"These can: {', '.join(SEARCHABLE)}."
+            )
+        space[name] = _range(name, node)
     if not space:
         raise ConfigError(
             "search.space is empty: choose one (search=lr_eps_batch), or add a range "
@@ -162,9 +167,11 @@ def _value(where: str, name: str, value: Any) -> Value:
 def holds(each: Range, value: Value) -> bool:
     """Whether a value is one of the range."""
     if isinstance(each, Choice):
-        return value in each.values
-    whole = not isinstance(value, float) or each.type == FLOAT
-    return whole and not isinstance(value, str | bool) and each.low <= value <= each.high
+        return any(value == one and type(value) is type(one) for one in each.values)
+    kinds = (int, float) if each.type == FLOAT else int
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        return False
+    return each.low <= value <= each.high
 
 
 def grid_size(space: Space) -> int | None:

@@ -1,8 +1,10 @@
 """A search's trials on this machine: Optuna chooses them, and keeps them in a file."""
 
 import itertools
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
 
@@ -11,9 +13,13 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from dogbreed.documents import DocumentError
 from dogbreed.errors import SearchError
 from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, MAXIMIZE, SearchConfig
-from dogbreed.search.space import Choice, Space, Value, as_distributions, grid_size, holds
+from dogbreed.search.searchable import Value
+from dogbreed.search.space import Choice, Space, as_distributions, grid_size, holds
+from dogbreed.search.study_file import check_study_file
+from dogbreed.search.study_trials import check_trial
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Trial
 from dogbreed.search.worker import Kept
 
@@ -39,7 +45,7 @@ class Study:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         self._space, self._distributions = space, as_distributions(space)
         self.wanted = min(search.trials, grid_size(space) or search.trials)
-        try:
+        with _readable(folder / STUDY_FILE, "start anew under another search.name"):
             self._study = optuna.create_study(
                 storage=f"sqlite:///{folder / STUDY_FILE}",
                 study_name="search",
@@ -47,6 +53,8 @@ class Study:
                 pruner=_pruner(search, epochs),
                 load_if_exists=True,
             )
+            for trial in self._study.get_trials(deepcopy=False):
+                check_trial(trial, self._space, self._distributions)
             self._take_up()
             # A sampler doesn't know how far another process came: with the same seed it would
             # begin with the same values.
@@ -54,10 +62,6 @@ class Study:
             if search.strategy == GRID:
                 for values in itertools.islice(_grid(space), self.wanted):
                     self._study.enqueue_trial(values, skip_if_exists=True)
-        except (optuna.exceptions.OptunaError, SQLAlchemyError) as error:
-            raise SearchError(
-                f"{folder / STUDY_FILE} can't be read: start anew under another search.name."
-            ) from error
 
     def _take_up(self) -> None:
         """Try again what a process that died had begun."""
@@ -70,18 +74,17 @@ class Study:
         Raises:
             SearchError: the other's file is damaged.
         """
-        try:
+        with _readable(other / STUDY_FILE, "leave it out of search.warm_start"):
             loaded = optuna.load_study(
                 study_name="search", storage=f"sqlite:///{other / STUDY_FILE}"
             )
-        except (KeyError, optuna.exceptions.OptunaError, SQLAlchemyError) as error:
-            raise SearchError(
-                f"{other / STUDY_FILE} can't be read: leave it out of search.warm_start."
-            ) from error
+            completed = loaded.get_trials(states=(TrialState.COMPLETE,))
+            for trial in completed:
+                check_trial(trial)
         known = self._study.get_trials(deepcopy=False)
         taken = {trial.user_attrs.get("from") for trial in known}
         added = 0
-        for trial in loaded.get_trials(states=(TrialState.COMPLETE,)):
+        for trial in completed:
             origin = f"{other.name}/{trial.number}"
             if origin in taken or not self._has_room_for(trial.params):
                 continue
@@ -90,7 +93,11 @@ class Study:
                     params=trial.params,
                     distributions=self._distributions,
                     value=trial.value,
-                    user_attrs={**trial.user_attrs, "from": origin},
+                    user_attrs={
+                        "objective": trial.user_attrs["objective"],
+                        "ci95": trial.user_attrs["ci95"],
+                        "from": origin,
+                    },
                 )
             )
             added += 1
@@ -146,6 +153,24 @@ class Study:
 
     def _own(self) -> list[FrozenTrial]:
         return [t for t in self._study.get_trials(deepcopy=False) if "from" not in t.user_attrs]
+
+
+@contextmanager
+def _readable(path: Path, advice: str) -> Iterator[None]:
+    """Look at a study's database before Optuna opens it; turn what it then says into an error."""
+    try:
+        check_study_file(path)
+        with warnings.catch_warnings():  # they quote what they were read from
+            warnings.simplefilter("ignore")
+            yield
+    except DocumentError as error:
+        raise SearchError(f"{path} can't be read: {advice} (it {error}).") from error
+    # What Optuna makes of a database with odd values in it is any of these.
+    except (
+        *(optuna.exceptions.OptunaError, SQLAlchemyError, sqlite3.Error, RuntimeError),
+        *(ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
+    ) as error:
+        raise SearchError(f"{path} can't be read: {advice}.") from error
 
 
 def _put_back(trial: FrozenTrial) -> bool:

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from dogbreed.runs import log
-from dogbreed.search.space import Value
+from dogbreed.search.searchable import Value
 from dogbreed.search.trials import COMPLETED, Show, Trial, best_of, short_names
 
 SHORT_NAME = 20  # letters: such a name is shown whole

@@ -1,4 +1,4 @@
-"""The trials of a search, in whichever runner: their table, trials.csv and best.yaml."""
+"""The trials of a search, in whichever runner, and trials.csv."""
 
 import csv
 import math
@@ -6,19 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from dogbreed.errors import ConfigError, SearchError
-from dogbreed.files import whole, write_text
-from dogbreed.search.config import MAXIMIZE, NEWEST
-from dogbreed.search.space import Value
+from dogbreed.files import whole
+from dogbreed.search.config import MAXIMIZE
+from dogbreed.search.searchable import Value
 
 # Where a trial stands, in SageMaker's words; a pruned one of a local search is Stopped too.
 RUNNING, COMPLETED, STOPPED, FAILED = "InProgress", "Completed", "Stopped", "Failed"
-BEST_FILE = "best.yaml"
-SEARCHES = "searches"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,24 +43,6 @@ class Trial:
 
 
 Show = Callable[[Sequence[Trial]], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Best:
-    """What best.yaml says: the best trial of a search, and the configuration it was tried under.
-
-    `settings` are the keys that the search's configuration has otherwise than conf/, by dotted
-    name, but for the share of the photos: the training takes all.
-    """
-
-    search: str
-    trial: str
-    metric: str
-    direction: str
-    objective: float
-    ci95: tuple[float, float] | None
-    parameters: Mapping[str, Value]
-    settings: Mapping[str, Any]
 
 
 def best_of(trials: Sequence[Trial], direction: str) -> Trial | None:
@@ -127,72 +103,3 @@ def write_csv(path: Path, trials: Sequence[Trial], parameters: Sequence[str]) ->
                     trial.reason or None,
                 ]
             )
-
-
-def write_best(path: Path, best: Best) -> None:
-    """best.yaml."""
-    values = {
-        "search": best.search,
-        "trial": best.trial,
-        "objective": {
-            "metric": best.metric,
-            "direction": best.direction,
-            "value": best.objective,
-            "ci95": list(best.ci95) if best.ci95 else None,
-        },
-        "parameters": dict(best.parameters),
-        "settings": dict(best.settings),
-    }
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-    write_text(path, f"# The best of a search; `python launch/train.py` trains it.\n{text}")
-
-
-def find_best(best: str, output_root: Path) -> Best:
-    """What `best` names: a search, a best.yaml or its folder, or the newest search that has one.
-
-    Raises:
-        ConfigError: there is none.
-        SearchError: the file isn't what write_best writes.
-    """
-    searches = output_root / SEARCHES
-    if best == NEWEST:
-        found = sorted(searches.glob(f"*/{BEST_FILE}"), key=lambda path: path.stat().st_mtime)
-        if not found:
-            raise ConfigError(
-                f"There is no search in {searches} whose best could be trained: run "
-                "launch/tune.py first, name one (best=NAME), or set best=null to train what the "
-                "configuration says."
-            )
-        return read_best(found[-1])
-    for path in (searches / best / BEST_FILE, Path(best) / BEST_FILE, Path(best)):
-        if path.is_file():
-            return read_best(path)
-    folders = [path.parent for path in searches.glob(f"*/{BEST_FILE}")]
-    known = sorted(folder.name for folder in folders if not folder.is_symlink())
-    listed = f" There are: {', '.join(known[-5:])}." if known else ""
-    raise ConfigError(f"best={best}: no search of that name has a {BEST_FILE}.{listed}")
-
-
-def read_best(path: Path) -> Best:
-    """Read best.yaml.
-
-    Raises:
-        SearchError: it isn't what write_best writes.
-    """
-    try:
-        values = yaml.safe_load(path.read_text("utf-8"))
-        objective = values["objective"]
-        return Best(
-            search=str(values["search"]),
-            trial=str(values["trial"]),
-            metric=str(objective["metric"]),
-            direction=str(objective["direction"]),
-            objective=float(objective["value"]),
-            ci95=tuple(objective["ci95"]) if objective["ci95"] else None,
-            parameters=dict(values["parameters"]),
-            settings=dict(values["settings"] or {}),
-        )
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise SearchError(
-            f"{path} can't be read as the best of a search: run the search again, or name another."
-        ) from error

@@ -1,12 +1,14 @@
 """launch/tune.py and launch/train.py against an emulated account, whose jobs really run."""
 
 import csv
+import io
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,7 +99,8 @@ def test_tune_table_train_the_best_attach(
     lowest = min(rows, key=lambda row: float(row["FinalObjectiveValue"]))
     assert best["trial"] == lowest["TrainingJobName"]
     assert best["parameters"]["data.batch_size"] == int(lowest["data.batch_size"])
-    assert best["settings"]["data.root"] == str(photos)
+    assert best["settings"]["model.backbone"] == "resnet18"
+    assert not [name for name in best["settings"] if name.startswith(("launcher.", "data.root"))]
     (tuning,) = started(account, "CreateHyperParameterTuningJob")
     assert "optim.lr" not in tuning["TrainingJobDefinition"]["StaticHyperParameters"]
 
@@ -162,9 +165,46 @@ def test_a_search_in_one_job(
     folder = tmp_path / "outputs" / "searches" / "inside"
     best = yaml.safe_load((folder / "best.yaml").read_text("utf-8"))
     assert 32 <= best["parameters"]["data.batch_size"] <= 512
-    assert best["settings"]["data.root"] == str(photos)
+    assert best["settings"]["model.backbone"] == "resnet18"
+    assert str(photos) not in (folder / "best.yaml").read_text("utf-8")
     with (folder / "trials.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == 3
+
+    # What somebody else puts in the place of its results gets no further than its own files.
+    (folder / "settings.yaml").write_text("mine: 1\n", "utf-8")
+    planted = {"best.yaml": dict(best), "settings.yaml": {"launcher.bucket": "theirs"}}
+    planted["best.yaml"]["settings"] = {"launcher.bucket": "theirs"}
+    plant(account, "inside", {name: yaml.safe_dump(text) for name, text in planted.items()})
+    again = launch("tune.py", "attach=inside")
+    assert again.returncode == 1
+    assert "launcher.bucket='theirs'" in again.stderr
+    assert "best.yaml: " in again.stderr
+    assert "has also left settings.yaml" in again.stdout
+    assert (folder / "settings.yaml").read_text("utf-8") == "mine: 1\n"
+    done = launch("train.py", "dry_run=true")
+    assert done.returncode == 1
+    assert "launcher.bucket='theirs'" in done.stderr
+
+    # A search of this machine isn't overwritten by a job of its name.
+    (folder / "lock").touch()
+    again = launch("tune.py", "attach=inside")
+    assert again.returncode == 1
+    assert "has results of this machine" in again.stderr
+
+
+def plant(account: "SageMakerAccount", job: str, files: dict[str, str]) -> None:
+    """Replace a job's output.tar.gz in S3 by an archive of these files."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tape:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            tape.addfile(member, io.BytesIO(text.encode()))
+    account.client("s3").put_object(
+        Bucket=account.bucket,
+        Key=f"dogbreed/jobs/{job}/output/output.tar.gz",
+        Body=packed.getvalue(),
+    )
 
 
 def head_of(run: Path) -> dict[str, torch.Tensor]:

@@ -66,6 +66,40 @@ def test_types_stay_apart() -> None:
     assert decode("not json") == "not json"
 
 
+def test_values_are_put_in_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "s3cr3t")
+    texts = ["${oc.env:SECRET}", "x launcher.bucket=y", "[a]", "{a: b}", "'", "null", "1e3"]
+    for text in texts:
+        sent = {"name": encode(text), "launcher.tags": encode({text: text, "a.b": text})}
+        values = {name: decode(value) for name, value in sent.items()}
+        config = compose_as(TuneConfig, "tune", [], values)
+        assert config.name == text
+        assert config.launcher.tags == {text: text, "a.b": text}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("hydra.run.dir", "/tmp", "There is no key hydra.run.dir"),
+        ("optim", "sgd", "There is no key optim"),
+        ("+experiment", "hpo", r"There is no key \+experiment"),
+        ("optim.lr=1 launcher.bucket", "x", "There is no key optim.lr=1 launcher.bucket"),
+        ("optim.lr\x1b", 1, "There is no key optim.lr.x1b"),
+        ("optim.lr", {"a": 1}, "must be a number"),
+        ("optim.lr", 10**400, "must be a number"),
+        ("optim.lr", True, "must be a number"),
+    ],
+)
+def test_names_of_values_are_keys_and_nothing_more(name: str, value: Any, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        compose_as(TuneConfig, "tune", [], {name: value})
+
+
+def test_what_is_no_json_within_bounds_is_text() -> None:
+    for text in ("NaN", "[" * 100_000, '{"a": 1, "a": 2}', "9" * 5000, "1e999"):
+        assert decode(text) == text
+
+
 def test_arguments_are_read_as_the_toolkit_writes_them() -> None:
     arguments = ["--optim.lr", "0.01", "--name", "x y", "--seed", "-1"]
     assert from_arguments(arguments) == {"optim.lr": "0.01", "name": "x y", "seed": "-1"}

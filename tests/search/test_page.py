@@ -15,7 +15,8 @@ from playwright.sync_api import Page
 
 from dogbreed.evaluation.texts import shown
 from dogbreed.search.page import write_page
-from dogbreed.search.space import Choice, Numbers, Space, Value
+from dogbreed.search.searchable import Value
+from dogbreed.search.space import Choice, Numbers, Space
 from dogbreed.search.trials import FAILED, RUNNING, Trial
 
 if TYPE_CHECKING:

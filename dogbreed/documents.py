@@ -1,0 +1,217 @@
+"""YAML and JSON files that may come from anywhere, read within bounds: the one reader of both.
+
+A file of conf/ is the project's own; everything else (a search's best, a run's configuration, what
+a job left in S3) may have been written by somebody else. Of YAML only plain values are read: no
+anchor, no alias (ten lines of them can stand for a billion values), no tag, no merge key, no name
+twice. Nothing in a text is resolved: `${oc.env:HOME}` is these fourteen characters.
+"""
+
+import json
+import math
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from dogbreed.errors import printable
+
+MAX_YAML_BYTES = 256 * 2**10  # the largest that this package writes, a configuration, has 5 kB
+MAX_JSON_BYTES = 64 * 2**20  # data.json has 80 bytes for each class and split
+MAX_DEPTH = 32
+MAX_NODES = 20_000
+# Of a number: 1:1:1... is one to the base of sixty, computed in a time that grows with its square.
+MAX_DIGITS = 400
+_NUMBER = "+-.0123456789"
+
+
+class DocumentError(ValueError):
+    """Why a document isn't read, as the second half of a sentence that begins with its name."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to read it: no link, no pipe, no device.
+
+    Raises:
+        DocumentError: it isn't there, can't be opened, or isn't such a file.
+    """
+    try:
+        # Not blocking: opening a pipe waits for somebody who writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        what = "is a link" if path.is_symlink() else f"can't be opened ({error.strerror})"
+        raise DocumentError(what) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DocumentError("is no regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+        DocumentError: as `open_regular`; it can't be read, or has more than `max_bytes`.
+    """
+    with open_regular(path) as file:
+        try:
+            data = file.read(max_bytes + 1)
+        except OSError as error:
+            raise DocumentError(f"can't be read ({error.strerror})") from error
+    if len(data) > max_bytes:
+        raise DocumentError(f"is larger than {max_bytes // 1024} KiB")
+    return data
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds: texts, finite numbers, true, false, null, nested.
+
+    Raises:
+        DocumentError: it isn't such a file, or outside the bounds of this module.
+    """
+    return yaml_mapping(_text(read_bytes(path, MAX_YAML_BYTES)))
+
+
+def yaml_mapping(text: str) -> dict[str, Any]:
+    """As `read_yaml`, of a text.
+
+    Raises:
+        DocumentError: as `read_yaml`.
+    """
+    import yaml  # the predictor and `import dogbreed` do without
+
+    try:
+        _check_events(yaml.parse(text, Loader=yaml.SafeLoader))
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            raise DocumentError("holds no mapping (KEY: VALUE on each line)")
+        _check_names(node)
+        values: dict[str, Any] = loader.construct_document(node)
+    except DocumentError:
+        raise
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}: " if mark is not None else ""
+        raise DocumentError(f"is no YAML: {where}{printable(str(error.problem)[:200])}") from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise DocumentError(f"is no YAML: {printable(str(error)[:200])}") from error
+    _check_values(values)
+    return values
+
+
+def _check_events(events: Iterable[Any]) -> None:
+    """Refuse what a document may not hold while it is parsed, before anything is built from it."""
+    import yaml
+
+    depth, nodes = 0, 0
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            _refuse(event, f"has an alias (*{event.anchor}): write the value itself")
+        if isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            continue
+        if event.anchor is not None:
+            _refuse(event, f"has an anchor (&{event.anchor}): write values without")
+        if event.tag is not None:
+            _refuse(event, f"has a tag ({event.tag}): write values without")
+        nodes += 1
+        if nodes > MAX_NODES:
+            _refuse(event, f"has more than {MAX_NODES} values")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                _refuse(event, f"is nested deeper than {MAX_DEPTH} levels")
+        elif event.style is None and len(event.value) > MAX_DIGITS and event.value[0] in _NUMBER:
+            _refuse(event, "has too long a number: write a text in quotes")
+
+
+def _check_names(node: Any) -> None:
+    """Refuse keys that are no texts, that are there twice, or that merge another mapping."""
+    import yaml
+
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check_names(item)
+    elif isinstance(node, yaml.MappingNode):
+        names: set[str] = set()
+        for name, value in node.value:
+            if not isinstance(name, yaml.ScalarNode):
+                _refuse(name, "has a list or a mapping as a key")
+            if name.value == "<<":
+                _refuse(name, "has a merge key (<<): write the values themselves")
+            if name.value in names:
+                _refuse(name, f"has the key {name.value} twice")
+            names.add(name.value)
+            _check_names(value)
+
+
+def _refuse(place: Any, what: str) -> NoReturn:
+    raise DocumentError(f"{printable(what[:200])} (line {place.start_mark.line + 1})")
+
+
+def json_value(text: str | bytes) -> Any:
+    """The value of a JSON text, without NaN, infinities and names given twice.
+
+    Raises:
+        DocumentError: it is no such text, or nested deeper than `MAX_DEPTH`.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_without_twins, parse_constant=_refuse_constant)
+    except DocumentError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(f"is no JSON: {printable(str(error)[:200])}") from error
+    _check_values(value)
+    return value
+
+
+def read_json(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Raises:
+        DocumentError: it isn't such a file, or outside the bounds of this module.
+    """
+    value = json_value(_text(read_bytes(path, max_bytes)))
+    if not isinstance(value, dict):
+        raise DocumentError("holds no JSON object")
+    return value
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DocumentError("is no text in UTF-8") from error
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        names = [name for name, _ in pairs]
+        twin = next(name for name in names if names.count(name) > 1)
+        raise DocumentError(f"has the key {printable(twin[:80])} twice")
+    return values
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise DocumentError(f"holds {name}, which is no number")
+
+
+def _check_values(value: Any, depth: int = 0) -> None:
+    """Refuse nesting too deep, numbers that aren't finite, and values of other types (dates)."""
+    if depth > MAX_DEPTH:
+        raise DocumentError(f"is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            if not isinstance(name, str):
+                raise DocumentError(f"has the key {name!r}, which is no text: write it in quotes")
+            _check_values(each, depth + 1)
+    elif isinstance(value, list):
+        for each in value:
+            _check_values(each, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise DocumentError("holds a number that isn't finite")
+    elif not isinstance(value, str | int | float | bool | None):
+        raise DocumentError(f"holds {printable(str(value)[:80])}: write it in quotes")

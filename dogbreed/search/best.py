@@ -1,0 +1,173 @@
+"""best.yaml: the best trial of a search, written, found and read.
+
+A foreign one is read like an own one: it carries hyperparameters, and nothing about where a
+training runs, what it reads, or where it writes.
+"""
+
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dogbreed.documents import DocumentError, read_yaml
+from dogbreed.errors import ConfigError, SearchError, printable
+from dogbreed.files import write_text
+from dogbreed.metric_lines import OBJECTIVES
+from dogbreed.schema import brief
+from dogbreed.search.config import DIRECTIONS, NEWEST
+from dogbreed.search.searchable import MAX_CHARACTERS, SEARCHABLE, Value, searched_values
+
+BEST_FILE = "best.yaml"
+SEARCHES = "searches"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """What best.yaml says: the best trial of a search, and what else its training was set to.
+
+    `settings` are the keys that could have been searched and weren't, but which the search's
+    configuration has otherwise than conf/.
+    """
+
+    search: str
+    trial: str
+    metric: str
+    direction: str
+    objective: float
+    ci95: tuple[float, float] | None
+    parameters: Mapping[str, Value]
+    settings: Mapping[str, Value]
+
+
+def write_best(path: Path, best: Best) -> None:
+    """best.yaml."""
+    values = {
+        "search": best.search,
+        "trial": best.trial,
+        "objective": {
+            "metric": best.metric,
+            "direction": best.direction,
+            "value": best.objective,
+            "ci95": list(best.ci95) if best.ci95 else None,
+        },
+        "parameters": dict(best.parameters),
+        "settings": dict(best.settings),
+    }
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    write_text(path, f"# The best of a search; `python launch/train.py` trains it.\n{text}")
+
+
+def searchable_settings(settings: Mapping[str, Any], searched: Collection[str]) -> dict[str, Value]:
+    """Those of a search's settings that go into best.yaml beside the searched keys."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if name in SEARCHABLE and name not in searched
+    }
+
+
+def find_best(best: str, output_root: Path) -> Path:
+    """The best.yaml that the key `best` names: a search, the file, its folder, or the newest.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    searches = output_root / SEARCHES
+    if best == NEWEST:
+        found = sorted(searches.glob(f"*/{BEST_FILE}"), key=lambda path: path.lstat().st_mtime)
+        if not found:
+            raise ConfigError(
+                f"There is no search in {searches} whose best could be trained: run "
+                "launch/tune.py first, name one (best=NAME), or set best=null to train what the "
+                "configuration says."
+            )
+        return found[-1]
+    for path in (searches / best / BEST_FILE, Path(best) / BEST_FILE, Path(best)):
+        if path.exists() and not path.is_dir():
+            return path
+    folders = [path.parent for path in searches.glob(f"*/{BEST_FILE}")]
+    known = sorted(folder.name for folder in folders if not folder.is_symlink())
+    listed = f" There are: {', '.join(known[-5:])}." if known else ""
+    raise ConfigError(f"best={printable(best)}: no search of that name has a {BEST_FILE}.{listed}")
+
+
+def read_best(path: Path) -> Best:
+    """Read best.yaml.
+
+    Raises:
+        SearchError: it isn't what write_best writes, or sets a key that can't be searched.
+    """
+    try:
+        values = read_yaml(path)
+        _check_keys(values, ("search", "trial", "objective", "parameters", "settings"), "")
+        objective = _mapping(values, "objective")
+        _check_keys(objective, ("metric", "direction", "value", "ci95"), "objective.")
+        return Best(
+            search=_name(values, "search"),
+            trial=_name(values, "trial"),
+            metric=_one_of(objective, "metric", OBJECTIVES),
+            direction=_one_of(objective, "direction", DIRECTIONS),
+            objective=_number("objective.value", objective["value"]),
+            ci95=_interval(objective["ci95"]),
+            parameters=searched_values(_mapping(values, "parameters")),
+            settings=searched_values(_mapping(values, "settings")),
+        )
+    except DocumentError as error:
+        reason = f"{error}. It can't be read as the best of a search"
+    except ConfigError as error:
+        reason = str(error).rstrip(".")
+    raise SearchError(f"{printable(str(path))}: {reason}: run the search again, or name another.")
+
+
+def _check_keys(values: Mapping[str, Any], names: tuple[str, ...], prefix: str) -> None:
+    """Make sure that the mapping has these keys and no other."""
+    for name in values:
+        if name not in names:
+            raise ConfigError(
+                f"{printable(prefix + name[:MAX_CHARACTERS])} is no key of the best of a search, "
+                f"which has {', '.join(names)}. Remove it"
+            )
+    for name in names:
+        if name not in values:
+            raise ConfigError(f"{prefix}{name} is missing in the best of a search")
+
+
+def _mapping(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = values[name]
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{name}={printable(brief(value))}: must be KEY: VALUE lines")
+    return value
+
+
+def _name(values: Mapping[str, Any], key: str) -> str:
+    value = values[key]
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= 255:
+        raise ConfigError(f"{key}={printable(brief(value))}: must be a name")
+    return value
+
+
+def _one_of(values: Mapping[str, Any], key: str, choices: tuple[str, ...]) -> str:
+    value = values[key]
+    if value not in choices:
+        raise ConfigError(
+            f"objective.{key}={printable(brief(value))}: must be one of {', '.join(choices)}"
+        )
+    return str(value)
+
+
+def _number(key: str, value: Any) -> float:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    if not known or not abs(value) <= sys.float_info.max:
+        raise ConfigError(f"{key}={printable(brief(value))}: must be a number")
+    return float(value)
+
+
+def _interval(value: Any) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2:
+        raise ConfigError(f"objective.ci95={printable(brief(value))}: must be [LOW, HIGH] or null")
+    return _number("objective.ci95", value[0]), _number("objective.ci95", value[1])

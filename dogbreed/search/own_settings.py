@@ -1,0 +1,62 @@
+"""Where this user's searches ran and on which photos: for the training after a search.
+
+Account keys and paths aren't part of a search's result, which may be somebody else's. What the user
+typed for an own search is kept in the user's own cache, under the path of the search's folder.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from dogbreed.documents import DocumentError, read_json
+from dogbreed.files import json_text, whole
+from dogbreed.user_paths import optional_cache_dir
+
+MAX_BYTES = 2**20
+
+
+def remember(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Keep the settings of the search in `folder`; without a cache they have to be typed again."""
+    path = _path(folder)
+    if path is None:
+        return
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with whole(path) as beside:
+            beside.touch(0o600)
+            beside.write_text(json_text(dict(settings)), "utf-8")
+
+
+def recall(folder: Path) -> dict[str, Any] | None:
+    """The settings that this user kept for the search in `folder`; None if there are none."""
+    path = _path(folder)
+    if path is None or not _is_private(path.parent) or not _is_private(path):
+        return None
+    try:
+        return read_json(path, MAX_BYTES)
+    except DocumentError:
+        return None
+
+
+def _path(folder: Path) -> Path | None:
+    root = optional_cache_dir("searches")
+    mark = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
+    return root / f"{mark}.json" if root is not None else None
+
+
+def _is_private(path: Path) -> bool:
+    """Whether it is this user's, and nobody else may write it: a cache may be shared."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    others = stat.S_IWGRP | stat.S_IWOTH
+    return (
+        not stat.S_ISLNK(status.st_mode)
+        and status.st_uid == os.geteuid()
+        and not (status.st_mode & others)
+    )
