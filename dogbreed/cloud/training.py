@@ -93,14 +93,25 @@ def _finish(account: Account, config: FinalConfig, name: str) -> None:
     if not found.is_file():
         raise CloudError(f"{name} was no training: it has left no {found.name}.")
     point_latest(folder)
-    metrics = json.loads(found.read_text("utf-8"))
-    top1, (low, high) = metrics["test"]["top1"], metrics["test"]["ci95"]["top1"]
-    log.info("test top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * top1, 100 * low, 100 * high)
+    log.info("test top-1 %.1f%% (95%%: %.1f to %.1f)", *_top1_percent(found))
     if trial.cost_usd is not None:
         log.info("%.0f s billed, about %.2f USD", trial.seconds, trial.cost_usd)
     report = folder / "report.html"
     log.info("results: %s\nreport: %s", folder, report)
     show(report)
+
+
+def _top1_percent(metrics_file: Path) -> tuple[float, float, float]:
+    """The test photos' top-1 and the bounds of its interval, in percent."""
+    try:
+        test = json.loads(metrics_file.read_text("utf-8"))["test"]
+        low, high = test["ci95"]["top1"]
+        return 100 * float(test["top1"]), 100 * float(low), 100 * float(high)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise CloudError(
+            f"{metrics_file} isn't what a training of this project writes: was the job's output "
+            "replaced in S3?"
+        ) from error
 
 
 def _evidence(account: Account, name: str, folder: Path) -> str:

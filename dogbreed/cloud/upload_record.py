@@ -1,6 +1,6 @@
-"""This machine's own record of the photos in S3, so that what hasn't changed there is known at once.
+"""This machine's own record of the photos in S3, by which those that haven't changed are known.
 
-It is a copy of what S3 answered to this machine: nobody who writes to the bucket can change it.
+It has what S3 answered to this machine: nobody who writes to the bucket can change it.
 """
 
 import hashlib
