@@ -3,6 +3,7 @@
 from pathlib import Path
 
 PAGES = (".html", ".htm")
+MAX_PAGE_BYTES = 256 * 2**20
 # A browser may run what is in these as well, and no run writes any.
 OTHER_ACTIVE = (".xhtml", ".xht", ".shtml", ".xml", ".xsl", ".svg", ".svgz", ".mhtml", ".mht")
 
@@ -32,9 +33,9 @@ def confine_pages(folder: Path) -> None:
 
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         suffix = path.suffix.lower()
-        if suffix in PAGES:
+        if suffix in PAGES and path.stat().st_size <= MAX_PAGE_BYTES:
             page = path.read_text("utf-8", errors="replace")
             quoted = page.replace("&", "&amp;").replace('"', "&quot;")
             path.write_text(FRAME.format(policy=policy(), page=quoted), "utf-8")
-        elif suffix in OTHER_ACTIVE:
+        elif suffix in (*PAGES, *OTHER_ACTIVE):
             path.rename(path.with_name(f"{path.name}.txt"))

@@ -39,3 +39,4 @@ def account(
         assert refused(LAUNCHER, account.calls) == []
         assert refused(ROLE, account.calls_of_jobs) == []
         assert account.untagged == []
+        assert account.without_owner == []
