@@ -30,7 +30,7 @@ def download_file(client: Any, uri: str, target: Path, max_bytes: int = MAX_ARCH
         try:
             _fetch(client, uri, file, max_bytes)
         except ClientError as error:
-            if code_of(error) == "PreconditionFailed":
+            if code_of(error) in ("PreconditionFailed", "412"):
                 raise CloudError(f"{uri} was replaced while it was fetched: try again.") from error
             if code_of(error) not in ("404", "NoSuchKey"):
                 raise

@@ -254,9 +254,7 @@ def test_the_same_etag_at_another_time_is_compared(s3: "S3", root: Path) -> None
 
 
 @pytest.mark.parametrize("damaged", ["{", "[1]", '{"a": 1}', '{"a": [1]}', ""])
-def test_a_damaged_record_costs_requests_and_no_more(
-    damaged: str, s3: "S3", root: Path
-) -> None:
+def test_a_damaged_record_costs_requests_and_no_more(damaged: str, s3: "S3", root: Path) -> None:
     sync(s3, root)
     (record,) = (cache_dir() / "uploads").iterdir()
     record.write_text(damaged, "utf-8")
