@@ -106,11 +106,13 @@ def _runs(account: Account, own: str) -> list[_Run]:
         names = [each["TrainingJobName"] for page in pages for each in page["TrainingJobSummaries"]]
         for name in names:
             job = client.describe_training_job(TrainingJobName=name)
+            if "CheckpointConfig" not in job:  # none of ours
+                continue
             found.append(
                 _Run(
                     name=name,
                     status=job["TrainingJobStatus"],
-                    uri=job.get("CheckpointConfig", {}).get("S3Uri", ""),
+                    uri=job["CheckpointConfig"]["S3Uri"],
                     started=job.get("TrainingStartTime") or job["CreationTime"],
                     ended=job.get("TrainingEndTime"),
                 )

@@ -21,10 +21,10 @@ def member(name: str, kind: bytes = REGULAR, link: str = "", size: int = -1) -> 
     return made
 
 
-def tape_of(*members: tarfile.TarInfo, form: int = tarfile.PAX_FORMAT) -> bytes:
+def tape_of(*members: tarfile.TarInfo) -> bytes:
     """Members with an x each, as a tar that isn't compressed."""
     blocks = [
-        one.tobuf(form, "utf-8", "surrogateescape")
+        one.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
         + (b"x" * one.size).ljust(512, b"\0") * (one.type == REGULAR and one.size > 0)
         for one in members
     ]
@@ -190,7 +190,7 @@ def bomb(sizes: Sequence[int]) -> bytes:
         for number, size in enumerate(sizes):
             one = tarfile.TarInfo(f"zeros-{number}")
             one.size = size
-            tape.addfile(one, Zeros(size))  # type: ignore[arg-type]
+            tape.addfile(one, Zeros(size))
     return made.getvalue()
 
 

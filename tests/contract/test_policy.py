@@ -23,7 +23,7 @@ NOT_CALLED = {
     "iam:CreateServiceLinkedRole": "the same, once in an account",
     "sagemaker:UpdateEndpointWeightsAndCapacities": "checked by it in the caller's name",
     "s3:PutObject": "by put_object, and by boto's upload_fileobj",
-    "s3:GetObject": "by get_object, and by boto's download_file",
+    "s3:GetObject": "by get_object and head_object",
     # By the SDK's resources: TrainingJob, HyperParameterTuningJob.
     "sagemaker:CreateTrainingJob": "TrainingJob.create",
     "sagemaker:CreateHyperParameterTuningJob": "HyperParameterTuningJob.create",
