@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
 
 BUCKET = "photos-of-dogs"
@@ -22,6 +23,21 @@ def s3_address() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+def composite_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have moto answer HeadObject as S3 does: the checksum of parts with their number after it."""
+    head_object = S3Response.head_object
+
+    def head(self: Any, bucket_name: str, query: Any, key_name: str, headers: Any) -> Any:
+        status, answered, body = head_object(self, bucket_name, query, key_name, headers)
+        key = self.backend.head_object(bucket_name, key_name)
+        if key is not None and key.checksum_type == "COMPOSITE":
+            for name in answered.keys() & {"x-amz-checksum-sha256"}:
+                answered[name] += f"-{key.checksum_parts}"
+        return status, answered, body
+
+    monkeypatch.setattr(S3Response, "head_object", head)
 
 
 class S3:
@@ -64,5 +80,6 @@ def aws_session() -> boto3.Session:
 
 
 @pytest.fixture
-def s3(s3_address: str, aws_session: boto3.Session) -> S3:
+def s3(s3_address: str, aws_session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> S3:
+    composite_heads(monkeypatch)
     return S3(s3_address, aws_session)

@@ -11,6 +11,7 @@ import boto3
 from botocore.config import Config as ClientConfig
 
 from dogbreed.cloud.account_keys import check_partition, check_region_of, check_role
+from dogbreed.cloud.bucket_owner import check_owner, expect_owner
 from dogbreed.cloud.refusals import code_of, in_plain_words
 from dogbreed.cloud.regions import check_region, partition_of
 from dogbreed.cloud.request_check import CHECKED, refuse_unfit
@@ -44,6 +45,7 @@ class Account:
 
     session: boto3.Session
     region: str
+    id: str
     role_arn: str
     bucket: str
     dry: bool
@@ -66,7 +68,7 @@ def sign_in(
 
     Only who is `to_make` something there needs a role and a bucket that exists. `without` is what
     can be done without an account, for whoever has none. `role_key` names the key that the role of
-    `launcher` is from.
+    `launcher` is from. From here on S3 is asked for nothing in buckets of other accounts.
 
     Raises:
         CloudError: no region, no credentials or expired ones, no role, no bucket that is ours.
@@ -84,11 +86,14 @@ def sign_in(
             raise CloudError(f"There are no AWS credentials: sign in (aws login){way_out}.")
         caller = session.client("sts", config=CLIENT).get_caller_identity()
     account, region = str(caller["Account"]), str(session.region_name)
+    expect_owner(session, account)
     bucket, role = launcher.bucket or f"sagemaker-{region}-{account}", ""
     if to_make:
         role = _role(session, launcher, str(caller["Arn"]), way_out)
-        _check_bucket(session, bucket, region, owner=account if launcher.bucket is None else None)
-    return Account(session=session, region=region, role_arn=role, bucket=bucket, dry=False)
+        _check_bucket(session, bucket, region, account, usual=launcher.bucket is None)
+    return Account(
+        session=session, region=region, id=account, role_arn=role, bucket=bucket, dry=False
+    )
 
 
 def _way_out(launcher: AccountConfig, *, to_make: bool) -> str:
@@ -141,6 +146,7 @@ def stand_in(launcher: AccountConfig, *, role_key: str = ROLE_KEY) -> Account:
     return Account(
         session=_dry_session(region, requests),
         region=region,
+        id=EXAMPLE_ACCOUNT,
         role_arn=role,
         bucket=launcher.bucket or f"sagemaker-{region}-{EXAMPLE_ACCOUNT}",
         dry=True,
@@ -230,29 +236,25 @@ def _role(session: boto3.Session, launcher: AccountConfig, caller: str, way_out:
     return str(found["Role"]["Arn"])
 
 
-def _check_bucket(session: boto3.Session, bucket: str, region: str, *, owner: str | None) -> None:
-    """Make sure of the bucket; SageMaker's usual one is created where it isn't there yet.
-
-    Its name can be guessed, so it must be the `owner`'s; a bucket that was named may be anybody's.
-    """
-    from botocore.exceptions import ClientError
-
+def _check_bucket(
+    session: boto3.Session, bucket: str, region: str, account_id: str, *, usual: bool
+) -> None:
+    """Make sure of the bucket; SageMaker's `usual` one is created where it isn't there yet."""
     client = session.client("s3", config=CLIENT)
-    with in_plain_words(f"bucket {bucket}"):
-        try:
-            expected = {"ExpectedBucketOwner": owner} if owner else {}
-            answer = client.head_bucket(Bucket=bucket, **expected)
-        except ClientError as error:
-            if not (owner and code_of(error) == "404"):
-                raise
-            where = {} if region == "us-east-1" else {"LocationConstraint": region}
+    named_by = f"bucket {bucket}" if usual else f"launcher.bucket={bucket}"
+    try:
+        is_in = check_owner(client, bucket, named_by, account_id) or region
+    except CloudError as error:
+        if not (usual and code_of(error.__cause__) == "404"):
+            raise
+        where = {} if region == "us-east-1" else {"LocationConstraint": region}
+        with in_plain_words(named_by):
             client.create_bucket(
                 Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {})
             )
-            return
-    lies_in = answer.get("BucketRegion") or region
-    if lies_in != region:
+        return
+    if is_in != region:
         raise CloudError(
-            f"bucket {bucket} lies in {lies_in}, the jobs would run in {region}: set "
-            "launcher.region or launcher.bucket."
+            f"bucket {bucket} is in {is_in}, the jobs would run in {region}: set launcher.region "
+            "or launcher.bucket."
         )

@@ -8,7 +8,7 @@ from typing import Any
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.models import fetch, find_model
-from dogbreed.cloud.objects import digest_of, lies_there, upload_file
+from dogbreed.cloud.objects import digest_of, upload_file
 from dogbreed.serving.artifact import read_description
 from dogbreed.serving.packing import pack_model
 
@@ -53,11 +53,9 @@ def pack(account: Account, config: DeployConfig, folder: Path) -> Archive:
 
 
 def send(account: Account, archive: Archive, kms_key: str | None) -> None:
-    """Bring the archive to S3, unless it lies there.
+    """Bring the archive to S3, unless exactly its content is there.
 
     Raises:
         CloudError: S3 refuses, or can't be reached.
     """
-    client = account.client("s3")
-    if not lies_there(client, archive.uri, archive.size_bytes):
-        upload_file(client, archive.file, archive.uri, kms_key=kms_key)
+    upload_file(account.client("s3"), archive.file, archive.uri, kms_key=kms_key)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,16 @@ from typing import Any
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.asking import row
 from dogbreed.cloud.attempt import Attempt
+from dogbreed.cloud.bucket_owner import check_owner
 from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.endpoint_requests import answers_uri
+from dogbreed.cloud.fetching import read_object
 from dogbreed.cloud.objects import split_uri
 from dogbreed.cloud.patience import looks
 from dogbreed.cloud.refusals import in_plain_words, is_unknown
 from dogbreed.cloud.storage import S3Folder, check_keys, plan_upload, stored, upload
 from dogbreed.data.photos import open_photo, read_bytes
-from dogbreed.errors import CloudError, DataError, PhotoError, Stopped
+from dogbreed.errors import CloudError, DataError, PhotoError, Stopped, printable
 from dogbreed.files import write_text
 from dogbreed.runs import log
 from dogbreed.serving.invocations import refusal_of
@@ -28,6 +30,7 @@ COMPLETED = "Completed"
 ENDED = (COMPLETED, "Failed", "Stopped")
 ANSWERS = "predictions.jsonl"
 SUFFIX = ".out"  # of an answer, after its photo's name
+MAX_ANSWER_BYTES = 2**20  # a thousand classes have a tenth of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,9 @@ def photos_of(account: Account, config: DeployConfig) -> Photos:
     named = config.deploy.photos
     assert named is not None
     if named.startswith("s3://"):
-        split_uri(named)
+        bucket, _ = split_uri(named)
+        if not account.dry:
+            check_owner(account.client("s3"), bucket, f"deploy.photos={named}", account.id)
         return Photos(uri=named)
     root = Path(named)
     if not root.is_dir():
@@ -106,7 +111,8 @@ def run_batch(attempt: Attempt, photos: Photos) -> None:
     told = _wait(account, name, place)
     attempt.take_back()
     target = Path(config.output_root) / name / ANSWERS
-    rows = list(_answers(account, told))
+    sent = {path.relative_to(photos.root).as_posix() for path in photos.paths if photos.root}
+    rows = list(_answers(account, told, sent))
     good = told["TransformJobStatus"] == COMPLETED
     if rows or good:
         write_text(target, "".join(f"{json.dumps(each)}\n" for each in rows))
@@ -178,14 +184,26 @@ def _wait(account: Account, name: str, place: str) -> dict[str, Any]:
     return dict(told)
 
 
-def _answers(account: Account, told: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A row for each photo, in the order of their names."""
+def _answers(
+    account: Account, told: dict[str, Any], sent: Collection[str]
+) -> Iterator[dict[str, Any]]:
+    """A row for each photo, in the order of their names; what is no answer to a `sent` one isn't
+    read, unless the photos were in S3 already."""
     client = account.client("s3")
     bucket, prefix = split_uri(told["TransformOutput"]["S3OutputPath"])
     with in_plain_words("the job's answers"):
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         for each in (each for page in pages for each in page.get("Contents", ())):
-            body = client.get_object(Bucket=bucket, Key=each["Key"])["Body"].read()
-            (entry,) = json.loads(body)["predictions"]
-            path = each["Key"].removeprefix(prefix).lstrip("/").removesuffix(SUFFIX)
-            yield row(path, entry["breeds"], entry["unknown"])
+            name = each["Key"].removeprefix(prefix).lstrip("/")
+            path = name.removesuffix(SUFFIX)
+            if path == name or (sent and path not in sent):
+                continue
+            body = read_object(client, bucket, each["Key"], MAX_ANSWER_BYTES)
+            try:
+                (entry,) = json.loads(body)["predictions"]
+                yield row(path, entry["breeds"], bool(entry["unknown"]))
+            except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
+                raise CloudError(
+                    f"s3://{bucket}/{printable(each['Key'])} is no answer of this project's model: "
+                    "was it written by another?"
+                ) from error

@@ -1,5 +1,6 @@
 """Inside a job's container: from hyperparameters and channels to a run, and its results out."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,7 +24,8 @@ from dogbreed.search.limits import check_here
 # Hyperparameters that aren't keys of the configuration.
 JOB = "job"
 TRAIN, EXTRACT, TUNE = "train", "extract", "tune"
-NOT_KEYS = ("sagemaker_", "_tuning_objective_metric", JOB)
+WEIGHTS_SHA256 = "weights_sha256"  # in hex; of all that is in the weights' channel, only this file
+NOT_KEYS = ("sagemaker_", "_tuning_objective_metric", JOB, WEIGHTS_SHA256)
 
 PHOTOS, FEATURES, WEIGHTS = "photos", "features", "weights"
 OUTPUTS = "outputs"
@@ -73,7 +75,8 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
     job = decode(hyperparameters.get(JOB, TRAIN))
     keys = {n: text for n, text in hyperparameters.items() if not n.startswith(NOT_KEYS)}
     # What is set here comes last: it is where this machine has things.
-    values = {name: decode(text) for name, text in keys.items()} | _places() | _processes()
+    places = _places(decode(hyperparameters.get(WEIGHTS_SHA256, '""')))
+    values = {name: decode(text) for name, text in keys.items()} | places | _processes()
     if job == EXTRACT:
         _extract(compose_as(Config, "train", [], values))
         return
@@ -97,8 +100,8 @@ def _own() -> Path:
     return Path("checkpoints", os.environ.get("TRAINING_JOB_NAME", "job"))
 
 
-def _places() -> dict[str, Any]:
-    """Keys that name the folders of this container.
+def _places(weights_sha256: str) -> dict[str, Any]:
+    """Keys that name the folders of this container, and its file of weights.
 
     They are part of the configuration by which an interrupted run is found again.
     """
@@ -112,10 +115,21 @@ def _places() -> dict[str, Any]:
     if channel := os.environ.get(f"SM_CHANNEL_{FEATURES.upper()}"):
         places["data.feature_set"] = _below_base(channel)
     if channel := os.environ.get(f"SM_CHANNEL_{WEIGHTS.upper()}"):
-        files = [path for path in _below_base(channel).iterdir() if path.is_file()]
-        places["model.weights"] = files[0]
+        places["model.weights"] = _weights(_below_base(channel), weights_sha256)
     own.mkdir(parents=True, exist_ok=True)
     return {**{name: str(path) for name, path in places.items()}, "resume": AUTO}
+
+
+def _weights(folder: Path, sha256: str) -> Path:
+    """The file with this digest: others may have come into the folder in S3 since it was sent."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                return path
+    raise CloudError(
+        f"The channel {WEIGHTS} doesn't hold the weights that this job was started with (SHA-256 "
+        f"{sha256}): they were replaced in S3. Start it again; see who may write to the bucket."
+    )
 
 
 def _below_base(channel: str) -> Path:

@@ -10,8 +10,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.account import Account
+from dogbreed.cloud.bucket_owner import check_owner
+from dogbreed.cloud.fetching import download_model
 from dogbreed.cloud.inside import JOB, TRAIN
-from dogbreed.cloud.objects import download_model
+from dogbreed.cloud.objects import split_uri
 from dogbreed.cloud.refusals import in_plain_words, is_missing
 from dogbreed.cloud.tags import is_ours
 from dogbreed.errors import ArtifactError, CloudError
@@ -76,8 +78,9 @@ def fetch(account: Account, found: Found, folder: Path) -> Path:
     assert found.uri is not None
     if account.dry:
         raise ArtifactError(f"model={found.uri}: a dry run fetches nothing: name a run's folder.")
-    target = folder / "fetched"
-    download_model(account.client("s3"), found.uri, target)
+    client, target = account.client("s3"), folder / "fetched"
+    check_owner(client, split_uri(found.uri)[0], f"model={found.label}", account.id)
+    download_model(client, found.uri, target)
     if not (target / DESCRIPTION).is_file():
         raise ArtifactError(f"{found.uri} holds no trained model (no {DESCRIPTION}).")
     return target

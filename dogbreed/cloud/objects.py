@@ -1,35 +1,86 @@
-"""Single objects of S3: bytes and files sent with a checksum, fetched, and unpacked."""
+"""Single objects of S3: bytes and files sent with a checksum, and compared by it.
+
+S3 itself computes the checksum of what it is sent, so no object has that of another content. The
+size, the metadata and what is written elsewhere of an object can be anything.
+"""
 
 import base64
 import contextlib
-import gzip
 import hashlib
-import tarfile
-import tempfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dogbreed.cloud.refusals import code_of, in_plain_words
-from dogbreed.errors import ArtifactError, CloudError, DataError
-from dogbreed.files import whole
-from dogbreed.serving.unpacking import unpack_model
+from botocore.exceptions import ClientError
+
+from dogbreed.cloud.refusals import DENIED, code_of, in_plain_words
+from dogbreed.errors import CloudError, DataError
 
 # From here on a file goes in parts, each tried again by itself.
 LARGE_BYTES = 64 * 2**20
 PART_BYTES = 16 * 2**20
 
 
-class Stored(NamedTuple):
-    """An object in S3; the digest in hex is None where this package didn't put it there."""
+class Sent(NamedTuple):
+    """What S3 has of something that was sent: its mark of that version, and its checksum."""
 
-    size_bytes: int
-    sha256: str | None
+    etag: str
+    sha256: str
 
 
-def send_file(client: Any, bucket: str, key: str, path: Path, kms_key: str | None) -> Stored:
-    """Send a file, in parts if it is large; S3 verifies its checksum.
+def checksum(data: bytes) -> str:
+    """S3's checksum of bytes that are sent at once: their SHA-256 in base64."""
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
+def file_checksum(path: Path, digest: bytes | None = None) -> str:
+    """S3's checksum of a file as `send_file` sends it; `digest` is its SHA-256 where known.
+
+    Of a file in parts it is the SHA-256 of the parts' digests, with the number of parts.
+    Source: S3's user guide, "Checking object integrity", composite checksums.
+
+    Raises:
+        DataError: it can't be read.
+    """
+    with readable(path):
+        size_bytes = path.stat().st_size
+    if size_bytes < LARGE_BYTES:
+        return base64.b64encode(digest or digest_of(path)).decode()
+    parts = []
+    with readable(path), path.open("rb") as file:
+        while part := file.read(PART_BYTES):
+            parts.append(hashlib.sha256(part).digest())
+    return f"{checksum(b''.join(parts))}-{len(parts)}"
+
+
+def stored_checksum(client: Any, bucket: str, key: str) -> str | None:
+    """S3's own SHA-256 of an object; None where there is no such object, or it has none.
+
+    Nor where it may not be asked for, such as without the right to decrypt: what can't be compared
+    is sent again.
+    """
+    try:
+        head = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+    except ClientError as error:
+        if code_of(error) in (*DENIED, "404", "NoSuchKey", "NotFound"):
+            return None
+        raise
+    found = head.get("ChecksumSHA256")
+    return str(found) if found else None
+
+
+def holds(client: Any, uri: str, sha256: str) -> bool:
+    """Whether an object has exactly the content of which `sha256` is S3's checksum.
+
+    Raises:
+        CloudError: S3 can't be reached.
+    """
+    with in_plain_words(f"looking at {uri}"):
+        return stored_checksum(client, *split_uri(uri)) == sha256
+
+
+def send_file(client: Any, bucket: str, key: str, path: Path, kms_key: str | None) -> Sent | None:
+    """Send a file, in parts if it is large; S3 verifies its checksum. None of one in parts.
 
     Raises:
         DataError: it can't be read.
@@ -38,14 +89,14 @@ def send_file(client: Any, bucket: str, key: str, path: Path, kms_key: str | Non
         if path.stat().st_size < LARGE_BYTES:
             data = path.read_bytes()
         else:
-            return _send_in_parts(client, bucket, key, path, kms_key)
+            _send_in_parts(client, bucket, key, path, kms_key)
+            return None  # boto3's transfer doesn't tell
     return put(client, bucket, key, data, kms_key)
 
 
-def _send_in_parts(client: Any, bucket: str, key: str, path: Path, kms_key: str | None) -> Stored:
+def _send_in_parts(client: Any, bucket: str, key: str, path: Path, kms_key: str | None) -> None:
     from boto3.s3.transfer import TransferConfig
 
-    digest = digest_of(path)
     with path.open("rb") as file:
         # Unlike upload_file, this doesn't wrap what S3 answers in an error of its own.
         client.upload_fileobj(
@@ -55,20 +106,20 @@ def _send_in_parts(client: Any, bucket: str, key: str, path: Path, kms_key: str 
             ExtraArgs={"ChecksumAlgorithm": "SHA256", **_encryption(kms_key)},
             Config=TransferConfig(multipart_threshold=LARGE_BYTES, multipart_chunksize=PART_BYTES),
         )
-    return Stored(path.stat().st_size, digest.hex())
 
 
-def put(client: Any, bucket: str, key: str, data: bytes, kms_key: str | None) -> Stored:
+def put(client: Any, bucket: str, key: str, data: bytes, kms_key: str | None) -> Sent:
     """Send bytes; S3 verifies their checksum."""
-    digest = hashlib.sha256(data).digest()
-    client.put_object(
+    sha256 = checksum(data)
+    answer = client.put_object(
         Bucket=bucket,
         Key=key,
         Body=data,
-        ChecksumSHA256=base64.b64encode(digest).decode(),
+        ChecksumAlgorithm="SHA256",
+        ChecksumSHA256=sha256,
         **_encryption(kms_key),
     )
-    return Stored(len(data), digest.hex())
+    return Sent(str(answer["ETag"]), sha256)
 
 
 def _encryption(kms_key: str | None) -> dict[str, str]:
@@ -94,105 +145,28 @@ def readable(path: Path) -> Iterator[None]:
         raise DataError(f"{path} can't be read: {error.strerror}.") from error
 
 
-def upload_file(client: Any, path: Path, uri: str, *, kms_key: str | None) -> None:
-    """Send one file of any size; S3 verifies its checksum.
+def upload_file(client: Any, path: Path, uri: str, *, kms_key: str | None) -> bool:
+    """Send one file of any size, unless exactly its content is there; whether it was sent.
 
     Raises:
         CloudError: S3 refuses, or can't be reached.
         DataError: the file can't be read.
     """
-    with in_plain_words(f"uploading to {uri}"):
-        send_file(client, *split_uri(uri), path, kms_key)
-
-
-def upload_once(client: Any, data: bytes, uri: str, *, kms_key: str | None) -> bool:
-    """Send bytes to a place whose name has their digest, unless they lie there; whether it did.
-
-    Raises:
-        CloudError: S3 refuses, or can't be reached.
-    """
-    if lies_there(client, uri, len(data)):
+    if holds(client, uri, file_checksum(path)):
         return False
     with in_plain_words(f"uploading to {uri}"):
-        put(client, *split_uri(uri), data, kms_key)
+        send_file(client, *split_uri(uri), path, kms_key)
     return True
 
 
-def lies_there(client: Any, uri: str, size_bytes: int) -> bool:
-    """Whether there is an object of this size.
+def upload_bytes(client: Any, data: bytes, uri: str, *, kms_key: str | None) -> None:
+    """Send bytes, whatever is there; S3 verifies their checksum.
 
     Raises:
         CloudError: S3 refuses, or can't be reached.
     """
-    bucket, key = split_uri(uri)
-    with in_plain_words(f"looking at {uri}"):
-        listed = client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents", ())
-    return any(item["Key"] == key and item["Size"] == size_bytes for item in listed)
-
-
-def download_file(client: Any, uri: str, target: Path) -> None:
-    """Fetch one object, whole or not at all.
-
-    Raises:
-        CloudError: it isn't there, S3 refuses, or can't be reached.
-    """
-    from boto3.exceptions import RetriesExceededError
-    from botocore.exceptions import ClientError
-
-    bucket, key = split_uri(uri)
-    with in_plain_words(f"downloading {uri}"), whole(target) as beside:
-        try:
-            client.download_file(bucket, key, str(beside))
-        except RetriesExceededError as error:
-            raise CloudError(f"{uri} broke off again and again: try again later.") from error
-        except ClientError as error:
-            if code_of(error) != "404":
-                raise
-            raise CloudError(f"There is no {uri}: did the job that writes it end?") from error
-
-
-def download_model(client: Any, uri: str, target: Path) -> None:
-    """Fetch a model.tar.gz, and unpack the model's own files into the new folder `target`.
-
-    Raises:
-        CloudError: it isn't there, S3 refuses, or can't be reached.
-        ArtifactError: it isn't such an archive.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as temporary:
-        archive = Path(temporary, "archive")
-        download_file(client, uri, archive)
-        with whole(target) as beside:
-            try:
-                unpack_model(archive, beside)
-            except ArtifactError as error:
-                raise ArtifactError(f"{uri}: {error}") from error
-
-
-def download_archive(client: Any, uri: str, target: Path) -> None:
-    """Fetch a model.tar.gz and unpack it into the new folder `target`, whole or not at all.
-
-    Raises:
-        CloudError: it isn't there, isn't such an archive, or holds more than files and folders.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as temporary:
-        archive = Path(temporary, "archive")
-        download_file(client, uri, archive)
-        with whole(target) as beside:
-            try:
-                _unpack(archive, beside)
-            except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-                raise CloudError(f"{uri} can't be unpacked: {error}.") from error
-
-
-def _unpack(archive: Path, target: Path) -> None:
-    with tarfile.open(archive, "r:gz") as tape:
-        for member in tape:
-            if not (member.isreg() or member.isdir()) or member.name.startswith("/"):
-                raise tarfile.TarError(f"{member.name!r} is a link, a device or an absolute path")
-        # The filter refuses what leads out of the folder, and sets no odd modes and no owners.
-        tape.extractall(target, filter="data")
+    with in_plain_words(f"uploading to {uri}"):
+        put(client, *split_uri(uri), data, kms_key)
 
 
 def split_uri(uri: str) -> tuple[str, str]:

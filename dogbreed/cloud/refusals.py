@@ -56,8 +56,10 @@ def in_plain_words(doing: str, *, way_out: str = "") -> Iterator[None]:
         raise CloudError(f"{doing}: {_trouble(error, way_out)}") from error
 
 
-def code_of(error: ClientError) -> str:
-    """The service's word for what is wrong."""
+def code_of(error: BaseException | None) -> str:
+    """The service's word for what is wrong; empty for an error that isn't a service's."""
+    if not isinstance(error, ClientError):
+        return ""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 

@@ -11,7 +11,7 @@ from dogbreed.cloud.archive import Archive
 from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.endpoint_requests import PHOTO_TYPES, Deployment, container_environment
 from dogbreed.cloud.endpoints import once
-from dogbreed.cloud.objects import upload_once
+from dogbreed.cloud.objects import upload_bytes
 from dogbreed.cloud.refusals import in_plain_words, is_missing
 from dogbreed.cloud.tags import is_ours, tag_list
 from dogbreed.errors import CloudError
@@ -51,7 +51,9 @@ def register(account: Account, config: DeployConfig, archive: Archive, it: Deplo
     metrics_uri = f"{archive.uri.rpartition('/')[0]}/metrics.json"
     if not account.dry:
         text = json.dumps(archive.metrics, indent=1, sort_keys=True).encode()
-        upload_once(account.client("s3"), text, metrics_uri, kms_key=config.launcher.output_kms_key)
+        upload_bytes(
+            account.client("s3"), text, metrics_uri, kms_key=config.launcher.output_kms_key
+        )
     with in_plain_words(f"deploy.register={group}"):
         if account.dry or _arn_of(client, group) is None:
             tags = tag_list(config.launcher)

@@ -8,7 +8,8 @@ from typing import Any
 from sagemaker.core.resources import TrainingJob
 
 from dogbreed.cloud.account import Account
-from dogbreed.cloud.objects import download_archive, download_model
+from dogbreed.cloud.fetched_pages import confine_pages
+from dogbreed.cloud.fetching import download_archive, download_model
 from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.errors import CloudError, printable
 from dogbreed.files import remove
@@ -45,11 +46,14 @@ def check_no_local_results(folder: Path, job: str) -> None:
 def fetch_outputs(account: Account, name: str, folder: Path, wanted: Collection[str]) -> None:
     """Bring the `wanted` of what a training job wrote beside its model into `folder`.
 
+    Its pages can be opened: see `confine_pages`.
+
     Raises:
         CloudError: it has left nothing, AWS refuses, or `folder` has results of this machine.
     """
     check_no_local_results(folder, name)
     beside = _fetch(account, name, "output.tar.gz", folder, download_archive)
+    confine_pages(beside)
     found = sorted(path.name for path in beside.iterdir())
     folder.mkdir(parents=True, exist_ok=True)
     for own in found:

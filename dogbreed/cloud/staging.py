@@ -14,9 +14,9 @@ from dogbreed.cli import compose
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.containers import Image, multiplies_bf16, training_image
 from dogbreed.cloud.costs import has_own_disk
-from dogbreed.cloud.inside import PHOTOS, WEIGHTS
+from dogbreed.cloud.inside import PHOTOS, WEIGHTS, WEIGHTS_SHA256
 from dogbreed.cloud.job_requests import Job
-from dogbreed.cloud.objects import lies_there, upload_file, upload_once
+from dogbreed.cloud.objects import digest_of, upload_bytes, upload_file
 from dogbreed.cloud.source import SourcePackage, pack_source
 from dogbreed.cloud.storage import (
     S3Folder,
@@ -107,9 +107,9 @@ def stage(account: Account, config: LaunchConfig, instance_types: Sequence[str])
     weights = _weights(config)
     if weights is not None:
         settings.pop("model.weights")
-        size = weights.stat().st_size
-        mark = hashlib.sha256(f"{weights.resolve()} {size} {weights.stat().st_mtime_ns}".encode())
-        channels[WEIGHTS] = _uri(account, launcher.prefix, f"weights/{mark.hexdigest()[:16]}/")
+        mark = digest_of(weights).hex()
+        settings[WEIGHTS_SHA256] = mark
+        channels[WEIGHTS] = _uri(account, launcher.prefix, f"weights/{mark[:16]}/")
     return Staged(
         images=images,
         source=source,
@@ -180,7 +180,7 @@ def job_of(
 
 
 def send(account: Account, config: LaunchConfig, staged: Staged) -> None:
-    """Bring to S3 what isn't there yet.
+    """Bring to S3 what isn't there yet; the source each time, as the jobs run it.
 
     Raises:
         CloudError: S3 refuses, or can't be reached.
@@ -189,7 +189,7 @@ def send(account: Account, config: LaunchConfig, staged: Staged) -> None:
     for note in staged.notes:
         log.warning("warning: %s", note)
     client, key = account.client("s3"), config.launcher.output_kms_key
-    upload_once(client, staged.source.data, staged.source_uri, kms_key=key)
+    upload_bytes(client, staged.source.data, staged.source_uri, kms_key=key)
     photos = staged.photos
     log.info(
         "photos to %s: %d to send (%.1f MB), %d there already, %d removed there",
@@ -199,9 +199,8 @@ def send(account: Account, config: LaunchConfig, staged: Staged) -> None:
     upload(client, staged.folder, photos, kms_key=key)
     if staged.weights is not None:
         uri = staged.channels[WEIGHTS] + staged.weights.name
-        if not lies_there(client, uri, staged.weights.stat().st_size):
-            log.info("weights to %s", uri)
-            upload_file(client, staged.weights, uri, kms_key=key)
+        if upload_file(client, staged.weights, uri, kms_key=key):
+            log.info("weights sent to %s", uri)
 
 
 def _photos(

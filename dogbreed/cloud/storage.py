@@ -1,24 +1,31 @@
-"""Photos and single files to S3 and back; of a folder of photos only what changed is sent."""
+"""A folder of photos to S3; only what S3 doesn't have with the same content is sent."""
 
-import contextlib
-import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dogbreed.cloud.objects import Stored, digest_of, put, readable, send_file
-from dogbreed.cloud.refusals import in_plain_words
+from botocore.exceptions import ClientError
+
+from dogbreed.cloud.objects import (
+    Sent,
+    file_checksum,
+    put,
+    readable,
+    send_file,
+    stored_checksum,
+)
+from dogbreed.cloud.refusals import code_of, in_plain_words
 from dogbreed.cloud.s3_names import MAX_KEY_BYTES
+from dogbreed.cloud.upload_record import Version, read_record, write_record
 from dogbreed.errors import CloudError, DataError
 from dogbreed.machine import cores
 from dogbreed.progress import progress
 
 WORKERS = 32  # as many as a client of the account has connections
-SECONDS_BETWEEN_MANIFESTS = 30.0
 MOST_DELETIONS = 1000  # of one request
+MARKER = b"{}\n"  # earlier versions read a list of the photos there, and trusted it
 
 
 class LocalFile(NamedTuple):
@@ -31,7 +38,7 @@ class LocalFile(NamedTuple):
 
 @dataclass(frozen=True)
 class S3Folder:
-    """A folder of photos in S3; the list of what it holds lies beside it, not in it."""
+    """A folder of photos in S3."""
 
     bucket: str
     prefix: str
@@ -42,8 +49,8 @@ class S3Folder:
         return f"s3://{self.bucket}/{self.prefix}/"
 
     @property
-    def manifest(self) -> str:
-        """Key of the list: name -> size in bytes, SHA-256 digest in hex."""
+    def marker(self) -> str:
+        """Key of the object, beside the folder, that says that the folder is this package's."""
         return f"{self.prefix}.manifest.json"
 
 
@@ -52,7 +59,7 @@ class UploadPlan:
     """What `upload` will send, leave as it is, and remove."""
 
     files: tuple[LocalFile, ...]
-    kept: Mapping[str, Stored]
+    kept: Mapping[str, Version]
     gone: tuple[str, ...]
 
     @property
@@ -61,41 +68,57 @@ class UploadPlan:
         return sum(file.size_bytes for file in self.files)
 
 
-def stored(client: Any, folder: S3Folder) -> dict[str, Stored]:
-    """What lies in the folder, by name.
+def stored(client: Any, folder: S3Folder) -> dict[str, Version]:
+    """What is in the folder, by name, with checksums that no other content has.
+
+    Those of versions that this machine has sent or compared before are in its own record; S3 is
+    asked for all others.
 
     Raises:
-        CloudError: S3 refuses, or objects lie there that this package didn't put there.
+        CloudError: S3 refuses, or objects are there that this package didn't put there.
     """
-    start = f"{folder.prefix}/"
-    found: dict[str, Stored] = {}
     with in_plain_words(f"looking at {folder.uri}"):
-        known = _manifest(client, folder)
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=start)
-        for item in (item for page in pages for item in page.get("Contents", ())):
-            name, size_bytes = item["Key"].removeprefix(start), item["Size"]
-            if not name:  # S3's console marks a folder by an object without a name
-                continue
-            listed = (known or {}).get(name, Stored(size_bytes, None))
-            found[name] = listed if listed.size_bytes == size_bytes else Stored(size_bytes, None)
-    if found and known is None:
-        raise CloudError(
-            f"{folder.uri} holds {len(found)} objects that dogbreed didn't put there and would "
-            "have to remove: name another launcher.prefix, or remove them yourself."
-        )
+        found = {name: each for name, each in _listed(client, folder) if name}
+        if found and not _is_marked(client, folder):
+            raise CloudError(
+                f"{folder.uri} holds {len(found)} objects that dogbreed didn't put there and would "
+                "have to remove: name another launcher.prefix, or remove them yourself."
+            )
+        record = read_record(folder.uri)
+        found = {name: _recorded(each, record.get(name)) for name, each in found.items()}
+        unknown = [name for name, each in found.items() if each.sha256 is None]
+        keys = (f"{folder.prefix}/{name}" for name in unknown)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            sums = pool.map(lambda key: stored_checksum(client, folder.bucket, key), keys)
+            for name, sha256 in zip(unknown, sums, strict=True):
+                found[name] = found[name]._replace(sha256=sha256)
     return found
 
 
-def _manifest(client: Any, folder: S3Folder) -> dict[str, Stored] | None:
-    """What earlier uploads wrote down; None where there was none."""
+def _listed(client: Any, folder: S3Folder) -> Iterator[tuple[str, Version]]:
+    """Names and versions; S3's console marks a folder by an object without a name."""
+    start = f"{folder.prefix}/"
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=start)
+    for item in (item for page in pages for item in page.get("Contents", ())):
+        modified = item["LastModified"].isoformat()
+        yield item["Key"].removeprefix(start), Version(item["Size"], item["ETag"], modified, None)
+
+
+def _recorded(there: Version, known: Version | None) -> Version:
+    """With the checksum that is in this machine's record, if that is of the same version."""
+    if known is None or known[:3] != (there.size_bytes, there.etag, there.modified):
+        return there
+    return there._replace(sha256=known.sha256)
+
+
+def _is_marked(client: Any, folder: S3Folder) -> bool:
     try:
-        data = client.get_object(Bucket=folder.bucket, Key=folder.manifest)["Body"].read()
-    except client.exceptions.NoSuchKey:
-        return None
-    try:
-        return {name: Stored(*entry) for name, entry in json.loads(data).items()}
-    except (ValueError, TypeError, AttributeError):
-        return {}  # damaged: everything is sent again
+        client.head_object(Bucket=folder.bucket, Key=folder.marker)
+    except ClientError as error:
+        if code_of(error) != "404":
+            raise
+        return False
+    return True
 
 
 def check_keys(folder: S3Folder, root: Path, files: Sequence[Path]) -> None:
@@ -117,7 +140,7 @@ def check_keys(folder: S3Folder, root: Path, files: Sequence[Path]) -> None:
 def plan_upload(
     root: Path,
     files: Sequence[Path],
-    there: Mapping[str, Stored] | None,
+    there: Mapping[str, Version] | None,
     digests: Mapping[Path, bytes] | None = None,
 ) -> UploadPlan:
     """Compare `files`, which lie below `root`, with what `stored` found; nothing is sent.
@@ -130,11 +153,11 @@ def plan_upload(
     local, remote, known = [_local(root, path) for path in files], there or {}, digests or {}
     alike = [file for file in local if _same_size(file, remote.get(file.name))]
     with ThreadPoolExecutor(cores()) as pool:
-        found = pool.map(lambda file: known.get(file.path) or digest_of(file.path), alike)
+        found = pool.map(lambda file: file_checksum(file.path, known.get(file.path)), alike)
         kept = {
             file.name: remote[file.name]
-            for file, digest in zip(alike, found, strict=True)
-            if digest.hex() == remote[file.name].sha256
+            for file, sha256 in zip(alike, found, strict=True)
+            if sha256 == remote[file.name].sha256
         }
     return UploadPlan(
         files=tuple(file for file in local if file.name not in kept),
@@ -155,7 +178,7 @@ def _local(root: Path, path: Path) -> LocalFile:
         return LocalFile(name, path, path.stat().st_size)
 
 
-def _same_size(file: LocalFile, there: Stored | None) -> bool:
+def _same_size(file: LocalFile, there: Version | None) -> bool:
     return there is not None and there.sha256 is not None and there.size_bytes == file.size_bytes
 
 
@@ -170,46 +193,33 @@ def upload(
         CloudError: S3 refuses, or can't be reached.
         DataError: a file can't be read any more.
     """
-    if not plan.files and not plan.gone:
-        return
-    there = dict(plan.kept)
-
-    def save() -> None:
-        listed = json.dumps(there.copy()).encode()  # a copy: threads add to it meanwhile
-        put(client, folder.bucket, folder.manifest, listed, kms_key)
+    sent: dict[str, Sent | None] = {}
 
     def send(file: LocalFile) -> None:
         key = f"{folder.prefix}/{file.name}"
-        there[file.name] = send_file(client, folder.bucket, key, file.path, kms_key)
+        sent[file.name] = send_file(client, folder.bucket, key, file.path, kms_key)
 
+    record = {name: Version(*each) for name, each in plan.kept.items()}
     with in_plain_words(f"uploading to {folder.uri}"):
-        save()  # it must not vouch for what is about to change
-        try:
-            _send_all(send, plan.files, save, workers)
-            _remove(client, folder, plan.gone)
-        except BaseException:
-            with contextlib.suppress(Exception):  # what ended the upload is what is told
-                save()
-            raise
-        save()
+        if plan.files:
+            put(client, folder.bucket, folder.marker, MARKER, kms_key)
+            _send_all(send, plan.files, workers)
+        _remove(client, folder, plan.gone)
+        for name, there in _listed(client, folder) if sent else ():
+            own = sent.get(name)
+            if own is not None and own.etag == there.etag:
+                record[name] = Version(*there._replace(sha256=own.sha256))
+    write_record(folder.uri, record)
 
 
-def _send_all(
-    send: Callable[[LocalFile], None],
-    files: Sequence[LocalFile],
-    save: Callable[[], None],
-    workers: int,
-) -> None:
-    """Send in threads, and save now and then; the first error ends it."""
-    pool, last = ThreadPoolExecutor(workers), time.monotonic()
+def _send_all(send: Callable[[LocalFile], None], files: Sequence[LocalFile], workers: int) -> None:
+    """Send in threads; the first error ends it."""
+    pool = ThreadPoolExecutor(workers)
     try:
         with progress("uploading", len(files)) as advance:
             for future in as_completed([pool.submit(send, file) for file in files]):
                 future.result()
                 advance(1)
-                if time.monotonic() - last >= SECONDS_BETWEEN_MANIFESTS:
-                    save()
-                    last = time.monotonic()
     finally:
         pool.shutdown(cancel_futures=True)
 

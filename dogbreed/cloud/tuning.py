@@ -1,6 +1,5 @@
 """launcher=sagemaker: a search in the account, from photos to best.yaml."""
 
-import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ from dogbreed.cli import compose_as
 from dogbreed.cloud.account import Account, rehearsal, sign_in, stand_in
 from dogbreed.cloud.account_keys import check_attach, checked_keys
 from dogbreed.cloud.costs import Use
-from dogbreed.cloud.inside import EXTRACT, TRAIN, TUNE, WEIGHTS
+from dogbreed.cloud.extraction import extract
+from dogbreed.cloud.inside import TRAIN, TUNE, WEIGHTS
 from dogbreed.cloud.job_requests import training_request, tuning_request
 from dogbreed.cloud.jobs import (
     start_training,
@@ -17,15 +17,12 @@ from dogbreed.cloud.jobs import (
     training_exists,
     tuning_exists,
 )
-from dogbreed.cloud.objects import lies_there, upload_once
 from dogbreed.cloud.plan import tell_plan
 from dogbreed.cloud.results import SEARCH_OUTPUTS, check_no_local_results, fetch_outputs
 from dogbreed.cloud.staging import Staged, job_name, job_of, send, stage
 from dogbreed.cloud.watch import (
     check_completed,
     searched_by,
-    status_of_training,
-    wait_for_extraction,
     wait_for_training,
     wait_for_tuning,
 )
@@ -40,9 +37,7 @@ from dogbreed.search.limits import check_on_sagemaker
 from dogbreed.search.own_settings import recall, remember
 from dogbreed.search.space import Space
 from dogbreed.search.table import live_table
-from dogbreed.search.trials import COMPLETED, FAILED, STOPPED
-
-ALL_ARRIVED = b"every share of these features has arrived\n"
+from dogbreed.search.trials import COMPLETED
 
 
 def search_on_sagemaker(config: TuneConfig) -> None:
@@ -135,7 +130,7 @@ def _search_in_many_jobs(
     uses: list[Use] = []
     more: dict[str, Any] = {}
     if config.search.input == FEATURES:
-        features, extraction = _extract(account, config, staged)
+        features, extraction = extract(account, config, staged)
         uses.append(extraction)
         more["channels"] = {FEATURES: features} | {
             key: uri for key, uri in staged.channels.items() if key == WEIGHTS
@@ -148,40 +143,6 @@ def _search_in_many_jobs(
     request = tuning_request(account, config.launcher, job, config.search, space, epochs)
     start_tuning(account, request)
     return [*uses, Use.of(job, config.launcher, jobs=config.search.trials)]
-
-
-def _extract(account: Account, config: TuneConfig, staged: Staged) -> tuple[str, Use]:
-    """Where the features lie, once the job that extracts them has ended."""
-    launcher = config.launcher
-    place = f"s3://{account.bucket}/{launcher.prefix}"
-    # Jobs may write to the one; to the other the launcher alone, so that none can say it has ended.
-    uri = f"{place}/checkpoints/features/{staged.fingerprint}/"
-    done = f"{place}/features/{staged.fingerprint}.done"
-    # Named by what it extracts: one that runs or ended well, of a launch that was cut off, is taken
-    # up by any launch that wants the same; one that failed is begun anew.
-    own = f"dogbreed-extract-{staged.fingerprint}"
-    status = None if account.dry else status_of_training(account, own)
-    if status in (FAILED, STOPPED):
-        own, status = f"{own}-{secrets.token_hex(2)}", None
-    job = job_of(
-        *(account, launcher, staged, own, EXTRACT, staged.settings),
-        checkpoints_uri=uri,
-        instance_type=launcher.extract_instance_type or launcher.instance_type,
-        instance_count=launcher.extract_instance_count,
-    )
-    use = Use.of(job, launcher, jobs=1)
-    client = None if account.dry else account.client("s3")
-    if client is not None and lies_there(client, done, len(ALL_ARRIVED)):
-        log.info("features are there already: %s", uri)
-        return uri, use
-    if status is None:
-        start_training(account, training_request(account, launcher, job))
-    if client is not None:
-        log.info("extracting features: %s (region %s)", job.name, account.region)
-        with live_table([], config.search.objective, config.search.direction, 1) as show:
-            wait_for_extraction(account, job.name, show)
-        upload_once(client, ALL_ARRIVED, done, kms_key=launcher.output_kms_key)
-    return uri, use
 
 
 def _attach(account: Account, config: TuneConfig, name: str) -> None:

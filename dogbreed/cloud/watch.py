@@ -11,7 +11,6 @@ from sagemaker.core.utils.utils import Unassigned
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.costs import cost
-from dogbreed.cloud.jobs import training_exists
 from dogbreed.cloud.patience import looks
 from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.errors import CloudError, ConfigError, Stopped, printable
@@ -70,18 +69,6 @@ def _wait(account: Account, name: str, metric: str, show: Show, again: str) -> T
             if trial.over:
                 break
     return trial
-
-
-def status_of_training(account: Account, name: str) -> str | None:
-    """A training job's status as the service says it; None if there is no job of this name.
-
-    Raises:
-        CloudError: AWS refuses, or can't be reached.
-    """
-    if not training_exists(account, name):
-        return None
-    with in_plain_words(f"looking at {name}"):
-        return look_at_training(account, name, "").status
 
 
 def look_at_training(account: Account, name: str, metric: str) -> Trial:

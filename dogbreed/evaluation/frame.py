@@ -4,7 +4,7 @@ import base64
 import hashlib
 import importlib.resources
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,6 @@ class Section:
 
 def page(template: Path, *, title: str, sections: Sequence[Section], **values: Any) -> str:
     """A page as HTML: `template` extends frame.html.j2 and has a macro for each section's key."""
-    scripts = [_plotly(), _beside("report.js")]
     figures, hovers = _interned({c.key: c.figure for own in sections for c in own.charts})
     html = (
         _environment(template.parent)
@@ -43,8 +42,8 @@ def page(template: Path, *, title: str, sections: Sequence[Section], **values: A
             style=Markup(_beside("report.css")),
             figures=Markup(_json_of(figures)),
             texts=Markup(_json_of(hovers)),
-            scripts=[Markup(script) for script in scripts],
-            policy=_policy(scripts),
+            scripts=[Markup(script) for script in _scripts()],
+            policy=policy(),
             **values,
         )
     )
@@ -97,14 +96,18 @@ def _json_of(values: Any) -> str:
     return text.translate(ESCAPES)
 
 
-def _policy(scripts: Iterable[str]) -> str:
-    """A Content-Security-Policy: these scripts run and no other; nothing is fetched."""
-    sums = (hashlib.sha256(script.encode()).digest() for script in scripts)
+def policy() -> str:
+    """The pages' Content-Security-Policy: their own scripts run, no other; nothing is fetched."""
+    sums = (hashlib.sha256(script.encode()).digest() for script in _scripts())
     allowed = " ".join(f"'sha256-{base64.b64encode(own).decode()}'" for own in sums)
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
+
+
+def _scripts() -> tuple[str, str]:
+    return _plotly(), _beside("report.js")
 
 
 def _plotly() -> str:

@@ -17,6 +17,16 @@ function colours() {
   return { font: { family, size: 12, color: style.color }, hoverlabel: { font: { family } } };
 }
 
+// A page that was fetched from S3 is in a frame, where a link to a section would lead out of it.
+if (location.href === "about:srcdoc") {
+  for (const link of document.querySelectorAll('a[href^="#"]')) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      document.getElementById(link.hash.slice(1))?.scrollIntoView();
+    });
+  }
+}
+
 const settings = {
   displaylogo: false,
   modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from dogbreed.cloud import storage
 from dogbreed.cloud.storage import S3Folder, plan_upload, stored, upload
 from dogbreed.data.photos import digest
 from dogbreed.errors import CloudError, DataError, Stopped
+from dogbreed.user_paths import cache_dir
 
 if TYPE_CHECKING:
     from s3_server import S3
@@ -89,7 +91,16 @@ def test_a_second_time_nothing_is_sent(s3: "S3", root: Path) -> None:
     for path in files_of(root):
         os.utime(path, (1, 1))  # when a file was written says nothing about what it holds
     assert sync(s3, root) == []
-    assert {operation for operation, _ in s3.requests} == {"GetObject", "ListObjectsV2"}
+    # The objects are those that this machine sent: S3 isn't asked for each of them.
+    assert [operation for operation, _ in s3.requests] == ["ListObjectsV2", "HeadObject"]
+    record = cache_dir() / "uploads"
+    shutil.rmtree(record)
+    assert sync(s3, root) == []
+    assert {key for operation, key in s3.requests if operation == "HeadObject"} == {
+        *(f"{FOLDER.prefix}/{name}" for name in NAMES),
+        FOLDER.marker,
+    }
+    assert len(list(record.iterdir())) == 1
 
 
 def test_one_changed_photo_is_sent_alone(s3: "S3", root: Path) -> None:
@@ -194,41 +205,77 @@ def test_what_was_sent_before_an_error_is_not_sent_again(s3: "S3", root: Path) -
     assert sync(s3, root) == []
 
 
-def test_a_killed_upload_vouches_for_nothing_that_it_may_have_changed(s3: "S3", root: Path) -> None:
-    sync(s3, root)
-    before = (root / NAMES[0]).read_text("utf-8")
-    write(root / NAMES[0], before.replace("photo", "other"))
-    plan = plan_upload(root, files_of(root), stored(s3.client, FOLDER))
-    listed = []
-
-    def look(operation: str, key: str) -> None:
-        if key.endswith(NAMES[0]):
-            listed.append(json.loads(s3.read(FOLDER.manifest)))
-
-    s3.before = look
-    upload(s3.client, FOLDER, plan, kms_key=None)
-    assert [sorted(each) for each in listed] == [sorted(NAMES[1:])]
+def planted(s3: "S3", name: str, **more: Any) -> None:
+    """Another content of the same size, under one of our keys."""
+    key = f"{FOLDER.prefix}/{name}"
+    s3.client.put_object(
+        Bucket=FOLDER.bucket, Key=key, Body=b"?" * len(s3.read(key)), **{"Metadata": {}, **more}
+    )
 
 
-def test_the_list_is_written_now_and_then(
-    s3: "S3", root: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("known", [True, False], ids=["recorded here", "from another machine"])
+@pytest.mark.parametrize("with_checksum", [True, False])
+def test_content_of_the_same_size_is_replaced(
+    known: bool, with_checksum: bool, s3: "S3", root: Path
 ) -> None:
-    monkeypatch.setattr(storage, "SECONDS_BETWEEN_MANIFESTS", 0.0)
     sync(s3, root)
-    assert s3.sent().count(FOLDER.manifest) == 1 + len(NAMES) + 1
+    sums = {"ChecksumAlgorithm": "SHA256"} if with_checksum else {}
+    planted(s3, NAMES[0], Metadata={"sha256": digest((root / NAMES[0]).read_bytes()).hex()}, **sums)
+    if not known:
+        shutil.rmtree(cache_dir() / "uploads")
+    assert sync(s3, root) == [NAMES[0]]
+    assert photos_in(s3) == on_disk(root)
 
 
-def test_a_damaged_list_costs_an_upload_and_no_more(s3: "S3", root: Path) -> None:
-    for damaged in (b"{", b"[1]", b'{"a": 1}', b"\xff"):
-        sync(s3, root)
-        s3.write(FOLDER.manifest, damaged)
-        assert sync(s3, root) == sorted(NAMES)
+def test_a_list_in_s3_vouches_for_nothing(s3: "S3", root: Path) -> None:
+    sync(s3, root)
+    for name in NAMES:
+        planted(s3, name)
+    listed = {
+        name: [path.stat().st_size, digest(path.read_bytes()).hex()]
+        for name, path in ((name, root / name) for name in NAMES)
+    }
+    s3.write(FOLDER.marker, json.dumps(listed).encode())
+    shutil.rmtree(cache_dir() / "uploads")
+    assert sync(s3, root) == sorted(NAMES)
+    assert photos_in(s3) == on_disk(root)
+
+
+def test_the_same_etag_at_another_time_is_compared(s3: "S3", root: Path) -> None:
+    sync(s3, root)
+    (record,) = (cache_dir() / "uploads").iterdir()
+    entries = json.loads(record.read_text("utf-8"))
+    planted(s3, NAMES[0])
+    listed = s3.client.list_objects_v2(Bucket=FOLDER.bucket, Prefix=f"{FOLDER.prefix}/{NAMES[0]}")
+    entries[NAMES[0]][1] = listed["Contents"][0]["ETag"]  # an ETag is an MD5: two can be alike
+    entries[NAMES[0]][2] = "2020-01-01T00:00:00+00:00"
+    record.write_text(json.dumps(entries), "utf-8")
+    assert sync(s3, root) == [NAMES[0]]
+
+
+@pytest.mark.parametrize("damaged", ["{", "[1]", '{"a": 1}', '{"a": [1]}', ""])
+def test_a_damaged_record_costs_requests_and_no_more(damaged: str, s3: "S3", root: Path) -> None:
+    sync(s3, root)
+    (record,) = (cache_dir() / "uploads").iterdir()
+    record.write_text(damaged, "utf-8")
+    assert sync(s3, root) == []
+
+
+def test_a_photo_that_changes_after_it_was_sent_is_sent_again(s3: "S3", root: Path) -> None:
+    def change(operation: str, key: str) -> None:
+        if operation == "ListObjectsV2" and photos_sent(s3):
+            write(root / NAMES[0], "other" + (root / NAMES[0]).read_text("utf-8")[5:])
+
+    s3.before = change
+    sync(s3, root)
+    s3.before = lambda operation, key: None
+    assert sync(s3, root) == [NAMES[0]]
 
 
 def test_a_key_of_kms_encrypts_photos_and_list(s3: "S3", root: Path) -> None:
     key = "arn:aws:kms:us-east-1:123456789012:key/1234"
     sync(s3, root, kms_key=key)
-    for name in (FOLDER.manifest, f"{FOLDER.prefix}/{NAMES[0]}"):
+    for name in (FOLDER.marker, f"{FOLDER.prefix}/{NAMES[0]}"):
         head = s3.client.head_object(Bucket=FOLDER.bucket, Key=name)
         assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
 

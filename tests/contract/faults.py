@@ -16,6 +16,7 @@ from contract.rest import INVOKE, REST_OPERATIONS, rest_operation
 from contract.validation import problems
 from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 from moto.scheduler.models import scheduler_backends
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class Gate:
         self._faults: list[Fault] = []
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.untagged: list[str] = []  # what a caller made without the project's tag
+        self.without_owner: list[str] = []  # what a caller asked of S3 without naming the owner
 
     def add(self, fault: Fault) -> None:
         with self._lock:
@@ -119,7 +121,11 @@ class Gate:
                 self.requests.append((call.operation, parameters))
             if not (call.by_job or call.by_test or is_tagged(call.operation, parameters)):
                 self.untagged.append(call.operation)
+        if not (call.by_job or call.by_test or names_owner(call, environ)):
+            self.without_owner.append(call.operation)
         fault = self._due(call)
+        if fault is None:
+            fault = refused_by_owner(call, environ)
         if fault is None:
             fault = refused_by_state(call, environ)
         if fault is None and call.service == "sagemaker" and call.is_json:
@@ -167,6 +173,23 @@ def is_tagged(operation: str, parameters: dict[str, Any]) -> bool:
     if not operation.startswith("Create") or operation == "CreateModelPackage":
         return True
     return {"Key": "project", "Value": "dogbreed"} in parameters.get("Tags", [])
+
+
+def names_owner(call: Call, environ: "WSGIEnvironment") -> bool:
+    """Whether a request to S3 names the account that must own the bucket, if it can."""
+    if call.service != "s3" or call.operation == "CreateBucket":
+        return True
+    return environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER") == DEFAULT_ACCOUNT_ID
+
+
+def refused_by_owner(call: Call, environ: "WSGIEnvironment") -> Fault | None:
+    """What S3 refuses, and moto doesn't: a bucket of another account than the one expected."""
+    expected = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")
+    bucket = environ.get("PATH_INFO", "").strip("/").partition("/")[0]
+    _, owner = s3_backends.bucket_accounts.get(bucket, ("", expected))
+    if call.service != "s3" or expected in (None, owner):
+        return None
+    return Fault(call.operation, 1, code="AccessDenied", message="Access Denied", status=403)
 
 
 def refused_by_state(call: Call, environ: "WSGIEnvironment") -> Fault | None:

@@ -45,3 +45,4 @@ def account(
             ]
             assert denied(policy, needs) == [], policy.name
         assert account.untagged == []
+        assert account.without_owner == []

@@ -32,9 +32,11 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.s3.models import s3_backends
 from werkzeug.serving import make_server
 
 SECRET = "not-a-secret"
+FOREIGN_ACCOUNT_ID = "999988887777"
 # As launch/iam/launcher.json names them.
 ROLES = {
     "DogbreedTraining": TRAINING,
@@ -165,6 +167,11 @@ class SageMakerAccount:
         return self._gate.untagged
 
     @property
+    def without_owner(self) -> list[str]:
+        """The operations of the caller's at S3 that name no owner of the bucket."""
+        return self._gate.without_owner
+
+    @property
     def calls(self) -> list[tuple[str, str]]:
         """Every call of the caller's to any service: its name, and the operation."""
         return self._gate.calls
@@ -217,6 +224,11 @@ class SageMakerAccount:
         self._operations.add_trained(
             name, model, f"s3://{self.bucket}/dogbreed/jobs", self.role_arn
         )
+
+    def foreign_bucket(self, name: str) -> Any:
+        """Make a bucket of another account that anybody may use; a client of that account's."""
+        s3_backends[FOREIGN_ACCOUNT_ID]["aws"].create_bucket(name, self.region)
+        return self._client("s3", TEST_KEY)
 
     def scale_out(self, endpoint: str, instances: int) -> None:
         """Be an account in which an endpoint has scaled to so many instances."""

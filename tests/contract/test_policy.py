@@ -45,7 +45,7 @@ NOT_CALLED = {
     "iam:CreateServiceLinkedRole": "the same, once in an account",
     "sagemaker:UpdateEndpointWeightsAndCapacities": "checked by it in the caller's name",
     "s3:PutObject": "by put_object, and by boto's upload_fileobj",
-    "s3:GetObject": "by get_object, and by boto's download_file",
+    "s3:GetObject": "by get_object and head_object",
     # By the SDK's resources: TrainingJob, HyperParameterTuningJob.
     "sagemaker:CreateTrainingJob": "TrainingJob.create",
     "sagemaker:CreateHyperParameterTuningJob": "HyperParameterTuningJob.create",
@@ -165,7 +165,7 @@ WRITTEN = {
     TRAINING: {"checkpoints", "jobs"},
     SERVING: {"answers", "captured"},
     SCHEDULER: set[str](),
-    LAUNCHER: {"features", "models", "photos", "questions", "source", "weights"},
+    LAUNCHER: {"models", "photos", "questions", "source", "weights"},
 }
 
 

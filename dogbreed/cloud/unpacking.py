@@ -1,0 +1,153 @@
+"""An archive of a job unpacked within limits: members, bytes, ratio, names, kinds."""
+
+import io
+import tarfile
+import zlib
+from pathlib import Path
+from typing import IO, cast
+
+from dogbreed.errors import printable
+
+MAX_MEMBERS = 20_000
+MAX_BYTES = 4 * 2**30  # unpacked
+# Text of a run compresses 5 to 20 times, zeros 1,000 times. A small archive may have any ratio.
+MAX_RATIO = 100
+ANY_RATIO_BYTES = 32 * 2**20
+# What describes a member: 512 bytes, and further headers for long names. tarfile reads these at
+# once, as large as they say they are, and calls itself for each.
+MAX_HEADER_BYTES = 64 * 1024
+MAX_PATH_BYTES, MAX_NAME_BYTES, MAX_DEPTH = 1024, 255, 32
+CHUNK_BYTES = 64 * 1024
+# How open() says that two members have one name, or that one is a folder to the other.
+CLASHES = (FileExistsError, NotADirectoryError, IsADirectoryError)
+
+
+class UnpackError(Exception):
+    """An archive that isn't unpacked: the end of a sentence that says why."""
+
+
+def unpack(archive: Path, target: Path) -> None:
+    """Unpack a .tar.gz into the new folder `target`; it is the caller's to remove after an error.
+
+    Only files and folders, none of which leads out of `target`, may be in it. All get the rights
+    that new files have, whatever the archive says.
+
+    Raises:
+        UnpackError: it isn't such an archive, or is beyond one of the limits.
+    """
+    size_bytes = archive.stat().st_size
+    most = min(MAX_BYTES, max(ANY_RATIO_BYTES, MAX_RATIO * size_bytes))
+    target.mkdir()
+    try:
+        with archive.open("rb") as file:
+            source = _Unzipped(file, most)
+            with tarfile.TarFile(fileobj=cast(IO[bytes], source)) as tape:
+                _unpack_all(tape, source, target)
+    except (tarfile.TarError, zlib.error, EOFError, ValueError, RecursionError) as error:
+        raise UnpackError(printable(str(error)) or type(error).__name__) from error
+    except CLASHES as error:
+        place = Path(error.filename).relative_to(target)
+        raise UnpackError(f"{printable(str(place))} is in it twice") from error
+
+
+def _unpack_all(tape: tarfile.TarFile, source: "_Unzipped", target: Path) -> None:
+    for number in range(MAX_MEMBERS + 1):
+        source.in_header = MAX_HEADER_BYTES
+        member = tape.next()
+        source.in_header = None
+        if member is None:
+            return
+        if number == MAX_MEMBERS:
+            raise UnpackError(f"it has more than {MAX_MEMBERS} members")
+        place = target / _checked_name(member)
+        if member.isdir():
+            place.mkdir(parents=True, exist_ok=True)
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("xb") as file:
+            left = member.size
+            while left:
+                data = source.read(min(left, CHUNK_BYTES))
+                if not data:
+                    raise UnpackError("it ends in the middle of a member")
+                file.write(data)
+                left -= len(data)
+
+
+def _checked_name(member: tarfile.TarInfo) -> str:
+    """The member's name, if it may be unpacked."""
+    shown = printable(member.name[:MAX_NAME_BYTES])
+    if not (member.isreg() or member.isdir()) or member.issparse():
+        raise UnpackError(f"{shown} is a link, a device or a sparse file")
+    if member.size < 0 or (member.isdir() and member.size):
+        raise UnpackError(f"{shown} has an impossible size")
+    if not member.name.isprintable():
+        raise UnpackError(f"{shown!r} is a name with control characters")
+    parts = member.name.split("/")
+    if member.name.startswith("/") or ".." in parts:
+        raise UnpackError(f"{shown} leads out of its folder")
+    sizes = [len(part.encode()) for part in parts]
+    if max(sizes) > MAX_NAME_BYTES or sum(sizes) > MAX_PATH_BYTES or len(parts) > MAX_DEPTH:
+        raise UnpackError(f"{shown} is a name too long or too deep")
+    return member.name
+
+
+class _Unzipped(io.BufferedIOBase):
+    """The content of a gzip file, read forward only, until it has more than `max_bytes`.
+
+    zlib itself reads the header: Python's gzip module takes a byte at a time of a name in it.
+    """
+
+    def __init__(self, file: IO[bytes], max_bytes: int) -> None:
+        self._file, self._left = file, max_bytes
+        self._max_bytes, self._place = max_bytes, 0
+        self._zip, self._waiting, self._ready = zlib.decompressobj(31), b"", b""
+        # How many bytes the next header may still have; TarFile reads the first one by itself.
+        self.in_header: int | None = MAX_HEADER_BYTES
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        if whence or place < self._place:
+            raise UnpackError("its members don't follow each other")
+        while self._place < place and self.read(min(place - self._place, CHUNK_BYTES)):
+            pass
+        return self._place
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0:
+            raise UnpackError("it has a header of an impossible size")
+        if self.in_header is not None:
+            self.in_header -= size
+            if self.in_header < 0:
+                raise UnpackError(f"a header in it has more than {MAX_HEADER_BYTES} bytes")
+        found = []
+        while size and (data := self._more(size)):
+            found.append(data)
+            size -= len(data)
+        data = b"".join(found)
+        self._place += len(data)
+        return data
+
+    def _more(self, size: int) -> bytes:
+        """Some of the next `size` bytes; none at the end of the file."""
+        while True:
+            if not self._waiting:
+                self._waiting = self._file.read(CHUNK_BYTES)
+                if not self._waiting and self._zip.eof:
+                    return b""
+                if not self._waiting:
+                    raise EOFError("it is incomplete")
+            if self._zip.eof:
+                self._zip = zlib.decompressobj(31)
+            data = self._zip.decompress(self._waiting, size)
+            self._waiting = self._zip.unconsumed_tail or self._zip.unused_data
+            self._left -= len(data)
+            if self._left < 0:
+                raise UnpackError(
+                    f"it has more than {self._max_bytes:,} bytes unpacked, {MAX_RATIO} times what "
+                    "it has packed or more than any result of a job"
+                )
+            if data:
+                return data
