@@ -28,7 +28,10 @@ from dogbreed.runs import (
 from dogbreed.schema import AUTO, leaves
 
 # Keys that may differ between the two commands: none of them changes the model.
-MAY_DIFFER = {"resume", "data.workers", "trainer.checkpoint_minutes", "features.root"}
+MAY_DIFFER = {
+    *("resume", "data.workers", "trainer.checkpoint_minutes", "features.root"),
+    "data.links",  # where it changes the photos, data.json says so
+}
 # Keys that choose the photos: where these differ, so do the data.
 PHOTOS_KEYS = {
     *("data.source", "data.root", "data.feature_set", "data.fraction"),

@@ -4,14 +4,16 @@ import base64
 import contextlib
 import gzip
 import hashlib
+import os
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from dogbreed.cloud.refusals import code_of, in_plain_words
+from dogbreed.data.links import open_within
 from dogbreed.errors import CloudError, DataError
 from dogbreed.files import whole
 
@@ -27,34 +29,46 @@ class Stored(NamedTuple):
     sha256: str | None
 
 
-def send_file(client: Any, bucket: str, key: str, path: Path, kms_key: str | None) -> Stored:
+def send_file(
+    client: Any,
+    bucket: str,
+    key: str,
+    path: Path,
+    kms_key: str | None,
+    *,
+    within: str | None = None,
+) -> Stored:
     """Send a file, in parts if it is large; S3 verifies its checksum.
+
+    `within` is the real path of a folder that it must be in.
 
     Raises:
         DataError: it can't be read.
     """
-    with readable(path):
-        if path.stat().st_size < LARGE_BYTES:
-            data = path.read_bytes()
-        else:
-            return _send_in_parts(client, bucket, key, path, kms_key)
+    with readable(path), open(open_within(path, within), "rb") as file:  # noqa: PTH123 (descriptor)
+        if os.fstat(file.fileno()).st_size >= LARGE_BYTES:
+            return _send_in_parts(client, bucket, key, file, kms_key)
+        data = file.read()
     return put(client, bucket, key, data, kms_key)
 
 
-def _send_in_parts(client: Any, bucket: str, key: str, path: Path, kms_key: str | None) -> Stored:
+def _send_in_parts(
+    client: Any, bucket: str, key: str, file: BinaryIO, kms_key: str | None
+) -> Stored:
     from boto3.s3.transfer import TransferConfig
 
-    digest = digest_of(path)
-    with path.open("rb") as file:
-        # Unlike upload_file, this doesn't wrap what S3 answers in an error of its own.
-        client.upload_fileobj(
-            file,
-            bucket,
-            key,
-            ExtraArgs={"ChecksumAlgorithm": "SHA256", **_encryption(kms_key)},
-            Config=TransferConfig(multipart_threshold=LARGE_BYTES, multipart_chunksize=PART_BYTES),
-        )
-    return Stored(path.stat().st_size, digest.hex())
+    digest = hashlib.file_digest(file, "sha256").digest()
+    size_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    # Unlike upload_file, this doesn't wrap what S3 answers in an error of its own.
+    client.upload_fileobj(
+        file,
+        bucket,
+        key,
+        ExtraArgs={"ChecksumAlgorithm": "SHA256", **_encryption(kms_key)},
+        Config=TransferConfig(multipart_threshold=LARGE_BYTES, multipart_chunksize=PART_BYTES),
+    )
+    return Stored(size_bytes, digest.hex())
 
 
 def put(client: Any, bucket: str, key: str, data: bytes, kms_key: str | None) -> Stored:
