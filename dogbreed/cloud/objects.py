@@ -4,13 +4,14 @@ import base64
 import contextlib
 import gzip
 import hashlib
+import io
 import os
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from dogbreed.cloud.refusals import code_of, in_plain_words
 from dogbreed.data.links import open_within
@@ -53,7 +54,7 @@ def send_file(
 
 
 def _send_in_parts(
-    client: Any, bucket: str, key: str, file: BinaryIO, kms_key: str | None
+    client: Any, bucket: str, key: str, file: io.BufferedReader, kms_key: str | None
 ) -> Stored:
     from boto3.s3.transfer import TransferConfig
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import draw_folders, draw_photo
+from conftest import draw_folders
 
 from dogbreed.cli import compose, compose_as
 from dogbreed.cloud import batch
@@ -364,8 +364,7 @@ def test_a_tracked_link_out_of_the_source_is_not_packed(checkout: Path) -> None:
 # --- the key -------------------------------------------------------------------------------
 
 
-def test_the_key_is_the_same_at_every_command(tmp_path: Path) -> None:
+def test_the_key_is_the_same_at_every_command() -> None:
     assert not compose([]).data.links
     assert not compose_as(PredictConfig, "predict", []).data.links
     assert compose_as(PredictConfig, "predict", ["data.links=true"]).data.links
-    draw_photo(tmp_path / "a.jpg", 3, 4)
