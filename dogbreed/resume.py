@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,10 @@ def _open(path: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] |
         return Refusal("there is no run there (no readable config.yaml)", report=False)
     if (folder / METRICS_FILE).exists():
         return Refusal("that run is finished", report=False)
-    lock = RunLock.acquire(folder) if is_main_process() else None
+    try:
+        lock = RunLock.acquire(folder) if is_main_process() else None
+    except OSError as error:
+        return Refusal(f"its lock can't be taken ({error.filename}: {error.strerror})")
     if lock is None and is_main_process():
         return Refusal(f"that run is still running ({holder(folder)})")
     refusal = _difference(folder, values, config, data)
@@ -187,7 +191,11 @@ def _usable_checkpoint(
 def _clean_up_killed_runs(root: Path) -> None:
     """Remove the temporary files of runs whose process was killed: only these leave a lock file."""
     for lock_file in root.glob("*-*/.lock"):
-        lock = RunLock.acquire(lock_file.parent)
+        if lock_file.parent.is_symlink():
+            continue
+        lock = None
+        with suppress(OSError):
+            lock = RunLock.acquire(lock_file.parent)
         if lock is not None:
             remove_partial_files(lock_file.parent)
             lock.release()

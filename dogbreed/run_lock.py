@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-from dogbreed.files import is_at
+from dogbreed.files import is_at, open_plain
 
 LOCK_FILE = ".lock"
 
@@ -23,10 +23,14 @@ class RunLock:
 
     @classmethod
     def acquire(cls, folder: Path) -> "RunLock | None":
-        """The lock, or None if another process holds it."""
+        """The lock, or None if another process holds it.
+
+        Raises:
+            OSError: something else is at its place, such as a symbolic link.
+        """
         path = folder / LOCK_FILE
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = open_plain(path, os.O_RDWR | os.O_CREAT, 0o644)
             try:
                 fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:

@@ -1,22 +1,23 @@
 """The public sets: where their publishers keep them, and how each is fetched once."""
 
 import http.client
+import os
 import shutil
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dogbreed.data.archive import BLOCK_BYTES, BadArchive, Layout, check_bytes, unpack
 from dogbreed.errors import DownloadError
-from dogbreed.files import locked
+from dogbreed.files import locked, open_plain, remove, write_text
 from dogbreed.os_errors import DISK_FULL
 from dogbreed.progress import progress
-from dogbreed.user_paths import CACHE_VARIABLE
+from dogbreed.user_paths import CACHE_VARIABLE, private_folder
 
 TIMEOUT_S = 30.0  # of silence, not of the whole transfer
 # Tries in a row that bring no new byte. The waits between them double and come to 15 s: enough for
@@ -112,8 +113,8 @@ def fetch(public_set: PublicSet, cache_dir: Path) -> Path:
     """
     root = cache_dir / public_set.name
     try:
+        private_folder(cache_dir)
         if not root.is_dir():
-            cache_dir.mkdir(parents=True, exist_ok=True)
             with _alone(cache_dir / f".{public_set.name}.lock"):
                 if not root.is_dir():
                     _prepare(public_set, root)
@@ -145,7 +146,7 @@ def _prepare(public_set: PublicSet, root: Path) -> None:
     archive = root.with_name(f"{public_set.name}-{public_set.file_name}")
     part = archive.with_name(f"{archive.name}.part")
     unpacking = root.with_name(f".{public_set.name}.unpacking")
-    shutil.rmtree(unpacking, ignore_errors=True)  # of a run that was killed
+    remove(unpacking)  # of a run that was killed
     _check_space(public_set, archive if archive.exists() else part)
     if not archive.exists():
         _say(f"{public_set.title} from {public_set.url}; terms: {public_set.terms}")
@@ -163,7 +164,8 @@ def _prepare(public_set: PublicSet, root: Path) -> None:
             f"removed: run the command again to fetch it anew. {_ways_out(part)}"
         ) from error
     finally:
-        shutil.rmtree(unpacking, ignore_errors=True)
+        with suppress(OSError):
+            remove(unpacking)
     archive.unlink()
 
 
@@ -247,8 +249,8 @@ def _receive(public_set: PublicSet, part: Path, report: Callable[[int], None]) -
             # If-Range takes no weak ETag; without either there is no resuming.
             etag = response.headers["ETag"] or ""
             strong = etag if etag.startswith('"') else response.headers["Last-Modified"]
-            version.write_text(strong or "")
-        with part.open("ab") as file:
+            write_text(version, strong or "")
+        with open(open_plain(part, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:  # noqa: PTH123
             while block := response.read(BLOCK_BYTES):
                 done += file.write(block)
                 report(done)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dogbreed.data.drawing import BREEDS, VERSION, draw_photo
 from dogbreed.files import locked
-from dogbreed.user_paths import cache_dir, cached_in
+from dogbreed.user_paths import cache_dir, cached_in, private_folder
 
 log = logging.getLogger("dogbreed")
 
@@ -26,6 +26,9 @@ def sample_photos() -> Path:
     """
     root = cache_dir() / SAMPLES
     with cached_in(root):
+        private_folder(root.parent)
+        if root.exists():
+            private_folder(root)
         return draw_samples(root)
 
 

@@ -129,6 +129,8 @@ def _open_folder(root: Path, config: TuneConfig, photos: str) -> Path:
     name = config.search.name
     folder = root / (folder_name(photos) if name == AUTO else name)
     folder.mkdir(exist_ok=name != AUTO)
+    if (folder / STUDY_FILE).is_symlink():
+        raise SearchError(f"{folder / STUDY_FILE} is a symbolic link: take another search.name.")
     return folder
 
 
