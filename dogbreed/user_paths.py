@@ -47,15 +47,12 @@ def optional_cache_dir(name: str) -> Path | None:
 def make_private(folder: Path) -> None:
     """Make a folder and those missing above it, all closed to other users; what is there stays."""
     try:
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, exist_ok=True)
     except FileNotFoundError:
         if folder.parent == folder:
             raise
         make_private(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
-    except FileExistsError:
-        if not folder.is_dir():
-            raise
 
 
 def private_folder(folder: Path) -> Path:

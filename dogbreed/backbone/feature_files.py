@@ -55,7 +55,8 @@ class FeatureFiles:
         for _ in range(OPEN_ATTEMPTS):
             try:
                 make_private(folder.parent)
-                folder.mkdir(exist_ok=True)
+                # As open as the folder that it is in, which users may share (features.root).
+                folder.mkdir(mode=0o700 | folder.parent.stat().st_mode & 0o777, exist_ok=True)
                 refuse_foreign_link(folder)
                 files = cls(folder, os.O_RDWR | os.O_CREAT)
             except (FileNotFoundError, FileExistsError) as error:

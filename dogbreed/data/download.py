@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dogbreed.data.archive import BLOCK_BYTES, BadArchive, Layout, check_bytes, unpack
 from dogbreed.errors import DownloadError
-from dogbreed.files import locked, open_plain, remove, write_text
+from dogbreed.files import locked, open_plain, remove
 from dogbreed.os_errors import DISK_FULL
 from dogbreed.progress import progress
 from dogbreed.user_paths import CACHE_VARIABLE, private_folder
@@ -155,6 +155,7 @@ def _prepare(public_set: PublicSet, root: Path) -> None:
         part.with_suffix(".version").unlink(missing_ok=True)
     try:
         check_bytes(archive, public_set.size_bytes, public_set.sha256)
+        unpacking.mkdir(mode=0o700)
         unpack(archive, unpacking, public_set.layout, public_set.photos, public_set.classes)
         unpacking.rename(root)
     except BadArchive as error:
@@ -249,8 +250,10 @@ def _receive(public_set: PublicSet, part: Path, report: Callable[[int], None]) -
             # If-Range takes no weak ETag; without either there is no resuming.
             etag = response.headers["ETag"] or ""
             strong = etag if etag.startswith('"') else response.headers["Last-Modified"]
-            write_text(version, strong or "")
-        with open(open_plain(part, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:  # noqa: PTH123
+            version.unlink(missing_ok=True)  # should it be a link
+            version.write_text(strong or "")
+        os.close(open_plain(part, os.O_WRONLY | os.O_CREAT))  # an error should it be one
+        with part.open("ab") as file:
             while block := response.read(BLOCK_BYTES):
                 done += file.write(block)
                 report(done)

@@ -53,7 +53,7 @@ def read_folders(
     try:
         return replace(_read(top, shares, split_seed, nested_classes), within=top.within)
     except DataError as error:
-        if (line := top.skipped.links_line()) is None:
+        if (line := top.skipped.links_line(root)) is None:
             raise
         raise DataError(f"{error}\n({line}.)") from error
 
@@ -145,10 +145,10 @@ def _findings(
         note(path, UNREADABLE, f"can't be read ({reason}); left out with all that is in it")
     if line := root.skipped.system_line():
         note(root.path, SYSTEM_FILES, line)
-    if line := root.skipped.links_line():
+    if line := root.skipped.links_line(root.path):
         note(root.path, OUTSIDE_LINK, line)
-    for path, target in root.skipped.links.targets.items():
-        note(path, OUTSIDE_LINK, f"a symbolic link out of {root.path}, to {target}; skipped")
+    for path in root.skipped.links.targets:
+        note(path, OUTSIDE_LINK, "a symbolic link that leads out of the folder; skipped")
     return found
 
 

@@ -78,6 +78,7 @@ def _replace(root: Path, seed: int, marker: str) -> None:
         )
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as temporary:
         drawn = Path(temporary, "drawn")
+        drawn.mkdir(mode=0o700)
         _draw(drawn, seed)
         (drawn / _MARKER).write_text(marker + _checksum(drawn), encoding="utf-8")
         if outdated:

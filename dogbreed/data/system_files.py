@@ -105,11 +105,12 @@ class Skipped:
         named = _listed(f"{path} ({reason})" for path, reason in self.unreadable.items())
         return f"skipped {len(self.unreadable):,} folders that can't be read: {named}"
 
-    def links_line(self) -> str | None:
-        """How many links were skipped, in one line; None if there were none."""
+    def links_line(self, root: Path | None = None) -> str | None:
+        """How many links were skipped, named below `root`, in one line; None if there were none."""
         if not self.links.count:
             return None
-        named = _listed(map(str, self.links.targets), self.links.count)
+        paths = (path.relative_to(root) if root else path for path in self.links.targets)
+        named = _listed(map(str, paths), self.links.count)
         return (
             f"skipped {self.links.count:,} symbolic links that lead out of the folder "
             f"(data.links=true follows them): {named}"

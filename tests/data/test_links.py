@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import draw_folders
+from conftest import SMALL, Train, draw_folders
 
 from dogbreed.cli import compose, compose_as
 from dogbreed.cloud import batch
@@ -25,6 +25,7 @@ from dogbreed.data.module import BreedDataModule
 from dogbreed.data.photos import read_bytes
 from dogbreed.errors import CloudError, DataError, PhotoError
 from dogbreed.evaluation.thumbnails import thumbnails
+from dogbreed.predict import main as predict
 from dogbreed.preparation import check_photos
 from dogbreed.serving.sources import find_sources
 
@@ -111,6 +112,36 @@ def test_predict_skips_it_too(photos_root: Path, outside: Path, kind: str) -> No
     assert {source.name for source in found.sources} == before
     assert found.complete
     assert ("data.links=true" in " ".join(found.notes)) == (kind not in INSIDE)
+
+
+@pytest.mark.parametrize("links", [False, True])
+def test_the_answers_of_predict(
+    photos_root: Path, outside: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    link(photos_root / "test" / "mine", outside)
+    monkeypatch.chdir(photos_root.parent)
+    predict([f"model={tiny_model}", "engine=torch", f"data.links={links}".lower(), "photos/test"])
+    answered = Path("predictions.csv").read_text("utf-8")
+    assert answered.count("photos/test/Akita/") == 4
+    assert answered.count("private") == (3 if links else 0)
+
+
+@pytest.mark.runs
+def test_a_training_shows_nothing_from_outside(
+    train: Train, photos_root: Path, outside: Path, tmp_path: Path
+) -> None:
+    link(photos_root / "train" / "Zebra", outside / "private")
+    link(photos_root / "test" / "Akita" / "zz.jpg", outside / "secret" / "000.jpg")
+    for more in ((), ("features.store=false", "trainer.epochs=1")):
+        done = train(f"data.root={photos_root}", *SMALL, *more)
+        assert done.returncode == 0, done.stderr
+        assert "warning: skipped 2 symbolic links that lead out of the folder" in done.stdout
+        run = tmp_path / "outputs" / "latest"
+        assert "outside_link" in (run / "findings.txt").read_text("utf-8")
+        for path in run.rglob("*"):
+            if path.is_file():
+                assert os.fsencode(outside.name) not in path.read_bytes(), path
+        (tmp_path / "outputs" / "latest").unlink()
 
 
 def test_links_are_followed_where_that_is_set(photos_root: Path, outside: Path) -> None:
