@@ -2,19 +2,20 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import draw_photo
+from conftest import draw_folders, draw_photo
 
 from dogbreed import feature_set_index
 from dogbreed.backbone import feature_index
 from dogbreed.backbone.engine import EngineChoice
 from dogbreed.backbone.feature_index import FeatureIndex
 from dogbreed.backbone.feature_records import RECORD
-from dogbreed.data.check import check
+from dogbreed.data.check import Checked, check
 from dogbreed.data.folders import read_folders
 from dogbreed.errors import DataError, StoreError
 from dogbreed.evaluation.thumbnails import thumbnails
@@ -24,12 +25,21 @@ Index = dict[str, Any]
 CHOICE = EngineChoice("torch", "f32", "asked for", {"torch": "2"})
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Checked]:
+    """A set of 18 photos without stores; a class folder is empty, which its index mentions."""
+    root = tmp_path_factory.mktemp("a set")
+    draw_folders(root / "photos", {"train": 4, "valid": 1, "test": 1})
+    (root / "photos" / "train" / "Empty").mkdir()
+    checked = check(read_folders(root / "photos"))
+    write_index(root / "set", "mine", checked, CHOICE)
+    return root / "set", checked
+
+
 @pytest.fixture
-def folder(photos_root: Path, tmp_path: Path) -> Path:
-    """A set of 60 photos without stores; a class folder is empty, which its index mentions."""
-    (photos_root / "train" / "Empty").mkdir()
-    write_index(tmp_path / "set", "mine", check(read_folders(photos_root)), CHOICE)
-    return tmp_path / "set"
+def folder(written: tuple[Path, Checked], tmp_path: Path) -> Path:
+    """A copy of the set."""
+    return shutil.copytree(written[0], tmp_path / "set")
 
 
 def signed(folder: Path, change: Callable[[Index], object]) -> None:
@@ -47,13 +57,13 @@ def refused(folder: Path) -> str:
     return str(caught.value)
 
 
-def test_it_is_read_as_it_was_written(folder: Path, photos_root: Path) -> None:
-    written, found = check(read_folders(photos_root)), read_feature_set(folder)
+def test_it_is_read_as_it_was_written(folder: Path, written: tuple[Path, Checked]) -> None:
+    before, found = written[1], read_feature_set(folder)
     assert (found.name, found.choice) == ("mine", CHOICE)
-    assert found.checked.folders.classes == written.folders.classes
-    assert [*found.checked.digests.values()] == [*written.digests.values()]
+    assert found.checked.folders.classes == before.folders.classes
+    assert [*found.checked.digests.values()] == [*before.digests.values()]
     assert [(s.split, s.label) for s in found.checked.folders.all_samples()] == [
-        (s.split, s.label) for s in written.folders.all_samples()
+        (s.split, s.label) for s in before.folders.all_samples()
     ]
     assert [f.reason for f in found.checked.findings] == ["empty_class"]
     assert found.checked.findings[0].path == folder / "photos" / "train" / "Empty"
