@@ -164,6 +164,8 @@ def groups_of(schema: type[Any]) -> dict[str, list[str]]:
         sections.add(EXPERIMENT)
     else:
         sections.discard("launcher")  # the account's keys of it alone: nothing to choose
+    if "data.source" not in names:
+        sections.discard("data")  # the same of a folder's
     return {
         folder.name: sorted(file.stem for file in folder.glob("*.yaml") if file.stem != "base")
         for folder in sorted(conf_dir().iterdir())

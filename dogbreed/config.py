@@ -31,6 +31,7 @@ class DataConfig:
         "true: each folder with photos is a class (shoes/boots); false: each folder in the root or "
         "in a split, with all below it; null: stop where that matters"
     )
+    links: bool = key("follow symbolic links that lead out of data.root; false: skip and report")
     max_bad_share: float = key("share of unusable photos that stops the run", at_least=0, at_most=1)
     # The most is Pillow's own limit, which `predict` and the report keep to.
     max_pixels: int = key(
@@ -48,6 +49,13 @@ class DataConfig:
     workers: int | str = key(
         "processes or threads that decode photos; auto: one per core", at_least=0
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderConfig:
+    """How folders of photos that are given to a model are walked."""
+
+    links: bool = key("follow symbolic links that lead out of a given folder; false: skip them")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +211,7 @@ class PredictConfig(TrainedConfig):
     embeddings: bool = key("also write each photo's features, as JSON lines")
     timeout_s: float = key("seconds that a URL may take in all", above=0, at_most=86400)
     max_bytes: int = key("a URL's photo may have so many bytes", at_least=1)
+    data: FolderConfig
 
 
 @dataclass(frozen=True, kw_only=True)

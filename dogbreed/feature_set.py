@@ -6,13 +6,11 @@ stores/<share>/...   the feature stores of each machine that took a share of the
 photos/...           the few validation photos that a written model answers for
 """
 
-import hashlib
 import json
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dogbreed.backbone.engine import EngineChoice
 from dogbreed.backbone.extraction import Request
@@ -20,15 +18,17 @@ from dogbreed.backbone.features import FeatureStore
 from dogbreed.data import photos
 from dogbreed.data.batches import spread
 from dogbreed.data.check import Checked
-from dogbreed.data.splits import SPLITS, VALID, Finding, PhotoFolders, Sample
-from dogbreed.errors import StoreError
-from dogbreed.files import write_text
+from dogbreed.data.links import is_within
+from dogbreed.data.splits import VALID
+from dogbreed.errors import DataError, PhotoError, StoreError
+from dogbreed.feature_set_index import as_index, damaged, read_index
+from dogbreed.files import whole, write_text
 from dogbreed.serving.export import CHECKED_PHOTOS
 
-SCHEMA = 2  # 1 had no checksums
 INDEX = "photos.json"
 STORES = "stores"
 PHOTOS = "photos"
+SHARE_NAMES = "[0-9][0-9][0-9]"  # of `share_folder`; a launch has at most 100
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class FeatureSet:
         copied = sum(
             store.copy_from(folder / store.folder.name)
             for store in stores.values()
-            for folder in sorted((self.folder / STORES).glob("*"))
+            for folder in self._shares()
         )
         missing = {r.path for r in requests if any(r.digest not in stores[v] for v in r.views)}
         if missing:
@@ -65,6 +65,18 @@ class FeatureSet:
             )
         return copied
 
+    def _shares(self) -> Iterator[Path]:
+        """The folders of stores that the machines wrote."""
+        inside = os.path.realpath(self.folder)
+        for folder in sorted((self.folder / STORES).glob(SHARE_NAMES)):
+            for each in (folder, *folder.iterdir()):
+                if not is_within(os.path.realpath(each), inside):
+                    raise StoreError(
+                        f"{each} is a symbolic link that leads out of the feature set: copy what "
+                        "it leads to, or extract the set again."
+                    )
+            yield folder
+
 
 def share_folder(folder: Path, share: int) -> Path:
     """Where the machine of this number keeps its stores."""
@@ -72,35 +84,21 @@ def share_folder(folder: Path, share: int) -> Path:
 
 
 def write_index(folder: Path, name: str, checked: Checked, choice: EngineChoice) -> None:
-    """Write all of the set but its stores."""
+    """Write all of the set but its stores.
+
+    Raises:
+        DataError: a photo can't be read any more, or isn't what was checked.
+    """
     folders = checked.folders
-    root = folders.root
-    index = {
-        "schema": SCHEMA,
-        "name": name,
-        "engine": asdict(choice),
-        "classes": folders.classes,
-        "display_names": folders.display_names,
-        "split_here": folders.split_here,
-        "samples": [
-            (s.split, s.label, str(s.path.relative_to(root)), checked.digests[s.path].hex())
-            for s in folders.all_samples()
-        ],
-        "findings": [asdict(f) | {"path": str(f.path)} for f in checked.findings],
-    }
     valid = folders.samples[VALID]
     for number in spread(len(valid), CHECKED_PHOTOS):
-        kept = folder / PHOTOS / valid[number].path.relative_to(root)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(valid[number].path, kept)
-    index["sha256"] = _sha256(index)
-    write_text(folder / INDEX, json.dumps(index))
-
-
-def _sha256(index: Mapping[str, Any]) -> str:
-    """Of everything else in the index."""
-    values = {name: value for name, value in index.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        path = valid[number].path
+        data = photos.read_bytes(path, folders.within)
+        if photos.digest(data) != checked.digests[path]:
+            raise DataError(f"{path}: its content changed since the check: run it again.")
+        with whole(folder / PHOTOS / path.relative_to(folders.root)) as beside:
+            beside.write_bytes(data)
+    write_text(folder / INDEX, json.dumps(as_index(name, checked, choice)))
 
 
 def read_feature_set(folder: Path) -> FeatureSet:
@@ -110,49 +108,22 @@ def read_feature_set(folder: Path) -> FeatureSet:
         StoreError: there is none, none that this version reads, or a damaged one.
     """
     try:
-        index: dict[str, Any] = json.loads((folder / INDEX).read_text("utf-8"))
-        if index["schema"] > SCHEMA:
-            raise StoreError(f"{folder / INDEX} is of a newer dogbreed: update this one.")
-        if index["schema"] < SCHEMA:
-            raise StoreError(f"{folder / INDEX} is of an older dogbreed: extract it again.")
-        if index["sha256"] != _sha256(index):
-            raise _damaged(folder / INDEX)
-        feature_set = _parse(folder, index)
+        name, checked, choice = read_index(folder / INDEX, folder / PHOTOS)
         for path in (folder / PHOTOS).rglob("*"):
-            known = feature_set.checked.digests.get(path)
-            if known is not None and photos.digest(path.read_bytes()) != known:
-                raise _damaged(path)
-        return feature_set
+            known = checked.digests.get(path)
+            if known is not None and _digest(path, checked.folders.within) != known:
+                raise damaged(path)
     except OSError as error:
         raise StoreError(
             f"data.feature_set={folder}: there is no feature set ({error.strerror}: "
             f"{error.filename})."
         ) from error
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise StoreError(
-            f"{folder / INDEX} can't be read as a feature set: extract it again."
-        ) from error
+    return FeatureSet(folder, name, checked, choice)
 
 
-def _damaged(path: Path) -> StoreError:
-    return StoreError(f"{path} is damaged: copy the feature set again, or extract it again.")
-
-
-def _parse(folder: Path, index: Mapping[str, Any]) -> FeatureSet:
-    root = folder / PHOTOS
-    samples: dict[str, list[Sample]] = {split: [] for split in SPLITS}
-    digests: dict[Path, bytes] = {}
-    for split, label, path, digest in index["samples"]:
-        samples[split].append(Sample(root / path, label, split))
-        digests[root / path] = bytes.fromhex(digest)
-    findings = tuple(Finding(**{**each, "path": Path(each["path"])}) for each in index["findings"])
-    folders = PhotoFolders(
-        root=root,
-        classes=tuple(index["classes"]),
-        display_names=tuple(index["display_names"]),
-        samples={split: tuple(own) for split, own in samples.items()},
-        findings=findings,
-        split_here=tuple(index["split_here"]),
-    )
-    checked = Checked(folders=folders, digests=digests, findings=findings)
-    return FeatureSet(folder, index["name"], checked, EngineChoice(**index["engine"]))
+def _digest(path: Path, within: str | None) -> bytes:
+    """Of a photo that came along."""
+    try:
+        return photos.digest(photos.read_bytes(path, within))
+    except PhotoError as error:
+        raise StoreError(f"{path}: {error}. Copy the feature set again.") from error

@@ -1,6 +1,11 @@
-"""Files that are whole or not there: written beside their place and renamed into it."""
+"""Files that are whole or not there, locks among processes; no link of another user's is followed.
+
+Whoever can write to a folder that this user writes to, too, could put a symbolic link there, and
+have another file of the user's truncated or appended to; or a pipe, which would be waited for.
+"""
 
 import csv
+import errno
 import fcntl
 import hashlib
 import json
@@ -25,6 +30,37 @@ STALE_S = 86_400  # a temporary file of another host is taken for abandoned afte
 
 # A file system takes 255 bytes per name (NAME_MAX of Linux; eCryptfs 143).
 MAX_NAME_BYTES = 255
+
+
+def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
+    """Open a regular file, never through a symbolic link at `path`: its descriptor.
+
+    Raises:
+        OSError: there is a link or no regular file; what os.open raises.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+    except OSError as error:
+        if error.errno == errno.ENXIO or path.is_symlink():
+            raise _not_plain(path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_plain(path)
+    return descriptor
+
+
+def _not_plain(path: Path) -> OSError:
+    what = "a symbolic link, which isn't followed here" if path.is_symlink() else "no regular file"
+    return OSError(errno.EPERM, f"is {what}", str(path))
+
+
+def refuse_foreign_link(path: Path) -> None:
+    """Raise an OSError for a symbolic link that another user has put there; root's are fine."""
+    with suppress(FileNotFoundError):
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode) and status.st_uid not in (os.geteuid(), 0):
+            raise OSError(errno.EPERM, "is a symbolic link of another user's", str(path))
 
 
 @contextmanager
@@ -125,13 +161,15 @@ def _finite(values: Any) -> Any:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+def locked(path: Path, *, wait: bool = True, links: bool = False) -> Iterator[bool]:
     """Hold the lock file `path` among processes; False if another has it and `wait` is false.
 
-    The system takes the lock back from a process that dies.
+    The system takes the lock back from a process that dies. A symbolic link at `path` is followed
+    only if `links`.
     """
     while True:
-        with path.open("ab") as file:
+        place = path.resolve() if links else path
+        with open(open_plain(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:

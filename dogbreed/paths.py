@@ -10,7 +10,7 @@ from dogbreed.data.samples import SAMPLES
 from dogbreed.errors import ConfigError, StoreError, WeightsError
 from dogbreed.runs import check_writable, resumed_folder
 from dogbreed.schema import AUTO
-from dogbreed.user_paths import cache_dir, cached_in
+from dogbreed.user_paths import cache_dir, cached_in, make_private, private_folder
 
 # What a feature set and a run can't be without.
 SET_FILE, RUN_FILE = "photos.json", "config.yaml"
@@ -80,7 +80,7 @@ def _check_source(config: Config) -> None:
         return
     folder = cache_dir()
     with cached_in(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         if config.data.source == SAMPLES and not (folder / SAMPLES).exists():
             tempfile.TemporaryFile(dir=folder).close()
 
@@ -90,10 +90,11 @@ def _check_features(root: str | None) -> None:
     if root is None:
         folder = cache_dir() / "features"
         with cached_in(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(folder.parent)
+            private_folder(folder)
         return
     try:
-        Path(root).mkdir(parents=True, exist_ok=True)
+        make_private(Path(root))  # one that is there may be shared among users
     except OSError as error:
         raise StoreError(
             f"features.root={root}: the folder can't be made ({error.strerror}): set it to a "

@@ -14,7 +14,7 @@ from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
 from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import Preprocessing
 from dogbreed.data.samples import SAMPLES, sample_photos
-from dogbreed.data.splits import SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
+from dogbreed.data.splits import OUTSIDE_LINK, SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
 from dogbreed.errors import ConfigError, WeightsError
 from dogbreed.feature_set import FeatureSet, read_feature_set
 from dogbreed.machine import cores
@@ -105,6 +105,7 @@ def check_photos(root: Path, config: Config) -> Checked:
         test_share=data.test_share,
         split_seed=data.split_seed,
         nested_classes=data.nested_classes,
+        links=data.links,
     ).take(data.fraction, data.split_seed)
     workers = cores() if data.workers == AUTO else max(1, int(data.workers))
     checked = check(
@@ -222,6 +223,9 @@ def _tell(checked: Checked) -> None:
     bad = sum(finding.photos for finding in checked.findings if finding.bad)
     if bad:
         log.warning("warning: %d bad photos are left out", bad)
+    for finding in checked.findings:
+        if finding.reason == OUTSIDE_LINK and finding.path == folders.root:
+            log.warning("warning: %s", finding.message)
     unused = [finding.path.name for finding in checked.findings if finding.reason == UNUSED]
     if unused:
         log.warning(

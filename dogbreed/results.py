@@ -65,6 +65,7 @@ def gather_facts(
         seconds={},
         epochs=tuple(epochs),
         root=folders.root,
+        within=folders.within,
         classes=folders.classes,
         display_names=folders.display_names,
         counts={split: folders.counts(split) for split in SPLITS},

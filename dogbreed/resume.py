@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,10 @@ from dogbreed.runs import (
 from dogbreed.schema import AUTO, leaves
 
 # Keys that may differ between the two commands: none of them changes the model.
-MAY_DIFFER = {"resume", "data.workers", "trainer.checkpoint_minutes", "features.root"}
+MAY_DIFFER = {
+    *("resume", "data.workers", "trainer.checkpoint_minutes", "features.root"),
+    "data.links",  # where it changes the photos, data.json says so
+}
 # Keys that choose the photos: where these differ, so do the data.
 PHOTOS_KEYS = {
     *("data.source", "data.root", "data.feature_set", "data.fraction"),
@@ -106,7 +110,10 @@ def _open(path: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] |
         return Refusal("that run is finished", report=False)
     if odd := first_odd_file(folder):
         return Refusal(f"{printable(str(odd))} is no regular file; no run makes such: remove it")
-    lock = RunLock.acquire(folder) if is_main_process() else None
+    try:
+        lock = RunLock.acquire(folder) if is_main_process() else None
+    except OSError as error:
+        return Refusal(f"its lock can't be taken ({error.filename}: {error.strerror})")
     if lock is None and is_main_process():
         return Refusal(f"that run is still running ({holder(folder)})")
     refusal = _difference(folder, values, config, data)
@@ -181,7 +188,11 @@ def _usable_checkpoint(
 def _clean_up_killed_runs(root: Path) -> None:
     """Remove the temporary files of runs whose process was killed: only these leave a lock file."""
     for lock_file in root.glob("*-*/.lock"):
-        lock = RunLock.acquire(lock_file.parent)
+        if lock_file.parent.is_symlink():
+            continue
+        lock = None
+        with suppress(OSError):
+            lock = RunLock.acquire(lock_file.parent)
         if lock is not None:
             remove_partial_files(lock_file.parent)
             lock.release()

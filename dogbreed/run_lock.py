@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dogbreed.documents import DocumentError, read_bytes
 from dogbreed.errors import printable
-from dogbreed.files import is_at
+from dogbreed.files import is_at, open_plain
 
 LOCK_FILE = ".lock"
 MAX_BYTES = 1024
@@ -26,17 +26,14 @@ class RunLock:
 
     @classmethod
     def acquire(cls, folder: Path) -> "RunLock | None":
-        """The lock, or None if another process holds it."""
+        """The lock, or None if another process holds it.
+
+        Raises:
+            OSError: something else is at its place, such as a symbolic link.
+        """
         path = folder / LOCK_FILE
         while True:
-            try:
-                # Not through a link: what it leads to would be overwritten.
-                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-                descriptor = os.open(path, flags, 0o644)
-            except OSError as error:
-                if error.errno == errno.ELOOP:
-                    return None
-                raise
+            descriptor = open_plain(path, os.O_RDWR | os.O_CREAT, 0o644)
             try:
                 fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import re
 import sys
 import tempfile
@@ -9,16 +10,26 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TextIO
 
 import yaml
 
 from dogbreed.config import Config
 from dogbreed.errors import OutputError
-from dogbreed.files import PARTIAL_SUFFIX, remove, shortened, whole, write_table, write_text
+from dogbreed.files import (
+    PARTIAL_SUFFIX,
+    open_plain,
+    remove,
+    shortened,
+    whole,
+    write_table,
+    write_text,
+)
 from dogbreed.os_errors import DISK_FULL
 from dogbreed.progress import is_main_process
 from dogbreed.run_lock import RunLock
 
+LOG_FILE = "log.txt"
 METRICS_FILE = "metrics.json"  # written last: a run that has it is finished
 LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
 BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
@@ -39,10 +50,12 @@ class RunFolder:
     def __init__(self, path: Path, lock: RunLock | None = None) -> None:
         self.path = path
         self._lock = lock
-        self._file: logging.Handler | None = None
+        self._file: logging.StreamHandler[TextIO] | None = None
         if is_main_process():
-            self._file = logging.FileHandler(
-                path / "log.txt", encoding="utf-8", errors="backslashreplace"
+            # A run's folder that is resumed may come from somebody else.
+            file = open_plain(path / LOG_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            self._file = logging.StreamHandler(
+                open(file, "a", encoding="utf-8", errors="backslashreplace")  # noqa: PTH123, SIM115
             )
             self._file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
             log.addHandler(self._file)
@@ -70,6 +83,7 @@ class RunFolder:
         if self._file is not None:
             log.removeHandler(self._file)
             self._file.close()
+            self._file.stream.close()
         if self._lock is not None:
             self._lock.release()
 

@@ -1,6 +1,8 @@
 """The user's own places: ~ in paths, the home folder, and the cache that is below it."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +42,40 @@ def optional_cache_dir(name: str) -> Path | None:
         return cache_dir() / name
     except DogbreedError:
         return None
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder and those missing above it, all closed to other users; what is there stays."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError:
+        if folder.parent == folder:
+            raise
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def private_folder(folder: Path) -> Path:
+    """A folder of the cache, made closed to other users; one that is there must be this user's.
+
+    As ssh does with its files: its owner is this user or root, and nobody else can put files into
+    it (everybody may, if the sticky bit keeps them from files that aren't theirs). Root itself may
+    use a folder of any owner: in containers, caches of the host's users are mounted.
+
+    Raises:
+        OSError: it can't be made, or another user could replace what is in it.
+    """
+    make_private(folder)
+    user = os.geteuid()
+    own = {user, 0}
+    status = folder.stat()
+    owners = {status.st_uid, folder.lstat().st_uid}  # of the folder, and of a link that leads to it
+    if not owners <= own and user != 0:
+        raise OSError(errno.EPERM, "belongs to another user, who could replace it", str(folder))
+    if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+        reason = "every user could replace what is in it (chmod o-w forbids that)"
+        raise OSError(errno.EPERM, reason, str(folder))
+    return folder
 
 
 @contextmanager

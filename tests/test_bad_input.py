@@ -168,7 +168,7 @@ def test_any_class_name_and_path_will_do(train: Train, tmp_path: Path) -> None:
     linked.mkdir()
     for name in names:
         (linked / name).symlink_to(root / "real" / name)
-    done = train(f"data.root={linked}", *SMALL, "output_root=my results")
+    done = train(f"data.root={linked}", *SMALL, "output_root=my results", "data.links=true")
     assert done.returncode == 0, done.stderr
     model = json.loads((tmp_path / "my results/latest/model/model.json").read_text("utf-8"))
     assert set(model["classes"]) == set(names)

@@ -39,7 +39,10 @@ STOREYS: tuple[tuple[str, ...], ...] = (
     ("backbone",),
     ("network", "serving"),
     ("arguments", "model", "server"),
-    ("evaluation", "run_lock", "run_data", "runs", "feature_set", "paths"),
+    (
+        *("evaluation", "run_lock", "run_data", "runs", "paths"),
+        *("feature_set", "feature_set_index"),
+    ),
     ("callbacks", "checkpoints", "resume", "preparation", "stored_features"),
     ("fitting", "rate_finder", "results"),
     ("folds",),

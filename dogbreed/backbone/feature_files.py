@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from dogbreed.files import is_at
+from dogbreed.files import is_at, open_plain, refuse_foreign_link
+from dogbreed.user_paths import make_private
 
 FEATURES, INDEX = "features.bin", "digests.bin"
 OPEN_ATTEMPTS = 100  # while another process deletes the folder
@@ -19,9 +20,9 @@ class FeatureFiles:
     """Descriptors of both files. They stay open, so that deleting the files takes nothing away."""
 
     def __init__(self, folder: Path, flags: int) -> None:
-        self.index = os.open(folder / INDEX, flags, 0o666)
+        self.index = open_plain(folder / INDEX, flags)
         self._close_index = weakref.finalize(self, os.close, self.index)
-        self.features = os.open(folder / FEATURES, flags, 0o666)
+        self.features = open_plain(folder / FEATURES, flags)
         self._close_features = weakref.finalize(self, os.close, self.features)
 
     @classmethod
@@ -53,7 +54,10 @@ class FeatureFiles:
         failure: OSError | None = None
         for _ in range(OPEN_ATTEMPTS):
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                make_private(folder.parent)
+                # As open as the folder that it is in, which users may share (features.root).
+                folder.mkdir(mode=0o700 | folder.parent.stat().st_mode & 0o777, exist_ok=True)
+                refuse_foreign_link(folder)
                 files = cls(folder, os.O_RDWR | os.O_CREAT)
             except (FileNotFoundError, FileExistsError) as error:
                 failure = error  # the folder went while it was made, or between both files

@@ -18,6 +18,10 @@ from dogbreed.backbone.feature_records import (
     read_into,
     vacant_record,
 )
+from dogbreed.errors import StoreError
+
+# More than any set of photographs has: a file made to claim more would fill the memory.
+MAX_RECORDS = 10_000_000
 
 
 class FeatureIndex:
@@ -57,8 +61,17 @@ class FeatureIndex:
         del self._numbers[digest]
 
     def read(self, file: int) -> None:
-        """Take note of the records behind those that were read before."""
+        """Take note of the records behind those that were read before.
+
+        Raises:
+            StoreError: there are more than `MAX_RECORDS`.
+        """
         count = os.fstat(file).st_size // RECORD.itemsize
+        if count > MAX_RECORDS:
+            raise StoreError(
+                f"A feature cache's index claims {count:,} records, the limit is {MAX_RECORDS:,}: "
+                "it is damaged; remove its folder, or copy the feature set again."
+            )
         # A file that was cut off is shorter than what was read: the next record goes to its end.
         first, self.slots = min(self.slots, count), count
         self._damaged += [first + place for place in self._note(_records_at(file, first, count))]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from dogbreed.backbone.feature_records import Checksums, Records, checksums, read_into
 from dogbreed.errors import StoreError
+from dogbreed.files import open_plain
 
 VERIFIED_BYTES = 64 * 1024 * 1024  # read at a time where only the checksums are wanted
 # A cache up to this size is read once and then held in memory: two views of 8,000 photos in a
@@ -55,7 +56,7 @@ class FeatureReader:
         self._kept = np.empty((len(records), *shape), dtype) if few else None
         self._is_kept = np.zeros(len(records), np.bool_)
         try:
-            self._file = os.open(path, os.O_RDONLY) if file is None else os.dup(file)
+            self._file = open_plain(path, os.O_RDONLY) if file is None else os.dup(file)
         except OSError as error:
             raise StoreError(f"{path} can't be read ({error.strerror}): run again.") from error
         weakref.finalize(self, os.close, self._file)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dogbreed.errors import WeightsError
 from dogbreed.schema import nearest
-from dogbreed.user_paths import cache_dir, cached_in
+from dogbreed.user_paths import cache_dir, cached_in, private_folder
 
 NONE = "none"
 AUTO = "auto"
@@ -125,7 +125,11 @@ def _download(name: str, weights: Any) -> dict[str, Tensor]:
     """torchvision's weights, from a cache or the network."""
     folder = _download_dir(weights)
     with cached_in(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        if folder.is_relative_to(torch.hub.get_dir()):  # torch's own, which users may share
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            private_folder(folder.parent)
+            private_folder(folder)
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(10)  # seconds for a silent network; the library sets none
     # torch's own bar for a person; elsewhere silence, as its lines are no one's.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,11 +36,16 @@ MAX_ANSWER_BYTES = 2**20  # a thousand classes have a tenth of it
 
 @dataclass(frozen=True, kw_only=True)
 class Photos:
-    """Photos of a job: their place in S3, and the folder here that they are from, if any."""
+    """Photos of a job: their place in S3, and the folder here that they are from, if any.
+
+    `within` is the real path of the folder that none is read from outside of; None: links may lead
+    anywhere (data.links).
+    """
 
     uri: str
     root: Path | None = None
     paths: tuple[Path, ...] = ()
+    within: str | None = None
 
 
 def photos_of(account: Account, config: DeployConfig) -> Photos:
@@ -59,11 +65,14 @@ def photos_of(account: Account, config: DeployConfig) -> Photos:
     if not root.is_dir():
         what = "is a file: give its folder" if root.exists() else "there is no such folder"
         raise DataError(f"deploy.photos={named}: {what}.")
-    found = find_sources([str(root)])
+    found = find_sources([str(root)], links=config.data.links)
+    within = None if config.data.links else os.path.realpath(root)
     for note in found.notes:
         log.warning("%s", note)
     paths = tuple(
-        path for path in map(Path, (each.name for each in found.sources)) if _usable(path, config)
+        path
+        for path in map(Path, (each.name for each in found.sources))
+        if _usable(path, within, config)
     )
     if not paths:
         raise DataError(f"deploy.photos={named}: holds no photo that can be used.")
@@ -71,13 +80,13 @@ def photos_of(account: Account, config: DeployConfig) -> Photos:
     mark = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
     folder = S3Folder(account.bucket, f"{config.launcher.prefix}/questions/{mark[:16]}")
     check_keys(folder, root, paths)
-    return Photos(uri=folder.uri, root=root, paths=paths)
+    return Photos(uri=folder.uri, root=root, paths=paths, within=within)
 
 
-def _usable(path: Path, config: DeployConfig) -> bool:
+def _usable(path: Path, within: str | None, config: DeployConfig) -> bool:
     """Whether a photo may be sent; one that can't be used would end the whole job."""
     try:
-        data = read_bytes(path)
+        data = read_bytes(path, within)
         refusal = refusal_of(data, tiff=config.deploy.tiff)
         if refusal is not None:
             raise refusal
@@ -138,7 +147,7 @@ def _send(account: Account, config: DeployConfig, photos: Photos) -> None:
     assert photos.root is not None
     client = account.client("s3")
     folder = S3Folder(*split_uri(photos.uri.rstrip("/")))
-    plan = plan_upload(photos.root, photos.paths, stored(client, folder))
+    plan = plan_upload(photos.root, photos.paths, stored(client, folder), within=photos.within)
     log.info("photos to %s: %d to send, %d there", folder.uri, len(plan.files), len(plan.kept))
     upload(client, folder, plan, kms_key=config.launcher.output_kms_key)
 

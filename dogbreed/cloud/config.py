@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dogbreed.config import FolderConfig
 from dogbreed.schema import key, path_key
 from dogbreed.search.config import AccountConfig
 
@@ -64,6 +65,7 @@ class DeployConfig:
     photo: str | None = path_key("sent when it is up; null: one that is drawn")
     output_root: str = path_key("folder of the runs")
     dry_run: bool = key("show what would be sent and what it costs; needs no credentials")
+    data: FolderConfig
     launcher: AccountConfig
 
 
@@ -80,6 +82,7 @@ class QueryConfig:
     max_bytes: int = key("of each URL", at_least=1)
     logs: bool = key("print what the endpoint's server wrote")
     log_minutes: float = key("how far back", above=0)
+    data: FolderConfig
     launcher: AccountConfig
 
 

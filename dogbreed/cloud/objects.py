@@ -7,6 +7,8 @@ size, the metadata and what is written elsewhere of an object can be anything.
 import base64
 import contextlib
 import hashlib
+import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.refusals import DENIED, code_of, in_plain_words
+from dogbreed.data.links import open_within
 from dogbreed.errors import CloudError, DataError
 
 # From here on a file goes in parts, each tried again by itself.
@@ -79,33 +82,43 @@ def holds(client: Any, uri: str, sha256: str) -> bool:
         return stored_checksum(client, *split_uri(uri)) == sha256
 
 
-def send_file(client: Any, bucket: str, key: str, path: Path, kms_key: str | None) -> Sent | None:
+def send_file(
+    client: Any,
+    bucket: str,
+    key: str,
+    path: Path,
+    kms_key: str | None,
+    *,
+    within: str | None = None,
+) -> Sent | None:
     """Send a file, in parts if it is large; S3 verifies its checksum. None of one in parts.
+
+    `within` is the real path of a folder that it must be in.
 
     Raises:
         DataError: it can't be read.
     """
-    with readable(path):
-        if path.stat().st_size < LARGE_BYTES:
-            data = path.read_bytes()
-        else:
-            _send_in_parts(client, bucket, key, path, kms_key)
+    with readable(path), open(open_within(path, within), "rb") as file:  # noqa: PTH123 (descriptor)
+        if os.fstat(file.fileno()).st_size >= LARGE_BYTES:
+            _send_in_parts(client, bucket, key, file, kms_key)
             return None  # boto3's transfer doesn't tell
+        data = file.read()
     return put(client, bucket, key, data, kms_key)
 
 
-def _send_in_parts(client: Any, bucket: str, key: str, path: Path, kms_key: str | None) -> None:
+def _send_in_parts(
+    client: Any, bucket: str, key: str, file: io.BufferedReader, kms_key: str | None
+) -> None:
     from boto3.s3.transfer import TransferConfig
 
-    with path.open("rb") as file:
-        # Unlike upload_file, this doesn't wrap what S3 answers in an error of its own.
-        client.upload_fileobj(
-            file,
-            bucket,
-            key,
-            ExtraArgs={"ChecksumAlgorithm": "SHA256", **_encryption(kms_key)},
-            Config=TransferConfig(multipart_threshold=LARGE_BYTES, multipart_chunksize=PART_BYTES),
-        )
+    # Unlike upload_file, this doesn't wrap what S3 answers in an error of its own.
+    client.upload_fileobj(
+        file,
+        bucket,
+        key,
+        ExtraArgs={"ChecksumAlgorithm": "SHA256", **_encryption(kms_key)},
+        Config=TransferConfig(multipart_threshold=LARGE_BYTES, multipart_chunksize=PART_BYTES),
+    )
 
 
 def put(client: Any, bucket: str, key: str, data: bytes, kms_key: str | None) -> Sent:

@@ -34,7 +34,7 @@ def query(config: QueryConfig, given: Sequence[str]) -> bool:
     if config.endpoint != NEWEST:
         check_endpoint_name(config.endpoint)
     config = replace(config, launcher=checked_keys(config.launcher))
-    found = find_sources(given) if given else Found(sources=[])
+    found = find_sources(given, links=config.data.links) if given else Found(sources=[])
     account = sign_in(
         config.launcher,
         to_make=False,

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dogbreed.data.links import open_within
 from dogbreed.errors import CloudError
 
 FOLDERS = ("dogbreed", "conf", "launch")
@@ -46,7 +47,7 @@ def pack_source(
         CloudError: `checkout` is no git checkout of the project, git isn't installed, or
             constraints.txt lacks what must be installed.
     """
-    contents = {name: (checkout / name).read_bytes() for name in _tracked(checkout)}
+    contents = {name: _read(checkout, name) for name in _tracked(checkout)}
     if ENTRY_POINT not in contents:
         raise CloudError(f"{checkout} has no {ENTRY_POINT} that git tracks. {WAY_OUT}")
     requirements = _requirements(checkout, carried, extras)
@@ -72,6 +73,15 @@ def _tracked(checkout: Path) -> list[str]:
         raise CloudError(f"git can't list the source in {checkout} ({said}). {WAY_OUT}")
     names = [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
     return [name for name in names if (checkout / name).is_file()]
+
+
+def _read(checkout: Path, name: str) -> bytes:
+    """A tracked file; git tracks symbolic links too, wherever they lead."""
+    try:
+        with open(open_within(checkout / name, os.path.realpath(checkout)), "rb") as file:  # noqa: PTH123
+            return file.read()
+    except OSError as error:
+        raise CloudError(f"{checkout / name} can't be packed: {error.strerror}.") from error
 
 
 def _requirements(

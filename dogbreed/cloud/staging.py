@@ -30,6 +30,7 @@ from dogbreed.config import Config
 from dogbreed.data.check import SHOWN, as_lines
 from dogbreed.data.folders import read_folders
 from dogbreed.data.samples import SAMPLES, sample_photos
+from dogbreed.data.splits import PhotoFolders
 from dogbreed.errors import ConfigError
 from dogbreed.runs import log
 from dogbreed.schema import AUTO, flat
@@ -51,6 +52,7 @@ NEEDS_EXTRA = {"debug.smdebug": "smdebug", "debug.tensorboard": "tensorboard"}
 NOT_SENT = (
     "data.root",
     "data.source",
+    "data.links",
     "data.feature_set",
     "output_root",
     "features.root",
@@ -209,18 +211,19 @@ def _photos(
     """The run's name, the photos' place in S3, what is to be sent, and the digest of each photo."""
     training = replace(training_of(config), data=replace(config.data, fraction=1.0))
     if account.dry:
-        root, name, paths, digests = _listed(training)
+        name, folders, digests = _listed(training)
     else:
-        root, name, paths, digests = _checked(training)
+        name, folders, digests = _checked(training)
+    root, paths = folders.root, [sample.path for sample in folders.all_samples()]
     mark = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     folder = S3Folder(account.bucket, f"{config.launcher.prefix}/photos/{_plain(name)}-{mark}")
     there = None if account.dry else stored(account.client("s3"), folder)
     contents = {str(path.relative_to(root)): digest.hex() for path, digest in digests.items()}
     check_keys(folder, root, paths)
-    return name, folder, plan_upload(root, paths, there, digests), contents
+    return name, folder, plan_upload(root, paths, there, digests, folders.within), contents
 
 
-def _listed(config: Config) -> tuple[Path, str, Sequence[Path], Mapping[Path, bytes]]:
+def _listed(config: Config) -> tuple[str, PhotoFolders, Mapping[Path, bytes]]:
     """The photos as their folders list them, none opened, nothing fetched."""
     if config.data.root is not None:
         root = Path(config.data.root)
@@ -237,21 +240,21 @@ def _listed(config: Config) -> tuple[Path, str, Sequence[Path], Mapping[Path, by
         test_share=config.data.test_share,
         split_seed=config.data.split_seed,
         nested_classes=config.data.nested_classes,
+        links=config.data.links,
     )
     for line in as_lines(folders.findings, SHOWN):
         log.info("  %s", line)
     name = root.resolve().name if config.name == AUTO else config.name
-    return root, name, [sample.path for sample in folders.all_samples()], {}
+    return name, folders, {}
 
 
-def _checked(config: Config) -> tuple[Path, str, Sequence[Path], Mapping[Path, bytes]]:
+def _checked(config: Config) -> tuple[str, PhotoFolders, Mapping[Path, bytes]]:
     """The photos that can be used: a job shouldn't be paid for finding out that they can't."""
     from dogbreed.preparation import check_photos, find_photos
 
     root, config = find_photos(config)
     checked = check_photos(root, config)
-    paths = [sample.path for sample in checked.folders.all_samples()]
-    return root, config.name, paths, checked.digests
+    return config.name, checked.folders, checked.digests
 
 
 def _weights(config: LaunchConfig) -> Path | None:

@@ -56,11 +56,15 @@ class S3Folder:
 
 @dataclass(frozen=True, kw_only=True)
 class UploadPlan:
-    """What `upload` will send, leave as it is, and remove."""
+    """What `upload` will send, leave as it is, and remove.
+
+    `within` is the real path of the folder that nothing is sent from outside of; None: anywhere.
+    """
 
     files: tuple[LocalFile, ...]
     kept: Mapping[str, Version]
     gone: tuple[str, ...]
+    within: str | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -142,6 +146,7 @@ def plan_upload(
     files: Sequence[Path],
     there: Mapping[str, Version] | None,
     digests: Mapping[Path, bytes] | None = None,
+    within: str | None = None,
 ) -> UploadPlan:
     """Compare `files`, which lie below `root`, with what `stored` found; nothing is sent.
 
@@ -163,6 +168,7 @@ def plan_upload(
         files=tuple(file for file in local if file.name not in kept),
         kept=kept,
         gone=tuple(sorted(remote.keys() - {file.name for file in local})),
+        within=within,
     )
 
 
@@ -197,7 +203,9 @@ def upload(
 
     def send(file: LocalFile) -> None:
         key = f"{folder.prefix}/{file.name}"
-        sent[file.name] = send_file(client, folder.bucket, key, file.path, kms_key)
+        sent[file.name] = send_file(
+            client, folder.bucket, key, file.path, kms_key, within=plan.within
+        )
 
     record = {name: Version(*each) for name, each in plan.kept.items()}
     with in_plain_words(f"uploading to {folder.uri}"):

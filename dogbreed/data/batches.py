@@ -191,9 +191,11 @@ class LivePhotos(Dataset[PhotoBatch]):
         views: Sequence[str],
         seed: int,
         max_pixels: int,
+        within: str | None = None,
     ) -> None:
         self._samples, self._preprocessing = samples, preprocessing
         self._views, self._seed, self._max_pixels = views, seed, max_pixels
+        self._within = within
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -218,7 +220,7 @@ class LivePhotos(Dataset[PhotoBatch]):
     def _pixels(self, sample: Sample, crop: list[int] | None) -> Pixels:
         """[views, height, width, 3]: one random crop, or all views for evaluation."""
         try:
-            data = photos.read_bytes(sample.path)
+            data = photos.read_bytes(sample.path, self._within)
             photo = photos.decode(
                 data,
                 wanted_px=self._preprocessing.size_px,

@@ -42,7 +42,9 @@ def check(
     digests: dict[Path, bytes] = {}
     with progress("checking", len(samples)) as advance, ThreadPoolExecutor(max(1, workers)) as pool:
         for sample, result in zip(
-            samples, pool.map(lambda s: _look(s.path, max_pixels), samples), strict=True
+            samples,
+            pool.map(lambda s: _look(s.path, max_pixels, folders.within), samples),
+            strict=True,
         ):
             advance(1)
             digest, remarks = result
@@ -60,10 +62,10 @@ def check(
     return Checked(folders=kept, digests=digests, findings=tuple(found))
 
 
-def _look(path: Path, max_pixels: int) -> tuple[bytes | None, list[Finding]]:
+def _look(path: Path, max_pixels: int, within: str | None) -> tuple[bytes | None, list[Finding]]:
     """The photo's digest, and what is to be said about it."""
     try:
-        data = photos.read_bytes(path)
+        data = photos.read_bytes(path, within)
         inspected = inspect(data, max_pixels=max_pixels)
     except PhotoError as error:
         return None, [Finding(path=path, reason=error.reason, message=str(error), bad=True)]

@@ -1,22 +1,23 @@
 """The public sets: where their publishers keep them, and how each is fetched once."""
 
 import http.client
+import os
 import shutil
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dogbreed.data.archive import BLOCK_BYTES, BadArchive, Layout, check_bytes, unpack
 from dogbreed.errors import DownloadError
-from dogbreed.files import locked, write_text
+from dogbreed.files import locked, open_plain, remove, write_text
 from dogbreed.os_errors import DISK_FULL
 from dogbreed.progress import progress
-from dogbreed.user_paths import CACHE_VARIABLE
+from dogbreed.user_paths import CACHE_VARIABLE, private_folder
 
 TIMEOUT_S = 30.0  # of silence, not of the whole transfer
 # Tries in a row that bring no new byte. The waits between them double and come to 15 s: enough for
@@ -113,8 +114,8 @@ def fetch(public_set: PublicSet, cache_dir: Path) -> Path:
     """
     root = cache_dir / public_set.name
     try:
+        private_folder(cache_dir)
         if not root.is_dir():
-            cache_dir.mkdir(parents=True, exist_ok=True)
             with _alone(cache_dir / f".{public_set.name}.lock"):
                 if not root.is_dir():
                     _prepare(public_set, root)
@@ -147,7 +148,7 @@ def _prepare(public_set: PublicSet, root: Path) -> None:
     part = archive.with_name(f"{archive.name}.part")
     unpacking = root.with_name(f".{public_set.name}.unpacking")
     record = root.with_name(f".{public_set.name}.sha256")
-    shutil.rmtree(unpacking, ignore_errors=True)  # of a run that was killed
+    remove(unpacking)  # of a run that was killed
     _check_space(public_set, archive if archive.exists() else part)
     if not archive.exists():
         _say(f"{public_set.title} from {public_set.url}; terms: {public_set.terms}")
@@ -156,6 +157,7 @@ def _prepare(public_set: PublicSet, root: Path) -> None:
         part.with_suffix(".version").unlink(missing_ok=True)
     try:
         digest = check_bytes(archive, public_set.size_bytes, public_set.sha256, record)
+        unpacking.mkdir(mode=0o700)
         unpack(archive, unpacking, public_set.layout, public_set.photos, public_set.classes)
         if public_set.sha256 is None and not record.exists():
             _say(
@@ -172,7 +174,8 @@ def _prepare(public_set: PublicSet, root: Path) -> None:
             f"removed: run the command again to fetch it anew. {_ways_out(part)}"
         ) from error
     finally:
-        shutil.rmtree(unpacking, ignore_errors=True)
+        with suppress(OSError):
+            remove(unpacking)
     archive.unlink()
 
 
@@ -261,7 +264,9 @@ def _receive(public_set: PublicSet, part: Path, report: Callable[[int], None]) -
             # If-Range takes no weak ETag; without either there is no resuming.
             etag = response.headers["ETag"] or ""
             strong = etag if etag.startswith('"') else response.headers["Last-Modified"]
+            version.unlink(missing_ok=True)  # should it be a link
             version.write_text(strong or "")
+        os.close(open_plain(part, os.O_WRONLY | os.O_CREAT))  # an error should it be one
         with part.open("ab") as file:
             while block := response.read(BLOCK_BYTES):
                 done += file.write(block)

@@ -1,7 +1,8 @@
 """Folders of classes on the disk: their layouts, and the photos in them. No photo is decoded."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from dogbreed.data.layout import Layout, class_folders, find_layout
@@ -9,6 +10,7 @@ from dogbreed.data.nesting import ClassPhotos, find_nested, nested_message, read
 from dogbreed.data.spellings import refuse_spellings
 from dogbreed.data.split_names import split_name
 from dogbreed.data.splits import (
+    OUTSIDE_LINK,
     SYSTEM_FILES,
     TEST,
     TRAIN,
@@ -32,19 +34,35 @@ def read_folders(
     test_share: float = 0.15,
     split_seed: int = 0,
     nested_classes: bool | None = None,
+    links: bool = False,
 ) -> PhotoFolders:
     """Read `root` as train/valid/test folders of classes, or as class folders alone.
 
     A split that isn't there is drawn from the training photos of each class, in the order of
     their names' hashes: the same whatever else lies in the folders. `nested_classes` says whether
-    a folder in a class folder is a class of its own; None refuses where that matters.
+    a folder in a class folder is a class of its own; None refuses where that matters. Symbolic
+    links that lead out of `root` are skipped and reported, unless `links`.
 
     Raises:
         DataError: no folder, one that can't be read, no photos, fewer than two classes, or folders
             that can be read in several ways: as splits or classes, as one class or several.
     """
     check_root(root)
-    top = Folder(root, Skipped())
+    top = Folder.top(root, Skipped(), links=links)
+    shares = {VALID: valid_share, TEST: test_share}
+    try:
+        return replace(_read(top, shares, split_seed, nested_classes), within=top.within)
+    except DataError as error:
+        if (line := top.skipped.links_line(root)) is None:
+            raise
+        raise DataError(f"{error}\n({line}.)") from error
+
+
+def _read(
+    top: Folder, shares: Mapping[str, float], split_seed: int, nested_classes: bool | None
+) -> PhotoFolders:
+    """The photos in the folder, in their classes and splits; `shares` are of splits to draw."""
+    root = top.path
     layout = find_layout(top)
     classes = read_classes(layout.parts, nested_classes)
     names = {own.name for own in classes if own.paths}
@@ -55,7 +73,6 @@ def read_folders(
     found = [(path, own.name, own.split) for own in classes for path in own.paths]
     drawn = tuple(split for split in (VALID, TEST) if split not in dict(layout.parts))
     if drawn:
-        shares = {VALID: valid_share, TEST: test_share}
         if sum(shares[split] for split in drawn) >= 1:
             raise DataError("data.valid_share and data.test_share leave nothing to train on.")
         found = draw_splits(found, {split: shares[split] for split in drawn}, root, split_seed)
@@ -128,6 +145,10 @@ def _findings(
         note(path, UNREADABLE, f"can't be read ({reason}); left out with all that is in it")
     if line := root.skipped.system_line():
         note(root.path, SYSTEM_FILES, line)
+    if line := root.skipped.links_line(root.path):
+        note(root.path, OUTSIDE_LINK, line)
+    for path in root.skipped.links.targets:
+        note(path, OUTSIDE_LINK, "a symbolic link that leads out of the folder; skipped")
     return found
 
 

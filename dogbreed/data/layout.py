@@ -43,9 +43,9 @@ def find_layout(root: Folder) -> Layout:
     training part.
 
     Raises:
-        DataError: two folders for one split, splits without train, an unreadable split, a train/
-            that may be a class among others (train/, bus/, car/), or a folder that may be the
-            missing split by its classes and not by its name.
+        DataError: two folders for one split, splits without train, a split that is unreadable or a
+            link that isn't followed, a train/ that may be a class among others (train/, bus/,
+            car/), or a folder that may be the missing split by its classes and not by its name.
     """
     used = [folder for folder in root.subfolders if folder.has_photos]
     named = {f.path: own for f in root.subfolders if (own := split_name(f.name)) is not None}
@@ -136,6 +136,13 @@ def _split_folders(
 
 def _require_readable(root: Folder, named: Mapping[Path, SplitName]) -> None:
     """Raise a DataError if a split can't be read: it would be drawn from other photos instead."""
+    for path, target in root.skipped.links.targets.items():
+        link = split_name(path.name) if path.parent == root.path else None
+        if link is not None and not link.rest and (Path(target).is_dir() or not path.suffix):
+            raise DataError(
+                f"{path} is a symbolic link that leads out of {root.path} and looks like the "
+                f"{link.split} split: follow it (data.links=true), or move it away."
+            )
     for path, own in named.items():
         if not own.rest and path in root.skipped.unreadable:
             raise DataError(

@@ -78,6 +78,7 @@ class BreedDataModule(LightningDataModule):
                 photos.view_names(given["views"]),
                 self.seed,
                 max_pixels,
+                folders.within,
             )
             for split in SPLITS
         }
@@ -94,10 +95,12 @@ class BreedDataModule(LightningDataModule):
         workers: int = 2,
         seed: int = 0,
         nested_classes: bool | None = None,
+        links: bool = False,
     ) -> "BreedDataModule":
         """Read and check the photos below `root`; batches are live photos.
 
-        `nested_classes` is the key data.nested_classes of the configuration.
+        `nested_classes` and `links` are the keys data.nested_classes and data.links of the
+        configuration.
 
         Raises:
             ConfigError: an argument outside what its key of the configuration takes.
@@ -106,7 +109,7 @@ class BreedDataModule(LightningDataModule):
         # Before the photos are read, which can take long.
         given = _numbers(batch_size=batch_size, views=views, workers=workers, seed=seed)
         fraction = argument(Config, "data.fraction", fraction)
-        folders = read_folders(Path(root), nested_classes=nested_classes)
+        folders = read_folders(Path(root), nested_classes=nested_classes, links=links)
         return cls(
             check(folders.take(fraction), workers=given["workers"]),
             batch_size=given["batch_size"],

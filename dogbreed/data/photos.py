@@ -5,6 +5,7 @@ Pillow, pillow-heif and numpy alone, so that an endpoint can use it without torc
 
 import hashlib
 import io
+import os
 import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from dogbreed.data.colour import as_rgb
 from dogbreed.data.decoding_pool import POOL
 from dogbreed.data.formats import HEAD_BYTES, is_heif
 from dogbreed.data.heif import open_heif
+from dogbreed.data.links import open_within
 from dogbreed.data.loading import damaged, load, open_by_pillow
 from dogbreed.data.structure import Structure, check_structure
 from dogbreed.data.structure.tiff import is_tiff
@@ -120,20 +122,23 @@ class Preprocessing:
         return np.asarray(photo.resize(size, Image.Resampling.BICUBIC, box=box))
 
 
-def read_bytes(path: Path) -> bytes:
-    """The bytes of the file at `path`.
+def read_bytes(path: Path, within: str | None = None) -> bytes:
+    """The bytes of the file at `path`; `within` is the real path of a folder that it must be in.
 
     Raises:
         PhotoError: it can't be read, is empty, or is larger than MAX_BYTES; by its name and its
             content it is in a format that isn't decoded.
     """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
-            raise PhotoError("unreadable", "not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise PhotoError("too_large", f"{status.st_size:,} bytes; the limit is {MAX_BYTES:,}")
-        data = path.read_bytes()
+        with open(open_within(path, within), "rb") as file:  # noqa: PTH123 (a descriptor)
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+                raise PhotoError("unreadable", "not a regular file")
+            if status.st_size > MAX_BYTES:
+                raise PhotoError(
+                    "too_large", f"{status.st_size:,} bytes; the limit is {MAX_BYTES:,}"
+                )
+            data = file.read(status.st_size)
     except OSError as error:
         raise PhotoError("unreadable", f"can't be read: {error.strerror}") from error
     format = formats.unsupported_by_name(checked(data)[:HEAD_BYTES], path.suffix)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dogbreed.data.drawing import BREEDS, VERSION, draw_photo
 from dogbreed.files import locked
-from dogbreed.user_paths import cache_dir, cached_in
+from dogbreed.user_paths import cache_dir, cached_in, private_folder
 
 log = logging.getLogger("dogbreed")
 
@@ -26,6 +26,9 @@ def sample_photos() -> Path:
     """
     root = cache_dir() / SAMPLES
     with cached_in(root):
+        private_folder(root.parent)
+        if root.exists():
+            private_folder(root)
         return draw_samples(root)
 
 
@@ -75,6 +78,7 @@ def _replace(root: Path, seed: int, marker: str) -> None:
         )
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as temporary:
         drawn = Path(temporary, "drawn")
+        drawn.mkdir(mode=0o700)
         _draw(drawn, seed)
         (drawn / _MARKER).write_text(marker + _checksum(drawn), encoding="utf-8")
         if outdated:

@@ -16,6 +16,7 @@ SPLITS = (TRAIN, VALID, TEST)
 # Reasons of findings that are more than a line in a list.
 ONE_SPLIT_ONLY = "one_split_only"
 SYSTEM_FILES, UNREADABLE, UNUSED = "system_files", "unreadable_folder", "unused_folder"
+OUTSIDE_LINK = "outside_link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class PhotoFolders:
     `classes` are the folders' names in sorted order (a label is an index into them), with nested
     classes their paths ("shoes/boots"); `display_names` are what people read. `split_here` names
     the splits that were drawn by this package rather than found as folders. `class_folders` has
-    one folder of each class, for findings.
+    one folder of each class, for findings. `within` is the real path of the folder that no photo is
+    read from outside of; None where links may lead anywhere (data.links).
     """
 
     root: Path
@@ -58,6 +60,7 @@ class PhotoFolders:
     findings: tuple[Finding, ...]
     split_here: tuple[str, ...]
     class_folders: Mapping[str, Path] = field(default_factory=dict)
+    within: str | None = None
 
     def all_samples(self) -> list[Sample]:
         """Every sample: train, then valid, then test."""
@@ -85,7 +88,8 @@ class PhotoFolders:
             for sample in self.all_samples()
             if sample.path not in dropped
         ]
-        return assemble(self.root, kept, [], self.split_here, self.class_folders)
+        left = assemble(self.root, kept, [], self.split_here, self.class_folders)
+        return replace(left, within=self.within)
 
     def take(self, fraction: float, seed: int = 0) -> "PhotoFolders":
         """A share of each class in each split, at least one photo of each.

@@ -1,4 +1,4 @@
-"""Files and folders that are no photos of the user's: which ones every walk skips, and how many.
+"""Files and folders that every walk skips, and how many: those of systems, closed ones, links.
 
 Storage devices, operating systems and tools keep thumbnails, deleted files and copies of photos
 beside the photos. They would be counted as photos, and leak from one split into another.
@@ -35,6 +35,7 @@ _SUFFIXES = (
     ".migratedphotolibrary",
 )  # fmt: skip
 _SHOWN = 3
+MAX_NAMED_LINKS = 1000  # of which each is named; the rest is counted
 
 
 def system_kind(name: str) -> str | None:
@@ -55,12 +56,32 @@ def system_kind(name: str) -> str | None:
     return None
 
 
+class SkippedLinks:
+    """Symbolic links that lead out of the folder that is walked; the first ones by name.
+
+    Attributes:
+        count: how many there are.
+        targets: of the first `MAX_NAMED_LINKS`, where each leads.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.targets: dict[Path, str] = {}
+
+    def add(self, path: Path, target: str) -> None:
+        """Count a link, and note where it leads."""
+        self.count += 1
+        if len(self.targets) < MAX_NAMED_LINKS:
+            self.targets[path] = target
+
+
 class Skipped:
-    """What walks have skipped: system files and folders by their kind, and unreadable folders."""
+    """What walks have skipped: system files by kind, unreadable folders, links that lead out."""
 
     def __init__(self) -> None:
         self.kinds: Counter[str] = Counter()
         self.unreadable: dict[Path, str] = {}
+        self.links = SkippedLinks()
 
     def visible(self, name: str) -> bool:
         """Whether a file or folder of this name belongs to the user's; counts it if it doesn't."""
@@ -84,13 +105,26 @@ class Skipped:
         named = _listed(f"{path} ({reason})" for path, reason in self.unreadable.items())
         return f"skipped {len(self.unreadable):,} folders that can't be read: {named}"
 
+    def links_line(self, root: Path | None = None) -> str | None:
+        """How many links were skipped, named below `root`, in one line; None if there were none."""
+        if not self.links.count:
+            return None
+        paths = (path.relative_to(root) if root else path for path in self.links.targets)
+        named = _listed(map(str, paths), self.links.count)
+        return (
+            f"skipped {self.links.count:,} symbolic links that lead out of the folder "
+            f"(data.links=true follows them): {named}"
+        )
+
     def lines(self) -> list[str]:
-        """Both lines, as far as there is something to report."""
-        return [line for line in (self.system_line(), self.unreadable_line()) if line]
+        """Each line, as far as there is something to report."""
+        found = (self.system_line(), self.unreadable_line(), self.links_line())
+        return [line for line in found if line]
 
 
-def _listed(texts: Iterable[str]) -> str:
-    """The first few of the texts in one line, and how many more there are."""
+def _listed(texts: Iterable[str], count: int | None = None) -> str:
+    """The first few of the texts in one line, and how many more there are; `count`: of them all."""
     texts = list(texts)
-    more = f" and {len(texts) - _SHOWN:,} more" if len(texts) > _SHOWN else ""
+    count = len(texts) if count is None else count
+    more = f" and {count - _SHOWN:,} more" if count > _SHOWN else ""
     return ", ".join(texts[:_SHOWN]) + more

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dogbreed.data import photos
+from dogbreed.data.links import is_within
 from dogbreed.data.system_files import Skipped
 
 # Without a photo by its name, so many files are opened to see whether a folder holds photos: a
@@ -32,13 +33,26 @@ class Folder:
 
     Args:
         path: the folder as the user wrote it.
-        skipped: receives the system files and the unreadable folders at and below it.
+        skipped: receives what is left out at and below it: system files, unreadable folders, links.
         real_path: the folder without links, if that is known.
+        within: the real path of the folder that no link may lead out of; None: any may.
     """
 
-    def __init__(self, path: Path, skipped: Skipped, real_path: str | None = None) -> None:
-        self.path, self.skipped = path, skipped
+    def __init__(
+        self,
+        path: Path,
+        skipped: Skipped,
+        real_path: str | None = None,
+        within: str | None = None,
+    ) -> None:
+        self.path, self.skipped, self.within = path, skipped, within
         self.real_path = os.path.realpath(path) if real_path is None else real_path
+
+    @classmethod
+    def top(cls, path: Path, skipped: Skipped, *, links: bool) -> "Folder":
+        """The folder that a walk starts at; `links`: follow those that lead out of it, too."""
+        real_path = os.path.realpath(path)
+        return cls(path, skipped, real_path, None if links else real_path)
 
     @property
     def name(self) -> str:
@@ -61,10 +75,13 @@ class Folder:
             if not self.skipped.visible(entry.name):
                 continue
             path = self.path / entry.name
-            if _is_folder(entry):
-                # Only a link can lead elsewhere: resolving each folder would cost as much again.
-                real_path = None if entry.is_symlink() else str(Path(self.real_path, entry.name))
-                folders.append(Folder(path, self.skipped, real_path))
+            # Only a link can lead elsewhere: resolving each entry would cost as much again.
+            target = os.path.realpath(path) if entry.is_symlink() else None
+            if target and self.within is not None and not is_within(target, self.within):
+                self.skipped.links.add(path, target)
+            elif _is_folder(entry):
+                real_path = target or str(Path(self.real_path, entry.name))
+                folders.append(Folder(path, self.skipped, real_path, self.within))
             else:
                 files.append(path)
         return Listing(folders, files)

@@ -9,6 +9,7 @@ steps that were there already: those before them don't count any more.
 """
 
 import json
+import os
 import struct
 import time
 import zlib
@@ -21,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dogbreed.errors import RecordingError
+from dogbreed.files import open_plain
 
 MAGIC = b"DBREC1"
 HEAD = struct.Struct("<6sI")
@@ -76,7 +78,7 @@ class RecordingWriter:
         self._written = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
         # Unbuffered: what was handed over outlives the process.
-        self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
+        self._file = open(open_plain(path, os.O_RDWR | os.O_CREAT), "r+b", buffering=0)  # noqa: PTH123, SIM115
         try:
             if path.stat().st_size:
                 self._go_on(layer_names)

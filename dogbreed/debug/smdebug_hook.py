@@ -163,7 +163,9 @@ def _keep_before(folder: Path, first_step: int) -> int:
         meta = json.loads(index.read_text("utf-8"))["meta"]
         goes = goes or (meta["mode"] == "TRAIN" and meta["mode_step"] >= first_step)
         if goes:
-            (folder / meta["event_file_name"]).unlink(missing_ok=True)
+            events = folder / meta["event_file_name"]
+            if events.resolve().is_relative_to(folder.resolve()):
+                events.unlink(missing_ok=True)
             index.unlink()
         else:
             last = int(index.name.partition("_")[0])

@@ -74,6 +74,7 @@ class TraceSteps(Callback):
     def _write(self, done: Any) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / FILE).unlink(missing_ok=True)  # torch would write through a link
             done.export_chrome_trace(str(self._folder / FILE))
         except OSError as error:
             log.warning("warning: the trace can't be written (%s)", error.strerror)

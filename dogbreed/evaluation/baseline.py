@@ -19,6 +19,7 @@ from dogbreed.evaluation.calibration import fit_temperature
 from dogbreed.evaluation.facts import Baseline
 from dogbreed.evaluation.metrics import Z95, Scores, measure
 from dogbreed.files import whole
+from dogbreed.user_paths import private_folder
 
 log = logging.getLogger("dogbreed")
 
@@ -92,7 +93,7 @@ def pooled(activations: Floats) -> Floats:
 
 
 def _cached(rows: Floats, labels: npt.NDArray[np.int64], cache: Path | None) -> Coefficients:
-    if cache is None:
+    if cache is None or not _is_private(cache):
         return _fit(rows, labels)
     version = importlib.metadata.version("scikit-learn")
     key = hashlib.sha256(f"{version} {C} {MOST_ITERATIONS} {rows.shape}".encode())
@@ -108,6 +109,15 @@ def _cached(rows: Floats, labels: npt.NDArray[np.int64], cache: Path | None) -> 
         with contextlib.suppress(OSError), whole(path) as beside:
             beside.write_bytes(_checksum(key.digest(), written.getvalue()) + written.getvalue())
     return coefficients
+
+
+def _is_private(cache: Path) -> bool:
+    """Whether the folder is there, or can be made, and nobody else could replace what is in it."""
+    try:
+        private_folder(cache)
+    except OSError:
+        return False
+    return True
 
 
 def _read(path: Path, key: bytes) -> Coefficients | None:

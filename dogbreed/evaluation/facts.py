@@ -90,6 +90,7 @@ class Facts:
     seconds: Mapping[str, float]
     epochs: tuple[Mapping[str, float], ...]
     root: Path
+    within: str | None = None  # of `PhotoFolders`
     classes: tuple[str, ...]
     display_names: tuple[str, ...]
     counts: Mapping[str, list[int]]

@@ -40,7 +40,8 @@ def sections(facts: Facts, found: Sequence[Confusion]) -> list[Section]:
     matrix = confusion_matrix(facts.test_scores, facts.display_names, found)
     hardest = hardest_photos(facts.test_scores, facts.test_samples, HARDEST)
     duplicates = sorted(facts.duplicates, key=lambda own: -own.cosine)[:DUPLICATES]
-    photos = thumbnails(facts.root, _photos_of(pairs, hardest, duplicates))
+    shown_photos = _photos_of(pairs, hardest, duplicates)
+    photos = thumbnails(facts.root, shown_photos, facts.within)
     return [
         Section(key="results", title="Results", values=_results(facts)),
         Section(key="training", title="Training", charts=_training(facts)),

@@ -27,19 +27,21 @@ class Thumbnail:
     uri: str | None
 
 
-def thumbnails(root: Path, paths: Iterable[Path]) -> Mapping[Path, Thumbnail]:
-    """The thumbnails of photos, each made once."""
+def thumbnails(
+    root: Path, paths: Iterable[Path], within: str | None = None
+) -> Mapping[Path, Thumbnail]:
+    """The thumbnails of photos, each made once; `within` as in `photos.read_bytes`."""
     wanted = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        uris = pool.map(_data_uri, wanted)
+        uris = pool.map(lambda path: _data_uri(path, within), wanted)
         return {
             path: Thumbnail(below(root, path), uri) for path, uri in zip(wanted, uris, strict=True)
         }
 
 
-def _data_uri(path: Path) -> str | None:
+def _data_uri(path: Path, within: str | None) -> str | None:
     try:
-        photo = photos.decode(photos.read_bytes(path), wanted_px=LONGER_SIDE_PX // 2)
+        photo = photos.decode(photos.read_bytes(path, within), wanted_px=LONGER_SIDE_PX // 2)
     except PhotoError:
         return None
     photo.thumbnail((LONGER_SIDE_PX, LONGER_SIDE_PX))

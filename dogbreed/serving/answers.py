@@ -45,7 +45,7 @@ def answer(config: PredictConfig, given: Sequence[str]) -> bool:
         threads=config.threads,
     )
     pictures = output and with_ending(output.with_suffix(""), "-explained")
-    found = find_sources(given, leave_out=pictures)
+    found = find_sources(given, leave_out=pictures, links=config.data.links)
     if output is None or pictures is None:
         good = _to_stdout(predictor, found.sources, config)
     else:

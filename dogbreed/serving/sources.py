@@ -20,10 +20,12 @@ class Source:
     """A photo as it was named (a path, a URL or "-"), and the folder that it was found in.
 
     A URL's name is what may be shown and stored of it; `url` is all of it, passwords included.
+    `within` is the real path of the folder that it must be in when it is read.
     """
 
     name: str
     folder: Path | None = None
+    within: str | None = None
     url: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -59,6 +61,8 @@ class Source:
             return functools.partial(fetch, self.url, timeout_s=timeout_s, max_bytes=max_bytes)
         if without_scheme(self.name) and not is_there(self.name):
             return functools.partial(_no_scheme, self.name)
+        if self.within is not None:
+            return functools.partial(photos.read_bytes, Path(self.name), self.within)
         return Path(self.name)
 
 
@@ -75,12 +79,14 @@ class Found:
     complete: bool = True
 
 
-def find_sources(given: Iterable[str], *, leave_out: Path | None = None) -> Found:
+def find_sources(
+    given: Iterable[str], *, leave_out: Path | None = None, links: bool = False
+) -> Found:
     """Find the photos that were given, each once.
 
     A folder stands for the photos in it and below it, by name or content, in the order of their
-    names. Hidden and system files are left out, folders that can't be read, and what lies in the
-    folder `leave_out`.
+    names. Hidden and system files are left out, folders that can't be read, what lies in the
+    folder `leave_out`, and, unless `links`, symbolic links that lead out of the given folder.
 
     Raises:
         DataError: a given folder can't be read, or folders without a photo and nothing else.
@@ -92,7 +98,7 @@ def find_sources(given: Iterable[str], *, leave_out: Path | None = None) -> Foun
             source = Source.of(name)
             found.setdefault(source.name, source)
             continue
-        top = Folder(Path(name), skipped)
+        top = Folder.top(Path(name), skipped, links=links)
         if top.listing.error is not None:
             raise DataError(f"{name} can't be read: {top.listing.error}.")
         for folder in top.walk():
@@ -100,7 +106,7 @@ def find_sources(given: Iterable[str], *, leave_out: Path | None = None) -> Foun
                 continue  # our own pictures
             others += len(folder.others)
             for path in folder.photos:
-                found.setdefault(str(path), Source(str(path), top.path))
+                found.setdefault(str(path), Source(str(path), top.path, top.within))
     notes = [f"{others:,} other files in the folders are no photos"] if others else []
     notes += map(printable, skipped.lines())
     if not found:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dogbreed.errors import ConfigError, OutputError, PhotoError
-from dogbreed.files import locked, whole, with_ending, write_text
+from dogbreed.files import locked, refuse_foreign_link, whole, with_ending, write_text
 from dogbreed.os_errors import DISK_FULL
 from dogbreed.serving.prediction import Prediction
 
@@ -82,6 +82,7 @@ def open_table(
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        refuse_foreign_link(path)
         with _held(path):
             done, _ = _begun(path, origin)
             if any(done.values()) and done.keys() >= set(wanted):
@@ -104,7 +105,7 @@ def open_table(
 
 @contextmanager
 def _held(path: Path) -> Iterator[None]:
-    with locked(path, wait=False) as held:
+    with locked(path, wait=False, links=True) as held:
         if not held:
             raise OutputError(f"{path} is being written by another command: wait for it.")
         yield

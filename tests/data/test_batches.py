@@ -476,7 +476,7 @@ def test_real_photos_of_original_size(tmp_path: Path) -> None:
     for split in SPLITS:
         breed = ORIGINAL_PHOTOS / split / "002.Afghan_hound"
         (root / split / breed.name).symlink_to(breed, target_is_directory=True)
-    data = BreedDataModule.from_folder(root, workers=0, views=2)
+    data = BreedDataModule.from_folder(root, workers=0, views=2, links=True)
     assert data.display_names == ("002.Afghan hound", "Drawn")
     assert not any(finding.bad for finding in data.checked.findings)
     for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):

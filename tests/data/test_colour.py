@@ -373,6 +373,7 @@ def test_converted_copies_of_real_photos_get_the_same_answers(tmp_path: Path, tr
             (tmp_path / "photos" / split / folder.name).symlink_to(folder)
     done = train(
         f"data.root={tmp_path / 'photos'}",
+        "data.links=true",
         f"model.weights={REAL_WEIGHTS}",
         "features.views=1",
         "trainer.epochs=20",

@@ -498,6 +498,24 @@ def test_a_disk_that_fills_up_keeps_the_part(
     assert publisher.requests[-1]["Range"] == "bytes=1000-"
 
 
+@pytest.mark.parametrize("of", ["part", "version"])
+def test_a_planted_link_is_not_written_through(
+    publisher: Publisher, tmp_path: Path, of: str
+) -> None:
+    public_set = offered(publisher, "oxford_pets")
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"kept")
+    (tmp_path / "cache").mkdir()
+    planted = tmp_path / "cache" / f"oxford_pets-images.tar.gz.{of}"
+    planted.symlink_to(victim)
+    if of == "part":
+        victim.unlink()  # else its bytes are those of another version, and it is begun anew
+        planted.with_suffix(".version").write_text('"1"')
+    fetch(public_set, tmp_path / "cache")
+    assert victim.exists() == (of == "version")
+    assert of == "part" or victim.read_bytes() == b"kept"
+
+
 def test_a_disk_that_fills_up_while_unpacking_keeps_the_archive(
     publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

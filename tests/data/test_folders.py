@@ -409,13 +409,13 @@ def test_links_to_files_and_folders(tmp_path: Path) -> None:
                 (root / split / name / f"{number}.jpg").symlink_to(pool / f"{number}.jpg")
     (root / "train" / "A" / "more").symlink_to(pool, target_is_directory=True)
     (root / "train" / "C ü").symlink_to(pool, target_is_directory=True)
-    folders = read_folders(root, nested_classes=False)
+    folders = read_folders(root, nested_classes=False, links=True)
     assert folders.classes == ("A", "B", "C ü")
     assert folders.counts(TRAIN) == [8, 2, 6]
     assert all(root in sample.path.parents for sample in folders.all_samples())
     linked = tmp_path / "linked"
     linked.symlink_to(root, target_is_directory=True)
-    assert split_of(read_folders(linked, nested_classes=False)) == split_of(folders)
+    assert split_of(read_folders(linked, nested_classes=False, links=True)) == split_of(folders)
 
 
 def test_split_folders_may_be_links(tmp_path: Path) -> None:
@@ -423,7 +423,7 @@ def test_split_folders_may_be_links(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for split, pool in pools.items():
         (tmp_path / "photos" / split).symlink_to(pool, target_is_directory=True)
-    folders = read_folders(tmp_path / "photos")
+    folders = read_folders(tmp_path / "photos", links=True)
     assert [folders.counts(split) for split in SPLITS] == [[3] * 3] * 3
 
 
@@ -436,7 +436,8 @@ def test_link_cycles_bring_in_nothing(tmp_path: Path, target: str, through_a_lin
         root = tmp_path / "other"
     expected = split_of(read_folders(root))
     (root / "Akita" / "loop").symlink_to(target, target_is_directory=True)
-    assert split_of(read_folders(root)) == expected
+    for links in (False, True):
+        assert split_of(read_folders(root, links=links)) == expected
 
 
 def test_a_class_folder_that_links_to_the_root_is_empty(tmp_path: Path) -> None:
