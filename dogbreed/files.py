@@ -1,6 +1,5 @@
 """Files that are whole or not there: written beside their place and renamed into it."""
 
-import csv
 import fcntl
 import hashlib
 import json
@@ -16,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from dogbreed.csv_cells import csv_line
 from dogbreed.os_errors import DISK_FULL
 
 PARTIAL_SUFFIX = ".part"  # of a file that isn't complete yet
@@ -102,7 +102,7 @@ def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
         whole(path) as beside,
         beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
-        csv.writer(file).writerows(rows)
+        file.writelines(map(csv_line, rows))
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -112,7 +112,8 @@ def write_json(path: Path, values: Any) -> None:
 
 def json_text(values: Any) -> str:
     """`values` as JSON; what isn't finite becomes null, as JSON has no word for it."""
-    return f"{json.dumps(_finite(values), indent=1, allow_nan=False)}\n"
+    text = json.dumps(_finite(values), indent=1, allow_nan=False)
+    return text.replace("\x7f", "\\u007f") + "\n"  # json takes DEL for harmless
 
 
 def _finite(values: Any) -> Any:

@@ -16,8 +16,10 @@ from dogbreed.config import Config
 from dogbreed.errors import OutputError
 from dogbreed.files import PARTIAL_SUFFIX, remove, shortened, whole, write_table, write_text
 from dogbreed.os_errors import DISK_FULL
+from dogbreed.printable import printable
 from dogbreed.progress import is_main_process
 from dogbreed.run_lock import RunLock
+from dogbreed.terminal import LineFormatter
 
 METRICS_FILE = "metrics.json"  # written last: a run that has it is finished
 LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
@@ -44,7 +46,7 @@ class RunFolder:
             self._file = logging.FileHandler(
                 path / "log.txt", encoding="utf-8", errors="backslashreplace"
             )
-            self._file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+            self._file.setFormatter(LineFormatter("%(asctime)s %(message)s"))
             log.addHandler(self._file)
 
     def write_config(self, config: Config) -> None:
@@ -52,10 +54,8 @@ class RunFolder:
         write_text(self.path / "config.yaml", config_text(config))
 
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
-        """A text file in the folder; names with undecodable bytes are kept as they are."""
-        with whole(self.path / name) as beside:
-            text = "".join(f"{line}\n" for line in lines)
-            beside.write_text(text, encoding="utf-8", errors="surrogateescape")
+        """A text file in the folder, in which each text is one line."""
+        write_text(self.path / name, "".join(f"{printable(line)}\n" for line in lines))
 
     def write_table(self, name: str, rows: Iterable[Sequence[object]]) -> None:
         """A CSV file in the folder, the first row its head."""
@@ -87,7 +87,7 @@ def log_to_terminal() -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):  # file names that aren't text can be shown
             sys.stdout.reconfigure(errors="backslashreplace")
         handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(LineFormatter())
         log.addHandler(handler)
     log.propagate = False
     # Lightning tells of devices it found, of loaders, and of a product of its maker's.

@@ -11,7 +11,6 @@ import json
 import os
 import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +26,7 @@ from dogbreed.server.memory import give_back_large_pieces
 from dogbreed.serving.invocations import as_jpeg, entry_of
 from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
 from dogbreed.serving.room import Room
+from dogbreed.terminal import print_exception
 
 # The photo's number, how many breeds are wanted, and what came of decoding.
 Decoded = tuple[int, int, Pixels | PhotoError]
@@ -76,7 +76,7 @@ def answer_all(predictor: Predictor, most: int, frames: Iterator[Frame], send: S
 def _end(taking: Future[None]) -> None:
     """End the process after what nobody foresaw: the server starts another and asks it again."""
     if error := taking.exception():
-        traceback.print_exception(error)
+        print_exception(error)
         os._exit(1)
 
 
@@ -91,8 +91,8 @@ def _compute(
                 if "breeds" in entry:
                     del entry["breeds"][top_k:]
                 send((number, len(batch), json.dumps(entry).encode()))
-    except BaseException:  # as above; this thread's end alone would leave a server that waits
-        traceback.print_exc()
+    except BaseException as error:  # as above; without this thread the server would wait
+        print_exception(error)
         os._exit(1)
 
 
