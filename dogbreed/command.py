@@ -37,8 +37,7 @@ def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
     except errors.Stopped as stopped:
         _leave(stopped.exit_code, *(stopped.args if is_main_process() else ()))
     except errors.DogbreedError as error:
-        sentence, *more = error.args
-        _leave(error.exit_code, f"error: {sentence}", *more)
+        _leave(error.exit_code, *f"error: {error}".split("\n"))
     except BrokenPipeError:
         _leave(0)
     except OSError as error:

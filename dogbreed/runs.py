@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -32,7 +33,15 @@ log = logging.getLogger("dogbreed")
 
 def config_text(config: Config) -> str:
     """The configuration as YAML."""
-    return yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
+    return yaml_text(asdict(config))
+
+
+def yaml_text(values: Any) -> str:
+    """Values as YAML, in ASCII with escapes if any text in it isn't printable."""
+    text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    if all(printable(line) == line for line in text.split("\n")):
+        return text
+    return str(yaml.safe_dump(values, sort_keys=False))
 
 
 class RunFolder:

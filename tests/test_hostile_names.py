@@ -12,6 +12,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import SMALL, draw_photo
 from hostile_text import CONTROLS, ESCAPE, FORGED_LINE, FORMULA, MARKUP, REVERSED, unsafe
 from markdown_it import MarkdownIt
@@ -20,7 +21,7 @@ from dogbreed.metric_lines import metric_regexes
 from dogbreed.overrides import quoted
 
 CLASSES = (ESCAPE, FORGED_LINE, FORMULA, REVERSED, MARKUP.replace("/", "∕"), CONTROLS)
-ROOT = "valid_loss=0.0 \x1b[31m\nvalid_top1=1.0"
+ROOT = "valid_loss=0.0 \x1b[31m\nvalid_top1=1.0 \u202e"
 BAD = "bad\x1b[2J\nforged valid_loss=0.0.jpg"
 UNDECODABLE = os.fsdecode(b"=1+1\xff\x1b[m.jpg")
 
@@ -136,5 +137,8 @@ def test_tables_compute_nothing_and_can_be_read_back(outputs: Outputs) -> None:
 
 
 def test_programs_read_the_names_as_they_are(outputs: Outputs) -> None:
+    config = (outputs.run / "config.yaml").read_text("utf-8")
+    assert unsafe(config) == []
+    assert yaml.safe_load(config)["data"]["root"] == ROOT
     metrics = json.loads((outputs.run / "metrics.json").read_text("utf-8"))
     assert set(metrics["classes"]) == set(CLASSES)

@@ -33,7 +33,7 @@ from dogbreed.cloud.watch import (
 )
 from dogbreed.errors import CloudError, ConfigError
 from dogbreed.files import write_text
-from dogbreed.runs import check_writable, log, log_to_terminal
+from dogbreed.runs import check_writable, log, log_to_terminal, yaml_text
 from dogbreed.schema import AUTO
 from dogbreed.search.config import FEATURES, MANY, ONE, SearchConfig, TuneConfig
 from dogbreed.search.final import settings_of
@@ -91,7 +91,7 @@ def search_on_sagemaker(config: TuneConfig) -> None:
     if not account.dry:
         _start(rehearsal(account), config, staged, name, space)
         send(account, config, staged)
-        text = yaml.safe_dump(settings_of(config), sort_keys=False, allow_unicode=True)
+        text = yaml_text(settings_of(config))
         write_text(_folder(config, name) / SETTINGS_FILE, text)
     uses = _start(account, config, staged, name, space)
     if account.dry:

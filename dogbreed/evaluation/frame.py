@@ -36,7 +36,7 @@ def page(template: Path, *, title: str, sections: Sequence[Section], **values: A
     """A page as HTML: `template` extends frame.html.j2 and has a macro for each section's key."""
     scripts = [_plotly(), _beside("report.js")]
     figures, hovers = _interned({c.key: c.figure for own in sections for c in own.charts})
-    html: str = (
+    return (
         _environment(template.parent)
         .get_template(template.name)
         .render(
@@ -50,7 +50,6 @@ def page(template: Path, *, title: str, sections: Sequence[Section], **values: A
             **values,
         )
     )
-    return html
 
 
 def _environment(folder: Path) -> Environment:

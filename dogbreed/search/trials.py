@@ -11,6 +11,7 @@ import yaml
 
 from dogbreed.errors import ConfigError, SearchError
 from dogbreed.files import write_table, write_text
+from dogbreed.runs import yaml_text
 from dogbreed.search.config import MAXIMIZE, NEWEST
 from dogbreed.search.space import Value
 
@@ -138,7 +139,7 @@ def write_best(path: Path, best: Best) -> None:
         "parameters": dict(best.parameters),
         "settings": dict(best.settings),
     }
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    text = yaml_text(values)
     write_text(path, f"# The best of a search; `python launch/train.py` trains it.\n{text}")
 
 
