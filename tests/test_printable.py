@@ -201,3 +201,11 @@ def test_the_table_on_a_terminal_shows_any_value(monkeypatch: pytest.MonkeyPatch
 def test_warnings_of_the_tests_are_theirs() -> None:
     """What a command changes for its process isn't changed by importing it."""
     assert warnings.formatwarning.__module__ != "dogbreed.terminal"
+
+
+def test_the_server_logs_as_all_libraries_do() -> None:
+    from dogbreed.server.httpserver import build_server
+
+    build_server(None, 1, lambda: None)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        assert logging.getLogger(name).handlers == [], "theirs would write what a client sent"
