@@ -12,7 +12,9 @@ from typing import Any
 from dogbreed import errors
 from dogbreed.config import Config
 from dogbreed.overrides import UnreadableValueError, read_name, read_value
+from dogbreed.printable import printable
 from dogbreed.schema import TAGS, TREE, Section, conf_dir, flat, keys, parse, unknown_key
+from dogbreed.terminal import print_lines
 
 EXPERIMENT = "experiment"  # the group whose files set keys of all others
 
@@ -57,7 +59,7 @@ def compose_as(
         raise errors.ConfigError(f"conf/{config_name}.yaml can't be used: {line}") from error
     for name, each in (values_between or {}).items():
         if name not in kinds:
-            raise unknown_key(errors.printable(name[:100]), schema)
+            raise unknown_key(printable(name[:100]), schema)
         _put(values, name.split("."), each)
     for path, each in typed:
         _put(values, path, each)
@@ -105,7 +107,7 @@ def _read_override(
             return [*tree.split("."), read_name(rest)], read_value(value, str | None)
         return [*tree.split("."), *map(read_name, rest.split("."))], read_value(value, TREE)
     except UnreadableValueError as error:
-        raise errors.ConfigError(f"{errors.printable(argument)}: {error}") from error
+        raise errors.ConfigError(f"{argument}: {error}") from error
 
 
 def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
@@ -122,15 +124,15 @@ def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
     values[name] = value
 
 
-def help_text(
+def print_help(
     usage: str,
     purpose: str,
     example: str,
     schema: type[Any] = Config,
     config_name: str = "train",
-) -> str:
-    """What --help prints: usage, the groups with their choices, every key with its sentence."""
-    lines = [f"{purpose}\n", f"Usage: {usage}", f"Example: {example}\n"]
+) -> None:
+    """Print the help: usage, the groups with their choices, every key with its sentence."""
+    lines = [*purpose.split("\n"), "", f"Usage: {usage}", f"Example: {example}", ""]
     groups = groups_of(schema)
     if groups:
         lines.append("Groups (a file of values each):")
@@ -142,7 +144,7 @@ def help_text(
     width = max(len(f"{name}={value}") for name, value in values.items())
     for name, _, sentence in keys(schema):
         lines.append(f"  {f'{name}={values[name]}':<{width}}  {sentence}")
-    return "\n".join(lines)
+    print_lines(*lines)
 
 
 def as_typed(value: Any) -> str:
@@ -175,7 +177,7 @@ def groups_of(schema: type[Any]) -> dict[str, list[str]]:
 
 def _split(argument: str) -> tuple[str, str]:
     """Key or group and value of an argument; + and ++ before it mean nothing here."""
-    shown = errors.printable(argument)
+    shown = argument
     if argument.startswith("-"):
         name = shown.lstrip("-").split("=")[0]
         raise errors.ConfigError(f"{shown}: options are written KEY=VALUE, as in {name}=VALUE.")
@@ -197,8 +199,6 @@ def _checked_choice(argument: str, group: str, choice: str, choices: Sequence[st
     if choice not in choices:
         near = difflib.get_close_matches(choice, choices, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise errors.ConfigError(
-            f"{errors.printable(argument)}: {group} is one of {', '.join(choices)}.{hint}"
-        )
+        raise errors.ConfigError(f"{argument}: {group} is one of {', '.join(choices)}.{hint}")
     # Hydra wants a + before a group of which nothing is chosen by default.
     return f"{'+' if group == EXPERIMENT else ''}{group}={choice}"

@@ -15,6 +15,7 @@ from dogbreed import errors
 from dogbreed.os_errors import os_message
 from dogbreed.progress import is_main_process
 from dogbreed.signals import ENDING_SIGNALS, NotedSignal
+from dogbreed.terminal import print_lines, secure_other_output
 
 
 def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
@@ -23,6 +24,7 @@ def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
     A mistake is one message on stderr, never a traceback.
     """
     _prepare_streams()
+    secure_other_output()
     logging.raiseExceptions = False  # a line that nobody can read any more stops no work
     # No command plots: where Matplotlib keeps its own cache is of no interest.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -33,20 +35,20 @@ def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
     try:
         command(sys.argv[1:])
     except errors.Stopped as stopped:
-        _leave(str(stopped) if is_main_process() else "", stopped.exit_code)
+        _leave(stopped.exit_code, *(stopped.args if is_main_process() else ()))
     except errors.DogbreedError as error:
-        _leave(f"error: {error}", error.exit_code)
+        _leave(error.exit_code, *f"error: {error}".split("\n"))
     except BrokenPipeError:
-        _leave("", 0)
+        _leave(0)
     except OSError as error:
-        _leave(f"error: {os_message(error)}", 1)
+        _leave(1, f"error: {os_message(error)}")
     except UnicodeEncodeError as error:
         _leave(
+            1,
             f"error: {error.object!a}: this locale's encoding ({error.encoding}) lacks some of its "
             "characters: set another (LC_ALL=C.UTF-8).",
-            1,
         )
-    _leave("", 0)
+    _leave(0)
 
 
 def _prepare_streams() -> None:
@@ -74,16 +76,18 @@ def _stop(number: int, frame: types.FrameType | None) -> None:
     raise errors.Stopped(f"stopped by {name}; what was computed so far is saved.", number)
 
 
-def _leave(message: str, code: int) -> typing.NoReturn:
+def _leave(code: int, *message: str) -> typing.NoReturn:
+    """End the process; `message` are the lines of what is to be said on stderr."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         pass
     except OSError as error:  # what was printed last is lost
-        message, code = message or f"error: the standard output: {os_message(error)}", code or 1
+        message = message or (f"error: the standard output: {os_message(error)}",)
+        code = code or 1
     if message:
         with suppress(OSError):
-            print(message, file=sys.stderr, flush=True)
+            print_lines(*message, file=sys.stderr)
     # Other threads (decoders, the engine) may still work, and the interpreter takes up to two
     # seconds to put away what the system takes back at once; nothing of it is needed any more.
     os._exit(code)

@@ -21,11 +21,24 @@ Each message says what is wrong, where (file or key), and what to do next. The c
 the message alone and exits with `exit_code`; from Python the exception is raised as it is.
 """
 
+from dogbreed.printable import printable
+
 
 class DogbreedError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Args:
+        lines: of the message, one as a rule. What it names (files, classes, what a service says)
+            is made printable here, so that it can't add a line or command a terminal.
+    """
 
     exit_code = 1
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*map(printable, lines))
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
 
 
 class ConfigError(DogbreedError, ValueError):
@@ -104,11 +117,3 @@ class Stopped(DogbreedError):
         super().__init__(message)
         # What shells give for a process that a signal ended.
         self.exit_code = 128 + signal_number
-
-
-def printable(text: str) -> str:
-    """The text in one line that no terminal takes for commands."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )

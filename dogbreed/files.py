@@ -4,7 +4,6 @@ Whoever can write to a folder that this user writes to, too, could put a symboli
 have another file of the user's truncated or appended to; or a pipe, which would be waited for.
 """
 
-import csv
 import errno
 import fcntl
 import hashlib
@@ -22,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from dogbreed.csv_cells import csv_line
 from dogbreed.os_errors import DISK_FULL
 
 PARTIAL_SUFFIX = ".part"  # of a file that isn't complete yet
@@ -139,7 +139,7 @@ def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
         whole(path) as beside,
         beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
-        csv.writer(file).writerows(rows)
+        file.writelines(map(csv_line, rows))
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -149,7 +149,8 @@ def write_json(path: Path, values: Any) -> None:
 
 def json_text(values: Any) -> str:
     """`values` as JSON; what isn't finite becomes null, as JSON has no word for it."""
-    return f"{json.dumps(_finite(values), indent=1, allow_nan=False)}\n"
+    text = json.dumps(_finite(values), indent=1, allow_nan=False)
+    return text.replace("\x7f", "\\u007f") + "\n"  # json takes DEL for harmless
 
 
 def _finite(values: Any) -> Any:

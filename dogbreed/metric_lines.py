@@ -10,6 +10,9 @@ OBJECTIVES = ("valid_loss", "valid_top1")
 _ENDS = tuple(f"{name}_{end}95" for name in OBJECTIVES for end in ("low", "high"))
 _NUMBER = r"[-+]?(?:\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|nan|inf)"
 
+# What one of those expressions would read in a line, up to the "=".
+ASSIGNMENT = re.compile(rf"\b({'|'.join((*METRICS, *_ENDS))})=(?={_NUMBER})")
+
 
 def metric_line(epoch: int, values: Mapping[str, float]) -> str:
     """One epoch as a line: `epoch=3 train_loss=0.512300 valid_top1=0.801000`."""

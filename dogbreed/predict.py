@@ -25,7 +25,7 @@ EXAMPLE = "python -m dogbreed.predict model=outputs/latest photo.jpg"
 def main(arguments: Sequence[str]) -> None:
     """Answer for the photos among `arguments`, or print the help; exits 1 if any is bad."""
     if {"-h", "--help"} & set(arguments):
-        print(cli.help_text(USAGE, PURPOSE, EXAMPLE, PredictConfig, "predict"))
+        cli.print_help(USAGE, PURPOSE, EXAMPLE, PredictConfig, "predict")
         return
     options, given = split_arguments(arguments)
     config = cli.compose_as(PredictConfig, "predict", options)

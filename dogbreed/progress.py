@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from dogbreed.terminal import console, line_of, print_lines
 
 # Where there is no terminal, a line now and then shows that the work goes on.
 SECONDS_BETWEEN_LINES = 10.0
@@ -24,7 +25,7 @@ def progress(what: str, total: int, unit: str = "photos") -> Iterator[Callable[[
     """Show how much of `total` is done; the block calls what it is given with each amount done."""
     if sys.stderr.isatty() and is_main_process():
         with _bar() as bar:
-            task = bar.add_task(what, total=total)
+            task = bar.add_task(line_of(what), total=total)
             yield lambda amount: bar.advance(task, amount)
         return
     done, last_line = 0, time.monotonic()
@@ -34,17 +35,17 @@ def progress(what: str, total: int, unit: str = "photos") -> Iterator[Callable[[
         done += amount
         if time.monotonic() - last_line >= SECONDS_BETWEEN_LINES and is_main_process():
             last_line = time.monotonic()
-            print(f"{what}: {done} of {total} {unit}", file=sys.stderr, flush=True)
+            print_lines(f"{what}: {done} of {total} {unit}", file=sys.stderr)
 
     yield advance
 
 
 def _bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console(sys.stderr),
     )

@@ -8,6 +8,7 @@ from dogbreed.cloud.config import DeployConfig, QueryConfig, TeardownConfig
 from dogbreed.config import Config, PredictConfig, ServeConfig
 from dogbreed.schema import flat, keys
 from dogbreed.search.config import FinalConfig, TuneConfig
+from dogbreed.terminal import print_lines
 
 HEAD = """\
 # Every key
@@ -75,4 +76,4 @@ def _escaped(text: str) -> str:
 
 
 if __name__ == "__main__":
-    print(reference(), end="")
+    print_lines(*reference().rstrip("\n").split("\n"))

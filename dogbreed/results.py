@@ -174,9 +174,9 @@ def tell(facts: Facts) -> None:
         )
     if not sys.stderr.isatty():
         kept = facts.metrics[VALID]
+        log.info("")
         log.info(
-            "\n%s",
-            kept_line({f"valid_{m}": (getattr(kept, m), kept.ci95[m]) for m in ("loss", "top1")}),
+            kept_line({f"valid_{m}": (getattr(kept, m), kept.ci95[m]) for m in ("loss", "top1")})
         )
     test = facts.metrics[TEST]
     low, high = test.ci95["top1"]

@@ -10,9 +10,10 @@ from typing import Any
 from dogbreed.checkpoints import epochs_in
 from dogbreed.config import Config
 from dogbreed.documents import DocumentError, read_yaml
-from dogbreed.errors import ConfigError, TrainingError, printable
+from dogbreed.errors import ConfigError, TrainingError
 from dogbreed.files import first_odd_file
 from dogbreed.paths import RUN_FILE
+from dogbreed.printable import printable
 from dogbreed.progress import is_main_process
 from dogbreed.run_data import RunData, differences, read_run_data
 from dogbreed.run_lock import RunLock, holder

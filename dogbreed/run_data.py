@@ -9,8 +9,8 @@ from pathlib import Path
 from dogbreed.data.check import Checked
 from dogbreed.data.splits import SPLITS
 from dogbreed.documents import DocumentError, read_json
-from dogbreed.errors import printable
 from dogbreed.files import write_text
+from dogbreed.printable import printable
 
 DATA_FILE = "data.json"
 MAX_CHARACTERS = 200  # of a name that is shown; the file may be somebody else's

@@ -7,8 +7,8 @@ import socket
 from pathlib import Path
 
 from dogbreed.documents import DocumentError, read_bytes
-from dogbreed.errors import printable
 from dogbreed.files import is_at, open_plain
+from dogbreed.printable import printable
 
 LOCK_FILE = ".lock"
 MAX_BYTES = 1024

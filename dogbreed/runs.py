@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import yaml
 
@@ -26,8 +26,10 @@ from dogbreed.files import (
     write_text,
 )
 from dogbreed.os_errors import DISK_FULL
+from dogbreed.printable import printable
 from dogbreed.progress import is_main_process
 from dogbreed.run_lock import RunLock
+from dogbreed.terminal import LineFormatter
 
 LOG_FILE = "log.txt"
 METRICS_FILE = "metrics.json"  # written last: a run that has it is finished
@@ -41,7 +43,15 @@ log = logging.getLogger("dogbreed")
 
 def config_text(config: Config) -> str:
     """The configuration as YAML."""
-    return yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True)
+    return yaml_text(asdict(config))
+
+
+def yaml_text(values: Any) -> str:
+    """Values as YAML, in ASCII with escapes if any text in it isn't printable."""
+    text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    if all(printable(line) == line for line in text.split("\n")):
+        return text
+    return str(yaml.safe_dump(values, sort_keys=False))
 
 
 class RunFolder:
@@ -57,7 +67,7 @@ class RunFolder:
             self._file = logging.StreamHandler(
                 open(file, "a", encoding="utf-8", errors="backslashreplace")  # noqa: PTH123, SIM115
             )
-            self._file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+            self._file.setFormatter(LineFormatter("%(asctime)s %(message)s"))
             log.addHandler(self._file)
 
     def write_config(self, config: Config) -> None:
@@ -65,10 +75,8 @@ class RunFolder:
         write_text(self.path / "config.yaml", config_text(config))
 
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
-        """A text file in the folder; names with undecodable bytes are kept as they are."""
-        with whole(self.path / name) as beside:
-            text = "".join(f"{line}\n" for line in lines)
-            beside.write_text(text, encoding="utf-8", errors="surrogateescape")
+        """A text file in the folder, in which each text is one line."""
+        write_text(self.path / name, "".join(f"{printable(line)}\n" for line in lines))
 
     def write_table(self, name: str, rows: Iterable[Sequence[object]]) -> None:
         """A CSV file in the folder, the first row its head."""
@@ -101,7 +109,7 @@ def log_to_terminal() -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):  # file names that aren't text can be shown
             sys.stdout.reconfigure(errors="backslashreplace")
         handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(LineFormatter())
         log.addHandler(handler)
     log.propagate = False
     # Lightning tells of devices it found, of loaders, and of a product of its maker's.

@@ -21,7 +21,7 @@ EXTRA = ("fastapi", "uvicorn", "httptools", "prometheus_client")
 def main(arguments: Sequence[str]) -> None:
     """Serve the model that `arguments` name until a signal comes, or print the help."""
     if {"-h", "--help"} & set(arguments):
-        print(cli.help_text(USAGE, PURPOSE, EXAMPLE, ServeConfig, "serve"))
+        cli.print_help(USAGE, PURPOSE, EXAMPLE, ServeConfig, "serve")
         return
     config = cli.compose_as(ServeConfig, "serve", arguments)
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]

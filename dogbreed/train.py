@@ -17,7 +17,7 @@ EXAMPLE = "python -m dogbreed.train data.root=PHOTOS optim.lr=0.003 trainer.epoc
 def main(arguments: Sequence[str]) -> None:
     """Compose the configuration from `arguments` and run the job, or print the help."""
     if {"-h", "--help"} & set(arguments):
-        print(cli.help_text(USAGE, PURPOSE, EXAMPLE))
+        cli.print_help(USAGE, PURPOSE, EXAMPLE)
         return
     clock = Clock()
     config = cli.compose(arguments)

@@ -17,7 +17,7 @@ EXAMPLE = "python launch/deploy.py model=outputs/latest endpoint=dogs deploy.ttl
 def main(arguments: Sequence[str]) -> None:
     """Compose the deployment from `arguments` and do it, or print the help."""
     if {"-h", "--help"} & set(arguments):
-        print(cli.help_text(USAGE, PURPOSE, EXAMPLE, DeployConfig, "deploy"))
+        cli.print_help(USAGE, PURPOSE, EXAMPLE, DeployConfig, "deploy")
         return
     config = cli.compose_as(DeployConfig, "deploy", arguments)
     # Seconds of imports that --help and a mistyped key shouldn't wait for.

@@ -21,7 +21,7 @@ EXAMPLE = "python launch/query.py endpoint=dogs photo.jpg"
 def main(arguments: Sequence[str]) -> None:
     """Ask for the photos among `arguments`, or print the help; exits 1 if any is bad."""
     if {"-h", "--help"} & set(arguments):
-        print(cli.help_text(USAGE, PURPOSE, EXAMPLE, QueryConfig, "query"))
+        cli.print_help(USAGE, PURPOSE, EXAMPLE, QueryConfig, "query")
         return
     options, given = split_arguments(arguments, QueryConfig)
     config = cli.compose_as(QueryConfig, "query", options)

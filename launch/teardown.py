@@ -18,7 +18,7 @@ EXAMPLE = "python launch/teardown.py endpoint=dogs"
 def main(arguments: Sequence[str]) -> None:
     """List, or delete what `arguments` choose, or print the help; exits 1 if something is left."""
     if {"-h", "--help"} & set(arguments):
-        print(cli.help_text(USAGE, PURPOSE, EXAMPLE, TeardownConfig, "teardown"))
+        cli.print_help(USAGE, PURPOSE, EXAMPLE, TeardownConfig, "teardown")
         return
     config = cli.compose_as(TeardownConfig, "teardown", arguments)
     from dogbreed.cloud.teardown import tear_down

@@ -7,6 +7,7 @@ from dogbreed.clock import SET_UP, Clock
 from dogbreed.command import run_command
 from dogbreed.search.config import LOCAL, FinalConfig, training_of
 from dogbreed.search.limits import check_local
+from dogbreed.terminal import print_lines
 
 PURPOSE = (
     "Train with the best hyperparameters of a search, the newest one by default, on all photos:\n"
@@ -19,7 +20,7 @@ EXAMPLE = "python launch/train.py best=my-search launcher=local trainer.epochs=4
 def main(arguments: Sequence[str]) -> None:
     """Compose the training from the search's best and `arguments`; run it, or print the help."""
     if {"-h", "--help"} & set(arguments):
-        print(cli.help_text(USAGE, PURPOSE, EXAMPLE, FinalConfig, "final"))
+        cli.print_help(USAGE, PURPOSE, EXAMPLE, FinalConfig, "final")
         return
     from dogbreed.runs import log_to_terminal
     from dogbreed.search.final import compose_final
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     config, best = compose_final(arguments)
     if best is not None:
         values = " ".join(as_overrides(as_hyperparameters(best.parameters)))
-        print(f"best of {best.search} ({best.trial}): {values}", flush=True)
+        print_lines(f"best of {best.search} ({best.trial}): {values}")
     # Imports that --help and a mistyped key shouldn't wait for; seconds of them after the paths.
     from dogbreed.paths import check_paths, check_sent_paths
 

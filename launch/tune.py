@@ -18,7 +18,7 @@ EXAMPLE = "python launch/tune.py +experiment=hpo launcher=local data.root=PHOTOS
 def main(arguments: Sequence[str]) -> None:
     """Compose the search from `arguments` and run it, or print the help."""
     if {"-h", "--help"} & set(arguments):
-        print(cli.help_text(USAGE, PURPOSE, EXAMPLE, TuneConfig, "tune"))
+        cli.print_help(USAGE, PURPOSE, EXAMPLE, TuneConfig, "tune")
         return
     config = cli.compose_as(TuneConfig, "tune", arguments)
     # Imports that --help and a mistyped key shouldn't wait for; seconds of them after the paths.

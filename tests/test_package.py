@@ -20,8 +20,11 @@ from dogbreed.search.config import FinalConfig, TuneConfig
 
 # From the ground up: a module imports from its own storey or from those below.
 STOREYS: tuple[tuple[str, ...], ...] = (
-    ("errors", "machine", "metric_lines"),
+    ("errors", "machine", "metric_lines", "printable"),
     (
+        "terminal",
+        "csv_cells",
+        "templates",
         "os_errors",
         "user_paths",
         "environment",

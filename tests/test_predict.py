@@ -22,7 +22,7 @@ from PIL import Image
 
 from dogbreed import load
 from dogbreed.config import PredictConfig
-from dogbreed.errors import printable
+from dogbreed.printable import printable
 from dogbreed.schema import keys
 
 Predict = Callable[..., subprocess.CompletedProcess[str]]

@@ -9,7 +9,7 @@ from dogbreed.cloud.containers import TRAINING_TYPES, check_instance_type
 from dogbreed.cloud.regions import domain_of, partition_of
 from dogbreed.cloud.s3_names import check_bucket, normal_prefix
 from dogbreed.cloud.tags import checked_tags
-from dogbreed.errors import ConfigError, printable
+from dogbreed.errors import ConfigError
 from dogbreed.schema import flat
 from dogbreed.search.config import AccountConfig, LauncherConfig
 from dogbreed.search.limits import check_network
@@ -91,13 +91,12 @@ def check_attach(name: str, *, dry_run: bool) -> None:
     """
     if dry_run:
         raise ConfigError(
-            f"attach={printable(name)} takes up a job of the account, and a dry run asks for none: "
+            f"attach={name} takes up a job of the account, and a dry run asks for none: "
             "leave one of the two out."
         )
     if not JOB_NAME.fullmatch(name):
         raise ConfigError(
-            f"attach={printable(name)}: a job's name has letters, digits and hyphens between them, "
-            "63 at most."
+            f"attach={name}: a job's name has letters, digits and hyphens between them, 63 at most."
         )
 
 
@@ -128,7 +127,7 @@ def check_role(key: str, role: str, *, arn_only: bool = False) -> None:
     Raises:
         ConfigError: names `key`, with the form that is right.
     """
-    shown = f"{key}={printable(role)}"
+    shown = f"{key}={role}"
     if _ROLE_ARN.fullmatch(role) or (not arn_only and ROLE_NAME.fullmatch(role)):
         return
     right = "arn:aws:iam::ACCOUNT:role/NAME, with the twelve digits of the account"
@@ -142,7 +141,7 @@ def check_role(key: str, role: str, *, arn_only: bool = False) -> None:
         raise ConfigError(f"{shown}: give the role's ARN: {right}.")
     if "/" in role:
         raise ConfigError(
-            f"{shown}: a role's name has no path: write {key}={printable(role.rsplit('/')[-1])}, "
+            f"{shown}: a role's name has no path: write {key}={role.rsplit('/')[-1]}, "
             "or the role's ARN."
         )
     raise ConfigError(
@@ -175,7 +174,7 @@ def check_kms_key(name: str, key: str | None, region: str) -> None:
     """
     if key is None or _KMS_ID.fullmatch(key) or _KMS_ALIAS.fullmatch(key):
         return
-    shown = f"{name}={printable(key)}"
+    shown = f"{name}={key}"
     if not _KMS_ARN.fullmatch(key):
         near = f"alias/{key}"
         hint = f" Did you mean {near}?" if ":" not in key and _KMS_ALIAS.fullmatch(near) else ""
@@ -199,7 +198,7 @@ def check_image(key: str, image_uri: str | None, region: str) -> None:
     """
     if image_uri is None:
         return
-    shown = f"{key}={printable(image_uri)}"
+    shown = f"{key}={image_uri}"
     right = f"ACCOUNT.dkr.ecr.{region}.{domain_of(region)}/REPOSITORY:TAG"
     found = _IMAGE.fullmatch(image_uri)
     if found is None:
@@ -219,7 +218,7 @@ def _check_ids(
     for each in ids:
         if not form.fullmatch(each):
             raise ConfigError(
-                f"{key}: {printable(each)!r} is none: it is written as {example}, with 8 or 17 "
+                f"{key}: {each!r} is none: it is written as {example}, with 8 or 17 "
                 "hexadecimal digits."
             )
         if ids.count(each) > 1:

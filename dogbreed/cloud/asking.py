@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.refusals import NO_NETWORK, THROTTLED, code_of, in_plain_words
-from dogbreed.errors import CloudError, PhotoError, printable
+from dogbreed.errors import CloudError, PhotoError
 from dogbreed.serving.invocations import JSON_TYPE
 
 # Tried again here rather than by botocore, which doesn't know what a model's errors mean. A
@@ -105,7 +105,7 @@ class Asker:
             why = said.get("message") or str(error.response["Error"].get("Message", ""))
             raise CloudError(
                 f"endpoint {name} didn't answer within {self._patience_s:g} s ({code_of(error)}: "
-                f"{printable(why).rstrip('.')}): python launch/query.py endpoint={name}{place} "
+                f"{why.rstrip('.')}): python launch/query.py endpoint={name}{place} "
                 "logs=true shows what its server wrote."
             ) from error
 
@@ -138,7 +138,7 @@ def _error_in(text: str) -> Mapping[str, str]:
         said = json.loads(text)["error"]
         return {"code": str(said["code"]), "message": str(said["message"])}
     except (ValueError, TypeError, KeyError):
-        return {"message": printable(text[:200])} if text.strip() else {}
+        return {"message": text[:200]} if text.strip() else {}
 
 
 def _reply(endpoint: str, body: bytes, client_ms: float) -> Reply:

@@ -24,7 +24,9 @@ def tell_plan(
     log.info("Would upload it, where S3 doesn't have it yet, to %s", archive.uri)
     for operation, request in account.requests:
         text = yaml.safe_dump(request, sort_keys=False, allow_unicode=True, width=200)
-        log.info("\nWould send %s:\n%s", operation, text.rstrip())
+        log.info("\nWould send %s:", operation)
+        for line in text.rstrip().split("\n"):
+            log.info("%s", line)
     log.info("\nContainer: %s.", image.uri)
     log.info(
         "Checked: the configuration; the model's files; every request fits the service's model."

@@ -6,7 +6,6 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.refusals import is_missing
-from dogbreed.errors import printable
 
 GROUP = "/aws/sagemaker/Endpoints/{name}"
 MOST_LINES = 2000
@@ -21,7 +20,7 @@ def log_lines(client: Any, name: str, minutes: float) -> list[str]:
     lines: list[str] = []
     try:
         for page in pages:
-            lines += [printable(event["message"].rstrip("\n")) for event in page["events"]]
+            lines += [event["message"].rstrip("\n") for event in page["events"]]
             del lines[:-MOST_LINES]
     except ClientError as error:
         if not is_missing(error):  # an endpoint that never came up has no log at all

@@ -16,7 +16,7 @@ from dogbreed.cloud.containers import (
     runs_aws_images,
 )
 from dogbreed.cloud.tags import ENDPOINT, tag_list
-from dogbreed.errors import ConfigError, printable
+from dogbreed.errors import ConfigError
 from dogbreed.search.config import NEWEST
 from dogbreed.search.limits import check_network
 from dogbreed.serving.invocations import JSON_TYPE, TIFF_VARIABLE
@@ -55,7 +55,7 @@ def check_deployment(config: DeployConfig) -> None:
     deploy = config.deploy
     if not NAME.fullmatch(config.endpoint):
         raise ConfigError(
-            f"endpoint={printable(config.endpoint)}: must be letters, digits and single hyphens "
+            f"endpoint={config.endpoint}: must be letters, digits and single hyphens "
             f"between them, {LONGEST_NAME} at most."
         )
     if config.endpoint == NEWEST:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.patience import looks
 from dogbreed.cloud.refusals import in_plain_words, is_missing
-from dogbreed.errors import CloudError, ConfigError, printable
+from dogbreed.errors import CloudError, ConfigError
 
 # Source: SageMaker's API reference, EndpointName.
 ENDPOINT_NAME = re.compile(r"(?=.{1,63}$)[a-zA-Z0-9](?:-*[a-zA-Z0-9])*")
@@ -47,7 +47,7 @@ def check_endpoint_name(name: str) -> None:
     """
     if not ENDPOINT_NAME.fullmatch(name):
         raise ConfigError(
-            f"endpoint={printable(name)}: an endpoint's name has letters, digits and hyphens "
+            f"endpoint={name}: an endpoint's name has letters, digits and hyphens "
             "between them, 63 at most."
         )
 

@@ -15,6 +15,7 @@ from dogbreed.config import Config
 from dogbreed.documents import DocumentError, json_value
 from dogbreed.errors import CloudError, DogbreedError
 from dogbreed.files import write_text
+from dogbreed.printable import printable
 from dogbreed.progress import is_main_process
 from dogbreed.schema import AUTO
 from dogbreed.search.config import TuneConfig
@@ -44,7 +45,8 @@ def run_job(arguments: Sequence[str]) -> None:
         _run(_hyperparameters(arguments))
     except BaseException as error:
         known = isinstance(error, DogbreedError)
-        reason = str(error) if known else f"{type(error).__name__}: {error} (see the job's log)"
+        unforeseen = printable(f"{type(error).__name__}: {error} (see the job's log)")
+        reason = str(error) if known else unforeseen
         write_text(Path("output", "failure"), reason[:MOST_FAILURE_CHARACTERS])
         _deliver_evidence()
         raise

@@ -36,7 +36,9 @@ def tell_plan(
         log.info("  %6.1f MB  weights to %s", size / MEGABYTE, staged.channels["weights"])
     for operation, request in account.requests:
         text = yaml.safe_dump(request, sort_keys=False, allow_unicode=True, width=200)
-        log.info("\nWould send %s:\n%s", operation, text.rstrip())
+        log.info("\nWould send %s:", operation)
+        for line in text.rstrip().split("\n"):
+            log.info("%s", line)
     log.info("")
     for instance_type, image in staged.images.items():
         patched = f", patched until {image.end_of_patch}" if image.end_of_patch else ""

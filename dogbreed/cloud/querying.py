@@ -1,7 +1,6 @@
 """The work of launch/query.py: photos sent to an endpoint, and its answers shown."""
 
 import base64
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,12 +16,14 @@ from dogbreed.cloud.inventory import newest_endpoint
 from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.cloud.shrinking import to_send
 from dogbreed.data.photos import read_bytes
-from dogbreed.errors import CloudError, OutputError, PhotoError, printable
+from dogbreed.errors import CloudError, OutputError, PhotoError
 from dogbreed.files import whole
 from dogbreed.os_errors import DISK_FULL
 from dogbreed.search.config import NEWEST
 from dogbreed.serving.answers import free_path
 from dogbreed.serving.sources import Found, Source, find_sources
+from dogbreed.serving.table import Row, json_line
+from dogbreed.terminal import print_lines
 
 
 def query(config: QueryConfig, given: Sequence[str]) -> bool:
@@ -49,11 +50,11 @@ def query(config: QueryConfig, given: Sequence[str]) -> bool:
         bad = [source for source in found.sources if not _answer(asker, source, config)]
         good = good and not bad
     for note in found.notes:
-        print(note, file=sys.stderr)
+        print_lines(note, file=sys.stderr)
     if config.logs:
         with in_plain_words(f"the log of endpoint {name}"):
             lines = log_lines(account.client("logs"), name, config.log_minutes)
-        print("\n".join(lines) or f"endpoint {name} wrote nothing in {config.log_minutes:g} min")
+        print_lines(*(lines or [f"endpoint {name} wrote nothing in {config.log_minutes:g} min"]))
     return good
 
 
@@ -67,7 +68,7 @@ def _endpoint(account: Account, config: QueryConfig) -> str:
             f"There is no endpoint of this project in {account.region}: python launch/deploy.py "
             "makes one, launcher.region=NAME looks elsewhere."
         )
-    print(f"endpoint {name}", file=sys.stderr)
+    print_lines(f"endpoint {name}", file=sys.stderr)
     return name
 
 
@@ -80,19 +81,23 @@ def _answer(asker: Asker, source: Source, config: QueryConfig) -> bool:
         reply = asker.ask(photo, top_k=config.top_k, explain=config.explain)
     except PhotoError as error:
         if not sys.stdout.isatty():
-            print(json.dumps({"path": source.name, "error": str(error)}), flush=True)
-        print(f"error: {source.shown()}: {printable(str(error))}", file=sys.stderr, flush=True)
+            _print_json({"path": source.name, "error": str(error)})
+        print_lines(f"error: {source.shown()}: {error}", file=sys.stderr)
         return False
     if sys.stdout.isatty():
-        print("\n".join(as_text(source.shown(), reply)), flush=True)
+        print_lines(*as_text(source.shown(), reply))
     else:
         times = {"client_ms": round(reply.client_ms, 1), "model_ms": reply.model_ms}
-        print(json.dumps(row(source.name, reply.breeds, reply.unknown) | times), flush=True)
+        _print_json(row(source.name, reply.breeds, reply.unknown) | times)
     if reply.explanation is not None:
         path = free_path(Path(f"{source.inside().stem}-explained.jpg"), Path.exists)
         _write(path, base64.b64decode(reply.explanation))
-        print(f"{source.shown()}: explained in {printable(str(path))}", file=sys.stderr)
+        print_lines(f"{source.shown()}: explained in {path}", file=sys.stderr)
     return True
+
+
+def _print_json(row: Row) -> None:
+    print_lines(json_line(row).rstrip("\n"))
 
 
 def _write(path: Path, picture: bytes) -> None:
@@ -113,7 +118,7 @@ def as_text(name: str, reply: Reply) -> list[str]:
     if reply.unknown:
         lines.append("   unknown: no breed is likely enough; the best guesses are")
     for breed in reply.breeds:
-        lines.append(f"  {breed['probability']:6.1%}  {printable(str(breed['breed']))}")
+        lines.append(f"  {breed['probability']:6.1%}  {breed['breed']}")
     return [*lines, f"  answered in {latency(reply)}"]
 
 

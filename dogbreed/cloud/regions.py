@@ -7,7 +7,7 @@ from typing import Any
 import botocore
 import botocore.session
 
-from dogbreed.errors import ConfigError, printable
+from dogbreed.errors import ConfigError
 
 SERVICE = "sagemaker"
 
@@ -34,7 +34,7 @@ def check_region(region: str, source: str) -> None:
     near = difflib.get_close_matches(region.strip().lower().replace("_", "-"), known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise ConfigError(
-        f"{source}={printable(region)}: SageMaker has no such region.{hint} (One that is newer "
+        f"{source}={region}: SageMaker has no such region.{hint} (One that is newer "
         f"than botocore {botocore.__version__} needs a newer boto3.)"
     )
 

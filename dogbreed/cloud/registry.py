@@ -15,6 +15,7 @@ from dogbreed.cloud.objects import upload_bytes
 from dogbreed.cloud.refusals import in_plain_words, is_missing
 from dogbreed.cloud.tags import is_ours, tag_list
 from dogbreed.errors import CloudError
+from dogbreed.printable import printable
 from dogbreed.schema import leaves
 from dogbreed.serving.invocations import JSON_TYPE
 
@@ -86,7 +87,7 @@ def _request(
     }
     return {
         "ModelPackageGroupName": config.deploy.register,
-        "ModelPackageDescription": f"{archive.classes} classes, from {archive.label}",
+        "ModelPackageDescription": f"{archive.classes} classes, from {printable(archive.label)}",
         # A person says whether it may go further.
         "ModelApprovalStatus": "PendingManualApproval",
         "InferenceSpecification": {

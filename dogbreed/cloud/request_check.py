@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from dogbreed.cloud.service_model import Problem, problems
-from dogbreed.errors import ConfigError, printable
+from dogbreed.errors import ConfigError
 
 # botocore's names of the services whose requests are checked.
 CHECKED = ("sagemaker", "application-autoscaling", "scheduler", "sagemaker-runtime")
@@ -67,7 +67,7 @@ def _sentence(operation: str, problem: Problem) -> str:
     place = f"{operation}: {problem.place}"
     found = ((re.search(pattern, place), key) for pattern, key in _KEYS)
     key = next((match.expand(key) for match, key in found if match), None)
-    value = printable(str(problem.value))
+    value = str(problem.value)
     if len(value) > MAX_SHOWN:
         value = f"{value[:MAX_SHOWN]}..."
     start = f"{key}: " if key else ""

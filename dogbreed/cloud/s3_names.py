@@ -4,7 +4,7 @@ import re
 import shlex
 import unicodedata
 
-from dogbreed.errors import ConfigError, printable
+from dogbreed.errors import ConfigError
 
 # Source: S3's user guide, "General purpose bucket naming rules" (bucketnamingrules.html, read in
 # November 2026). The suffix -an, of a namespace of one's own account, is a bucket's as well.
@@ -44,7 +44,7 @@ def check_bucket(bucket: str) -> None:
     Raises:
         ConfigError: names launcher.bucket.
     """
-    shown = f"launcher.bucket={printable(bucket)}"
+    shown = f"launcher.bucket={bucket}"
     found = _address(bucket) or _PATH.fullmatch(bucket)
     if found is not None:
         raise ConfigError(f"{shown}: a bucket is given by its name alone: {_keys(found)}.")
@@ -85,7 +85,7 @@ def normal_prefix(prefix: str) -> str:
     Raises:
         ConfigError: names launcher.prefix: nothing is left, or S3 or a container couldn't use it.
     """
-    shown = f"launcher.prefix={printable(prefix)}"
+    shown = f"launcher.prefix={prefix}"
     found = _address(prefix)
     if found is not None:
         raise ConfigError(f"{shown}: a prefix is a folder in the bucket: {_keys(found)}.")
@@ -98,7 +98,7 @@ def normal_prefix(prefix: str) -> str:
         raise ConfigError(f"{shown}: S3 has no folder '..': write the path without it.")
     bad = sorted({c for c in normal if c in _AVOIDED or not c.isprintable()})
     if bad:
-        shown_bad = " ".join(map(printable, bad))
+        shown_bad = " ".join(bad)
         raise ConfigError(
             f"{shown}: leave out {shown_bad}: S3 advises against such characters, and containers "
             "may not find what has them in its name; folders are divided by /."
@@ -122,7 +122,7 @@ def check_uri(key: str, uri: str) -> None:
     Raises:
         ConfigError: with the address that is meant, if it can be derived.
     """
-    shown = f"{key}={printable(uri)}"
+    shown = f"{key}={uri}"
     found = _address(uri)
     bucket, path = (found["bucket"], found["key"] or "") if found else ("", "")
     wrong = wrong_with_bucket(bucket)
@@ -132,7 +132,7 @@ def check_uri(key: str, uri: str) -> None:
         raise ConfigError(f"{shown}: it is the whole bucket: write s3://{bucket}/PATH.")
     normal = f"s3://{bucket}/{re.sub('/+', '/', path)}"
     if uri != normal:
-        raise ConfigError(f"{shown}: write {printable(normal)}.")
+        raise ConfigError(f"{shown}: write {normal}.")
     if not uri.isprintable():
         raise ConfigError(f"{shown}: there is a control character in it.")
     if len(path.encode()) > MAX_KEY_BYTES:
@@ -149,5 +149,5 @@ def _keys(found: re.Match[str]) -> str:
     wrong = wrong_with_bucket(bucket)
     if wrong:
         return f"write launcher.bucket=NAME launcher.prefix=FOLDER; {wrong}"
-    more = f" launcher.prefix={shlex.quote(printable(prefix))}" if prefix else ""
+    more = f" launcher.prefix={shlex.quote(prefix)}" if prefix else ""
     return f"write launcher.bucket={bucket}{more}"

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.refusals import is_missing
-from dogbreed.errors import ConfigError, printable
+from dogbreed.errors import ConfigError
 from dogbreed.search.config import AccountConfig
 
 PROJECT, PROJECT_TAG = "project", "dogbreed"
@@ -42,7 +42,7 @@ def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def _check_tag(name: str, value: str) -> None:
-    shown = f"launcher.tags: {printable(name)!r}"
+    shown = f"launcher.tags: {name!r}"
     if not name.strip():
         raise ConfigError(f"{shown}: a tag needs a name.")
     if name.lower().startswith(_RESERVED):
@@ -53,7 +53,7 @@ def _check_tag(name: str, value: str) -> None:
         bad = sorted({c for c in text if not _may_be_in_tag(c)})
         if bad:
             raise ConfigError(
-                f"{shown}: {' '.join(map(printable, bad))} can't be in the {what} of a tag: "
+                f"{shown}: {' '.join(bad)} can't be in the {what} of a tag: "
                 f"letters, digits, spaces and {' '.join(_SIGNS)} can."
             )
 

@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import IO, cast
 
-from dogbreed.errors import printable
+from dogbreed.printable import printable
 
 MAX_MEMBERS = 20_000
 MAX_BYTES = 4 * 2**30  # unpacked

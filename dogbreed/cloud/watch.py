@@ -13,8 +13,9 @@ from dogbreed.cloud.account import Account
 from dogbreed.cloud.costs import cost
 from dogbreed.cloud.patience import looks
 from dogbreed.cloud.refusals import in_plain_words
-from dogbreed.errors import CloudError, ConfigError, Stopped, printable
+from dogbreed.errors import CloudError, ConfigError, Stopped
 from dogbreed.metric_lines import OBJECTIVES
+from dogbreed.printable import printable
 from dogbreed.search.config import DIRECTIONS, SearchConfig
 from dogbreed.search.hyperparameters import decode
 from dogbreed.search.searchable import Value, searched_values

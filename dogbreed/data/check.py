@@ -90,8 +90,8 @@ def _stop_if_too_many(
     counts = ", ".join(f"{count} {reason}" for reason, count in kinds.most_common())
     raise DataError(
         f"{bad} of {total} photos in {root} can't be used ({counts}); data.max_bad_share allows "
-        f"{max_share:.1%}. Mend or remove them, or raise that share:\n"
-        + "\n".join(f"  {line}" for line in as_lines(left_out, SHOWN))
+        f"{max_share:.1%}. Mend or remove them, or raise that share:",
+        *(f"  {line}" for line in as_lines(left_out, SHOWN)),
     )
 
 

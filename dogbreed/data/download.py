@@ -17,6 +17,7 @@ from dogbreed.errors import DownloadError
 from dogbreed.files import locked, open_plain, remove, write_text
 from dogbreed.os_errors import DISK_FULL
 from dogbreed.progress import progress
+from dogbreed.terminal import print_lines
 from dogbreed.user_paths import CACHE_VARIABLE, private_folder
 
 TIMEOUT_S = 30.0  # of silence, not of the whole transfer
@@ -287,4 +288,4 @@ def _size(path: Path) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print_lines(text, file=sys.stderr)

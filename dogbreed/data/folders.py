@@ -68,7 +68,7 @@ def _read(
     names = {own.name for own in classes if own.paths}
     nested = find_nested(classes) if nested_classes is None else {}
     if nested and len(names) > 1:
-        raise DataError(nested_message(root, nested, len(names), layout.has_splits))
+        raise DataError(*nested_message(root, nested, len(names), layout.has_splits))
     refuse_spellings(root, classes)
     found = [(path, own.name, own.split) for own in classes for path in own.paths]
     drawn = tuple(split for split in (VALID, TEST) if split not in dict(layout.parts))

@@ -92,8 +92,8 @@ def _distinguishing(steps: Sequence[str]) -> list[str]:
 
 def nested_message(
     root: Path, nested: dict[str, Counter[str]], classes: int, has_splits: bool
-) -> str:
-    """What the `nested` ones of so many classes look like, and each way to read them."""
+) -> list[str]:
+    """What the `nested` ones of so many classes look like, and each way to read them, as lines."""
     first, folders = next(iter(nested.items()))
     deepest = max(folders, key=lambda path: path != ".")
     every = classes - len(nested) + sum(map(len, nested.values()))
@@ -118,9 +118,7 @@ def nested_message(
         for name, folders in nested.items()
     ]
     number = "1 folder has" if len(nested) == 1 else f"{len(nested):,} folders have"
-    return "\n".join(
-        [f"{root}: {number} {what}", *_first(lines), "Choose:", *(f"  {way}" for way in ways)]
-    )
+    return [f"{root}: {number} {what}", *_first(lines), "Choose:", *(f"  {way}" for way in ways)]
 
 
 def _shared(nested: dict[str, Counter[str]]) -> list[str]:

@@ -28,16 +28,12 @@ def refuse_spellings(root: Path, classes: Iterable[ClassPhotos]) -> None:
         return
     more = [f"  and {len(twins) - _SHOWN:,} more"] if len(twins) > _SHOWN else []
     raise DataError(
-        "\n".join(
-            [
-                f"{root}: {_counted(len(twins))} spelled in several ways, each of which would be "
-                "a class of its own:",
-                *(line for spellings in twins[:_SHOWN] for line in _lines(root, spellings)),
-                *more,
-                "Put the photos of a class into one folder, as the commands do (a file whose name "
-                "is taken stays where it is), or rename a folder if they are two classes.",
-            ]
-        )
+        f"{root}: {_counted(len(twins))} spelled in several ways, each of which would be a class "
+        "of its own:",
+        *(line for spellings in twins[:_SHOWN] for line in _lines(root, spellings)),
+        *more,
+        "Put the photos of a class into one folder, as the commands do (a file whose name is taken "
+        "stays where it is), or rename a folder if they are two classes.",
     )
 
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from dogbreed.evaluation import texts
 from dogbreed.evaluation.charts import Chart
+from dogbreed.printable import printable
+from dogbreed.templates import environment
 
 HERE = Path(__file__).parent
 # JSON inside HTML: nothing in it may look like a tag. (json itself writes U+2028 as an escape.)
@@ -33,7 +35,7 @@ class Section:
 def page(template: Path, *, title: str, sections: Sequence[Section], **values: Any) -> str:
     """A page as HTML: `template` extends frame.html.j2 and has a macro for each section's key."""
     figures, hovers = _interned({c.key: c.figure for own in sections for c in own.charts})
-    html = (
+    return (
         _environment(template.parent)
         .get_template(template.name)
         .render(
@@ -47,17 +49,10 @@ def page(template: Path, *, title: str, sections: Sequence[Section], **values: A
             **values,
         )
     )
-    return texts.shown(html)
 
 
 def _environment(folder: Path) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader([folder, HERE]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    templates = environment(folder, HERE)
     filters = (
         texts.below,
         texts.counted,
@@ -66,8 +61,8 @@ def _environment(folder: Path) -> Environment:
         texts.points,
         texts.seconds,
     )
-    environment.filters |= {own.__name__: own for own in filters}
-    return environment
+    templates.filters |= {own.__name__: own for own in filters}
+    return templates
 
 
 def _interned(figures: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -92,8 +87,17 @@ def _interned(figures: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _json_of(values: Any) -> str:
-    text = json.dumps(values, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(_printable(values), allow_nan=False, separators=(",", ":"))
     return text.translate(ESCAPES)
+
+
+def _printable(values: Any) -> Any:
+    """The same with every text printable: scripts draw what JSON has as an escape."""
+    if isinstance(values, Mapping):
+        return {printable(key): _printable(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_printable(value) for value in values]
+    return printable(values) if isinstance(values, str) else values
 
 
 def policy() -> str:

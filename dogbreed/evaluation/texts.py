@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.evaluation.metrics import Interval
+from dogbreed.printable import printable
 
 NOTHING = "–"
 
 
-def shown(name: object) -> str:
-    """A name as text that UTF-8 can write: bytes that are no text become \\udcXX."""
-    return str(name).encode("utf-8", "backslashreplace").decode()
+shown = printable  # a name, as pages, charts and the model card have it
 
 
 def percent(share: float | None, ci95: Interval | None = None, digits: int = 1) -> str:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dogbreed.documents import DocumentError, read_yaml
-from dogbreed.errors import ConfigError, SearchError, printable
+from dogbreed.errors import ConfigError, SearchError
 from dogbreed.files import write_text
 from dogbreed.metric_lines import OBJECTIVES
+from dogbreed.printable import printable
+from dogbreed.runs import yaml_text
 from dogbreed.schema import brief
 from dogbreed.search.config import DIRECTIONS, NEWEST
 from dogbreed.search.searchable import MAX_CHARACTERS, SEARCHABLE, Value, searched_values
@@ -56,7 +56,7 @@ def write_best(path: Path, best: Best) -> None:
         "parameters": dict(best.parameters),
         "settings": dict(best.settings),
     }
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    text = yaml_text(values)
     write_text(path, f"# The best of a search; `python launch/train.py` trains it.\n{text}")
 
 

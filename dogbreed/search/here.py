@@ -10,11 +10,12 @@ import optuna
 from dogbreed.clock import Clock, as_text
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.documents import DocumentError, read_bytes, read_yaml, yaml_mapping
-from dogbreed.errors import ConfigError, SearchError, printable
+from dogbreed.errors import ConfigError, SearchError
 from dogbreed.files import first_odd_file, locked, write_text
 from dogbreed.machine import cores
 from dogbreed.paths import check_paths
 from dogbreed.preparation import Prepared, prepare
+from dogbreed.printable import printable
 from dogbreed.results import data_fingerprint
 from dogbreed.runs import RunFolder, check_writable, config_text, folder_name, log, log_to_terminal
 from dogbreed.schema import AUTO, leaves

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dogbreed.config import Config
-from dogbreed.errors import ConfigError, printable
+from dogbreed.errors import ConfigError
+from dogbreed.printable import printable
 from dogbreed.schema import argument, brief, keys
 
 Value = float | int | str | bool

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from rich import box
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from dogbreed.runs import log
 from dogbreed.search.searchable import Value
 from dogbreed.search.trials import COMPLETED, Show, Trial, best_of, short_names
+from dogbreed.terminal import console, line_of
 
 SHORT_NAME = 20  # letters: such a name is shown whole
 COLUMNS_ELSEWHERE = 160  # where no terminal says how wide it is
@@ -31,9 +31,9 @@ def trial_table(
     table.add_column("", width=1)
     table.add_column("trial", overflow="fold")
     for name in parameters:
-        table.add_column(names[name], justify="right")
+        table.add_column(line_of(names[name]), justify="right")
     for title in ("status", metric, "95 %", "start", "end", "seconds"):
-        table.add_column(title, justify="left" if title == "status" else "right")
+        table.add_column(line_of(title), justify="left" if title == "status" else "right")
     if priced:
         table.add_column("USD", justify="right")
     common = _common_start([trial.name for trial in trials])
@@ -51,7 +51,7 @@ def trial_table(
         ]
         if priced:
             cells.append("" if trial.cost_usd is None else f"{trial.cost_usd:.3f}")
-        table.add_row(*cells, style="bold" if trial is best else None)
+        table.add_row(*map(line_of, cells), style="bold" if trial is best else None)
     return table
 
 
@@ -76,7 +76,7 @@ def print_table(
 ) -> None:
     """The whole table on stdout."""
     width = None if sys.stdout.isatty() else COLUMNS_ELSEWHERE
-    Console(width=width).print(trial_table(trials, parameters, metric, direction))
+    console(sys.stdout, width).print(trial_table(trials, parameters, metric, direction))
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def live_table(
 ) -> Iterator[Show]:
     """Give what shows the trials as they are: a table on a terminal, a line per ended trial."""
     if sys.stderr.isatty():
-        with Live(console=Console(stderr=True), transient=True, refresh_per_second=4) as live:
+        with Live(console=console(sys.stderr), transient=True, refresh_per_second=4) as live:
             yield lambda trials: live.update(trial_table(trials, parameters, metric, direction))
         return
     told: set[str] = set()
@@ -101,14 +101,15 @@ def live_table(
                 f"{short}={shown_value(trial.parameters.get(name))}"
                 for name, short in short_names(parameters).items()
             )
-            came = "" if trial.objective is None else f" {metric}={trial.objective:.4f}"
             status = "" if trial.status == COMPLETED else f" {trial.status}"
             why = f" ({trial.reason})" if trial.reason else ""
             among = f" of {wanted}" if wanted > 1 else ""
-            log.info(
-                "%s%s:%s%s%s  %s  %.0f s",
-                *(trial.name, among, came, status, why, values, time.monotonic() - started),
-            )
+            rest = (status, why, values, time.monotonic() - started)
+            if trial.objective is None:
+                log.info("%s%s:%s%s  %s  %.0f s", trial.name, among, *rest)
+            else:
+                came = (metric, trial.objective)
+                log.info("%s%s: %s=%.4f%s%s  %s  %.0f s", trial.name, among, *came, *rest)
 
     yield tell
 

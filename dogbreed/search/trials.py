@@ -1,13 +1,12 @@
 """The trials of a search, in whichever runner, and trials.csv."""
 
-import csv
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from dogbreed.files import whole
+from dogbreed.files import write_table
 from dogbreed.search.config import MAXIMIZE
 from dogbreed.search.searchable import Value
 
@@ -69,37 +68,33 @@ def short_names(parameters: Sequence[str]) -> dict[str, str]:
 
 def write_csv(path: Path, trials: Sequence[Trial], parameters: Sequence[str]) -> None:
     """All trials, a row each, as the seeds of this project listed them."""
-    with whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            [
-                *parameters,
-                "TrainingJobName",
-                "TrainingJobStatus",
-                "FinalObjectiveValue",
-                "FinalObjectiveLow95",
-                "FinalObjectiveHigh95",
-                "TrainingStartTime",
-                "TrainingEndTime",
-                "TrainingElapsedTimeSeconds",
-                "CostUSD",
-                "Reason",
-            ]
+    write_table(path, _rows(trials, parameters))
+
+
+def _rows(trials: Sequence[Trial], parameters: Sequence[str]) -> Iterator[Sequence[object]]:
+    yield (
+        *parameters,
+        "TrainingJobName",
+        "TrainingJobStatus",
+        "FinalObjectiveValue",
+        "FinalObjectiveLow95",
+        "FinalObjectiveHigh95",
+        "TrainingStartTime",
+        "TrainingEndTime",
+        "TrainingElapsedTimeSeconds",
+        "CostUSD",
+        "Reason",
+    )
+    for trial in trials:
+        yield (
+            *(trial.parameters.get(name) for name in parameters),
+            trial.name,
+            trial.status,
+            trial.objective,
+            *(trial.ci95 or (None, None)),
+            trial.started.isoformat(timespec="seconds") if trial.started else None,
+            trial.ended.isoformat(timespec="seconds") if trial.ended else None,
+            None if trial.seconds is None else round(trial.seconds, 1),
+            None if trial.cost_usd is None else round(trial.cost_usd, 4),
+            trial.reason or None,
         )
-        for trial in trials:
-            low, high = trial.ci95 or (None, None)
-            writer.writerow(
-                [
-                    *(trial.parameters.get(name) for name in parameters),
-                    trial.name,
-                    trial.status,
-                    trial.objective,
-                    low,
-                    high,
-                    trial.started.isoformat(timespec="seconds") if trial.started else None,
-                    trial.ended.isoformat(timespec="seconds") if trial.ended else None,
-                    None if trial.seconds is None else round(trial.seconds, 1),
-                    None if trial.cost_usd is None else round(trial.cost_usd, 4),
-                    trial.reason or None,
-                ]
-            )

@@ -12,7 +12,6 @@ import os
 import sys
 import threading
 import time
-import traceback
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,6 +36,7 @@ from dogbreed.server.memory import give_back_large_pieces
 from dogbreed.serving.invocations import as_jpeg, entry_of
 from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
 from dogbreed.serving.room import CostlyPhoto, Lane, Room
+from dogbreed.terminal import print_exception
 
 # The photo's number, how many breeds are wanted, and what came of decoding.
 Decoded = tuple[int, int, Pixels | PhotoError]
@@ -103,7 +103,7 @@ def answer_all(
 def _end(taking: Future[None]) -> None:
     """End the process after what nobody foresaw: the server starts another and asks it again."""
     if error := taking.exception():
-        traceback.print_exception(error)
+        print_exception(error)
         os._exit(1)
 
 
@@ -117,8 +117,8 @@ def _compute(predictor: Predictor, decoded: SimpleQueue[Decoded | None], send: S
                 if "breeds" in entry:
                     del entry["breeds"][top_k:]
                 send((number, len(batch), json.dumps(entry).encode()))
-    except BaseException:  # as above; this thread's end alone would leave a server that waits
-        traceback.print_exc()
+    except BaseException as error:  # as above; without this thread the server would wait
+        print_exception(error)
         os._exit(1)
 
 

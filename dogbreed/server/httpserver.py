@@ -41,6 +41,7 @@ def build_server(app: Any, timeout_s: float, started: Callable[[], None]) -> Ser
         http=limited_protocol(timeout_s, connection_limits()),
         ws="none",
         lifespan="off",
+        log_config=None,  # as all that libraries log: see terminal.py
         log_level="warning",
         access_log=False,
         server_header=False,

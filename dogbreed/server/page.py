@@ -22,23 +22,16 @@ def pages(description: Description) -> dict[str, tuple[str, bytes]]:
 def filled(template: str, **values: Any) -> str:
     """A template of FILES with its values in place, as HTML."""
     # Imported while the worker loads the model, which takes longer.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from dogbreed.templates import environment
 
-    environment = Environment(
-        loader=FileSystemLoader(FILES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(**values)
+    return environment(FILES).get_template(template).render(**values)
 
 
 def _html(description: Description) -> str:
     from dogbreed.serving.invocations import MAX_BYTES
 
     test = description.metrics.get("test", {})
-    html = filled(
+    return filled(
         "page.html.j2",
         breeds=sorted(description.display_names, key=str.casefold),
         threshold=description.threshold,
@@ -47,5 +40,3 @@ def _html(description: Description) -> str:
         top1_ci95=test.get("ci95", {}).get("top1"),
         test_photos=test.get("n"),
     )
-    # A class named by bytes that are no text can't be written as UTF-8: \udcXX stands for it.
-    return html.encode("utf-8", "backslashreplace").decode()

@@ -15,6 +15,7 @@ from dogbreed.server.memory import give_back_large_pieces
 from dogbreed.server.page import pages
 from dogbreed.server.worker import Worker
 from dogbreed.serving.artifact import find_artifact, read_description
+from dogbreed.terminal import print_lines
 
 
 class Part(Protocol):
@@ -36,7 +37,7 @@ def serve(config: ServeConfig) -> None:
     try:
         asyncio.run(_serve(config))
     except Stopped:
-        print("stopped", flush=True)
+        print_lines("stopped")
 
 
 async def _serve(config: ServeConfig) -> None:
@@ -94,7 +95,7 @@ async def run(
     """
     from dogbreed.server.httpserver import build_server
 
-    server = build_server(app, timeout_s, lambda: print(line, flush=True))
+    server = build_server(app, timeout_s, lambda: print_lines(line))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     ends = {asyncio.create_task(part.wait_for_end()) for part in parts}
     await asyncio.wait({serving, *ends}, return_when=asyncio.FIRST_COMPLETED)

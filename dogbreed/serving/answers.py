@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from dogbreed.config import PredictConfig
-from dogbreed.errors import ConfigError, OutputError, PhotoError, printable
+from dogbreed.errors import ConfigError, OutputError, PhotoError
 from dogbreed.files import whole, with_ending
 from dogbreed.os_errors import DISK_FULL
 from dogbreed.progress import progress
@@ -24,6 +24,7 @@ from dogbreed.serving.predictor import Photo, Predictor
 from dogbreed.serving.sources import STDIN, Source, find_sources, is_folder
 from dogbreed.serving.table import CSV, JSONL, check_suffix, json_line, open_table, row_of
 from dogbreed.serving.urls import is_url
+from dogbreed.terminal import print_lines
 
 Answer = Prediction | PhotoError
 
@@ -51,7 +52,7 @@ def answer(config: PredictConfig, given: Sequence[str]) -> bool:
     else:
         good = _to_table(predictor, found.sources, config, output, pictures, given)
     for note in found.notes:
-        print(note, file=sys.stderr if output is None else sys.stdout)
+        print_lines(note, file=sys.stderr if output is None else sys.stdout)
     return good and found.complete
 
 
@@ -80,25 +81,25 @@ def _to_stdout(predictor: Predictor, sources: Sequence[Source], config: PredictC
             path = free_path(Path(f"{source.inside().stem}-explained.jpg"), Path.exists)
             result = _explained(predictor, photo, result, path)
             if isinstance(result, Prediction):
-                print(f"{source.shown()}: explained in {printable(str(path))}", file=sys.stderr)
+                print_lines(f"{source.shown()}: explained in {path}", file=sys.stderr)
         if not for_people:
-            print(json_line(row_of(source.name, result)), end="", flush=True)
+            print_lines(json_line(row_of(source.name, result)).rstrip("\n"))
         elif isinstance(result, Prediction):
-            print(as_text(source, result, predictor.description.threshold), flush=True)
+            print_lines(*as_lines(source, result, predictor.description.threshold))
         if isinstance(result, PhotoError):
-            print(f"error: {source.shown()}: {printable(str(result))}", file=sys.stderr, flush=True)
+            print_lines(f"error: {source.shown()}: {result}", file=sys.stderr)
             good = False
     return good
 
 
-def as_text(source: Source, prediction: Prediction, threshold: float) -> str:
+def as_lines(source: Source, prediction: Prediction, threshold: float) -> list[str]:
     """The answer as people read it."""
     lines = [source.shown()]
     if prediction.unknown:
         lines.append(f"   unknown: no breed reaches {threshold:.1%}; the best guesses are")
     for breed in prediction.breeds:
-        lines.append(f"  {breed.probability:6.1%}  {printable(breed.name)}")
-    return "\n".join(lines)
+        lines.append(f"  {breed.probability:6.1%}  {breed.name}")
+    return lines
 
 
 def _to_table(
@@ -121,7 +122,9 @@ def _to_table(
             )
         todo = [source for source in sources if source.name not in table.done]
         if table.done:
-            print(f"{output} has {len(sources) - len(todo):,} of {len(sources):,} photos already")
+            print_lines(
+                f"{output} has {len(sources) - len(todo):,} of {len(sources):,} photos already"
+            )
         with progress("answering", len(todo)) as advance:
             for source, photo, result in _answers(predictor, todo, config):
                 if config.explain and isinstance(result, Prediction):
@@ -130,9 +133,9 @@ def _to_table(
                 advance(1)
     bad = sum(bool(table.done[source.name]) for source in sources)
     note = f", {bad:,} of them can't be used (see their error)" if bad else ""
-    print(f"{output}: {len(sources):,} photos{note}")
+    print_lines(f"{output}: {len(sources):,} photos{note}")
     if config.explain:
-        print(f"{pictures}: what speaks for each breed")
+        print_lines(f"{pictures}: what speaks for each breed")
     return not bad
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from dogbreed.data import photos
 from dogbreed.data.system_files import Skipped
 from dogbreed.data.walk import Folder
-from dogbreed.errors import DataError, PhotoError, printable
+from dogbreed.errors import DataError, PhotoError
 from dogbreed.serving.urls import is_url, shown_url, without_scheme
 
 STDIN = "-"
@@ -39,8 +39,8 @@ class Source:
         return cls(given)
 
     def shown(self) -> str:
-        """The name in one line, whatever it may hold."""
-        return printable("standard input" if self.name == STDIN else self.name)
+        """The name for people."""
+        return "standard input" if self.name == STDIN else self.name
 
     def inside(self) -> Path:
         """Its place in its folder, or a file name for what lies in none."""
@@ -108,7 +108,7 @@ def find_sources(
             for path in folder.photos:
                 found.setdefault(str(path), Source(str(path), top.path, top.within))
     notes = [f"{others:,} other files in the folders are no photos"] if others else []
-    notes += map(printable, skipped.lines())
+    notes += skipped.lines()
     if not found:
         raise DataError(_no_photos(list(given), others, skipped))
     return Found(sources=list(found.values()), notes=tuple(notes), complete=not skipped.unreadable)
@@ -140,9 +140,9 @@ def _no_scheme(name: str) -> bytes:
 
 
 def _no_photos(given: Sequence[str], others: int, skipped: Skipped) -> str:
-    where = printable(", ".join(given))
+    where = ", ".join(given)
     files = f"its {others:,} files are no photos" if others else "it is empty"
-    reasons = "; ".join([files, *map(printable, skipped.lines())])
+    reasons = "; ".join([files, *skipped.lines()])
     return f"{where} holds no photo ({reasons}): give a folder with photos in it or below it."
 
 

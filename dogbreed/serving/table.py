@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dogbreed.csv_cells import csv_line, text_of
 from dogbreed.errors import ConfigError, OutputError, PhotoError
 from dogbreed.files import locked, refuse_foreign_link, whole, with_ending, write_text
 from dogbreed.os_errors import DISK_FULL
@@ -41,7 +42,7 @@ def row_of(path: str, answer: Prediction | PhotoError, *, embedding: bool = Fals
 
 def json_line(row: Row) -> str:
     """The row as one line of JSON, in ASCII: names that aren't text keep their bytes as escapes."""
-    return json.dumps(row) + "\n"
+    return json.dumps(row).replace("\x7f", "\\u007f") + "\n"  # json takes DEL for harmless
 
 
 class Table:
@@ -55,7 +56,7 @@ class Table:
 
     def add(self, row: Row) -> None:
         """Append a row."""
-        line = json_line(row) if self._suffix == JSONL else _csv_line(_cells(row, self._top_k))
+        line = json_line(row) if self._suffix == JSONL else csv_line(_cells(row, self._top_k))
         self._file.write(line.encode("utf-8", "surrogateescape"))
         self._file.flush()  # a killed run has lost no row, however long the next one takes
         self.done[row["path"]] = row["error"] or ""
@@ -92,7 +93,7 @@ def open_table(
             file.truncate(end)  # a row that a killed run left torn
             file.seek(end)
             if not end and path.suffix == CSV:
-                file.write(_csv_line(_columns(top_k)).encode())
+                file.write(csv_line(_columns(top_k)).encode())
             yield Table(file, path.suffix, top_k, done)
     except OSError as error:
         if error.errno in DISK_FULL:
@@ -199,7 +200,7 @@ def _csv_rows(file: BinaryIO) -> Iterator[tuple[str, str, int]]:
         end += len(record)
         text = io.StringIO(record.decode("utf-8", "surrogateescape"), newline="")
         cells = next(csv.reader(text))
-        yield _HEAD if head else cells[0], cells[-1], end
+        yield _HEAD if head else text_of(cells[0]), cells[-1], end
         record, head = b"", False
 
 
@@ -223,10 +224,3 @@ def _cells(row: Row, top_k: int) -> list[object]:
 
 def _decimal(probability: float | None) -> str:
     return "" if probability is None else f"{probability:.6f}"
-
-
-def _csv_line(cells: list[Any]) -> str:
-    text = io.StringIO(newline="")
-    # Lines end in CR LF, the standard's way: the writer quotes a name with either in it.
-    csv.writer(text).writerow(cells)
-    return text.getvalue()

@@ -52,8 +52,9 @@ function add(files) {
 function newCard(file) {
   const item = cloneOf("card");
   const card = { file, item, find: (selector) => item.querySelector(selector) };
-  card.find(".name").textContent = file.name;
-  card.find("article").ariaLabel = file.name;
+  card.name = printable(file.name);
+  card.find(".name").textContent = card.name;
+  card.find("article").ariaLabel = card.name;
   const image = card.find(".photo");
   card.settled = settled(image);
   image.src = URL.createObjectURL(file);
@@ -109,7 +110,7 @@ async function fill(card) {
 }
 
 function show(card, { unknown, breeds, clientMs, modelMs }) {
-  const best = breeds[0].breed;
+  const best = printable(breeds[0].breed);
   const guess = `${best}, ${percent(breeds[0].probability)}`;
   const doubt = `No breed reaches ${percent(threshold)}. The best guesses:`;
   card.find("article").classList.toggle("unknown", unknown);
@@ -128,9 +129,10 @@ function show(card, { unknown, breeds, clientMs, modelMs }) {
 
 function newBar({ breed, probability }) {
   const item = cloneOf("bar");
-  item.querySelector(".breed").textContent = breed;
+  const name = printable(breed);
+  item.querySelector(".breed").textContent = name;
   item.querySelector(".percent").textContent = percent(probability);
-  Object.assign(item.querySelector("meter"), { value: probability, ariaLabel: breed });
+  Object.assign(item.querySelector("meter"), { value: probability, ariaLabel: name });
   return item;
 }
 
@@ -177,6 +179,12 @@ async function fetchHeat(card, button, heat) {
 
 // Words
 
+/** A text with escapes for what can't be seen, breaks a line or turns the direction of others. */
+function printable(text) {
+  const hidden = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/gu;
+  return text.replace(hidden, (letter) => `\\u${letter.codePointAt(0).toString(16).padStart(4, "0")}`);
+}
+
 function sentenceOf(error) {
   if (error instanceof Fault) return error.message;
   console.error(error);
@@ -192,7 +200,7 @@ function say(card, sentence, where = ".said") {
 function speak(words, card) {
   if (card && !card.item.isConnected) return; // cleared away meanwhile
   const line = document.createElement("p");
-  line.textContent = card ? `${card.file.name}: ${words}` : words;
+  line.textContent = card ? `${card.name}: ${words}` : words;
   byId("spoken").append(line);
 }
 
