@@ -231,7 +231,8 @@ FLOOD = b"X-Flood: %b\r\n" % (b"a" * 1000)
         (b"GET /?", b"a" * 1000),
         # What may follow the last piece of a body.
         (
-            b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            b"POST /invocations HTTP/1.1\r\nHost: localhost\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
             FLOOD,
         ),
     ],
