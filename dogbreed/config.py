@@ -220,7 +220,15 @@ class ServeConfig(TrainedConfig):
 
     host: str = key("address to listen on")
     port: int = key("port to listen on; 0: any that is free", at_least=0, at_most=65535)
-    queue: int = key("photos that may wait; a request beyond them gets 429", at_least=1)
+    hosts: tuple[str, ...] = key(
+        "names and addresses that it is reached by, besides host, localhost and its own address"
+    )
+    token: str | None = key(
+        "requests must bring it (Authorization: Bearer); null: the variable DOGBREED_TOKEN, if set"
+    )
+    queue: int = key(
+        "photos of one client that may wait; a request beyond them gets 429", at_least=1
+    )
     timeout_s: float = key(
         "seconds for a request's body to arrive, and for a photo's answer", above=0, at_most=3600
     )

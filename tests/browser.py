@@ -18,6 +18,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-quic",
+    # Names of other sites that nobody owns (RFC 6761); no name server is asked.
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
 )
 
 OpenPage = Callable[..., Page]

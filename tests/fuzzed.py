@@ -40,7 +40,7 @@ def post(body: bytes, media_type: str = "image/jpeg", *more: str, path: str = ""
     """A request as it is sent."""
     lines = [
         f"POST /invocations{path} HTTP/1.1",
-        "Host: x",
+        "Host: localhost",
         f"Content-Type: {media_type}",
         f"Content-Length: {len(body)}",
         *more,
@@ -211,7 +211,7 @@ def huge(random_: random.Random) -> Fuzzed:
     if random_.random() < 0.5:
         return Fuzzed("huge", (post(body),))
     piece = b"%x\r\n" % MB + bytes(MB) + b"\r\n"
-    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     return Fuzzed("huge", (head, *[piece] * (size // MB), b"0\r\n\r\n"))
 
 
@@ -229,7 +229,7 @@ def slow(random_: random.Random) -> Fuzzed:
 
 def odd_http(random_: random.Random) -> Fuzzed:
     body = good(random_)
-    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\n"
+    head = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\n"
     cases: tuple[bytes | tuple[bytes, int], ...] = (
         random_.randbytes(100) + b"\r\n\r\n",
         b"\r\n" * 20 + post(body),
@@ -260,7 +260,7 @@ def odd_http(random_: random.Random) -> Fuzzed:
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
         (post(body) * 3, 3),
-        (post(b"") + post(body) + b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n", 3),
+        (post(b"") + post(body) + b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n", 3),
     )
     case = random_.choice(cases)
     sent, answers = case if isinstance(case, tuple) else (case, 1)

@@ -12,16 +12,19 @@ from starlette.requests import ClientDisconnect
 from dogbreed import __version__
 from dogbreed.server.docs import docs_page
 from dogbreed.server.endpoint import Endpoint
-from dogbreed.server.openapi import INVOCATIONS, PING, RESPONSES
+from dogbreed.server.openapi import INVOCATIONS, PING, RESPONSES, with_token
 from dogbreed.serving.invocations import JSON_TYPE, RequestError
 
-PAGE_POLICY = "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'"
 # A path of the page to its type and its content.
 Pages = Mapping[str, tuple[str, bytes]]
 
 
-def build_app(endpoint: Endpoint, pages: Pages) -> FastAPI:
-    """The app around an endpoint whose worker is started or starting."""
+def build_app(endpoint: Endpoint, pages: Pages, *, token: bool = False) -> FastAPI:
+    """The app around an endpoint whose worker is started or starting.
+
+    Args:
+        token: its documentation says that requests need one, as `Guard` then demands.
+    """
     # FastAPI's own pages of documentation would fetch scripts from elsewhere, and a redirection go
     # to whatever host the request names.
     app = FastAPI(
@@ -61,7 +64,10 @@ def build_app(endpoint: Endpoint, pages: Pages) -> FastAPI:
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
-        return _page(docs_page(app.openapi()), "text/html; charset=utf-8")
+        return Response(docs_page(app.openapi()), media_type="text/html; charset=utf-8")
+
+    if token:
+        app.openapi_schema = with_token(app.openapi())  # what app.openapi() gives from now on
 
     @app.exception_handler(RequestError)
     async def refuse(request: Request, error: RequestError) -> Response:
@@ -98,9 +104,4 @@ def as_json(
 def _add_page(app: FastAPI, path: str, media_type: str, content: bytes) -> None:
     @app.get(path, include_in_schema=False)
     async def page() -> Response:
-        return _page(content, media_type)
-
-
-def _page(content: bytes, media_type: str) -> Response:
-    headers = {"Content-Security-Policy": PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
-    return Response(content, headers=headers, media_type=media_type)
+        return Response(content, media_type=media_type)

@@ -36,7 +36,12 @@ def docs_page(openapi: Schema) -> bytes:
         for path, methods in openapi["paths"].items()
         for method, operation in methods.items()
     ]
-    return filled("docs.html.j2", info=openapi["info"], operations=operations).encode()
+    return filled(
+        "docs.html.j2",
+        info=openapi["info"],
+        operations=operations,
+        token="security" in openapi,
+    ).encode()
 
 
 def _responses(openapi: Schema, responses: Schema) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from dogbreed.errors import PhotoError
 from dogbreed.server.counters import Counters
 from dogbreed.server.explanations import Explanations
 from dogbreed.server.frames import NOT_EXPLAINED
+from dogbreed.server.shares import Shares, client_of
 from dogbreed.server.worker import Worker
 from dogbreed.server.worker_errors import DeadlyPhoto, ModelUnreadable, WorkerError, WorkerRefusal
 from dogbreed.serving.compressed import is_compressed
@@ -35,8 +36,8 @@ from dogbreed.serving.invocations import (
     refusal_of,
 )
 
-# Bodies of requests that are in memory at once.
-MAX_HELD_BYTES = 128 * 2**20
+# Bodies of requests that are in memory at once: of one client, and of all.
+MAX_CLIENT_BYTES, MAX_HELD_BYTES = 128 * 2**20, 160 * 2**20
 # Read on and thrown away before a body that is too large is refused: who still sends can't listen.
 MAX_IGNORED_BYTES = 256 * 2**20
 INLINE_BYTES = 64 * 1024  # what is read as JSON between two other requests
@@ -52,7 +53,8 @@ class Endpoint:
 
     Args:
         worker: what computes, as `dogbreed.server.answering` does.
-        queue: a request is refused by 429 while so many photos wait.
+        queue: a request is refused by 429 while so many photos of its client wait, or a quarter
+            more of all clients.
         timeout_s: a request's body must have arrived within it.
         tiff: whether TIFFs are decoded.
     """
@@ -72,11 +74,10 @@ class Endpoint:
         self._worker = worker
         self._explanations = explanations
         self._class_index = {name: index for index, name in enumerate(description.classes)}
-        self._queue = queue
         self._timeout_s = timeout_s
         self._tiff = tiff
-        self._waiting = 0
-        self.held_bytes = 0
+        self._waiting = Shares(queue + max(1, queue // 4), queue)
+        self.held_bytes = Shares(MAX_HELD_BYTES, MAX_CLIENT_BYTES)
 
     @property
     def ready(self) -> bool:
@@ -111,13 +112,14 @@ class Endpoint:
 
     async def _answer(self, request: Request) -> dict[str, Any]:
         check_accept(request.headers.get("Accept", ""))
-        self._check_queue()
-        with self._holding() as held:
+        client = client_of(request.client.host) if request.client else ""
+        self._check_queue(client)
+        with self._holding(client) as held:
             body = await self._body(request, held)
             started = time.perf_counter()
             invocation = await self._read(body, request, held)
-            self._check_queue()
-            with self._queued(len(invocation.photos)):
+            self._check_queue(client)
+            with self._queued(client, len(invocation.photos)):
                 # Every one of them: what went on after another's fault wouldn't be counted.
                 done = await asyncio.gather(
                     *(self._entry(photo, invocation) for photo in invocation.photos),
@@ -193,40 +195,41 @@ class Endpoint:
             held.add(sum(map(len, invocation.photos)) - MAX_BYTES)
         return invocation
 
-    def _check_queue(self) -> None:
-        if self._waiting >= self._queue:
+    def _check_queue(self, client: str) -> None:
+        if not self._waiting.fit(client):
             raise _busy()
 
     @contextmanager
-    def _queued(self, photos: int) -> Iterator[None]:
-        self._waiting += photos
-        self.counters.waiting.set(self._waiting)
+    def _queued(self, client: str, photos: int) -> Iterator[None]:
+        self._waiting.add(client, photos)
+        self.counters.waiting.set(self._waiting.held)
         try:
             yield
         finally:
-            self._waiting -= photos
-            self.counters.waiting.set(self._waiting)
+            self._waiting.add(client, -photos)
+            self.counters.waiting.set(self._waiting.held)
 
     @contextmanager
-    def _holding(self) -> Iterator["_Held"]:
-        held = _Held(self)
+    def _holding(self, client: str) -> Iterator["_Held"]:
+        held = _Held(self.held_bytes, client)
         try:
             yield held
         finally:
-            self.held_bytes -= held.size_bytes
+            self.held_bytes.add(client, -held.size_bytes)
 
 
 class _Held:
     """The bytes of one request that are in memory."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
+    def __init__(self, all_bytes: Shares, client: str) -> None:
+        self._all_bytes = all_bytes
+        self._client = client
         self.size_bytes = 0
 
     def add(self, size_bytes: int) -> None:
-        if self._endpoint.held_bytes + size_bytes > MAX_HELD_BYTES:
+        if not self._all_bytes.fit(self._client, size_bytes):
             raise _busy()
-        self._endpoint.held_bytes += size_bytes
+        self._all_bytes.add(self._client, size_bytes)
         self.size_bytes += size_bytes
 
 

@@ -10,6 +10,7 @@ import uvicorn
 
 from dogbreed.server.limits import BACKLOG, KEEP_ALIVE_S, connection_limits
 from dogbreed.server.protocol import limited_protocol
+from dogbreed.server.security_headers import SECURITY_HEADERS
 
 # After a signal, for what is on its way: connections in the system's queue are reset with the
 # socket that listens, and one is reset that is closed before what came through it is read.
@@ -45,6 +46,8 @@ def build_server(app: Any, timeout_s: float, started: Callable[[], None]) -> Ser
         log_level="warning",
         access_log=False,
         server_header=False,
+        headers=list(SECURITY_HEADERS.items()),
+        proxy_headers=False,  # anyone can send them, and pass for another client
         timeout_keep_alive=KEEP_ALIVE_S,
         backlog=BACKLOG,
         timeout_graceful_shutdown=math.ceil(timeout_s) + 1,

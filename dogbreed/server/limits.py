@@ -7,16 +7,27 @@ from dataclasses import dataclass
 BACKLOG = 1024  # connections that wait to be taken
 KEEP_ALIVE_S = 75  # longer than the 60 s of most proxies, which must be the ones to close
 MAX_ANSWERED, MAX_REFUSED = 512, 4096
+CLIENTS_AT_LEAST = 4  # must come together to take all of them
 # Worker processes' pipes, the log, the event loop, what libraries open.
 RESERVED_FILES = 64
 
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """Open connections: so many are answered, more get 429, up to `open`."""
+    """So many connections are answered at once, more get 429; so many are open, others closed."""
 
     answered: int
     open: int
+
+    @property
+    def answered_each(self) -> int:
+        """Of one client's."""
+        return max(1, self.answered // CLIENTS_AT_LEAST)
+
+    @property
+    def open_each(self) -> int:
+        """Of one client's."""
+        return max(1, self.open // CLIENTS_AT_LEAST)
 
 
 def connection_limits() -> ConnectionLimits:

@@ -30,6 +30,9 @@ _COMMANDS = {
 }
 
 
+_HEADER = '-H "Authorization: Bearer $DOGBREED_TOKEN"'
+
+
 class Fault(BaseModel):
     """Why something can't be answered."""
 
@@ -78,6 +81,7 @@ PING: dict[int | str, dict[str, Any]] = {
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"model": Answers, "description": "One answer per photo; one at least has breeds"},
     400: {"model": Refusal, "description": "The request, or every photo in it, can't be used"},
+    403: {"model": Refusal, "description": "A page of another site has sent it"},
     406: {"model": Refusal, "description": "The caller doesn't accept JSON"},
     408: {"model": Refusal, "description": "The body took too long to arrive"},
     413: {
@@ -85,6 +89,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "Too many bytes, photos or pixels, or a photo of too many parts",
     },
     415: {"model": Refusal, "description": "It is no photo of a known format or encoding"},
+    421: {"model": Refusal, "description": "The Host isn't one of the server's"},
     429: {"model": Refusal, "description": "Too many photos wait: try again after Retry-After"},
     503: {"model": Refusal, "description": "The model can't be loaded"},
 }
@@ -156,3 +161,19 @@ INVOCATIONS: dict[str, Any] = {
         },
     },
 }
+
+
+def with_token(openapi: dict[str, Any]) -> dict[str, Any]:
+    """The document of a server that wants a token with every request but /ping."""
+    scheme = {"type": "http", "scheme": "bearer", "description": "the server's token"}
+    openapi["components"]["securitySchemes"] = {"token": scheme}
+    openapi["security"] = [{"token": []}]
+    openapi["paths"]["/ping"]["get"]["security"] = []
+    invocations = openapi["paths"]["/invocations"]["post"]
+    invocations["x-codeSamples"] = [
+        {**sample, "source": sample["source"].replace("curl ", f"curl {_HEADER} ")}
+        for sample in invocations["x-codeSamples"]
+    ]
+    refused = {**invocations["responses"]["403"], "description": "The token is missing or wrong"}
+    invocations["responses"] = dict(sorted({**invocations["responses"], "401": refused}.items()))
+    return openapi

@@ -9,14 +9,24 @@ FILES = Path(__file__).parent / "page_files"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
-def pages(description: Description) -> dict[str, tuple[str, bytes]]:
-    """Each path of the page with its type and content."""
-    as_they_are = {
+def pages(description: Description, *, token: bool = False) -> dict[str, tuple[str, bytes]]:
+    """Each path of the page with its type and content; `token`: requests need one."""
+    html = _html(description, token).encode()
+    return {"/": ("text/html; charset=utf-8", html), **static_files()}
+
+
+def static_files() -> dict[str, tuple[str, bytes]]:
+    """The paths of the page that are the same for every model."""
+    return {
         f"/{path.name}": (f"{TYPES[path.suffix]}; charset=utf-8", path.read_bytes())
         for path in sorted(FILES.iterdir())
         if path.suffix in TYPES
     }
-    return {"/": ("text/html; charset=utf-8", _html(description).encode()), **as_they_are}
+
+
+def sign_in_page() -> bytes:
+    """The HTML of the form that asks for the server's token."""
+    return (FILES / "sign_in.html").read_bytes()
 
 
 def filled(template: str, **values: Any) -> str:
@@ -27,7 +37,7 @@ def filled(template: str, **values: Any) -> str:
     return environment(FILES).get_template(template).render(**values)
 
 
-def _html(description: Description) -> str:
+def _html(description: Description, token: bool) -> str:
     from dogbreed.serving.invocations import MAX_BYTES
 
     test = description.metrics.get("test", {})
@@ -35,6 +45,7 @@ def _html(description: Description) -> str:
         "page.html.j2",
         breeds=sorted(description.display_names, key=str.casefold),
         threshold=description.threshold,
+        token=token,
         max_bytes=MAX_BYTES,
         top1=test.get("top1"),
         top1_ci95=test.get("ci95", {}).get("top1"),

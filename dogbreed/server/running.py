@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,9 +11,11 @@ from dogbreed.config import ServeConfig
 from dogbreed.errors import ConfigError, Stopped
 from dogbreed.server.counters import Counters
 from dogbreed.server.explanations import Explanations
+from dogbreed.server.hosts import Hosts, is_loopback
 from dogbreed.server.limits import BACKLOG, KEEP_ALIVE_S
 from dogbreed.server.memory import give_back_large_pieces
-from dogbreed.server.page import pages
+from dogbreed.server.page import pages, sign_in_page, static_files
+from dogbreed.server.token import TOKEN_VARIABLE, take_token
 from dogbreed.server.worker import Worker
 from dogbreed.serving.artifact import find_artifact, read_description
 from dogbreed.terminal import print_lines
@@ -29,7 +32,7 @@ def serve(config: ServeConfig) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Raises:
-        ConfigError: the address can't be listened on.
+        ConfigError: the address can't be listened on; `hosts` or the token can't be used.
         ArtifactError, EngineError: the model can't be served, or its folder doesn't hold it any
             more when a worker process has to be started again.
     """
@@ -44,6 +47,7 @@ async def _serve(config: ServeConfig) -> None:
     # What outputs/latest leads to now: another training may end while this serves.
     folder = find_artifact(Path(config.model)).resolve()
     description = read_description(folder)
+    hosts, token = Hosts(config.hosts, config.host), take_token(config.token)
     listening = _listen(config.host, config.port)
     counters = Counters()
     worker = Worker(
@@ -64,6 +68,7 @@ async def _serve(config: ServeConfig) -> None:
         # Half a second of imports, while the worker loads the model.
         from dogbreed.server.app import build_app
         from dogbreed.server.endpoint import Endpoint
+        from dogbreed.server.guard import Guard
 
         endpoint = Endpoint(
             *(description, worker, explanations, counters),
@@ -71,10 +76,14 @@ async def _serve(config: ServeConfig) -> None:
             timeout_s=config.timeout_s,
             tiff=config.tiff,
         )
-        app = build_app(endpoint, pages(description))
+        needs_token = token is not None
+        app = build_app(endpoint, pages(description, token=needs_token), token=needs_token)
+        guard = Guard(app, hosts, token, ("/ping", *static_files()), sign_in_page())
         await worker.wait_until_ready()
+        if not needs_token:
+            _warn_of_others(config.host, listening)
         line = f"serving {config.model} on {_address(listening)} (Ctrl-C stops it)"
-        await run(app, listening, line, config.timeout_s, (worker, explanations))
+        await run(guard, listening, line, config.timeout_s, (worker, explanations))
     finally:
         await explanations.stop()
         await worker.stop()
@@ -104,6 +113,19 @@ async def run(
     for end in ends:
         if end.done():
             end.result()
+
+
+def _warn_of_others(host: str, listening: socket.socket) -> None:
+    """Say so where others than this machine can send photos without a token."""
+    if not is_loopback(listening.getsockname()[0]):
+        print(
+            f"warning: host={host}: whoever reaches this machine can use the server. Give it a "
+            f"token ({TOKEN_VARIABLE}=$(openssl rand -hex 16), sent as Authorization: Bearer), or "
+            "listen to this machine alone (host=127.0.0.1). Names that it is called by go into "
+            "hosts=[NAME].",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _address(listening: socket.socket) -> str:

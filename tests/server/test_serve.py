@@ -248,12 +248,13 @@ def test_who_asks_for_http_2_is_answered_by_http_1(server: LocalServer) -> None:
 def test_who_gives_up_leaves_nothing_behind(server: LocalServer) -> None:
     for _ in range(8):
         with socket.create_connection(("127.0.0.1", server.port)) as gone:
-            head = (
-                f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: {len(photo())}\r\n\r\n"
-            )
+            head = "POST /invocations HTTP/1.1\r\nHost: localhost\r\n"
+            head += f"Content-Length: {len(photo())}\r\n\r\n"
             gone.sendall(head.encode() + photo())
     with socket.create_connection(("127.0.0.1", server.port)) as gone:
-        gone.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
+        gone.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf"
+        )
     time.sleep(0.1)
     wait_until(lambda: server.metrics()["dogbreed_waiting_photos"] == 0, "nobody waits")
     assert server.ask(photo()).status == 200

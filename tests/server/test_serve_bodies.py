@@ -137,7 +137,7 @@ def test_the_commands_of_the_documentation_work(server: LocalServer, folder: Pat
 
 
 def test_an_expectation_is_met_or_the_refusal_comes_at_once(server: LocalServer) -> None:
-    head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BIG)}\r\n"
+    head = f"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(BIG)}\r\n"
     for more, first in (("", b"HTTP/1.1 100 "), ("Accept: image/png\r\n", b"HTTP/1.1 406 ")):
         with closing(socket.create_connection(("127.0.0.1", server.port), timeout=60)) as client:
             client.sendall(f"{head}{more}Expect: 100-continue\r\n\r\n".encode())

@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
+import psutil
 import pytest
 from conftest import wait_for_line
-from local_server import PATIENCE_S, answer_on, wait_until
+from local_server import PATIENCE_S, wait_until
 
 from dogbreed.server.limits import MAX_ANSWERED, MAX_REFUSED, RESERVED_FILES, limits_for
 
@@ -29,6 +30,8 @@ async def app(scope, receive, send):
     while (message := await receive()).get("more_body"):
         size += len(message["body"])
     body = str(size + len(message["body"])).encode()
+    if scope["path"] == "/large":
+        body = bytes(32_000_000)
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -42,7 +45,7 @@ for _ in range(int(sys.argv[1])):
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     line = f"serving {listening.getsockname()[1]}"
     try:
-        asyncio.run(run(app, listening, line, 20.0, [Part()]))
+        asyncio.run(run(app, listening, line, float(sys.argv[2]), [Part()]))
     except Stopped:
         print("stopped", resource.getrlimit(resource.RLIMIT_NOFILE)[0], flush=True)
 """
@@ -68,10 +71,12 @@ class Front:
 
 
 @contextmanager
-def front(times: int = 1, set_up: Callable[[], None] | None = None) -> Iterator[Front]:
+def front(
+    times: int = 1, set_up: Callable[[], None] | None = None, timeout_s: float = 60
+) -> Iterator[Front]:
     """A front that is ended afterwards."""
     with subprocess.Popen(
-        [sys.executable, "-c", FRONT, str(times)],
+        [sys.executable, "-c", FRONT, str(times), str(timeout_s)],
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=set_up,
@@ -82,8 +87,18 @@ def front(times: int = 1, set_up: Callable[[], None] | None = None) -> Iterator[
             process.kill()
 
 
-def connected(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+def connected(port: int, client: str = "127.0.0.1") -> socket.socket:
+    """A connection of a client's; other addresses of loopback stand for other machines."""
+    return socket.create_connection(("127.0.0.1", port), PATIENCE_S, (client, 0))
+
+
+def status_of(connection: socket.socket, request: bytes) -> int:
+    """The status of a request's answer, after which the connection can be used again."""
+    connection.sendall(request)
+    with closing(http.client.HTTPResponse(connection)) as response:
+        response.begin()
+        response.read()
+        return response.status
 
 
 def received(connection: socket.socket) -> bytes:
@@ -113,37 +128,75 @@ def test_a_signal_right_after_the_line_loses_no_request(times: int) -> None:
             server.stopped()
 
 
-@pytest.mark.servers
-def test_connections_too_many_are_answered_429_and_none_is_reset() -> None:
+def test_requests_too_many_of_one_client_are_answered_429_and_none_is_reset() -> None:
+    most, surplus = limits_for(1_000_000).answered_each, 12
+    body = bytes(300_000)
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with front() as server, ExitStack() as stack:
         port = server.next_port()
-        many = [http.client.HTTPConnection("127.0.0.1", port, timeout=60) for _ in range(700)]
-        for connection in many:
-            connection.connect()
-            stack.callback(connection.close)
-        found = Counter[int]()
-        for number, connection in enumerate(many):  # the last ones send a photo
-            body = bytes(300_000) if number > 690 else None
-            connection.request("POST" if body else "GET", "/", body)
-            answer = answer_on(connection)
-            found[answer.status] += 1
-            if answer.status == 429:
-                assert answer.refused == (429, "busy")
-                assert answer.headers["retry-after"] == "1"
-                assert answer.headers["connection"] == "close"
-        assert found == {200: MAX_ANSWERED, 429: 700 - MAX_ANSWERED}
-        many[0].request("GET", "/")
-        assert answer_on(many[0]).status == 200, "who was in goes on"
-        for connection in many[1:]:
-            connection.close()
+        many = [stack.enter_context(connected(port)) for _ in range(most + surplus)]
+        for each in many:
+            each.sendall(head)
 
-        def answered() -> bool:
-            late = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-            stack.callback(late.close)
-            late.request("GET", "/")
-            return answer_on(late).status == 200
+        def is_refused() -> bool:
+            with connected(port) as late:
+                return status_of(late, GET) == 429
 
-        wait_until(answered, "there is room again")
+        wait_until(is_refused, "the client has as many as it may")
+        with connected(port, "127.0.0.2") as other:
+            assert status_of(other, GET) == 200, "another client"
+        statuses = Counter(status_of(each, body) for each in many)
+        assert statuses == {200: most, 429: surplus}
+        with connected(port) as late:
+            assert status_of(late, GET) == 200, "there is room again"
+
+
+@pytest.mark.parametrize("begin", [b"", b"P", GET[:20], GET[:-1]])
+def test_half_open_connections_lock_nobody_out(begin: bytes) -> None:
+    with front() as server, ExitStack() as stack:
+        port = server.next_port()
+        for _ in range(900):
+            stack.enter_context(connected(port)).sendall(begin)
+        for client in ("127.0.0.1", "127.0.0.2"):
+            with connected(port, client) as other:
+                assert [status_of(other, each) for each in (GET, POST)] == [200, 200]
+
+
+def test_who_has_too_many_connections_loses_those_that_wait_longest() -> None:
+    limits = limits_for(256)
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+
+    with front(set_up=few) as server, ExitStack() as stack:
+        port = server.next_port()
+        busy = stack.enter_context(connected(port))
+        assert status_of(busy, GET) == 200
+        busy.sendall(POST[:-9])
+        with connected(port) as later:
+            assert status_of(later, GET) == 200, "so the one before is read too"
+        greedy = [stack.enter_context(connected(port)) for _ in range(limits.open_each + 10)]
+        for each in greedy[:11]:
+            assert each.recv(1) == b"", "let go"
+        assert status_of(greedy[11], GET) == 200
+        assert status_of(busy, POST[-9:]) == 200, "whose request is under way stays"
+        # All together have too many: who has the most loses one.
+        rest = limits.open - limits.open_each
+        others = [stack.enter_context(connected(port, f"127.0.1.{n}")) for n in range(1, rest + 1)]
+        assert status_of(others[-1], GET) == 200
+        with connected(port, "127.0.2.1") as late:
+            assert status_of(late, GET) == 200
+        assert status_of(others[0], GET) == 200
+        assert greedy[12].recv(1) == b""
+
+
+def test_who_does_not_read_the_answer_is_let_go() -> None:
+    with front(timeout_s=0.5) as server:
+        process = psutil.Process(server.process.pid)
+        with connected(server.next_port()) as idle:
+            idle.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+            assert idle.recv(1000)
+            wait_until(lambda: len(process.net_connections("tcp")) == 1, "it listens, no more")
 
 
 def test_as_many_files_as_are_needed_and_allowed() -> None:

@@ -231,7 +231,8 @@ FLOOD = b"X-Flood: %b\r\n" % (b"a" * 1000)
         (b"GET /?", b"a" * 1000),
         # What may follow the last piece of a body.
         (
-            b"POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            b"POST /invocations HTTP/1.1\r\nHost: localhost\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
             FLOOD,
         ),
     ],
@@ -259,17 +260,16 @@ def answered(connection: socket.socket) -> bytes:
         return b""
 
 
-def test_connections_beyond_the_most_are_told_so_and_others_go_on(server: LocalServer) -> None:
+def test_connections_that_ask_nothing_keep_nobody_out(server: LocalServer) -> None:
     with ExitStack() as stack:
         held = stack.enter_context(closing(server.connection()))
         held.connect()
         for _ in range(600):
             address = ("127.0.0.1", server.port)
             stack.enter_context(socket.create_connection(address, timeout=60))
-        assert server.get("/ping").refused == (429, "busy")
+        assert server.get("/ping").status == 200
         held.request("POST", "/invocations", photo())
         assert answer_on(held).status == 200
-    wait_until(lambda: server.get("/ping").status == 200, "they are gone")
 
 
 def test_what_is_not_http_is_told_so(server: LocalServer) -> None:

@@ -1,5 +1,7 @@
 // Asks /invocations about a photo; what is too large to send soon is scaled down before.
 
+import { authorization } from "./token.js";
+
 // A model sees a few hundred pixels, and sending takes longer than answering. The shorter side
 // stays large enough for the heat map, however long the other is.
 const LONGEST_PX = 2048;
@@ -43,7 +45,8 @@ async function post(photo, parameters) {
   const signal = AbortSignal.timeout(PATIENCE_MS);
   try {
     const address = `invocations?${new URLSearchParams(parameters)}`;
-    return await fetch(address, { method: "POST", body: photo, signal });
+    const headers = authorization();
+    return await fetch(address, { method: "POST", headers, body: photo, signal });
   } catch (error) {
     const sentence =
       error.name === "TimeoutError"
