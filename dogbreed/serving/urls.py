@@ -161,18 +161,18 @@ def parse_url(text: str) -> Address:
         raise not_fetched(f"{scheme or 'no scheme'}: only http and https are fetched{hint}")
     if any(ord(sign) < 32 or ord(sign) == 127 for sign in text):
         raise not_fetched("there is a control character in the URL")
-    match = _authority(text)
-    if _AT.search(text, match.end("authority")) and _end_of_user(text, match) == len(text):
-        raise not_fetched(
-            "is what follows the @ its host? In a user's name or password write / as %2F, ? as %3F "
-            "and # as %23; an @ elsewhere as %40"
-        )
     try:
         parts = urlsplit(text)
         host, port = _ascii_host(parts.hostname or ""), parts.port
         path, query = (_quoted(part) for part in (parts.path or "/", parts.query))
     except ValueError as error:  # their messages may hold the password
         raise not_fetched("the URL's host or port isn't valid") from error
+    match = _authority(text)
+    if _AT.search(text, match.end("authority")) and _end_of_user(text, match) == len(text):
+        raise not_fetched(
+            "is what follows the @ its host? In a user's name or password write / as %2F, ? as %3F "
+            "and # as %23; an @ elsewhere as %40"
+        )
     if not host:
         raise not_fetched(f"there is no host in the URL: write {scheme}://HOST/PATH")
     place = f"{scheme}://{host}" + (f":{port}" if port is not None else "")
