@@ -48,9 +48,9 @@ def upload_source(account: "SageMakerAccount", requirements: str = "", script: s
                 info.size = len(text)
                 tar.addfile(info, io.BytesIO(text.encode()))
     account.client("s3").put_object(
-        Bucket=account.bucket, Key="code/sourcedir.tar.gz", Body=packed.getvalue()
+        Bucket=account.bucket, Key="dogbreed/source/sourcedir.tar.gz", Body=packed.getvalue()
     )
-    return f"s3://{account.bucket}/code/sourcedir.tar.gz"
+    return f"s3://{account.bucket}/dogbreed/source/sourcedir.tar.gz"
 
 
 def definition(account: "SageMakerAccount", **changes: Any) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def definition(account: "SageMakerAccount", **changes: Any) -> dict[str, Any]:
             "MetricDefinitions": METRICS,
         },
         "RoleArn": account.role_arn,
-        "OutputDataConfig": {"S3OutputPath": f"s3://{account.bucket}/out"},
+        "OutputDataConfig": {"S3OutputPath": f"s3://{account.bucket}/dogbreed/jobs"},
         "ResourceConfig": {
             "InstanceType": "ml.c7i.xlarge",
             "InstanceCount": 1,
@@ -125,7 +125,7 @@ def spot(account: "SageMakerAccount") -> dict[str, Any]:
     return {
         "EnableManagedSpotTraining": True,
         "StoppingCondition": {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 7200},
-        "CheckpointConfig": {"S3Uri": f"s3://{account.bucket}/checkpoints/"},
+        "CheckpointConfig": {"S3Uri": f"s3://{account.bucket}/dogbreed/checkpoints/"},
     }
 
 

@@ -552,9 +552,9 @@ def test_batch_answers_for_every_photo_of_a_folder(
         (folder / "of dogs" / "0.jpg", folder / "broken.jpg", folder / "of dogs" / "1.jpg")
     ):
         account.client("s3").upload_file(
-            str(path), account.bucket, f"dogbreed/questions/{number}.jpg"
+            str(path), account.bucket, f"dogbreed/questions/mine/{number}.jpg"
         )
-    photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/"
+    photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/mine/"
     done = launch("deploy.py", "deploy=batch", photos, f"model={runs[1]}")
     assert done.returncode == 1
     job = sent(account, "CreateTransformJob")[-1]

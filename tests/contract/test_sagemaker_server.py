@@ -27,10 +27,10 @@ botocore_errors = pytest.importorskip("botocore.exceptions")
 def test_job_runs_on_two_hosts(account: "SageMakerAccount") -> None:
     s3 = account.client("s3")
     for name in "abc":
-        s3.put_object(Bucket=account.bucket, Key=f"data/{name}.txt", Body=b"x")
+        s3.put_object(Bucket=account.bucket, Key=f"dogbreed/photos/{name}.txt", Body=b"x")
     source = {
         "S3DataType": "S3Prefix",
-        "S3Uri": f"s3://{account.bucket}/data/",
+        "S3Uri": f"s3://{account.bucket}/dogbreed/photos/",
         "S3DataDistributionType": "ShardedByS3Key",
     }
     resources = {"InstanceType": "ml.c7i.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 30}
@@ -52,10 +52,10 @@ def test_job_runs_on_two_hosts(account: "SageMakerAccount") -> None:
     [metric] = told["FinalMetricDataList"]
     assert metric["Value"] == pytest.approx(0.8)
     place = told["ModelArtifacts"]["S3ModelArtifacts"]
-    assert place == f"s3://{account.bucket}/out/two/output/model.tar.gz"
-    model = read_archive(account, "out/two/output/model.tar.gz")
+    assert place == f"s3://{account.bucket}/dogbreed/jobs/two/output/model.tar.gz"
+    model = read_archive(account, "dogbreed/jobs/two/output/model.tar.gz")
     assert model == {"algo-1.txt": "a.txt c.txt", "algo-2.txt": "b.txt"}
-    data = read_archive(account, "out/two/output/output.tar.gz")
+    data = read_archive(account, "dogbreed/jobs/two/output/output.tar.gz")
     assert data == dict.fromkeys(("algo-1.txt", "algo-2.txt"), "as it was sent")
 
     for host in ("algo-1", "algo-2"):
@@ -89,7 +89,7 @@ def test_stop_keeps_the_checkpoints(account: "SageMakerAccount") -> None:
     statuses = [entry["Status"] for entry in told["SecondaryStatusTransitions"]]
     assert statuses[2:] == ["Training", "Stopping", "Uploading", "Stopped"]
     assert 0 < told["BillableTimeInSeconds"] <= told["TrainingTimeInSeconds"]
-    kept = account.client("s3").get_object(Bucket=account.bucket, Key="checkpoints/step")
+    kept = account.client("s3").get_object(Bucket=account.bucket, Key="dogbreed/checkpoints/step")
     assert int(kept["Body"].read()) >= 3
     with pytest.raises(botocore_errors.ClientError, match="is in status Stopped") as error:
         client.stop_training_job(TrainingJobName="long")
@@ -130,7 +130,7 @@ def test_debugger_has_its_files_and_its_statuses(account: "SageMakerAccount") ->
     rule = {"RuleConfigurationName": "Overfit", "RuleEvaluatorImage": "rules"}
     debugger = {
         "DebugHookConfig": {
-            "S3OutputPath": f"s3://{account.bucket}/out",
+            "S3OutputPath": f"s3://{account.bucket}/dogbreed/jobs",
             "CollectionConfigurations": [{"CollectionName": "losses"}],
         },
         "DebugRuleConfigurations": [rule],
@@ -143,7 +143,7 @@ def test_debugger_has_its_files_and_its_statuses(account: "SageMakerAccount") ->
     assert {name: told[name] for name in debugger} == debugger
     assert told["DebugRuleEvaluationStatuses"][0]["RuleEvaluationStatus"] == "NoIssuesFound"
     kept = account.client("s3").get_object(
-        Bucket=account.bucket, Key="out/watched/debug-output/events/0.tfevents"
+        Bucket=account.bucket, Key="dogbreed/jobs/watched/debug-output/events/0.tfevents"
     )
     assert kept["Body"].read() == b"losses"
     with pytest.raises(botocore_errors.ClientError, match="must be unique"):
@@ -272,8 +272,8 @@ def test_errors_on_demand(account: "SageMakerAccount") -> None:
 
 
 def test_a_role_without_rights_to_the_data(account: "SageMakerAccount") -> None:
-    account.client("s3").put_object(Bucket=account.bucket, Key="data/a.txt", Body=b"x")
-    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{account.bucket}/data/"}
+    account.client("s3").put_object(Bucket=account.bucket, Key="dogbreed/photos/a.txt", Body=b"x")
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{account.bucket}/dogbreed/photos/"}
     channel = {"ChannelName": "photos", "DataSource": {"S3DataSource": source}}
     account.fail_next("HeadObject", "403", status=403, who="job")
     create(account, "denied", InputDataConfig=[channel])
