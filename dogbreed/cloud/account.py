@@ -255,6 +255,6 @@ def _check_bucket(
         return
     if is_in != region:
         raise CloudError(
-            f"bucket {bucket} is in {is_in}, the jobs would run in {region}: set launcher.region "
+            f"bucket {bucket} lies in {is_in}, the jobs would run in {region}: set launcher.region "
             "or launcher.bucket."
         )

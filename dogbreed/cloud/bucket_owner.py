@@ -55,8 +55,8 @@ def check_owner(client: Any, bucket: str, named_by: str, account_id: str) -> str
                 raise
             raise CloudError(
                 f"{named_by}: the bucket {bucket} doesn't belong to the account {account_id}, or "
-                "you lack the right to list it (s3:ListBucket): name a bucket of this account. "
-                "Nothing was sent."
+                "the right to list it is missing (s3:ListBucket): name a bucket of this account, "
+                "or give the user or the role (launcher.role) that right. Nothing was sent."
             ) from error
     region = answer.get("BucketRegion")
     return str(region) if region else None
