@@ -201,10 +201,7 @@ def unknown_key(name: str, schema: type[Any], prefix: str = "") -> ConfigError:
 
 
 def _sentence(metadata: Mapping[str, Any]) -> str:
-    limits = [
-        f"{word} {bound:g}" for word, bound in metadata["bounds"].items() if bound is not None
-    ]
-    allowed = " | ".join(metadata["choices"]) or ", ".join(limits)
+    allowed = " | ".join(metadata["choices"]) or ", ".join(_limits(metadata["bounds"]))
     return f"{metadata['help']} ({allowed})" if allowed else str(metadata["help"])
 
 
@@ -281,7 +278,16 @@ _HOLDS = {
 
 
 def _range(bounds: Mapping[str, float | None]) -> str:
-    return " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+    return " and ".join(_limits(bounds))
+
+
+def _limits(bounds: Mapping[str, float | None]) -> list[str]:
+    """Each bound that there is in words, whole numbers in full."""
+    return [
+        f"{word} {bound}" if isinstance(bound, int) else f"{word} {bound:g}"
+        for word, bound in bounds.items()
+        if bound is not None
+    ]
 
 
 def _converted(value: Any, allowed: tuple[Any, ...]) -> Any:

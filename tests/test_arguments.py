@@ -204,7 +204,7 @@ def test_the_same_preprocessing_is_described_alike() -> None:
     [
         ({"fraction": 0}, "fraction=0: must be above 0 and at most 1."),
         ({"fraction": "half"}, "fraction='half': must be a number."),
-        ({"batch_size": 0}, "batch_size=0: must be at least 1."),
+        ({"batch_size": 0}, "batch_size=0: must be at least 1 and at most 1000000."),
         ({"views": 17}, "views=17: must be at least 1 and at most 16."),
         ({"workers": -1}, "workers=-1: must be at least 0."),
         ({"workers": "auto"}, "workers='auto': must be a whole number."),

@@ -38,8 +38,9 @@ COMMANDS: dict[str, type[Any]] = {
 }
 # Keys of free text that name no file of this machine.
 NO_PATHS = {
-    *("name", "search.name", "model.backbone", "host", "endpoint", "attach"),
-    *("deploy.image_uri", "deploy.instance_type", "deploy.register", "deploy.ttl_role"),
+    *("name", "search.name", "model.backbone", "host", "token", "endpoint", "attach"),
+    *("deploy.image_uri", "deploy.instance_type", "deploy.register", "deploy.role"),
+    "deploy.ttl_role",
     *(f"launcher.{name}" for name in ("region", "role", "bucket", "prefix", "output_kms_key")),
     *(f"launcher.{name}" for name in ("image_uri", "instance_type", "extract_instance_type")),
     "launcher.volume_kms_key",

@@ -118,13 +118,12 @@ async def run(
 def _warn_of_others(host: str, listening: socket.socket) -> None:
     """Say so where others than this machine can send photos without a token."""
     if not is_loopback(listening.getsockname()[0]):
-        print(
+        print_lines(
             f"warning: host={host}: whoever reaches this machine can use the server. Give it a "
             f"token ({TOKEN_VARIABLE}=$(openssl rand -hex 16), sent as Authorization: Bearer), or "
             "listen to this machine alone (host=127.0.0.1). Names that it is called by go into "
             "hosts=[NAME].",
             file=sys.stderr,
-            flush=True,
         )
 
 

@@ -55,6 +55,7 @@ _MODULES = (
     "data/icc.py",
     "data/jpeg_end.py",
     "data/libtiff.py",
+    "data/links.py",
     "data/loading.py",
     "data/photo_memory.py",
     "data/photos.py",

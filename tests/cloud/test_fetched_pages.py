@@ -9,6 +9,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
+from local_server import wait_until
 from made_facts import make_facts
 
 from dogbreed.cloud.fetched_pages import confine_pages
@@ -116,7 +117,7 @@ def test_our_report_draws_its_charts_in_the_frame(open_page: "OpenPage", tmp_pat
     assert inside.locator("h1").inner_text()
     assert not in_view(inside.locator("section").last)
     inside.locator("nav a").last.click()
-    assert in_view(inside.locator("section").last)
+    wait_until(lambda: in_view(inside.locator("section").last), "it scrolled there")
 
 
 def in_view(element: "Locator") -> bool:

@@ -42,6 +42,7 @@ def to_s3(account: "SageMakerAccount") -> list[str]:
 
 
 def test_a_bucket_of_somebody_else_is_refused_by_name(account: "SageMakerAccount") -> None:
+    account.beyond_our_policies = (FOREIGN,)
     theirs = account.foreign_bucket(FOREIGN)
     theirs.put_object(Bucket=FOREIGN, Key="anybody", Body=b"may write")
     with pytest.raises(CloudError) as caught:
@@ -62,6 +63,7 @@ def test_a_bucket_that_changes_hands_is_refused_at_each_request(
     account: "SageMakerAccount", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(objects, "LARGE_BYTES", 1)
+    account.beyond_our_policies = ("/dogs/1.jpg",)  # not below the prefix
     own = signed_in(account)
     client = own.client("s3")
     account.client("s3").delete_bucket(Bucket=account.bucket)
@@ -102,6 +104,7 @@ def test_a_bucket_that_changes_hands_is_refused_at_each_request(
 def test_places_that_were_typed_are_checked_before_anything_is_sent(
     account: "SageMakerAccount", tmp_path: Path
 ) -> None:
+    account.beyond_our_policies = (FOREIGN, "nobodys")
     theirs = account.foreign_bucket(FOREIGN)
     theirs.put_object(Bucket=FOREIGN, Key="photos/a.jpg", Body=b"photo")
     theirs.put_object(Bucket=FOREIGN, Key="model.tar.gz", Body=b"model")

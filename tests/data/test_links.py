@@ -378,6 +378,7 @@ def checkout(tmp_path: Path) -> Path:
         (folder / name).mkdir(parents=True)
     (folder / "launch" / "job.py").write_text("pass")
     (folder / "pyproject.toml").write_text("[project]\ndependencies = []\n")
+    (folder / "constraints.txt").write_text("")
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     return folder
 

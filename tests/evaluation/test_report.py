@@ -255,5 +255,5 @@ def test_the_data_in_the_page_can_end_no_script(tmp_path: Path) -> None:
     figures = json.loads(found[1])
     assert figures["confusion-matrix"]["data"][0]["x"] == [
         "&lt;/script&gt;&lt;!--",
-        "\u2028 &amp; \u2029",
+        r"\u2028 &amp; \u2029",  # shown as escapes
     ]

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 pytest_plugins = ("s3_server",)
 
 OWN = "dogbreed-extract-0123456789abcdef"
-PLACE = "s3://photos-of-dogs/dogbreed/features/0123456789abcdef"
-KEY = "dogbreed/features/0123456789abcdef"
+PLACE = "s3://photos-of-dogs/dogbreed/checkpoints/features/0123456789abcdef"
+KEY = "dogbreed/checkpoints/features/0123456789abcdef"
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 STAGED = Staged(
