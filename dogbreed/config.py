@@ -66,7 +66,7 @@ class ModelConfig:
     weights: str = path_key("a file, a torchvision name such as IMAGENET1K_V1, none, or auto")
     trainable: str = key("what is trained besides the head", choices=("head", "last_stage", "all"))
     head: str = key("what turns features into logits", choices=("linear", "mlp"))
-    hidden: int = key("width of the mlp head's hidden layer", at_least=1)
+    hidden: int = key("width of the mlp head's hidden layer", at_least=1, at_most=65_536)
     dropout: float = key("share of features dropped before the last layer", at_least=0, below=1)
 
 

@@ -59,7 +59,7 @@ def refused(message: str, call: Callable[..., Any], *arguments: Any, **named: An
         ("lr", [0.1], "lr=[0.1]: must be a number."),
         ("lr", None, "lr=None: must be a number."),
         ("lr", np.float32(NAN), "must be a number."),
-        ("hidden", 0, "hidden=0: must be at least 1."),
+        ("hidden", 0, "hidden=0: must be at least 1 and at most 65536."),
         ("hidden", 1.5, "hidden=1.5: must be a whole number."),
         ("dropout", 1, "dropout=1: must be at least 0 and below 1."),
         ("eps", 0, "eps=0: must be above 0"),

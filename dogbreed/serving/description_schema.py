@@ -15,8 +15,6 @@ from dogbreed.serving.description import Description
 MAX_CLASSES = 100_000
 # A class may be a folder in folders: PATH_MAX of Linux.
 MAX_NAME_CHARACTERS = 4096
-# Over ResNet50's 2,048 features the layer would take 8 GB.
-_MAX_HIDDEN = 1_000_000
 _MAX_TEXT_CHARACTERS = 256  # of versions, fingerprints and the like
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SPLITS = ("train", "valid", "test")
@@ -145,12 +143,7 @@ def _backbone(name: str, value: Any) -> dict[str, Any]:
 
 
 def _head(name: str, value: Any) -> dict[str, Any]:
-    parsed = _network_part(name, value, {own: own for own in ("head", "hidden", "dropout")}, "")
-    if parsed.get("hidden", 1) > _MAX_HIDDEN:
-        raise ValueError(
-            f"{name}.hidden={parsed['hidden']}: must be at least 1 and at most {_MAX_HIDDEN:,}"
-        )
-    return parsed
+    return _network_part(name, value, {own: own for own in ("head", "hidden", "dropout")}, "")
 
 
 def _preprocessing(name: str, value: Any) -> dict[str, Any]:

@@ -169,15 +169,15 @@ def test_a_bucket_elsewhere_or_nowhere(launch: Launch, account: "SageMakerAccoun
 
 
 def job_of(account: "SageMakerAccount") -> Job:
-    account.client("s3").put_object(Bucket=account.bucket, Key="photos/a.jpg", Body=b"a")
+    account.client("s3").put_object(Bucket=account.bucket, Key="dogbreed/photos/a.jpg", Body=b"a")
     return Job(
         name="dogbreed-once",
         kind="train",
         hyperparameters={},
-        channels={"photos": f"s3://{account.bucket}/photos/"},
+        channels={"photos": f"s3://{account.bucket}/dogbreed/photos/"},
         image_uri="image",
-        source_uri=f"s3://{account.bucket}/none.tar.gz",
-        output_uri=f"s3://{account.bucket}/out",
+        source_uri=f"s3://{account.bucket}/dogbreed/source/none.tar.gz",
+        output_uri=f"s3://{account.bucket}/dogbreed/jobs/out",
         checkpoints_uri=None,
         instance_type="ml.m5.large",
         instance_count=1,

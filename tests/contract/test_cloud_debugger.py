@@ -52,7 +52,7 @@ def test_all_that_was_recorded_comes_back_and_the_report_opens(
     assert f"report: outputs/{name}/report.html" in shown
     assert opened(browser, 10) == [(run / "report.html").as_uri()]
     assert account.training_jobs[name].request["HyperParameters"]["debug.smdebug"] == "true"
-    assert "Requirement already satisfied: smdebug>=" in account.log(name)
+    assert "Requirement already satisfied: smdebug==" in account.log(name)
 
     from dogbreed.cloud.account import sign_in
     from dogbreed.cloud.debugger import rule_lines
