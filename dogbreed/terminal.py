@@ -6,6 +6,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Mapping
+from numbers import Number
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -71,7 +72,7 @@ def secure_other_output() -> None:
 
 
 def _argument(value: object) -> object:
-    return value if value is None or isinstance(value, int | float) else line_of(value)
+    return value if value is None or isinstance(value, Number) else line_of(value)
 
 
 def _traceback(error: BaseException) -> list[str]:

@@ -103,7 +103,7 @@ def _too_many_bad(root: Path) -> None:
                 "text.jpg",
                 "cut.jpg",
                 "huge.png",
-                "more than 89,478,485 pixels",
+                "pixels; the limit is 89,478,485 pixels",
             ),
         ),
     ],

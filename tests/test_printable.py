@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 
+import numpy as np
 import pytest
 from hostile_text import FORGED_LINE, MARKUP, NAMES, READABLE, unsafe
 
@@ -67,6 +68,11 @@ def test_a_line_of_the_log_has_no_other_in_it(name: str) -> None:
         assert text.count("\n") == 2
         assert unsafe(text) == []
     assert record.args == (name, 3), "other handlers get what was logged"
+
+
+def test_numbers_of_numpy_stay_numbers() -> None:
+    record = logging.makeLogRecord({"msg": "%d of %.1f", "args": (np.int64(3), np.float32(0.5))})
+    assert LineFormatter().format(record) == "3 of 0.5"
 
 
 def test_a_traceback_in_the_log_looks_like_no_record() -> None:
