@@ -222,6 +222,7 @@ def test_a_person_gives_the_token_once(guarded: LocalServer, page: Page, tmp_pat
     field.fill(TOKEN)
     page.get_by_role("button", name="Open").click()
     expect(page).to_have_title("Which breed is it? · dogbreed")
+    expect(page.locator("#copy")).to_be_visible()  # by the page's script
     for _ in range(2):
         page.set_input_files("#file", tmp_path / "a.jpg")
         expect(page.get_by_role("meter")).to_have_count(3)
