@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.cli import compose_as
-from dogbreed.runs import log
+from dogbreed.errors import ConfigError
 from dogbreed.schema import keys
 from dogbreed.search.best import Best, find_best, read_best
 from dogbreed.search.config import FinalConfig, TuneConfig
@@ -34,7 +34,7 @@ def compose_final(arguments: Sequence[str]) -> tuple[FinalConfig, Best | None]:
     A group that was typed (launcher=local) is taken as it is, without the search's keys of it.
 
     Raises:
-        ConfigError: a mistyped key, or no search of that name.
+        ConfigError: a mistyped key, no search of that name, or one of somebody else and no photos.
         SearchError: a best.yaml that sets what no search may, or can't be read.
     """
     config = compose_as(FinalConfig, "final", arguments)
@@ -43,6 +43,12 @@ def compose_final(arguments: Sequence[str]) -> tuple[FinalConfig, Best | None]:
     path = find_best(config.best, Path(config.output_root))
     best = read_best(path)
     own = recall(path.parent)
+    if own is None and not any(_chooses_photos(argument) for argument in arguments):
+        raise ConfigError(
+            f"best={path}: where that search ran and on which photos isn't known here: type "
+            "data.root=PHOTOS (data=samples for drawn ones), and launcher=local unless it is to be "
+            "trained on SageMaker."
+        )
     known = {name for name, _, _ in keys(FinalConfig)}  # an older version may have had others
     groups = {argument.partition("=")[0].lstrip("+") for argument in arguments}
     settings = {
@@ -51,12 +57,6 @@ def compose_final(arguments: Sequence[str]) -> tuple[FinalConfig, Best | None]:
         if name.split(".")[0] not in groups and name in known
     }
     config = compose_as(FinalConfig, "final", arguments, {**settings, **best.parameters})
-    if own is None and not any(_chooses_photos(argument) for argument in arguments):
-        log.warning(
-            "warning: %s doesn't say on which photos and where to train: this takes "
-            "data.source=%s and launcher.name=%s; type what is meant (data.root=PHOTOS).",
-            *(path, config.data.source, config.launcher.name),
-        )
     return config, best
 
 

@@ -7,6 +7,7 @@ exchanged), and files made to cost much. Each is decoded in a process of its own
 after 30 CPU seconds or at 4 GiB. Another commit is measured by PYTHONPATH=<its checkout>.
 """
 
+import atexit
 import io
 import os
 import random
@@ -76,6 +77,8 @@ def _decode(path: Path) -> int:
         return 1
     except BaseException:
         return 2
+    finally:
+        atexit._run_exitfuncs()  # decoding processes are waited for: only then they are counted
     return 0
 
 
@@ -151,6 +154,13 @@ def hostile() -> Iterator[tuple[str, bytes]]:
     yield "most: BMP: run lengths", bombs.bmp_runs(4000, 4000) + 4000 * b"\1\0\0\0"
     yield "most: GIF: comments", bombs.gif_extensions(65_000)
     yield "most: TIFF: tags", bombs.png_exif(bombs.fractions(130_000))
+    for format, mode in (
+        *(("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "I;16"), ("GIF", "P"), ("BMP", "RGB")),
+        *(("WEBP", "RGB"), ("WEBP", "RGBA"), ("TIFF", "RGB"), ("TIFF", "F")),
+    ):
+        large = Image.new(mode, (9459, 9459))  # 89 megapixels, the most that is opened
+        options = {"compression": "tiff_deflate"} if format == "TIFF" else {}
+        yield f"most: {format} of mode {mode}", encoded(large, format, options)
 
 
 def _jpeg(more: bytes) -> bytes:

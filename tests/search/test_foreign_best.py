@@ -11,7 +11,7 @@ import pytest
 import yaml
 from conftest import PROJECT
 
-from dogbreed.errors import DogbreedError, SearchError
+from dogbreed.errors import ConfigError, DogbreedError, SearchError
 from dogbreed.search.best import read_best
 from dogbreed.search.config import TuneConfig
 from dogbreed.search.final import compose_final
@@ -256,7 +256,9 @@ def test_own_settings_come_from_the_own_cache_alone(tmp_path: Path, own_cache: P
     for name in ("settings.yaml", "config.yaml", "launch.yaml"):
         (folder / name).write_text(yaml.safe_dump(foreign), "utf-8")
     arguments = [f"output_root={tmp_path / 'outputs'}"]
-    config, _ = compose_final(arguments)
+    with pytest.raises(ConfigError, match=r"type data\.root=PHOTOS"):
+        compose_final(arguments)
+    config, _ = compose_final([*arguments, "data=samples"])
     assert (config.launcher.bucket, config.data.root) == (None, None)
 
     remember(folder, {"launcher.bucket": "ours", "data.root": "/photos", "optim.lr": 0.5})
@@ -322,7 +324,6 @@ def test_the_command_sends_nothing_under_a_foreign_best(
 
 def test_a_space_searches_what_a_result_may_set() -> None:
     from dogbreed.cli import compose_as
-    from dogbreed.errors import ConfigError
     from dogbreed.search.space import read_space
 
     for key, value in {"data.root": "/a", "name": "x", "data.workers": 2}.items():
