@@ -26,7 +26,7 @@ pytest_plugins = ("s3_server",)
 OWN = "dogbreed-extract-0123456789abcdef"
 PLACE = "s3://photos-of-dogs/dogbreed/checkpoints/features/0123456789abcdef"
 KEY = "dogbreed/checkpoints/features/0123456789abcdef"
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC)  # minutes before a test begins
 HOUR = timedelta(hours=1)
 STAGED = Staged(
     images={
@@ -89,7 +89,7 @@ def test_the_first_time_a_job_extracts_them(cloud: Cloud) -> None:
 
 def test_what_an_earlier_job_wrote_is_used(cloud: Cloud) -> None:
     cloud.s3.write(f"{KEY}/photos.json", b"{}")
-    cloud.runs = [run(OWN, "Completed", NOW - HOUR, NOW)]
+    cloud.runs = [run(OWN, "Completed", NOW - HOUR, datetime.now(UTC))]
     assert cloud.extract() == f"{PLACE}/"
     assert cloud.started == []
 
@@ -103,7 +103,7 @@ def test_what_a_running_job_writes_is_waited_for(cloud: Cloud) -> None:
 @pytest.mark.parametrize("status", ["Failed", "Stopped"])
 def test_what_failed_is_continued_in_its_folder(status: str, cloud: Cloud) -> None:
     cloud.s3.write(f"{KEY}/stores/000/rows", b"some")
-    cloud.runs = [run(OWN, status, NOW - HOUR, NOW)]
+    cloud.runs = [run(OWN, status, NOW - HOUR, datetime.now(UTC))]
     assert cloud.extract() == f"{PLACE}/"
     ((name, uri),) = cloud.started
     assert name.startswith(f"{OWN}-")
