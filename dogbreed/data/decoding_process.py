@@ -21,7 +21,8 @@ from PIL import Image
 from dogbreed.data import photos
 from dogbreed.data.decoding_pool import CPU_S, PIXELS_PER_S
 from dogbreed.data.loading import damaged
-from dogbreed.data.photo_memory import bytes_per_pixel
+from dogbreed.data.photo_memory import PLAIN_BYTES, bytes_per_pixel
+from dogbreed.data.structure import check_structure
 from dogbreed.errors import PhotoError
 
 Answer = tuple[dict[str, Any], bytes]
@@ -34,6 +35,9 @@ class _Photo:
     """The photo that is opened; `image` is its upright picture once it is decoded."""
 
     def __init__(self, data: bytes, max_pixels: int) -> None:
+        # Opening a WebP takes the memory of its canvas twice.
+        pixels = min(check_structure(data).pixels, max_pixels)
+        _limit(pixels, pixels * PLAIN_BYTES + _SPARE_BYTES + _COPIES * len(data))
         self.image, self.costly = photos.open_with_cost(data, max_pixels=max_pixels)
         self.pixels = self.image.width * self.image.height
         self.size_bytes = self.pixels * bytes_per_pixel(self.image)
@@ -56,6 +60,7 @@ def main(pipe: str, niceness: str) -> None:
     os.dup2(silent, 2)  # C libraries print what they find odd in a photo
     photo: _Photo | None = None
     while True:
+        _lift_limits()  # nothing of what the photo before left of them counts for the next
         try:
             request = json.loads(connection.recv_bytes())
             data = connection.recv_bytes() if request["do"] == "open" else b""
@@ -64,7 +69,6 @@ def main(pipe: str, niceness: str) -> None:
         try:
             if data:
                 photo = None  # its memory isn't the next one's
-                _limit(0, _SPARE_BYTES + _COPIES * len(data))
                 photo = _Photo(data, request["max_pixels"])
                 answer: Answer = (_header(photo), b"")
             else:
@@ -135,6 +139,12 @@ def _limit(pixels: int, size_bytes: int) -> None:
     data_bytes = _data_bytes()
     if data_bytes is not None:
         _set(resource.RLIMIT_DATA, data_bytes + size_bytes)
+
+
+def _lift_limits() -> None:
+    for kind in (resource.RLIMIT_CPU, resource.RLIMIT_DATA):
+        hard = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (hard, hard))
 
 
 def _set(kind: int, value: int) -> None:

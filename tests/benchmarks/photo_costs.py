@@ -7,7 +7,6 @@ exchanged), and files made to cost much. Each is decoded in a process of its own
 after 30 CPU seconds or at 4 GiB. Another commit is measured by PYTHONPATH=<its checkout>.
 """
 
-import atexit
 import io
 import os
 import random
@@ -17,6 +16,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,16 @@ def _decode(path: Path) -> int:
     except BaseException:
         return 2
     finally:
-        atexit._run_exitfuncs()  # decoding processes are waited for: only then they are counted
+        _end_decoding_processes()
     return 0
+
+
+def _end_decoding_processes() -> None:
+    """Wait for them: only then what they took is counted."""
+    with suppress(ImportError):  # an older commit
+        from dogbreed.data import decoding_pool
+
+        decoding_pool._end_all(decoding_pool.POOL._idle)
 
 
 def seeds() -> dict[str, bytes]:

@@ -13,6 +13,7 @@ import pytest
 from conftest import THREADS
 from hostile_decoder import HANGS, OUTCOMES, hostile_site
 from local_server import photo, picture
+from PIL import Image
 
 from dogbreed.data import decoding_pool, photos
 from dogbreed.data.check import check
@@ -41,6 +42,12 @@ def test_a_process_decodes_as_this_one_does(kind: str) -> None:
     wanted.thumbnail((20, 20))
     assert small.tobytes() == wanted.tobytes()
     assert inspect(data) == inspected(photos.open_photo(data))
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF"])
+def test_large_photos_have_the_memory_that_they_need(kind: str) -> None:
+    data = photo(kind, Image.new("RGBA", (6000, 4000), (200, 100, 50, 255)))
+    assert photos.decode(data, wanted_px=32).size == (6000, 4000)
 
 
 def test_which_photos_are_decoded_in_a_process() -> None:
