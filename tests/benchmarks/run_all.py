@@ -27,6 +27,7 @@ def main(root: str, weights: str) -> None:
         "upload.py": [root],
         "watching.py": [root, weights],
         "serving.py": [root, weights],
+        "photo_costs.py": ["5"],
     }.items():
         subprocess.run([sys.executable, str(here / name), *arguments], check=True)
 
