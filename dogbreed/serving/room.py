@@ -8,14 +8,17 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from dogbreed.data.decoding_pool import DecodingPool, Header, OpenedPhoto
+from dogbreed.data.decoding_pool import DecodingPool, OpenedPhoto
+from dogbreed.data.photo_memory import PLAIN_BYTES, TRANSPARENT_OR_DEEP_BYTES
 from dogbreed.data.photos import MAX_PIXELS, checked
+from dogbreed.data.structure import check_structure
 from dogbreed.errors import PhotoError
 from dogbreed.serving.memory_budget import decoding_budget
 
 TIMEOUT_S = 24.0  # for one photo; SageMaker waits 60 s for an answer
 # Costly photos are decoded with what the others and the network leave of the processors.
 COSTLY_NICENESS = 10
+_ALLOCATED_WHEN_OPENED = "WEBP"  # libwebp's animation decoder takes its canvas twice
 
 
 class CostlyPhoto(Exception):
@@ -49,41 +52,57 @@ class Lane:
             CostlyPhoto: it belongs in the other lane.
         """
         until = time.monotonic() + timeout_s
-        opening = self._pool.opened(checked(data), max_pixels=MAX_PIXELS, timeout_s=timeout_s)
-        with opening as photo:
-            if photo.header.costly and not self._costly:
+        structure = check_structure(checked(data))
+        opens_large = structure.format == _ALLOCATED_WHEN_OPENED
+        if opens_large and not self._costly:
+            raise CostlyPhoto
+        with ExitStack() as stack:
+            if opens_large:
+                least = structure.pixels * PLAIN_BYTES
+                self._check(least, structure.width, structure.height, structure.format)
+                # Whether it is transparent shows once it is open: as much as such a one takes.
+                most = structure.pixels * TRANSPARENT_OR_DEEP_BYTES
+                stack.enter_context(self._memory(min(most, self._size), until))
+            photo = stack.enter_context(
+                self._pool.opened(data, max_pixels=MAX_PIXELS, timeout_s=until - time.monotonic())
+            )
+            header = photo.header
+            if header.costly and not self._costly:
                 raise CostlyPhoto
-            with self._memory(photo.header, until):
-                yield photo
+            what = f"{header.format} of mode {header.mode}"
+            self._check(header.size_bytes, header.width, header.height, what)
+            if not opens_large:
+                stack.enter_context(self._memory(header.size_bytes, until))
+            yield photo
 
-    @contextmanager
-    def _memory(self, header: Header, until: float) -> Iterator[None]:
-        size = header.size_bytes
-        if size > self._size:
-            pixels = header.width * header.height
+    def _check(self, size_bytes: int, width: int, height: int, what: str) -> None:
+        """Refuse a photo that takes more memory than there is."""
+        if size_bytes > self._size:
             raise PhotoError(
                 "too_large",
-                f"{header.width}x{header.height} pixels; the limit is "
-                f"{self._size * pixels // size:,} pixels here for {header.format} of mode "
-                f"{header.mode}",
+                f"{width}x{height} pixels; the limit is "
+                f"{self._size * width * height // size_bytes:,} pixels here for {what}",
             )
+
+    @contextmanager
+    def _memory(self, size_bytes: int, until: float) -> Iterator[None]:
         # In turn: many small photos would keep a large one waiting for ever.
         if not self._turn.acquire(timeout=max(0.0, until - time.monotonic())):
             raise _busy()
         try:
             with self._changed:
                 if not self._changed.wait_for(
-                    lambda: size <= self._free, max(0.0, until - time.monotonic())
+                    lambda: size_bytes <= self._free, max(0.0, until - time.monotonic())
                 ):
                     raise _busy()
-                self._free -= size
+                self._free -= size_bytes
         finally:
             self._turn.release()
         try:
             yield
         finally:
             with self._changed:
-                self._free += size
+                self._free += size_bytes
                 self._changed.notify_all()
 
 

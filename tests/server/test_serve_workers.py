@@ -21,6 +21,7 @@ from local_server import (
 )
 from starlette.requests import Request
 
+from dogbreed.data.decoding_pool import DecodingPool
 from dogbreed.data.photo_memory import (
     HEIF_BYTES,
     JPEG_BYTES,
@@ -83,6 +84,19 @@ def test_a_photo_waits_for_its_room_which_comes_back_whatever_happens() -> None:
             raise ZeroDivisionError
         waiting.join(60)
         assert entered == ["third"]
+
+
+def test_the_budget_is_asked_before_a_canvas_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = photo("WEBP", picture(size=(50, 40)))
+    room = Room(50 * 40 * PLAIN_BYTES)
+    with room.opened(sent):
+        monkeypatch.setattr(DecodingPool, "opened", None)  # from now on nothing may be opened
+        with pytest.raises(PhotoError, match="try again"), room.costly.opened(sent, 0.2):
+            pass
+        with pytest.raises(CostlyPhoto), room.ordinary.opened(sent):
+            pass
+        with pytest.raises(PhotoError, match="the limit is"), Room(99).opened(sent):
+            pass
 
 
 def test_a_photo_waits_no_longer_than_it_may() -> None:
