@@ -98,7 +98,7 @@ class OpenedPhoto:
 
 
 class DecodingPool:
-    """Decoding processes: as many as are used at once, of which one per core is kept.
+    """Decoding processes: as many as are used at once, of which one per core is retained.
 
     Args:
         niceness: added to this process's, so that the other work here goes first.
@@ -141,10 +141,10 @@ class DecodingPool:
             yield process
         finally:
             with self._lock:
-                kept = process.usable and len(idle) < cores()
-                if kept:
+                retained = process.usable and len(idle) < cores()
+                if retained:
                     idle.append(process)
-            if not kept:
+            if not retained:
                 process.end()
 
     def renew_lock(self) -> None:
@@ -162,7 +162,7 @@ class _Process:
             "PYTHONPATH": os.pathsep.join(
                 filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH")))
             ),
-            # Each thread's arena would take memory of the limit, and photos' pieces would be kept.
+            # Each thread's arena would take memory of the limit, and freed pieces would be retained.
             "MALLOC_ARENA_MAX": "2",
             "MALLOC_MMAP_THRESHOLD_": str(4 * 2**20),
             "OPENBLAS_NUM_THREADS": "1",
@@ -229,11 +229,11 @@ class _Process:
                 if self._connection.poll(STARTING_S) and self._connection.recv_bytes():
                     return
             self._popen.kill()
-            said = stderr.read().decode(errors="replace").strip().splitlines()
+            printed = stderr.read().decode(errors="replace").strip().splitlines()
         self.end()
         raise EngineError(
             "A process that decodes photos ends before it is ready: "
-            f"{said[-1] if said else self._popen.returncode}."
+            f"{printed[-1] if printed else self._popen.returncode}."
         )
 
     def _why_ended(self) -> PhotoError:

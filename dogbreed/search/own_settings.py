@@ -1,7 +1,7 @@
 """Where this user's searches ran and on which photos: for the training after a search.
 
 Account keys and paths aren't part of a search's result, which may be somebody else's. What the user
-typed for an own search is kept in the user's own cache, under the path of the search's folder.
+typed for an own search is saved in the user's own cache, under the path of the search's folder.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ MAX_BYTES = 2**20
 
 
 def remember(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Keep the settings of the search in `folder`; without a cache they have to be typed again."""
+    """Save the settings of the search in `folder`; without a cache they have to be typed again."""
     path = _path(folder)
     if path is None:
         return
@@ -32,7 +32,7 @@ def remember(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def recall(folder: Path) -> dict[str, Any] | None:
-    """The settings that this user kept for the search in `folder`; None if there are none."""
+    """The settings that this user saved for the search in `folder`; None if there are none."""
     path = _path(folder)
     if path is None or not _is_private(path.parent) or not _is_private(path):
         return None
