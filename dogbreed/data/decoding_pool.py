@@ -162,7 +162,7 @@ class _Process:
             "PYTHONPATH": os.pathsep.join(
                 filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH")))
             ),
-            # Each thread's arena would take memory of the limit, and freed pieces would be retained.
+            # Each thread's arena would take memory of the limit, and freed pieces would stay.
             "MALLOC_ARENA_MAX": "2",
             "MALLOC_MMAP_THRESHOLD_": str(4 * 2**20),
             "OPENBLAS_NUM_THREADS": "1",
