@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from dogbreed.environment import restrain_dependencies
+from dogbreed.utils.environment import restrain_dependencies
 
 if TYPE_CHECKING:
     from dogbreed.data.module import BreedDataModule

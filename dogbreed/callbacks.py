@@ -7,9 +7,9 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 
-from dogbreed.metric_lines import metric_line
-from dogbreed.progress import progress
 from dogbreed.runs import log
+from dogbreed.utils.metric_lines import metric_line
+from dogbreed.utils.progress import progress
 
 
 class SeedEachStep(Callback):

@@ -21,9 +21,9 @@ from pytorch_lightning.utilities.types import STEP_OUTPUT
 
 from dogbreed.callbacks import EpochReport
 from dogbreed.errors import Stopped, TrainingError
-from dogbreed.files import whole
 from dogbreed.runs import BEST_CHECKPOINT, LAST_CHECKPOINT
-from dogbreed.signals import ENDING_SIGNALS, NotedSignal
+from dogbreed.utils.files import whole
+from dogbreed.utils.signals import ENDING_SIGNALS, NotedSignal
 
 SCHEMA_KEY, SCHEMA = "dogbreed_schema", 1
 

@@ -12,9 +12,9 @@ from typing import Any
 from dogbreed import errors
 from dogbreed.config import Config
 from dogbreed.overrides import UnreadableValueError, read_name, read_value
-from dogbreed.printable import printable
 from dogbreed.schema import TAGS, TREE, Section, conf_dir, flat, keys, parse, unknown_key
-from dogbreed.terminal import print_lines
+from dogbreed.utils.printable import printable
+from dogbreed.utils.terminal import print_lines
 
 EXPERIMENT = "experiment"  # the group whose files set keys of all others
 

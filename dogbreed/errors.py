@@ -21,7 +21,7 @@ Each message says what is wrong, where (file or key), and what to do next. The c
 the message alone and exits with `exit_code`; from Python the exception is raised as it is.
 """
 
-from dogbreed.printable import printable
+from dogbreed.utils.printable import printable
 
 
 class DogbreedError(Exception):

@@ -18,12 +18,12 @@ from dogbreed.backbone.features import FeatureStore
 from dogbreed.data import photos
 from dogbreed.data.batches import spread
 from dogbreed.data.check import Checked
-from dogbreed.data.links import is_within
 from dogbreed.data.splits import VALID
 from dogbreed.errors import DataError, PhotoError, StoreError
 from dogbreed.feature_set_index import as_index, damaged, read_index
-from dogbreed.files import whole, write_text
 from dogbreed.serving.export import CHECKED_PHOTOS
+from dogbreed.utils.files import whole, write_text
+from dogbreed.utils.links import is_within
 
 INDEX = "photos.json"
 STORES = "stores"

@@ -15,10 +15,10 @@ from typing import Any
 
 from dogbreed.backbone.engine import EngineChoice
 from dogbreed.data.check import Checked
-from dogbreed.data.links import open_within
 from dogbreed.data.splits import SPLITS, TRAIN, Finding, PhotoFolders, Sample
 from dogbreed.errors import StoreError
-from dogbreed.files import MAX_NAME_BYTES
+from dogbreed.utils.files import MAX_NAME_BYTES
+from dogbreed.utils.links import open_within
 
 SCHEMA = 2  # 1 had no checksums
 # ImageNet has 1.4 million photos and 1,000 classes; an entry for a photo takes about 130 bytes.

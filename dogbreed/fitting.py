@@ -23,8 +23,8 @@ from dogbreed.data.splits import TRAIN, PhotoFolders
 from dogbreed.errors import StoppedByRule, TrainingError
 from dogbreed.evaluation.metrics import Scores
 from dogbreed.model import BreedClassifier
-from dogbreed.progress import is_main_process, progress
 from dogbreed.runs import BEST_CHECKPOINT, RUN_FOLDER_VARIABLE, RunFolder, log
+from dogbreed.utils.progress import is_main_process, progress
 
 
 def fit(

@@ -17,7 +17,7 @@ from dogbreed.data.splits import TRAIN, VALID, PhotoFolders
 from dogbreed.evaluation.facts import Folds
 from dogbreed.evaluation.metrics import measure
 from dogbreed.fitting import bare_trainer, build_model, score
-from dogbreed.progress import progress
+from dogbreed.utils.progress import progress
 
 
 def cross_validate(

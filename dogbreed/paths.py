@@ -10,7 +10,7 @@ from dogbreed.data.samples import SAMPLES
 from dogbreed.errors import ConfigError, StoreError, WeightsError
 from dogbreed.runs import check_writable, resumed_folder
 from dogbreed.schema import AUTO
-from dogbreed.user_paths import cache_dir, cached_in, make_private, private_folder
+from dogbreed.utils.user_paths import cache_dir, cached_in, make_private, private_folder
 
 # What a feature set and a run can't be without.
 SET_FILE, RUN_FILE = "photos.json", "config.yaml"

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from dogbreed import cli
-from dogbreed.command import run_command
 from dogbreed.config import PredictConfig
 from dogbreed.errors import ConfigError
 from dogbreed.schema import keys
 from dogbreed.serving.sources import STDIN, is_there
 from dogbreed.serving.urls import is_url
+from dogbreed.utils.command import run_command
 
 PURPOSE = (
     "Say which breeds photos show, with a trained model. PHOTO is a file, a folder (the photos in\n"

@@ -8,7 +8,6 @@ from dogbreed.backbone.architecture import ALL, Backbone, build_backbone, check_
 from dogbreed.backbone.engine import EngineChoice, choose_engine
 from dogbreed.backbone.extraction import boundary_shape
 from dogbreed.backbone.weights import NONE, resolve_weights
-from dogbreed.clock import SET_UP, Clock
 from dogbreed.config import Config
 from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
 from dogbreed.data.folders import read_folders
@@ -17,11 +16,12 @@ from dogbreed.data.samples import SAMPLES, sample_photos
 from dogbreed.data.splits import OUTSIDE_LINK, SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
 from dogbreed.errors import ConfigError, WeightsError
 from dogbreed.feature_set import FeatureSet, read_feature_set
-from dogbreed.machine import cores
 from dogbreed.runs import log
 from dogbreed.schema import AUTO
 from dogbreed.serving.export import check_forms
-from dogbreed.user_paths import cache_dir
+from dogbreed.utils.clock import SET_UP, Clock
+from dogbreed.utils.machine import cores
+from dogbreed.utils.user_paths import cache_dir
 
 UNUSED_SHOWN = 5
 FEWEST_EPOCHS = 20

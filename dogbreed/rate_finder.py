@@ -16,7 +16,7 @@ from dogbreed.data.batches import BatchLoader, FeatureBatch
 from dogbreed.errors import TrainingError
 from dogbreed.evaluation.facts import RateCurve
 from dogbreed.model import BreedClassifier
-from dogbreed.progress import progress
+from dogbreed.utils.progress import progress
 
 LOWEST_RATE, HIGHEST_RATE = 1e-6, 10.0
 # The best highest rate falls with the length of a run, so this one is as long, within limits.

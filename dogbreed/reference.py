@@ -8,7 +8,7 @@ from dogbreed.cloud.config import DeployConfig, QueryConfig, TeardownConfig
 from dogbreed.config import Config, PredictConfig, ServeConfig
 from dogbreed.schema import flat, keys
 from dogbreed.search.config import FinalConfig, TuneConfig
-from dogbreed.terminal import print_lines
+from dogbreed.utils.terminal import print_lines
 
 HEAD = """\
 # Every key

@@ -20,15 +20,15 @@ from dogbreed.evaluation.calibration import choose_threshold, fit_temperature
 from dogbreed.evaluation.duplicates import find_duplicates
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, RateCurve
 from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
-from dogbreed.files import json_text, whole
-from dogbreed.metric_lines import kept_line
 from dogbreed.model import BreedClassifier
 from dogbreed.preparation import preprocessing_of
 from dogbreed.runs import METRICS_FILE, RunFolder, log
 from dogbreed.schema import without_places
 from dogbreed.serving.description import Description
 from dogbreed.serving.export import CALIBRATION_PHOTOS, Probe, write_model
-from dogbreed.user_paths import optional_cache_dir
+from dogbreed.utils.files import json_text, whole
+from dogbreed.utils.metric_lines import kept_line
+from dogbreed.utils.user_paths import optional_cache_dir
 
 VERSIONS_OF = (
     "torch",

@@ -9,12 +9,8 @@ from typing import Any
 
 from dogbreed.checkpoints import epochs_in
 from dogbreed.config import Config
-from dogbreed.documents import DocumentError, read_yaml
 from dogbreed.errors import ConfigError, TrainingError
-from dogbreed.files import first_odd_file
 from dogbreed.paths import RUN_FILE
-from dogbreed.printable import printable
-from dogbreed.progress import is_main_process
 from dogbreed.run_data import RunData, differences, read_run_data
 from dogbreed.run_lock import RunLock, holder
 from dogbreed.runs import (
@@ -29,6 +25,10 @@ from dogbreed.runs import (
     resumed_folder,
 )
 from dogbreed.schema import AUTO, leaves
+from dogbreed.utils.documents import DocumentError, read_yaml
+from dogbreed.utils.files import first_odd_file
+from dogbreed.utils.printable import printable
+from dogbreed.utils.progress import is_main_process
 
 # Keys that may differ between the two commands: none of them changes the model.
 MAY_DIFFER = {

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from dogbreed.data.check import Checked
 from dogbreed.data.splits import SPLITS
-from dogbreed.documents import DocumentError, read_json
-from dogbreed.files import write_text
-from dogbreed.printable import printable
+from dogbreed.utils.documents import DocumentError, read_json
+from dogbreed.utils.files import write_text
+from dogbreed.utils.printable import printable
 
 DATA_FILE = "data.json"
 MAX_CHARACTERS = 200  # of a name that is shown; the file may be somebody else's

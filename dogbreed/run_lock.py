@@ -6,9 +6,9 @@ import os
 import socket
 from pathlib import Path
 
-from dogbreed.documents import DocumentError, read_bytes
-from dogbreed.files import is_at, open_plain
-from dogbreed.printable import printable
+from dogbreed.utils.documents import DocumentError, read_bytes
+from dogbreed.utils.files import is_at, open_plain
+from dogbreed.utils.printable import printable
 
 LOCK_FILE = ".lock"
 MAX_BYTES = 1024

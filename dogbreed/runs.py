@@ -16,7 +16,8 @@ import yaml
 
 from dogbreed.config import Config
 from dogbreed.errors import OutputError
-from dogbreed.files import (
+from dogbreed.run_lock import RunLock
+from dogbreed.utils.files import (
     PARTIAL_SUFFIX,
     open_plain,
     remove,
@@ -25,11 +26,10 @@ from dogbreed.files import (
     write_table,
     write_text,
 )
-from dogbreed.os_errors import DISK_FULL
-from dogbreed.printable import printable
-from dogbreed.progress import is_main_process
-from dogbreed.run_lock import RunLock
-from dogbreed.terminal import LineFormatter
+from dogbreed.utils.os_errors import DISK_FULL
+from dogbreed.utils.printable import printable
+from dogbreed.utils.progress import is_main_process
+from dogbreed.utils.terminal import LineFormatter
 
 LOG_FILE = "log.txt"
 METRICS_FILE = "metrics.json"  # written last: a run that has it is finished

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dogbreed.errors import ConfigError
-from dogbreed.user_paths import expanded
+from dogbreed.utils.user_paths import expanded
 
 Section = TypeVar("Section")
 

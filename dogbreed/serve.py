@@ -4,9 +4,9 @@ import importlib.util
 from collections.abc import Sequence
 
 from dogbreed import cli
-from dogbreed.command import run_command
 from dogbreed.config import ServeConfig
 from dogbreed.errors import EngineError
+from dogbreed.utils.command import run_command
 
 PURPOSE = (
     "Answer for photos over HTTP as an endpoint of SageMaker does (/ping, /invocations), with a\n"

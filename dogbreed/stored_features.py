@@ -6,7 +6,6 @@ from pathlib import Path
 
 from dogbreed.backbone.extraction import Request, fill_stores, open_stores
 from dogbreed.backbone.features import FeatureStore
-from dogbreed.clock import Clock
 from dogbreed.config import Config
 from dogbreed.data import photos
 from dogbreed.data.batches import StoredPhotos
@@ -14,7 +13,8 @@ from dogbreed.data.check import Checked
 from dogbreed.data.splits import SPLITS, TRAIN
 from dogbreed.preparation import Prepared, preprocessing_of
 from dogbreed.runs import log
-from dogbreed.user_paths import cache_dir
+from dogbreed.utils.clock import Clock
+from dogbreed.utils.user_paths import cache_dir
 
 FEATURES = "features"  # the phase
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from dogbreed import cli
-from dogbreed.clock import SET_UP, Clock
-from dogbreed.command import run_command
+from dogbreed.utils.clock import SET_UP, Clock
+from dogbreed.utils.command import run_command
 
 PURPOSE = (
     "Train a classifier on folders of photographs: the frozen backbone runs once per photo, the\n"

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.backbone.limit import photos_per_s_limit
-from dogbreed.clock import SET_UP, Clock, as_text
 from dogbreed.config import Config
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked, as_lines
@@ -25,13 +24,14 @@ from dogbreed.folds import cross_validate
 from dogbreed.model import BreedClassifier
 from dogbreed.paths import check_paths
 from dogbreed.preparation import prepare, preprocessing_of
-from dogbreed.progress import is_main_process
 from dogbreed.rate_finder import find_rate
 from dogbreed.results import gather_facts, tell, write_artifact, write_metrics, write_predictions
 from dogbreed.resume import open_run
 from dogbreed.run_data import describe_data
 from dogbreed.runs import RunFolder, log, log_to_terminal
 from dogbreed.stored_features import FEATURES, stored_features
+from dogbreed.utils.clock import SET_UP, Clock, as_text
+from dogbreed.utils.progress import is_main_process
 
 # Views of photos: of fewer the rate says nothing, and the machine's takes as long to measure.
 WORTH_A_LIMIT = 256

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dogbreed import cli
 from dogbreed.cloud.config import DeployConfig
-from dogbreed.command import run_command
+from dogbreed.utils.command import run_command
 
 PURPOSE = (
     "Put a trained model to use on SageMaker, the newest one by default: as an endpoint, which\n"

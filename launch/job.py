@@ -8,7 +8,7 @@ from pathlib import Path
 sys.argv[0] = str(Path(__file__).resolve())
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dogbreed.command import run_command  # noqa: E402
+from dogbreed.utils.command import run_command  # noqa: E402
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from dogbreed import cli
 from dogbreed.cloud.config import QueryConfig
-from dogbreed.command import run_command
 from dogbreed.errors import ConfigError
 from dogbreed.predict import split_arguments
+from dogbreed.utils.command import run_command
 
 PURPOSE = (
     "Ask an endpoint which breeds photos show, the newest of this project's by default. PHOTO is\n"

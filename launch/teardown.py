@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from dogbreed import cli
 from dogbreed.cloud.config import TeardownConfig
-from dogbreed.command import run_command
+from dogbreed.utils.command import run_command
 
 PURPOSE = (
     "List what this project made in the AWS account and still is there, by its tag; delete it if\n"

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from dogbreed import cli
-from dogbreed.clock import SET_UP, Clock
-from dogbreed.command import run_command
 from dogbreed.search.config import LOCAL, FinalConfig, training_of
 from dogbreed.search.limits import check_local
-from dogbreed.terminal import print_lines
+from dogbreed.utils.clock import SET_UP, Clock
+from dogbreed.utils.command import run_command
+from dogbreed.utils.terminal import print_lines
 
 PURPOSE = (
     "Train with the best hyperparameters of a search, the newest one by default, on all photos:\n"

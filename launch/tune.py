@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from dogbreed import cli
-from dogbreed.command import run_command
 from dogbreed.search.config import LOCAL, TuneConfig
 from dogbreed.search.limits import check_here, check_local
+from dogbreed.utils.command import run_command
 
 PURPOSE = (
     "Search for the best hyperparameters: on SageMaker, or on this machine with launcher=local.\n"

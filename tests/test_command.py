@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import draw_photo
 
-START = "from dogbreed.command import run_command\nimport os, sys\ndef main(arguments):\n    "
+START = "from dogbreed.utils.command import run_command\nimport os, sys\ndef main(arguments):\n    "
 END = "\nrun_command(main)"
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hostile_text import NAMES, READABLE, unsafe
 
-from dogbreed.csv_cells import csv_line, text_of
-from dogbreed.files import write_table
 from dogbreed.search.trials import FAILED, Trial, write_csv
+from dogbreed.utils.csv_cells import csv_line, text_of
+from dogbreed.utils.files import write_table
 
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 

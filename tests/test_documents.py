@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dogbreed.documents import (
+from dogbreed.utils.documents import (
     MAX_YAML_BYTES,
     DocumentError,
     json_value,

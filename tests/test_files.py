@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from dogbreed.files import STALE_S, whole, write_text
+from dogbreed.utils.files import STALE_S, whole, write_text
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from dogbreed.files import whole
+from dogbreed.utils.files import whole
 with whole(Path(sys.argv[1])) as beside:
     if sys.argv[2] == "folder":
         beside.mkdir()

@@ -15,7 +15,7 @@ from dogbreed.backbone.weights import read_weights
 from dogbreed.cli import compose
 from dogbreed.errors import ConfigError, OutputError
 from dogbreed.paths import check_paths
-from dogbreed.user_paths import cache_dir, cached_in, optional_cache_dir
+from dogbreed.utils.user_paths import cache_dir, cached_in, optional_cache_dir
 
 # Notes whom a process asks for the address of, but for this machine itself.
 NOTES_ADDRESSES = """

@@ -17,8 +17,8 @@ from conftest import SMALL, draw_photo
 from hostile_text import CONTROLS, ESCAPE, FORGED_LINE, FORMULA, MARKUP, REVERSED, unsafe
 from markdown_it import MarkdownIt
 
-from dogbreed.metric_lines import metric_regexes
 from dogbreed.overrides import quoted
+from dogbreed.utils.metric_lines import metric_regexes
 
 CLASSES = (ESCAPE, FORGED_LINE, FORMULA, REVERSED, MARKUP.replace("/", "∕"), CONTROLS)
 ROOT = "valid_loss=0.0 \x1b[31m\nvalid_top1=1.0 \u202e"
@@ -39,7 +39,7 @@ class Outputs:
 COMMANDS = """
 import sys
 from dogbreed import predict, train
-from dogbreed.command import run_command
+from dogbreed.utils.command import run_command
 
 def commands(arguments):
     root, photos, *settings = arguments
@@ -119,7 +119,7 @@ def texts_in(values: object) -> Iterator[str]:
 
 
 def test_tables_compute_nothing_and_can_be_read_back(outputs: Outputs) -> None:
-    from dogbreed.csv_cells import text_of
+    from dogbreed.utils.csv_cells import text_of
 
     tables = [*outputs.run.rglob("*.csv"), outputs.run.parent.parent / "p.csv"]
     assert len(tables) >= 5

@@ -16,7 +16,6 @@ from dogbreed.cli import compose, compose_as
 from dogbreed.cloud.config import DeployConfig, QueryConfig, TeardownConfig
 from dogbreed.config import Config, PredictConfig, ServeConfig
 from dogbreed.errors import ConfigError
-from dogbreed.files import shortened, whole, with_ending, write_text
 from dogbreed.paths import check_paths
 from dogbreed.predict import split_arguments
 from dogbreed.runs import folder_name
@@ -24,7 +23,8 @@ from dogbreed.schema import flat, leaves, parse_key, without_places
 from dogbreed.search.config import FinalConfig, TuneConfig
 from dogbreed.search.limits import check_here
 from dogbreed.serving.table import open_table
-from dogbreed.user_paths import expanded
+from dogbreed.utils.files import shortened, whole, with_ending, write_text
+from dogbreed.utils.user_paths import expanded
 
 COMMANDS: dict[str, type[Any]] = {
     "train": Config,

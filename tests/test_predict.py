@@ -22,8 +22,8 @@ from PIL import Image
 
 from dogbreed import load
 from dogbreed.config import PredictConfig
-from dogbreed.printable import printable
 from dogbreed.schema import keys
+from dogbreed.utils.printable import printable
 
 Predict = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -16,12 +16,12 @@ from hostile_text import FORGED_LINE, MARKUP, NAMES, READABLE, unsafe
 from dogbreed import errors
 from dogbreed.evaluation.charts import labels
 from dogbreed.evaluation.model_card import plain
-from dogbreed.metric_lines import METRICS, kept_line, metric_line, metric_regexes
-from dogbreed.printable import printable
 from dogbreed.search.table import live_table, print_table
 from dogbreed.search.trials import COMPLETED, FAILED, Trial
 from dogbreed.serving.table import json_line
-from dogbreed.terminal import LineFormatter, line_of, print_lines
+from dogbreed.utils.metric_lines import METRICS, kept_line, metric_line, metric_regexes
+from dogbreed.utils.printable import printable
+from dogbreed.utils.terminal import LineFormatter, line_of, print_lines
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -108,7 +108,7 @@ def test_what_else_a_command_writes_is_safe() -> None:
     name = f"{FORGED_LINE}\x1b[31m"
     body = f"""
 import logging, sys, warnings
-from dogbreed.command import run_command
+from dogbreed.utils.command import run_command
 name = {name!r}
 def command(arguments):
     warnings.warn(name)
@@ -206,7 +206,7 @@ def test_the_table_on_a_terminal_shows_any_value(monkeypatch: pytest.MonkeyPatch
 
 def test_warnings_of_the_tests_are_theirs() -> None:
     """What a command changes for its process isn't changed by importing it."""
-    assert warnings.formatwarning.__module__ != "dogbreed.terminal"
+    assert warnings.formatwarning.__module__ != "dogbreed.utils.terminal"
 
 
 def test_the_server_logs_as_all_libraries_do() -> None:

@@ -15,10 +15,10 @@ from conftest import SMALL, Train, draw_folders
 
 import dogbreed
 from dogbreed.cli import compose
-from dogbreed.clock import Clock
 from dogbreed.folds import cross_validate, draw_folds
 from dogbreed.preparation import prepare
 from dogbreed.stored_features import stored_features
+from dogbreed.utils.clock import Clock
 
 
 @pytest.fixture

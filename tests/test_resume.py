@@ -20,8 +20,8 @@ from dogbreed.checkpoints import epochs_in
 from dogbreed.errors import Stopped
 from dogbreed.model import BreedClassifier
 from dogbreed.run_lock import RunLock
-from dogbreed.signals import ENDING_SIGNALS
 from dogbreed.training import train
+from dogbreed.utils.signals import ENDING_SIGNALS
 
 EPOCHS = 4
 BATCHES = 9  # of an epoch: 36 photos by 4
@@ -142,7 +142,7 @@ def test_a_stopped_training_continues_where_it_was(
 KILLED = """
 import os, signal, sys
 from dogbreed import model
-from dogbreed.command import run_command
+from dogbreed.utils.command import run_command
 from dogbreed.train import main
 
 step, calls, last = model.BreedClassifier.training_step, 0, int(sys.argv.pop(1))

@@ -18,12 +18,12 @@ from dogbreed.data.samples import sample_photos
 from dogbreed.debug.recording import RecordingWriter
 from dogbreed.errors import DownloadError, OutputError, SearchError
 from dogbreed.evaluation.baseline import _is_private
-from dogbreed.files import locked, open_plain, write_text
 from dogbreed.paths import check_paths
 from dogbreed.run_lock import RunLock
 from dogbreed.runs import RunFolder
 from dogbreed.serving.table import open_table
-from dogbreed.user_paths import make_private, private_folder
+from dogbreed.utils.files import locked, open_plain, write_text
+from dogbreed.utils.user_paths import make_private, private_folder
 
 OTHER = 12345
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")

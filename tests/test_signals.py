@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from dogbreed.signals import REPEATED_S
+from dogbreed.utils.signals import REPEATED_S
 
 SLOW = """
 import sys, time
-from dogbreed.command import run_command
+from dogbreed.utils.command import run_command
 from dogbreed.errors import Stopped
 
 def command(arguments):

@@ -28,7 +28,7 @@ from conftest import (
     wait_for_line,
 )
 
-from dogbreed.metric_lines import METRICS, metric_regexes
+from dogbreed.utils.metric_lines import METRICS, metric_regexes
 
 
 def metrics_of(run: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from torch import nn
 from dogbreed.backbone.conversion import to_openvino
 from dogbreed.data.photos import Pixels
 from dogbreed.errors import EngineError
-from dogbreed.machine import openvino_core, openvino_has_bf16
+from dogbreed.utils.machine import openvino_core, openvino_has_bf16
 
 Activations = npt.NDArray[np.float32]
 

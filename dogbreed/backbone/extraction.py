@@ -11,11 +11,11 @@ import numpy as np
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.backbone.engine import BATCH_SIZE, Activations, EngineChoice, Runner, build_runner
 from dogbreed.backbone.features import FeatureStore, Recipe
-from dogbreed.clock import Clock
 from dogbreed.data import photos
 from dogbreed.data.photos import Pixels, Preprocessing
 from dogbreed.errors import ConfigError, DataError, PhotoError, Stopped, StoreError
-from dogbreed.progress import progress
+from dogbreed.utils.clock import Clock
+from dogbreed.utils.progress import progress
 
 # What a killed run can lose: each append costs a sync to the disk, what waits costs memory.
 PHOTOS_PER_APPEND = 512

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from dogbreed.files import is_at, open_plain, refuse_foreign_link
-from dogbreed.user_paths import make_private
+from dogbreed.utils.files import is_at, open_plain, refuse_foreign_link
+from dogbreed.utils.user_paths import make_private
 
 FEATURES, INDEX = "features.bin", "digests.bin"
 OPEN_ATTEMPTS = 100  # while another process deletes the folder

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dogbreed.backbone.feature_records import Checksums, Records, checksums, read_into
 from dogbreed.errors import StoreError
-from dogbreed.files import open_plain
+from dogbreed.utils.files import open_plain
 
 VERIFIED_BYTES = 64 * 1024 * 1024  # read at a time where only the checksums are wanted
 # A cache up to this size is read once and then held in memory: two views of 8,000 photos in a

@@ -36,8 +36,8 @@ from dogbreed.backbone.feature_index import FeatureIndex
 from dogbreed.backbone.feature_reader import FeatureReader
 from dogbreed.backbone.feature_records import checksums
 from dogbreed.errors import StoreError
-from dogbreed.files import locked, write_text
-from dogbreed.os_errors import DISK_FULL
+from dogbreed.utils.files import locked, write_text
+from dogbreed.utils.os_errors import DISK_FULL
 
 FORMAT = 2  # of the files below a recipe's folder; part of its name
 COPIED_BYTES = 64 * 1024 * 1024  # at a time, from one store into another

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dogbreed.errors import WeightsError
 from dogbreed.schema import nearest
-from dogbreed.user_paths import cache_dir, cached_in, private_folder
+from dogbreed.utils.user_paths import cache_dir, cached_in, private_folder
 
 NONE = "none"
 AUTO = "auto"

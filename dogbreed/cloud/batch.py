@@ -22,11 +22,11 @@ from dogbreed.cloud.refusals import in_plain_words, is_unknown
 from dogbreed.cloud.storage import S3Folder, check_keys, plan_upload, stored, upload
 from dogbreed.data.photos import open_photo, read_bytes
 from dogbreed.errors import CloudError, DataError, PhotoError, Stopped
-from dogbreed.files import write_text
-from dogbreed.printable import printable
 from dogbreed.runs import log
 from dogbreed.serving.invocations import refusal_of
 from dogbreed.serving.sources import find_sources
+from dogbreed.utils.files import write_text
+from dogbreed.utils.printable import printable
 
 COMPLETED = "Completed"
 ENDED = (COMPLETED, "Failed", "Stopped")

@@ -13,9 +13,9 @@ from dogbreed.cloud.objects import split_uri
 from dogbreed.cloud.refusals import code_of, in_plain_words
 from dogbreed.cloud.unpacking import UnpackError, unpack
 from dogbreed.errors import ArtifactError, CloudError
-from dogbreed.files import whole
-from dogbreed.printable import printable
 from dogbreed.serving.unpacking import unpack_model
+from dogbreed.utils.files import whole
+from dogbreed.utils.printable import printable
 
 # More than ten times what a trained model with all its exported forms has.
 MAX_ARCHIVE_BYTES = 4 * 2**30

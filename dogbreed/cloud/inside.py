@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.cli import compose_as
-from dogbreed.clock import Clock, as_text
 from dogbreed.config import Config
-from dogbreed.documents import DocumentError, json_value
 from dogbreed.errors import CloudError, DogbreedError
-from dogbreed.files import write_text
-from dogbreed.printable import printable
-from dogbreed.progress import is_main_process
 from dogbreed.schema import AUTO
 from dogbreed.search.config import TuneConfig
 from dogbreed.search.hyperparameters import decode, from_arguments
 from dogbreed.search.limits import check_here
+from dogbreed.utils.clock import Clock, as_text
+from dogbreed.utils.documents import DocumentError, json_value
+from dogbreed.utils.files import write_text
+from dogbreed.utils.printable import printable
+from dogbreed.utils.progress import is_main_process
 
 # Hyperparameters that aren't keys of the configuration.
 JOB = "job"

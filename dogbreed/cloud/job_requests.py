@@ -11,10 +11,10 @@ from dogbreed.cloud.account import Account
 from dogbreed.cloud.inside import JOB, TRAIN
 from dogbreed.cloud.source import ENTRY_POINT
 from dogbreed.cloud.tags import all_tags
-from dogbreed.metric_lines import metric_regexes
 from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, RANDOM, LauncherConfig, SearchConfig
 from dogbreed.search.hyperparameters import encode
 from dogbreed.search.space import Space, as_parameter_ranges
+from dogbreed.utils.metric_lines import metric_regexes
 
 STRATEGY_WORDS = {BAYESIAN: "Bayesian", RANDOM: "Random", HYPERBAND: "Hyperband", GRID: "Grid"}
 LEAST_TUNING_S, MOST_TUNING_S = 120, 15_768_000  # what the service takes

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.refusals import DENIED, code_of, in_plain_words
-from dogbreed.data.links import open_within
 from dogbreed.errors import CloudError, DataError
+from dogbreed.utils.links import open_within
 
 # From here on a file goes in parts, each tried again by itself.
 LARGE_BYTES = 64 * 2**20

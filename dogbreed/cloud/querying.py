@@ -17,13 +17,13 @@ from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.cloud.shrinking import to_send
 from dogbreed.data.photos import read_bytes
 from dogbreed.errors import CloudError, OutputError, PhotoError
-from dogbreed.files import whole
-from dogbreed.os_errors import DISK_FULL
 from dogbreed.search.config import NEWEST
 from dogbreed.serving.answers import free_path
 from dogbreed.serving.sources import Found, Source, find_sources
 from dogbreed.serving.table import Row, json_line
-from dogbreed.terminal import print_lines
+from dogbreed.utils.files import whole
+from dogbreed.utils.os_errors import DISK_FULL
+from dogbreed.utils.terminal import print_lines
 
 
 def query(config: QueryConfig, given: Sequence[str]) -> bool:

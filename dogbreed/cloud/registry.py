@@ -15,9 +15,9 @@ from dogbreed.cloud.objects import upload_bytes
 from dogbreed.cloud.refusals import in_plain_words, is_missing
 from dogbreed.cloud.tags import is_ours, tag_list
 from dogbreed.errors import CloudError
-from dogbreed.printable import printable
 from dogbreed.schema import leaves
 from dogbreed.serving.invocations import JSON_TYPE
+from dogbreed.utils.printable import printable
 
 MOST_PROPERTIES = 50
 TOKEN_CHARACTERS = 36

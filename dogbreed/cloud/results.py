@@ -12,9 +12,9 @@ from dogbreed.cloud.fetched_pages import confine_pages
 from dogbreed.cloud.fetching import download_archive, download_model
 from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.errors import CloudError
-from dogbreed.files import remove
-from dogbreed.printable import printable
 from dogbreed.runs import log
+from dogbreed.utils.files import remove
+from dogbreed.utils.printable import printable
 
 # What a search and a training leave beside their model; nothing else of an archive is taken.
 SEARCH_OUTPUTS = (

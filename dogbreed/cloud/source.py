@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dogbreed.data.links import open_within
 from dogbreed.errors import CloudError
+from dogbreed.utils.links import open_within
 
 FOLDERS = ("dogbreed", "conf", "launch")
 ENTRY_POINT = "launch/job.py"

@@ -20,8 +20,8 @@ from dogbreed.cloud.refusals import code_of, in_plain_words
 from dogbreed.cloud.s3_names import MAX_KEY_BYTES
 from dogbreed.cloud.upload_record import Version, read_record, write_record
 from dogbreed.errors import CloudError, DataError
-from dogbreed.machine import cores
-from dogbreed.progress import progress
+from dogbreed.utils.machine import cores
+from dogbreed.utils.progress import progress
 
 WORKERS = 32  # as many as a client of the account has connections
 MOST_DELETIONS = 1000  # of one request

@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import IO, cast
 
-from dogbreed.printable import printable
+from dogbreed.utils.printable import printable
 
 MAX_MEMBERS = 20_000
 MAX_BYTES = 4 * 2**30  # unpacked

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from dogbreed.files import write_json
-from dogbreed.user_paths import optional_cache_dir
+from dogbreed.utils.files import write_json
+from dogbreed.utils.user_paths import optional_cache_dir
 
 FOLDER = "uploads"  # in the cache
 Record = Mapping[str, "Version"]

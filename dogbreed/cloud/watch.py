@@ -14,13 +14,13 @@ from dogbreed.cloud.costs import cost
 from dogbreed.cloud.patience import looks
 from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.errors import CloudError, ConfigError, Stopped
-from dogbreed.metric_lines import OBJECTIVES
-from dogbreed.printable import printable
 from dogbreed.search.config import DIRECTIONS, SearchConfig
 from dogbreed.search.hyperparameters import decode
 from dogbreed.search.searchable import Value, searched_values
 from dogbreed.search.space import FLOAT, INT, Choice, Numbers, Range, Space
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Show, Trial
+from dogbreed.utils.metric_lines import OBJECTIVES
+from dogbreed.utils.printable import printable
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import IO, Literal
 
 from dogbreed.data.system_files import system_kind
 from dogbreed.errors import DownloadError
-from dogbreed.progress import progress
+from dogbreed.utils.progress import progress
 
 BLOCK_BYTES = 256 * 1024
 # The largest of the sets has 20,580 photos, or 1.2 GB: an archive that claims several times as much

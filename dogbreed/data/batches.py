@@ -14,7 +14,7 @@ from dogbreed.data import photos
 from dogbreed.data.photos import Pixels, Preprocessing
 from dogbreed.data.splits import Sample
 from dogbreed.errors import DataError, PhotoError
-from dogbreed.signals import starting_helpers
+from dogbreed.utils.signals import starting_helpers
 
 Indices = npt.NDArray[np.int64]
 

@@ -10,7 +10,7 @@ from dogbreed.data import photos
 from dogbreed.data.inspection import inspect
 from dogbreed.data.splits import ONE_SPLIT_ONLY, Finding, PhotoFolders
 from dogbreed.errors import DataError, PhotoError
-from dogbreed.progress import progress
+from dogbreed.utils.progress import progress
 
 # So many findings are told on the screen; the run's folder has all of them.
 SHOWN = 20

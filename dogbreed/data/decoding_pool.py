@@ -24,7 +24,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from dogbreed.errors import EngineError, PhotoError
-from dogbreed.machine import cores
+from dogbreed.utils.machine import cores
 
 # CPU time of one photo: most take less than a tenth of a second, and the slowest format (a deep
 # TIFF or a lossless WebP, tests/benchmarks/photo_costs.py) 0.1 s a megapixel on a slow machine.

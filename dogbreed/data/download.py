@@ -14,11 +14,11 @@ from pathlib import Path
 
 from dogbreed.data.archive import BLOCK_BYTES, BadArchive, Layout, check_bytes, unpack
 from dogbreed.errors import DownloadError
-from dogbreed.files import locked, open_plain, remove, write_text
-from dogbreed.os_errors import DISK_FULL
-from dogbreed.progress import progress
-from dogbreed.terminal import print_lines
-from dogbreed.user_paths import CACHE_VARIABLE, private_folder
+from dogbreed.utils.files import locked, open_plain, remove, write_text
+from dogbreed.utils.os_errors import DISK_FULL
+from dogbreed.utils.progress import progress
+from dogbreed.utils.terminal import print_lines
+from dogbreed.utils.user_paths import CACHE_VARIABLE, private_folder
 
 TIMEOUT_S = 30.0  # of silence, not of the whole transfer
 # Tries in a row that bring no new byte. The waits between them double and come to 15 s: enough for

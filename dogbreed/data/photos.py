@@ -21,12 +21,12 @@ from dogbreed.data.colour import as_rgb
 from dogbreed.data.decoding_pool import POOL
 from dogbreed.data.formats import HEAD_BYTES, is_heif
 from dogbreed.data.heif import open_heif
-from dogbreed.data.links import open_within
 from dogbreed.data.loading import damaged, load, open_by_pillow
 from dogbreed.data.structure import Structure, check_structure
 from dogbreed.data.structure.tiff import is_tiff
 from dogbreed.errors import PhotoError
 from dogbreed.schema import argument
+from dogbreed.utils.links import open_within
 
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3] or [n, height, width, 3], RGB
 

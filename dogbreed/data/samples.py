@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from dogbreed.data.drawing import BREEDS, VERSION, draw_photo
-from dogbreed.files import locked
-from dogbreed.user_paths import cache_dir, cached_in, private_folder
+from dogbreed.utils.files import locked
+from dogbreed.utils.user_paths import cache_dir, cached_in, private_folder
 
 log = logging.getLogger("dogbreed")
 

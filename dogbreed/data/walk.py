@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dogbreed.data import photos
-from dogbreed.data.links import is_within
 from dogbreed.data.system_files import Skipped
+from dogbreed.utils.links import is_within
 
 # Without a photo by its name, so many files are opened to see whether a folder holds photos: a
 # folder of 100,000 annotations is then known for what it is without opening each.

@@ -21,7 +21,7 @@ from dogbreed.debug.recorder import Recorder
 from dogbreed.debug.rules.watch import RuleWatch
 from dogbreed.debug.verdicts import Verdict
 from dogbreed.errors import ConfigError, RecordingError, StoppedByRule
-from dogbreed.os_errors import DISK_FULL
+from dogbreed.utils.os_errors import DISK_FULL
 
 log = logging.getLogger("dogbreed")
 

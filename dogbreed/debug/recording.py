@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dogbreed.errors import RecordingError
-from dogbreed.files import open_plain
+from dogbreed.utils.files import open_plain
 
 MAGIC = b"DBREC1"
 HEAD = struct.Struct("<6sI")

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from dogbreed.clock import Clock
 from dogbreed.debug.config import TriggersConfig
 from dogbreed.debug.profile import Phase, Profile, Rates, Sample
 from dogbreed.debug.time_profiler import VALIDATION, TimeProfiler
 from dogbreed.debug.triggers import judge
-from dogbreed.machine import cores
+from dogbreed.utils.clock import Clock
+from dogbreed.utils.machine import cores
 
 FIT, DECODE = "fit", "decode"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import psutil
 
-from dogbreed.clock import Clock
 from dogbreed.debug.profile import Sample
-from dogbreed.machine import cores
+from dogbreed.utils.clock import Clock
+from dogbreed.utils.machine import cores
 
 log = logging.getLogger("dogbreed")
 

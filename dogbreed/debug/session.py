@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pytorch_lightning import Callback
 
-from dogbreed.clock import Clock
 from dogbreed.debug.config import DebugConfig
 from dogbreed.debug.debugger import RECORDING, Debugger
 from dogbreed.debug.profile import Profile, Rates
@@ -17,8 +16,9 @@ from dogbreed.debug.time_profiler import LOOP, TimeProfiler
 from dogbreed.debug.trace import TraceSteps
 from dogbreed.debug.verdicts import Verdict
 from dogbreed.errors import RecordingError
-from dogbreed.files import write_json
-from dogbreed.progress import is_main_process
+from dogbreed.utils.clock import Clock
+from dogbreed.utils.files import write_json
+from dogbreed.utils.progress import is_main_process
 
 FEATURES = "features"
 # What a pass over the photos goes on with; its engine is built once, whatever their number.

@@ -4,11 +4,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dogbreed.clock import SET_UP
 from dogbreed.debug.config import TriggersConfig
 from dogbreed.debug.profile import Phase, Profile, Sample
 from dogbreed.debug.time_profiler import CALLBACKS, DATA_WAIT, LOOP
 from dogbreed.debug.verdicts import FINE, FIRED, NOT_APPLICABLE, Point, Verdict
+from dogbreed.utils.clock import SET_UP
 
 BUSY_SHARE, IDLE_SHARE = 0.9, 0.5  # cores that are busy; a GPU that waits for them
 FEATURES, FIT = "features", "fit"

@@ -18,8 +18,8 @@ from dogbreed.data.batches import StoredPhotos, spread
 from dogbreed.evaluation.calibration import fit_temperature
 from dogbreed.evaluation.facts import Baseline
 from dogbreed.evaluation.metrics import Z95, Scores, measure
-from dogbreed.files import whole
-from dogbreed.user_paths import private_folder
+from dogbreed.utils.files import whole
+from dogbreed.utils.user_paths import private_folder
 
 log = logging.getLogger("dogbreed")
 

@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from dogbreed.evaluation import texts
 from dogbreed.evaluation.charts import Chart
-from dogbreed.printable import printable
-from dogbreed.templates import environment
+from dogbreed.utils.printable import printable
+from dogbreed.utils.templates import environment
 
 HERE = Path(__file__).parent
 # JSON inside HTML: nothing in it may look like a tag. (json itself writes U+2028 as an escape.)

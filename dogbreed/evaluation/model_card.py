@@ -11,7 +11,7 @@ from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.metrics import SplitMetrics
 from dogbreed.evaluation.mistakes import confusions
 from dogbreed.evaluation.texts import agreement, counted, decimal, flat, percent, seconds, shown
-from dogbreed.files import write_text
+from dogbreed.utils.files import write_text
 
 WEAKEST, CONFUSED = 10, 5  # so many are named
 CLASSES_NAMED = 200

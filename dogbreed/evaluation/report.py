@@ -7,7 +7,7 @@ from dogbreed.evaluation.frame import page
 from dogbreed.evaluation.mistakes import confusions
 from dogbreed.evaluation.sections import sections
 from dogbreed.evaluation.tables import write_tables
-from dogbreed.files import write_text
+from dogbreed.utils.files import write_text
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 

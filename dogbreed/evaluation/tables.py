@@ -7,7 +7,7 @@ from dogbreed.data.splits import SPLITS
 from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.metrics import Interval
 from dogbreed.evaluation.mistakes import Confusion
-from dogbreed.files import write_table
+from dogbreed.utils.files import write_table
 
 CONFUSIONS, CLASSES, DUPLICATES = "confusions.csv", "classes.csv", "near_duplicates.csv"
 Row = Sequence[object]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.evaluation.metrics import Interval
-from dogbreed.printable import printable
+from dogbreed.utils.printable import printable
 
 NOTHING = "–"
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dogbreed.documents import DocumentError, read_yaml
 from dogbreed.errors import ConfigError, SearchError
-from dogbreed.files import write_text
-from dogbreed.metric_lines import OBJECTIVES
-from dogbreed.printable import printable
 from dogbreed.runs import yaml_text
 from dogbreed.schema import brief
 from dogbreed.search.config import DIRECTIONS, NEWEST
 from dogbreed.search.searchable import MAX_CHARACTERS, SEARCHABLE, Value, searched_values
+from dogbreed.utils.documents import DocumentError, read_yaml
+from dogbreed.utils.files import write_text
+from dogbreed.utils.metric_lines import OBJECTIVES
+from dogbreed.utils.printable import printable
 
 BEST_FILE = "best.yaml"
 SEARCHES = "searches"

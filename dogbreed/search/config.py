@@ -4,8 +4,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from dogbreed.config import Config
-from dogbreed.metric_lines import OBJECTIVES
 from dogbreed.schema import key, path_key
+from dogbreed.utils.metric_lines import OBJECTIVES
 
 LOCAL, SAGEMAKER = "local", "sagemaker"
 BAYESIAN, RANDOM, HYPERBAND, GRID = STRATEGIES = ("bayesian", "random", "hyperband", "grid")

@@ -7,15 +7,10 @@ from typing import Any
 
 import optuna
 
-from dogbreed.clock import Clock, as_text
 from dogbreed.data.batches import StoredPhotos
-from dogbreed.documents import DocumentError, read_bytes, read_yaml, yaml_mapping
 from dogbreed.errors import ConfigError, SearchError
-from dogbreed.files import first_odd_file, locked, write_text
-from dogbreed.machine import cores
 from dogbreed.paths import check_paths
 from dogbreed.preparation import Prepared, prepare
-from dogbreed.printable import printable
 from dogbreed.results import data_fingerprint
 from dogbreed.runs import RunFolder, check_writable, config_text, folder_name, log, log_to_terminal
 from dogbreed.schema import AUTO, leaves
@@ -30,6 +25,11 @@ from dogbreed.search.study import STUDY_FILE, Study
 from dogbreed.search.table import live_table
 from dogbreed.search.worker import Work
 from dogbreed.stored_features import stored_features
+from dogbreed.utils.clock import Clock, as_text
+from dogbreed.utils.documents import DocumentError, read_bytes, read_yaml, yaml_mapping
+from dogbreed.utils.files import first_odd_file, locked, write_text
+from dogbreed.utils.machine import cores
+from dogbreed.utils.printable import printable
 
 CONFIG_FILE = "config.yaml"
 # What may differ when a search is gone on with: how much of it, and how it is watched.

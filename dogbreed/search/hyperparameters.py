@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dogbreed.documents import DocumentError, json_value
 from dogbreed.errors import ConfigError
 from dogbreed.overrides import quoted
 from dogbreed.schema import flat
+from dogbreed.utils.documents import DocumentError, json_value
 
 
 def encode(value: Any) -> str:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from dogbreed.errors import ConfigError
-from dogbreed.files import MAX_NAME_BYTES, shortened
 from dogbreed.schema import AUTO
 from dogbreed.search.config import (
     FEATURES,
@@ -19,6 +18,7 @@ from dogbreed.search.config import (
     TuneConfig,
 )
 from dogbreed.search.space import Choice, Space, grid_size, read_space
+from dogbreed.utils.files import MAX_NAME_BYTES, shortened
 
 # Keys that a head's training on stored features reads; the others change the features, what is
 # written, or where it runs.

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dogbreed.documents import DocumentError, read_json
-from dogbreed.files import json_text, whole
-from dogbreed.user_paths import optional_cache_dir
+from dogbreed.utils.documents import DocumentError, read_json
+from dogbreed.utils.files import json_text, whole
+from dogbreed.utils.user_paths import optional_cache_dir
 
 MAX_BYTES = 2**20
 

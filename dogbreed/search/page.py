@@ -8,7 +8,6 @@ from typing import Any
 from dogbreed.evaluation.charts import Chart
 from dogbreed.evaluation.frame import Section, page
 from dogbreed.evaluation.texts import NOTHING, counted, flat, setting, shown
-from dogbreed.files import write_text
 from dogbreed.search.page_facts import SearchFacts, searched
 from dogbreed.search.page_figures import curves, history
 from dogbreed.search.page_importance import importance
@@ -17,6 +16,7 @@ from dogbreed.search.page_table import trial_table
 from dogbreed.search.scales import scales
 from dogbreed.search.space import Space
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Trial
+from dogbreed.utils.files import write_text
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 

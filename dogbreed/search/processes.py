@@ -14,7 +14,7 @@ from dogbreed.errors import SearchError, Stopped
 from dogbreed.search.study import Study
 from dogbreed.search.trials import Show
 from dogbreed.search.worker import Broken, Epoch, Work, run_trials
-from dogbreed.signals import ENDING_SIGNALS, NotedSignal, starting_helpers
+from dogbreed.utils.signals import ENDING_SIGNALS, NotedSignal, starting_helpers
 
 
 class _Worker:

@@ -9,8 +9,8 @@ from typing import Any
 
 from dogbreed.config import Config
 from dogbreed.errors import ConfigError
-from dogbreed.printable import printable
 from dogbreed.schema import argument, brief, keys
+from dogbreed.utils.printable import printable
 
 Value = float | int | str | bool
 

@@ -13,7 +13,6 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from dogbreed.documents import DocumentError
 from dogbreed.errors import SearchError
 from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, MAXIMIZE, SearchConfig
 from dogbreed.search.searchable import Value
@@ -22,6 +21,7 @@ from dogbreed.search.study_file import check_study_file
 from dogbreed.search.study_trials import check_trial
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Trial
 from dogbreed.search.worker import Kept
+from dogbreed.utils.documents import DocumentError
 
 STUDY_FILE = "study.db"
 

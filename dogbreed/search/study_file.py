@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import optuna
 
-from dogbreed.documents import DocumentError, open_regular
+from dogbreed.utils.documents import DocumentError, open_regular
 
 MAX_BYTES = 256 * 2**20  # 10,000 trials of 100 epochs
 # The end of a journal that belongs to several databases at once (SQLite's file format, 3.2): when

@@ -9,8 +9,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from dogbreed.documents import DocumentError
 from dogbreed.search.space import Space, holds
+from dogbreed.utils.documents import DocumentError
 
 QUEUED = "fixed_params"  # Optuna's own name for the values of a trial that waits
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from dogbreed.runs import log
 from dogbreed.search.searchable import Value
 from dogbreed.search.trials import COMPLETED, Show, Trial, best_of, short_names
-from dogbreed.terminal import console, line_of
+from dogbreed.utils.terminal import console, line_of
 
 SHORT_NAME = 20  # letters: such a name is shown whole
 COLUMNS_ELSEWHERE = 160  # where no terminal says how wide it is

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from dogbreed.files import write_table
 from dogbreed.search.config import MAXIMIZE
 from dogbreed.search.searchable import Value
+from dogbreed.utils.files import write_table
 
 # Where a trial stands, in SageMaker's words; a pruned one of a local search is Stopped too.
 RUNNING, COMPLETED, STOPPED, FAILED = "InProgress", "Completed", "Stopped", "Failed"

@@ -21,7 +21,6 @@ from PIL import Image
 
 from dogbreed.data.photos import Pixels, digest
 from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
-from dogbreed.machine import cores
 from dogbreed.server.frames import (
     EXPLAIN,
     FAILED,
@@ -36,7 +35,8 @@ from dogbreed.server.memory import give_back_large_pieces
 from dogbreed.serving.invocations import as_jpeg, entry_of
 from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
 from dogbreed.serving.room import CostlyPhoto, Lane, Room
-from dogbreed.terminal import print_exception
+from dogbreed.utils.machine import cores
+from dogbreed.utils.terminal import print_exception
 
 # The photo's number, how many breeds are wanted, and what came of decoding.
 Decoded = tuple[int, int, Pixels | PhotoError]

@@ -32,7 +32,7 @@ def sign_in_page() -> bytes:
 def filled(template: str, **values: Any) -> str:
     """A template of FILES with its values in place, as HTML."""
     # Imported while the worker loads the model, which takes longer.
-    from dogbreed.templates import environment
+    from dogbreed.utils.templates import environment
 
     return environment(FILES).get_template(template).render(**values)
 

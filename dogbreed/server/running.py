@@ -18,7 +18,7 @@ from dogbreed.server.page import pages, sign_in_page, static_files
 from dogbreed.server.token import TOKEN_VARIABLE, take_token
 from dogbreed.server.worker import Worker
 from dogbreed.serving.artifact import find_artifact, read_description
-from dogbreed.terminal import print_lines
+from dogbreed.utils.terminal import print_lines
 
 
 class Part(Protocol):

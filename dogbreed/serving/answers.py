@@ -13,9 +13,6 @@ from PIL import Image
 
 from dogbreed.config import PredictConfig
 from dogbreed.errors import ConfigError, OutputError, PhotoError
-from dogbreed.files import whole, with_ending
-from dogbreed.os_errors import DISK_FULL
-from dogbreed.progress import progress
 from dogbreed.schema import AUTO
 from dogbreed.serving.artifact_files import OPENVINO
 from dogbreed.serving.forms import choose_form, cpu_precision
@@ -24,7 +21,10 @@ from dogbreed.serving.predictor import Photo, Predictor
 from dogbreed.serving.sources import STDIN, Source, find_sources, is_folder
 from dogbreed.serving.table import CSV, JSONL, check_suffix, json_line, open_table, row_of
 from dogbreed.serving.urls import is_url
-from dogbreed.terminal import print_lines
+from dogbreed.utils.files import whole, with_ending
+from dogbreed.utils.os_errors import DISK_FULL
+from dogbreed.utils.progress import progress
+from dogbreed.utils.terminal import print_lines
 
 Answer = Prediction | PhotoError
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.errors import ArtifactError
-from dogbreed.files import whole
 from dogbreed.serving.artifact_files import DESCRIPTION, WEIGHTS, opened
 from dogbreed.serving.description import Description
 from dogbreed.serving.description_schema import parse_description
 from dogbreed.serving.strict_json import parse_object
+from dogbreed.utils.files import whole
 
 SCHEMA_VERSION = 1
 

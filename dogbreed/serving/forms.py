@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from dogbreed.data.photos import Pixels
 from dogbreed.errors import ArtifactError, EngineError
-from dogbreed.machine import openvino_core, openvino_has_bf16
 from dogbreed.serving.artifact import checked_file
 from dogbreed.serving.artifact_files import DESCRIPTION, FORM_FILES, INT8, OPENVINO, opened
 from dogbreed.serving.cam import CLASS_MAPS, add_class_maps
 from dogbreed.serving.description import Description
+from dogbreed.utils.machine import openvino_core, openvino_has_bf16
 
 Floats = npt.NDArray[np.float32]
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dogbreed.errors import ArtifactError
-from dogbreed.files import whole
 from dogbreed.serving.artifact import checked_file, find_artifact, read_description
 from dogbreed.serving.artifact_files import DESCRIPTION
+from dogbreed.utils.files import whole
 
 CODE = "code"
 REQUIREMENTS = "requirements.txt"

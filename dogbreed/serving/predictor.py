@@ -20,7 +20,6 @@ from dogbreed.data import photos
 from dogbreed.data.decoding_pool import OpenedPhoto
 from dogbreed.data.photos import Pixels
 from dogbreed.errors import ArtifactError, ConfigError, PhotoError
-from dogbreed.machine import cores
 from dogbreed.schema import argument, brief, nearest
 from dogbreed.serving.artifact import find_artifact, read_description
 from dogbreed.serving.description import Description
@@ -28,6 +27,7 @@ from dogbreed.serving.explain import Explainer
 from dogbreed.serving.forms import AUTO, Floats, Form, open_form
 from dogbreed.serving.prediction import Breed, Prediction
 from dogbreed.serving.room import Room
+from dogbreed.utils.machine import cores
 
 # A path, a file's bytes, a function that gives them, or what Pillow opened.
 Photo = str | Path | bytes | Callable[[], bytes] | Image.Image

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dogbreed.csv_cells import csv_line, text_of
 from dogbreed.errors import ConfigError, OutputError, PhotoError
-from dogbreed.files import locked, refuse_foreign_link, whole, with_ending, write_text
-from dogbreed.os_errors import DISK_FULL
 from dogbreed.serving.prediction import Prediction
+from dogbreed.utils.csv_cells import csv_line, text_of
+from dogbreed.utils.files import locked, refuse_foreign_link, whole, with_ending, write_text
+from dogbreed.utils.os_errors import DISK_FULL
 
 CSV, JSONL = ".csv", ".jsonl"
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from dogbreed import machine
 from dogbreed.backbone.architecture import LAST_STAGE, Backbone, build_backbone
 from dogbreed.backbone.engine import (
     AUTO,
@@ -27,6 +26,7 @@ from dogbreed.backbone.engine import (
 )
 from dogbreed.data.photos import Pixels
 from dogbreed.errors import EngineError
+from dogbreed.utils import machine
 
 SIZE_PX = 64
 CHOICES = [

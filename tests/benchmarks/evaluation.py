@@ -13,10 +13,10 @@ from common import row, title, train
 from sklearn.linear_model import LogisticRegression
 
 from dogbreed.cli import compose
-from dogbreed.clock import Clock
 from dogbreed.data.splits import SPLITS
 from dogbreed.preparation import prepare
 from dogbreed.stored_features import stored_features
+from dogbreed.utils.clock import Clock
 
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
 RATES = np.geomspace(3e-5, 10, 12)

@@ -20,7 +20,7 @@ from dogbreed.backbone.limit import photos_per_s_limit
 from dogbreed.data import photos
 from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import CENTRE, Preprocessing
-from dogbreed.machine import cores
+from dogbreed.utils.machine import cores
 
 PHOTOS = 1536
 EAGER_PHOTOS = 192

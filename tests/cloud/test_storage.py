@@ -18,7 +18,7 @@ from dogbreed.cloud import storage
 from dogbreed.cloud.storage import S3Folder, plan_upload, stored, upload
 from dogbreed.data.photos import digest
 from dogbreed.errors import CloudError, DataError, Stopped
-from dogbreed.user_paths import cache_dir
+from dogbreed.utils.user_paths import cache_dir
 
 if TYPE_CHECKING:
     from s3_server import S3

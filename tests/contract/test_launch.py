@@ -18,7 +18,7 @@ import torch
 import yaml
 from conftest import PROJECT, SMALL, draw_folders, wait_for_line
 
-from dogbreed.metric_lines import metric_regexes
+from dogbreed.utils.metric_lines import metric_regexes
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount

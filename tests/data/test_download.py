@@ -26,7 +26,7 @@ import pytest
 from dogbreed.data import download
 from dogbreed.data.download import SETS, PublicSet, fetch
 from dogbreed.errors import DownloadError
-from dogbreed.files import locked
+from dogbreed.utils.files import locked
 
 CHIHUAHUA, MALTESE = "n02085620-Chihuahua", "n02085936-Maltese_dog"
 PHOTOS = {
@@ -539,7 +539,7 @@ def test_the_terms_are_told_and_the_progress_shows(
     publisher: Publisher, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("dogbreed.progress.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("dogbreed.utils.progress.SECONDS_BETWEEN_LINES", 0.0)
     photos = {f"images/Breed_{i}.jpg": random.Random(i).randbytes(700_000) for i in range(3)}
     data = pack("images.tar.gz", photos)
     fetch(replace(offered(publisher, "oxford_pets", data), classes=1), tmp_path)

@@ -20,7 +20,6 @@ from dogbreed.config import PredictConfig
 from dogbreed.data import system_files
 from dogbreed.data.check import as_lines, check
 from dogbreed.data.folders import read_folders
-from dogbreed.data.links import is_within, open_within
 from dogbreed.data.module import BreedDataModule
 from dogbreed.data.photos import read_bytes
 from dogbreed.errors import CloudError, DataError, PhotoError
@@ -28,6 +27,7 @@ from dogbreed.evaluation.thumbnails import thumbnails
 from dogbreed.predict import main as predict
 from dogbreed.preparation import check_photos
 from dogbreed.serving.sources import find_sources
+from dogbreed.utils.links import is_within, open_within
 
 Make = Callable[[Path, Path], None]
 

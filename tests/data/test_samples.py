@@ -15,7 +15,7 @@ from PIL import Image
 from dogbreed.data import drawing, samples
 from dogbreed.data.drawing import BREEDS, Breed
 from dogbreed.data.samples import draw_samples
-from dogbreed.files import locked
+from dogbreed.utils.files import locked
 
 NAMES = sorted(breed.name for breed in BREEDS)
 

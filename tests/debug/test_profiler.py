@@ -17,7 +17,6 @@ import torch
 from conftest import SMALL, Train
 from debug import planted
 
-from dogbreed.clock import Clock
 from dogbreed.debug import sampler
 from dogbreed.debug.sampler import Sampler, open_gpu
 from dogbreed.debug.time_profiler import (
@@ -32,6 +31,7 @@ from dogbreed.debug.time_profiler import (
     Durations,
     TimeProfiler,
 )
+from dogbreed.utils.clock import Clock
 
 pytestmark = pytest.mark.watch
 

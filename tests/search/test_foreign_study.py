@@ -12,13 +12,13 @@ import optuna
 import pytest
 
 from dogbreed.cli import compose_as
-from dogbreed.documents import DocumentError
 from dogbreed.errors import SearchError
 from dogbreed.search.config import SearchConfig, TuneConfig
 from dogbreed.search.space import Choice, Numbers, Space
 from dogbreed.search.study import STUDY_FILE, Study
 from dogbreed.search.study_file import check_study_file
 from dogbreed.search.worker import Kept
+from dogbreed.utils.documents import DocumentError
 
 pytestmark = pytest.mark.launch
 

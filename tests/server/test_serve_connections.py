@@ -21,7 +21,7 @@ from dogbreed.server.limits import MAX_ANSWERED, MAX_REFUSED, RESERVED_FILES, li
 _, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 FRONT = """
 import asyncio, resource, signal, socket, sys
-from dogbreed.command import _stop
+from dogbreed.utils.command import _stop
 from dogbreed.errors import Stopped
 from dogbreed.server.running import run
 

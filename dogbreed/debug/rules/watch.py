@@ -12,8 +12,8 @@ from dogbreed.debug.rules import data, layers, loss
 from dogbreed.debug.rules.base import Fault, Rule
 from dogbreed.debug.verdicts import Verdict
 from dogbreed.errors import StoppedByRule
-from dogbreed.files import write_json
-from dogbreed.os_errors import DISK_FULL
+from dogbreed.utils.files import write_json
+from dogbreed.utils.os_errors import DISK_FULL
 
 log = logging.getLogger("dogbreed")
 

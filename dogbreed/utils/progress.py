@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dogbreed.terminal import console, line_of, print_lines
+from dogbreed.utils.terminal import console, line_of, print_lines
 
 # Where there is no terminal, a line now and then shows that the work goes on.
 SECONDS_BETWEEN_LINES = 10.0

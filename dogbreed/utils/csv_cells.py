@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterable
 
-from dogbreed.printable import letter_at
+from dogbreed.utils.printable import letter_at
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from dogbreed.user_paths import NO_HOME, optional_cache_dir
+from dogbreed.utils.user_paths import NO_HOME, optional_cache_dir
 
 # ONNX Runtime's is read once, when it is imported (its Privacy.md, 1.31).
 NO_REPORTS = {"ORT_DISABLE_TELEMETRY": "1", "NNCF_CI": "1"}

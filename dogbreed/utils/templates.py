@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from dogbreed.printable import printable
+from dogbreed.utils.printable import printable
 
 
 def environment(*folders: Path) -> Environment:

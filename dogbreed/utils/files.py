@@ -21,8 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dogbreed.csv_cells import csv_line
-from dogbreed.os_errors import DISK_FULL
+from dogbreed.utils.csv_cells import csv_line
+from dogbreed.utils.os_errors import DISK_FULL
 
 PARTIAL_SUFFIX = ".part"  # of a file that isn't complete yet
 _TOKEN = re.compile(rf"\.((\w{{6}})-(\d+)-\w{{8}}){re.escape(PARTIAL_SUFFIX)}\Z")

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from dogbreed import errors
-from dogbreed.os_errors import os_message
-from dogbreed.progress import is_main_process
-from dogbreed.signals import ENDING_SIGNALS, NotedSignal
-from dogbreed.terminal import print_lines, secure_other_output
+from dogbreed.utils.os_errors import os_message
+from dogbreed.utils.progress import is_main_process
+from dogbreed.utils.signals import ENDING_SIGNALS, NotedSignal
+from dogbreed.utils.terminal import print_lines, secure_other_output
 
 
 def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:

@@ -10,8 +10,8 @@ from numbers import Number
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from dogbreed.metric_lines import ASSIGNMENT
-from dogbreed.printable import printable
+from dogbreed.utils.metric_lines import ASSIGNMENT
+from dogbreed.utils.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from dogbreed.printable import printable
+from dogbreed.utils.printable import printable
 
 MAX_YAML_BYTES = 256 * 2**10  # the largest that this package writes, a configuration, has 5 kB
 MAX_JSON_BYTES = 64 * 2**20  # data.json has 80 bytes for each class and split

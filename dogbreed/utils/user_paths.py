@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dogbreed.errors import ConfigError, DogbreedError, OutputError
-from dogbreed.os_errors import DISK_FULL
+from dogbreed.utils.os_errors import DISK_FULL
 
 CACHE_VARIABLE = "DOGBREED_CACHE"
 # The home folder of a process that has none: nobody can read or write below it.
