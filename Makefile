@@ -57,7 +57,7 @@ benchmarks: $(READY)
 
 # Every key, from the schema; a test holds that the page is today's.
 reference: $(READY)
-	$(BIN)/python -m dogbreed.reference > conf/README.md.new
+	$(BIN)/python -m dogbreed.configuration.reference > conf/README.md.new
 	mv conf/README.md.new conf/README.md
 
 # Known holes in what constraints.txt and inference/requirements.txt pin: pip-audit asks the OSV

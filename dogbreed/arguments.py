@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import fields
 from typing import Any, SupportsInt
 
+from dogbreed.configuration.schema import argument, brief, nearest
 from dogbreed.data.photos import Preprocessing
 from dogbreed.errors import ConfigError
-from dogbreed.schema import argument, brief, nearest
 from dogbreed.serving.description import Description
 from dogbreed.serving.description_schema import BOUNDED, check_names
 

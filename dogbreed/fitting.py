@@ -16,7 +16,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.callbacks import EpochReport, Patience, SeedEachStep
 from dogbreed.checkpoints import AtomicCheckpointIO, Checkpoints, StopOnSignal
-from dogbreed.config import Config
+from dogbreed.configuration.run import Config
 from dogbreed.data.batches import BatchLoader
 from dogbreed.data.module import BreedDataModule
 from dogbreed.data.splits import TRAIN, PhotoFolders

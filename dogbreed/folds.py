@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.callbacks import SeedEachStep
-from dogbreed.config import Config
+from dogbreed.configuration.run import Config
 from dogbreed.data.batches import BatchLoader, EvalBatches, StoredPhotos, TrainBatches
 from dogbreed.data.splits import TRAIN, VALID, PhotoFolders
 from dogbreed.evaluation.facts import Folds

@@ -13,12 +13,12 @@ from torch.nn import functional as F
 from dogbreed.arguments import class_names, description_fields
 from dogbreed.arguments import class_weights as checked_weights
 from dogbreed.backbone.architecture import HEAD, Backbone, as_backbone
-from dogbreed.config import ModelConfig, OptimConfig
+from dogbreed.configuration.run import ModelConfig, OptimConfig
+from dogbreed.configuration.schema import argument
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.class_names import display_names
 from dogbreed.data.photos import Preprocessing
 from dogbreed.network import build_head, load_network
-from dogbreed.schema import argument
 from dogbreed.serving import export
 from dogbreed.serving.artifact import find_artifact, read_description
 from dogbreed.serving.description import Description

@@ -4,12 +4,12 @@ import os
 import tempfile
 from pathlib import Path
 
-from dogbreed.config import Config
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import AUTO
 from dogbreed.data.folders import check_root
 from dogbreed.data.samples import SAMPLES
 from dogbreed.errors import ConfigError, StoreError, WeightsError
 from dogbreed.runs import check_writable, resumed_folder
-from dogbreed.schema import AUTO
 from dogbreed.utils.user_paths import cache_dir, cached_in, make_private, private_folder
 
 # What a feature set and a run can't be without.

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dogbreed import cli
-from dogbreed.config import PredictConfig
+from dogbreed.configuration import composing as cli
+from dogbreed.configuration.run import PredictConfig
+from dogbreed.configuration.schema import keys
 from dogbreed.errors import ConfigError
-from dogbreed.schema import keys
 from dogbreed.serving.sources import STDIN, is_there
 from dogbreed.serving.urls import is_url
 from dogbreed.utils.command import run_command

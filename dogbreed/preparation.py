@@ -8,7 +8,8 @@ from dogbreed.backbone.architecture import ALL, Backbone, build_backbone, check_
 from dogbreed.backbone.engine import EngineChoice, choose_engine
 from dogbreed.backbone.extraction import boundary_shape
 from dogbreed.backbone.weights import NONE, resolve_weights
-from dogbreed.config import Config
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import AUTO
 from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
 from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import Preprocessing
@@ -17,7 +18,6 @@ from dogbreed.data.splits import OUTSIDE_LINK, SPLITS, TRAIN, UNUSED, VALID, Pho
 from dogbreed.errors import ConfigError, WeightsError
 from dogbreed.feature_set import FeatureSet, read_feature_set
 from dogbreed.runs import log
-from dogbreed.schema import AUTO
 from dogbreed.serving.export import check_forms
 from dogbreed.utils.clock import SET_UP, Clock
 from dogbreed.utils.machine import cores

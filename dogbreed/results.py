@@ -10,7 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from dogbreed import __version__
-from dogbreed.config import Config
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import without_places
 from dogbreed.data.batches import StoredPhotos, spread
 from dogbreed.data.check import Checked
 from dogbreed.data.splits import SPLITS, TEST, TRAIN, VALID
@@ -23,7 +24,6 @@ from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
 from dogbreed.model import BreedClassifier
 from dogbreed.preparation import preprocessing_of
 from dogbreed.runs import METRICS_FILE, RunFolder, log
-from dogbreed.schema import without_places
 from dogbreed.serving.description import Description
 from dogbreed.serving.export import CALIBRATION_PHOTOS, Probe, write_model
 from dogbreed.utils.files import json_text, whole

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.checkpoints import epochs_in
-from dogbreed.config import Config
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import AUTO, leaves
 from dogbreed.errors import ConfigError, TrainingError
 from dogbreed.paths import RUN_FILE
 from dogbreed.run_data import RunData, differences, read_run_data
@@ -24,7 +25,6 @@ from dogbreed.runs import (
     remove_partial_files,
     resumed_folder,
 )
-from dogbreed.schema import AUTO, leaves
 from dogbreed.utils.documents import DocumentError, read_yaml
 from dogbreed.utils.files import first_odd_file
 from dogbreed.utils.printable import printable

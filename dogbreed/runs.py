@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import yaml
 
-from dogbreed.config import Config
+from dogbreed.configuration.run import Config
 from dogbreed.errors import OutputError
 from dogbreed.run_lock import RunLock
 from dogbreed.utils.files import (

@@ -3,8 +3,8 @@
 import importlib.util
 from collections.abc import Sequence
 
-from dogbreed import cli
-from dogbreed.config import ServeConfig
+from dogbreed.configuration import composing as cli
+from dogbreed.configuration.run import ServeConfig
 from dogbreed.errors import EngineError
 from dogbreed.utils.command import run_command
 

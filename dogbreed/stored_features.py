@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dogbreed.backbone.extraction import Request, fill_stores, open_stores
 from dogbreed.backbone.features import FeatureStore
-from dogbreed.config import Config
+from dogbreed.configuration.run import Config
 from dogbreed.data import photos
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked

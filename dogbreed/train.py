@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dogbreed import cli
+from dogbreed.configuration import composing as cli
 from dogbreed.utils.clock import SET_UP, Clock
 from dogbreed.utils.command import run_command
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.backbone.limit import photos_per_s_limit
-from dogbreed.config import Config
+from dogbreed.configuration.run import Config
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked, as_lines
 from dogbreed.data.module import BreedDataModule

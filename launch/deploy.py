@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from dogbreed import cli
-from dogbreed.cloud.config import DeployConfig
+from dogbreed.configuration import composing as cli
+from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.utils.command import run_command
 
 PURPOSE = (

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from dogbreed import cli
-from dogbreed.cloud.config import QueryConfig
+from dogbreed.configuration import composing as cli
+from dogbreed.configuration.deploy import QueryConfig
 from dogbreed.errors import ConfigError
 from dogbreed.predict import split_arguments
 from dogbreed.utils.command import run_command

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from dogbreed import cli
-from dogbreed.cloud.config import TeardownConfig
+from dogbreed.configuration import composing as cli
+from dogbreed.configuration.deploy import TeardownConfig
 from dogbreed.utils.command import run_command
 
 PURPOSE = (

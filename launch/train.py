@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from dogbreed import cli
-from dogbreed.search.config import LOCAL, FinalConfig, training_of
+from dogbreed.configuration import composing as cli
+from dogbreed.configuration.search import LOCAL, FinalConfig, training_of
 from dogbreed.search.limits import check_local
 from dogbreed.utils.clock import SET_UP, Clock
 from dogbreed.utils.command import run_command

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from dogbreed import cli
-from dogbreed.search.config import LOCAL, TuneConfig
+from dogbreed.configuration import composing as cli
+from dogbreed.configuration.search import LOCAL, TuneConfig
 from dogbreed.search.limits import check_here, check_local
 from dogbreed.utils.command import run_command
 

@@ -11,8 +11,8 @@ import torch
 
 from dogbreed import BreedClassifier, BreedDataModule, Debugger, Predictor, TimeProfiler, load
 from dogbreed.backbone.architecture import Backbone, build_backbone
+from dogbreed.configuration.debug import default_config
 from dogbreed.data.photos import Preprocessing
-from dogbreed.debug.config import default_config
 from dogbreed.errors import ConfigError, WeightsError
 
 CLASSES = ("Akita", "Beagle", "Collie")

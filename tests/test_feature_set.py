@@ -12,7 +12,7 @@ from conftest import SMALL, Train, draw_folders
 
 from dogbreed.backbone import engine
 from dogbreed.backbone.extraction import Request, open_stores
-from dogbreed.cli import compose
+from dogbreed.configuration.composing import compose
 from dogbreed.errors import StoreError
 from dogbreed.feature_set import read_feature_set, share_folder, write_index
 from dogbreed.preparation import prepare, preprocessing_of, resolve

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dogbreed.cli import compose
-from dogbreed.config import Config
+from dogbreed.configuration.composing import compose
+from dogbreed.configuration.run import Config
 from dogbreed.errors import ConfigError
 from dogbreed.resume import open_run
 from dogbreed.run_data import RunData, differences, read_run_data

@@ -12,7 +12,7 @@ from local_server import photo, serving
 
 import dogbreed.train
 from dogbreed.backbone.weights import read_weights
-from dogbreed.cli import compose
+from dogbreed.configuration.composing import compose
 from dogbreed.errors import ConfigError, OutputError
 from dogbreed.paths import check_paths
 from dogbreed.utils.user_paths import cache_dir, cached_in, optional_cache_dir

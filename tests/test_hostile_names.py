@@ -17,7 +17,7 @@ from conftest import SMALL, draw_photo
 from hostile_text import CONTROLS, ESCAPE, FORGED_LINE, FORMULA, MARKUP, REVERSED, unsafe
 from markdown_it import MarkdownIt
 
-from dogbreed.overrides import quoted
+from dogbreed.configuration.overrides import quoted
 from dogbreed.utils.metric_lines import metric_regexes
 
 CLASSES = (ESCAPE, FORGED_LINE, FORMULA, REVERSED, MARKUP.replace("/", "∕"), CONTROLS)

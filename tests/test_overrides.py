@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from dogbreed.cli import compose_as
-from dogbreed.cloud.config import DeployConfig, TeardownConfig
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.deploy import DeployConfig, TeardownConfig
+from dogbreed.configuration.overrides import UnreadableValueError, quoted, read_value
+from dogbreed.configuration.schema import TAGS, TEXTS, TREE
+from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import ConfigError
-from dogbreed.overrides import UnreadableValueError, quoted, read_value
-from dogbreed.schema import TAGS, TEXTS, TREE
-from dogbreed.search.config import TuneConfig
 from dogbreed.search.hyperparameters import as_hyperparameters, as_overrides
 
 # Words of ANTLR's and Hydra's that mean nothing to who typed an argument.

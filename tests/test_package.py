@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from conftest import PROJECT, SMALL, Train
 
-from dogbreed.cli import compose_as, groups_of
-from dogbreed.cloud.config import DeployConfig, QueryConfig, TeardownConfig
-from dogbreed.config import Config
-from dogbreed.schema import conf_dir, keys
-from dogbreed.search.config import FinalConfig, TuneConfig
+from dogbreed.configuration.composing import compose_as, groups_of
+from dogbreed.configuration.deploy import DeployConfig, QueryConfig, TeardownConfig
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import conf_dir, keys
+from dogbreed.configuration.search import FinalConfig, TuneConfig
 
 # From the ground up: a module imports from its own storey or from those below.
 STOREYS: tuple[tuple[str, ...], ...] = (
@@ -114,7 +114,7 @@ def test_no_two_files_import_each_other() -> None:
 def test_only_the_doors_know_hydra_and_only_cloud_knows_aws() -> None:
     for name, path in modules().items():
         text = path.read_text("utf-8")
-        if name != "dogbreed.cli":
+        if name != "dogbreed.configuration.composing":
             assert "import hydra" not in text, name
             assert "from hydra" not in text, name
         if not name.startswith("dogbreed.cloud."):
@@ -209,7 +209,11 @@ def test_the_wheel_works_outside_the_checkout(photos_root: Path, tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     where = subprocess.run(
-        [sys.executable, "-c", "import dogbreed.schema; print(dogbreed.schema.conf_dir())"],
+        [
+            sys.executable,
+            "-c",
+            "import dogbreed.configuration.schema; print(dogbreed.configuration.schema.conf_dir())",
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,
@@ -219,6 +223,6 @@ def test_the_wheel_works_outside_the_checkout(photos_root: Path, tmp_path: Path)
 
 
 def test_the_reference_of_keys_is_todays() -> None:
-    from dogbreed.reference import reference
+    from dogbreed.configuration.reference import reference
 
     assert (PROJECT / "conf" / "README.md").read_text("utf-8") == reference(), "make reference"

@@ -12,15 +12,15 @@ from typing import Any, get_type_hints
 import pytest
 from conftest import PROJECT, draw_folders
 
-from dogbreed.cli import compose, compose_as
-from dogbreed.cloud.config import DeployConfig, QueryConfig, TeardownConfig
-from dogbreed.config import Config, PredictConfig, ServeConfig
+from dogbreed.configuration.composing import compose, compose_as
+from dogbreed.configuration.deploy import DeployConfig, QueryConfig, TeardownConfig
+from dogbreed.configuration.run import Config, PredictConfig, ServeConfig
+from dogbreed.configuration.schema import flat, leaves, parse_key, without_places
+from dogbreed.configuration.search import FinalConfig, TuneConfig
 from dogbreed.errors import ConfigError
 from dogbreed.paths import check_paths
 from dogbreed.predict import split_arguments
 from dogbreed.runs import folder_name
-from dogbreed.schema import flat, leaves, parse_key, without_places
-from dogbreed.search.config import FinalConfig, TuneConfig
 from dogbreed.search.limits import check_here
 from dogbreed.serving.table import open_table
 from dogbreed.utils.files import shortened, whole, with_ending, write_text

@@ -21,8 +21,8 @@ from conftest import draw_photo
 from PIL import Image
 
 from dogbreed import load
-from dogbreed.config import PredictConfig
-from dogbreed.schema import keys
+from dogbreed.configuration.run import PredictConfig
+from dogbreed.configuration.schema import keys
 from dogbreed.utils.printable import printable
 
 Predict = Callable[..., subprocess.CompletedProcess[str]]

@@ -14,7 +14,7 @@ import yaml
 from conftest import SMALL, Train, draw_folders
 
 import dogbreed
-from dogbreed.cli import compose
+from dogbreed.configuration.composing import compose
 from dogbreed.folds import cross_validate, draw_folds
 from dogbreed.preparation import prepare
 from dogbreed.stored_features import stored_features

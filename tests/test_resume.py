@@ -15,8 +15,8 @@ import torch
 from conftest import SMALL, draw_folders, start_train, wait_for_line
 from test_train import metrics_of
 
-from dogbreed import cli
 from dogbreed.checkpoints import epochs_in
+from dogbreed.configuration import composing as cli
 from dogbreed.errors import Stopped
 from dogbreed.model import BreedClassifier
 from dogbreed.run_lock import RunLock

@@ -11,7 +11,7 @@ import pytest
 from conftest import SMALL, Train, draw_folders
 
 from dogbreed.backbone.feature_files import FEATURES, INDEX, FeatureFiles
-from dogbreed.cli import compose
+from dogbreed.configuration.composing import compose
 from dogbreed.data import download, samples
 from dogbreed.data.archive import BadArchive
 from dogbreed.data.samples import sample_photos
@@ -118,8 +118,8 @@ def test_a_download_writes_through_no_link(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_search_does_not_write_to_a_linked_study(tmp_path: Path) -> None:
-    from dogbreed.cli import compose_as
-    from dogbreed.search.config import TuneConfig
+    from dogbreed.configuration.composing import compose_as
+    from dogbreed.configuration.search import TuneConfig
     from dogbreed.search.here import _open_folder
 
     (tmp_path / "mine").mkdir()

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from dogbreed.backbone.weights import AUTO, NONE, read_weights, weights_digest
-from dogbreed.config import ModelConfig
+from dogbreed.configuration.run import ModelConfig
+from dogbreed.configuration.schema import argument, brief, nearest
 from dogbreed.data.photos import IMAGENET_MEAN, IMAGENET_STD
 from dogbreed.errors import ConfigError, WeightsError
-from dogbreed.schema import argument, brief, nearest
 
 HEAD, LAST_STAGE, ALL = "head", "last_stage", "all"
 

@@ -17,8 +17,8 @@ import torch
 import torchvision
 from torch import Tensor
 
+from dogbreed.configuration.schema import nearest
 from dogbreed.errors import WeightsError
-from dogbreed.schema import nearest
 from dogbreed.utils.user_paths import cache_dir, cached_in, private_folder
 
 NONE = "none"

@@ -15,8 +15,8 @@ from dogbreed.cloud.bucket_owner import check_owner, expect_owner
 from dogbreed.cloud.refusals import code_of, in_plain_words
 from dogbreed.cloud.regions import check_region, partition_of
 from dogbreed.cloud.request_check import CHECKED, refuse_unfit
+from dogbreed.configuration.search import AccountConfig, LauncherConfig
 from dogbreed.errors import CloudError, Stopped
-from dogbreed.search.config import AccountConfig, LauncherConfig
 
 ROLE_VARIABLE = "SAGEMAKER_ROLE"
 ROLE_KEY = "launcher.role"

@@ -9,9 +9,9 @@ from dogbreed.cloud.containers import TRAINING_TYPES, check_instance_type
 from dogbreed.cloud.regions import domain_of, partition_of
 from dogbreed.cloud.s3_names import check_bucket, normal_prefix
 from dogbreed.cloud.tags import checked_tags
+from dogbreed.configuration.schema import flat
+from dogbreed.configuration.search import AccountConfig, LauncherConfig
 from dogbreed.errors import ConfigError
-from dogbreed.schema import flat
-from dogbreed.search.config import AccountConfig, LauncherConfig
 from dogbreed.search.limits import check_network
 
 Keys = TypeVar("Keys", bound=AccountConfig)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.cloud.account import Account
-from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.models import fetch, find_model
 from dogbreed.cloud.objects import digest_of, upload_file
+from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.serving.artifact import read_description
 from dogbreed.serving.packing import pack_model
 

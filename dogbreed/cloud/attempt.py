@@ -8,7 +8,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dogbreed.cloud import endpoints, scaling
 from dogbreed.cloud.account import Account, same_place
-from dogbreed.cloud.config import SERVERLESS, DeployConfig
 from dogbreed.cloud.endpoint_log import log_lines
 from dogbreed.cloud.endpoint_requests import (
     Deployment,
@@ -21,6 +20,7 @@ from dogbreed.cloud.endpoint_requests import (
 from dogbreed.cloud.expiry import drop_schedule, schedule_expiry, schedules
 from dogbreed.cloud.refusals import NO_NETWORK, in_plain_words, is_unknown
 from dogbreed.cloud.tags import is_ours
+from dogbreed.configuration.deploy import SERVERLESS, DeployConfig
 from dogbreed.errors import CloudError, ConfigError, Stopped
 from dogbreed.runs import log
 

@@ -13,13 +13,13 @@ from dogbreed.cloud.account import Account
 from dogbreed.cloud.asking import row
 from dogbreed.cloud.attempt import Attempt
 from dogbreed.cloud.bucket_owner import check_owner
-from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.endpoint_requests import answers_uri
 from dogbreed.cloud.fetching import read_object
 from dogbreed.cloud.objects import split_uri
 from dogbreed.cloud.patience import looks
 from dogbreed.cloud.refusals import in_plain_words, is_unknown
 from dogbreed.cloud.storage import S3Folder, check_keys, plan_upload, stored, upload
+from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.data.photos import open_photo, read_bytes
 from dogbreed.errors import CloudError, DataError, PhotoError, Stopped
 from dogbreed.runs import log

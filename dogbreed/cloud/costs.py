@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dogbreed.cloud.containers import family_of
-from dogbreed.search.config import LauncherConfig
+from dogbreed.configuration.search import LauncherConfig
 
 if TYPE_CHECKING:  # it would bring in the SDK
     from dogbreed.cloud.job_requests import Job

@@ -18,8 +18,8 @@ from sagemaker.core.utils.utils import Unassigned
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.refusals import in_plain_words
+from dogbreed.configuration.search import FinalConfig
 from dogbreed.errors import CloudError, ConfigError
-from dogbreed.search.config import FinalConfig
 
 LOSSES = "losses"  # the hook's name for the collection that ours are written into
 # In steps. AWS's default of 500 is more than many a training of a head has.

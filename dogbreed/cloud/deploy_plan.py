@@ -6,10 +6,10 @@ import yaml
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.archive import Archive
-from dogbreed.cloud.config import BATCH, DeployConfig
 from dogbreed.cloud.serving_costs import serving_costs
 from dogbreed.cloud.serving_images import ServingImage
 from dogbreed.cloud.staging import MEGABYTE
+from dogbreed.configuration.deploy import BATCH, DeployConfig
 from dogbreed.runs import log
 
 

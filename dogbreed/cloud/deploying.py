@@ -15,7 +15,6 @@ from dogbreed.cloud.account_keys import (
 from dogbreed.cloud.archive import Archive, pack, send
 from dogbreed.cloud.attempt import Attempt
 from dogbreed.cloud.batch import Photos, photos_of, run_batch
-from dogbreed.cloud.config import BATCH, DeployConfig
 from dogbreed.cloud.deploy_plan import tell_plan
 from dogbreed.cloud.endpoint_requests import Deployment, attempt_name, check_deployment
 from dogbreed.cloud.expiry import schedule_expiry
@@ -26,6 +25,7 @@ from dogbreed.cloud.serving_costs import serving_costs
 from dogbreed.cloud.serving_images import serving_image
 from dogbreed.cloud.staging import MEGABYTE
 from dogbreed.cloud.trial_photo import read_trial, try_out
+from dogbreed.configuration.deploy import BATCH, DeployConfig
 from dogbreed.runs import log, log_to_terminal
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from dogbreed.cloud.account import Account
-from dogbreed.cloud.config import BATCH, PYTORCH, SERVERLESS, DeployConfig, ServingConfig
 from dogbreed.cloud.containers import (
     ENDPOINT_TYPES,
     TRANSFORM_TYPES,
@@ -16,8 +15,9 @@ from dogbreed.cloud.containers import (
     runs_aws_images,
 )
 from dogbreed.cloud.tags import ENDPOINT, tag_list
+from dogbreed.configuration.deploy import BATCH, PYTORCH, SERVERLESS, DeployConfig, ServingConfig
+from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ConfigError
-from dogbreed.search.config import NEWEST
 from dogbreed.search.limits import check_network
 from dogbreed.serving.invocations import JSON_TYPE, TIFF_VARIABLE
 from dogbreed.serving.packing import RAY_ENVIRONMENT, TORCHSERVE_ENVIRONMENT

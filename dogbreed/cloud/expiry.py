@@ -9,9 +9,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.account import Account
-from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.refusals import code_of, in_plain_words
 from dogbreed.cloud.tags import PROJECT_TAG, tag_list
+from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError
 
 # Schedules have no tags of their own; their group has.

@@ -18,9 +18,9 @@ from dogbreed.cloud.objects import split_uri
 from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.cloud.staging import Staged, job_of
 from dogbreed.cloud.watch import wait_for_extraction
+from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import CloudError
 from dogbreed.runs import log
-from dogbreed.search.config import TuneConfig
 from dogbreed.search.table import live_table
 
 # S3's times have seconds, and the last objects arrive while a job is taken for ended.

@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dogbreed.cli import compose_as
-from dogbreed.config import Config
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import AUTO
+from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import CloudError, DogbreedError
-from dogbreed.schema import AUTO
-from dogbreed.search.config import TuneConfig
 from dogbreed.search.hyperparameters import decode, from_arguments
 from dogbreed.search.limits import check_here
 from dogbreed.utils.clock import Clock, as_text

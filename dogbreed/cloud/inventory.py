@@ -15,7 +15,7 @@ from dogbreed.cloud.refusals import code_of
 from dogbreed.cloud.scaling import SERVICE as SCALING_SERVICE
 from dogbreed.cloud.scaling import scaled_endpoints
 from dogbreed.cloud.tags import ENDPOINT, is_ours, own_tags
-from dogbreed.search.config import AccountConfig
+from dogbreed.configuration.search import AccountConfig
 
 ENDPOINT_KIND, CONFIG_KIND, MODEL_KIND = "endpoint", "endpoint config", "model"
 SCALING_KIND, SCHEDULE_KIND = "automatic scaling", "schedule"

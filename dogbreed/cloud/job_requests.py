@@ -11,7 +11,14 @@ from dogbreed.cloud.account import Account
 from dogbreed.cloud.inside import JOB, TRAIN
 from dogbreed.cloud.source import ENTRY_POINT
 from dogbreed.cloud.tags import all_tags
-from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, RANDOM, LauncherConfig, SearchConfig
+from dogbreed.configuration.search import (
+    BAYESIAN,
+    GRID,
+    HYPERBAND,
+    RANDOM,
+    LauncherConfig,
+    SearchConfig,
+)
 from dogbreed.search.hyperparameters import encode
 from dogbreed.search.space import Space, as_parameter_ranges
 from dogbreed.utils.metric_lines import metric_regexes

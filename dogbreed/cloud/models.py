@@ -16,8 +16,8 @@ from dogbreed.cloud.inside import JOB, TRAIN
 from dogbreed.cloud.objects import split_uri
 from dogbreed.cloud.refusals import in_plain_words, is_missing
 from dogbreed.cloud.tags import is_ours
+from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ArtifactError, CloudError
-from dogbreed.search.config import NEWEST
 from dogbreed.search.hyperparameters import decode
 from dogbreed.serving.artifact import find_artifact
 from dogbreed.serving.artifact_files import DESCRIPTION

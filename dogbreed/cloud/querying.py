@@ -9,15 +9,15 @@ from pathlib import Path
 from dogbreed.cloud.account import Account, same_place, sign_in
 from dogbreed.cloud.account_keys import checked_keys
 from dogbreed.cloud.asking import Asker, Reply, row
-from dogbreed.cloud.config import QueryConfig
 from dogbreed.cloud.endpoint_log import log_lines
 from dogbreed.cloud.endpoints import check_endpoint_name
 from dogbreed.cloud.inventory import newest_endpoint
 from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.cloud.shrinking import to_send
+from dogbreed.configuration.deploy import QueryConfig
+from dogbreed.configuration.search import NEWEST
 from dogbreed.data.photos import read_bytes
 from dogbreed.errors import CloudError, OutputError, PhotoError
-from dogbreed.search.config import NEWEST
 from dogbreed.serving.answers import free_path
 from dogbreed.serving.sources import Found, Source, find_sources
 from dogbreed.serving.table import Row, json_line

@@ -8,14 +8,14 @@ from botocore.exceptions import ClientError
 
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.archive import Archive
-from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.endpoint_requests import PHOTO_TYPES, Deployment, container_environment
 from dogbreed.cloud.endpoints import once
 from dogbreed.cloud.objects import upload_bytes
 from dogbreed.cloud.refusals import in_plain_words, is_missing
 from dogbreed.cloud.tags import is_ours, tag_list
+from dogbreed.configuration.deploy import DeployConfig
+from dogbreed.configuration.schema import leaves
 from dogbreed.errors import CloudError
-from dogbreed.schema import leaves
 from dogbreed.serving.invocations import JSON_TYPE
 from dogbreed.utils.printable import printable
 

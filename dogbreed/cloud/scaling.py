@@ -6,10 +6,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.account import Account
-from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.endpoint_requests import VARIANT
 from dogbreed.cloud.refusals import code_of, in_plain_words
 from dogbreed.cloud.tags import ENDPOINT, all_tags
+from dogbreed.configuration.deploy import DeployConfig
 
 SERVICE = "application-autoscaling"
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"

@@ -1,7 +1,7 @@
 """What a deployed model costs: by the hour and the month, or by what it computes."""
 
-from dogbreed.cloud.config import BATCH, SERVERLESS, ServingConfig
 from dogbreed.cloud.costs import DERIVED, basis, dollars, price
+from dogbreed.configuration.deploy import BATCH, SERVERLESS, ServingConfig
 
 HOURS_IN_A_MONTH = 730
 # us-east-1, from 2026-09-01 on: Price List API, USE1-ServerlessInf:Mem-3GB is $0.00006 a second,

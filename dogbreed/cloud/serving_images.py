@@ -4,9 +4,9 @@ import difflib
 from dataclasses import dataclass
 from datetime import date
 
-from dogbreed.cloud.config import PYTORCH, RAY, ServingConfig
 from dogbreed.cloud.containers import has_gpu, sdk_table
 from dogbreed.cloud.regions import domain_of
+from dogbreed.configuration.deploy import PYTORCH, RAY, ServingConfig
 from dogbreed.errors import CloudError
 
 # Source: aws/deep-learning-containers, docs/src/data/pytorch/2.6-*-inference*.yml.

@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from dogbreed.cli import compose
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.containers import Image, multiplies_bf16, training_image
 from dogbreed.cloud.costs import has_own_disk
@@ -26,15 +25,16 @@ from dogbreed.cloud.storage import (
     stored,
     upload,
 )
-from dogbreed.config import Config
+from dogbreed.configuration.composing import compose
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import AUTO, flat
+from dogbreed.configuration.search import LaunchConfig, LauncherConfig, training_of
 from dogbreed.data.check import SHOWN, as_lines
 from dogbreed.data.folders import read_folders
 from dogbreed.data.samples import SAMPLES, sample_photos
 from dogbreed.data.splits import PhotoFolders
 from dogbreed.errors import ConfigError
 from dogbreed.runs import log
-from dogbreed.schema import AUTO, flat
-from dogbreed.search.config import LaunchConfig, LauncherConfig, training_of
 from dogbreed.search.hyperparameters import as_hyperparameters, changed
 
 PROJECT = Path(__file__).parents[2]

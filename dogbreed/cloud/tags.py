@@ -7,8 +7,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.refusals import is_missing
+from dogbreed.configuration.search import AccountConfig
 from dogbreed.errors import ConfigError
-from dogbreed.search.config import AccountConfig
 
 PROJECT, PROJECT_TAG = "project", "dogbreed"
 ENDPOINT = "endpoint"  # what a part was made for

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud import endpoints
 from dogbreed.cloud.account import Account, same_place, sign_in
 from dogbreed.cloud.account_keys import checked_keys
-from dogbreed.cloud.config import TeardownConfig
 from dogbreed.cloud.endpoint_log import GROUP as LOG_GROUP
 from dogbreed.cloud.expiry import GROUP, drop_schedule
 from dogbreed.cloud.inventory import (
@@ -37,6 +36,7 @@ from dogbreed.cloud.objects import split_uri
 from dogbreed.cloud.refusals import in_plain_words, is_missing
 from dogbreed.cloud.scaling import SERVICE as SCALING_SERVICE
 from dogbreed.cloud.scaling import stop_scaling
+from dogbreed.configuration.deploy import TeardownConfig
 from dogbreed.errors import ConfigError, Stopped
 from dogbreed.runs import log, log_to_terminal
 

@@ -15,9 +15,9 @@ from dogbreed.cloud.results import RUN_OUTPUTS, check_no_local_results, fetch_mo
 from dogbreed.cloud.show import show
 from dogbreed.cloud.staging import job_name, job_of, send, stage
 from dogbreed.cloud.watch import check_completed, wait_for_training
+from dogbreed.configuration.search import MINIMIZE, FinalConfig
 from dogbreed.errors import CloudError
 from dogbreed.runs import check_writable, log, log_to_terminal, point_latest
-from dogbreed.search.config import MINIMIZE, FinalConfig
 from dogbreed.search.table import live_table
 from dogbreed.utils.documents import DocumentError, read_json
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dogbreed.cli import compose_as
 from dogbreed.cloud.account import Account, rehearsal, sign_in, stand_in
 from dogbreed.cloud.account_keys import check_attach, checked_keys
 from dogbreed.cloud.costs import Use
@@ -26,11 +25,12 @@ from dogbreed.cloud.watch import (
     wait_for_training,
     wait_for_tuning,
 )
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.schema import AUTO
+from dogbreed.configuration.search import FEATURES, MANY, ONE, SearchConfig, TuneConfig
 from dogbreed.errors import CloudError, ConfigError
 from dogbreed.runs import check_writable, log, log_to_terminal
-from dogbreed.schema import AUTO
 from dogbreed.search.best import BEST_FILE, SEARCHES, read_best
-from dogbreed.search.config import FEATURES, MANY, ONE, SearchConfig, TuneConfig
 from dogbreed.search.final import settings_of
 from dogbreed.search.hyperparameters import changed
 from dogbreed.search.limits import check_on_sagemaker

@@ -13,8 +13,8 @@ from dogbreed.cloud.account import Account
 from dogbreed.cloud.costs import cost
 from dogbreed.cloud.patience import looks
 from dogbreed.cloud.refusals import in_plain_words
+from dogbreed.configuration.search import DIRECTIONS, SearchConfig
 from dogbreed.errors import CloudError, ConfigError, Stopped
-from dogbreed.search.config import DIRECTIONS, SearchConfig
 from dogbreed.search.hyperparameters import decode
 from dogbreed.search.searchable import Value, searched_values
 from dogbreed.search.space import FLOAT, INT, Choice, Numbers, Range, Space

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pytorch_lightning import LightningDataModule
 
-from dogbreed.config import Config
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import argument, brief
 from dogbreed.data import photos
 from dogbreed.data.batches import BatchLoader, EvalBatches, LivePhotos, StoredPhotos, TrainBatches
 from dogbreed.data.check import Checked, check
@@ -13,7 +14,6 @@ from dogbreed.data.folders import read_folders
 from dogbreed.data.photos import Preprocessing
 from dogbreed.data.splits import SPLITS, TEST, TRAIN, VALID
 from dogbreed.errors import ConfigError
-from dogbreed.schema import argument, brief
 
 # The keys that arguments of another name, or in another group, stand for.
 _KEYS = {"batch_size": "data.batch_size", "views": "features.views", "workers": "data.workers"}

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dogbreed.config import DataConfig
+from dogbreed.configuration.run import DataConfig
+from dogbreed.configuration.schema import argument
 from dogbreed.data import formats
 from dogbreed.data.colour import as_rgb
 from dogbreed.data.decoding_pool import POOL
@@ -25,7 +26,6 @@ from dogbreed.data.loading import damaged, load, open_by_pillow
 from dogbreed.data.structure import Structure, check_structure
 from dogbreed.data.structure.tiff import is_tiff
 from dogbreed.errors import PhotoError
-from dogbreed.schema import argument
 from dogbreed.utils.links import open_within
 
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3] or [n, height, width, 3], RGB

@@ -14,7 +14,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 from torch.nn import functional as F
 
-from dogbreed.debug.config import DebugConfig, checked_config
+from dogbreed.configuration.debug import DebugConfig, checked_config
 from dogbreed.debug.measures import Glance, TrainedLayers, first_not_finite
 from dogbreed.debug.observations import Epoch, Layers, Start, Step, Watcher
 from dogbreed.debug.recorder import Recorder

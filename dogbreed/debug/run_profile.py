@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from dogbreed.debug.config import TriggersConfig
+from dogbreed.configuration.debug import TriggersConfig
 from dogbreed.debug.profile import Phase, Profile, Rates, Sample
 from dogbreed.debug.time_profiler import VALIDATION, TimeProfiler
 from dogbreed.debug.triggers import judge

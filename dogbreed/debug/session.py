@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pytorch_lightning import Callback
 
-from dogbreed.debug.config import DebugConfig
+from dogbreed.configuration.debug import DebugConfig
 from dogbreed.debug.debugger import RECORDING, Debugger
 from dogbreed.debug.profile import Profile, Rates
 from dogbreed.debug.recording import Recording, empty_recording, read_recording

@@ -6,9 +6,9 @@ from heapq import heappush, heappushpop
 
 from pytorch_lightning.profilers import Profiler
 
-from dogbreed.debug.config import TriggersConfig
+from dogbreed.configuration.debug import TriggersConfig
+from dogbreed.configuration.schema import argument
 from dogbreed.debug.profile import StepTimes
-from dogbreed.schema import argument
 
 DATA_WAIT, FORWARD, BACKWARD, STEP = "data wait", "forward", "backward", "step"
 CALLBACKS, CHECKPOINTS, LOOP, VALIDATION = "callbacks", "checkpoints", "loop", "validation"

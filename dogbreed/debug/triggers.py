@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dogbreed.debug.config import TriggersConfig
+from dogbreed.configuration.debug import TriggersConfig
 from dogbreed.debug.profile import Phase, Profile, Sample
 from dogbreed.debug.time_profiler import CALLBACKS, DATA_WAIT, LOOP
 from dogbreed.debug.verdicts import FINE, FIRED, NOT_APPLICABLE, Point, Verdict

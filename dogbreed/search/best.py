@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dogbreed.configuration.schema import brief
+from dogbreed.configuration.search import DIRECTIONS, NEWEST
 from dogbreed.errors import ConfigError, SearchError
 from dogbreed.runs import yaml_text
-from dogbreed.schema import brief
-from dogbreed.search.config import DIRECTIONS, NEWEST
 from dogbreed.search.searchable import MAX_CHARACTERS, SEARCHABLE, Value, searched_values
 from dogbreed.utils.documents import DocumentError, read_yaml
 from dogbreed.utils.files import write_text

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dogbreed.cli import compose_as
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.schema import keys
+from dogbreed.configuration.search import FinalConfig, TuneConfig
 from dogbreed.errors import ConfigError
-from dogbreed.schema import keys
 from dogbreed.search.best import Best, find_best, read_best
-from dogbreed.search.config import FinalConfig, TuneConfig
 from dogbreed.search.hyperparameters import changed
 from dogbreed.search.own_settings import recall
 

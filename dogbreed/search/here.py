@@ -7,15 +7,15 @@ from typing import Any
 
 import optuna
 
+from dogbreed.configuration.schema import AUTO, leaves
+from dogbreed.configuration.search import SearchConfig, TuneConfig, training_of
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.errors import ConfigError, SearchError
 from dogbreed.paths import check_paths
 from dogbreed.preparation import Prepared, prepare
 from dogbreed.results import data_fingerprint
 from dogbreed.runs import RunFolder, check_writable, config_text, folder_name, log, log_to_terminal
-from dogbreed.schema import AUTO, leaves
 from dogbreed.search.best import SEARCHES
-from dogbreed.search.config import SearchConfig, TuneConfig, training_of
 from dogbreed.search.final import settings_of
 from dogbreed.search.outcome import finish_search
 from dogbreed.search.own_settings import remember

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dogbreed.configuration.overrides import quoted
+from dogbreed.configuration.schema import flat
 from dogbreed.errors import ConfigError
-from dogbreed.overrides import quoted
-from dogbreed.schema import flat
 from dogbreed.utils.documents import DocumentError, json_value
 
 

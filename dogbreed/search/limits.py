@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from dogbreed.errors import ConfigError
-from dogbreed.schema import AUTO
-from dogbreed.search.config import (
+from dogbreed.configuration.schema import AUTO
+from dogbreed.configuration.search import (
     FEATURES,
     GRID,
     HYPERBAND,
@@ -17,6 +16,7 @@ from dogbreed.search.config import (
     SearchConfig,
     TuneConfig,
 )
+from dogbreed.errors import ConfigError
 from dogbreed.search.space import Choice, Space, grid_size, read_space
 from dogbreed.utils.files import MAX_NAME_BYTES, shortened
 

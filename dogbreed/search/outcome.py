@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dogbreed.configuration.search import SearchConfig
 from dogbreed.runs import log
 from dogbreed.search.best import BEST_FILE, Best, searchable_settings, write_best
-from dogbreed.search.config import SearchConfig
 from dogbreed.search.page import write_page
 from dogbreed.search.space import Space
 from dogbreed.search.table import print_table, shown_value

@@ -7,9 +7,9 @@ else: it can choose how a model is trained, within the schema's ranges, and noth
 from collections.abc import Mapping
 from typing import Any
 
-from dogbreed.config import Config
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import argument, brief, keys
 from dogbreed.errors import ConfigError
-from dogbreed.schema import argument, brief, keys
 from dogbreed.utils.printable import printable
 
 Value = float | int | str | bool

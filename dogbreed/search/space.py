@@ -18,9 +18,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dogbreed.config import Config
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import keys, parse_key, unknown_key
 from dogbreed.errors import ConfigError
-from dogbreed.schema import keys, parse_key, unknown_key
 from dogbreed.search.searchable import SEARCHABLE, Value
 
 FLOAT, INT, CHOICE = "float", "int", "choice"

@@ -13,8 +13,8 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from dogbreed.configuration.search import BAYESIAN, GRID, HYPERBAND, MAXIMIZE, SearchConfig
 from dogbreed.errors import SearchError
-from dogbreed.search.config import BAYESIAN, GRID, HYPERBAND, MAXIMIZE, SearchConfig
 from dogbreed.search.searchable import Value
 from dogbreed.search.space import Choice, Space, as_distributions, grid_size, holds
 from dogbreed.search.study_file import check_study_file

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from dogbreed.search.config import MAXIMIZE
+from dogbreed.configuration.search import MAXIMIZE
 from dogbreed.search.searchable import Value
 from dogbreed.utils.files import write_table
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dogbreed.backbone.architecture import build_backbone
 from dogbreed.callbacks import SeedEachStep
-from dogbreed.config import Config
+from dogbreed.configuration.run import Config
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked
 from dogbreed.data.module import BreedDataModule

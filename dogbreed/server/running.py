@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from dogbreed.config import ServeConfig
+from dogbreed.configuration.run import ServeConfig
 from dogbreed.errors import ConfigError, Stopped
 from dogbreed.server.counters import Counters
 from dogbreed.server.explanations import Explanations

@@ -11,9 +11,9 @@ from typing import Any
 
 from PIL import Image
 
-from dogbreed.config import PredictConfig
+from dogbreed.configuration.run import PredictConfig
+from dogbreed.configuration.schema import AUTO
 from dogbreed.errors import ConfigError, OutputError, PhotoError
-from dogbreed.schema import AUTO
 from dogbreed.serving.artifact_files import OPENVINO
 from dogbreed.serving.forms import choose_form, cpu_precision
 from dogbreed.serving.prediction import Prediction

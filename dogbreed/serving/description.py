@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from dogbreed.configuration.schema import brief
 from dogbreed.data.photos import VERSIONS, Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError
-from dogbreed.schema import brief
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from dogbreed.config import Config, DataConfig, ModelConfig
+from dogbreed.configuration.run import Config, DataConfig, ModelConfig
+from dogbreed.configuration.schema import argument, brief, key, nearest
 from dogbreed.errors import ConfigError
-from dogbreed.schema import argument, brief, key, nearest
 from dogbreed.serving.artifact_files import FORM_FILES, files_of
 from dogbreed.serving.description import Description
 

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dogbreed.config import Config, PredictConfig
+from dogbreed.configuration.run import Config, PredictConfig
+from dogbreed.configuration.schema import argument, brief, nearest
 from dogbreed.data import photos
 from dogbreed.data.decoding_pool import OpenedPhoto
 from dogbreed.data.photos import Pixels
 from dogbreed.errors import ArtifactError, ConfigError, PhotoError
-from dogbreed.schema import argument, brief, nearest
 from dogbreed.serving.artifact import find_artifact, read_description
 from dogbreed.serving.description import Description
 from dogbreed.serving.explain import Explainer

@@ -12,7 +12,7 @@ import numpy as np
 from common import row, title, train
 from sklearn.linear_model import LogisticRegression
 
-from dogbreed.cli import compose
+from dogbreed.configuration.composing import compose
 from dogbreed.data.splits import SPLITS
 from dogbreed.preparation import prepare
 from dogbreed.stored_features import stored_features

@@ -16,7 +16,7 @@ from common import row, title
 
 from dogbreed import preparation
 from dogbreed.backbone.engine import F32, OPENVINO, EngineChoice, choose_engine
-from dogbreed.cli import compose
+from dogbreed.configuration.composing import compose
 from dogbreed.training import train
 
 SEEDS = (0, 1, 2)

@@ -4,13 +4,13 @@ import pytest
 
 pytest.importorskip("boto3")
 
-from dogbreed.cli import compose_as
 from dogbreed.cloud.account import stand_in
 from dogbreed.cloud.account_keys import check_region_of, checked_keys
 from dogbreed.cloud.regions import domain_of, partition_of
 from dogbreed.cloud.s3_names import check_uri, is_address
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.search import FinalConfig, LauncherConfig
 from dogbreed.errors import ConfigError
-from dogbreed.search.config import FinalConfig, LauncherConfig
 
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 ROLE = "arn:aws:iam::111122223333:role/"

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from dogbreed.cli import compose_as
 from dogbreed.cloud.account import same_place
 from dogbreed.cloud.attempt import Attempt
-from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.endpoint_requests import Deployment
 from dogbreed.cloud.expiry import schedule_expiry
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError
 
 

@@ -4,8 +4,6 @@ import time
 
 import pytest
 
-from dogbreed.cli import compose_as
-from dogbreed.cloud.config import DeployConfig, TeardownConfig
 from dogbreed.cloud.endpoint_requests import (
     LONGEST_NAME,
     attempt_name,
@@ -15,6 +13,8 @@ from dogbreed.cloud.endpoint_requests import (
 from dogbreed.cloud.serving_costs import serving_costs
 from dogbreed.cloud.serving_images import serving_image
 from dogbreed.cloud.tags import all_tags
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.deploy import DeployConfig, TeardownConfig
 from dogbreed.errors import CloudError, ConfigError
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from conftest import PROJECT
 
-from dogbreed.cloud.config import DeployConfig, QueryConfig, TeardownConfig
-from dogbreed.schema import keys
+from dogbreed.configuration.deploy import DeployConfig, QueryConfig, TeardownConfig
+from dogbreed.configuration.schema import keys
 
 DOORS: dict[str, type[Any]] = {
     "deploy": DeployConfig,

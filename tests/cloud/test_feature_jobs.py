@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dogbreed.cli import compose_as
 from dogbreed.cloud import extraction
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.containers import Image
@@ -14,8 +13,9 @@ from dogbreed.cloud.extraction import _Run, extract
 from dogbreed.cloud.source import SourcePackage
 from dogbreed.cloud.staging import Staged
 from dogbreed.cloud.storage import S3Folder, UploadPlan
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import CloudError
-from dogbreed.search.config import TuneConfig
 
 if TYPE_CHECKING:
     import boto3

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import draw_folders
 
-from dogbreed.cli import compose_as
 from dogbreed.cloud.account import sign_in
 from dogbreed.cloud.job_requests import Job, training_request
 from dogbreed.cloud.jobs import start_training
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.search import FinalConfig
 from dogbreed.errors import CloudError, ConfigError, DogbreedError
-from dogbreed.search.config import FinalConfig
 from dogbreed.search.limits import check_local
 
 if TYPE_CHECKING:

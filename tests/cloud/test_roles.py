@@ -9,13 +9,13 @@ pytest.importorskip("boto3")
 
 from botocore.exceptions import ClientError
 
-from dogbreed.cli import compose_as
 from dogbreed.cloud.account import Account
-from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.deploying import _account, _checked
 from dogbreed.cloud.endpoint_requests import Deployment, model_request, transform_request
 from dogbreed.cloud.expiry import schedule_expiry
 from dogbreed.cloud.refusals import in_plain_words
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError, ConfigError
 
 ROLE = "arn:aws:iam::111122223333:role/"

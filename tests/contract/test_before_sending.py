@@ -11,17 +11,17 @@ import pytest
 from conftest import PROJECT, draw_folders, draw_photo
 from contract.made_models import make_run
 
-from dogbreed.cli import compose_as
 from dogbreed.cloud.account import sign_in
 from dogbreed.cloud.archive import pack
-from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.deploying import deploy
 from dogbreed.cloud.endpoint_requests import Deployment
 from dogbreed.cloud.registry import register
 from dogbreed.cloud.training import train_on_sagemaker
 from dogbreed.cloud.tuning import search_on_sagemaker
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.deploy import DeployConfig
+from dogbreed.configuration.search import FinalConfig, TuneConfig
 from dogbreed.errors import ConfigError, DataError
-from dogbreed.search.config import FinalConfig, TuneConfig
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount

@@ -10,8 +10,8 @@ import pytest
 from conftest import PROJECT, SMALL, draw_folders
 from contract.terminal import browser_in, on_a_terminal, opened
 
-from dogbreed.cli import compose_as
-from dogbreed.search.config import FinalConfig
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.search import FinalConfig
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount

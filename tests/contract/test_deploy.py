@@ -27,9 +27,9 @@ from contract.made_models import BREEDS, broken_run, make_run
 from contract.test_deploy_requests import same_everywhere
 from PIL import Image
 
-from dogbreed.cli import compose_as
-from dogbreed.cloud.config import TeardownConfig
 from dogbreed.cloud.teardown import tear_down
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.deploy import TeardownConfig
 from dogbreed.errors import CloudError
 
 if TYPE_CHECKING:

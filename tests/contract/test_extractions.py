@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dogbreed.cli import compose_as
 from dogbreed.cloud.account import sign_in
 from dogbreed.cloud.extraction import _all_within, _runs, _times
-from dogbreed.search.config import TuneConfig
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.search import TuneConfig
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount

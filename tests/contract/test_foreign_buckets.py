@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from contract.sagemaker_server import FOREIGN_ACCOUNT_ID
 
-from dogbreed.cli import compose_as
 from dogbreed.cloud import objects
 from dogbreed.cloud.account import Account, sign_in
 from dogbreed.cloud.batch import photos_of
-from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.fetching import download_archive, download_file
 from dogbreed.cloud.models import fetch, find_model
 from dogbreed.cloud.objects import holds, upload_bytes, upload_file
 from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.cloud.storage import S3Folder, stored
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from conftest import SMALL, Train, draw_folders
 
-from dogbreed.cli import compose, compose_as
 from dogbreed.cloud import batch
-from dogbreed.cloud.config import DeployConfig
 from dogbreed.cloud.objects import send_file
 from dogbreed.cloud.source import pack_source
 from dogbreed.cloud.storage import plan_upload
-from dogbreed.config import PredictConfig
+from dogbreed.configuration.composing import compose, compose_as
+from dogbreed.configuration.deploy import DeployConfig
+from dogbreed.configuration.run import PredictConfig
 from dogbreed.data import system_files
 from dogbreed.data.check import as_lines, check
 from dogbreed.data.folders import read_folders

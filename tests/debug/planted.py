@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from dogbreed.cli import compose
+from dogbreed.configuration.composing import compose
 from dogbreed.debug.debugger import Debugger
 from dogbreed.debug.verdicts import FIRED, Verdict
 from dogbreed.errors import StoppedByRule

@@ -19,7 +19,7 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 import dogbreed
-from dogbreed.cli import compose
+from dogbreed.configuration.composing import compose
 from dogbreed.debug.debugger import Debugger
 from dogbreed.debug.recording import read_recording
 from dogbreed.debug.verdicts import NOT_APPLICABLE

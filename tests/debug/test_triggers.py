@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dogbreed.cli import compose
+from dogbreed.configuration.composing import compose
 from dogbreed.debug.profile import Phase, Profile, Rates, Sample, StepTimes
 from dogbreed.debug.triggers import TRIGGERS, judge
 from dogbreed.debug.verdicts import FINE, FIRED, NOT_APPLICABLE

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from conftest import PROJECT
 
+from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import ConfigError, DogbreedError, SearchError
 from dogbreed.search.best import read_best
-from dogbreed.search.config import TuneConfig
 from dogbreed.search.final import compose_final
 from dogbreed.search.own_settings import recall, remember
 from dogbreed.search.searchable import SEARCHABLE
@@ -323,7 +323,7 @@ def test_the_command_sends_nothing_under_a_foreign_best(
 
 
 def test_a_space_searches_what_a_result_may_set() -> None:
-    from dogbreed.cli import compose_as
+    from dogbreed.configuration.composing import compose_as
     from dogbreed.search.space import read_space
 
     for key, value in {"data.root": "/a", "name": "x", "data.workers": 2}.items():

@@ -11,9 +11,9 @@ from typing import Any
 import optuna
 import pytest
 
-from dogbreed.cli import compose_as
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.search import SearchConfig, TuneConfig
 from dogbreed.errors import SearchError
-from dogbreed.search.config import SearchConfig, TuneConfig
 from dogbreed.search.space import Choice, Numbers, Space
 from dogbreed.search.study import STUDY_FILE, Study
 from dogbreed.search.study_file import check_study_file

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from dogbreed.cli import compose_as
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import ConfigError
-from dogbreed.search.config import TuneConfig
 from dogbreed.search.limits import check_here, check_on_sagemaker
 from dogbreed.search.space import (
     Choice,

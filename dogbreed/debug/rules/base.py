@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from dogbreed.debug.config import OFF
+from dogbreed.configuration.debug import OFF
 from dogbreed.debug.observations import Epoch, Layers, Start, Step
 from dogbreed.debug.verdicts import FINE, FIRED, NOT_APPLICABLE, Point, Verdict
 from dogbreed.debug.verdicts import OFF as SWITCHED_OFF

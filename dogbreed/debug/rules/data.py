@@ -2,7 +2,7 @@
 
 import math
 
-from dogbreed.debug.config import ClassImbalanceLimits, InputsLimits
+from dogbreed.configuration.debug import ClassImbalanceLimits, InputsLimits
 from dogbreed.debug.observations import Epoch, Layers, Start
 from dogbreed.debug.rules.base import Fault, Rule
 

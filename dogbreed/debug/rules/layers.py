@@ -5,7 +5,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from dogbreed.debug.config import (
+from dogbreed.configuration.debug import (
     DeadUnitsLimits,
     ExplodingGradientLimits,
     UnchangedWeightsLimits,

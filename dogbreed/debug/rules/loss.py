@@ -3,7 +3,7 @@
 import math
 import time
 
-from dogbreed.debug.config import (
+from dogbreed.configuration.debug import (
     NotDecreasingLimits,
     NotFiniteLimits,
     OverfitLimits,

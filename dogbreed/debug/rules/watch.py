@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dogbreed.debug.config import OFF, STOP, RulesConfig
+from dogbreed.configuration.debug import OFF, STOP, RulesConfig
 from dogbreed.debug.observations import Epoch, Layers, Start, Step
 from dogbreed.debug.rules import data, layers, loss
 from dogbreed.debug.rules.base import Fault, Rule

@@ -5,8 +5,8 @@ The values, with their reasons, stand in conf/debug/default.yaml.
 
 from dataclasses import asdict, dataclass
 
+from dogbreed.configuration.schema import brief, conf_dir, key, parse
 from dogbreed.errors import ConfigError
-from dogbreed.schema import brief, conf_dir, key, parse
 
 WARN, STOP, OFF = "warn", "stop", "off"
 
@@ -208,6 +208,6 @@ def checked_config(config: DebugConfig | None) -> DebugConfig:
     if not isinstance(config, DebugConfig):
         raise ConfigError(
             f"config={brief(config)}: must be a DebugConfig: such as "
-            "dataclasses.replace(dogbreed.debug.config.default_config(), every_n_steps=10)."
+            "dataclasses.replace(dogbreed.configuration.debug.default_config(), every_n_steps=10)."
         )
     return parse(DebugConfig, asdict(config), "debug.")

@@ -10,9 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dogbreed import errors
-from dogbreed.config import Config
-from dogbreed.overrides import UnreadableValueError, read_name, read_value
-from dogbreed.schema import TAGS, TREE, Section, conf_dir, flat, keys, parse, unknown_key
+from dogbreed.configuration.overrides import UnreadableValueError, read_name, read_value
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import (
+    TAGS,
+    TREE,
+    Section,
+    conf_dir,
+    flat,
+    keys,
+    parse,
+    unknown_key,
+)
 from dogbreed.utils.printable import printable
 from dogbreed.utils.terminal import print_lines
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from dogbreed.config import Config
-from dogbreed.schema import key, path_key
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import key, path_key
 from dogbreed.utils.metric_lines import OBJECTIVES
 
 LOCAL, SAGEMAKER = "local", "sagemaker"

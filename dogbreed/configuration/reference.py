@@ -1,20 +1,20 @@
-"""Every key of every command as Markdown: `python -m dogbreed.reference > conf/README.md`."""
+"""Every key of every command as Markdown: `python -m dogbreed.configuration.reference > conf/README.md`."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from dogbreed import cli
-from dogbreed.cloud.config import DeployConfig, QueryConfig, TeardownConfig
-from dogbreed.config import Config, PredictConfig, ServeConfig
-from dogbreed.schema import flat, keys
-from dogbreed.search.config import FinalConfig, TuneConfig
+from dogbreed.configuration import composing as cli
+from dogbreed.configuration.deploy import DeployConfig, QueryConfig, TeardownConfig
+from dogbreed.configuration.run import Config, PredictConfig, ServeConfig
+from dogbreed.configuration.schema import flat, keys
+from dogbreed.configuration.search import FinalConfig, TuneConfig
 from dogbreed.utils.terminal import print_lines
 
 HEAD = """\
 # Every key
 
-Made by `make reference` from the schema (the classes in `dogbreed/config.py`,
-`dogbreed/search/config.py`, `dogbreed/cloud/config.py` and `dogbreed/debug/config.py`) and the
+Made by `make reference` from the schema (the classes in `dogbreed/configuration/run.py`,
+`dogbreed/configuration/search.py`, `dogbreed/configuration/deploy.py` and `dogbreed/configuration/debug.py`) and the
 values in this folder. A key is set on the command line, `optim.lr=0.01`; a group is a folder here,
 and `optim=sgd` takes another of its files. `--help` of each command says the same.
 """

@@ -31,8 +31,8 @@ TEXTS = tuple[str, ...]
 
 def conf_dir() -> Path:
     """The folder of the configuration: inside the installed package, or at the checkout's top."""
-    inside = Path(__file__).parent / "conf"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "conf"
+    inside = Path(__file__).parents[1] / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
 
 
 def key(

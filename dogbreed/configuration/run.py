@@ -5,8 +5,8 @@ The values stand in conf/; nothing here has a default, so a value is found in on
 
 from dataclasses import dataclass
 
-from dogbreed.debug.config import DebugConfig
-from dogbreed.schema import key, path_key
+from dogbreed.configuration.debug import DebugConfig
+from dogbreed.configuration.schema import key, path_key
 
 
 @dataclass(frozen=True, kw_only=True)

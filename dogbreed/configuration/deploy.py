@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from dogbreed.config import FolderConfig
-from dogbreed.schema import key, path_key
-from dogbreed.search.config import AccountConfig
+from dogbreed.configuration.run import FolderConfig
+from dogbreed.configuration.schema import key, path_key
+from dogbreed.configuration.search import AccountConfig
 
 REALTIME, SERVERLESS, BATCH = KINDS = ("realtime", "serverless", "batch")
 RAY, PYTORCH = SERVERS = ("ray", "pytorch")

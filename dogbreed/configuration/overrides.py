@@ -9,7 +9,7 @@ import types
 import typing
 from typing import Any, NoReturn
 
-from dogbreed.schema import TAGS, TEXTS, TREE
+from dogbreed.configuration.schema import TAGS, TEXTS, TREE
 
 MAX_DEPTH = 20  # of lists and trees in each other, far from Python's own limit
 _QUOTES = ("'", '"')

@@ -1,0 +1,1 @@
+"""The configuration: typed keys, their values in conf/, composing them, and help."""
