@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any, SupportsInt
 
 from dogbreed.configuration.schema import argument, brief, nearest
-from dogbreed.data.photos import Preprocessing
+from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ConfigError
 from dogbreed.serving.description import Description
 from dogbreed.serving.description_schema import BOUNDED, check_names

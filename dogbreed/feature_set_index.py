@@ -15,7 +15,7 @@ from typing import Any
 
 from dogbreed.backbone.engine import EngineChoice
 from dogbreed.data.check import Checked
-from dogbreed.data.splits import SPLITS, TRAIN, Finding, PhotoFolders, Sample
+from dogbreed.data.layouts.splits import SPLITS, TRAIN, Finding, PhotoFolders, Sample
 from dogbreed.errors import StoreError
 from dogbreed.utils.files import MAX_NAME_BYTES
 from dogbreed.utils.links import open_within

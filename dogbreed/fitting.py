@@ -18,8 +18,8 @@ from dogbreed.callbacks import EpochReport, Patience, SeedEachStep
 from dogbreed.checkpoints import AtomicCheckpointIO, Checkpoints, StopOnSignal
 from dogbreed.configuration.run import Config
 from dogbreed.data.batches import BatchLoader
+from dogbreed.data.layouts.splits import TRAIN, PhotoFolders
 from dogbreed.data.module import BreedDataModule
-from dogbreed.data.splits import TRAIN, PhotoFolders
 from dogbreed.errors import StoppedByRule, TrainingError
 from dogbreed.evaluation.metrics import Scores
 from dogbreed.model import BreedClassifier

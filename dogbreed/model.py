@@ -16,8 +16,8 @@ from dogbreed.backbone.architecture import HEAD, Backbone, as_backbone
 from dogbreed.configuration.run import ModelConfig, OptimConfig
 from dogbreed.configuration.schema import argument
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
-from dogbreed.data.class_names import display_names
-from dogbreed.data.photos import Preprocessing
+from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.layouts.class_names import display_names
 from dogbreed.network import build_head, load_network
 from dogbreed.serving import export
 from dogbreed.serving.artifact import find_artifact, read_description

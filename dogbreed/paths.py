@@ -6,8 +6,8 @@ from pathlib import Path
 
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO
-from dogbreed.data.folders import check_root
-from dogbreed.data.samples import SAMPLES
+from dogbreed.data.layouts.folders import check_root
+from dogbreed.data.sets.samples import SAMPLES
 from dogbreed.errors import ConfigError, StoreError, WeightsError
 from dogbreed.runs import check_writable, resumed_folder
 from dogbreed.utils.user_paths import cache_dir, cached_in, make_private, private_folder

@@ -11,10 +11,10 @@ from dogbreed.backbone.weights import NONE, resolve_weights
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO
 from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
-from dogbreed.data.folders import read_folders
-from dogbreed.data.photos import Preprocessing
-from dogbreed.data.samples import SAMPLES, sample_photos
-from dogbreed.data.splits import OUTSIDE_LINK, SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
+from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.splits import OUTSIDE_LINK, SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
+from dogbreed.data.sets.samples import SAMPLES, sample_photos
 from dogbreed.errors import ConfigError, WeightsError
 from dogbreed.feature_set import FeatureSet, read_feature_set
 from dogbreed.runs import log
@@ -81,7 +81,7 @@ def find_photos(config: Config) -> tuple[Path, Config]:
     elif config.data.source == SAMPLES:
         root, name = sample_photos(), SAMPLES
     else:
-        from dogbreed.data.download import SETS, fetch
+        from dogbreed.data.sets.download import SETS, fetch
 
         name = config.data.source
         root = fetch(SETS[name], cache_dir() / "data")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dogbreed.data.check import Checked
-from dogbreed.data.splits import SPLITS
+from dogbreed.data.layouts.splits import SPLITS
 from dogbreed.utils.documents import DocumentError, read_json
 from dogbreed.utils.files import write_text
 from dogbreed.utils.printable import printable

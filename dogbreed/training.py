@@ -13,8 +13,8 @@ from dogbreed.backbone.limit import photos_per_s_limit
 from dogbreed.configuration.run import Config
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked, as_lines
+from dogbreed.data.layouts.splits import SPLITS, TRAIN, VALID
 from dogbreed.data.module import BreedDataModule
-from dogbreed.data.splits import SPLITS, TRAIN, VALID
 from dogbreed.debug.session import DebugSession
 from dogbreed.evaluation.facts import RateCurve, Watched
 from dogbreed.evaluation.model_card import write_model_card

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from colour_profiles import SPACES, in_space, profile
 from PIL import Image
 
-from dogbreed.data.photos import decode
+from dogbreed.data.decoding.photos import decode
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Predictor
 

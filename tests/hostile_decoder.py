@@ -13,10 +13,10 @@ OUTCOMES = {
 }
 _SITE = f"""
 import os, signal, sys
-if "dogbreed.data.decoding_process" in sys.orig_argv:
-    import dogbreed.data.decoding_pool
+if "dogbreed.data.decoding.process" in sys.orig_argv:
+    import dogbreed.data.decoding.pool
     import PIL.Image
-    dogbreed.data.decoding_pool.CPU_S = 1
+    dogbreed.data.decoding.pool.CPU_S = 1
     opened = PIL.Image.open
 
     def misbehave(data):

@@ -33,7 +33,7 @@ PATIENCE_S = 60.0
 DEADLY, FATAL = b"a word that no photo has", b"another word that no photo has"
 DEADLY_SITE = f"""
 import os, sys
-if "dogbreed.data.decoding_process" in sys.orig_argv:
+if "dogbreed.data.decoding.process" in sys.orig_argv:
     import PIL.Image
     opened = PIL.Image.open
     def open(file, *arguments, **options):
@@ -42,13 +42,13 @@ if "dogbreed.data.decoding_process" in sys.orig_argv:
         return opened(file, *arguments, **options)
     PIL.Image.open = open
 if "dogbreed.server.answering" in sys.orig_argv:
-    import dogbreed.data.photos
-    digest = dogbreed.data.photos.digest
+    import dogbreed.data.decoding.photos
+    digest = dogbreed.data.decoding.photos.digest
     def fatal(data):
         if {FATAL!r} in data:
             os._exit(9)
         return digest(data)
-    dogbreed.data.photos.digest = fatal
+    dogbreed.data.decoding.photos.digest = fatal
 """
 
 

@@ -8,7 +8,7 @@ import torch
 from conftest import draw_photo
 from evaluation.made_watched import make_profile, make_watched
 
-from dogbreed.data.splits import Finding, Sample
+from dogbreed.data.layouts.splits import Finding, Sample
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, Folds, RateCurve
 from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
 

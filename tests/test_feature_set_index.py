@@ -16,7 +16,7 @@ from dogbreed.backbone.engine import EngineChoice
 from dogbreed.backbone.feature_index import FeatureIndex
 from dogbreed.backbone.feature_records import RECORD
 from dogbreed.data.check import Checked, check
-from dogbreed.data.folders import read_folders
+from dogbreed.data.layouts.folders import read_folders
 from dogbreed.errors import DataError, StoreError
 from dogbreed.evaluation.thumbnails import thumbnails
 from dogbreed.feature_set import read_feature_set, share_folder, write_index

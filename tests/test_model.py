@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from dogbreed import BreedClassifier, BreedDataModule, load_classifier
 from dogbreed.backbone.architecture import build_backbone
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
-from dogbreed.data.photos import Preprocessing
+from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ArtifactError
 from dogbreed.serving.export import write_model
 

@@ -138,7 +138,9 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 
 def test_decoding_a_photo_needs_no_torch() -> None:
-    assert "torch" not in loaded_by("import dogbreed.data.photos, dogbreed.serving.artifact")
+    assert "torch" not in loaded_by(
+        "import dogbreed.data.decoding.photos, dogbreed.serving.artifact"
+    )
 
 
 def test_help_loads_no_torch_and_names_every_key(train: Train) -> None:

@@ -15,7 +15,7 @@ from conftest import draw_folders, draw_photo
 from test_resume import HEAD, KILLED, QUICK, runs_in, train_in
 
 from dogbreed.checkpoints import epochs_in
-from dogbreed.data.splits import TRAIN
+from dogbreed.data.layouts.splits import TRAIN
 from dogbreed.errors import ConfigError
 
 COMMAND = (*HEAD, "trainer.epochs=3")

@@ -12,9 +12,9 @@ from conftest import SMALL, Train, draw_folders
 
 from dogbreed.backbone.feature_files import FEATURES, INDEX, FeatureFiles
 from dogbreed.configuration.composing import compose
-from dogbreed.data import download, samples
-from dogbreed.data.archive import BadArchive
-from dogbreed.data.samples import sample_photos
+from dogbreed.data.sets import download, samples
+from dogbreed.data.sets.archive import BadArchive
+from dogbreed.data.sets.samples import sample_photos
 from dogbreed.debug.recording import RecordingWriter
 from dogbreed.errors import DownloadError, OutputError, SearchError
 from dogbreed.evaluation.baseline import _is_private

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from dogbreed.backbone.weights import AUTO, NONE, read_weights, weights_digest
 from dogbreed.configuration.run import ModelConfig
 from dogbreed.configuration.schema import argument, brief, nearest
-from dogbreed.data.photos import IMAGENET_MEAN, IMAGENET_STD
+from dogbreed.data.decoding.photos import IMAGENET_MEAN, IMAGENET_STD
 from dogbreed.errors import ConfigError, WeightsError
 
 HEAD, LAST_STAGE, ALL = "head", "last_stage", "all"

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from dogbreed.backbone.conversion import to_openvino
-from dogbreed.data.photos import Pixels
+from dogbreed.data.decoding.photos import Pixels
 from dogbreed.errors import EngineError
 from dogbreed.utils.machine import openvino_core, openvino_has_bf16
 

@@ -20,7 +20,7 @@ from dogbreed.cloud.patience import looks
 from dogbreed.cloud.refusals import in_plain_words, is_unknown
 from dogbreed.cloud.storage import S3Folder, check_keys, plan_upload, stored, upload
 from dogbreed.configuration.deploy import DeployConfig
-from dogbreed.data.photos import open_photo, read_bytes
+from dogbreed.data.decoding.photos import open_photo, read_bytes
 from dogbreed.errors import CloudError, DataError, PhotoError, Stopped
 from dogbreed.runs import log
 from dogbreed.serving.invocations import refusal_of

@@ -16,7 +16,7 @@ from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.cloud.shrinking import to_send
 from dogbreed.configuration.deploy import QueryConfig
 from dogbreed.configuration.search import NEWEST
-from dogbreed.data.photos import read_bytes
+from dogbreed.data.decoding.photos import read_bytes
 from dogbreed.errors import CloudError, OutputError, PhotoError
 from dogbreed.serving.answers import free_path
 from dogbreed.serving.sources import Found, Source, find_sources

@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from dogbreed.data.photos import checked, decode, open_photo
+from dogbreed.data.decoding.photos import checked, decode, open_photo
 
 # A serverless endpoint takes 4 MB, others more; in base64 a photo is a third larger.
 # Source: SageMaker's developer guide, serverless-endpoints-invoke.html.

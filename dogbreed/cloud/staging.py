@@ -30,9 +30,9 @@ from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO, flat
 from dogbreed.configuration.search import LaunchConfig, LauncherConfig, training_of
 from dogbreed.data.check import SHOWN, as_lines
-from dogbreed.data.folders import read_folders
-from dogbreed.data.samples import SAMPLES, sample_photos
-from dogbreed.data.splits import PhotoFolders
+from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.splits import PhotoFolders
+from dogbreed.data.sets.samples import SAMPLES, sample_photos
 from dogbreed.errors import ConfigError
 from dogbreed.runs import log
 from dogbreed.search.hyperparameters import as_hyperparameters, changed

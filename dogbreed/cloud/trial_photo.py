@@ -7,7 +7,7 @@ from dogbreed.cloud.account import Account
 from dogbreed.cloud.asking import Asker
 from dogbreed.cloud.querying import as_text, latency
 from dogbreed.cloud.shrinking import to_send
-from dogbreed.data.photos import read_bytes
+from dogbreed.data.decoding.photos import read_bytes
 from dogbreed.errors import PhotoError
 from dogbreed.runs import log
 
@@ -49,7 +49,7 @@ def try_out(account: Account, endpoint: str, name: str, photo: bytes, place: str
 def _drawn() -> tuple[str, bytes]:
     import numpy as np
 
-    from dogbreed.data.drawing import BREEDS, draw_photo
+    from dogbreed.data.sets.drawing import BREEDS, draw_photo
 
     drawn, quality = draw_photo(BREEDS[0], np.random.default_rng(0))
     packed = io.BytesIO()

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from dogbreed.data import photos
-from dogbreed.data.photos import Pixels, Preprocessing
-from dogbreed.data.splits import Sample
+from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.photos import Pixels, Preprocessing
+from dogbreed.data.layouts.splits import Sample
 from dogbreed.errors import DataError, PhotoError
 from dogbreed.utils.signals import starting_helpers
 

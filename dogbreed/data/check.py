@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from dogbreed.data import photos
-from dogbreed.data.inspection import inspect
-from dogbreed.data.splits import ONE_SPLIT_ONLY, Finding, PhotoFolders
+from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.inspection import inspect
+from dogbreed.data.layouts.splits import ONE_SPLIT_ONLY, Finding, PhotoFolders
 from dogbreed.errors import DataError, PhotoError
 from dogbreed.utils.progress import progress
 

@@ -7,12 +7,12 @@ from pytorch_lightning import LightningDataModule
 
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import argument, brief
-from dogbreed.data import photos
 from dogbreed.data.batches import BatchLoader, EvalBatches, LivePhotos, StoredPhotos, TrainBatches
 from dogbreed.data.check import Checked, check
-from dogbreed.data.folders import read_folders
-from dogbreed.data.photos import Preprocessing
-from dogbreed.data.splits import SPLITS, TEST, TRAIN, VALID
+from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID
 from dogbreed.errors import ConfigError
 
 # The keys that arguments of another name, or in another group, stand for.

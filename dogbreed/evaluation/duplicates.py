@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dogbreed.data.batches import StoredPhotos, spread
-from dogbreed.data.splits import TEST, TRAIN, VALID, Sample
+from dogbreed.data.layouts.splits import TEST, TRAIN, VALID, Sample
 from dogbreed.evaluation.baseline import pooled
 from dogbreed.evaluation.facts import Duplicate
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dogbreed.data.splits import Finding, Sample
+from dogbreed.data.layouts.splits import Finding, Sample
 from dogbreed.debug.profile import Profile
 from dogbreed.debug.recording import Recording
 from dogbreed.debug.verdicts import Verdict

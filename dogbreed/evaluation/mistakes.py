@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dogbreed.data.splits import Sample
+from dogbreed.data.layouts.splits import Sample
 from dogbreed.evaluation.metrics import Scores
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dogbreed.data.check import imbalance
-from dogbreed.data.splits import SPLITS, TEST, TRAIN
+from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN
 from dogbreed.evaluation import statements
 from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.metrics import SplitMetrics

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.data.check import imbalance
-from dogbreed.data.splits import SPLITS
+from dogbreed.data.layouts.splits import SPLITS
 from dogbreed.evaluation import figures, statements
 from dogbreed.evaluation.charts import Chart
 from dogbreed.evaluation.confusion_figure import confusion_matrix

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dogbreed.data.splits import SPLITS
+from dogbreed.data.layouts.splits import SPLITS
 from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.metrics import Interval
 from dogbreed.evaluation.mistakes import Confusion

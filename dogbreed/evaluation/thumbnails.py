@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from dogbreed.data import photos
+from dogbreed.data.decoding import photos
 from dogbreed.errors import PhotoError
 from dogbreed.evaluation.texts import below
 

@@ -16,8 +16,8 @@ from dogbreed.callbacks import SeedEachStep
 from dogbreed.configuration.run import Config
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked
+from dogbreed.data.layouts.splits import TRAIN, VALID
 from dogbreed.data.module import BreedDataModule
-from dogbreed.data.splits import TRAIN, VALID
 from dogbreed.errors import DogbreedError
 from dogbreed.evaluation.metrics import measure
 from dogbreed.fitting import bare_trainer, build_model, patience, score

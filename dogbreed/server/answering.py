@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 
 from PIL import Image
 
-from dogbreed.data.photos import Pixels, digest
+from dogbreed.data.decoding.photos import Pixels, digest
 from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
 from dogbreed.server.frames import (
     EXPLAIN,

@@ -9,7 +9,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from dogbreed.data.photos import decode
+from dogbreed.data.decoding.photos import decode
 from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
 from dogbreed.network import load_network
 from dogbreed.server.frames import FAILED, NO_MODEL, NOT_EXPLAINED, READY, open_streams

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dogbreed.backbone.conversion import ChannelsLast, to_openvino
 from dogbreed.data.batches import spread
-from dogbreed.data.photos import CENTRE
+from dogbreed.data.decoding.photos import CENTRE
 from dogbreed.errors import ArtifactError, EngineError, PhotoError
 from dogbreed.serving.artifact import write_artifact, write_weights
 from dogbreed.serving.artifact_files import FORM_FILES, INT8, ONNX, OPENVINO, WEIGHTS

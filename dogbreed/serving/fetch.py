@@ -11,7 +11,7 @@ from typing import Any
 from urllib.error import URLError
 
 from dogbreed import __version__
-from dogbreed.data.photos import MAX_BYTES
+from dogbreed.data.decoding.photos import MAX_BYTES
 from dogbreed.errors import PhotoError
 from dogbreed.serving.compressed import inflated
 from dogbreed.serving.connections import Connections

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dogbreed.data.photos import Pixels
+from dogbreed.data.decoding.photos import Pixels
 from dogbreed.errors import ArtifactError, EngineError
 from dogbreed.serving.artifact import checked_file
 from dogbreed.serving.artifact_files import DESCRIPTION, FORM_FILES, INT8, OPENVINO, opened

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dogbreed.data.photos import Pixels
+from dogbreed.data.decoding.photos import Pixels
 from dogbreed.errors import EngineError
 from dogbreed.network import Network
 from dogbreed.serving.forms import Floats

@@ -13,8 +13,8 @@ from typing import Any
 
 from PIL import Image
 
-from dogbreed.data import formats
-from dogbreed.data.structure.tiff import is_tiff
+from dogbreed.data.decoding import formats
+from dogbreed.data.decoding.structure.tiff import is_tiff
 from dogbreed.errors import EngineError, PhotoError
 from dogbreed.serving.bodies import MAX_PHOTOS as MAX_PHOTOS
 from dogbreed.serving.bodies import PARAMETERS, from_text, read_body, unknown_key

@@ -17,9 +17,9 @@ from PIL import Image
 
 from dogbreed.configuration.run import Config, PredictConfig
 from dogbreed.configuration.schema import argument, brief, nearest
-from dogbreed.data import photos
-from dogbreed.data.decoding_pool import OpenedPhoto
-from dogbreed.data.photos import Pixels
+from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.photos import Pixels
+from dogbreed.data.decoding.pool import OpenedPhoto
 from dogbreed.errors import ArtifactError, ConfigError, PhotoError
 from dogbreed.serving.artifact import find_artifact, read_description
 from dogbreed.serving.description import Description

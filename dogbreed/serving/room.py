@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from dogbreed.data.decoding_pool import DecodingPool, OpenedPhoto
-from dogbreed.data.photo_memory import PLAIN_BYTES, TRANSPARENT_OR_DEEP_BYTES
-from dogbreed.data.photos import MAX_PIXELS, checked
-from dogbreed.data.structure import check_structure
+from dogbreed.data.decoding.memory import PLAIN_BYTES, TRANSPARENT_OR_DEEP_BYTES
+from dogbreed.data.decoding.photos import MAX_PIXELS, checked
+from dogbreed.data.decoding.pool import DecodingPool, OpenedPhoto
+from dogbreed.data.decoding.structure import check_structure
 from dogbreed.errors import PhotoError
 from dogbreed.serving.memory_budget import decoding_budget
 
@@ -29,7 +29,7 @@ class Lane:
     """Processes that decode photos, and a budget of memory for them; a photo waits for its part.
 
     Args:
-        costly: whether it decodes costly photos too (`dogbreed.data.photos.open_with_cost`).
+        costly: whether it decodes costly photos too (`dogbreed.data.decoding.photos.open_with_cost`).
     """
 
     def __init__(self, size_bytes: int, *, costly: bool) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dogbreed.data import photos
-from dogbreed.data.system_files import Skipped
-from dogbreed.data.walk import Folder
+from dogbreed.data.decoding import photos
+from dogbreed.data.layouts.system_files import Skipped
+from dogbreed.data.layouts.walk import Folder
 from dogbreed.errors import DataError, PhotoError
 from dogbreed.serving.urls import is_url, shown_url, without_scheme
 

@@ -24,7 +24,7 @@ from dogbreed.backbone.engine import (
     build_runner,
     choose_engine,
 )
-from dogbreed.data.photos import Pixels
+from dogbreed.data.decoding.photos import Pixels
 from dogbreed.errors import EngineError
 from dogbreed.utils import machine
 

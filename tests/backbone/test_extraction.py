@@ -35,8 +35,8 @@ from dogbreed.backbone.engine import (
 )
 from dogbreed.backbone.extraction import Request, boundary_shape, fill_stores, open_stores
 from dogbreed.backbone.features import FeatureStore
-from dogbreed.data import photos
-from dogbreed.data.photos import Preprocessing
+from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ConfigError, DataError, StoreError
 
 VIEWS = ("centre", "mirror", "crop1")

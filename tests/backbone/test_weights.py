@@ -24,7 +24,7 @@ from torch import Tensor
 from dogbreed.backbone.architecture import Backbone, build_backbone
 from dogbreed.backbone.engine import F32, TORCH, EngineChoice, build_runner
 from dogbreed.backbone.weights import AUTO, read_weights, resolve_weights, weights_digest
-from dogbreed.data import photos
+from dogbreed.data.decoding import photos
 from dogbreed.errors import WeightsError
 
 State = dict[str, Tensor]

@@ -13,7 +13,7 @@ from common import row, title, train
 from sklearn.linear_model import LogisticRegression
 
 from dogbreed.configuration.composing import compose
-from dogbreed.data.splits import SPLITS
+from dogbreed.data.layouts.splits import SPLITS
 from dogbreed.preparation import prepare
 from dogbreed.stored_features import stored_features
 from dogbreed.utils.clock import Clock

@@ -28,7 +28,7 @@ import pillow_heif
 from PIL import Image
 
 import dogbreed
-from dogbreed.data import photos
+from dogbreed.data.decoding import photos
 from dogbreed.errors import PhotoError
 
 CPU_S = 30
@@ -85,7 +85,7 @@ def _decode(path: Path) -> int:
 def _end_decoding_processes() -> None:
     """Wait for them: only then what they took is counted."""
     with suppress(ImportError):  # an older commit
-        from dogbreed.data import decoding_pool
+        from dogbreed.data.decoding import pool as decoding_pool
 
         decoding_pool._end_all(decoding_pool.POOL._idle)
 

@@ -16,7 +16,7 @@ import pytest
 
 from dogbreed.cloud import storage
 from dogbreed.cloud.storage import S3Folder, plan_upload, stored, upload
-from dogbreed.data.photos import digest
+from dogbreed.data.decoding.photos import digest
 from dogbreed.errors import CloudError, DataError, Stopped
 from dogbreed.utils.user_paths import cache_dir
 

@@ -14,8 +14,8 @@ from typing import IO
 
 import pytest
 
-from dogbreed.data import archive
-from dogbreed.data.archive import BadArchive, Layout, check_bytes, unpack
+from dogbreed.data.sets import archive
+from dogbreed.data.sets.archive import BadArchive, Layout, check_bytes, unpack
 
 FILE_NAMES: dict[Layout, str] = {
     "flat": "images.tar.gz", "classes": "images.tar", "splits": "dogImages.zip"

@@ -13,7 +13,6 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from dogbreed.data import photos
 from dogbreed.data.batches import (
     BatchLoader,
     Draw,
@@ -25,10 +24,11 @@ from dogbreed.data.batches import (
     TrainBatches,
 )
 from dogbreed.data.check import check
-from dogbreed.data.folders import read_folders
+from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.photos import Preprocessing, view_names
+from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID
 from dogbreed.data.module import BreedDataModule
-from dogbreed.data.photos import Preprocessing, view_names
-from dogbreed.data.splits import SPLITS, TEST, TRAIN, VALID
 from dogbreed.errors import DataError
 
 SMALL = Preprocessing(size_px=32)

@@ -14,10 +14,10 @@ import pytest
 from conftest import REAL_PHOTOS, draw_folders, draw_photo, needs
 from PIL import Image
 
-from dogbreed.data import photos
 from dogbreed.data.check import Checked, as_lines, check, imbalance
-from dogbreed.data.folders import read_folders
-from dogbreed.data.splits import SPLITS, TEST, TRAIN, Finding
+from dogbreed.data.decoding import photos
+from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, Finding
 from dogbreed.errors import DataError, PhotoError
 
 ALL_MAY_BE_BAD = 1.0

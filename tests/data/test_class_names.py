@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dogbreed.data.class_names import display_names, spelling_key
-from dogbreed.data.folders import read_folders
+from dogbreed.data.layouts.class_names import display_names, spelling_key
+from dogbreed.data.layouts.folders import read_folders
 from dogbreed.errors import DataError
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"

@@ -19,10 +19,10 @@ from conftest import REAL_PHOTOS, REAL_WEIGHTS, Train, needs
 from PIL import Image
 
 from dogbreed.cloud.shrinking import to_send
-from dogbreed.data import colour
-from dogbreed.data.icc import matrix_profile
-from dogbreed.data.inspection import inspect
-from dogbreed.data.photos import Preprocessing, decode
+from dogbreed.data.decoding import colour
+from dogbreed.data.decoding.icc import matrix_profile
+from dogbreed.data.decoding.inspection import inspect
+from dogbreed.data.decoding.photos import Preprocessing, decode
 from dogbreed.errors import ArtifactError, PhotoError
 from dogbreed.evaluation.thumbnails import thumbnails
 from dogbreed.serving.artifact import find_artifact, read_description

@@ -15,12 +15,13 @@ from hostile_decoder import HANGS, OUTCOMES, hostile_site
 from local_server import photo, picture
 from PIL import Image
 
-from dogbreed.data import decoding_pool, photos
 from dogbreed.data.check import check
-from dogbreed.data.decoding_pool import DecodingPool
-from dogbreed.data.folders import read_folders
-from dogbreed.data.inspection import inspect, inspected
-from dogbreed.data.photos import MAX_PIXELS, Preprocessing
+from dogbreed.data.decoding import photos
+from dogbreed.data.decoding import pool as decoding_pool
+from dogbreed.data.decoding.inspection import inspect, inspected
+from dogbreed.data.decoding.photos import MAX_PIXELS, Preprocessing
+from dogbreed.data.decoding.pool import DecodingPool
+from dogbreed.data.layouts.folders import read_folders
 from dogbreed.errors import EngineError, PhotoError
 
 KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
@@ -63,8 +64,8 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DecodingPool:
     """A pool whose processes misbehave at some photos, in place of the one of this process."""
     monkeypatch.setenv("PYTHONPATH", hostile_site(tmp_path / "site"))
     pool = DecodingPool()
-    monkeypatch.setattr("dogbreed.data.photos.POOL", pool)
-    monkeypatch.setattr("dogbreed.data.inspection.POOL", pool)
+    monkeypatch.setattr("dogbreed.data.decoding.photos.POOL", pool)
+    monkeypatch.setattr("dogbreed.data.decoding.inspection.POOL", pool)
     return pool
 
 
@@ -144,7 +145,7 @@ def test_a_forked_process_has_processes_of_its_own() -> None:
 def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     (tmp_path / "photo.webp").write_bytes(photo("WEBP"))
     program = (
-        "import pathlib, sys, time, dogbreed.data.photos as photos\n"
+        "import pathlib, sys, time, dogbreed.data.decoding.photos as photos\n"
         "photos.decode(pathlib.Path(sys.argv[1]).read_bytes(), wanted_px=32)\n"
         "print('decoded', flush=True); time.sleep(600)\n"
     )
@@ -165,7 +166,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
 
 def test_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "PIL.py").write_text("raise ImportError('no such library')\n")
-    monkeypatch.setattr("dogbreed.data.decoding_pool._PACKAGES", tmp_path)
+    monkeypatch.setattr("dogbreed.data.decoding.pool._PACKAGES", tmp_path)
     with (
         pytest.raises(EngineError, match=r"ends before it is ready: .*no such library"),
         DecodingPool().opened(photo("WEBP"), max_pixels=MAX_PIXELS),
@@ -183,5 +184,5 @@ def _decoding_children(pid: int | None = None) -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process(pid).children()
-        if "dogbreed.data.decoding_process" in child.cmdline()
+        if "dogbreed.data.decoding.process" in child.cmdline()
     ]

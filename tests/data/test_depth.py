@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from dogbreed.data.inspection import inspect
-from dogbreed.data.photos import decode
+from dogbreed.data.decoding.inspection import inspect
+from dogbreed.data.decoding.photos import decode
 
 Array = npt.NDArray[Any]
 UNIT = np.linspace(0, 1, 64 * 96).reshape(64, 96)

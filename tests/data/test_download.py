@@ -23,8 +23,8 @@ from typing import IO, Any
 
 import pytest
 
-from dogbreed.data import download
-from dogbreed.data.download import SETS, PublicSet, fetch
+from dogbreed.data.sets import download
+from dogbreed.data.sets.download import SETS, PublicSet, fetch
 from dogbreed.errors import DownloadError
 from dogbreed.utils.files import locked
 
@@ -396,7 +396,7 @@ def test_a_damaged_archive_is_removed(publisher: Publisher, tmp_path: Path) -> N
 def in_a_process(public_set: PublicSet, cache: Path, first: str = "") -> "subprocess.Popen[str]":
     code = (
         f"{first}\nfrom pathlib import Path\n"
-        "from dogbreed.data.download import PublicSet, fetch\n"
+        "from dogbreed.data.sets.download import PublicSet, fetch\n"
         f"fetch({public_set!r}, Path({str(cache)!r}))"
     )
     return subprocess.Popen(

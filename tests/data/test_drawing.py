@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dogbreed.data.drawing import BREEDS, draw_photo
+from dogbreed.data.sets.drawing import BREEDS, draw_photo
 
 TRAIN, TEST = 16, 8  # photos per breed
 

@@ -8,8 +8,8 @@ import pytest
 from conftest import ORIGINAL_PHOTOS, needs
 from PIL import Image
 
-from dogbreed.data.folders import read_folders
-from dogbreed.data.splits import SPLITS, TEST, TRAIN, VALID, Finding, PhotoFolders
+from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID, Finding, PhotoFolders
 from dogbreed.errors import DataError
 
 CLASSES = ("Akita", "Beagle", "Collie")

@@ -14,11 +14,11 @@ import pytest
 from conftest import draw_folders
 from PIL import Image, TiffImagePlugin
 
-from dogbreed.data import photos
 from dogbreed.data.check import check
-from dogbreed.data.folders import read_folders
-from dogbreed.data.inspection import inspect
-from dogbreed.data.photos import decode, is_photo, open_photo, read_bytes
+from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.inspection import inspect
+from dogbreed.data.decoding.photos import decode, is_photo, open_photo, read_bytes
+from dogbreed.data.layouts.folders import read_folders
 from dogbreed.errors import DataError, PhotoError
 
 Array = npt.NDArray[Any]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dogbreed.data.inspection import inspect
-from dogbreed.data.photos import decode
+from dogbreed.data.decoding.inspection import inspect
+from dogbreed.data.decoding.photos import decode
 from dogbreed.errors import PhotoError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (120, 170, 3)).astype(np.uint8)
@@ -119,7 +119,7 @@ def test_at_a_fraction_of_its_size() -> None:
 
 def test_a_photo_that_is_opened_already() -> None:
     """`predict` takes what Pillow opened, too, and may be called again with it."""
-    from dogbreed.data.photos import upright
+    from dogbreed.data.decoding.photos import upright
 
     opened = Image.open(io.BytesIO(jpeg()[:-2]))
     first, second = upright(opened), upright(opened)

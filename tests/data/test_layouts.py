@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dogbreed.data.folders import read_folders
-from dogbreed.data.split_names import split_name
-from dogbreed.data.splits import SPLITS, TEST, TRAIN, VALID, PhotoFolders
+from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.split_names import split_name
+from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID, PhotoFolders
 from dogbreed.errors import DataError
 
 PHOTOS = 4  # in each folder

@@ -17,11 +17,11 @@ from dogbreed.cloud.storage import plan_upload
 from dogbreed.configuration.composing import compose, compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.configuration.run import PredictConfig
-from dogbreed.data import system_files
 from dogbreed.data.check import as_lines, check
-from dogbreed.data.folders import read_folders
+from dogbreed.data.decoding.photos import read_bytes
+from dogbreed.data.layouts import system_files
+from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.module import BreedDataModule
-from dogbreed.data.photos import read_bytes
 from dogbreed.errors import CloudError, DataError, PhotoError
 from dogbreed.evaluation.thumbnails import thumbnails
 from dogbreed.predict import main as predict

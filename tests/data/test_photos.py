@@ -17,8 +17,15 @@ import pytest
 from conftest import ORIGINAL_PHOTOS, needs
 from PIL import Image
 
-from dogbreed.data import photos
-from dogbreed.data.photos import Preprocessing, decode, digest, open_photo, read_bytes, view_names
+from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.photos import (
+    Preprocessing,
+    decode,
+    digest,
+    open_photo,
+    read_bytes,
+    view_names,
+)
 from dogbreed.errors import PhotoError
 
 Array = npt.NDArray[Any]
@@ -599,7 +606,7 @@ def test_digest_is_of_the_content() -> None:
 
 
 def test_photos_need_no_torch() -> None:
-    code = "import sys, dogbreed.data.photos; print('torch' in sys.modules)"
+    code = "import sys, dogbreed.data.decoding.photos; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr
 

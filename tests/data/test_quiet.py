@@ -22,7 +22,7 @@ for path in sys.argv[1:]:
 """
 OURS = """
 import sys
-from dogbreed.data.inspection import inspect
+from dogbreed.data.decoding.inspection import inspect
 from dogbreed.errors import PhotoError
 for path in sys.argv[1:]:
     try:

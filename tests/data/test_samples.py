@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dogbreed.data import drawing, samples
-from dogbreed.data.drawing import BREEDS, Breed
-from dogbreed.data.samples import draw_samples
+from dogbreed.data.sets import drawing, samples
+from dogbreed.data.sets.drawing import BREEDS, Breed
+from dogbreed.data.sets.samples import draw_samples
 from dogbreed.utils.files import locked
 
 NAMES = sorted(breed.name for breed in BREEDS)

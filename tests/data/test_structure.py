@@ -10,8 +10,8 @@ import bombs
 import pytest
 from PIL import Image
 
-from dogbreed.data import jpeg_end, photos
-from dogbreed.data.structure import TOO_COMPLEX, base, check_structure
+from dogbreed.data.decoding import jpeg_end, photos
+from dogbreed.data.decoding.structure import TOO_COMPLEX, base, check_structure
 from dogbreed.errors import PhotoError
 from dogbreed.serving.invocations import Invocation, RequestError, answer
 
@@ -22,8 +22,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 def test_a_bomb_is_refused_before_it_is_opened(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = bombs.BOMBS[name]()
     monkeypatch.setattr(Image, "open", _never)
-    monkeypatch.setattr("dogbreed.data.photos.open_heif", _never)
-    monkeypatch.setattr("dogbreed.data.photos.open_by_pillow", _never)
+    monkeypatch.setattr("dogbreed.data.decoding.photos.open_heif", _never)
+    monkeypatch.setattr("dogbreed.data.decoding.photos.open_by_pillow", _never)
     with pytest.raises(PhotoError, match=r"its file has more than [\d,]+ \w+") as caught:
         photos.open_photo(bomb)
     assert caught.value.reason == TOO_COMPLEX
@@ -147,7 +147,7 @@ def test_steps_do_not_grow_faster_than_the_file(
 
         original: Callable[..., int] = base.number
         for module in ("jpeg", "png", "riff", "gif", "ifd", "iso", "iso_boxes", "coded"):
-            monkeypatch.setattr(f"dogbreed.data.structure.{module}.number", counted)
+            monkeypatch.setattr(f"dogbreed.data.decoding.structure.{module}.number", counted)
         assert outcome(start + count * unit)
         monkeypatch.undo()
         return seen

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from conftest import draw_folders, draw_photo
 
-from dogbreed.data.folders import read_folders
-from dogbreed.data.splits import PhotoFolders
-from dogbreed.data.system_files import system_kind
+from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.splits import PhotoFolders
+from dogbreed.data.layouts.system_files import system_kind
 from dogbreed.errors import DataError
 from dogbreed.serving.sources import find_sources
 

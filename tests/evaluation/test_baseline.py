@@ -9,7 +9,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from dogbreed.data.batches import StoredPhotos
-from dogbreed.data.splits import Sample
+from dogbreed.data.layouts.splits import Sample
 from dogbreed.evaluation import baseline
 from dogbreed.evaluation.baseline import C, fit_baseline, paired_interval
 from dogbreed.evaluation.duplicates import find_duplicates

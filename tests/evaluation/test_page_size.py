@@ -12,7 +12,7 @@ from evaluation.made_watched import make_recording, make_watched
 from evaluation.pages import figures_in
 from made_facts import make_facts, with_everything
 
-from dogbreed.data.splits import Finding, Sample
+from dogbreed.data.layouts.splits import Finding, Sample
 from dogbreed.evaluation.confusion_figure import MAX_CLASSES
 from dogbreed.evaluation.facts import Duplicate, Facts
 from dogbreed.evaluation.frame import _plotly

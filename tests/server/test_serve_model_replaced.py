@@ -15,7 +15,7 @@ from local_server import (
     serving,
 )
 
-from dogbreed.data.photos import Preprocessing
+from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.model import BreedClassifier
 from dogbreed.server.explanations import Explanations
 from dogbreed.server.worker import Worker

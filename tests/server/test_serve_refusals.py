@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from local_server import LocalServer, answer_on, as_text, photo, picture, serving, wait_until
 
-from dogbreed.data.photos import Preprocessing
+from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.model import BreedClassifier
 
 pytestmark = pytest.mark.servers

@@ -21,13 +21,13 @@ from local_server import (
 )
 from starlette.requests import Request
 
-from dogbreed.data.decoding_pool import DecodingPool
-from dogbreed.data.photo_memory import (
+from dogbreed.data.decoding.memory import (
     HEIF_BYTES,
     JPEG_BYTES,
     PLAIN_BYTES,
     TRANSPARENT_OR_DEEP_BYTES,
 )
+from dogbreed.data.decoding.pool import DecodingPool
 from dogbreed.errors import PhotoError
 from dogbreed.server.counters import Counters
 from dogbreed.server.endpoint import Endpoint

@@ -24,8 +24,8 @@ from servers.started import ask
 
 from dogbreed import BreedClassifier, Predictor
 from dogbreed.backbone.architecture import Backbone
-from dogbreed.data.photos import CENTRE, Preprocessing, decode
-from dogbreed.data.samples import draw_samples
+from dogbreed.data.decoding.photos import CENTRE, Preprocessing, decode
+from dogbreed.data.sets.samples import draw_samples
 from dogbreed.serving.invocations import MAX_BYTES
 from dogbreed.serving.packing import pack_model
 

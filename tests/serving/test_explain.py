@@ -10,7 +10,7 @@ from PIL import Image
 
 from dogbreed import Predictor, load
 from dogbreed.backbone.architecture import empty_backbone
-from dogbreed.data.photos import Preprocessing
+from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError, EngineError, PhotoError
 from dogbreed.network import Network, build_head, load_network
 from dogbreed.serving.artifact import read_description

@@ -12,7 +12,7 @@ import torch
 from conftest import PROJECT, draw_photo
 
 from dogbreed import BreedClassifier, Predictor
-from dogbreed.data.photos import Preprocessing
+from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ArtifactError, EngineError
 from dogbreed.serving import export
 from dogbreed.serving.artifact import find_artifact, read_description

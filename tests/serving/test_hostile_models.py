@@ -14,7 +14,7 @@ from hostile_models import Values, copy_of, replace_file, sealed, values_of
 from safetensors.torch import save
 
 from dogbreed import Predictor, load
-from dogbreed.data.photos import Preprocessing
+from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError
 from dogbreed.model import BreedClassifier
 from dogbreed.serving.artifact import read_description, write_artifact

@@ -18,8 +18,8 @@ from conftest import draw_photo
 from PIL import Image
 
 from dogbreed import Predictor, load, load_classifier
-from dogbreed.data import photos
 from dogbreed.data.batches import PhotoBatch
+from dogbreed.data.decoding import photos
 from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
 from dogbreed.evaluation.metrics import Scores
 from dogbreed.serving.artifact import find_artifact, read_description

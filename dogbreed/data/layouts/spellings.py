@@ -1,0 +1,104 @@
+"""Class folders that are spellings of one class: found, shown, and how to put them together."""
+
+import shlex
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from dogbreed.data.layouts.class_names import spelling_key
+from dogbreed.data.layouts.nesting import ClassPhotos
+from dogbreed.errors import DataError
+
+_SHOWN = 3
+
+
+def refuse_spellings(root: Path, classes: Iterable[ClassPhotos]) -> None:
+    """Raise a DataError if folders with photos are spellings of one class, in any splits.
+
+    Two classes that look the same can't be told apart by whoever reads an answer. They aren't put
+    together here: where they really are two classes, only their owner knows.
+    """
+    alike: dict[str, dict[str, list[ClassPhotos]]] = defaultdict(lambda: defaultdict(list))
+    for own in classes:
+        if own.paths:
+            alike[spelling_key(own.name)][own.name].append(own)
+    twins = [spellings for spellings in alike.values() if len(spellings) > 1]
+    if not twins:
+        return
+    more = [f"  and {len(twins) - _SHOWN:,} more"] if len(twins) > _SHOWN else []
+    raise DataError(
+        f"{root}: {_counted(len(twins))} spelled in several ways, each of which would be a class "
+        "of its own:",
+        *(line for spellings in twins[:_SHOWN] for line in _lines(root, spellings)),
+        *more,
+        "Put the photos of a class into one folder, as the commands do (a file whose name is taken "
+        "stays where it is), or rename a folder if they are two classes.",
+    )
+
+
+def _counted(classes: int) -> str:
+    return "1 class is" if classes == 1 else f"{classes:,} classes are"
+
+
+def _lines(root: Path, spellings: dict[str, list[ClassPhotos]]) -> list[str]:
+    """One class: its folders with what tells them apart, and the commands that join them."""
+    photos = Counter({name: sum(len(own.paths) for own in spellings[name]) for name in spellings})
+    best = max(sorted(photos), key=lambda name: (name == _composed(name), photos[name]))
+    folders = [own for name in sorted(spellings) for own in spellings[name]]
+    shown = [
+        f"{str(own.folder.relative_to(root))!a} ({len(own.paths):,} photos)" for own in folders
+    ]
+    more = f" and {len(shown) - _SHOWN:,} more" if len(shown) > _SHOWN else ""
+    commands = _commands([own for own in folders if own.name != best], best)[:_SHOWN]
+    kind = _difference(list(spellings))
+    return [f"  {', '.join(shown[:_SHOWN])}{more}: {kind}", *(f"    {each}" for each in commands)]
+
+
+def _commands(folders: Iterable[ClassPhotos], name: str) -> list[str]:
+    """The shell commands that give the folders this name, or move their photos to where it is."""
+    commands: list[str] = []
+    made: set[Path] = set()  # by the commands before
+    for own in folders:
+        target = own.folder.parents[own.name.count("/")] / name
+        here, there = _quoted(own.folder), _quoted(target)
+        if target in made or (target.exists() and not target.samefile(own.folder)):
+            commands.append(f"mv -n {here}/* {there}/ && rmdir {here}")
+        else:
+            commands.append(f"mv {here} {there}")
+        made.add(target)
+    return commands
+
+
+def _quoted(path: Path) -> str:
+    """The path for bash and zsh, in ASCII: a copy of it can't change how it is composed."""
+    text = str(path)
+    if text.isascii() and text.isprintable():
+        return shlex.quote(text)
+    letters = text.replace("\\", r"\\").replace("'", r"\'")
+    return "$'" + "".join(map(_escaped, letters)) + "'"
+
+
+def _escaped(letter: str) -> str:
+    if letter.isascii() and letter.isprintable():
+        return letter
+    if 0xDC80 <= ord(letter) <= 0xDCFF:  # a byte that is no UTF-8
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _difference(names: list[str]) -> str:
+    """What tells the spellings apart."""
+    steps = (
+        ("composed and decomposed Unicode (NFC, NFD)", _composed),
+        ("letter case", lambda name: _composed(name).casefold()),
+        ("spaces at the ends", lambda name: _composed(name).casefold().strip()),
+    )
+    for kind, normal in steps:
+        if len(set(map(normal, names))) == 1:
+            return f"they differ in {kind}"
+    return "they differ in separators, or in characters that look alike or can't be seen"

@@ -1,0 +1,96 @@
+"""The built-in data set: six invented dog breeds, drawn from a seed, never downloaded."""
+
+import hashlib
+import logging
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from dogbreed.data.sets.drawing import BREEDS, VERSION, draw_photo
+from dogbreed.utils.files import locked
+from dogbreed.utils.user_paths import cache_dir, cached_in, private_folder
+
+log = logging.getLogger("dogbreed")
+
+SAMPLES = "samples"  # the folder in the cache
+PHOTOS_PER_BREED = {"train": 40, "valid": 12, "test": 12}
+_MARKER = ".drawing"  # only whole sets are ever renamed into place, so it marks a set of ours
+
+
+def sample_photos() -> Path:
+    """The folder of the set in the cache, drawn if it isn't there yet.
+
+    Raises:
+        OutputError: the cache can't be used.
+    """
+    root = cache_dir() / SAMPLES
+    with cached_in(root):
+        private_folder(root.parent)
+        if root.exists():
+            private_folder(root)
+        return draw_samples(root)
+
+
+def draw_samples(root: Path, *, seed: int = 0) -> Path:
+    """Draw the set as `root/{train,valid,test}/<Breed>/<NNN>.jpg` unless it's there already.
+
+    One that was damaged or changed since it was drawn is drawn again.
+
+    The same seed gives the same bytes on the same versions of Pillow and numpy. Of several
+    processes one draws, and the others wait for it. Returns `root`. Raises OSError where it can't
+    write, FileExistsError where `root` holds anything that this function didn't draw.
+    """
+    marker = f"drawing {VERSION}, seed {seed}\n"
+    if not _is_whole(root, marker):
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with locked(root.with_name(f".{root.name}.lock")):
+            if not _is_whole(root, marker):  # nobody drew it while this process waited
+                if (root / _MARKER).is_file():
+                    log.warning("warning: %s isn't what would be drawn now: drawn again", root)
+                _replace(root, seed, marker)
+    return root
+
+
+def _is_whole(root: Path, marker: str) -> bool:
+    """Whether the marker and every photo are as they were written."""
+    try:
+        return (root / _MARKER).read_text(encoding="utf-8") == marker + _checksum(root)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _checksum(root: Path) -> str:
+    """SHA-256 of the photos' names and contents."""
+    total = hashlib.sha256()
+    for path in sorted(root.glob("*/*/*.jpg")):
+        content = path.read_bytes()
+        total.update(f"{path.relative_to(root)} {len(content)}\n".encode() + content)
+    return f"sha256 {total.hexdigest()}\n"
+
+
+def _replace(root: Path, seed: int, marker: str) -> None:
+    """Draw the set beside `root`, then let it take the place of an older one."""
+    outdated = (root / _MARKER).is_file()
+    if not outdated and root.exists() and any(root.iterdir()):
+        raise FileExistsError(
+            f"{root} holds files that aren't drawn samples: name a new or an empty folder"
+        )
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as temporary:
+        drawn = Path(temporary, "drawn")
+        drawn.mkdir(mode=0o700)
+        _draw(drawn, seed)
+        (drawn / _MARKER).write_text(marker + _checksum(drawn), encoding="utf-8")
+        if outdated:
+            root.rename(drawn.with_name("outdated"))
+        drawn.rename(root)
+
+
+def _draw(folder: Path, seed: int) -> None:
+    for breed_index, breed in enumerate(BREEDS):
+        for split_index, (split, count) in enumerate(PHOTOS_PER_BREED.items()):
+            (folder / split / breed.name).mkdir(parents=True)
+            for index in range(count):
+                rng = np.random.default_rng([seed, breed_index, split_index, index])
+                photo, quality = draw_photo(breed, rng)
+                photo.save(folder / split / breed.name / f"{index:03d}.jpg", quality=quality)
