@@ -6,7 +6,6 @@ from pathlib import Path
 
 from dogbreed.backbone.architecture import ALL, Backbone, build_backbone, check_name
 from dogbreed.backbone.engine import EngineChoice, choose_engine
-from dogbreed.backbone.extraction import boundary_shape
 from dogbreed.backbone.weights import NONE, resolve_weights
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO
@@ -16,7 +15,8 @@ from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import OUTSIDE_LINK, SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
 from dogbreed.data.sets.samples import SAMPLES, sample_photos
 from dogbreed.errors import ConfigError, WeightsError
-from dogbreed.feature_set import FeatureSet, read_feature_set
+from dogbreed.features.extraction import boundary_shape
+from dogbreed.features.shard import FeatureSet, read_feature_set
 from dogbreed.runs import log
 from dogbreed.serving.export import check_forms
 from dogbreed.utils.clock import SET_UP, Clock

@@ -4,13 +4,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dogbreed.backbone.extraction import Request, fill_stores, open_stores
-from dogbreed.backbone.features import FeatureStore
 from dogbreed.configuration.run import Config
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked
 from dogbreed.data.decoding import photos
 from dogbreed.data.layouts.splits import SPLITS, TRAIN
+from dogbreed.features.cache import FeatureStore
+from dogbreed.features.extraction import Request, fill_stores, open_stores
 from dogbreed.preparation import Prepared, preprocessing_of
 from dogbreed.runs import log
 from dogbreed.utils.clock import Clock

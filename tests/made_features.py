@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dogbreed.backbone.features import FeatureStore, Recipe
+from dogbreed.features.cache import FeatureStore, Recipe
 
 RECIPE = Recipe(
     backbone="resnet18",

@@ -11,10 +11,10 @@ import pytest
 from conftest import SMALL, Train, draw_folders
 
 from dogbreed.backbone import engine
-from dogbreed.backbone.extraction import Request, open_stores
 from dogbreed.configuration.composing import compose
 from dogbreed.errors import StoreError
-from dogbreed.feature_set import read_feature_set, share_folder, write_index
+from dogbreed.features.extraction import Request, open_stores
+from dogbreed.features.shard import read_feature_set, share_folder, write_index
 from dogbreed.preparation import prepare, preprocessing_of, resolve
 from dogbreed.stored_features import extract_share
 from dogbreed.utils.clock import Clock

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from conftest import draw_folders, draw_photo
 
-from dogbreed import feature_set_index
-from dogbreed.backbone import feature_index
 from dogbreed.backbone.engine import EngineChoice
-from dogbreed.backbone.feature_index import FeatureIndex
-from dogbreed.backbone.feature_records import RECORD
 from dogbreed.data.check import Checked, check
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.errors import DataError, StoreError
 from dogbreed.evaluation.thumbnails import thumbnails
-from dogbreed.feature_set import read_feature_set, share_folder, write_index
+from dogbreed.features import index as feature_index
+from dogbreed.features import shard_index as feature_set_index
+from dogbreed.features.index import FeatureIndex
+from dogbreed.features.records import RECORD
+from dogbreed.features.shard import read_feature_set, share_folder, write_index
 
 Index = dict[str, Any]
 CHOICE = EngineChoice("torch", "f32", "asked for", {"torch": "2"})

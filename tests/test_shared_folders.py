@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from conftest import SMALL, Train, draw_folders
 
-from dogbreed.backbone.feature_files import FEATURES, INDEX, FeatureFiles
 from dogbreed.configuration.composing import compose
 from dogbreed.data.sets import download, samples
 from dogbreed.data.sets.archive import BadArchive
@@ -18,6 +17,7 @@ from dogbreed.data.sets.samples import sample_photos
 from dogbreed.debug.recording import RecordingWriter
 from dogbreed.errors import DownloadError, OutputError, SearchError
 from dogbreed.evaluation.baseline import _is_private
+from dogbreed.features.files import FEATURES, INDEX, FeatureFiles
 from dogbreed.paths import check_paths
 from dogbreed.run_lock import RunLock
 from dogbreed.runs import RunFolder

@@ -147,7 +147,7 @@ def _processes() -> dict[str, Any]:
 
 def _extract(config: Config) -> None:
     """Compute this machine's share of the features, into the folder that is kept in S3."""
-    from dogbreed.feature_set import share_folder, write_index
+    from dogbreed.features.shard import share_folder, write_index
     from dogbreed.preparation import prepare
     from dogbreed.runs import log, log_to_terminal
     from dogbreed.stored_features import extract_share

@@ -15,7 +15,6 @@ import pytest
 import torch
 from conftest import draw_photo, only_reading
 
-from dogbreed.backbone import extraction
 from dogbreed.backbone.architecture import (
     HEAD,
     LAST_STAGE,
@@ -33,11 +32,12 @@ from dogbreed.backbone.engine import (
     EngineChoice,
     choose_engine,
 )
-from dogbreed.backbone.extraction import Request, boundary_shape, fill_stores, open_stores
-from dogbreed.backbone.features import FeatureStore
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ConfigError, DataError, StoreError
+from dogbreed.features import extraction
+from dogbreed.features.cache import FeatureStore
+from dogbreed.features.extraction import Request, boundary_shape, fill_stores, open_stores
 
 VIEWS = ("centre", "mirror", "crop1")
 PREPROCESSING = Preprocessing(size_px=64)

@@ -17,11 +17,11 @@ import numpy.typing as npt
 import pytest
 from made_features import RECIPE, append, digests_of, rows_of
 
-from dogbreed.backbone import feature_reader
-from dogbreed.backbone.feature_files import FeatureFiles
-from dogbreed.backbone.feature_records import RECORD
-from dogbreed.backbone.features import FeatureStore
 from dogbreed.errors import StoreError
+from dogbreed.features import reader as feature_reader
+from dogbreed.features.cache import FeatureStore
+from dogbreed.features.files import FeatureFiles
+from dogbreed.features.records import RECORD
 
 FILES = ("features.bin", "digests.bin", "recipe.json")
 PHOTOS = 100  # 19 kB of features, 6 kB of index: blocks of 4 kB hit a part of each
@@ -331,7 +331,7 @@ WRITE = """
 import sys
 from pathlib import Path
 from made_features import RECIPE, digests_of, rows_of
-from dogbreed.backbone.features import FeatureStore
+from dogbreed.features.cache import FeatureStore
 store = FeatureStore(Path(sys.argv[1]), RECIPE)
 while not Path(sys.argv[1], "stop").exists():
     for first in range(int(sys.argv[2]), 100, 10):

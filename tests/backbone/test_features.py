@@ -23,10 +23,10 @@ import pytest
 from conftest import only_reading
 from made_features import RECIPE, append, digests_of, rows_of
 
-from dogbreed.backbone.feature_reader import FeatureReader
-from dogbreed.backbone.feature_records import RECORD
-from dogbreed.backbone.features import FeatureStore
 from dogbreed.errors import StoreError
+from dogbreed.features.cache import FeatureStore
+from dogbreed.features.reader import FeatureReader
+from dogbreed.features.records import RECORD
 
 
 def stored_digests(store: FeatureStore) -> list[bytes]:
@@ -53,7 +53,7 @@ import signal, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from dogbreed.backbone.features import FeatureStore
+from dogbreed.features.cache import FeatureStore
 from dogbreed.errors import StoreError
 from made_features import RECIPE, append, digests_of, rows_of
 """

@@ -15,11 +15,11 @@ from common import row, title
 
 from dogbreed.backbone.architecture import build_backbone
 from dogbreed.backbone.engine import choose_engine
-from dogbreed.backbone.extraction import Request, fill_stores, open_stores
 from dogbreed.backbone.limit import photos_per_s_limit
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import CENTRE, Preprocessing
 from dogbreed.data.layouts.folders import read_folders
+from dogbreed.features.extraction import Request, fill_stores, open_stores
 from dogbreed.utils.machine import cores
 
 PHOTOS = 1536

@@ -11,8 +11,8 @@ import numpy as np
 from common import one_epoch, peak_bytes, row, timed, title
 
 from dogbreed.backbone.architecture import empty_backbone
-from dogbreed.backbone.features import FeatureStore, Recipe
 from dogbreed.data.batches import BatchLoader, StoredPhotos, TrainBatches
+from dogbreed.features.cache import FeatureStore, Recipe
 from dogbreed.model import BreedClassifier
 
 WIDTH = 2048

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dogbreed.backbone.engine import EngineChoice
-from dogbreed.backbone.extraction import Request
-from dogbreed.backbone.features import FeatureStore
 from dogbreed.data.batches import spread
 from dogbreed.data.check import Checked
 from dogbreed.data.decoding import photos
 from dogbreed.data.layouts.splits import VALID
 from dogbreed.errors import DataError, PhotoError, StoreError
-from dogbreed.feature_set_index import as_index, damaged, read_index
+from dogbreed.features.cache import FeatureStore
+from dogbreed.features.extraction import Request
+from dogbreed.features.shard_index import as_index, damaged, read_index
 from dogbreed.serving.export import CHECKED_PHOTOS
 from dogbreed.utils.files import whole, write_text
 from dogbreed.utils.links import is_within

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dogbreed.backbone.feature_records import Checksums, Records, checksums, read_into
 from dogbreed.errors import StoreError
+from dogbreed.features.records import Checksums, Records, checksums, read_into
 from dogbreed.utils.files import open_plain
 
 VERIFIED_BYTES = 64 * 1024 * 1024  # read at a time where only the checksums are wanted

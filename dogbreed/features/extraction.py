@@ -10,10 +10,10 @@ import numpy as np
 
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.backbone.engine import BATCH_SIZE, Activations, EngineChoice, Runner, build_runner
-from dogbreed.backbone.features import FeatureStore, Recipe
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Pixels, Preprocessing
 from dogbreed.errors import ConfigError, DataError, PhotoError, Stopped, StoreError
+from dogbreed.features.cache import FeatureStore, Recipe
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.progress import progress
 

@@ -25,17 +25,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dogbreed.backbone.feature_files import (
+from dogbreed.errors import StoreError
+from dogbreed.features.files import (
     FEATURES,
     INDEX,
     FeatureFiles,
     append_bytes,
     cut_off_on_failure,
 )
-from dogbreed.backbone.feature_index import FeatureIndex
-from dogbreed.backbone.feature_reader import FeatureReader
-from dogbreed.backbone.feature_records import checksums
-from dogbreed.errors import StoreError
+from dogbreed.features.index import FeatureIndex
+from dogbreed.features.reader import FeatureReader
+from dogbreed.features.records import checksums
 from dogbreed.utils.files import locked, write_text
 from dogbreed.utils.os_errors import DISK_FULL
 

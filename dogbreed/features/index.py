@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dogbreed.backbone.feature_files import append_bytes
-from dogbreed.backbone.feature_records import (
+from dogbreed.errors import StoreError
+from dogbreed.features.files import append_bytes
+from dogbreed.features.records import (
     DIGEST_BYTES,
     RECORD,
     VACANT_ROW,
@@ -18,7 +19,6 @@ from dogbreed.backbone.feature_records import (
     read_into,
     vacant_record,
 )
-from dogbreed.errors import StoreError
 
 # More than any set of photographs has: a file made to claim more would fill the memory.
 MAX_RECORDS = 10_000_000
