@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dogbreed.backbone.architecture import ALL, Backbone, build_backbone, check_name
-from dogbreed.backbone.engine import EngineChoice, choose_engine
 from dogbreed.backbone.weights import NONE, resolve_weights
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO
@@ -18,6 +17,7 @@ from dogbreed.errors import ConfigError, WeightsError
 from dogbreed.features.extraction import boundary_shape
 from dogbreed.features.shard import FeatureSet, read_feature_set
 from dogbreed.runs import log
+from dogbreed.runtime.engine import EngineChoice, choose_engine
 from dogbreed.serving.export import check_forms
 from dogbreed.utils.clock import SET_UP, Clock
 from dogbreed.utils.machine import cores

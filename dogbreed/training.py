@@ -9,7 +9,6 @@ from pathlib import Path
 from torch import Tensor
 
 from dogbreed.backbone.architecture import Backbone
-from dogbreed.backbone.limit import photos_per_s_limit
 from dogbreed.configuration.run import Config
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked, as_lines
@@ -29,6 +28,7 @@ from dogbreed.results import gather_facts, tell, write_artifact, write_metrics, 
 from dogbreed.resume import open_run
 from dogbreed.run_data import describe_data
 from dogbreed.runs import RunFolder, log, log_to_terminal
+from dogbreed.runtime.limit import photos_per_s_limit
 from dogbreed.stored_features import FEATURES, stored_features
 from dogbreed.utils.clock import SET_UP, Clock, as_text
 from dogbreed.utils.progress import is_main_process

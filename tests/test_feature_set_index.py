@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from conftest import draw_folders, draw_photo
 
-from dogbreed.backbone.engine import EngineChoice
 from dogbreed.data.check import Checked, check
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.errors import DataError, StoreError
@@ -20,6 +19,7 @@ from dogbreed.features import shard_index as feature_set_index
 from dogbreed.features.index import FeatureIndex
 from dogbreed.features.records import RECORD
 from dogbreed.features.shard import read_feature_set, share_folder, write_index
+from dogbreed.runtime.engine import EngineChoice
 
 Index = dict[str, Any]
 CHOICE = EngineChoice("torch", "f32", "asked for", {"torch": "2"})

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from dogbreed.backbone.architecture import Backbone
-from dogbreed.backbone.engine import BATCH_SIZE, Activations, EngineChoice, Runner, build_runner
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Pixels, Preprocessing
 from dogbreed.errors import ConfigError, DataError, PhotoError, Stopped, StoreError
 from dogbreed.features.cache import FeatureStore, Recipe
+from dogbreed.runtime.engine import BATCH_SIZE, Activations, EngineChoice, Runner, build_runner
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.progress import progress
 

@@ -13,10 +13,10 @@ from dataclasses import asdict, fields
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from dogbreed.backbone.engine import EngineChoice
 from dogbreed.data.check import Checked
 from dogbreed.data.layouts.splits import SPLITS, TRAIN, Finding, PhotoFolders, Sample
 from dogbreed.errors import StoreError
+from dogbreed.runtime.engine import EngineChoice
 from dogbreed.utils.files import MAX_NAME_BYTES
 from dogbreed.utils.links import open_within
 

@@ -16,10 +16,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from dogbreed.backbone.conversion import ChannelsLast, to_openvino
 from dogbreed.data.batches import spread
 from dogbreed.data.decoding.photos import CENTRE
 from dogbreed.errors import ArtifactError, EngineError, PhotoError
+from dogbreed.runtime.conversion import ChannelsLast, to_openvino
 from dogbreed.serving.artifact import write_artifact, write_weights
 from dogbreed.serving.artifact_files import FORM_FILES, INT8, ONNX, OPENVINO, WEIGHTS
 from dogbreed.serving.description import Description

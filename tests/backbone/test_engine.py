@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from dogbreed.backbone.architecture import LAST_STAGE, Backbone, build_backbone
-from dogbreed.backbone.engine import (
+from dogbreed.data.decoding.photos import Pixels
+from dogbreed.errors import EngineError
+from dogbreed.runtime.engine import (
     AUTO,
     BATCH_SIZE,
     BF16,
@@ -24,8 +26,6 @@ from dogbreed.backbone.engine import (
     build_runner,
     choose_engine,
 )
-from dogbreed.data.decoding.photos import Pixels
-from dogbreed.errors import EngineError
 from dogbreed.utils import machine
 
 SIZE_PX = 64

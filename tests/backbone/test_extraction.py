@@ -22,7 +22,13 @@ from dogbreed.backbone.architecture import (
     build_backbone,
     empty_backbone,
 )
-from dogbreed.backbone.engine import (
+from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.errors import ConfigError, DataError, StoreError
+from dogbreed.features import extraction
+from dogbreed.features.cache import FeatureStore
+from dogbreed.features.extraction import Request, boundary_shape, fill_stores, open_stores
+from dogbreed.runtime.engine import (
     BATCH_SIZE,
     BF16,
     F32,
@@ -32,12 +38,6 @@ from dogbreed.backbone.engine import (
     EngineChoice,
     choose_engine,
 )
-from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Preprocessing
-from dogbreed.errors import ConfigError, DataError, StoreError
-from dogbreed.features import extraction
-from dogbreed.features.cache import FeatureStore
-from dogbreed.features.extraction import Request, boundary_shape, fill_stores, open_stores
 
 VIEWS = ("centre", "mirror", "crop1")
 PREPROCESSING = Preprocessing(size_px=64)
@@ -450,7 +450,7 @@ import sys, time
 from pathlib import Path
 from dogbreed.backbone import extraction
 from dogbreed.backbone.architecture import build_backbone
-from dogbreed.backbone.engine import F32, TORCH, EngineChoice
+from dogbreed.runtime.engine import F32, TORCH, EngineChoice
 from dogbreed.data import photos
 
 root, weights, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])

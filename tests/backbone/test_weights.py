@@ -22,10 +22,10 @@ from conftest import REAL_PHOTOS, REAL_WEIGHTS, needs
 from torch import Tensor
 
 from dogbreed.backbone.architecture import Backbone, build_backbone
-from dogbreed.backbone.engine import F32, TORCH, EngineChoice, build_runner
 from dogbreed.backbone.weights import AUTO, read_weights, resolve_weights, weights_digest
 from dogbreed.data.decoding import photos
 from dogbreed.errors import WeightsError
+from dogbreed.runtime.engine import F32, TORCH, EngineChoice, build_runner
 
 State = dict[str, Tensor]
 

@@ -14,12 +14,12 @@ import torch
 from common import row, title
 
 from dogbreed.backbone.architecture import build_backbone
-from dogbreed.backbone.engine import choose_engine
-from dogbreed.backbone.limit import photos_per_s_limit
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import CENTRE, Preprocessing
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.features.extraction import Request, fill_stores, open_stores
+from dogbreed.runtime.engine import choose_engine
+from dogbreed.runtime.limit import photos_per_s_limit
 from dogbreed.utils.machine import cores
 
 PHOTOS = 1536

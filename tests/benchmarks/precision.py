@@ -15,8 +15,8 @@ from unittest import mock
 from common import row, title
 
 from dogbreed import preparation
-from dogbreed.backbone.engine import F32, OPENVINO, EngineChoice, choose_engine
 from dogbreed.configuration.composing import compose
+from dogbreed.runtime.engine import F32, OPENVINO, EngineChoice, choose_engine
 from dogbreed.training import train
 
 SEEDS = (0, 1, 2)

@@ -94,7 +94,7 @@ def test_the_machine_s_limit_stands_beside_the_rate(
 
 def test_operations_are_counted_as_the_field_counts_them() -> None:
     from dogbreed.backbone.architecture import build_backbone
-    from dogbreed.backbone.limit import operations_per_photo
+    from dogbreed.runtime.limit import operations_per_photo
 
     operations = operations_per_photo(build_backbone("resnet50", "none"), 224)
     assert operations == pytest.approx(8.2e9, rel=0.01)

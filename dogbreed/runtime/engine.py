@@ -16,9 +16,9 @@ import PIL.features
 import torch
 from torch import nn
 
-from dogbreed.backbone.conversion import to_openvino
 from dogbreed.data.decoding.photos import Pixels
 from dogbreed.errors import EngineError
+from dogbreed.runtime.conversion import to_openvino
 from dogbreed.utils.machine import openvino_core, openvino_has_bf16
 
 Activations = npt.NDArray[np.float32]

@@ -1,0 +1,1 @@
+"""Running a network: OpenVINO, CUDA or torch, at the machine's limit."""
