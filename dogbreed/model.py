@@ -10,18 +10,18 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from dogbreed.arguments import class_names, description_fields
-from dogbreed.arguments import class_weights as checked_weights
+from dogbreed.artifact import export
+from dogbreed.artifact.arguments import class_names, description_fields
+from dogbreed.artifact.arguments import class_weights as checked_weights
+from dogbreed.artifact.description import Description
+from dogbreed.artifact.folder import find_artifact, read_description
+from dogbreed.artifact.network import build_head, load_network
 from dogbreed.backbone.architecture import HEAD, Backbone, as_backbone
 from dogbreed.configuration.run import ModelConfig, OptimConfig
 from dogbreed.configuration.schema import argument
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.data.layouts.class_names import display_names
-from dogbreed.network import build_head, load_network
-from dogbreed.serving import export
-from dogbreed.serving.artifact import find_artifact, read_description
-from dogbreed.serving.description import Description
 
 Batch = FeatureBatch | PhotoBatch | Sequence[Tensor]
 

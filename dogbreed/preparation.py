@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dogbreed.artifact.export import check_forms
 from dogbreed.backbone.architecture import ALL, Backbone, build_backbone, check_name
 from dogbreed.backbone.weights import NONE, resolve_weights
 from dogbreed.configuration.run import Config
@@ -18,7 +19,6 @@ from dogbreed.features.extraction import boundary_shape
 from dogbreed.features.shard import FeatureSet, read_feature_set
 from dogbreed.runs import log
 from dogbreed.runtime.engine import EngineChoice, choose_engine
-from dogbreed.serving.export import check_forms
 from dogbreed.utils.clock import SET_UP, Clock
 from dogbreed.utils.machine import cores
 from dogbreed.utils.user_paths import cache_dir

@@ -10,6 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from dogbreed import __version__
+from dogbreed.artifact.description import Description
+from dogbreed.artifact.export import CALIBRATION_PHOTOS, Probe, write_model
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import without_places
 from dogbreed.data.batches import StoredPhotos, spread
@@ -24,8 +26,6 @@ from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
 from dogbreed.model import BreedClassifier
 from dogbreed.preparation import preprocessing_of
 from dogbreed.runs import METRICS_FILE, RunFolder, log
-from dogbreed.serving.description import Description
-from dogbreed.serving.export import CALIBRATION_PHOTOS, Probe, write_model
 from dogbreed.utils.files import json_text, whole
 from dogbreed.utils.metric_lines import kept_line
 from dogbreed.utils.user_paths import optional_cache_dir

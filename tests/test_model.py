@@ -11,11 +11,11 @@ from conftest import SMALL, Train
 from torch.utils.data import DataLoader, TensorDataset
 
 from dogbreed import BreedClassifier, BreedDataModule, load_classifier
+from dogbreed.artifact.export import write_model
 from dogbreed.backbone.architecture import build_backbone
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ArtifactError
-from dogbreed.serving.export import write_model
 
 CLASSES = ("Akita", "Beagle", "Collie")
 

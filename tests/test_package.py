@@ -139,7 +139,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 def test_decoding_a_photo_needs_no_torch() -> None:
     assert "torch" not in loaded_by(
-        "import dogbreed.data.decoding.photos, dogbreed.serving.artifact"
+        "import dogbreed.data.decoding.photos, dogbreed.artifact.folder"
     )
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dogbreed.artifact.folder import read_description
+from dogbreed.artifact.packing import pack_model
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.models import fetch, find_model
 from dogbreed.cloud.objects import digest_of, upload_file
 from dogbreed.configuration.deploy import DeployConfig
-from dogbreed.serving.artifact import read_description
-from dogbreed.serving.packing import pack_model
 
 MODELS = "models"  # the folder below launcher.prefix, with one for each endpoint
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from dogbreed.artifact.packing import RAY_ENVIRONMENT, TORCHSERVE_ENVIRONMENT
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.containers import (
     ENDPOINT_TYPES,
@@ -20,7 +21,6 @@ from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ConfigError
 from dogbreed.search.limits import check_network
 from dogbreed.serving.invocations import JSON_TYPE, TIFF_VARIABLE
-from dogbreed.serving.packing import RAY_ENVIRONMENT, TORCHSERVE_ENVIRONMENT
 
 VARIANT = "AllTraffic"
 # What is made for an endpoint has its name and the time; 63 characters are the service's limit.

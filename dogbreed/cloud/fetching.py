@@ -9,11 +9,11 @@ from typing import IO, Any
 from botocore import exceptions as aws
 from botocore.exceptions import ClientError
 
+from dogbreed.artifact.unpacking import unpack_model
 from dogbreed.cloud.objects import split_uri
 from dogbreed.cloud.refusals import code_of, in_plain_words
 from dogbreed.cloud.unpacking import UnpackError, unpack
 from dogbreed.errors import ArtifactError, CloudError
-from dogbreed.serving.unpacking import unpack_model
 from dogbreed.utils.files import whole
 from dogbreed.utils.printable import printable
 

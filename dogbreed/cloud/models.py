@@ -9,6 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from dogbreed.artifact.file_names import DESCRIPTION
+from dogbreed.artifact.folder import find_artifact
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.bucket_owner import check_owner
 from dogbreed.cloud.fetching import download_model
@@ -19,8 +21,6 @@ from dogbreed.cloud.tags import is_ours
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ArtifactError, CloudError
 from dogbreed.search.hyperparameters import decode
-from dogbreed.serving.artifact import find_artifact
-from dogbreed.serving.artifact_files import DESCRIPTION
 
 LATEST = "latest"
 COMPLETED = "Completed"

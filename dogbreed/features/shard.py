@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dogbreed.artifact.export import CHECKED_PHOTOS
 from dogbreed.data.batches import spread
 from dogbreed.data.check import Checked
 from dogbreed.data.decoding import photos
@@ -21,7 +22,6 @@ from dogbreed.features.cache import FeatureStore
 from dogbreed.features.extraction import Request
 from dogbreed.features.shard_index import as_index, damaged, read_index
 from dogbreed.runtime.engine import EngineChoice
-from dogbreed.serving.export import CHECKED_PHOTOS
 from dogbreed.utils.files import whole, write_text
 from dogbreed.utils.links import is_within
 

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from dogbreed.artifact.description import Description
 from dogbreed.errors import PhotoError
 from dogbreed.server.counters import Counters
 from dogbreed.server.explanations import Explanations
@@ -18,7 +19,6 @@ from dogbreed.server.shares import Shares, client_of
 from dogbreed.server.worker import Worker
 from dogbreed.server.worker_errors import DeadlyPhoto, ModelUnreadable, WorkerError, WorkerRefusal
 from dogbreed.serving.compressed import is_compressed
-from dogbreed.serving.description import Description
 from dogbreed.serving.invocations import (
     ATTRIBUTES_HEADER,
     ENCODING_HEADER,

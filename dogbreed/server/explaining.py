@@ -9,12 +9,12 @@ import sys
 import warnings
 from pathlib import Path
 
+from dogbreed.artifact.folder import find_artifact, read_description
+from dogbreed.artifact.network import load_network
 from dogbreed.data.decoding.photos import decode
 from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
-from dogbreed.network import load_network
 from dogbreed.server.frames import FAILED, NO_MODEL, NOT_EXPLAINED, READY, open_streams
 from dogbreed.server.memory import give_back_large_pieces
-from dogbreed.serving.artifact import find_artifact, read_description
 from dogbreed.serving.explain import Explainer
 from dogbreed.serving.grad_cam import GradCam
 from dogbreed.serving.invocations import as_jpeg

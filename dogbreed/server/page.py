@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from dogbreed.serving.description import Description
+from dogbreed.artifact.description import Description
 
 FILES = Path(__file__).parent / "page_files"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

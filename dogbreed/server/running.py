@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
+from dogbreed.artifact.folder import find_artifact, read_description
 from dogbreed.configuration.run import ServeConfig
 from dogbreed.errors import ConfigError, Stopped
 from dogbreed.server.counters import Counters
@@ -17,7 +18,6 @@ from dogbreed.server.memory import give_back_large_pieces
 from dogbreed.server.page import pages, sign_in_page, static_files
 from dogbreed.server.token import TOKEN_VARIABLE, take_token
 from dogbreed.server.worker import Worker
-from dogbreed.serving.artifact import find_artifact, read_description
 from dogbreed.utils.terminal import print_lines
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from PIL import Image
 
+from dogbreed.artifact.file_names import OPENVINO
+from dogbreed.artifact.runtimes import choose_form, cpu_precision
 from dogbreed.configuration.run import PredictConfig
 from dogbreed.configuration.schema import AUTO
 from dogbreed.errors import ConfigError, OutputError, PhotoError
-from dogbreed.serving.artifact_files import OPENVINO
-from dogbreed.serving.forms import choose_form, cpu_precision
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Photo, Predictor
 from dogbreed.serving.sources import STDIN, Source, find_sources, is_folder

@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dogbreed.artifact.network import Network
+from dogbreed.artifact.runtimes import Floats
 from dogbreed.data.decoding.photos import Pixels
 from dogbreed.errors import EngineError
-from dogbreed.network import Network
-from dogbreed.serving.forms import Floats
 
 
 class GradCam:

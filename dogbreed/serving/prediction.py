@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from dogbreed.serving.forms import Floats
+from dogbreed.artifact.runtimes import Floats
 
 
 @dataclass(frozen=True)

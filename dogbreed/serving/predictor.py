@@ -15,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from dogbreed.artifact.description import Description
+from dogbreed.artifact.folder import find_artifact, read_description
+from dogbreed.artifact.runtimes import AUTO, Floats, Form, open_form
 from dogbreed.configuration.run import Config, PredictConfig
 from dogbreed.configuration.schema import argument, brief, nearest
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Pixels
 from dogbreed.data.decoding.pool import OpenedPhoto
 from dogbreed.errors import ArtifactError, ConfigError, PhotoError
-from dogbreed.serving.artifact import find_artifact, read_description
-from dogbreed.serving.description import Description
 from dogbreed.serving.explain import Explainer
-from dogbreed.serving.forms import AUTO, Floats, Form, open_form
 from dogbreed.serving.prediction import Breed, Prediction
 from dogbreed.serving.room import Room
 from dogbreed.utils.machine import cores
@@ -181,7 +181,7 @@ class Predictor:
             return Explainer(
                 lambda pixels, index: class_maps(pixels[None])[0, index], self._preprocessing
             )
-        from dogbreed.network import load_network
+        from dogbreed.artifact.network import load_network
         from dogbreed.serving.grad_cam import GradCam
 
         if self._folder is None:

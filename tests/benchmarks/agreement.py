@@ -16,7 +16,7 @@ import onnxruntime
 from common import row, timed, title, train
 
 from dogbreed import Predictor, load
-from dogbreed.serving.forms import Form
+from dogbreed.artifact.runtimes import Form
 
 
 def main(root: str, weights: str) -> None:

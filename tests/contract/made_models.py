@@ -33,9 +33,9 @@ def broken_run(good: Path, folder: Path) -> Path:
     import dataclasses
     import shutil
 
-    from dogbreed.serving.artifact import read_description, write_artifact
-    from dogbreed.serving.artifact_files import DESCRIPTION
-    from dogbreed.serving.description import Description
+    from dogbreed.artifact.description import Description
+    from dogbreed.artifact.file_names import DESCRIPTION
+    from dogbreed.artifact.folder import read_description, write_artifact
 
     description = read_description(good / "model")
 

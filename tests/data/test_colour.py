@@ -18,6 +18,8 @@ from colour_profiles import cmyk_profile, grey_profile, in_space, packed, profil
 from conftest import REAL_PHOTOS, REAL_WEIGHTS, Train, needs
 from PIL import Image
 
+from dogbreed.artifact.folder import find_artifact, read_description
+from dogbreed.artifact.runtimes import open_form
 from dogbreed.cloud.shrinking import to_send
 from dogbreed.data.decoding import colour
 from dogbreed.data.decoding.icc import matrix_profile
@@ -25,8 +27,6 @@ from dogbreed.data.decoding.inspection import inspect
 from dogbreed.data.decoding.photos import Preprocessing, decode
 from dogbreed.errors import ArtifactError, PhotoError
 from dogbreed.evaluation.thumbnails import thumbnails
-from dogbreed.serving.artifact import find_artifact, read_description
-from dogbreed.serving.forms import open_form
 from dogbreed.serving.predictor import Predictor
 from dogbreed.serving.room import Room
 

@@ -16,10 +16,10 @@ from conftest import PROJECT, draw_photo
 from safetensors.torch import load_file, save_file
 
 from dogbreed import load
+from dogbreed.artifact.folder import find_artifact
+from dogbreed.artifact.packing import pack_model
+from dogbreed.artifact.tensors import read_safetensors
 from dogbreed.errors import ArtifactError
-from dogbreed.serving.artifact import find_artifact
-from dogbreed.serving.packing import pack_model
-from dogbreed.serving.tensors import read_safetensors
 
 # A container's Python: the archive's code, these packages, and nothing that is forbidden.
 ALONE = """
@@ -150,7 +150,7 @@ def test_an_installed_wheel_packs_the_same(tiny_model: Path, tmp_path: Path) -> 
     with zipfile.ZipFile(next((tmp_path / "d").glob("*.whl"))) as wheel:
         wheel.extractall(tmp_path / "site")
     code = (
-        "import pathlib, sys\nfrom dogbreed.serving.packing import pack_model\n"
+        "import pathlib, sys\nfrom dogbreed.artifact.packing import pack_model\n"
         "pack_model(pathlib.Path(sys.argv[1]), pathlib.Path('elsewhere.tar.gz'))"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}

@@ -15,7 +15,7 @@ from local_server import run_async
 from starlette.requests import Request
 
 from dogbreed import load
-from dogbreed.serving.packing import adapters_dir
+from dogbreed.artifact.packing import adapters_dir
 
 FORM = b'--x\r\nContent-Disposition: form-data; name="any"; filename="a"\r\n\r\n%b\r\n--x--\r\n'
 

@@ -14,8 +14,8 @@ from conftest import draw_photo
 from PIL import Image
 
 from dogbreed import Predictor, load
+from dogbreed.artifact.packing import pack_model
 from dogbreed.errors import EngineError
-from dogbreed.serving.packing import pack_model
 
 JPEG, JSON = "image/jpeg", "application/json"
 

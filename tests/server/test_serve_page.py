@@ -18,8 +18,8 @@ from conftest import THREADS, draw_photo, wait_for_line
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect
 
+from dogbreed.artifact.folder import read_description
 from dogbreed.server.page import pages
-from dogbreed.serving.artifact import read_description
 
 pytest_plugins = ("browser",)
 pytestmark = pytest.mark.servers

@@ -21,6 +21,7 @@ from local_server import (
 )
 from starlette.requests import Request
 
+from dogbreed.artifact.folder import read_description
 from dogbreed.data.decoding.memory import (
     HEIF_BYTES,
     JPEG_BYTES,
@@ -34,7 +35,6 @@ from dogbreed.server.endpoint import Endpoint
 from dogbreed.server.explanations import Explanations
 from dogbreed.server.worker import Worker
 from dogbreed.server.worker_errors import WorkerError, WorkerRefusal
-from dogbreed.serving.artifact import read_description
 from dogbreed.serving.invocations import RequestError
 from dogbreed.serving.room import CostlyPhoto, Room
 

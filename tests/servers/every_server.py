@@ -23,11 +23,11 @@ from PIL import Image, ImageChops
 from servers.started import ask
 
 from dogbreed import BreedClassifier, Predictor
+from dogbreed.artifact.packing import pack_model
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.data.decoding.photos import CENTRE, Preprocessing, decode
 from dogbreed.data.sets.samples import draw_samples
 from dogbreed.serving.invocations import MAX_BYTES
-from dogbreed.serving.packing import pack_model
 
 CLASSES, PHOTOS_PER_CLASS = 10, 5
 PIXELS = Preprocessing()

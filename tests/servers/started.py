@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dogbreed.serving.packing import RAY_ENVIRONMENT, TORCHSERVE_ENVIRONMENT
+from dogbreed.artifact.packing import RAY_ENVIRONMENT, TORCHSERVE_ENVIRONMENT
 
 PROJECT = Path(__file__).parents[2]
 BIN = PROJECT / ".venv-servers" / "bin"

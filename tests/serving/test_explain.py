@@ -9,16 +9,16 @@ from conftest import draw_photo
 from PIL import Image
 
 from dogbreed import Predictor, load
+from dogbreed.artifact.description import Description
+from dogbreed.artifact.export import write_model
+from dogbreed.artifact.file_names import OPENVINO
+from dogbreed.artifact.folder import read_description
+from dogbreed.artifact.network import Network, build_head, load_network
+from dogbreed.artifact.runtimes import torch_form
 from dogbreed.backbone.architecture import empty_backbone
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError, EngineError, PhotoError
-from dogbreed.network import Network, build_head, load_network
-from dogbreed.serving.artifact import read_description
-from dogbreed.serving.artifact_files import OPENVINO
-from dogbreed.serving.description import Description
 from dogbreed.serving.explain import LONGEST_PX, Explainer, overlay
-from dogbreed.serving.export import write_model
-from dogbreed.serving.forms import torch_form
 from dogbreed.serving.grad_cam import GradCam
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)

@@ -12,11 +12,11 @@ import torch
 from conftest import PROJECT, draw_photo
 
 from dogbreed import BreedClassifier, Predictor
+from dogbreed.artifact import export
+from dogbreed.artifact.export import Probe, check_forms, write_model
+from dogbreed.artifact.folder import find_artifact, read_description
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ArtifactError, EngineError
-from dogbreed.serving import export
-from dogbreed.serving.artifact import find_artifact, read_description
-from dogbreed.serving.export import Probe, check_forms, write_model
 
 CLASSES = ("Akita", "Beagle", "Collie", "Dingo")
 

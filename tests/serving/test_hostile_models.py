@@ -14,16 +14,16 @@ from hostile_models import Values, copy_of, replace_file, sealed, values_of
 from safetensors.torch import save
 
 from dogbreed import Predictor, load
+from dogbreed.artifact.description import Description
+from dogbreed.artifact.description_schema import MAX_CLASSES, MAX_NAME_CHARACTERS
+from dogbreed.artifact.file_names import MAX_DESCRIPTION_BYTES
+from dogbreed.artifact.folder import read_description, write_artifact
+from dogbreed.artifact.packing import pack_model
+from dogbreed.artifact.tensors import read_safetensors
+from dogbreed.artifact.unpacking import unpack_model
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError
 from dogbreed.model import BreedClassifier
-from dogbreed.serving.artifact import read_description, write_artifact
-from dogbreed.serving.artifact_files import MAX_DESCRIPTION_BYTES
-from dogbreed.serving.description import Description
-from dogbreed.serving.description_schema import MAX_CLASSES, MAX_NAME_CHARACTERS
-from dogbreed.serving.packing import pack_model
-from dogbreed.serving.tensors import read_safetensors
-from dogbreed.serving.unpacking import unpack_model
 
 SUM = "0" * 64
 DESCRIPTION = Description(
@@ -481,8 +481,8 @@ def test_an_archive_that_is_no_models(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dogbreed.serving.unpacking.MAX_MEMBERS", 100)
-    monkeypatch.setattr("dogbreed.serving.artifact_files.MAX_GRAPH_BYTES", 1000)
+    monkeypatch.setattr("dogbreed.artifact.unpacking.MAX_MEMBERS", 100)
+    monkeypatch.setattr("dogbreed.artifact.file_names.MAX_GRAPH_BYTES", 1000)
     with pytest.raises(ArtifactError, match="The archive can't be unpacked"):
         unpack_model(packed(tmp_path / "a", *members), tmp_path / "model")
 
@@ -491,7 +491,7 @@ def test_an_archive_that_is_damaged_or_inflates_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = packed(tmp_path / "a", ("model.json", bytes(10_000)), ("big", bytes(10_000_000)))
-    monkeypatch.setattr("dogbreed.serving.unpacking.MAX_OTHER_BYTES", 1_000_000)
+    monkeypatch.setattr("dogbreed.artifact.unpacking.MAX_OTHER_BYTES", 1_000_000)
     for number, data in enumerate((good.read_bytes(), good.read_bytes()[:60], b"none", b"")):
         (tmp_path / "b").write_bytes(data)
         with pytest.raises(ArtifactError, match="The archive can't be unpacked"):

@@ -18,12 +18,12 @@ from conftest import draw_photo
 from PIL import Image
 
 from dogbreed import Predictor, load, load_classifier
+from dogbreed.artifact.folder import find_artifact, read_description
+from dogbreed.artifact.runtimes import open_form
 from dogbreed.data.batches import PhotoBatch
 from dogbreed.data.decoding import photos
 from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
 from dogbreed.evaluation.metrics import Scores
-from dogbreed.serving.artifact import find_artifact, read_description
-from dogbreed.serving.forms import open_form
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import read_photo
 
@@ -256,7 +256,7 @@ def test_openvino_answers_without_torch_lightning_hydra_or_pandas(
     loaded = set(done.stdout.split())
     assert "openvino" in loaded
     heavy = {"torch", "torchvision", "pytorch_lightning", "hydra", "omegaconf", "pandas"}
-    assert not loaded & (heavy | {"sklearn", "scipy", "boto3", "dogbreed.network"})
+    assert not loaded & (heavy | {"sklearn", "scipy", "boto3", "dogbreed.artifact.network"})
 
 
 SIGNALLED_AFTER_TWO_MODELS = """

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dogbreed.artifact.file_names import opened
+from dogbreed.artifact.strict_json import parse_object
 from dogbreed.errors import ArtifactError
-from dogbreed.serving.artifact_files import opened
-from dogbreed.serving.strict_json import parse_object
 
 _TYPES = {
     "F64": torch.float64,

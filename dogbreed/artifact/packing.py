@@ -12,9 +12,9 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from dogbreed.artifact.file_names import DESCRIPTION
+from dogbreed.artifact.folder import checked_file, find_artifact, read_description
 from dogbreed.errors import ArtifactError
-from dogbreed.serving.artifact import checked_file, find_artifact, read_description
-from dogbreed.serving.artifact_files import DESCRIPTION
 from dogbreed.utils.files import whole
 
 CODE = "code"

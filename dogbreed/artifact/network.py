@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dogbreed.artifact.description import Description
+from dogbreed.artifact.folder import read_tensors
 from dogbreed.backbone.architecture import Backbone, empty_backbone, parameters_of
 from dogbreed.errors import ArtifactError
-from dogbreed.serving.artifact import read_tensors
-from dogbreed.serving.description import Description
 
 # At most so much of a torchvision network's parameters is its own classifier, which an artifact
 # has none of: ShuffleNet's smallest, 75 %.

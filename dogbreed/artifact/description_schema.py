@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from dogbreed.artifact.description import Description
+from dogbreed.artifact.file_names import FORM_FILES, files_of
 from dogbreed.configuration.run import Config, DataConfig, ModelConfig
 from dogbreed.configuration.schema import argument, brief, key, nearest
 from dogbreed.errors import ConfigError
-from dogbreed.serving.artifact_files import FORM_FILES, files_of
-from dogbreed.serving.description import Description
 
 # Several times ImageNet-21k's classes.
 MAX_CLASSES = 100_000

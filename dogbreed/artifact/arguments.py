@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import fields
 from typing import Any, SupportsInt
 
+from dogbreed.artifact.description import Description
+from dogbreed.artifact.description_schema import BOUNDED, check_names
 from dogbreed.configuration.schema import argument, brief, nearest
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ConfigError
-from dogbreed.serving.description import Description
-from dogbreed.serving.description_schema import BOUNDED, check_names
 
 
 def class_names(classes: Iterable[str]) -> tuple[str, ...]:

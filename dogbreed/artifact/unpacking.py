@@ -7,8 +7,8 @@ import zlib
 from pathlib import Path
 from typing import IO
 
+from dogbreed.artifact.file_names import FILES, max_bytes
 from dogbreed.errors import ArtifactError
-from dogbreed.serving.artifact_files import FILES, max_bytes
 
 # One that pack_model made has about 60 members. What isn't the model's is read past, no further
 # than this: the code of an endpoint takes less than a megabyte.

@@ -16,14 +16,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from dogbreed.artifact.description import Description
+from dogbreed.artifact.file_names import FORM_FILES, INT8, ONNX, OPENVINO, WEIGHTS
+from dogbreed.artifact.folder import write_artifact, write_weights
+from dogbreed.artifact.runtimes import Form, cpu_precision, openvino_form
 from dogbreed.data.batches import spread
 from dogbreed.data.decoding.photos import CENTRE
 from dogbreed.errors import ArtifactError, EngineError, PhotoError
 from dogbreed.runtime.conversion import ChannelsLast, to_openvino
-from dogbreed.serving.artifact import write_artifact, write_weights
-from dogbreed.serving.artifact_files import FORM_FILES, INT8, ONNX, OPENVINO, WEIGHTS
-from dogbreed.serving.description import Description
-from dogbreed.serving.forms import Form, cpu_precision, openvino_form
 from dogbreed.serving.predictor import Predictor, read_photo
 
 (ONNX_FILE,) = FORM_FILES[ONNX]

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dogbreed.artifact.class_maps import CLASS_MAPS, add_class_maps
+from dogbreed.artifact.description import Description
+from dogbreed.artifact.file_names import DESCRIPTION, FORM_FILES, INT8, OPENVINO, opened
+from dogbreed.artifact.folder import checked_file
 from dogbreed.data.decoding.photos import Pixels
 from dogbreed.errors import ArtifactError, EngineError
-from dogbreed.serving.artifact import checked_file
-from dogbreed.serving.artifact_files import DESCRIPTION, FORM_FILES, INT8, OPENVINO, opened
-from dogbreed.serving.cam import CLASS_MAPS, add_class_maps
-from dogbreed.serving.description import Description
 from dogbreed.utils.machine import openvino_core, openvino_has_bf16
 
 Floats = npt.NDArray[np.float32]
@@ -88,7 +88,7 @@ def open_form(
     """
     chosen = choose_form(description, engine)
     if chosen == TORCH:
-        from dogbreed.network import load_network
+        from dogbreed.artifact.network import load_network
 
         form = torch_form(load_network(folder, description), threads)
     else:

@@ -15,11 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dogbreed.artifact.description import Description
+from dogbreed.artifact.description_schema import parse_description
+from dogbreed.artifact.file_names import DESCRIPTION, WEIGHTS, opened
+from dogbreed.artifact.strict_json import parse_object
 from dogbreed.errors import ArtifactError
-from dogbreed.serving.artifact_files import DESCRIPTION, WEIGHTS, opened
-from dogbreed.serving.description import Description
-from dogbreed.serving.description_schema import parse_description
-from dogbreed.serving.strict_json import parse_object
 from dogbreed.utils.files import whole
 
 SCHEMA_VERSION = 1
@@ -159,7 +159,7 @@ def read_tensors(folder: Path, description: Description) -> dict[str, Any]:
     Raises:
         ArtifactError: the file is missing or not the one that was written.
     """
-    from dogbreed.serving.tensors import read_safetensors
+    from dogbreed.artifact.tensors import read_safetensors
 
     return read_safetensors(checked_file(folder, description, WEIGHTS))
 
