@@ -9,8 +9,8 @@ from dogbreed.configuration import composing as cli
 from dogbreed.configuration.run import PredictConfig
 from dogbreed.configuration.schema import keys
 from dogbreed.errors import ConfigError
-from dogbreed.serving.sources import STDIN, is_there
-from dogbreed.serving.urls import is_url
+from dogbreed.serving.offline.sources import STDIN, is_there
+from dogbreed.serving.offline.urls import is_url
 from dogbreed.utils.command import run_command
 
 PURPOSE = (
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> None:
     if not given:
         raise ConfigError(f"No photo is given: write {EXAMPLE} (or a folder, a URL, - for stdin).")
     # Half a second of imports that --help and a mistyped key shouldn't wait for.
-    from dogbreed.serving import answers
+    from dogbreed.serving.offline import answers
 
     if not answers.answer(config, given):
         sys.exit(1)

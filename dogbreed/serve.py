@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
             f"To serve, {', '.join(missing)} must be installed: pip install 'dogbreed[serve]'."
         )
     # Imports that --help and a mistyped key shouldn't wait for.
-    from dogbreed.server.running import serve
+    from dogbreed.serving.http.server import serve
 
     serve(config)
 

@@ -21,7 +21,9 @@ from starlette.responses import JSONResponse
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "code"))
 
-from dogbreed.serving.invocations import (
+from dogbreed.serving.decoding_budget import Room
+from dogbreed.serving.predictor import Predictor
+from dogbreed.serving.requests.invocations import (
     ATTRIBUTES_HEADER,
     ENCODING_HEADER,
     RequestError,
@@ -30,8 +32,6 @@ from dogbreed.serving.invocations import (
     check_accept,
     read_invocation,
 )
-from dogbreed.serving.predictor import Predictor
-from dogbreed.serving.room import Room
 
 MODEL = Path(__file__).resolve().parent
 

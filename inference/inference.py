@@ -18,7 +18,9 @@ from typing import Any
 
 from sagemaker_inference import content_types
 
-from dogbreed.serving.invocations import (
+from dogbreed.serving.decoding_budget import Room
+from dogbreed.serving.predictor import Predictor
+from dogbreed.serving.requests.invocations import (
     ATTRIBUTES_HEADER,
     ENCODING_HEADER,
     JSON_TYPE,
@@ -29,8 +31,6 @@ from dogbreed.serving.invocations import (
     check_accept,
     read_invocation,
 )
-from dogbreed.serving.predictor import Predictor
-from dogbreed.serving.room import Room
 
 # The toolkit decodes JSON and CSV to text itself, outside of these functions, so that a body that
 # isn't UTF-8 would be a 500 (sagemaker-inference 1.10.1, Transformer.transform).

@@ -24,7 +24,10 @@ from conftest import THREADS, wait_for_line
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-ANSWERING, EXPLAINING = "dogbreed.server.answering", "dogbreed.server.explaining"
+ANSWERING, EXPLAINING = (
+    "dogbreed.serving.http.predict_worker",
+    "dogbreed.serving.http.explain_worker",
+)
 # Longer than anything takes on a busy machine; nothing waits for it where all is well.
 PATIENCE_S = 60.0
 
@@ -41,7 +44,7 @@ if "dogbreed.data.decoding.process" in sys.orig_argv:
             os._exit(9)
         return opened(file, *arguments, **options)
     PIL.Image.open = open
-if "dogbreed.server.answering" in sys.orig_argv:
+if "dogbreed.serving.http.predict_worker" in sys.orig_argv:
     import dogbreed.data.decoding.photos
     digest = dogbreed.data.decoding.photos.digest
     def fatal(data):

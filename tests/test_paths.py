@@ -22,7 +22,7 @@ from dogbreed.paths import check_paths
 from dogbreed.predict import split_arguments
 from dogbreed.runs import folder_name
 from dogbreed.search.limits import check_here
-from dogbreed.serving.table import open_table
+from dogbreed.serving.offline.table import open_table
 from dogbreed.utils.files import shortened, whole, with_ending, write_text
 from dogbreed.utils.user_paths import expanded
 

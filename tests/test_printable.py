@@ -18,7 +18,7 @@ from dogbreed.evaluation.charts import labels
 from dogbreed.evaluation.model_card import plain
 from dogbreed.search.table import live_table, print_table
 from dogbreed.search.trials import COMPLETED, FAILED, Trial
-from dogbreed.serving.table import json_line
+from dogbreed.serving.offline.table import json_line
 from dogbreed.utils.metric_lines import METRICS, kept_line, metric_line, metric_regexes
 from dogbreed.utils.printable import printable
 from dogbreed.utils.terminal import LineFormatter, line_of, print_lines
@@ -210,7 +210,7 @@ def test_warnings_of_the_tests_are_theirs() -> None:
 
 
 def test_the_server_logs_as_all_libraries_do() -> None:
-    from dogbreed.server.httpserver import build_server
+    from dogbreed.serving.http.uvicorn_server import build_server
 
     build_server(None, 1, lambda: None)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):

@@ -21,7 +21,7 @@ from dogbreed.features.files import FEATURES, INDEX, FeatureFiles
 from dogbreed.paths import check_paths
 from dogbreed.run_lock import RunLock
 from dogbreed.runs import RunFolder
-from dogbreed.serving.table import open_table
+from dogbreed.serving.offline.table import open_table
 from dogbreed.utils.files import locked, open_plain, write_text
 from dogbreed.utils.user_paths import make_private, private_folder
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.refusals import NO_NETWORK, THROTTLED, code_of, in_plain_words
 from dogbreed.errors import CloudError, PhotoError
-from dogbreed.serving.invocations import JSON_TYPE
+from dogbreed.serving.requests.invocations import JSON_TYPE
 
 # Tried again here rather than by botocore, which doesn't know what a model's errors mean. A
 # container may take 60 s; ten more for the way.

@@ -23,8 +23,8 @@ from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.data.decoding.photos import open_photo, read_bytes
 from dogbreed.errors import CloudError, DataError, PhotoError, Stopped
 from dogbreed.runs import log
-from dogbreed.serving.invocations import refusal_of
-from dogbreed.serving.sources import find_sources
+from dogbreed.serving.offline.sources import find_sources
+from dogbreed.serving.requests.invocations import refusal_of
 from dogbreed.utils.files import write_text
 from dogbreed.utils.printable import printable
 

@@ -20,7 +20,7 @@ from dogbreed.configuration.deploy import BATCH, PYTORCH, SERVERLESS, DeployConf
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ConfigError
 from dogbreed.search.limits import check_network
-from dogbreed.serving.invocations import JSON_TYPE, TIFF_VARIABLE
+from dogbreed.serving.requests.invocations import JSON_TYPE, TIFF_VARIABLE
 
 VARIANT = "AllTraffic"
 # What is made for an endpoint has its name and the time; 63 characters are the service's limit.

@@ -18,9 +18,9 @@ from dogbreed.configuration.deploy import QueryConfig
 from dogbreed.configuration.search import NEWEST
 from dogbreed.data.decoding.photos import read_bytes
 from dogbreed.errors import CloudError, OutputError, PhotoError
-from dogbreed.serving.answers import free_path
-from dogbreed.serving.sources import Found, Source, find_sources
-from dogbreed.serving.table import Row, json_line
+from dogbreed.serving.offline.answers import free_path
+from dogbreed.serving.offline.sources import Found, Source, find_sources
+from dogbreed.serving.offline.table import Row, json_line
 from dogbreed.utils.files import whole
 from dogbreed.utils.os_errors import DISK_FULL
 from dogbreed.utils.terminal import print_lines

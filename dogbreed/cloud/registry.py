@@ -16,7 +16,7 @@ from dogbreed.cloud.tags import is_ours, tag_list
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.configuration.schema import leaves
 from dogbreed.errors import CloudError
-from dogbreed.serving.invocations import JSON_TYPE
+from dogbreed.serving.requests.invocations import JSON_TYPE
 from dogbreed.utils.printable import printable
 
 MOST_PROPERTIES = 50

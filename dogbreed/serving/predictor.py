@@ -24,9 +24,9 @@ from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Pixels
 from dogbreed.data.decoding.pool import OpenedPhoto
 from dogbreed.errors import ArtifactError, ConfigError, PhotoError
+from dogbreed.serving.decoding_budget import Room
 from dogbreed.serving.explain import Explainer
 from dogbreed.serving.prediction import Breed, Prediction
-from dogbreed.serving.room import Room
 from dogbreed.utils.machine import cores
 
 # A path, a file's bytes, a function that gives them, or what Pillow opened.

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from dogbreed.cloud.asking import Asker
 from dogbreed.errors import CloudError, PhotoError
-from dogbreed.serving.invocations import Invocation, read_invocation
+from dogbreed.serving.requests.invocations import Invocation, read_invocation
 
 BREED = {"breed": "Akita", "class": "n1-Akita", "probability": 0.75}
 GOOD = {"predictions": [{"unknown": False, "breeds": [BREED]}], "model_ms": 12.5}

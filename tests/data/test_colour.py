@@ -27,8 +27,8 @@ from dogbreed.data.decoding.inspection import inspect
 from dogbreed.data.decoding.photos import Preprocessing, decode
 from dogbreed.errors import ArtifactError, PhotoError
 from dogbreed.evaluation.thumbnails import thumbnails
+from dogbreed.serving.decoding_budget import Room
 from dogbreed.serving.predictor import Predictor
-from dogbreed.serving.room import Room
 
 Array = npt.NDArray[Any]
 WIDE = ("Display P3", "Adobe RGB", "ProPhoto")

@@ -26,7 +26,7 @@ from dogbreed.errors import CloudError, DataError, PhotoError
 from dogbreed.evaluation.thumbnails import thumbnails
 from dogbreed.predict import main as predict
 from dogbreed.preparation import check_photos
-from dogbreed.serving.sources import find_sources
+from dogbreed.serving.offline.sources import find_sources
 from dogbreed.utils.links import is_within, open_within
 
 Make = Callable[[Path, Path], None]

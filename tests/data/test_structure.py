@@ -13,7 +13,7 @@ from PIL import Image
 from dogbreed.data.decoding import jpeg_end, photos
 from dogbreed.data.decoding.structure import TOO_COMPLEX, base, check_structure
 from dogbreed.errors import PhotoError
-from dogbreed.serving.invocations import Invocation, RequestError, answer
+from dogbreed.serving.requests.invocations import Invocation, RequestError, answer
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 

@@ -14,7 +14,7 @@ from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import PhotoFolders
 from dogbreed.data.layouts.system_files import system_kind
 from dogbreed.errors import DataError
-from dogbreed.serving.sources import find_sources
+from dogbreed.serving.offline.sources import find_sources
 
 # As they lie in a folder of photos, each with a picture in it.
 SYSTEM_FOLDERS = (

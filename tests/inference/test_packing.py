@@ -39,7 +39,7 @@ def offline(event, arguments):
 
 sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Finder
 sys.addaudithook(offline)
-from dogbreed.serving.invocations import answer, attributes, read_invocation
+from dogbreed.serving.requests.invocations import answer, attributes, read_invocation
 from dogbreed.serving.predictor import Predictor
 model = pathlib.Path(code).parent
 predictor = Predictor.load(model)

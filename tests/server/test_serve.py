@@ -27,7 +27,7 @@ from local_server import (
 from PIL import Image
 
 from dogbreed import Predictor, load
-from dogbreed.serving.invocations import as_jpeg
+from dogbreed.serving.requests.invocations import as_jpeg
 
 KINDS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "AVIF": "image/avif"}
 

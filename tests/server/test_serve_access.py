@@ -15,10 +15,10 @@ import pytest
 from local_server import PATIENCE_S, Answer, LocalServer, answer_on, photo, serving
 
 from dogbreed.errors import ConfigError
-from dogbreed.server.hosts import Hosts
-from dogbreed.server.page import static_files
-from dogbreed.server.security_headers import SECURITY_HEADERS
-from dogbreed.server.token import take_token
+from dogbreed.serving.http.hosts import Hosts
+from dogbreed.serving.http.page import static_files
+from dogbreed.serving.http.security_headers import SECURITY_HEADERS
+from dogbreed.serving.http.token import take_token
 
 TOKEN = "a.token~of-this/server+1=="
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}

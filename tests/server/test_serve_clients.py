@@ -2,7 +2,7 @@
 
 import pytest
 
-from dogbreed.server.shares import Shares, client_of
+from dogbreed.serving.http.client_limits import Shares, client_of
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ import pytest
 from conftest import wait_for_line
 from local_server import PATIENCE_S, wait_until
 
-from dogbreed.server.limits import MAX_ANSWERED, MAX_REFUSED, RESERVED_FILES, limits_for
+from dogbreed.serving.http.limits import MAX_ANSWERED, MAX_REFUSED, RESERVED_FILES, limits_for
 
 _, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 FRONT = """
 import asyncio, resource, signal, socket, sys
 from dogbreed.utils.command import _stop
 from dogbreed.errors import Stopped
-from dogbreed.server.running import run
+from dogbreed.serving.http.server import run
 
 async def app(scope, receive, send):
     size = 0

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dogbreed.server.app import build_app
-from dogbreed.server.docs import docs_page
+from dogbreed.serving.http.app import build_app
+from dogbreed.serving.http.docs import docs_page
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,13 @@ from local_server import (
 
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.model import BreedClassifier
-from dogbreed.server.explanations import Explanations
-from dogbreed.server.worker import Worker
-from dogbreed.server.worker_errors import ModelReplaced
+from dogbreed.serving.http.explanations import Explanations
+from dogbreed.serving.http.worker import Worker
+from dogbreed.serving.http.worker_errors import ModelReplaced
 
 FAKE = """
 import sys
-from dogbreed.server.frames import READY, open_streams
+from dogbreed.serving.http.ipc import READY, open_streams
 frames, send = open_streams()
 send((READY, 0, open(sys.argv[1], "rb").read()))
 for number, value, data in frames:

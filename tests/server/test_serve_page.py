@@ -19,7 +19,7 @@ from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect
 
 from dogbreed.artifact.folder import read_description
-from dogbreed.server.page import pages
+from dogbreed.serving.http.page import pages
 
 pytest_plugins = ("browser",)
 pytestmark = pytest.mark.servers

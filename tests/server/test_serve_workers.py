@@ -30,13 +30,13 @@ from dogbreed.data.decoding.memory import (
 )
 from dogbreed.data.decoding.pool import DecodingPool
 from dogbreed.errors import PhotoError
-from dogbreed.server.counters import Counters
-from dogbreed.server.endpoint import Endpoint
-from dogbreed.server.explanations import Explanations
-from dogbreed.server.worker import Worker
-from dogbreed.server.worker_errors import WorkerError, WorkerRefusal
-from dogbreed.serving.invocations import RequestError
-from dogbreed.serving.room import CostlyPhoto, Room
+from dogbreed.serving.decoding_budget import CostlyPhoto, Room
+from dogbreed.serving.http.counters import Counters
+from dogbreed.serving.http.endpoint import Endpoint
+from dogbreed.serving.http.explanations import Explanations
+from dogbreed.serving.http.worker import Worker
+from dogbreed.serving.http.worker_errors import WorkerError, WorkerRefusal
+from dogbreed.serving.requests.invocations import RequestError
 
 
 @pytest.mark.parametrize(
@@ -176,13 +176,13 @@ def test_a_worker_that_hangs_while_it_loads_is_started_anew(
         "import pathlib, sys, time\n"
         "tried = pathlib.Path(sys.argv[1])\n"
         "if not tried.exists(): tried.touch(), time.sleep(600)\n"
-        "from dogbreed.server.frames import READY, open_streams\n"
+        "from dogbreed.serving.http.ipc import READY, open_streams\n"
         "frames, send = open_streams()\n"
         "send((READY, 0, b''))\n"
         "list(frames)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("dogbreed.server.worker.LOADING_S", 3.0)
+    monkeypatch.setattr("dogbreed.serving.http.worker.LOADING_S", 3.0)
 
     async def start() -> None:
         worker = Worker("hangs_once", [str(tmp_path / "tried")], silence_s=60)
@@ -203,13 +203,13 @@ def test_a_worker_that_never_comes_up_is_given_up(
         "tries = pathlib.Path(sys.argv[1])\n"
         "tries.write_text(tries.read_text() + 'x' if tries.exists() else 'x')\n"
         "if len(tries.read_text()) < int(sys.argv[2]): sys.exit(1)\n"
-        "from dogbreed.server.frames import READY, open_streams\n"
+        "from dogbreed.serving.http.ipc import READY, open_streams\n"
         "frames, send = open_streams()\n"
         "send((READY, 0, b''))\n"
         "list(frames)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("dogbreed.server.worker.PAUSES_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("dogbreed.serving.http.worker.PAUSES_S", (0.0, 0.0, 0.0))
 
     async def started(deaths: int) -> Any:
         worker = Worker("dies_thrice", [str(tries), str(deaths + 1)], silence_s=60)

@@ -27,7 +27,7 @@ from dogbreed.artifact.packing import pack_model
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.data.decoding.photos import CENTRE, Preprocessing, decode
 from dogbreed.data.sets.samples import draw_samples
-from dogbreed.serving.invocations import MAX_BYTES
+from dogbreed.serving.requests.invocations import MAX_BYTES
 
 CLASSES, PHOTOS_PER_CLASS = 10, 5
 PIXELS = Preprocessing()

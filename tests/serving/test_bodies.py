@@ -15,8 +15,13 @@ import pytest
 from local_server import as_text, photo, picture
 from PIL import features
 
-from dogbreed.serving.invocations import MAX_BYTES, Invocation, RequestError, read_invocation
-from dogbreed.serving.multipart import form_parts
+from dogbreed.serving.requests.invocations import (
+    MAX_BYTES,
+    Invocation,
+    RequestError,
+    read_invocation,
+)
+from dogbreed.serving.requests.multipart import form_parts
 
 JPEG, PNG = photo(), photo("PNG")
 TEXT = as_text(JPEG)

@@ -17,8 +17,8 @@ from urllib.parse import unquote
 import pytest
 
 from dogbreed.errors import PhotoError
-from dogbreed.serving.connections import Connections
-from dogbreed.serving.fetch import MAX_REDIRECTS, fetch
+from dogbreed.serving.offline.connections import Connections
+from dogbreed.serving.offline.fetch import MAX_REDIRECTS, fetch
 
 DATA = bytes(range(256)) * 400
 ENCODED = {

@@ -3,8 +3,8 @@
 import pytest
 
 from dogbreed.errors import PhotoError
-from dogbreed.serving.sources import Source, find_sources
-from dogbreed.serving.urls import Address, is_url, parse_url, shown_url, without_scheme
+from dogbreed.serving.offline.sources import Source, find_sources
+from dogbreed.serving.offline.urls import Address, is_url, parse_url, shown_url, without_scheme
 
 REQUESTED = {
     "http://example.org": "http://example.org/",

@@ -13,9 +13,9 @@ from urllib.error import URLError
 from dogbreed import __version__
 from dogbreed.data.decoding.photos import MAX_BYTES
 from dogbreed.errors import PhotoError
-from dogbreed.serving.compressed import inflated
-from dogbreed.serving.connections import Connections
-from dogbreed.serving.urls import not_fetched, parse_url
+from dogbreed.serving.offline.connections import Connections
+from dogbreed.serving.offline.urls import not_fetched, parse_url
+from dogbreed.serving.requests.compressed import inflated
 
 MAX_REDIRECTS = 5
 _PHOTO = frozenset({200, 203})  # 203: a proxy on the way has changed it

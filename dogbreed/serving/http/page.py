@@ -38,7 +38,7 @@ def filled(template: str, **values: Any) -> str:
 
 
 def _html(description: Description, token: bool) -> str:
-    from dogbreed.serving.invocations import MAX_BYTES
+    from dogbreed.serving.requests.invocations import MAX_BYTES
 
     test = description.metrics.get("test", {})
     return filled(

@@ -1,6 +1,6 @@
 """The server's process that has photos decoded and computes their answers.
 
-    python -m dogbreed.server.answering MODEL ENGINE PRECISION THREADS TIMEOUT_S
+    python -m dogbreed.serving.http.predict_worker MODEL ENGINE PRECISION THREADS TIMEOUT_S
 
 A frame's second number is top_k, and in an answer how many photos were computed with it; or EXPLAIN
 and the class that is to be explained, by its place in the model's. Photos are decoded in processes
@@ -21,7 +21,8 @@ from PIL import Image
 
 from dogbreed.data.decoding.photos import Pixels, digest
 from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
-from dogbreed.server.frames import (
+from dogbreed.serving.decoding_budget import CostlyPhoto, Lane, Room
+from dogbreed.serving.http.ipc import (
     EXPLAIN,
     FAILED,
     NO_MODEL,
@@ -31,10 +32,9 @@ from dogbreed.server.frames import (
     Send,
     open_streams,
 )
-from dogbreed.server.memory import give_back_large_pieces
-from dogbreed.serving.invocations import as_jpeg, entry_of
+from dogbreed.serving.http.memory import give_back_large_pieces
 from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
-from dogbreed.serving.room import CostlyPhoto, Lane, Room
+from dogbreed.serving.requests.invocations import as_jpeg, entry_of
 from dogbreed.utils.machine import cores
 from dogbreed.utils.terminal import print_exception
 

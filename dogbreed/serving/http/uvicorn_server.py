@@ -8,9 +8,9 @@ from typing import Any
 
 import uvicorn
 
-from dogbreed.server.limits import BACKLOG, KEEP_ALIVE_S, connection_limits
-from dogbreed.server.protocol import limited_protocol
-from dogbreed.server.security_headers import SECURITY_HEADERS
+from dogbreed.serving.http.limits import BACKLOG, KEEP_ALIVE_S, connection_limits
+from dogbreed.serving.http.protocol import limited_protocol
+from dogbreed.serving.http.security_headers import SECURITY_HEADERS
 
 # After a signal, for what is on its way: connections in the system's queue are reset with the
 # socket that listens, and one is reset that is closed before what came through it is read.

@@ -12,14 +12,19 @@ from starlette.requests import ClientDisconnect
 
 from dogbreed.artifact.description import Description
 from dogbreed.errors import PhotoError
-from dogbreed.server.counters import Counters
-from dogbreed.server.explanations import Explanations
-from dogbreed.server.frames import NOT_EXPLAINED
-from dogbreed.server.shares import Shares, client_of
-from dogbreed.server.worker import Worker
-from dogbreed.server.worker_errors import DeadlyPhoto, ModelUnreadable, WorkerError, WorkerRefusal
-from dogbreed.serving.compressed import is_compressed
-from dogbreed.serving.invocations import (
+from dogbreed.serving.http.client_limits import Shares, client_of
+from dogbreed.serving.http.counters import Counters
+from dogbreed.serving.http.explanations import Explanations
+from dogbreed.serving.http.ipc import NOT_EXPLAINED
+from dogbreed.serving.http.worker import Worker
+from dogbreed.serving.http.worker_errors import (
+    DeadlyPhoto,
+    ModelUnreadable,
+    WorkerError,
+    WorkerRefusal,
+)
+from dogbreed.serving.requests.compressed import is_compressed
+from dogbreed.serving.requests.invocations import (
     ATTRIBUTES_HEADER,
     ENCODING_HEADER,
     MAX_BYTES,
@@ -52,7 +57,7 @@ class Endpoint:
     """Answers requests with a model.
 
     Args:
-        worker: what computes, as `dogbreed.server.answering` does.
+        worker: what computes, as `dogbreed.serving.http.predict_worker` does.
         queue: a request is refused by 429 while so many photos of its client wait, or a quarter
             more of all clients.
         timeout_s: a request's body must have arrived within it.

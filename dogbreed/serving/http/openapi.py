@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dogbreed.serving.invocations import JSON_TYPE, MAX_BYTES, MAX_PHOTOS, MAX_TOP_K, TOP_K
+from dogbreed.serving.requests.invocations import JSON_TYPE, MAX_BYTES, MAX_PHOTOS, MAX_TOP_K, TOP_K
 
 FORM_TYPE, TEXT_TYPE = "multipart/form-data", "text/plain"
 _PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")

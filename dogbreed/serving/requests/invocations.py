@@ -16,13 +16,13 @@ from PIL import Image
 from dogbreed.data.decoding import formats
 from dogbreed.data.decoding.structure.tiff import is_tiff
 from dogbreed.errors import EngineError, PhotoError
-from dogbreed.serving.bodies import MAX_PHOTOS as MAX_PHOTOS
-from dogbreed.serving.bodies import PARAMETERS, from_text, read_body, unknown_key
-from dogbreed.serving.compressed import inflated
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Predictor
-from dogbreed.serving.request_errors import SEND_A_PHOTO
-from dogbreed.serving.request_errors import RequestError as RequestError
+from dogbreed.serving.requests.bodies import MAX_PHOTOS as MAX_PHOTOS
+from dogbreed.serving.requests.bodies import PARAMETERS, from_text, read_body, unknown_key
+from dogbreed.serving.requests.compressed import inflated
+from dogbreed.serving.requests.errors import SEND_A_PHOTO
+from dogbreed.serving.requests.errors import RequestError as RequestError
 
 # Several photos as phones take them. SageMaker passes on less: 6 MiB to an endpoint on instances
 # (the longest Body in botocore's model of InvokeEndpoint), 4 MB to a serverless one.

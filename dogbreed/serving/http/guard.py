@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from fastapi import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dogbreed.server.app import as_json
-from dogbreed.server.hosts import Authority, Hosts, authority
-from dogbreed.serving.request_errors import RequestError
+from dogbreed.serving.http.app import as_json
+from dogbreed.serving.http.hosts import Authority, Hosts, authority
+from dogbreed.serving.requests.errors import RequestError
 
 _ORIGIN = re.compile(r"(https?)://(.+)")
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -1,6 +1,6 @@
 """The server's process that explains photos where the network needs torch for it.
 
-    python -m dogbreed.server.explaining MODEL
+    python -m dogbreed.serving.http.explain_worker MODEL
 
 A frame's second number is the class, by its place in the model's; the answer is a JPEG.
 """
@@ -13,11 +13,11 @@ from dogbreed.artifact.folder import find_artifact, read_description
 from dogbreed.artifact.network import load_network
 from dogbreed.data.decoding.photos import decode
 from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
-from dogbreed.server.frames import FAILED, NO_MODEL, NOT_EXPLAINED, READY, open_streams
-from dogbreed.server.memory import give_back_large_pieces
 from dogbreed.serving.explain import Explainer
 from dogbreed.serving.grad_cam import GradCam
-from dogbreed.serving.invocations import as_jpeg
+from dogbreed.serving.http.ipc import FAILED, NO_MODEL, NOT_EXPLAINED, READY, open_streams
+from dogbreed.serving.http.memory import give_back_large_pieces
+from dogbreed.serving.requests.invocations import as_jpeg
 
 
 def main(model: str) -> None:

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from dogbreed.server.frames import HEAD, NO_MODEL, READY, packed
-from dogbreed.server.worker_errors import (
+from dogbreed.serving.http.ipc import HEAD, NO_MODEL, READY, packed
+from dogbreed.serving.http.worker_errors import (
     DeadlyPhoto,
     ModelReplaced,
     ModelUnreadable,

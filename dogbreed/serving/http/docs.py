@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dogbreed.server.page import filled
+from dogbreed.serving.http.page import filled
 
 Schema = Mapping[str, Any]
 

@@ -16,11 +16,11 @@ from dogbreed.artifact.runtimes import choose_form, cpu_precision
 from dogbreed.configuration.run import PredictConfig
 from dogbreed.configuration.schema import AUTO
 from dogbreed.errors import ConfigError, OutputError, PhotoError
+from dogbreed.serving.offline.sources import STDIN, Source, find_sources, is_folder
+from dogbreed.serving.offline.table import CSV, JSONL, check_suffix, json_line, open_table, row_of
+from dogbreed.serving.offline.urls import is_url
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Photo, Predictor
-from dogbreed.serving.sources import STDIN, Source, find_sources, is_folder
-from dogbreed.serving.table import CSV, JSONL, check_suffix, json_line, open_table, row_of
-from dogbreed.serving.urls import is_url
 from dogbreed.utils.files import whole, with_ending
 from dogbreed.utils.os_errors import DISK_FULL
 from dogbreed.utils.progress import progress

@@ -11,11 +11,11 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from dogbreed.server.connections import Connections
-from dogbreed.server.limits import ConnectionLimits
-from dogbreed.server.security_headers import SECURITY_HEADERS
-from dogbreed.server.shares import client_of
-from dogbreed.serving.invocations import JSON_TYPE, RequestError
+from dogbreed.serving.http.client_limits import client_of
+from dogbreed.serving.http.connections import Connections
+from dogbreed.serving.http.limits import ConnectionLimits
+from dogbreed.serving.http.security_headers import SECURITY_HEADERS
+from dogbreed.serving.requests.invocations import JSON_TYPE, RequestError
 
 MAX_HEAD_BYTES = 64 * 1024
 # Read before a connection too many is refused: a client that still sends doesn't read.

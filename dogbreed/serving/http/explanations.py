@@ -7,9 +7,9 @@ load and more memory than everything else together: it is there only while it is
 import asyncio
 import time
 
-from dogbreed.server.frames import EXPLAIN
-from dogbreed.server.worker import Worker
-from dogbreed.server.worker_errors import ModelReplaced, WorkerRefusal
+from dogbreed.serving.http.ipc import EXPLAIN
+from dogbreed.serving.http.worker import Worker
+from dogbreed.serving.http.worker_errors import ModelReplaced, WorkerRefusal
 
 IDLE_S = 60.0
 
@@ -91,7 +91,7 @@ class Explanations:
                 await self._end()
             if self._worker is None:
                 worker = Worker(
-                    "dogbreed.server.explaining",
+                    "dogbreed.serving.http.explain_worker",
                     [self._model],
                     silence_s=self._silence_s,
                     identity=self._identity,

@@ -10,14 +10,14 @@ from typing import Any, Protocol
 from dogbreed.artifact.folder import find_artifact, read_description
 from dogbreed.configuration.run import ServeConfig
 from dogbreed.errors import ConfigError, Stopped
-from dogbreed.server.counters import Counters
-from dogbreed.server.explanations import Explanations
-from dogbreed.server.hosts import Hosts, is_loopback
-from dogbreed.server.limits import BACKLOG, KEEP_ALIVE_S
-from dogbreed.server.memory import give_back_large_pieces
-from dogbreed.server.page import pages, sign_in_page, static_files
-from dogbreed.server.token import TOKEN_VARIABLE, take_token
-from dogbreed.server.worker import Worker
+from dogbreed.serving.http.counters import Counters
+from dogbreed.serving.http.explanations import Explanations
+from dogbreed.serving.http.hosts import Hosts, is_loopback
+from dogbreed.serving.http.limits import BACKLOG, KEEP_ALIVE_S
+from dogbreed.serving.http.memory import give_back_large_pieces
+from dogbreed.serving.http.page import pages, sign_in_page, static_files
+from dogbreed.serving.http.token import TOKEN_VARIABLE, take_token
+from dogbreed.serving.http.worker import Worker
 from dogbreed.utils.terminal import print_lines
 
 
@@ -51,7 +51,7 @@ async def _serve(config: ServeConfig) -> None:
     listening = _listen(config.host, config.port)
     counters = Counters()
     worker = Worker(
-        "dogbreed.server.answering",
+        "dogbreed.serving.http.predict_worker",
         [
             *(str(folder), config.engine, config.precision),
             *(str(config.threads), str(config.timeout_s)),
@@ -66,9 +66,9 @@ async def _serve(config: ServeConfig) -> None:
     )
     try:
         # Half a second of imports, while the worker loads the model.
-        from dogbreed.server.app import build_app
-        from dogbreed.server.endpoint import Endpoint
-        from dogbreed.server.guard import Guard
+        from dogbreed.serving.http.app import build_app
+        from dogbreed.serving.http.endpoint import Endpoint
+        from dogbreed.serving.http.guard import Guard
 
         endpoint = Endpoint(
             *(description, worker, explanations, counters),
@@ -102,7 +102,7 @@ async def run(
         Stopped: by that signal.
         WorkerError: one of the parts has ended.
     """
-    from dogbreed.server.httpserver import build_server
+    from dogbreed.serving.http.uvicorn_server import build_server
 
     server = build_server(app, timeout_s, lambda: print_lines(line))
     serving = asyncio.create_task(server.serve(sockets=[listening]))

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from email.utils import collapse_rfc2231_value
 
-from dogbreed.serving.request_errors import SEND_A_FORM, RequestError
+from dogbreed.serving.requests.errors import SEND_A_FORM, RequestError
 
 _MAX_PARTS = 64
 _MAX_HEAD_BYTES = 8 * 1024

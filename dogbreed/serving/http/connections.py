@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from dogbreed.server.limits import ConnectionLimits
-from dogbreed.server.shares import Shares
+from dogbreed.serving.http.client_limits import Shares
+from dogbreed.serving.http.limits import ConnectionLimits
 
 
 class Connection(Protocol):

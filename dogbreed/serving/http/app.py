@@ -10,10 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from dogbreed import __version__
-from dogbreed.server.docs import docs_page
-from dogbreed.server.endpoint import Endpoint
-from dogbreed.server.openapi import INVOCATIONS, PING, RESPONSES, with_token
-from dogbreed.serving.invocations import JSON_TYPE, RequestError
+from dogbreed.serving.http.docs import docs_page
+from dogbreed.serving.http.endpoint import Endpoint
+from dogbreed.serving.http.openapi import INVOCATIONS, PING, RESPONSES, with_token
+from dogbreed.serving.requests.invocations import JSON_TYPE, RequestError
 
 # A path of the page to its type and its content.
 Pages = Mapping[str, tuple[str, bytes]]

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dogbreed.serving.base64_text import decode_base64, is_base64
-from dogbreed.serving.multipart import Part, form_parts, is_form
-from dogbreed.serving.request_errors import SEND_A_FORM, SEND_A_PHOTO, RequestError
+from dogbreed.serving.requests.base64_text import decode_base64, is_base64
+from dogbreed.serving.requests.errors import SEND_A_FORM, SEND_A_PHOTO, RequestError
+from dogbreed.serving.requests.multipart import Part, form_parts, is_form
 
 MAX_PHOTOS = 32
 PARAMETERS = ("top_k", "explain")

@@ -1,0 +1,1 @@
+"""Predictions for files, folders and URLs, written to a terminal or a table."""

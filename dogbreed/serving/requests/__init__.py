@@ -1,0 +1,1 @@
+"""A request to an endpoint and its response, the same for every server."""
