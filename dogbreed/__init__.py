@@ -8,8 +8,8 @@ from dogbreed.utils.environment import restrain_dependencies
 if TYPE_CHECKING:
     from dogbreed.data.module import BreedDataModule
     from dogbreed.debug.debugger import Debugger
-    from dogbreed.debug.recording import read_recording
-    from dogbreed.debug.time_profiler import TimeProfiler
+    from dogbreed.debug.profiling.time_profiler import TimeProfiler
+    from dogbreed.debug.recording.records import read_recording
     from dogbreed.errors import DogbreedError
     from dogbreed.model import BreedClassifier, load_classifier
     from dogbreed.serving.predictor import Predictor, load
@@ -24,10 +24,10 @@ _HOMES = {
     "Debugger": "dogbreed.debug.debugger",
     "DogbreedError": "dogbreed.errors",
     "Predictor": "dogbreed.serving.predictor",
-    "TimeProfiler": "dogbreed.debug.time_profiler",
+    "TimeProfiler": "dogbreed.debug.profiling.time_profiler",
     "load": "dogbreed.serving.predictor",
     "load_classifier": "dogbreed.model",
-    "read_recording": "dogbreed.debug.recording",
+    "read_recording": "dogbreed.debug.recording.records",
 }
 
 __all__ = [

@@ -17,7 +17,7 @@ from dogbreed.configuration.schema import without_places
 from dogbreed.data.batches import StoredPhotos, spread
 from dogbreed.data.check import Checked
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID
-from dogbreed.debug.verdicts import FIRED
+from dogbreed.debug.rules.verdicts import FIRED
 from dogbreed.evaluation.baseline import fit_baseline
 from dogbreed.evaluation.calibration import choose_threshold, fit_temperature
 from dogbreed.evaluation.duplicates import find_duplicates

@@ -14,7 +14,7 @@ from dogbreed.configuration.composing import compose
 from dogbreed.data.sets import download, samples
 from dogbreed.data.sets.archive import BadArchive
 from dogbreed.data.sets.samples import sample_photos
-from dogbreed.debug.recording import RecordingWriter
+from dogbreed.debug.recording.records import RecordingWriter
 from dogbreed.errors import DownloadError, OutputError, SearchError
 from dogbreed.evaluation.baseline import _is_private
 from dogbreed.features.files import FEATURES, INDEX, FeatureFiles

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dogbreed.configuration.debug import DebugConfig, checked_config
-from dogbreed.debug.measures import Glance, TrainedLayers, first_not_finite
-from dogbreed.debug.observations import Epoch, Layers, Start, Step, Watcher
-from dogbreed.debug.recorder import Recorder
+from dogbreed.debug.recording.measures import Glance, TrainedLayers, first_not_finite
+from dogbreed.debug.recording.observations import Epoch, Layers, Start, Step, Watcher
+from dogbreed.debug.recording.recorder import Recorder
+from dogbreed.debug.rules.verdicts import Verdict
 from dogbreed.debug.rules.watch import RuleWatch
-from dogbreed.debug.verdicts import Verdict
 from dogbreed.errors import ConfigError, RecordingError, StoppedByRule
 from dogbreed.utils.os_errors import DISK_FULL
 
@@ -67,11 +67,11 @@ class Debugger(Callback):
         # Before TensorBoard: who imports protobuf first decides which kind of it both get, and
         # smdebug can't do with the compiled one.
         if config.smdebug:
-            from dogbreed.debug.smdebug_hook import SmdebugHook
+            from dogbreed.debug.smdebug.hook import SmdebugHook
 
             self._builders.append(lambda: SmdebugHook(self._folder / "smdebug"))
         if config.tensorboard:
-            from dogbreed.debug.tensorboard import TensorBoardEvents
+            from dogbreed.debug.recording.tensorboard import TensorBoardEvents
 
             self._builders.append(lambda: TensorBoardEvents(self._folder / "tensorboard"))
         self._watchers: list[Watcher] = []

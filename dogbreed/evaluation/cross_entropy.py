@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from dogbreed.debug.recording import Recording
-from dogbreed.debug.verdicts import Verdict
+from dogbreed.debug.recording.records import Recording
+from dogbreed.debug.rules.verdicts import Verdict
 from dogbreed.evaluation.charts import BLUE, GREY, ORANGE, Chart, axis, labels
 from dogbreed.evaluation.facts import Watched
 from dogbreed.evaluation.lines import (

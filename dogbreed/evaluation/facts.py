@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.data.layouts.splits import Finding, Sample
-from dogbreed.debug.profile import Profile
-from dogbreed.debug.recording import Recording
-from dogbreed.debug.verdicts import Verdict
+from dogbreed.debug.profiling.profile import Profile
+from dogbreed.debug.recording.records import Recording
+from dogbreed.debug.rules.verdicts import Verdict
 from dogbreed.evaluation.metrics import ClassMetrics, Interval, Scores, SplitMetrics
 
 

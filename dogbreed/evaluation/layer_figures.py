@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dogbreed.debug.recording import Recording
+from dogbreed.debug.recording.records import Recording
 from dogbreed.evaluation.charts import BLUE, Chart, axis, labels
 from dogbreed.evaluation.lines import (
     RECORDING,

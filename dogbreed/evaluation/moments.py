@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dogbreed.debug.recording import Recording
+from dogbreed.debug.recording.records import Recording
 from dogbreed.evaluation.texts import seconds
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dogbreed.debug.profile import Phase, Profile, Sample
+from dogbreed.debug.profiling.profile import Phase, Profile, Sample
 from dogbreed.evaluation.charts import GREY, Chart, axis, labels
 from dogbreed.evaluation.lines import headed_layout
 from dogbreed.evaluation.verdicts import words

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from dogbreed.debug.profile import Phase, Profile, Rates, StepTimes
+from dogbreed.debug.profiling.profile import Phase, Profile, Rates, StepTimes
 from dogbreed.evaluation.charts import GREY
 from dogbreed.evaluation.frame import Section
 from dogbreed.evaluation.moments import at_second

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dogbreed.debug.profile import Profile, Sample
+from dogbreed.debug.profiling.profile import Profile, Sample
 from dogbreed.evaluation.charts import BLUE, GREY, ORANGE, Chart, axis
 from dogbreed.evaluation.lines import cuts, headed_layout, line, means, middles, zero_up
 from dogbreed.evaluation.phase_figures import names, phase_of, tones

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dogbreed.debug.verdicts import FINE, FIRED, NOT_APPLICABLE, OFF, Point, Verdict
+from dogbreed.debug.rules.verdicts import FINE, FIRED, NOT_APPLICABLE, OFF, Point, Verdict
 from dogbreed.evaluation.texts import NOTHING, agreement, counted, shown
 
 CAPITALS = {"cpu": "CPU", "gpu": "GPU", "io": "I/O"}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from common import row, title, train
 
-from dogbreed.debug.recording import read_recording
+from dogbreed.debug.recording.records import read_recording
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from debug.planted import FAULTS, fired, watch
@@ -36,7 +36,7 @@ import psutil
 import pytorch_lightning as pl
 from debug import planted
 from dogbreed.debug.debugger import Debugger
-from dogbreed.debug.time_profiler import TimeProfiler
+from dogbreed.debug.profiling.time_profiler import TimeProfiler
 
 training = planted.healthy()
 batch = next(iter(training.train))

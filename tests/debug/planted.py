@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from dogbreed.configuration.composing import compose
 from dogbreed.debug.debugger import Debugger
-from dogbreed.debug.verdicts import FIRED, Verdict
+from dogbreed.debug.rules.verdicts import FIRED, Verdict
 from dogbreed.errors import StoppedByRule
 
 CLASSES, FEATURES, PER_CLASS = 8, 64, 96

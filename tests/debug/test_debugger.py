@@ -21,8 +21,8 @@ from torch import Tensor, nn
 import dogbreed
 from dogbreed.configuration.composing import compose
 from dogbreed.debug.debugger import Debugger
-from dogbreed.debug.recording import read_recording
-from dogbreed.debug.verdicts import NOT_APPLICABLE
+from dogbreed.debug.recording.records import read_recording
+from dogbreed.debug.rules.verdicts import NOT_APPLICABLE
 
 pytestmark = pytest.mark.watch
 
@@ -168,7 +168,7 @@ def test_a_full_disk_ends_the_recording_not_the_training(tmp_path: Path) -> None
         "from pathlib import Path\n"
         "from debug import planted\n"
         "from dogbreed.debug import recording\n"
-        "from dogbreed.debug.recording import read_recording\n"
+        "from dogbreed.debug.recording.records import read_recording\n"
         "recording.MOST_ROWS = 20\n"  # however fast the machine is, more than one block
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"

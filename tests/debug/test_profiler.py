@@ -17,9 +17,9 @@ import torch
 from conftest import SMALL, Train
 from debug import planted
 
-from dogbreed.debug import sampler
-from dogbreed.debug.sampler import Sampler, open_gpu
-from dogbreed.debug.time_profiler import (
+from dogbreed.debug.profiling import sampler
+from dogbreed.debug.profiling.sampler import Sampler, open_gpu
+from dogbreed.debug.profiling.time_profiler import (
     BACKWARD,
     CALLBACKS,
     CHECKPOINTS,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dogbreed.debug.recording import LAYERS, STEPS, RecordingWriter, read_recording
+from dogbreed.debug.recording.records import LAYERS, STEPS, RecordingWriter, read_recording
 from dogbreed.errors import RecordingError
 
 NAMES = ("backbone.tail", "head.output")
@@ -104,7 +104,7 @@ def test_a_process_that_is_killed_while_it_writes_leaves_what_it_wrote(tmp_path:
     code = (
         "import itertools, sys\n"
         "from pathlib import Path\n"
-        "from dogbreed.debug.recording import STEPS, RecordingWriter\n"
+        "from dogbreed.debug.recording.records import STEPS, RecordingWriter\n"
         "writer = RecordingWriter(Path(sys.argv[1]), ('head',))\n"
         "for step in itertools.count():\n"
         "    writer.add(STEPS, step, 1.0, 0.5, 0.1, 0.01)\n"

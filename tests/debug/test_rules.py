@@ -10,8 +10,8 @@ import torch
 from debug import planted
 from debug.planted import FAULTS, Training, fired, watch
 
+from dogbreed.debug.rules.verdicts import FINE, FIRED, NOT_APPLICABLE, OFF
 from dogbreed.debug.rules.watch import RULES
-from dogbreed.debug.verdicts import FINE, FIRED, NOT_APPLICABLE, OFF
 
 pytestmark = pytest.mark.watch
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from conftest import SMALL, Train
 
-from dogbreed.debug.observations import Epoch, Start, Step
-from dogbreed.debug.recording import read_recording
-from dogbreed.debug.smdebug_hook import SmdebugHook
-from dogbreed.debug.smdebug_library import load
+from dogbreed.debug.recording.observations import Epoch, Start, Step
+from dogbreed.debug.recording.records import read_recording
+from dogbreed.debug.smdebug.hook import SmdebugHook
+from dogbreed.debug.smdebug.library import load
 from dogbreed.errors import RecordingError
 
 pytestmark = [

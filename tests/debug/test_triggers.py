@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from dogbreed.configuration.composing import compose
-from dogbreed.debug.profile import Phase, Profile, Rates, Sample, StepTimes
-from dogbreed.debug.triggers import TRIGGERS, judge
-from dogbreed.debug.verdicts import FINE, FIRED, NOT_APPLICABLE
+from dogbreed.debug.profiling.profile import Phase, Profile, Rates, Sample, StepTimes
+from dogbreed.debug.profiling.triggers import TRIGGERS, judge
+from dogbreed.debug.rules.verdicts import FINE, FIRED, NOT_APPLICABLE
 
 LIMITS = compose([]).debug.triggers
 

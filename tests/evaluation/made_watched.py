@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from dogbreed.debug.profile import Phase, Profile, Rates, Sample, StepTimes
-from dogbreed.debug.recording import Recording
-from dogbreed.debug.verdicts import FINE, FIRED, NOT_APPLICABLE, OFF, Point, Verdict
+from dogbreed.debug.profiling.profile import Phase, Profile, Rates, Sample, StepTimes
+from dogbreed.debug.recording.records import Recording
+from dogbreed.debug.rules.verdicts import FINE, FIRED, NOT_APPLICABLE, OFF, Point, Verdict
 from dogbreed.evaluation.facts import Watched
 
 

@@ -10,9 +10,9 @@ from evaluation.made_watched import make_profile, make_recording, make_verdict, 
 from evaluation.pages import cells, figures_in, hovered, overlaps, text_of, written
 from made_facts import HOSTILE, make_facts, with_everything
 
-from dogbreed.debug.profile import Phase, Profile, Rates
-from dogbreed.debug.recording import Recording
-from dogbreed.debug.verdicts import FINE, FIRED, OFF, Point
+from dogbreed.debug.profiling.profile import Phase, Profile, Rates
+from dogbreed.debug.recording.records import Recording
+from dogbreed.debug.rules.verdicts import FINE, FIRED, OFF, Point
 from dogbreed.evaluation.facts import Facts, Watched
 from dogbreed.evaluation.lines import MOST_POINTS
 from dogbreed.evaluation.texts import shown

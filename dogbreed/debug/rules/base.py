@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from dogbreed.configuration.debug import OFF
-from dogbreed.debug.observations import Epoch, Layers, Start, Step
-from dogbreed.debug.verdicts import FINE, FIRED, NOT_APPLICABLE, Point, Verdict
-from dogbreed.debug.verdicts import OFF as SWITCHED_OFF
+from dogbreed.debug.recording.observations import Epoch, Layers, Start, Step
+from dogbreed.debug.rules.verdicts import FINE, FIRED, NOT_APPLICABLE, Point, Verdict
+from dogbreed.debug.rules.verdicts import OFF as SWITCHED_OFF
 
 SHOWN_POINTS = 5  # so many of the first, and of the latest
 

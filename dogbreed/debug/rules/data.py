@@ -3,7 +3,7 @@
 import math
 
 from dogbreed.configuration.debug import ClassImbalanceLimits, InputsLimits
-from dogbreed.debug.observations import Epoch, Layers, Start
+from dogbreed.debug.recording.observations import Epoch, Layers, Start
 from dogbreed.debug.rules.base import Fault, Rule
 
 

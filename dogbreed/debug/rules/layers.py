@@ -12,7 +12,7 @@ from dogbreed.configuration.debug import (
     UpdateRatioLimits,
     VanishingGradientLimits,
 )
-from dogbreed.debug.observations import Layers, Start
+from dogbreed.debug.recording.observations import Layers, Start
 from dogbreed.debug.rules.base import Fault, Rule
 
 Flags = npt.NDArray[np.bool_]

@@ -11,7 +11,7 @@ from dogbreed.configuration.debug import (
     PoorStartLimits,
     StalledLimits,
 )
-from dogbreed.debug.observations import Epoch, Start, Step
+from dogbreed.debug.recording.observations import Epoch, Start, Step
 from dogbreed.debug.rules.base import Fault, InARow, Rule
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.configuration.debug import OFF, STOP, RulesConfig
-from dogbreed.debug.observations import Epoch, Layers, Start, Step
+from dogbreed.debug.recording.observations import Epoch, Layers, Start, Step
 from dogbreed.debug.rules import data, layers, loss
 from dogbreed.debug.rules.base import Fault, Rule
-from dogbreed.debug.verdicts import Verdict
+from dogbreed.debug.rules.verdicts import Verdict
 from dogbreed.errors import StoppedByRule
 from dogbreed.utils.files import write_json
 from dogbreed.utils.os_errors import DISK_FULL

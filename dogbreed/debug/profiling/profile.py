@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dogbreed.debug.verdicts import Verdict
+from dogbreed.debug.rules.verdicts import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)

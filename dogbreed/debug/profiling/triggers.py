@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dogbreed.configuration.debug import TriggersConfig
-from dogbreed.debug.profile import Phase, Profile, Sample
-from dogbreed.debug.time_profiler import CALLBACKS, DATA_WAIT, LOOP
-from dogbreed.debug.verdicts import FINE, FIRED, NOT_APPLICABLE, Point, Verdict
+from dogbreed.debug.profiling.profile import Phase, Profile, Sample
+from dogbreed.debug.profiling.time_profiler import CALLBACKS, DATA_WAIT, LOOP
+from dogbreed.debug.rules.verdicts import FINE, FIRED, NOT_APPLICABLE, Point, Verdict
 from dogbreed.utils.clock import SET_UP
 
 BUSY_SHARE, IDLE_SHARE = 0.9, 0.5  # cores that are busy; a GPU that waits for them

@@ -8,7 +8,7 @@ from pytorch_lightning.profilers import Profiler
 
 from dogbreed.configuration.debug import TriggersConfig
 from dogbreed.configuration.schema import argument
-from dogbreed.debug.profile import StepTimes
+from dogbreed.debug.profiling.profile import StepTimes
 
 DATA_WAIT, FORWARD, BACKWARD, STEP = "data wait", "forward", "backward", "step"
 CALLBACKS, CHECKPOINTS, LOOP, VALIDATION = "callbacks", "checkpoints", "loop", "validation"

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from dogbreed.debug.observations import Epoch, Layers, Start, Step
-from dogbreed.debug.smdebug_library import (
+from dogbreed.debug.recording.observations import Epoch, Layers, Start, Step
+from dogbreed.debug.smdebug.library import (
     OR_WITHOUT,
     environment,
     failures,

@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from dogbreed.debug.profile import Sample
+from dogbreed.debug.profiling.profile import Sample
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.machine import cores
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from dogbreed.debug.observations import Epoch, Layers, Start, Step
+from dogbreed.debug.recording.observations import Epoch, Layers, Start, Step
 from dogbreed.errors import RecordingError
 
 

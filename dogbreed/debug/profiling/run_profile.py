@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dogbreed.configuration.debug import TriggersConfig
-from dogbreed.debug.profile import Phase, Profile, Rates, Sample
-from dogbreed.debug.time_profiler import VALIDATION, TimeProfiler
-from dogbreed.debug.triggers import judge
+from dogbreed.debug.profiling.profile import Phase, Profile, Rates, Sample
+from dogbreed.debug.profiling.time_profiler import VALIDATION, TimeProfiler
+from dogbreed.debug.profiling.triggers import judge
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.machine import cores
 

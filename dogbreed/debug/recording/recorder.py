@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from dogbreed.debug.observations import Epoch, Layers, Start, Step
-from dogbreed.debug.recording import EPOCHS, LAYERS, STEPS, RecordingWriter
+from dogbreed.debug.recording.observations import Epoch, Layers, Start, Step
+from dogbreed.debug.recording.records import EPOCHS, LAYERS, STEPS, RecordingWriter
 
 
 class Recorder:

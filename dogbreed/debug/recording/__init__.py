@@ -1,0 +1,1 @@
+"""What is measured of a training, and the files it is recorded in."""

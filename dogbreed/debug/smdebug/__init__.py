@@ -1,0 +1,1 @@
+"""The bridge to smdebug, AWS's debugging library."""
