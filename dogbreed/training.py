@@ -16,14 +16,14 @@ from dogbreed.data.layouts.splits import SPLITS, TRAIN, VALID
 from dogbreed.data.module import BreedDataModule
 from dogbreed.debug.session import DebugSession
 from dogbreed.evaluation.facts import RateCurve, Watched
-from dogbreed.evaluation.model_card import write_model_card
-from dogbreed.evaluation.report import write_report
 from dogbreed.fitting import build_model, fit, score
 from dogbreed.folds import cross_validate
 from dogbreed.model import BreedClassifier
 from dogbreed.paths import check_paths
 from dogbreed.preparation import prepare, preprocessing_of
 from dogbreed.rate_finder import find_rate
+from dogbreed.report.run.model_card import write_model_card
+from dogbreed.report.run.report import write_report
 from dogbreed.results import gather_facts, tell, write_artifact, write_metrics, write_predictions
 from dogbreed.resume import open_run
 from dogbreed.run_data import describe_data

@@ -13,12 +13,12 @@ from conftest import draw_folders, draw_photo
 from dogbreed.data.check import Checked, check
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.errors import DataError, StoreError
-from dogbreed.evaluation.thumbnails import thumbnails
 from dogbreed.features import index as feature_index
 from dogbreed.features import shard_index as feature_set_index
 from dogbreed.features.index import FeatureIndex
 from dogbreed.features.records import RECORD
 from dogbreed.features.shard import read_feature_set, share_folder, write_index
+from dogbreed.report.thumbnails import thumbnails
 from dogbreed.runtime.engine import EngineChoice
 
 Index = dict[str, Any]

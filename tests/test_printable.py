@@ -14,8 +14,8 @@ import pytest
 from hostile_text import FORGED_LINE, MARKUP, NAMES, READABLE, unsafe
 
 from dogbreed import errors
-from dogbreed.evaluation.charts import labels
-from dogbreed.evaluation.model_card import plain
+from dogbreed.report.charts import labels
+from dogbreed.report.run.model_card import plain
 from dogbreed.search.table import live_table, print_table
 from dogbreed.search.trials import COMPLETED, FAILED, Trial
 from dogbreed.serving.offline.table import json_line

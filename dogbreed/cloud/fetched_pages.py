@@ -29,7 +29,7 @@ body {{ overflow: hidden; }}</style>
 
 def confine_pages(folder: Path) -> None:
     """Put each page below `folder` into a frame of ours; rename what else a browser would run."""
-    from dogbreed.evaluation.frame import policy
+    from dogbreed.report.frame import policy
 
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         suffix = path.suffix.lower()

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dogbreed.evaluation.charts import Chart
-from dogbreed.evaluation.frame import Section, page
-from dogbreed.evaluation.texts import NOTHING, counted, flat, setting, shown
+from dogbreed.report.charts import Chart
+from dogbreed.report.formatting import NOTHING, counted, flat, setting, shown
+from dogbreed.report.frame import Section, page
 from dogbreed.search.page_facts import SearchFacts, searched
 from dogbreed.search.page_figures import curves, history
 from dogbreed.search.page_importance import importance

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dogbreed.configuration.search import MAXIMIZE
-from dogbreed.evaluation.charts import finite, labels
-from dogbreed.evaluation.lines import cuts
 from dogbreed.evaluation.metrics import Interval
-from dogbreed.evaluation.texts import NOTHING, decimal, percent
+from dogbreed.report.charts import finite, labels
+from dogbreed.report.formatting import NOTHING, decimal, percent
+from dogbreed.report.line_charts import cuts
 from dogbreed.search.space import Space
 from dogbreed.search.table import shown_value
 from dogbreed.search.trials import COMPLETED, STOPPED, Trial, best_of, short_names

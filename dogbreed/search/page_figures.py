@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dogbreed.evaluation.charts import (
+from dogbreed.report.charts import (
     BLUE,
     GREY,
     ORANGE,
@@ -18,7 +18,7 @@ from dogbreed.evaluation.charts import (
     layout_of,
     pale_blue,
 )
-from dogbreed.evaluation.lines import cuts, means, middles
+from dogbreed.report.line_charts import cuts, means, middles
 from dogbreed.search.page_facts import SearchFacts, edge, label
 from dogbreed.search.trials import COMPLETED, FAILED, STOPPED, Trial
 

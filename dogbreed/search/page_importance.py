@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dogbreed.evaluation.charts import BLUE, ORANGE, Chart, axis, labels, layout_of, pale_blue
-from dogbreed.evaluation.texts import percent
+from dogbreed.report.charts import BLUE, ORANGE, Chart, axis, labels, layout_of, pale_blue
+from dogbreed.report.formatting import percent
 from dogbreed.search.importance import FEWEST_TRIALS, Importance, importances
 from dogbreed.search.page_facts import SearchFacts
 from dogbreed.search.scales import Scale, placed

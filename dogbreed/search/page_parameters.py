@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dogbreed.evaluation.charts import BLUE, GREY, ORANGE, Chart, axis, labels, layout_of, pale_blue
-from dogbreed.evaluation.texts import NOTHING, shown
+from dogbreed.report.charts import BLUE, GREY, ORANGE, Chart, axis, labels, layout_of, pale_blue
+from dogbreed.report.formatting import NOTHING, shown
 from dogbreed.search.page_facts import SearchFacts, label
 from dogbreed.search.scales import TICK_CHARACTERS, Placed, Scale, linear, placed
 from dogbreed.search.table import shown_value

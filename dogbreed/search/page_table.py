@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dogbreed.evaluation.texts import NOTHING, shown
+from dogbreed.report.formatting import NOTHING, shown
 from dogbreed.search.page_facts import SearchFacts
 from dogbreed.search.searchable import Value
 from dogbreed.search.table import shown_value

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from dogbreed.evaluation.charts import labels
+from dogbreed.report.charts import labels
 from dogbreed.search.page_facts import SearchFacts
 from dogbreed.search.searchable import Value
 from dogbreed.search.space import INT, Choice, Numbers, Range

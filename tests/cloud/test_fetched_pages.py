@@ -13,8 +13,8 @@ from local_server import wait_until
 from made_facts import make_facts
 
 from dogbreed.cloud.fetched_pages import confine_pages
-from dogbreed.evaluation.frame import policy
-from dogbreed.evaluation.report import write_report
+from dogbreed.report.frame import policy
+from dogbreed.report.run.report import write_report
 
 if TYPE_CHECKING:
     from browser import OpenPage

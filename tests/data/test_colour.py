@@ -26,7 +26,7 @@ from dogbreed.data.decoding.icc import matrix_profile
 from dogbreed.data.decoding.inspection import inspect
 from dogbreed.data.decoding.photos import Preprocessing, decode
 from dogbreed.errors import ArtifactError, PhotoError
-from dogbreed.evaluation.thumbnails import thumbnails
+from dogbreed.report.thumbnails import thumbnails
 from dogbreed.serving.decoding_budget import Room
 from dogbreed.serving.predictor import Predictor
 

@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Page
 
 from dogbreed.evaluation.facts import Facts
-from dogbreed.evaluation.report import write_report
+from dogbreed.report.run.report import write_report
 
 
 def written(tmp_path: Path, facts: Facts) -> Path:

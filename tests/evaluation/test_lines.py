@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dogbreed.evaluation.lines import MOST_POINTS, cuts, means, middles
+from dogbreed.report.line_charts import MOST_POINTS, cuts, means, middles
 
 
 def test_lines_of_means_keep_what_is_finite() -> None:

@@ -10,8 +10,8 @@ from made_facts import HOSTILE, make_facts, with_everything
 from markdown_it import MarkdownIt
 
 from dogbreed.evaluation.facts import Facts
-from dogbreed.evaluation.model_card import plain, write_model_card
-from dogbreed.evaluation.texts import decimal, percent, shown
+from dogbreed.report.formatting import decimal, percent, shown
+from dogbreed.report.run.model_card import plain, write_model_card
 
 
 def card(tmp_path: Path, facts: Facts) -> str:

@@ -13,14 +13,14 @@ from evaluation.pages import figures_in
 from made_facts import make_facts, with_everything
 
 from dogbreed.data.layouts.splits import Finding, Sample
-from dogbreed.evaluation.confusion_figure import MAX_CLASSES
 from dogbreed.evaluation.facts import Duplicate, Facts
-from dogbreed.evaluation.frame import _plotly
 from dogbreed.evaluation.metrics import Scores, measure_classes
 from dogbreed.evaluation.mistakes import confusions
-from dogbreed.evaluation.model_card import write_model_card
-from dogbreed.evaluation.report import write_report
-from dogbreed.evaluation.sections import CLASSES
+from dogbreed.report.frame import _plotly
+from dogbreed.report.run.confusion_figure import MAX_CLASSES
+from dogbreed.report.run.model_card import write_model_card
+from dogbreed.report.run.report import write_report
+from dogbreed.report.run.sections import CLASSES
 
 if TYPE_CHECKING:
     from browser import OpenPage

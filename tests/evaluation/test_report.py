@@ -11,8 +11,8 @@ from made_facts import HOSTILE, make_facts, with_everything
 from playwright.sync_api import Page, expect
 
 from dogbreed.evaluation.facts import Facts
-from dogbreed.evaluation.report import write_report
-from dogbreed.evaluation.texts import percent, shown
+from dogbreed.report.formatting import percent, shown
+from dogbreed.report.run.report import write_report
 
 if TYPE_CHECKING:
     from browser import OpenPage

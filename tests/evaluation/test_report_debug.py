@@ -14,8 +14,8 @@ from dogbreed.debug.profiling.profile import Phase, Profile, Rates
 from dogbreed.debug.recording.records import Recording
 from dogbreed.debug.rules.verdicts import FINE, FIRED, OFF, Point
 from dogbreed.evaluation.facts import Facts, Watched
-from dogbreed.evaluation.lines import MOST_POINTS
-from dogbreed.evaluation.texts import shown
+from dogbreed.report.formatting import shown
+from dogbreed.report.line_charts import MOST_POINTS
 
 if TYPE_CHECKING:
     from browser import OpenPage

@@ -13,7 +13,7 @@ from made_facts import HOSTILE
 from made_trials import SPACE, make_trials
 from playwright.sync_api import Page
 
-from dogbreed.evaluation.texts import shown
+from dogbreed.report.formatting import shown
 from dogbreed.search.page import write_page
 from dogbreed.search.searchable import Value
 from dogbreed.search.space import Choice, Numbers, Space

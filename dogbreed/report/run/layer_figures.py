@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from dogbreed.debug.recording.records import Recording
-from dogbreed.evaluation.charts import BLUE, Chart, axis, labels
-from dogbreed.evaluation.lines import (
+from dogbreed.report.charts import BLUE, Chart, axis, labels
+from dogbreed.report.line_charts import (
     RECORDING,
     cuts,
     headed_layout,
@@ -18,7 +18,7 @@ from dogbreed.evaluation.lines import (
     thinned,
     zero_up,
 )
-from dogbreed.evaluation.moments import epochs_of
+from dogbreed.report.run.step_labels import epochs_of
 
 MOST_LAYERS, LAYER_POINTS = 12, 200
 LOG_TICKS = 6

@@ -12,8 +12,8 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from dogbreed.evaluation import texts
-from dogbreed.evaluation.charts import Chart
+from dogbreed.report import formatting as texts
+from dogbreed.report.charts import Chart
 from dogbreed.utils.printable import printable
 from dogbreed.utils.templates import environment
 

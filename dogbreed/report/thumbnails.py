@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dogbreed.data.decoding import photos
 from dogbreed.errors import PhotoError
-from dogbreed.evaluation.texts import below
+from dogbreed.report.formatting import below
 
 LONGER_SIDE_PX = 192
 QUALITY = 80

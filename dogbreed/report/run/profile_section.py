@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from dogbreed.debug.profiling.profile import Phase, Profile, Rates, StepTimes
-from dogbreed.evaluation.charts import GREY
-from dogbreed.evaluation.frame import Section
-from dogbreed.evaluation.moments import at_second
-from dogbreed.evaluation.phase_figures import phases, tones
-from dogbreed.evaluation.texts import NOTHING, percent, seconds
-from dogbreed.evaluation.usage_figures import usage
-from dogbreed.evaluation.verdicts import headline, rows, words
+from dogbreed.report.charts import GREY
+from dogbreed.report.formatting import NOTHING, percent, seconds
+from dogbreed.report.frame import Section
+from dogbreed.report.run.phase_figures import phases, tones
+from dogbreed.report.run.step_labels import at_second
+from dogbreed.report.run.usage_figures import usage
+from dogbreed.report.run.verdicts import headline, rows, words
 
 NAMED_PHASES, NAMED_SHARE = 3, 0.05  # the headline names so many, of at least that share
 

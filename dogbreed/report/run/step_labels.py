@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dogbreed.debug.recording.records import Recording
-from dogbreed.evaluation.texts import seconds
+from dogbreed.report.formatting import seconds
 
 
 def epochs_of(recording: Recording, steps: Sequence[int]) -> list[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from dogbreed.data.check import imbalance
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN
-from dogbreed.evaluation import statements
 from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.metrics import SplitMetrics
 from dogbreed.evaluation.mistakes import confusions
-from dogbreed.evaluation.texts import agreement, counted, decimal, flat, percent, seconds, shown
+from dogbreed.report.formatting import agreement, counted, decimal, flat, percent, seconds, shown
+from dogbreed.report.run import sentences as statements
 from dogbreed.utils.files import write_text
 
 WEAKEST, CONFUSED = 10, 5  # so many are named

@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from dogbreed.evaluation.charts import Chart
 from dogbreed.evaluation.facts import Watched
-from dogbreed.evaluation.frame import Section
-from dogbreed.evaluation.layer_figures import drawn_layers, layer_charts, learning_rate
-from dogbreed.evaluation.moments import at_step
-from dogbreed.evaluation.texts import counted
-from dogbreed.evaluation.verdicts import headline, rows
+from dogbreed.report.charts import Chart
+from dogbreed.report.formatting import counted
+from dogbreed.report.frame import Section
+from dogbreed.report.run.layer_figures import drawn_layers, layer_charts, learning_rate
+from dogbreed.report.run.step_labels import at_step
+from dogbreed.report.run.verdicts import headline, rows
 
 
 def debug_section(watched: Watched) -> Section:

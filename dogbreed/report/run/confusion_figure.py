@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from dogbreed.evaluation.charts import Chart, axis, labels, layout_of
 from dogbreed.evaluation.metrics import Scores
 from dogbreed.evaluation.mistakes import Confusion, most_confused
+from dogbreed.report.charts import Chart, axis, labels, layout_of
 
 NUMBERED_CELLS = 12  # up to so many classes the counts stand in the cells
 SMALL_CLASSES = 30  # more have small labels, and are moved sideways on a narrow page

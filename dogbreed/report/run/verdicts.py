@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dogbreed.debug.rules.verdicts import FINE, FIRED, NOT_APPLICABLE, OFF, Point, Verdict
-from dogbreed.evaluation.texts import NOTHING, agreement, counted, shown
+from dogbreed.report.formatting import NOTHING, agreement, counted, shown
 
 CAPITALS = {"cpu": "CPU", "gpu": "GPU", "io": "I/O"}
 NAMED = 3  # so many that fired stand in the headline

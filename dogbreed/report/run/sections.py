@@ -11,13 +11,7 @@ from typing import Any
 
 from dogbreed.data.check import imbalance
 from dogbreed.data.layouts.splits import SPLITS
-from dogbreed.evaluation import figures, statements
-from dogbreed.evaluation.charts import Chart
-from dogbreed.evaluation.confusion_figure import confusion_matrix
-from dogbreed.evaluation.cross_entropy import cross_entropy
-from dogbreed.evaluation.debug_section import debug_section
 from dogbreed.evaluation.facts import Duplicate, Facts
-from dogbreed.evaluation.frame import Section
 from dogbreed.evaluation.metrics import SplitMetrics
 from dogbreed.evaluation.mistakes import (
     ConfusedPair,
@@ -26,9 +20,16 @@ from dogbreed.evaluation.mistakes import (
     confused_pairs,
     hardest_photos,
 )
-from dogbreed.evaluation.profile_section import profile_section
-from dogbreed.evaluation.texts import agreement, flat, seconds, shown
-from dogbreed.evaluation.thumbnails import thumbnails
+from dogbreed.report.charts import Chart
+from dogbreed.report.formatting import agreement, flat, seconds, shown
+from dogbreed.report.frame import Section
+from dogbreed.report.run import figures
+from dogbreed.report.run import sentences as statements
+from dogbreed.report.run.confusion_figure import confusion_matrix
+from dogbreed.report.run.cross_entropy import cross_entropy
+from dogbreed.report.run.debug_section import debug_section
+from dogbreed.report.run.profile_section import profile_section
+from dogbreed.report.thumbnails import thumbnails
 
 # So many are shown of each: a page stays small however many there are.
 PAIRS, HARDEST, DUPLICATES, FINDINGS, CLASSES = 12, 24, 12, 50, 2000

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from dogbreed.evaluation.facts import Facts
-from dogbreed.evaluation.frame import page
 from dogbreed.evaluation.mistakes import confusions
-from dogbreed.evaluation.sections import sections
-from dogbreed.evaluation.tables import write_tables
+from dogbreed.report.frame import page
+from dogbreed.report.run.sections import sections
+from dogbreed.report.run.tables import write_tables
 from dogbreed.utils.files import write_text
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")

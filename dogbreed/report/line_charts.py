@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dogbreed.evaluation.charts import axis, finite, layout_of
+from dogbreed.report.charts import axis, finite, layout_of
 
 Numbers = npt.NDArray[Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dogbreed.evaluation.texts import shown
+from dogbreed.report.formatting import shown
 
 # Tones that can be read on white and on black alike; backgrounds are left to the page.
 BLUE, ORANGE, GREY = "#3b82f6", "#f08c2e", "#8a94a6"

@@ -7,9 +7,9 @@ import numpy as np
 
 from dogbreed.debug.recording.records import Recording
 from dogbreed.debug.rules.verdicts import Verdict
-from dogbreed.evaluation.charts import BLUE, GREY, ORANGE, Chart, axis, labels
 from dogbreed.evaluation.facts import Watched
-from dogbreed.evaluation.lines import (
+from dogbreed.report.charts import BLUE, GREY, ORANGE, Chart, axis, labels
+from dogbreed.report.line_charts import (
     MOST_POINTS,
     RECORDING,
     cuts,
@@ -18,8 +18,8 @@ from dogbreed.evaluation.lines import (
     means,
     middles,
 )
-from dogbreed.evaluation.moments import epochs_of
-from dogbreed.evaluation.verdicts import fired, words
+from dogbreed.report.run.step_labels import epochs_of
+from dogbreed.report.run.verdicts import fired, words
 
 LANE_PX, PLOT_PX = 22, 340
 EPOCH_LABELS = 4  # a phone has room for no more

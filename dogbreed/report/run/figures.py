@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dogbreed.evaluation.calibration import reliability
-from dogbreed.evaluation.charts import BLUE, GREY, ORANGE, Chart, axis, finite, layout_of
 from dogbreed.evaluation.facts import Facts, RateCurve
-from dogbreed.evaluation.lines import cuts, line, means, middles, thinned
 from dogbreed.evaluation.metrics import Scores
-from dogbreed.evaluation.texts import percent
+from dogbreed.report.charts import BLUE, GREY, ORANGE, Chart, axis, finite, layout_of
+from dogbreed.report.formatting import percent
+from dogbreed.report.line_charts import cuts, line, means, middles, thinned
 
 
 def loss_curves(facts: Facts) -> Chart:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dogbreed.data.layouts.splits import TEST, Finding
 from dogbreed.evaluation.facts import Baseline, Facts
 from dogbreed.evaluation.metrics import ClassMetrics
-from dogbreed.evaluation.texts import counted, decimal, percent, points
+from dogbreed.report.formatting import counted, decimal, percent, points
 
 
 def headline(facts: Facts) -> str:
