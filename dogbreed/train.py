@@ -22,10 +22,10 @@ def main(arguments: Sequence[str]) -> None:
     clock = Clock()
     config = cli.compose(arguments)
     # Imports that --help and a mistyped key shouldn't wait for; seconds of them after the paths.
-    from dogbreed.paths import check_paths
+    from dogbreed.training.path_check import check_paths
 
     check_paths(config)
-    from dogbreed.training import train
+    from dogbreed.training.run import train
 
     clock.add(SET_UP, clock.total())
     train(config, clock)

@@ -22,9 +22,9 @@ def main(arguments: Sequence[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         cli.print_help(USAGE, PURPOSE, EXAMPLE, FinalConfig, "final")
         return
-    from dogbreed.runs import log_to_terminal
     from dogbreed.search.final import compose_final
     from dogbreed.search.hyperparameters import as_hyperparameters, as_overrides
+    from dogbreed.training.run_folder import log_to_terminal
 
     clock = Clock()
     log_to_terminal()
@@ -33,12 +33,12 @@ def main(arguments: Sequence[str]) -> None:
         values = " ".join(as_overrides(as_hyperparameters(best.parameters)))
         print_lines(f"best of {best.search} ({best.trial}): {values}")
     # Imports that --help and a mistyped key shouldn't wait for; seconds of them after the paths.
-    from dogbreed.paths import check_paths, check_sent_paths
+    from dogbreed.training.path_check import check_paths, check_sent_paths
 
     if config.launcher.name == LOCAL:
         check_local(config)
         check_paths(config)
-        from dogbreed.training import train
+        from dogbreed.training.run import train
 
         clock.add(SET_UP, clock.total())
         train(training_of(config), clock)

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     config = cli.compose_as(TuneConfig, "tune", arguments)
     # Imports that --help and a mistyped key shouldn't wait for; seconds of them after the paths.
-    from dogbreed.paths import check_paths, check_sent_paths
+    from dogbreed.training.path_check import check_paths, check_sent_paths
 
     if config.launcher.name == LOCAL:
         check_local(config)

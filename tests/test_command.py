@@ -118,8 +118,8 @@ def test_output_that_cannot_be_written_is_no_success() -> None:
 
 def test_lines_that_nobody_reads_stop_no_work(tmp_path: Path) -> None:
     body = (
-        "import dogbreed.runs, time; dogbreed.runs.log_to_terminal(); time.sleep(0.3); "
-        f"dogbreed.runs.log.info('x'); open({str(tmp_path / 'result')!r}, 'w').close()"
+        "import dogbreed.training.run_folder, time; dogbreed.training.run_folder.log_to_terminal(); time.sleep(0.3); "
+        f"dogbreed.training.run_folder.log.info('x'); open({str(tmp_path / 'result')!r}, 'w').close()"
     )
     assert run(body, "| true").stderr == ""
     assert (tmp_path / "result").exists()

@@ -14,9 +14,9 @@ from dogbreed.configuration.composing import compose
 from dogbreed.errors import StoreError
 from dogbreed.features.extraction import Request, open_stores
 from dogbreed.features.shard import read_feature_set, share_folder, write_index
-from dogbreed.preparation import prepare, preprocessing_of, resolve
 from dogbreed.runtime import engine
-from dogbreed.stored_features import extract_share
+from dogbreed.training.features import extract_share
+from dogbreed.training.preparation import prepare, preprocessing_of, resolve
 from dogbreed.utils.clock import Clock
 
 FILES = ("features.bin", "digests.bin")

@@ -14,7 +14,7 @@ import dogbreed.train
 from dogbreed.backbone.weights import read_weights
 from dogbreed.configuration.composing import compose
 from dogbreed.errors import ConfigError, OutputError
-from dogbreed.paths import check_paths
+from dogbreed.training.path_check import check_paths
 from dogbreed.utils.user_paths import cache_dir, cached_in, optional_cache_dir
 
 # Notes whom a process asks for the address of, but for this machine itself.

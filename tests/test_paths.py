@@ -18,11 +18,11 @@ from dogbreed.configuration.run import Config, PredictConfig, ServeConfig
 from dogbreed.configuration.schema import flat, leaves, parse_key, without_places
 from dogbreed.configuration.search import FinalConfig, TuneConfig
 from dogbreed.errors import ConfigError
-from dogbreed.paths import check_paths
 from dogbreed.predict import split_arguments
-from dogbreed.runs import folder_name
 from dogbreed.search.limits import check_here
 from dogbreed.serving.offline.table import open_table
+from dogbreed.training.path_check import check_paths
+from dogbreed.training.run_folder import folder_name
 from dogbreed.utils.files import shortened, whole, with_ending, write_text
 from dogbreed.utils.user_paths import expanded
 

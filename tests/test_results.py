@@ -15,9 +15,9 @@ from conftest import SMALL, Train, draw_folders
 
 import dogbreed
 from dogbreed.configuration.composing import compose
-from dogbreed.folds import cross_validate, draw_folds
-from dogbreed.preparation import prepare
-from dogbreed.stored_features import stored_features
+from dogbreed.training.cross_validation import cross_validate, draw_folds
+from dogbreed.training.features import stored_features
+from dogbreed.training.preparation import prepare
 from dogbreed.utils.clock import Clock
 
 

@@ -15,12 +15,12 @@ import torch
 from conftest import SMALL, draw_folders, start_train, wait_for_line
 from test_train import metrics_of
 
-from dogbreed.checkpoints import epochs_in
 from dogbreed.configuration import composing as cli
 from dogbreed.errors import Stopped
 from dogbreed.model import BreedClassifier
-from dogbreed.run_lock import RunLock
-from dogbreed.training import train
+from dogbreed.training.checkpoints import epochs_in
+from dogbreed.training.run import train
+from dogbreed.training.run_lock import RunLock
 from dogbreed.utils.signals import ENDING_SIGNALS
 
 EPOCHS = 4

@@ -14,9 +14,9 @@ import torchvision
 from conftest import draw_folders, draw_photo
 from test_resume import HEAD, KILLED, QUICK, runs_in, train_in
 
-from dogbreed.checkpoints import epochs_in
 from dogbreed.data.layouts.splits import TRAIN
 from dogbreed.errors import ConfigError
+from dogbreed.training.checkpoints import epochs_in
 
 COMMAND = (*HEAD, "trainer.epochs=3")
 
@@ -188,7 +188,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(root: Path, tmp_path: Path)
 HOLD = """
 import sys
 from pathlib import Path
-from dogbreed.run_lock import RunLock
+from dogbreed.training.run_lock import RunLock
 assert RunLock.acquire(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
@@ -232,7 +232,7 @@ def test_a_kill_just_before_the_end_leaves_a_run_that_resume_finishes(
     (run,) = runs_in(root / "outputs")
     (root / "outputs" / "latest").unlink(missing_ok=True)
     code = KILLED.split("step, calls")[0] + (
-        "from dogbreed.runs import RunFolder\n"
+        "from dogbreed.training.run_folder import RunFolder\n"
         "finish = RunFolder.finish\n"
         "def killing(self):\n"
         "    finish(self)\n"

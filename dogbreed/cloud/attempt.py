@@ -22,7 +22,7 @@ from dogbreed.cloud.refusals import NO_NETWORK, in_plain_words, is_unknown
 from dogbreed.cloud.tags import is_ours
 from dogbreed.configuration.deploy import SERVERLESS, DeployConfig
 from dogbreed.errors import CloudError, ConfigError, Stopped
-from dogbreed.runs import log
+from dogbreed.training.run_folder import log
 
 LOG_LINES = 20
 

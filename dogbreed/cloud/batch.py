@@ -22,9 +22,9 @@ from dogbreed.cloud.storage import S3Folder, check_keys, plan_upload, stored, up
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.data.decoding.photos import open_photo, read_bytes
 from dogbreed.errors import CloudError, DataError, PhotoError, Stopped
-from dogbreed.runs import log
 from dogbreed.serving.offline.sources import find_sources
 from dogbreed.serving.requests.invocations import refusal_of
+from dogbreed.training.run_folder import log
 from dogbreed.utils.files import write_text
 from dogbreed.utils.printable import printable
 

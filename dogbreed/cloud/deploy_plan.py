@@ -10,7 +10,7 @@ from dogbreed.cloud.serving_costs import serving_costs
 from dogbreed.cloud.serving_images import ServingImage
 from dogbreed.cloud.staging import MEGABYTE
 from dogbreed.configuration.deploy import BATCH, DeployConfig
-from dogbreed.runs import log
+from dogbreed.training.run_folder import log
 
 
 def tell_plan(

@@ -26,7 +26,7 @@ from dogbreed.cloud.serving_images import serving_image
 from dogbreed.cloud.staging import MEGABYTE
 from dogbreed.cloud.trial_photo import read_trial, try_out
 from dogbreed.configuration.deploy import BATCH, DeployConfig
-from dogbreed.runs import log, log_to_terminal
+from dogbreed.training.run_folder import log, log_to_terminal
 
 
 def deploy(config: DeployConfig) -> None:

@@ -20,8 +20,8 @@ from dogbreed.cloud.staging import Staged, job_of
 from dogbreed.cloud.watch import wait_for_extraction
 from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import CloudError
-from dogbreed.runs import log
 from dogbreed.search.table import live_table
+from dogbreed.training.run_folder import log
 
 # S3's times have seconds, and the last objects arrive while a job is taken for ended.
 SLACK = timedelta(seconds=60)

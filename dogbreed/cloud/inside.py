@@ -88,7 +88,7 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
         search = compose_as(TuneConfig, "tune", [], values)
         folder = search_here(search, check_here(search))
     elif job == TRAIN:
-        from dogbreed.training import train
+        from dogbreed.training.run import train
 
         folder = train(compose_as(Config, "train", [], values))
     else:
@@ -148,9 +148,9 @@ def _processes() -> dict[str, Any]:
 def _extract(config: Config) -> None:
     """Compute this machine's share of the features, into the folder that is kept in S3."""
     from dogbreed.features.shard import share_folder, write_index
-    from dogbreed.preparation import prepare
-    from dogbreed.runs import log, log_to_terminal
-    from dogbreed.stored_features import extract_share
+    from dogbreed.training.features import extract_share
+    from dogbreed.training.preparation import prepare
+    from dogbreed.training.run_folder import log, log_to_terminal
 
     log_to_terminal()
     clock = Clock()

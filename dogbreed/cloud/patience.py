@@ -7,7 +7,7 @@ from typing import TypeVar
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.refusals import NO_NETWORK, THROTTLED, code_of
-from dogbreed.runs import log
+from dogbreed.training.run_folder import log
 
 # A look costs nothing but a request; the first ones come quickly, for what fails at once.
 FIRST_PAUSE_S, LONGEST_PAUSE_S, GROWTH = 0.5, 15.0, 1.3

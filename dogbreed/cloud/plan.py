@@ -7,7 +7,7 @@ import yaml
 from dogbreed.cloud.account import Account
 from dogbreed.cloud.costs import Use, most_it_can_cost
 from dogbreed.cloud.staging import MEGABYTE, Staged
-from dogbreed.runs import log
+from dogbreed.training.run_folder import log
 
 SHOWN_FILES = 8
 

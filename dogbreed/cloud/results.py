@@ -12,7 +12,7 @@ from dogbreed.cloud.fetched_pages import confine_pages
 from dogbreed.cloud.fetching import download_archive, download_model
 from dogbreed.cloud.refusals import in_plain_words
 from dogbreed.errors import CloudError
-from dogbreed.runs import log
+from dogbreed.training.run_folder import log
 from dogbreed.utils.files import remove
 from dogbreed.utils.printable import printable
 

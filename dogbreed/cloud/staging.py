@@ -34,8 +34,8 @@ from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import PhotoFolders
 from dogbreed.data.sets.samples import SAMPLES, sample_photos
 from dogbreed.errors import ConfigError
-from dogbreed.runs import log
 from dogbreed.search.hyperparameters import as_hyperparameters, changed
+from dogbreed.training.run_folder import log
 
 PROJECT = Path(__file__).parents[2]
 MEGABYTE = 1e6
@@ -250,7 +250,7 @@ def _listed(config: Config) -> tuple[str, PhotoFolders, Mapping[Path, bytes]]:
 
 def _checked(config: Config) -> tuple[str, PhotoFolders, Mapping[Path, bytes]]:
     """The photos that can be used: a job shouldn't be paid for finding out that they can't."""
-    from dogbreed.preparation import check_photos, find_photos
+    from dogbreed.training.preparation import check_photos, find_photos
 
     root, config = find_photos(config)
     checked = check_photos(root, config)

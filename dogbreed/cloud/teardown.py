@@ -38,7 +38,7 @@ from dogbreed.cloud.scaling import SERVICE as SCALING_SERVICE
 from dogbreed.cloud.scaling import stop_scaling
 from dogbreed.configuration.deploy import TeardownConfig
 from dogbreed.errors import ConfigError, Stopped
-from dogbreed.runs import log, log_to_terminal
+from dogbreed.training.run_folder import log, log_to_terminal
 
 # What stands on something else goes before it.
 ORDER = (

@@ -17,8 +17,8 @@ from dogbreed.cloud.staging import job_name, job_of, send, stage
 from dogbreed.cloud.watch import check_completed, wait_for_training
 from dogbreed.configuration.search import MINIMIZE, FinalConfig
 from dogbreed.errors import CloudError
-from dogbreed.runs import check_writable, log, log_to_terminal, point_latest
 from dogbreed.search.table import live_table
+from dogbreed.training.run_folder import check_writable, log, log_to_terminal, point_latest
 from dogbreed.utils.documents import DocumentError, read_json
 
 METRIC = "valid_loss"

@@ -9,7 +9,7 @@ from dogbreed.cloud.querying import as_text, latency
 from dogbreed.cloud.shrinking import to_send
 from dogbreed.data.decoding.photos import read_bytes
 from dogbreed.errors import PhotoError
-from dogbreed.runs import log
+from dogbreed.training.run_folder import log
 
 PATIENCE_S = 300.0
 TOP_K = 3

@@ -29,7 +29,6 @@ from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.schema import AUTO
 from dogbreed.configuration.search import FEATURES, MANY, ONE, SearchConfig, TuneConfig
 from dogbreed.errors import CloudError, ConfigError
-from dogbreed.runs import check_writable, log, log_to_terminal
 from dogbreed.search.best import BEST_FILE, SEARCHES, read_best
 from dogbreed.search.final import settings_of
 from dogbreed.search.hyperparameters import changed
@@ -38,6 +37,7 @@ from dogbreed.search.own_settings import recall, remember
 from dogbreed.search.space import Space
 from dogbreed.search.table import live_table
 from dogbreed.search.trials import COMPLETED
+from dogbreed.training.run_folder import check_writable, log, log_to_terminal
 
 
 def search_on_sagemaker(config: TuneConfig) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 from dogbreed.configuration.schema import brief
 from dogbreed.configuration.search import DIRECTIONS, NEWEST
 from dogbreed.errors import ConfigError, SearchError
-from dogbreed.runs import yaml_text
 from dogbreed.search.searchable import MAX_CHARACTERS, SEARCHABLE, Value, searched_values
+from dogbreed.training.run_folder import yaml_text
 from dogbreed.utils.documents import DocumentError, read_yaml
 from dogbreed.utils.files import write_text
 from dogbreed.utils.metric_lines import OBJECTIVES

@@ -11,10 +11,6 @@ from dogbreed.configuration.schema import AUTO, leaves
 from dogbreed.configuration.search import SearchConfig, TuneConfig, training_of
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.errors import ConfigError, SearchError
-from dogbreed.paths import check_paths
-from dogbreed.preparation import Prepared, prepare
-from dogbreed.results import data_fingerprint
-from dogbreed.runs import RunFolder, check_writable, config_text, folder_name, log, log_to_terminal
 from dogbreed.search.best import SEARCHES
 from dogbreed.search.final import settings_of
 from dogbreed.search.outcome import finish_search
@@ -24,7 +20,18 @@ from dogbreed.search.space import Space
 from dogbreed.search.study import STUDY_FILE, Study
 from dogbreed.search.table import live_table
 from dogbreed.search.worker import Work
-from dogbreed.stored_features import stored_features
+from dogbreed.training.features import stored_features
+from dogbreed.training.path_check import check_paths
+from dogbreed.training.preparation import Prepared, prepare
+from dogbreed.training.results import data_fingerprint
+from dogbreed.training.run_folder import (
+    RunFolder,
+    check_writable,
+    config_text,
+    folder_name,
+    log,
+    log_to_terminal,
+)
 from dogbreed.utils.clock import Clock, as_text
 from dogbreed.utils.documents import DocumentError, read_bytes, read_yaml, yaml_mapping
 from dogbreed.utils.files import first_odd_file, locked, write_text

@@ -11,9 +11,9 @@ from rich import box
 from rich.live import Live
 from rich.table import Table
 
-from dogbreed.runs import log
 from dogbreed.search.searchable import Value
 from dogbreed.search.trials import COMPLETED, Show, Trial, best_of, short_names
+from dogbreed.training.run_folder import log
 from dogbreed.utils.terminal import console, line_of
 
 SHORT_NAME = 20  # letters: such a name is shown whole

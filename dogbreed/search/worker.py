@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from dogbreed.backbone.architecture import build_backbone
-from dogbreed.callbacks import SeedEachStep
 from dogbreed.configuration.run import Config
 from dogbreed.data.batches import StoredPhotos
 from dogbreed.data.check import Checked
@@ -20,11 +19,12 @@ from dogbreed.data.layouts.splits import TRAIN, VALID
 from dogbreed.data.module import BreedDataModule
 from dogbreed.errors import DogbreedError
 from dogbreed.evaluation.metrics import measure
-from dogbreed.fitting import bare_trainer, build_model, patience, score
 from dogbreed.model import BreedClassifier
-from dogbreed.preparation import schedule
-from dogbreed.runs import log_to_terminal
 from dogbreed.search.space import apply
+from dogbreed.training.callbacks import SeedEachStep
+from dogbreed.training.fit import bare_trainer, build_model, patience, score
+from dogbreed.training.preparation import schedule
+from dogbreed.training.run_folder import log_to_terminal
 
 
 @dataclass(frozen=True, kw_only=True)

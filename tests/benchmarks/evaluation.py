@@ -14,8 +14,8 @@ from sklearn.linear_model import LogisticRegression
 
 from dogbreed.configuration.composing import compose
 from dogbreed.data.layouts.splits import SPLITS
-from dogbreed.preparation import prepare
-from dogbreed.stored_features import stored_features
+from dogbreed.training.features import stored_features
+from dogbreed.training.preparation import prepare
 from dogbreed.utils.clock import Clock
 
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)

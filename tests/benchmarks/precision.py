@@ -14,10 +14,9 @@ from unittest import mock
 
 from common import row, title
 
-from dogbreed import preparation
 from dogbreed.configuration.composing import compose
 from dogbreed.runtime.engine import F32, OPENVINO, EngineChoice, choose_engine
-from dogbreed.training import train
+from dogbreed.training.run import preparation, train
 
 SEEDS = (0, 1, 2)
 

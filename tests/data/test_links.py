@@ -24,9 +24,9 @@ from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.module import BreedDataModule
 from dogbreed.errors import CloudError, DataError, PhotoError
 from dogbreed.predict import main as predict
-from dogbreed.preparation import check_photos
 from dogbreed.report.thumbnails import thumbnails
 from dogbreed.serving.offline.sources import find_sources
+from dogbreed.training.preparation import check_photos
 from dogbreed.utils.links import is_within, open_within
 
 Make = Callable[[Path, Path], None]

@@ -83,7 +83,7 @@ def test_the_machine_s_limit_stands_beside_the_rate(
     train: Train, photos_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = (
-        "import sys, dogbreed.training as t, dogbreed.configuration.composing as c\n"
+        "import sys, dogbreed.training.run as t, dogbreed.configuration.composing as c\n"
         "t.WORTH_A_LIMIT = 1\n"
         "t.train(c.compose(sys.argv[1:]))\n"
     )

@@ -11,8 +11,8 @@ from dogbreed.data.decoding import photos
 from dogbreed.data.layouts.splits import SPLITS, TRAIN
 from dogbreed.features.cache import FeatureStore
 from dogbreed.features.extraction import Request, fill_stores, open_stores
-from dogbreed.preparation import Prepared, preprocessing_of
-from dogbreed.runs import log
+from dogbreed.training.preparation import Prepared, preprocessing_of
+from dogbreed.training.run_folder import log
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.user_paths import cache_dir
 

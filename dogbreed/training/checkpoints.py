@@ -19,9 +19,9 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.types import STEP_OUTPUT
 
-from dogbreed.callbacks import EpochReport
 from dogbreed.errors import Stopped, TrainingError
-from dogbreed.runs import BEST_CHECKPOINT, LAST_CHECKPOINT
+from dogbreed.training.callbacks import EpochReport
+from dogbreed.training.run_folder import BEST_CHECKPOINT, LAST_CHECKPOINT
 from dogbreed.utils.files import whole
 from dogbreed.utils.signals import ENDING_SIGNALS, NotedSignal
 

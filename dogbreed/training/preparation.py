@@ -17,8 +17,8 @@ from dogbreed.data.sets.samples import SAMPLES, sample_photos
 from dogbreed.errors import ConfigError, WeightsError
 from dogbreed.features.extraction import boundary_shape
 from dogbreed.features.shard import FeatureSet, read_feature_set
-from dogbreed.runs import log
 from dogbreed.runtime.engine import EngineChoice, choose_engine
+from dogbreed.training.run_folder import log
 from dogbreed.utils.clock import SET_UP, Clock
 from dogbreed.utils.machine import cores
 from dogbreed.utils.user_paths import cache_dir

@@ -24,8 +24,8 @@ from dogbreed.evaluation.duplicates import find_duplicates
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, RateCurve
 from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
 from dogbreed.model import BreedClassifier
-from dogbreed.preparation import preprocessing_of
-from dogbreed.runs import METRICS_FILE, RunFolder, log
+from dogbreed.training.preparation import preprocessing_of
+from dogbreed.training.run_folder import METRICS_FILE, RunFolder, log
 from dogbreed.utils.files import json_text, whole
 from dogbreed.utils.metric_lines import kept_line
 from dogbreed.utils.user_paths import optional_cache_dir

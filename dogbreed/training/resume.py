@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dogbreed.checkpoints import epochs_in
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO, leaves
 from dogbreed.errors import ConfigError, TrainingError
-from dogbreed.paths import RUN_FILE
-from dogbreed.run_data import RunData, differences, read_run_data
-from dogbreed.run_lock import RunLock, holder
-from dogbreed.runs import (
+from dogbreed.training.checkpoints import epochs_in
+from dogbreed.training.data_record import RunData, differences, read_run_data
+from dogbreed.training.path_check import RUN_FILE
+from dogbreed.training.run_folder import (
     BEST_CHECKPOINT,
     LAST_CHECKPOINT,
     METRICS_FILE,
@@ -25,6 +24,7 @@ from dogbreed.runs import (
     remove_partial_files,
     resumed_folder,
 )
+from dogbreed.training.run_lock import RunLock, holder
 from dogbreed.utils.documents import DocumentError, read_yaml
 from dogbreed.utils.files import first_odd_file
 from dogbreed.utils.printable import printable

@@ -9,7 +9,7 @@ from dogbreed.configuration.schema import AUTO
 from dogbreed.data.layouts.folders import check_root
 from dogbreed.data.sets.samples import SAMPLES
 from dogbreed.errors import ConfigError, StoreError, WeightsError
-from dogbreed.runs import check_writable, resumed_folder
+from dogbreed.training.run_folder import check_writable, resumed_folder
 from dogbreed.utils.user_paths import cache_dir, cached_in, make_private, private_folder
 
 # What a feature set and a run can't be without.

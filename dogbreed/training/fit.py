@@ -14,8 +14,6 @@ from pytorch_lightning.profilers import Profiler
 from pytorch_lightning.strategies import DDPStrategy
 
 from dogbreed.backbone.architecture import Backbone
-from dogbreed.callbacks import EpochReport, Patience, SeedEachStep
-from dogbreed.checkpoints import AtomicCheckpointIO, Checkpoints, StopOnSignal
 from dogbreed.configuration.run import Config
 from dogbreed.data.batches import BatchLoader
 from dogbreed.data.layouts.splits import TRAIN, PhotoFolders
@@ -23,7 +21,9 @@ from dogbreed.data.module import BreedDataModule
 from dogbreed.errors import StoppedByRule, TrainingError
 from dogbreed.evaluation.metrics import Scores
 from dogbreed.model import BreedClassifier
-from dogbreed.runs import BEST_CHECKPOINT, RUN_FOLDER_VARIABLE, RunFolder, log
+from dogbreed.training.callbacks import EpochReport, Patience, SeedEachStep
+from dogbreed.training.checkpoints import AtomicCheckpointIO, Checkpoints, StopOnSignal
+from dogbreed.training.run_folder import BEST_CHECKPOINT, RUN_FOLDER_VARIABLE, RunFolder, log
 from dogbreed.utils.progress import is_main_process, progress
 
 

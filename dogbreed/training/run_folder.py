@@ -16,7 +16,7 @@ import yaml
 
 from dogbreed.configuration.run import Config
 from dogbreed.errors import OutputError
-from dogbreed.run_lock import RunLock
+from dogbreed.training.run_lock import RunLock
 from dogbreed.utils.files import (
     PARTIAL_SUFFIX,
     open_plain,

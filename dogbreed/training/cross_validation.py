@@ -10,13 +10,13 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from dogbreed.backbone.architecture import Backbone
-from dogbreed.callbacks import SeedEachStep
 from dogbreed.configuration.run import Config
 from dogbreed.data.batches import BatchLoader, EvalBatches, StoredPhotos, TrainBatches
 from dogbreed.data.layouts.splits import TRAIN, VALID, PhotoFolders
 from dogbreed.evaluation.facts import Folds
 from dogbreed.evaluation.metrics import measure
-from dogbreed.fitting import bare_trainer, build_model, score
+from dogbreed.training.callbacks import SeedEachStep
+from dogbreed.training.fit import bare_trainer, build_model, score
 from dogbreed.utils.progress import progress
 
 

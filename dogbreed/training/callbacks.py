@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 
-from dogbreed.runs import log
+from dogbreed.training.run_folder import log
 from dogbreed.utils.metric_lines import metric_line
 from dogbreed.utils.progress import progress
 

@@ -16,20 +16,26 @@ from dogbreed.data.layouts.splits import SPLITS, TRAIN, VALID
 from dogbreed.data.module import BreedDataModule
 from dogbreed.debug.session import DebugSession
 from dogbreed.evaluation.facts import RateCurve, Watched
-from dogbreed.fitting import build_model, fit, score
-from dogbreed.folds import cross_validate
 from dogbreed.model import BreedClassifier
-from dogbreed.paths import check_paths
-from dogbreed.preparation import prepare, preprocessing_of
-from dogbreed.rate_finder import find_rate
 from dogbreed.report.run.model_card import write_model_card
 from dogbreed.report.run.report import write_report
-from dogbreed.results import gather_facts, tell, write_artifact, write_metrics, write_predictions
-from dogbreed.resume import open_run
-from dogbreed.run_data import describe_data
-from dogbreed.runs import RunFolder, log, log_to_terminal
 from dogbreed.runtime.limit import photos_per_s_limit
-from dogbreed.stored_features import FEATURES, stored_features
+from dogbreed.training.cross_validation import cross_validate
+from dogbreed.training.data_record import describe_data
+from dogbreed.training.features import FEATURES, stored_features
+from dogbreed.training.fit import build_model, fit, score
+from dogbreed.training.lr_finder import find_rate
+from dogbreed.training.path_check import check_paths
+from dogbreed.training.preparation import prepare, preprocessing_of
+from dogbreed.training.results import (
+    gather_facts,
+    tell,
+    write_artifact,
+    write_metrics,
+    write_predictions,
+)
+from dogbreed.training.resume import open_run
+from dogbreed.training.run_folder import RunFolder, log, log_to_terminal
 from dogbreed.utils.clock import SET_UP, Clock, as_text
 from dogbreed.utils.progress import is_main_process
 

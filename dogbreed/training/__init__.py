@@ -1,0 +1,1 @@
+"""The training job: preparation, fit, evaluation, and the run's folder."""
