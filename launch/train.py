@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dogbreed.configuration import composing as cli
 from dogbreed.configuration.search import LOCAL, FinalConfig, training_of
-from dogbreed.search.limits import check_local
+from dogbreed.search.runner_limits import check_local
 from dogbreed.utils.clock import SET_UP, Clock
 from dogbreed.utils.command import run_command
 from dogbreed.utils.terminal import print_lines

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dogbreed.configuration import composing as cli
 from dogbreed.configuration.search import LOCAL, TuneConfig
-from dogbreed.search.limits import check_here, check_local
+from dogbreed.search.runner_limits import check_here, check_local
 from dogbreed.utils.command import run_command
 
 PURPOSE = (
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> None:
         check_local(config)
         space = check_here(config)
         check_paths(config)
-        from dogbreed.search.here import search_here
+        from dogbreed.search.local.search import search_here
 
         search_here(config, space)
     else:

@@ -19,7 +19,7 @@ from dogbreed.configuration.schema import flat, leaves, parse_key, without_place
 from dogbreed.configuration.search import FinalConfig, TuneConfig
 from dogbreed.errors import ConfigError
 from dogbreed.predict import split_arguments
-from dogbreed.search.limits import check_here
+from dogbreed.search.runner_limits import check_here
 from dogbreed.serving.offline.table import open_table
 from dogbreed.training.path_check import check_paths
 from dogbreed.training.run_folder import folder_name

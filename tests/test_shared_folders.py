@@ -120,7 +120,7 @@ def test_a_download_writes_through_no_link(tmp_path: Path, monkeypatch: pytest.M
 def test_a_search_does_not_write_to_a_linked_study(tmp_path: Path) -> None:
     from dogbreed.configuration.composing import compose_as
     from dogbreed.configuration.search import TuneConfig
-    from dogbreed.search.here import _open_folder
+    from dogbreed.search.local.search import _open_folder
 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "study.db").symlink_to(tmp_path / "victim.db")

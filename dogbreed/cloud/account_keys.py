@@ -12,7 +12,7 @@ from dogbreed.cloud.tags import checked_tags
 from dogbreed.configuration.schema import flat
 from dogbreed.configuration.search import AccountConfig, LauncherConfig
 from dogbreed.errors import ConfigError
-from dogbreed.search.limits import check_network
+from dogbreed.search.runner_limits import check_network
 
 Keys = TypeVar("Keys", bound=AccountConfig)
 

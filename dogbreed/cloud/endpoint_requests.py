@@ -19,7 +19,7 @@ from dogbreed.cloud.tags import ENDPOINT, tag_list
 from dogbreed.configuration.deploy import BATCH, PYTORCH, SERVERLESS, DeployConfig, ServingConfig
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ConfigError
-from dogbreed.search.limits import check_network
+from dogbreed.search.runner_limits import check_network
 from dogbreed.serving.requests.invocations import JSON_TYPE, TIFF_VARIABLE
 
 VARIANT = "AllTraffic"

@@ -15,7 +15,7 @@ from dogbreed.configuration.schema import AUTO
 from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import CloudError, DogbreedError
 from dogbreed.search.hyperparameters import decode, from_arguments
-from dogbreed.search.limits import check_here
+from dogbreed.search.runner_limits import check_here
 from dogbreed.utils.clock import Clock, as_text
 from dogbreed.utils.documents import DocumentError, json_value
 from dogbreed.utils.files import write_text
@@ -83,7 +83,7 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
         _extract(compose_as(Config, "train", [], values))
         return
     if job == TUNE:
-        from dogbreed.search.here import search_here
+        from dogbreed.search.local.search import search_here
 
         search = compose_as(TuneConfig, "tune", [], values)
         folder = search_here(search, check_here(search))

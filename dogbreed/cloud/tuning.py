@@ -32,11 +32,11 @@ from dogbreed.errors import CloudError, ConfigError
 from dogbreed.search.best import BEST_FILE, SEARCHES, read_best
 from dogbreed.search.final import settings_of
 from dogbreed.search.hyperparameters import changed
-from dogbreed.search.limits import check_on_sagemaker
-from dogbreed.search.own_settings import recall, remember
+from dogbreed.search.runner_limits import check_on_sagemaker
 from dogbreed.search.space import Space
 from dogbreed.search.table import live_table
 from dogbreed.search.trials import COMPLETED
+from dogbreed.search.user_settings import recall, remember
 from dogbreed.training.run_folder import check_writable, log, log_to_terminal
 
 
@@ -160,7 +160,9 @@ def _finish_many(
     account: Account, config: TuneConfig, name: str, search: SearchConfig, space: Space
 ) -> None:
     """Wait for a tuning job, and keep its best."""
-    from dogbreed.search.outcome import finish_search  # seconds of torch, which a plan can spare
+    from dogbreed.search.report.outcome import (
+        finish_search,  # seconds of torch, which a plan can spare
+    )
 
     with live_table(list(space), search.objective, search.direction, search.trials) as show:
         tuning = wait_for_tuning(account, name, search.objective, show)

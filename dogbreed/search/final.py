@@ -10,7 +10,7 @@ from dogbreed.configuration.search import FinalConfig, TuneConfig
 from dogbreed.errors import ConfigError
 from dogbreed.search.best import Best, find_best, read_best
 from dogbreed.search.hyperparameters import changed
-from dogbreed.search.own_settings import recall
+from dogbreed.search.user_settings import recall
 
 # Of this search alone, not of the training that follows it: that one takes all photos.
 LEFT_OUT = ("search.", "wait", "attach", "dry_run", "data.fraction", "data.feature_set", "resume")

@@ -13,7 +13,7 @@ from dogbreed.cloud.jobs import start_training
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import FinalConfig
 from dogbreed.errors import CloudError, ConfigError, DogbreedError
-from dogbreed.search.limits import check_local
+from dogbreed.search.runner_limits import check_local
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount

@@ -15,8 +15,8 @@ from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import ConfigError, DogbreedError, SearchError
 from dogbreed.search.best import read_best
 from dogbreed.search.final import compose_final
-from dogbreed.search.own_settings import recall, remember
 from dogbreed.search.searchable import SEARCHABLE
+from dogbreed.search.user_settings import recall, remember
 
 pytestmark = pytest.mark.launch
 

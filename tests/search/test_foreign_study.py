@@ -14,10 +14,10 @@ import pytest
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import SearchConfig, TuneConfig
 from dogbreed.errors import SearchError
+from dogbreed.search.local.study import STUDY_FILE, Study
+from dogbreed.search.local.study_file import check_study_file
+from dogbreed.search.local.worker import Kept
 from dogbreed.search.space import Choice, Numbers, Space
-from dogbreed.search.study import STUDY_FILE, Study
-from dogbreed.search.study_file import check_study_file
-from dogbreed.search.worker import Kept
 from dogbreed.utils.documents import DocumentError
 
 pytestmark = pytest.mark.launch

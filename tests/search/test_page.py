@@ -14,7 +14,7 @@ from made_trials import SPACE, make_trials
 from playwright.sync_api import Page
 
 from dogbreed.report.formatting import shown
-from dogbreed.search.page import write_page
+from dogbreed.search.report.page import write_page
 from dogbreed.search.searchable import Value
 from dogbreed.search.space import Choice, Numbers, Space
 from dogbreed.search.trials import FAILED, RUNNING, Trial

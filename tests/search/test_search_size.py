@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from made_trials import SPACE, make_trials
 
-from dogbreed.search import page
-from dogbreed.search.page_facts import MAX_DRAWN
-from dogbreed.search.page_table import MAX_ROWS
+from dogbreed.search.report import page
+from dogbreed.search.report.facts import MAX_DRAWN
+from dogbreed.search.report.page_table import MAX_ROWS
 from dogbreed.search.space import Numbers, Space
 from dogbreed.search.trials import COMPLETED, best_of
 

@@ -7,7 +7,7 @@ import pytest
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import ConfigError
-from dogbreed.search.limits import check_here, check_on_sagemaker
+from dogbreed.search.runner_limits import check_here, check_on_sagemaker
 from dogbreed.search.space import (
     Choice,
     Numbers,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dogbreed.report.charts import labels
-from dogbreed.search.page_facts import SearchFacts
+from dogbreed.search.report.facts import SearchFacts
 from dogbreed.search.searchable import Value
 from dogbreed.search.space import INT, Choice, Numbers, Range
 from dogbreed.search.table import shown_value

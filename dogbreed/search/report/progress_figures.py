@@ -19,7 +19,7 @@ from dogbreed.report.charts import (
     pale_blue,
 )
 from dogbreed.report.line_charts import cuts, means, middles
-from dogbreed.search.page_facts import SearchFacts, edge, label
+from dogbreed.search.report.facts import SearchFacts, edge, label
 from dogbreed.search.trials import COMPLETED, FAILED, STOPPED, Trial
 
 OBJECTIVE_PX = 76  # room for the objective's ticks and its name

@@ -5,9 +5,9 @@ from typing import Any
 
 from dogbreed.report.charts import BLUE, ORANGE, Chart, axis, labels, layout_of, pale_blue
 from dogbreed.report.formatting import percent
-from dogbreed.search.importance import FEWEST_TRIALS, Importance, importances
-from dogbreed.search.page_facts import SearchFacts
-from dogbreed.search.scales import Scale, placed
+from dogbreed.search.report.facts import SearchFacts
+from dogbreed.search.report.importance import FEWEST_TRIALS, Importance, importances
+from dogbreed.search.report.scales import Scale, placed
 
 
 def importance(facts: SearchFacts, scales: Mapping[str, Scale]) -> Chart | str:

@@ -8,7 +8,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator
 
-from dogbreed.search.scales import Placed, Scale
+from dogbreed.search.report.scales import Placed, Scale
 
 FEWEST_TRIALS = 10
 TREES, TREES_OF_A_DRAW = 48, 8

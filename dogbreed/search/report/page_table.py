@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dogbreed.report.formatting import NOTHING, shown
-from dogbreed.search.page_facts import SearchFacts
+from dogbreed.search.report.facts import SearchFacts
 from dogbreed.search.searchable import Value
 from dogbreed.search.table import shown_value
 from dogbreed.search.trials import COMPLETED, Trial

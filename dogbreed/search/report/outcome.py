@@ -6,7 +6,7 @@ from typing import Any
 
 from dogbreed.configuration.search import SearchConfig
 from dogbreed.search.best import BEST_FILE, Best, searchable_settings, write_best
-from dogbreed.search.page import write_page
+from dogbreed.search.report.page import write_page
 from dogbreed.search.space import Space
 from dogbreed.search.table import print_table, shown_value
 from dogbreed.search.trials import Trial, best_of, write_csv

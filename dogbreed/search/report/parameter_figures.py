@@ -10,8 +10,8 @@ from typing import Any
 
 from dogbreed.report.charts import BLUE, GREY, ORANGE, Chart, axis, labels, layout_of, pale_blue
 from dogbreed.report.formatting import NOTHING, shown
-from dogbreed.search.page_facts import SearchFacts, label
-from dogbreed.search.scales import TICK_CHARACTERS, Placed, Scale, linear, placed
+from dogbreed.search.report.facts import SearchFacts, label
+from dogbreed.search.report.scales import TICK_CHARACTERS, Placed, Scale, linear, placed
 from dogbreed.search.table import shown_value
 from dogbreed.search.trials import COMPLETED, Trial
 

@@ -15,12 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dogbreed.configuration.search import BAYESIAN, GRID, HYPERBAND, MAXIMIZE, SearchConfig
 from dogbreed.errors import SearchError
+from dogbreed.search.local.study_file import check_study_file
+from dogbreed.search.local.study_trials import check_trial
+from dogbreed.search.local.worker import Kept
 from dogbreed.search.searchable import Value
 from dogbreed.search.space import Choice, Space, as_distributions, grid_size, holds
-from dogbreed.search.study_file import check_study_file
-from dogbreed.search.study_trials import check_trial
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Trial
-from dogbreed.search.worker import Kept
 from dogbreed.utils.documents import DocumentError
 
 STUDY_FILE = "study.db"

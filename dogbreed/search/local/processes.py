@@ -11,9 +11,9 @@ from typing import Any
 import optuna
 
 from dogbreed.errors import SearchError, Stopped
-from dogbreed.search.study import Study
+from dogbreed.search.local.study import Study
+from dogbreed.search.local.worker import Broken, Epoch, Work, run_trials
 from dogbreed.search.trials import Show
-from dogbreed.search.worker import Broken, Epoch, Work, run_trials
 from dogbreed.utils.signals import ENDING_SIGNALS, NotedSignal, starting_helpers
 
 

@@ -8,12 +8,12 @@ from typing import Any
 from dogbreed.report.charts import Chart
 from dogbreed.report.formatting import NOTHING, counted, flat, setting, shown
 from dogbreed.report.frame import Section, page
-from dogbreed.search.page_facts import SearchFacts, searched
-from dogbreed.search.page_figures import curves, history
-from dogbreed.search.page_importance import importance
-from dogbreed.search.page_parameters import parallel, slices
-from dogbreed.search.page_table import trial_table
-from dogbreed.search.scales import scales
+from dogbreed.search.report.facts import SearchFacts, searched
+from dogbreed.search.report.importance_figure import importance
+from dogbreed.search.report.page_table import trial_table
+from dogbreed.search.report.parameter_figures import parallel, slices
+from dogbreed.search.report.progress_figures import curves, history
+from dogbreed.search.report.scales import scales
 from dogbreed.search.space import Space
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Trial
 from dogbreed.utils.files import write_text

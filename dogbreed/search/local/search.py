@@ -13,13 +13,13 @@ from dogbreed.data.batches import StoredPhotos
 from dogbreed.errors import ConfigError, SearchError
 from dogbreed.search.best import SEARCHES
 from dogbreed.search.final import settings_of
-from dogbreed.search.outcome import finish_search
-from dogbreed.search.own_settings import remember
-from dogbreed.search.processes import run_study
+from dogbreed.search.local.processes import run_study
+from dogbreed.search.local.study import STUDY_FILE, Study
+from dogbreed.search.local.worker import Work
+from dogbreed.search.report.outcome import finish_search
 from dogbreed.search.space import Space
-from dogbreed.search.study import STUDY_FILE, Study
 from dogbreed.search.table import live_table
-from dogbreed.search.worker import Work
+from dogbreed.search.user_settings import remember
 from dogbreed.training.features import stored_features
 from dogbreed.training.path_check import check_paths
 from dogbreed.training.preparation import Prepared, prepare

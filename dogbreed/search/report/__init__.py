@@ -1,0 +1,1 @@
+"""What a search leaves: its table, its page and best.yaml."""
