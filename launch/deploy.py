@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     config = cli.compose_as(DeployConfig, "deploy", arguments)
     # Seconds of imports that --help and a mistyped key shouldn't wait for.
-    from dogbreed.cloud.deploying import deploy
+    from dogbreed.cloud.endpoints.deploy import deploy
 
     deploy(config)
 

@@ -13,7 +13,7 @@ from dogbreed.utils.command import run_command  # noqa: E402
 
 def main(arguments: Sequence[str]) -> None:
     """Run the job that the hyperparameters describe."""
-    from dogbreed.cloud.inside import run_job
+    from dogbreed.cloud.container.entry_point import run_job
 
     run_job(arguments)
 

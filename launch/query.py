@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     config = cli.compose_as(QueryConfig, "query", options)
     if not given and not config.logs:
         raise ConfigError(f"No photo is given: write {EXAMPLE} (or a folder, a URL, - for stdin).")
-    from dogbreed.cloud.querying import query
+    from dogbreed.cloud.endpoints.query import query
 
     if not query(config, given):
         sys.exit(1)

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> None:
         cli.print_help(USAGE, PURPOSE, EXAMPLE, TeardownConfig, "teardown")
         return
     config = cli.compose_as(TeardownConfig, "teardown", arguments)
-    from dogbreed.cloud.teardown import tear_down
+    from dogbreed.cloud.endpoints.teardown import tear_down
 
     if not tear_down(config):
         sys.exit(1)

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
     else:
         if config.attach is None:
             check_sent_paths(config)
-        from dogbreed.cloud.training import train_on_sagemaker
+        from dogbreed.cloud.jobs.training import train_on_sagemaker
 
         train_on_sagemaker(config)
 

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     else:
         if config.attach is None:
             check_sent_paths(config)
-        from dogbreed.cloud.tuning import search_on_sagemaker
+        from dogbreed.cloud.jobs.tuning import search_on_sagemaker
 
         search_on_sagemaker(config)
 

@@ -77,7 +77,7 @@ def start(tmp_path: Path, bare: None) -> Start:
 # With all that is imported somewhere in the project and reports to its maker, or did once.
 IMPORTS = (
     "import dogbreed.model, openvino, nncf, onnxruntime, onnxscript, optuna;"
-    "import sagemaker.core.resources, boto3, uvicorn, dogbreed.cloud.deploying"
+    "import sagemaker.core.resources, boto3, uvicorn, dogbreed.cloud.endpoints.deploy"
 )
 
 

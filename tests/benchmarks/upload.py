@@ -20,8 +20,8 @@ from typing import Any
 import boto3
 from common import row, timed, title
 
-from dogbreed.cloud.account import CLIENT
-from dogbreed.cloud.storage import S3Folder, plan_upload, stored, upload
+from dogbreed.cloud.aws.account import CLIENT
+from dogbreed.cloud.aws.uploads import S3Folder, plan_upload, stored, upload
 
 TURNS = 3
 CREDENTIALS = {

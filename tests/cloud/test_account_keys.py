@@ -4,10 +4,10 @@ import pytest
 
 pytest.importorskip("boto3")
 
-from dogbreed.cloud.account import stand_in
-from dogbreed.cloud.account_keys import check_region_of, checked_keys
-from dogbreed.cloud.regions import domain_of, partition_of
-from dogbreed.cloud.s3_names import check_uri, is_address
+from dogbreed.cloud.aws.account import stand_in
+from dogbreed.cloud.aws.account_keys import check_region_of, checked_keys
+from dogbreed.cloud.aws.regions import domain_of, partition_of
+from dogbreed.cloud.aws.s3_names import check_uri, is_address
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import FinalConfig, LauncherConfig
 from dogbreed.errors import ConfigError

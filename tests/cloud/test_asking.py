@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from dogbreed.cloud.asking import Asker
+from dogbreed.cloud.endpoints.client import Asker
 from dogbreed.errors import CloudError, PhotoError
 from dogbreed.serving.requests.invocations import Invocation, read_invocation
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from dogbreed.cloud.account import same_place
-from dogbreed.cloud.attempt import Attempt
-from dogbreed.cloud.endpoint_requests import Deployment
-from dogbreed.cloud.expiry import schedule_expiry
+from dogbreed.cloud.aws.account import same_place
+from dogbreed.cloud.endpoints.endpoint_requests import Deployment
+from dogbreed.cloud.endpoints.expiry import schedule_expiry
+from dogbreed.cloud.endpoints.rollout import Attempt
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError

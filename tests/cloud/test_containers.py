@@ -14,7 +14,7 @@ from conftest import PROJECT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from dogbreed.cloud.containers import (
+from dogbreed.cloud.aws.images import (
     CARRIED,
     END_OF_PATCH,
     has_gpu,
@@ -73,7 +73,7 @@ def test_the_newest_version_is_taken_and_known() -> None:
 
 def test_the_sdk_is_not_imported_to_find_it() -> None:
     code = (
-        "import sys, datetime; from dogbreed.cloud.containers import training_image; "
+        "import sys, datetime; from dogbreed.cloud.aws.images import training_image; "
         "training_image('eu-west-1', 'ml.c7i.xlarge', None, datetime.date(2026, 11, 21)); "
         "print({'sagemaker', 'boto3', 'torch'} & set(sys.modules))"
     )

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from dogbreed.cloud.containers import family_of
-from dogbreed.cloud.costs import TABLE, Use, cost, dollars, most_it_can_cost, price
+from dogbreed.cloud.aws.images import family_of
+from dogbreed.cloud.jobs.costs import TABLE, Use, cost, dollars, most_it_can_cost, price
 
 TRIALS = Use(
     what="trials",
@@ -98,7 +98,7 @@ def test_a_type_that_is_not_in_the_table_is_left_out_and_named() -> None:
 
 def test_the_figures_say_what_they_rest_on() -> None:
     last = most_it_can_cost([TRIALS], **NOTHING).lines[-1]
-    for part in ("us-east-1", "of 2026-09-01,", "without taxes", "dogbreed/cloud/prices.csv"):
+    for part in ("us-east-1", "of 2026-09-01,", "without taxes", "dogbreed/cloud/jobs/prices.csv"):
         assert part in last
     two = [TRIALS, replace(TRIALS, instance_type="ml.m5.large")]
     assert "of 2026-08-11 to 2026-09-01," in most_it_can_cost(two, **NOTHING).lines[-1]

@@ -4,15 +4,15 @@ import time
 
 import pytest
 
-from dogbreed.cloud.endpoint_requests import (
+from dogbreed.cloud.aws.tags import all_tags
+from dogbreed.cloud.endpoints.endpoint_requests import (
     LONGEST_NAME,
     attempt_name,
     check_deployment,
     container_environment,
 )
-from dogbreed.cloud.serving_costs import serving_costs
-from dogbreed.cloud.serving_images import serving_image
-from dogbreed.cloud.tags import all_tags
+from dogbreed.cloud.endpoints.serving_costs import serving_costs
+from dogbreed.cloud.endpoints.serving_images import serving_image
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig, TeardownConfig
 from dogbreed.errors import CloudError, ConfigError

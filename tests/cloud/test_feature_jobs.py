@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dogbreed.cloud import extraction
-from dogbreed.cloud.account import Account
-from dogbreed.cloud.containers import Image
-from dogbreed.cloud.extraction import _Run, extract
-from dogbreed.cloud.source import SourcePackage
-from dogbreed.cloud.staging import Staged
-from dogbreed.cloud.storage import S3Folder, UploadPlan
+from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.aws.images import Image
+from dogbreed.cloud.aws.uploads import S3Folder, UploadPlan
+from dogbreed.cloud.jobs.feature_job import _Run, extract
+from dogbreed.cloud.jobs.jobs import feature_job as extraction
+from dogbreed.cloud.jobs.source import SourcePackage
+from dogbreed.cloud.jobs.staging import Staged
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import CloudError

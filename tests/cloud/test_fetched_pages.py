@@ -12,7 +12,7 @@ import pytest
 from local_server import wait_until
 from made_facts import make_facts
 
-from dogbreed.cloud.fetched_pages import confine_pages
+from dogbreed.cloud.jobs.fetched_pages import confine_pages
 from dogbreed.report.frame import policy
 from dogbreed.report.run.report import write_report
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from dogbreed.cloud import fetching
-from dogbreed.cloud.fetching import download_archive, download_file, read_object
+from dogbreed.cloud.aws import downloads as fetching
+from dogbreed.cloud.aws.downloads import download_archive, download_file, read_object
 from dogbreed.errors import CloudError
 
 if TYPE_CHECKING:

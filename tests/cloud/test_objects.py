@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from dogbreed.cloud import objects
-from dogbreed.cloud.objects import (
+from dogbreed.cloud.aws import objects
+from dogbreed.cloud.aws.objects import (
     checksum,
     file_checksum,
     holds,

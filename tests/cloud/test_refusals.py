@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import draw_folders
 
-from dogbreed.cloud.account import sign_in
-from dogbreed.cloud.job_requests import Job, training_request
-from dogbreed.cloud.jobs import start_training
+from dogbreed.cloud.aws.account import sign_in
+from dogbreed.cloud.jobs.jobs import start_training
+from dogbreed.cloud.jobs.requests import Job, training_request
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import FinalConfig
 from dogbreed.errors import CloudError, ConfigError, DogbreedError
@@ -27,7 +27,7 @@ Launch = Callable[..., None]
 @pytest.fixture
 def launch(account: "SageMakerAccount", tmp_path: Path) -> Launch:
     """Start a training of a few photos, and don't wait for it."""
-    from dogbreed.cloud.training import train_on_sagemaker
+    from dogbreed.cloud.jobs.training import train_on_sagemaker
 
     photos = draw_folders(tmp_path / "photos", {"train": 2, "valid": 1, "test": 1})
 

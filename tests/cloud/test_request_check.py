@@ -10,8 +10,8 @@ pytest.importorskip("boto3")
 
 import botocore.session  # type: ignore[import-untyped, unused-ignore]
 
-from dogbreed.cloud.request_check import CHECKED, refuse_unfit
-from dogbreed.cloud.service_model import compiled, problems
+from dogbreed.cloud.aws.request_check import CHECKED, refuse_unfit
+from dogbreed.cloud.aws.service_model import compiled, problems
 from dogbreed.errors import ConfigError
 
 TRAINING: dict[str, Any] = {

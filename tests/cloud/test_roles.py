@@ -9,11 +9,11 @@ pytest.importorskip("boto3")
 
 from botocore.exceptions import ClientError
 
-from dogbreed.cloud.account import Account
-from dogbreed.cloud.deploying import _account, _checked
-from dogbreed.cloud.endpoint_requests import Deployment, model_request, transform_request
-from dogbreed.cloud.expiry import schedule_expiry
-from dogbreed.cloud.refusals import in_plain_words
+from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.aws.errors import in_plain_words
+from dogbreed.cloud.endpoints.deploy import _account, _checked
+from dogbreed.cloud.endpoints.endpoint_requests import Deployment, model_request, transform_request
+from dogbreed.cloud.endpoints.expiry import schedule_expiry
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError, ConfigError
@@ -131,7 +131,7 @@ def test_ray_reports_nothing_from_any_endpoint_or_job(kind: str, image: str) -> 
 
 
 def test_ray_reports_nothing_from_a_model_of_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dogbreed.cloud import registry
+    from dogbreed.cloud.endpoints.endpoints import registry
 
     config = composed("deploy.register=dogs", "deploy.role=Serving")
     account = _account(config)

@@ -9,7 +9,7 @@ from contract.terminal import browser_in, on_a_terminal, opened
 
 SHOW = """
 import pathlib, sys
-from dogbreed.cloud.show import show
+from dogbreed.cloud.jobs.browser import show
 show(pathlib.Path(sys.argv[1]))
 """
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dogbreed.cloud.shrinking import MOST_SENT_BYTES, is_usual, to_send
+from dogbreed.cloud.endpoints.photo_size import MOST_SENT_BYTES, is_usual, to_send
 from dogbreed.errors import PhotoError
 
 

@@ -11,9 +11,9 @@ import pytest
 from conftest import PROJECT
 from packaging.requirements import Requirement
 
-from dogbreed.cloud import containers
-from dogbreed.cloud.source import SourcePackage, pack_source
-from dogbreed.cloud.staging import NEEDS_EXTRA
+from dogbreed.cloud.aws import images as containers
+from dogbreed.cloud.jobs.source import SourcePackage, pack_source
+from dogbreed.cloud.jobs.staging import NEEDS_EXTRA
 from dogbreed.errors import CloudError
 
 PYPROJECT = """

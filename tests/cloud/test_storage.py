@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from dogbreed.cloud import storage
-from dogbreed.cloud.storage import S3Folder, plan_upload, stored, upload
+from dogbreed.cloud.aws import uploads as storage
+from dogbreed.cloud.aws.uploads import S3Folder, plan_upload, stored, upload
 from dogbreed.data.decoding.photos import digest
 from dogbreed.errors import CloudError, DataError, Stopped
 from dogbreed.utils.user_paths import cache_dir

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dogbreed.cloud import unpacking
-from dogbreed.cloud.unpacking import UnpackError, unpack
+from dogbreed.cloud.aws import unpacking
+from dogbreed.cloud.aws.unpacking import UnpackError, unpack
 
 REGULAR = tarfile.REGTYPE
 

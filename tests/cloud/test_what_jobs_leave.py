@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dogbreed.cloud import batch
-from dogbreed.cloud.account import Account
-from dogbreed.cloud.batch import _answers
-from dogbreed.cloud.inside import _weights
-from dogbreed.cloud.training import _test_top1
+from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.container.entry_point import _weights
+from dogbreed.cloud.endpoints.batch import _answers
+from dogbreed.cloud.endpoints.endpoints import batch
+from dogbreed.cloud.jobs.training import _test_top1
 from dogbreed.errors import CloudError
 
 if TYPE_CHECKING:

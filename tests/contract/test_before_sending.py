@@ -11,13 +11,13 @@ import pytest
 from conftest import PROJECT, draw_folders, draw_photo
 from contract.made_models import make_run
 
-from dogbreed.cloud.account import sign_in
-from dogbreed.cloud.archive import pack
-from dogbreed.cloud.deploying import deploy
-from dogbreed.cloud.endpoint_requests import Deployment
-from dogbreed.cloud.registry import register
-from dogbreed.cloud.training import train_on_sagemaker
-from dogbreed.cloud.tuning import search_on_sagemaker
+from dogbreed.cloud.aws.account import sign_in
+from dogbreed.cloud.endpoints.archive import pack
+from dogbreed.cloud.endpoints.deploy import deploy
+from dogbreed.cloud.endpoints.endpoint_requests import Deployment
+from dogbreed.cloud.endpoints.registry import register
+from dogbreed.cloud.jobs.training import train_on_sagemaker
+from dogbreed.cloud.jobs.tuning import search_on_sagemaker
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.configuration.search import FinalConfig, TuneConfig

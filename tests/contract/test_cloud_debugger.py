@@ -54,8 +54,8 @@ def test_all_that_was_recorded_comes_back_and_the_report_opens(
     assert account.training_jobs[name].request["HyperParameters"]["debug.smdebug"] == "true"
     assert "Requirement already satisfied: smdebug==" in account.log(name)
 
-    from dogbreed.cloud.account import sign_in
-    from dogbreed.cloud.debugger import rule_lines
+    from dogbreed.cloud.aws.account import sign_in
+    from dogbreed.cloud.jobs.debugger import rule_lines
 
     found = ("LossNotDecreasing", "Overfit", "Overtraining", "ProfilerReport")
     assert all(f"  {rule}: no issues found\r\n" in shown for rule in found)

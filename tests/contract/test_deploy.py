@@ -27,7 +27,7 @@ from contract.made_models import BREEDS, broken_run, make_run
 from contract.test_deploy_requests import same_everywhere
 from PIL import Image
 
-from dogbreed.cloud.teardown import tear_down
+from dogbreed.cloud.endpoints.teardown import tear_down
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import TeardownConfig
 from dogbreed.errors import CloudError
@@ -376,7 +376,7 @@ def test_what_is_cut_off_is_found_by_teardown(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dogbreed.cloud.teardown.PAUSE_S", 0.1)
+    monkeypatch.setattr("dogbreed.cloud.endpoints.teardown.PAUSE_S", 0.1)
     for step in BEFORE:
         cut_off(account, tmp_path, step, f"model={runs[0]}", *FULL)
         assert names_left(account), step
@@ -417,7 +417,7 @@ def test_a_network_that_drops_during_teardown_is_a_sentence(
     cut_off(account, tmp_path, "CreateEndpoint", "endpoint=dogs", f"model={runs[0]}")
     wait_until_settled(account, "dogs")
     impatient = ClientConfig(retries={"mode": "standard", "total_max_attempts": 1})
-    monkeypatch.setattr("dogbreed.cloud.account.CLIENT", impatient)
+    monkeypatch.setattr("dogbreed.cloud.aws.account.CLIENT", impatient)
     account.drop_next(operation="DeleteEndpoint")
     with pytest.raises(CloudError, match=r"deleting \(run it again, it goes on\): AWS can't be"):
         tear_down_here("endpoint=dogs")

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dogbreed.cloud.account import sign_in
-from dogbreed.cloud.extraction import _all_within, _runs, _times
+from dogbreed.cloud.aws.account import sign_in
+from dogbreed.cloud.jobs.feature_job import _all_within, _runs, _times
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import TuneConfig
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from contract.sagemaker_server import FOREIGN_ACCOUNT_ID
 
-from dogbreed.cloud import objects
-from dogbreed.cloud.account import Account, sign_in
-from dogbreed.cloud.batch import photos_of
-from dogbreed.cloud.fetching import download_archive, download_file
-from dogbreed.cloud.models import fetch, find_model
-from dogbreed.cloud.objects import holds, upload_bytes, upload_file
-from dogbreed.cloud.refusals import in_plain_words
-from dogbreed.cloud.storage import S3Folder, stored
+from dogbreed.cloud.aws import objects
+from dogbreed.cloud.aws.account import Account, sign_in
+from dogbreed.cloud.aws.downloads import download_archive, download_file
+from dogbreed.cloud.aws.errors import in_plain_words
+from dogbreed.cloud.aws.objects import holds, upload_bytes, upload_file
+from dogbreed.cloud.aws.uploads import S3Folder, stored
+from dogbreed.cloud.endpoints.batch import photos_of
+from dogbreed.cloud.endpoints.models import fetch, find_model
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dogbreed.cloud import service_model
+from dogbreed.cloud.aws import service_model
 
 
 def problems(operation: str, parameters: dict[str, Any], service: str = "sagemaker") -> list[str]:

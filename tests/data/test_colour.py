@@ -20,7 +20,7 @@ from PIL import Image
 
 from dogbreed.artifact.folder import find_artifact, read_description
 from dogbreed.artifact.runtimes import open_form
-from dogbreed.cloud.shrinking import to_send
+from dogbreed.cloud.endpoints.photo_size import to_send
 from dogbreed.data.decoding import colour
 from dogbreed.data.decoding.icc import matrix_profile
 from dogbreed.data.decoding.inspection import inspect

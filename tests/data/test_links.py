@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from conftest import SMALL, Train, draw_folders
 
-from dogbreed.cloud import batch
-from dogbreed.cloud.objects import send_file
-from dogbreed.cloud.source import pack_source
-from dogbreed.cloud.storage import plan_upload
+from dogbreed.cloud.aws.objects import send_file
+from dogbreed.cloud.aws.uploads import plan_upload
+from dogbreed.cloud.endpoints.endpoints import batch
+from dogbreed.cloud.jobs.source import pack_source
 from dogbreed.configuration.composing import compose, compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.configuration.run import PredictConfig

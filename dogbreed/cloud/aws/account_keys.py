@@ -1,0 +1,227 @@
+"""The keys of `launcher` that name things in AWS: each refused where AWS would refuse it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from dogbreed.cloud.aws.images import TRAINING_TYPES, check_instance_type
+from dogbreed.cloud.aws.regions import domain_of, partition_of
+from dogbreed.cloud.aws.s3_names import check_bucket, normal_prefix
+from dogbreed.cloud.aws.tags import checked_tags
+from dogbreed.configuration.schema import flat
+from dogbreed.configuration.search import AccountConfig, LauncherConfig
+from dogbreed.errors import ConfigError
+from dogbreed.search.runner_limits import check_network
+
+Keys = TypeVar("Keys", bound=AccountConfig)
+
+# Sources: IAM's user guide, "IAM and AWS STS quotas" and "IAM identifiers".
+ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+_ROLE_ARN = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):iam::\d{12}:role/(?:[\w+=,.@-]+/)*[\w+=,.@-]{1,64}",
+    re.ASCII,
+)
+# Source: SageMaker's API reference, TrainingJobName.
+JOB_NAME = re.compile(r"(?=.{1,63}$)[a-zA-Z0-9](?:-*[a-zA-Z0-9])*")
+# Sources: KMS's developer guide, "Key identifiers (KeyId)"; the form of an ARN is that of KmsKeyArn
+# in EventBridge Scheduler's API.
+_KMS_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}", re.IGNORECASE)
+_KMS_ALIAS = re.compile(r"alias/[\w/-]{1,250}", re.ASCII)
+_KMS_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key/[\w-]+|alias/[\w/-]+)", re.ASCII)
+# Source: EC2's user guide, "Resource IDs": eight or seventeen hexadecimal digits.
+_RESOURCE = "{}-(?:[0-9a-f]{{17}}|[0-9a-f]{{8}})"
+_SUBNET, _GROUP = (re.compile(_RESOURCE.format(kind)) for kind in ("subnet", "sg"))
+# SageMaker's own limits on a VpcConfig, of its API reference.
+MAX_SUBNETS, MAX_GROUPS = 16, 5
+
+# Source: ECR's API reference, repositoryName; Docker's, tags and digests.
+_REPOSITORY = r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
+_IMAGE = re.compile(
+    r"\d{12}\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?P<domain>[a-z0-9.-]+)/"
+    rf"{_REPOSITORY}(?::[\w][\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?",
+    re.ASCII,
+)
+_DUAL_STACK = "on.aws"
+
+
+def checked_keys(launcher: Keys) -> Keys:
+    """The account's keys with their prefix and tags in normal form.
+
+    Raises:
+        ConfigError: which key, and what it may hold.
+    """
+    refuse_empty(launcher, "launcher.")
+    if launcher.bucket is not None:
+        check_bucket(launcher.bucket)
+    if launcher.role is not None:
+        check_role("launcher.role", launcher.role)
+    check_network(launcher)
+    if isinstance(launcher, LauncherConfig):
+        for name in ("instance_type", "extract_instance_type"):
+            instance_type = getattr(launcher, name)
+            if instance_type is not None:
+                check_instance_type(f"launcher.{name}", instance_type, TRAINING_TYPES)
+    _check_ids("launcher.subnets", launcher.subnets, _SUBNET, MAX_SUBNETS, "subnet-0a1b2c3d")
+    _check_ids(
+        *("launcher.security_groups", launcher.security_groups, _GROUP, MAX_GROUPS),
+        "sg-0a1b2c3d",
+    )
+    return replace(
+        launcher, prefix=normal_prefix(launcher.prefix), tags=checked_tags(launcher.tags)
+    )
+
+
+def refuse_empty(config: Any, prefix: str = "") -> None:
+    """Refuse a text without a character, such as that of a variable that isn't set.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    for name, value in flat(config, prefix).items():
+        if value == "":
+            raise ConfigError(f"{name}= is empty: give it a value, or leave it out.")
+
+
+def check_attach(name: str, *, dry_run: bool) -> None:
+    """Refuse what can't be the name of a job to take up.
+
+    Raises:
+        ConfigError: it can't, or a dry run is asked for, which takes up nothing.
+    """
+    if dry_run:
+        raise ConfigError(
+            f"attach={name} takes up a job of the account, and a dry run asks for none: "
+            "leave one of the two out."
+        )
+    if not JOB_NAME.fullmatch(name):
+        raise ConfigError(
+            f"attach={name}: a job's name has letters, digits and hyphens between them, 63 at most."
+        )
+
+
+def check_region_of(
+    launcher: AccountConfig, region: str, *, role_key: str = "launcher.role"
+) -> None:
+    """Refuse what lies in another region or partition than the one to work in.
+
+    Raises:
+        ConfigError: which key, and which region it must be of.
+    """
+    check_kms_key("launcher.output_kms_key", launcher.output_kms_key, region)
+    if launcher.role is not None:
+        check_partition(role_key, launcher.role, region)
+    if isinstance(launcher, LauncherConfig):
+        check_kms_key("launcher.volume_kms_key", launcher.volume_kms_key, region)
+        if launcher.volume_kms_key and "alias/" in launcher.volume_kms_key:
+            raise ConfigError(
+                f"launcher.volume_kms_key={launcher.volume_kms_key}: SageMaker takes no alias for "
+                "disks: give the key's id or its ARN."
+            )
+        check_image("launcher.image_uri", launcher.image_uri, region)
+
+
+def check_role(key: str, role: str, *, arn_only: bool = False) -> None:
+    """Refuse what is neither a role's name nor its ARN.
+
+    Raises:
+        ConfigError: names `key`, with the form that is right.
+    """
+    shown = f"{key}={role}"
+    if _ROLE_ARN.fullmatch(role) or (not arn_only and ROLE_NAME.fullmatch(role)):
+        return
+    right = "arn:aws:iam::ACCOUNT:role/NAME, with the twelve digits of the account"
+    if role.startswith("arn:"):
+        if ":role/" in role:
+            why = "it isn't the ARN of a role as IAM writes it"
+        else:
+            why = "it is the ARN of something else than a role of IAM"
+        raise ConfigError(f"{shown}: {why}: write {right}.")
+    if arn_only:
+        raise ConfigError(f"{shown}: give the role's ARN: {right}.")
+    if "/" in role:
+        raise ConfigError(
+            f"{shown}: a role's name has no path: write {key}={role.rsplit('/')[-1]}, "
+            "or the role's ARN."
+        )
+    raise ConfigError(
+        f"{shown}: a role's name has letters, digits and any of +=,.@_- in it, 64 at most; or give "
+        f"its ARN: {right}."
+    )
+
+
+def check_partition(key: str, role: str, region: str) -> None:
+    """Refuse a role's ARN of another partition than the region's.
+
+    Raises:
+        ConfigError: names `key`.
+    """
+    found = _ROLE_ARN.fullmatch(role)
+    wanted = partition_of(region)
+    if found and found["partition"] != wanted:
+        raise ConfigError(
+            f"{key}={role}: the role is in the partition {found['partition']}, and region {region} "
+            f"in {wanted}: roles of another partition can't be used. Name one that begins with "
+            f"arn:{wanted}:iam::, or set launcher.region."
+        )
+
+
+def check_kms_key(name: str, key: str | None, region: str) -> None:
+    """Refuse what can't be a KMS key of the region.
+
+    Raises:
+        ConfigError: names the configuration's key.
+    """
+    if key is None or _KMS_ID.fullmatch(key) or _KMS_ALIAS.fullmatch(key):
+        return
+    shown = f"{name}={key}"
+    if not _KMS_ARN.fullmatch(key):
+        near = f"alias/{key}"
+        hint = f" Did you mean {near}?" if ":" not in key and _KMS_ALIAS.fullmatch(near) else ""
+        raise ConfigError(
+            f"{shown}: it is no KMS key: give the key's id (1234abcd-12ab-34cd-56ef-1234567890ab), "
+            f"its ARN (arn:aws:kms:REGION:ACCOUNT:key/ID), or an alias (alias/NAME).{hint}"
+        )
+    start = f"arn:{partition_of(region)}:kms:{region}:"
+    if not key.startswith(start):
+        raise ConfigError(
+            f"{shown}: what it encrypts is in {region}: name a key of that region ({start}...), or "
+            "set launcher.region."
+        )
+
+
+def check_image(key: str, image_uri: str | None, region: str) -> None:
+    """Refuse a container that SageMaker can't fetch in this region.
+
+    Raises:
+        ConfigError: names `key`.
+    """
+    if image_uri is None:
+        return
+    shown = f"{key}={image_uri}"
+    right = f"ACCOUNT.dkr.ecr.{region}.{domain_of(region)}/REPOSITORY:TAG"
+    found = _IMAGE.fullmatch(image_uri)
+    if found is None:
+        raise ConfigError(
+            f"{shown}: SageMaker fetches containers from Amazon ECR alone: write {right}."
+        )
+    if found["region"] != region or found["domain"] not in (domain_of(region), _DUAL_STACK):
+        raise ConfigError(
+            f"{shown}: it would run in {region}: copy it to a registry there ({right}), or set "
+            "launcher.region."
+        )
+
+
+def _check_ids(
+    key: str, ids: Sequence[str], form: re.Pattern[str], most: int, example: str
+) -> None:
+    for each in ids:
+        if not form.fullmatch(each):
+            raise ConfigError(
+                f"{key}: {each!r} is none: it is written as {example}, with 8 or 17 "
+                "hexadecimal digits."
+            )
+        if ids.count(each) > 1:
+            raise ConfigError(f"{key}: {each} is given twice.")
+    if len(ids) > most:
+        raise ConfigError(f"{key}: {len(ids)} are given; SageMaker takes {most} at most.")

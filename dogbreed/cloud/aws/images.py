@@ -1,0 +1,203 @@
+"""AWS's PyTorch containers for training: which one a job runs in, and what it carries."""
+
+import difflib
+import importlib.util
+import json
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import botocore
+
+from dogbreed.cloud.aws.regions import domain_of
+from dogbreed.cloud.aws.service_model import choices_of
+from dogbreed.errors import CloudError, ConfigError
+
+# Until when AWS patches each version, newest first; all of them have Python 3.12. A job takes the
+# newest that its region has: 2.14 is missing in China and in the government's regions.
+# Source: aws/deep-learning-containers, docs/src/data/pytorch/*-sagemaker.yml, in November 2026.
+END_OF_PATCH = {
+    "2.14": date(2027, 9, 28),
+    "2.13": date(2027, 7, 20),
+    "2.12": date(2027, 7, 2),
+    "2.11": date(2027, 4, 30),
+}
+
+# What all of them carry of what this package needs, new enough. Source: docker/pytorch/*/*/
+# pyproject.toml and uv.lock there. Plotly is there too, but may be too old, and Pillow, which has
+# known holes (12.3 in 2026-08).
+CARRIED = frozenset(
+    {
+        "torch", "torchvision", "numpy", "scipy", "pyyaml", "scikit-learn", "jinja2", "omegaconf",
+        "rich",
+    }
+)  # fmt: skip
+# What is never installed over, as a container's other parts were built against it.
+ALWAYS_CARRIED = frozenset({"torch", "torchvision", "numpy", "protobuf"})
+
+# Families whose cores or GPU multiply in bf16, and those that can't. CPUs: AMX, from Sapphire
+# Rapids on. GPUs: from Ampere on.
+_BF16 = frozenset(
+    {
+        "c7i", "c7i-flex", "m7i", "m7i-flex", "r7i", "c8i", "c8i-flex", "m8i", "m8i-flex", "r8i",
+        "r8i-flex", "g5", "g6", "g6e", "g7", "g7e", "p4d", "p4de", "p5", "p5e", "p5en",
+        "p6-b200", "p6-b300",
+    }
+)  # fmt: skip
+_NO_BF16 = frozenset(
+    {
+        "c4", "c5", "c5n", "c6i", "m4", "m5", "m6i", "r5", "r5d", "r6i", "t3", "g4dn", "p2", "p3",
+        "p3dn",
+    }
+)  # fmt: skip
+
+# Families that AWS's containers don't run on, and why.
+_OLD_GPU = "its GPU is too old for CUDA 13, which the container has"
+_OWN_CHIP = "it has AWS's own chip, not a GPU"
+_UNFIT = {
+    **dict.fromkeys(("p2", "p3", "p3dn"), _OLD_GPU),
+    **dict.fromkeys(("trn1", "trn1n", "trn2"), _OWN_CHIP),
+    "p6e-gb200": "its CPU is an Arm",
+}
+
+# Graviton by the g after the number, as in c7g and m6gd, and AWS's and Habana's accelerators.
+_OTHER_PROCESSORS = re.compile(r"[a-z]+\d+g[a-z]*\Z|inf\d|trn\d|dl\d|p6e-gb200")
+# SageMaker's lists of instance types for trainings, endpoints and transform jobs.
+TRAINING_TYPES = "TrainingInstanceType"
+ENDPOINT_TYPES = "ProductionVariantInstanceType"
+TRANSFORM_TYPES = "TransformInstanceType"
+_TYPE = re.compile(r"ml\.([a-z][a-z0-9]*(?:-[a-z0-9]+)?)\.(?:medium|large|\d*xlarge)")
+_AWS_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.[\w.-]+/pytorch:(\d+\.\d+)[.-]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A container to train in.
+
+    `carries` has the names of packages that needn't be installed; `end_of_patch` is None for a
+    container that isn't one of AWS's; `warning` is a sentence for people.
+    """
+
+    uri: str
+    end_of_patch: date | None
+    carries: frozenset[str]
+    warning: str | None
+
+
+def training_image(region: str, instance_type: str, image_uri: str | None, today: date) -> Image:
+    """The container that `image_uri` names, else AWS's newest for this region and type.
+
+    Raises:
+        ConfigError: no instance type, or one that AWS's containers don't run on.
+        CloudError: AWS has no container in that region, or the SageMaker SDK is missing.
+    """
+    family = family_of(instance_type)
+    if image_uri:
+        found = _AWS_IMAGE.match(image_uri)
+        if found is None or found[1] not in END_OF_PATCH:
+            return Image(uri=image_uri, end_of_patch=None, carries=ALWAYS_CARRIED, warning=None)
+        return _aws_image(image_uri, found[1], today)
+    if family in _UNFIT:
+        raise ConfigError(
+            f"{instance_type} can't train in AWS's PyTorch container: {_UNFIT[family]}. Take "
+            "another launcher.instance_type, or name a container of yours as launcher.image_uri."
+        )
+    table = sdk_table("pytorch-amzn2023.json")["training"]["versions"]
+    version = next((v for v in END_OF_PATCH if region in table[v]["registries"]), None)
+    if version is None:
+        near = difflib.get_close_matches(region, table["2.13"]["registries"], n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise CloudError(
+            f"AWS has no PyTorch container in region {region!r}.{hint} Set launcher.region, or "
+            "name a container of yours as launcher.image_uri."
+        )
+    entry = table[version]
+    tag = entry["container_version"]["gpu" if has_gpu(instance_type) else "cpu"]
+    host = f"{entry['registries'][region]}.dkr.ecr.{region}.{domain_of(region)}"
+    return _aws_image(f"{host}/{entry['repository']}:{version}-{tag}", version, today)
+
+
+def _aws_image(uri: str, version: str, today: date) -> Image:
+    end = END_OF_PATCH[version]
+    warning = None
+    if today > end:
+        warning = (
+            f"AWS hasn't patched its container PyTorch {version} since {end}: a newer dogbreed may "
+            "know a newer one, or name one as launcher.image_uri."
+        )
+    return Image(uri=uri, end_of_patch=end, carries=CARRIED | ALWAYS_CARRIED, warning=warning)
+
+
+def sdk_table(name: str) -> Any:
+    """A table of the SDK's: by version the registry's account in each region, and the tags.
+
+    Read from the SDK's own file: importing it to be told the same takes two seconds.
+
+    Raises:
+        CloudError: the SDK isn't there, or too old.
+    """
+    sdk = importlib.util.find_spec("sagemaker")
+    for place in (sdk and sdk.submodule_search_locations) or ():
+        file = Path(place, "core", "image_uri_config", name)
+        if file.is_file():
+            return json.loads(file.read_text("utf-8"))
+    raise CloudError(
+        "The SageMaker SDK isn't installed, or too old: install dogbreed[aws], or name a container "
+        "as launcher.image_uri."
+    )
+
+
+def family_of(instance_type: str) -> str:
+    """The family of an instance type: c7i of ml.c7i.xlarge.
+
+    Raises:
+        ConfigError: it isn't written as one.
+    """
+    found = _TYPE.fullmatch(instance_type)
+    if found:
+        return found[1]
+    wanted = instance_type.lower().replace("_", "-")
+    wanted = wanted if wanted.startswith("ml.") else f"ml.{wanted}"
+    hint = f" Did you mean {wanted}?" if _TYPE.fullmatch(wanted) else ""
+    raise ConfigError(
+        f"{instance_type!r} is no instance type of SageMaker's: take one such as ml.c7i.xlarge."
+        f"{hint}"
+    )
+
+
+def check_instance_type(key: str, instance_type: str, shape: str) -> None:
+    """Refuse what SageMaker's API doesn't list for a use; `shape` is its list for that.
+
+    Raises:
+        ConfigError: names `key`, with the nearest types.
+    """
+    try:
+        family_of(instance_type)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
+    known = choices_of("sagemaker", shape)
+    if instance_type not in known:
+        near = ", ".join(difflib.get_close_matches(instance_type, known, n=3))
+        hint = f" Near it: {near}." if near else ""
+        raise ConfigError(
+            f"{key}={instance_type}: SageMaker has no such instance type for that use.{hint} (One "
+            f"that is newer than botocore {botocore.__version__} needs a newer boto3.)"
+        )
+
+
+def runs_aws_images(instance_type: str) -> bool:
+    """Whether its processor is one that AWS's containers are built for: no Arm, no own chip."""
+    return not _OTHER_PROCESSORS.match(family_of(instance_type))
+
+
+def has_gpu(instance_type: str) -> bool:
+    """Whether the type has GPUs: those of AWS's families g and p."""
+    return family_of(instance_type)[0] in "gp"
+
+
+def multiplies_bf16(instance_type: str) -> bool | None:
+    """Whether its GPU, or else its cores, multiply in bf16; None where that isn't known."""
+    family = family_of(instance_type)
+    return family in _BF16 if family in _BF16 | _NO_BF16 else None

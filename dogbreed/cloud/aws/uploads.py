@@ -1,0 +1,248 @@
+"""A folder of photos to S3; only what S3 doesn't have with the same content is sent."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from dogbreed.cloud.aws.errors import code_of, in_plain_words
+from dogbreed.cloud.aws.objects import (
+    Sent,
+    file_checksum,
+    put,
+    readable,
+    send_file,
+    stored_checksum,
+)
+from dogbreed.cloud.aws.s3_names import MAX_KEY_BYTES
+from dogbreed.cloud.aws.upload_record import Version, read_record, write_record
+from dogbreed.errors import CloudError, DataError
+from dogbreed.utils.machine import cores
+from dogbreed.utils.progress import progress
+
+WORKERS = 32  # as many as a client of the account has connections
+MOST_DELETIONS = 1000  # of one request
+MARKER = b"{}\n"  # earlier versions read a list of the photos there, and trusted it
+
+
+class LocalFile(NamedTuple):
+    """A file to send, and its name below the folder."""
+
+    name: str
+    path: Path
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class S3Folder:
+    """A folder of photos in S3."""
+
+    bucket: str
+    prefix: str
+
+    @property
+    def uri(self) -> str:
+        """With the slash at its end: without one, `dogs` would bring in `dogs-2` as well."""
+        return f"s3://{self.bucket}/{self.prefix}/"
+
+    @property
+    def marker(self) -> str:
+        """Key of the object, beside the folder, that says that the folder is this package's."""
+        return f"{self.prefix}.manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadPlan:
+    """What `upload` will send, leave as it is, and remove.
+
+    `within` is the real path of the folder that nothing is sent from outside of; None: anywhere.
+    """
+
+    files: tuple[LocalFile, ...]
+    kept: Mapping[str, Version]
+    gone: tuple[str, ...]
+    within: str | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Of what will be sent."""
+        return sum(file.size_bytes for file in self.files)
+
+
+def stored(client: Any, folder: S3Folder) -> dict[str, Version]:
+    """What is in the folder, by name, with checksums that no other content has.
+
+    Those of versions that this machine has sent or compared before are in its own record; S3 is
+    asked for all others.
+
+    Raises:
+        CloudError: S3 refuses, or objects are there that this package didn't put there.
+    """
+    with in_plain_words(f"looking at {folder.uri}"):
+        found = {name: each for name, each in _listed(client, folder) if name}
+        if found and not _is_marked(client, folder):
+            raise CloudError(
+                f"{folder.uri} holds {len(found)} objects that dogbreed didn't put there and would "
+                "have to remove: name another launcher.prefix, or remove them yourself."
+            )
+        record = read_record(folder.uri)
+        found = {name: _recorded(each, record.get(name)) for name, each in found.items()}
+        unknown = [name for name, each in found.items() if each.sha256 is None]
+        keys = (f"{folder.prefix}/{name}" for name in unknown)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            sums = pool.map(lambda key: stored_checksum(client, folder.bucket, key), keys)
+            for name, sha256 in zip(unknown, sums, strict=True):
+                found[name] = found[name]._replace(sha256=sha256)
+    return found
+
+
+def _listed(client: Any, folder: S3Folder) -> Iterator[tuple[str, Version]]:
+    """Names and versions; S3's console marks a folder by an object without a name."""
+    start = f"{folder.prefix}/"
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=start)
+    for item in (item for page in pages for item in page.get("Contents", ())):
+        modified = item["LastModified"].isoformat()
+        yield item["Key"].removeprefix(start), Version(item["Size"], item["ETag"], modified, None)
+
+
+def _recorded(there: Version, known: Version | None) -> Version:
+    """With the checksum that is in this machine's record, if that is of the same version."""
+    if known is None or known[:3] != (there.size_bytes, there.etag, there.modified):
+        return there
+    return there._replace(sha256=known.sha256)
+
+
+def _is_marked(client: Any, folder: S3Folder) -> bool:
+    try:
+        client.head_object(Bucket=folder.bucket, Key=folder.marker)
+    except ClientError as error:
+        if code_of(error) != "404":
+            raise
+        return False
+    return True
+
+
+def check_keys(folder: S3Folder, root: Path, files: Sequence[Path]) -> None:
+    """Refuse files whose names are too long for keys of S3.
+
+    Raises:
+        DataError: names the first.
+    """
+    for path in files:
+        key = f"{folder.prefix}/{path.relative_to(root).as_posix()}"
+        size = len(key.encode("utf-8", "surrogateescape"))
+        if size > MAX_KEY_BYTES:
+            raise DataError(
+                f"{path}: its key in S3 would have {size} bytes, and {MAX_KEY_BYTES} are the most: "
+                "shorten the names of its folders, or launcher.prefix."
+            )
+
+
+def plan_upload(
+    root: Path,
+    files: Sequence[Path],
+    there: Mapping[str, Version] | None,
+    digests: Mapping[Path, bytes] | None = None,
+    within: str | None = None,
+) -> UploadPlan:
+    """Compare `files`, which lie below `root`, with what `stored` found; nothing is sent.
+
+    None as `there` counts every file as new. `digests` are SHA-256 of contents known already.
+
+    Raises:
+        DataError: a file can't be read, or has a name that S3 can't take.
+    """
+    local, remote, known = [_local(root, path) for path in files], there or {}, digests or {}
+    alike = [file for file in local if _same_size(file, remote.get(file.name))]
+    with ThreadPoolExecutor(cores()) as pool:
+        found = pool.map(lambda file: file_checksum(file.path, known.get(file.path)), alike)
+        kept = {
+            file.name: remote[file.name]
+            for file, sha256 in zip(alike, found, strict=True)
+            if sha256 == remote[file.name].sha256
+        }
+    return UploadPlan(
+        files=tuple(file for file in local if file.name not in kept),
+        kept=kept,
+        gone=tuple(sorted(remote.keys() - {file.name for file in local})),
+        within=within,
+    )
+
+
+def _local(root: Path, path: Path) -> LocalFile:
+    name = path.relative_to(root).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{str(path)!r} has a name that isn't UTF-8: rename it for S3.") from error
+    if any(ord(letter) < ord(" ") for letter in name):
+        raise DataError(f"{str(path)!r} has control characters in its name: rename it for S3.")
+    with readable(path):
+        return LocalFile(name, path, path.stat().st_size)
+
+
+def _same_size(file: LocalFile, there: Version | None) -> bool:
+    return there is not None and there.sha256 is not None and there.size_bytes == file.size_bytes
+
+
+def upload(
+    client: Any, folder: S3Folder, plan: UploadPlan, *, kms_key: str | None, workers: int = WORKERS
+) -> None:
+    """Send what is new or changed, then remove what is gone; S3 verifies each file's checksum.
+
+    What was sent before an error or a signal isn't sent again the next time.
+
+    Raises:
+        CloudError: S3 refuses, or can't be reached.
+        DataError: a file can't be read any more.
+    """
+    sent: dict[str, Sent | None] = {}
+
+    def send(file: LocalFile) -> None:
+        key = f"{folder.prefix}/{file.name}"
+        sent[file.name] = send_file(
+            client, folder.bucket, key, file.path, kms_key, within=plan.within
+        )
+
+    record = {name: Version(*each) for name, each in plan.kept.items()}
+    with in_plain_words(f"uploading to {folder.uri}"):
+        if plan.files:
+            put(client, folder.bucket, folder.marker, MARKER, kms_key)
+            _send_all(send, plan.files, workers)
+        _remove(client, folder, plan.gone)
+        for name, there in _listed(client, folder) if sent else ():
+            own = sent.get(name)
+            if own is not None and own.etag == there.etag:
+                record[name] = Version(*there._replace(sha256=own.sha256))
+    write_record(folder.uri, record)
+
+
+def _send_all(send: Callable[[LocalFile], None], files: Sequence[LocalFile], workers: int) -> None:
+    """Send in threads; the first error ends it."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        with progress("uploading", len(files)) as advance:
+            for future in as_completed([pool.submit(send, file) for file in files]):
+                future.result()
+                advance(1)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _remove(client: Any, folder: S3Folder, names: Sequence[str]) -> None:
+    for start in range(0, len(names), MOST_DELETIONS):
+        keys = [
+            {"Key": f"{folder.prefix}/{name}"} for name in names[start : start + MOST_DELETIONS]
+        ]
+        answer = client.delete_objects(
+            Bucket=folder.bucket, Delete={"Objects": keys, "Quiet": True}
+        )
+        if left := answer.get("Errors"):
+            raise CloudError(
+                f"S3 didn't remove {len(left)} photos below {folder.uri}, such as "
+                f"{left[0]['Key']} ({left[0]['Code']}), and they would be trained on: allow "
+                "s3:DeleteObject, or remove them yourself."
+            )

@@ -1,0 +1,1 @@
+"""SageMaker's endpoints: deployment, queries, scaling, teardown."""

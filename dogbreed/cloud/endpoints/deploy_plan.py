@@ -1,0 +1,51 @@
+"""dry_run=true of a deployment: what would be packed, sent and paid."""
+
+import tarfile
+
+import yaml
+
+from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.endpoints.archive import Archive
+from dogbreed.cloud.endpoints.serving_costs import serving_costs
+from dogbreed.cloud.endpoints.serving_images import ServingImage
+from dogbreed.cloud.jobs.staging import MEGABYTE
+from dogbreed.configuration.deploy import BATCH, DeployConfig
+from dogbreed.training.run_folder import log
+
+
+def tell_plan(
+    account: Account, config: DeployConfig, archive: Archive, image: ServingImage
+) -> None:
+    """Print the whole plan; nothing has been sent, nothing is."""
+    log.info("\nWould pack %s (%.2f MB):", archive.label, archive.size_bytes / MEGABYTE)
+    with tarfile.open(archive.file) as tape:
+        for member in tape:
+            log.info("  %9d  %s", member.size, member.name)
+    log.info("Would upload it, where S3 doesn't have it yet, to %s", archive.uri)
+    for operation, request in account.requests:
+        text = yaml.safe_dump(request, sort_keys=False, allow_unicode=True, width=200)
+        log.info("\nWould send %s:", operation)
+        for line in text.rstrip().split("\n"):
+            log.info("%s", line)
+    log.info("\nContainer: %s.", image.uri)
+    log.info(
+        "Checked: the configuration; the model's files; every request fits the service's model."
+    )
+    for note in (*account.notes, *([image.note] if image.note else [])):
+        log.info("Note: %s.", note)
+    if config.deploy.ttl_hours is not None:
+        log.info(
+            "Note: a schedule in the account deletes the endpoint after %g h, whatever happens "
+            "here; its role must be one that scheduler.amazonaws.com may take on.",
+            config.deploy.ttl_hours,
+        )
+    if config.deploy.kind != BATCH:
+        log.info(
+            "Note: where there is an endpoint %s of this project already, UpdateEndpoint is sent "
+            "instead of CreateEndpoint, and it goes on answering.",
+            config.endpoint,
+        )
+    log.info("")
+    for line in serving_costs(config.deploy):
+        log.info("%s", line)
+    log.info("\nNothing was sent. Without dry_run=true this would be deployed.")

@@ -1,0 +1,116 @@
+"""deploy.ttl_hours: a schedule in the account that deletes an endpoint, whoever forgets it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.aws.errors import code_of, in_plain_words
+from dogbreed.cloud.aws.tags import PROJECT_TAG, tag_list
+from dogbreed.configuration.deploy import DeployConfig
+from dogbreed.errors import CloudError
+
+# Schedules have no tags of their own; their group has.
+GROUP = PROJECT_TAG
+TARGET = "arn:{partition}:scheduler:::aws-sdk:sagemaker:deleteEndpoint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A schedule by its name, the endpoint that it deletes, and when."""
+
+    name: str
+    endpoint: str
+    when: str
+
+
+def schedule_expiry(account: Account, config: DeployConfig, name: str) -> datetime | None:
+    """Have the endpoint deleted after deploy.ttl_hours; when, or None if never.
+
+    Raises:
+        CloudError: AWS refuses, such as a role that its scheduler may not take on.
+    """
+    hours = config.deploy.ttl_hours
+    if hours is None:
+        return None
+    when = datetime.now(UTC) + timedelta(hours=hours)
+    client = account.client("scheduler")
+    with in_plain_words("deploy.ttl_hours"):
+        _make_group(client, config)
+        _make(client, _request(account, config, name, when))
+    return when
+
+
+def _make_group(client: Any, config: DeployConfig) -> None:
+    """The group of all schedules, if it isn't there."""
+    try:
+        client.create_schedule_group(Name=GROUP, Tags=tag_list(config.launcher))
+    except ClientError as error:
+        if code_of(error) != "ConflictException":
+            raise
+
+
+def _make(client: Any, request: dict[str, Any]) -> None:
+    """A schedule of a name that is this attempt's own: if it is there, an answer was lost."""
+    try:
+        client.create_schedule(**request)
+    except ClientError as error:
+        if code_of(error) != "ConflictException":
+            raise
+        try:
+            client.get_schedule(GroupName=GROUP, Name=request["Name"])
+        except ClientError as missing:
+            if code_of(missing) != "ResourceNotFoundException":
+                raise
+            # A group that is about to go takes none, and keeps its name for minutes.
+            raise CloudError(
+                f"deploy.ttl_hours: the schedule couldn't be made ({_said(error)}): the group "
+                f"{GROUP} may be on its way out: try again in a few minutes."
+            ) from error
+
+
+def _said(error: ClientError) -> str:
+    return str(error.response["Error"].get("Message", "")).rstrip(".")
+
+
+def _request(account: Account, config: DeployConfig, name: str, when: datetime) -> dict[str, Any]:
+    partition = account.role_arn.split(":")[1]
+    return {
+        "Name": name,
+        "GroupName": GROUP,
+        "Description": f"deletes the endpoint {config.endpoint} of dogbreed",
+        "ScheduleExpression": f"at({when:%Y-%m-%dT%H:%M:%S})",
+        "ScheduleExpressionTimezone": "UTC",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "ActionAfterCompletion": "DELETE",
+        "Target": {
+            "Arn": TARGET.format(partition=partition),
+            "RoleArn": config.deploy.ttl_role or account.role_arn,
+            "Input": json.dumps({"EndpointName": config.endpoint}),
+        },
+    }
+
+
+def schedules(client: Any) -> Iterator[Schedule]:
+    """All schedules of this project; errors are botocore's."""
+    pages = client.get_paginator("list_schedules").paginate(GroupName=GROUP)
+    try:
+        names = [each["Name"] for page in pages for each in page["Schedules"]]
+    except ClientError as error:
+        if code_of(error) != "ResourceNotFoundException":  # there is no such group
+            raise
+        return
+    for name in names:
+        told = client.get_schedule(GroupName=GROUP, Name=name)
+        endpoint = json.loads(told["Target"].get("Input", "{}")).get("EndpointName", "")
+        when = told["ScheduleExpression"].removeprefix("at(").removesuffix(")").replace("T", " ")
+        yield Schedule(name=name, endpoint=endpoint, when=f"{when} UTC")
+
+
+def drop_schedule(client: Any, name: str) -> None:
+    """Delete a schedule; errors are botocore's."""
+    client.delete_schedule(GroupName=GROUP, Name=name)

@@ -1,0 +1,169 @@
+"""Which model is deployed: the newest of this machine and the account, or the one that is named."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dogbreed.artifact.file_names import DESCRIPTION
+from dogbreed.artifact.folder import find_artifact
+from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.aws.bucket_owner import check_owner
+from dogbreed.cloud.aws.downloads import download_model
+from dogbreed.cloud.aws.errors import in_plain_words, is_missing
+from dogbreed.cloud.aws.objects import split_uri
+from dogbreed.cloud.aws.tags import is_ours
+from dogbreed.cloud.container.entry_point import JOB, TRAIN
+from dogbreed.configuration.search import NEWEST
+from dogbreed.errors import ArtifactError, CloudError
+from dogbreed.search.hyperparameters import decode
+
+LATEST = "latest"
+COMPLETED = "Completed"
+# A training's own name, as launch/train.py gives it; its search's trials have longer ones.
+OWN_NAME = re.compile(r"dogbreed-\d{6}-\d{6}-[0-9a-f]{4}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A trained model and since when there is it: a folder here, or an archive in S3."""
+
+    label: str
+    time: datetime
+    folder: Path | None = None
+    uri: str | None = None
+
+
+def find_model(account: Account, model: str, output_root: Path) -> Found:
+    """The model that the key `model` names.
+
+    Raises:
+        ArtifactError, CloudError: there is none, or AWS refuses.
+    """
+    if model == NEWEST:
+        return _newest(account, output_root)
+    if model.startswith("s3://"):
+        return Found(label=model, time=datetime.now(UTC), uri=model)
+    folder = Path(model)
+    if folder.exists():
+        return _local(folder)
+    if account.dry:
+        raise ArtifactError(
+            f"model={model}: there is no such folder, and a dry run asks for no job: name a run's "
+            "folder."
+        )
+    client = account.client("sagemaker")
+    with in_plain_words(f"model={model}"):
+        found = _training(client, model) or _tuning(client, model)
+    if found is None:
+        raise CloudError(
+            f"model={model}: there is no folder here and no training or tuning job of that name in "
+            f"{account.region} that has left a model."
+        )
+    return found
+
+
+def fetch(account: Account, found: Found, folder: Path) -> Path:
+    """The model's folder, below `folder` if it has to be fetched.
+
+    Raises:
+        ArtifactError, CloudError: it isn't there, or isn't a model.
+    """
+    if found.folder is not None:
+        return found.folder
+    assert found.uri is not None
+    if account.dry:
+        raise ArtifactError(f"model={found.uri}: a dry run fetches nothing: name a run's folder.")
+    client, target = account.client("s3"), folder / "fetched"
+    check_owner(client, split_uri(found.uri)[0], f"model={found.label}", account.id)
+    download_model(client, found.uri, target)
+    if not (target / DESCRIPTION).is_file():
+        raise ArtifactError(f"{found.uri} holds no trained model (no {DESCRIPTION}).")
+    return target
+
+
+def _local(folder: Path) -> Found:
+    artifact = find_artifact(folder)
+    time = datetime.fromtimestamp((artifact / DESCRIPTION).stat().st_mtime, UTC)
+    return Found(label=str(folder), time=time, folder=artifact)
+
+
+def _newest(account: Account, output_root: Path) -> Found:
+    found: list[Found] = []
+    latest = output_root / LATEST
+    if latest.is_dir():
+        found.append(_local(latest.resolve()))
+    if not account.dry:
+        client = account.client("sagemaker")
+        with in_plain_words("looking for the newest model"):
+            here = {latest.resolve().name}
+            found += (each for each in _newest_of_account(client) if each.label not in here)
+    if not found:
+        where = "" if account.dry else f", nor one of a job in {account.region}"
+        raise ArtifactError(
+            f"There is no trained model in {output_root}{where}: train one (python -m "
+            "dogbreed.train), or name one as model=FOLDER."
+        )
+    return max(found, key=lambda each: each.time)
+
+
+def _newest_of_account(client: Any) -> Iterator[Found]:
+    """The newest training of this project, and the best of its newest search."""
+    newest_first = {"SortBy": "CreationTime", "SortOrder": "Descending"}
+    jobs = client.get_paginator("list_training_jobs").paginate(
+        NameContains="dogbreed-", StatusEquals=COMPLETED, **newest_first
+    )
+    names = (job["TrainingJobName"] for page in jobs for job in page["TrainingJobSummaries"])
+    trainings = (_training(client, name, own=True) for name in names if OWN_NAME.fullmatch(name))
+    searches = client.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
+        StatusEquals=COMPLETED, **newest_first
+    )
+    tunings = (
+        _tuning(client, job["HyperParameterTuningJobName"], own=True)
+        for page in searches
+        for job in page["HyperParameterTuningJobSummaries"]
+    )
+    for each in (trainings, tunings):
+        first = next((found for found in each if found is not None), None)
+        if first is not None:
+            yield first
+
+
+def _training(client: Any, name: str, *, own: bool = False) -> Found | None:
+    """A training job's model; `own`: only if it is this project's."""
+    try:
+        job = client.describe_training_job(TrainingJobName=name)
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise
+    uri = job.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    ended = job.get("TrainingEndTime")
+    if uri is None or ended is None or _kind(job) != TRAIN:
+        return None
+    if own and not is_ours(client, job["TrainingJobArn"]):
+        return None
+    return Found(label=name, time=ended, uri=uri)
+
+
+def _kind(job: dict[str, Any]) -> object:
+    """What a training job does; None if it isn't this project's."""
+    return decode(job.get("HyperParameters", {}).get(JOB, "null"))
+
+
+def _tuning(client: Any, name: str, *, own: bool = False) -> Found | None:
+    """The model of a tuning job's best trial; `own`: only if it is this project's."""
+    try:
+        job = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise
+    best = job.get("BestTrainingJob", {}).get("TrainingJobName")
+    if best is None or (own and not is_ours(client, job["HyperParameterTuningJobArn"])):
+        return None
+    return _training(client, best)

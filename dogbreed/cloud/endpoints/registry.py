@@ -1,0 +1,109 @@
+"""deploy.register: the model as a version in the model registry, with its run's metrics."""
+
+import hashlib
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.aws.errors import in_plain_words, is_missing
+from dogbreed.cloud.aws.objects import upload_bytes
+from dogbreed.cloud.aws.tags import is_ours, tag_list
+from dogbreed.cloud.endpoints.archive import Archive
+from dogbreed.cloud.endpoints.endpoint_requests import (
+    PHOTO_TYPES,
+    Deployment,
+    container_environment,
+)
+from dogbreed.cloud.endpoints.endpoints import once
+from dogbreed.configuration.deploy import DeployConfig
+from dogbreed.configuration.schema import leaves
+from dogbreed.errors import CloudError
+from dogbreed.serving.requests.invocations import JSON_TYPE
+from dogbreed.utils.printable import printable
+
+MOST_PROPERTIES = 50
+TOKEN_CHARACTERS = 36
+LONGEST_VALUE = 256
+
+
+def check_group(account: Account, group: str) -> None:
+    """Refuse a group of somebody else's, before anything is made.
+
+    Raises:
+        CloudError: it is, or AWS refuses.
+    """
+    client = account.client("sagemaker")
+    with in_plain_words(f"deploy.register={group}"):
+        arn = _arn_of(client, group)
+        if arn is not None and not is_ours(client, arn):
+            raise CloudError(
+                f"deploy.register={group}: there is such a group, and it is somebody else's: take "
+                "another deploy.register=NAME."
+            )
+
+
+def register(account: Account, config: DeployConfig, archive: Archive, it: Deployment) -> str:
+    """Enter the model as a new version of its group; the version's ARN.
+
+    Raises:
+        CloudError: AWS refuses.
+    """
+    group = config.deploy.register
+    assert group is not None
+    client = account.client("sagemaker")
+    metrics_uri = f"{archive.uri.rpartition('/')[0]}/metrics.json"
+    if not account.dry:
+        text = json.dumps(archive.metrics, indent=1, sort_keys=True).encode()
+        upload_bytes(
+            account.client("s3"), text, metrics_uri, kms_key=config.launcher.output_kms_key
+        )
+    with in_plain_words(f"deploy.register={group}"):
+        if account.dry or _arn_of(client, group) is None:
+            tags = tag_list(config.launcher)
+            create = client.create_model_package_group
+            once(lambda: create(ModelPackageGroupName=group, Tags=tags))
+        answer = client.create_model_package(**_request(config, archive, it, metrics_uri))
+    return str(answer.get("ModelPackageArn", ""))
+
+
+def _arn_of(client: Any, group: str) -> str | None:
+    try:
+        told = client.describe_model_package_group(ModelPackageGroupName=group)
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise
+    return str(told["ModelPackageGroupArn"])
+
+
+def _request(
+    config: DeployConfig, archive: Archive, it: Deployment, metrics_uri: str
+) -> dict[str, Any]:
+    """The arguments of CreateModelPackage. A version has its group's tags, and may have no own."""
+    container: dict[str, Any] = {"Image": it.image_uri, "ModelDataUrl": it.model_uri}
+    container["Environment"] = container_environment(config.deploy)
+    figures = {
+        name: f"{value:.6g}"[:LONGEST_VALUE]
+        for name, value in leaves(archive.metrics).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    return {
+        "ModelPackageGroupName": config.deploy.register,
+        "ModelPackageDescription": f"{archive.classes} classes, from {printable(archive.label)}",
+        # A person says whether it may go further.
+        "ModelApprovalStatus": "PendingManualApproval",
+        "InferenceSpecification": {
+            "Containers": [container],
+            "SupportedContentTypes": list(PHOTO_TYPES),
+            "SupportedResponseMIMETypes": [JSON_TYPE],
+        },
+        "ModelMetrics": {
+            "ModelQuality": {"Statistics": {"ContentType": JSON_TYPE, "S3Uri": metrics_uri}}
+        },
+        "CustomerMetadataProperties": dict(list(figures.items())[:MOST_PROPERTIES]),
+        # The same for as often as this deployment sends it: if only the answer was lost, the
+        # service gives that of the version that is there.
+        "ClientToken": hashlib.sha256(it.name.encode()).hexdigest()[:TOKEN_CHARACTERS],
+    }

@@ -1,0 +1,1 @@
+"""SageMaker's training jobs and searches, from staging to results."""

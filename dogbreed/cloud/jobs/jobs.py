@@ -1,0 +1,95 @@
+"""SageMaker's jobs: started once, and asked after.
+
+They are sent by the SDK's resources. The layer above those isn't used (3.27): ModelTrainer names
+jobs by itself, so that a request which has to be sent twice could start two, and asks IAM to
+simulate the role; HyperparameterTuner leaves out the KMS key of the disks.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from sagemaker.core.resources import HyperParameterTuningJob, TrainingJob
+
+from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.aws.errors import code_of, in_plain_words, is_missing
+from dogbreed.errors import CloudError, Stopped
+
+
+def start_training(account: Account, request: dict[str, Any]) -> None:
+    """Start the training job of a `training_request`, once.
+
+    Raises:
+        CloudError: AWS refuses.
+    """
+    name = request["training_job_name"]
+    place = {"session": account.session, "region": account.region}
+    _once(
+        lambda: TrainingJob.create(**request, **place),
+        name,
+        lambda: training_exists(account, name),
+    )
+
+
+def start_tuning(account: Account, request: dict[str, Any]) -> None:
+    """Start the tuning job of a `tuning_request`, once.
+
+    Raises:
+        CloudError: AWS refuses.
+    """
+    name = request["hyper_parameter_tuning_job_name"]
+    place = {"session": account.session, "region": account.region}
+    _once(
+        lambda: HyperParameterTuningJob.create(**request, **place),
+        name,
+        lambda: tuning_exists(account, name),
+    )
+
+
+def training_exists(account: Account, name: str) -> bool:
+    """Whether there is a training job of this name."""
+    return _exists(lambda: TrainingJob.get(name, session=account.session, region=account.region))
+
+
+def tuning_exists(account: Account, name: str) -> bool:
+    """Whether there is a tuning job of this name."""
+    return _exists(
+        lambda: HyperParameterTuningJob.get(name, session=account.session, region=account.region)
+    )
+
+
+def _exists(get: Callable[[], Any]) -> bool:
+    with in_plain_words("looking for a job of that name"):
+        try:
+            get()
+        except ClientError as error:
+            if is_missing(error):
+                return False
+            raise
+    return True
+
+
+def _once(create: Callable[[], Any], name: str, exists: Callable[[], bool]) -> None:
+    """Send a request that must not start a second job, whatever happens to the answer.
+
+    The SDK looks at a job right after it has created it, so an error may come from either.
+    """
+    unknown = (
+        f"starting {name}: whether the job was started isn't known. attach={name} takes it up if "
+        "it was."
+    )
+    with in_plain_words(f"starting {name}"):
+        try:
+            create()
+        except Stopped as stopped:
+            raise Stopped(unknown, stopped.exit_code - 128) from stopped
+        except (ClientError, BotoCoreError) as error:
+            # The name is this launch's own: an attempt that seemed lost has arrived.
+            if isinstance(error, ClientError) and code_of(error) == "ResourceInUse":
+                return
+            try:
+                arrived = exists()
+            except CloudError:
+                raise CloudError(f"{unknown} ({' '.join(str(error).split())})") from error
+            if not arrived:
+                raise

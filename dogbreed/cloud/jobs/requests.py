@@ -1,0 +1,217 @@
+"""What SageMaker is asked for: requests of jobs, built of the SDK's own shapes."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sagemaker.core import shapes
+
+from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.aws.tags import all_tags
+from dogbreed.cloud.container.entry_point import JOB, TRAIN
+from dogbreed.cloud.jobs.source import ENTRY_POINT
+from dogbreed.configuration.search import (
+    BAYESIAN,
+    GRID,
+    HYPERBAND,
+    RANDOM,
+    LauncherConfig,
+    SearchConfig,
+)
+from dogbreed.search.hyperparameters import encode
+from dogbreed.search.space import Space, as_parameter_ranges
+from dogbreed.utils.metric_lines import metric_regexes
+
+STRATEGY_WORDS = {BAYESIAN: "Bayesian", RANDOM: "Random", HYPERBAND: "Hyperband", GRID: "Grid"}
+LEAST_TUNING_S, MOST_TUNING_S = 120, 15_768_000  # what the service takes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training job, or what all trials of a tuning job have in common.
+
+    `channels` maps a channel's name to the S3 prefix that it is filled from; `checkpoints_uri` is
+    where /opt/ml/checkpoints is kept, None where nothing has to outlive the machine.
+    """
+
+    name: str
+    kind: str
+    hyperparameters: Mapping[str, str]
+    channels: Mapping[str, str]
+    image_uri: str
+    source_uri: str
+    output_uri: str
+    checkpoints_uri: str | None
+    instance_type: str
+    instance_count: int
+
+    def all_hyperparameters(self) -> dict[str, str]:
+        """With those that tell the container's toolkit what to run, and how."""
+        own = {
+            "sagemaker_program": encode(ENTRY_POINT),
+            "sagemaker_submit_directory": encode(self.source_uri),
+            JOB: encode(self.kind),
+        }
+        if self.instance_count > 1 and self.kind == TRAIN:
+            own["sagemaker_torch_distributed_enabled"] = encode(True)
+        return own | dict(self.hyperparameters)
+
+
+def training_request(account: Account, launcher: LauncherConfig, job: Job) -> dict[str, Any]:
+    """The arguments of the SDK's TrainingJob.create."""
+    return {
+        "training_job_name": job.name,
+        "hyper_parameters": job.all_hyperparameters(),
+        "algorithm_specification": shapes.AlgorithmSpecification(
+            training_image=job.image_uri,
+            training_input_mode="File",
+            metric_definitions=_metrics(),
+        ),
+        "tags": _tags(launcher),
+        **_common(account, launcher, job),
+    }
+
+
+def tuning_request(
+    account: Account,
+    launcher: LauncherConfig,
+    job: Job,
+    search: SearchConfig,
+    space: Space,
+    epochs: int | str,
+) -> dict[str, Any]:
+    """The arguments of the SDK's HyperParameterTuningJob.create; `job` is each of its trials."""
+    request: dict[str, Any] = {
+        "hyper_parameter_tuning_job_name": job.name,
+        "hyper_parameter_tuning_job_config": _tuning(launcher, search, space, epochs),
+        "training_job_definition": shapes.HyperParameterTrainingJobDefinition(
+            static_hyper_parameters=job.all_hyperparameters(),
+            algorithm_specification=shapes.HyperParameterAlgorithmSpecification(
+                training_image=job.image_uri,
+                training_input_mode="File",
+                metric_definitions=_metrics(),
+            ),
+            **_common(account, launcher, job),
+        ),
+        "tags": _tags(launcher),
+    }
+    if search.warm_start:
+        parents = [
+            shapes.ParentHyperParameterTuningJob(hyper_parameter_tuning_job_name=name)
+            for name in search.warm_start
+        ]
+        request["warm_start_config"] = shapes.HyperParameterTuningJobWarmStartConfig(
+            parent_hyper_parameter_tuning_jobs=parents, warm_start_type="TransferLearning"
+        )
+    return request
+
+
+def _common(account: Account, launcher: LauncherConfig, job: Job) -> dict[str, Any]:
+    """What a training job and a trial's definition have in common."""
+    run_s = 60 * launcher.max_run_minutes
+    stopping = {"max_runtime_in_seconds": run_s}
+    if launcher.spot:
+        stopping["max_wait_time_in_seconds"] = run_s + 60 * launcher.max_wait_minutes
+    resources = {
+        "instance_type": job.instance_type,
+        "instance_count": job.instance_count,
+        "volume_size_in_gb": launcher.volume_gb,
+    }
+    output = {"s3_output_path": job.output_uri}
+    if launcher.volume_kms_key:
+        resources["volume_kms_key_id"] = launcher.volume_kms_key
+    if launcher.output_kms_key:
+        output["kms_key_id"] = launcher.output_kms_key
+    common: dict[str, Any] = {
+        "role_arn": account.role_arn,
+        "input_data_config": [_channel(*item) for item in job.channels.items()],
+        "output_data_config": shapes.OutputDataConfig(**output),
+        "resource_config": shapes.ResourceConfig(**resources),
+        "stopping_condition": shapes.StoppingCondition(**stopping),
+        "enable_managed_spot_training": launcher.spot,
+        "enable_inter_container_traffic_encryption": False,
+        # In their containers jobs fetch their source from S3 and install their requirements.
+        "enable_network_isolation": False,
+        "environment": {"PYTHONUNBUFFERED": "1"},
+    }
+    if job.checkpoints_uri:
+        common["checkpoint_config"] = shapes.CheckpointConfig(s3_uri=job.checkpoints_uri)
+    if launcher.subnets:
+        common["vpc_config"] = shapes.VpcConfig(
+            subnets=list(launcher.subnets), security_group_ids=list(launcher.security_groups)
+        )
+    return common
+
+
+def _channel(name: str, uri: str) -> shapes.Channel:
+    source = shapes.S3DataSource(
+        s3_data_type="S3Prefix", s3_uri=uri, s3_data_distribution_type="FullyReplicated"
+    )
+    return shapes.Channel(
+        channel_name=name,
+        input_mode="File",
+        data_source=shapes.DataSource(s3_data_source=source),
+    )
+
+
+def _tuning(
+    launcher: LauncherConfig, search: SearchConfig, space: Space, epochs: int | str
+) -> shapes.HyperParameterTuningJobConfig:
+    """Strategy, objective, budget and ranges."""
+    ranges = as_parameter_ranges(space)
+    more: dict[str, Any] = {}
+    if search.strategy == HYPERBAND:
+        # A job that reaches the most is stopped, before its model is written: none may. It tells
+        # its objective once an epoch, and once more at its end.
+        most = int(epochs) + 2
+        more["strategy_config"] = shapes.HyperParameterTuningJobStrategyConfig(
+            hyperband_strategy_config=shapes.HyperbandStrategyConfig(
+                min_resource=1, max_resource=most
+            )
+        )
+    # Hyperband stops trials by itself, and is refused with any other early stopping.
+    early = search.early_stopping and search.strategy != HYPERBAND
+    return shapes.HyperParameterTuningJobConfig(
+        strategy=STRATEGY_WORDS[search.strategy],
+        hyper_parameter_tuning_job_objective=shapes.HyperParameterTuningJobObjective(
+            type=search.direction.capitalize(), metric_name=search.objective
+        ),
+        resource_limits=shapes.ResourceLimits(
+            max_number_of_training_jobs=search.trials,
+            max_parallel_training_jobs=int(search.parallel),
+            max_runtime_in_seconds=_longest_s(launcher, search),
+        ),
+        parameter_ranges=shapes.ParameterRanges(
+            **{
+                _snake(kind): [
+                    {_snake(field): value for field, value in each.items()} for each in own
+                ]
+                for kind, own in ranges.items()
+            }
+        ),
+        training_job_early_stopping_type="Auto" if early else "Off",
+        random_seed=search.seed + 1,  # the SDK (3.27) leaves a 0 out
+        **more,
+    )
+
+
+def _longest_s(launcher: LauncherConfig, search: SearchConfig) -> int:
+    """How long a tuning job can take if each of its trials takes as long as it may."""
+    wait = launcher.max_wait_minutes if launcher.spot else 0
+    rounds = math.ceil(search.trials / int(search.parallel))
+    return min(MOST_TUNING_S, max(LEAST_TUNING_S, 60 * (launcher.max_run_minutes + wait) * rounds))
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+def _metrics() -> list[shapes.MetricDefinition]:
+    return [
+        shapes.MetricDefinition(name=name, regex=regex) for name, regex in metric_regexes().items()
+    ]
+
+
+def _tags(launcher: LauncherConfig) -> list[dict[str, str]]:
+    return [{"key": name, "value": value} for name, value in all_tags(launcher).items()]
