@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 SMDEBUG := .venv-smdebug
-SMDEBUG_TESTS := tests/debug/test_smdebug.py
+SMDEBUG_TESTS := tests/debug/smdebug/test_smdebug.py
 SERVERS := .venv-servers
 SERVED := openvino|openvino-telemetry|pillow|pillow-heif
 
@@ -31,7 +31,7 @@ test-watch: $(READY)
 
 # One job in a container, through podman: DOGBREED_CONTAINER_IMAGE, else one that is built here.
 test-containers: $(READY)
-	$(BIN)/python -m pytest -n 0 -m containers tests/containers $(ARGS)
+	$(BIN)/python -m pytest -n 0 -m containers tests/contract $(ARGS)
 
 # The extra smdebug, through the real one: with the protobuf of 2022 that it asks for, and once more
 # with the one of today, which SageMaker's containers carry.
@@ -43,7 +43,7 @@ test-smdebug: $(SMDEBUG)/.ready
 # A packed model in TorchServe and Ray Serve, each started for real as AWS's containers start it; our
 # own server under kills, 10,000 fuzzed requests and Schemathesis, and its page in a browser.
 test-servers: $(SERVERS)/.ready
-	$(BIN)/python -m pytest -n 0 -m servers tests/servers tests/server $(ARGS)
+	$(BIN)/python -m pytest -n 0 -m servers tests/inference tests/serving/http $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

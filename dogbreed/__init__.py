@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from dogbreed.utils.environment import restrain_dependencies
+from dogbreed.utils.version import __version__
 
 if TYPE_CHECKING:
     from dogbreed.data.module import BreedDataModule
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from dogbreed.errors import DogbreedError
     from dogbreed.model import BreedClassifier, load_classifier
     from dogbreed.serving.predictor import Predictor, load
-
-__version__ = "0.1.0"
 
 restrain_dependencies()
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alike import alike
 from conftest import draw_photo
+from helpers.alike import alike
 from PIL import Image
 
 from dogbreed import load

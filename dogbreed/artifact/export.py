@@ -23,6 +23,7 @@ from dogbreed.artifact.runtimes import Form, cpu_precision, openvino_form
 from dogbreed.data.batches import spread
 from dogbreed.data.decoding.photos import CENTRE
 from dogbreed.errors import ArtifactError, EngineError, PhotoError
+from dogbreed.features.shard import CHECKED_PHOTOS
 from dogbreed.runtime.conversion import ChannelsLast, to_openvino
 from dogbreed.serving.predictor import Predictor, read_photo
 
@@ -30,8 +31,6 @@ from dogbreed.serving.predictor import Predictor, read_photo
 
 # Enough photos for the ranges of the activations (NNCF's own default).
 CALIBRATION_PHOTOS = 300
-# Each written form answers for so many validation photos before it counts as written.
-CHECKED_PHOTOS = 32
 # int8 stays only if validation top-1 falls by no more than this.
 MOST_INT8_LOSS_POINTS = 0.5
 # Float32 sums in another order differ by about 1e-6 a layer.

@@ -7,9 +7,10 @@ code/requirements.txt                                   what both install first
 code/dogbreed/                                          the modules that answer
 """
 
+import ast
 import gzip
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dogbreed.artifact.file_names import DESCRIPTION
@@ -26,78 +27,12 @@ _ADAPTERS = {
     f"{CODE}/inference.py": "inference.py",
     f"{CODE}/{REQUIREMENTS}": REQUIREMENTS,
 }
-# What the predictor needs, and the network in torch, which computes where OpenVINO can't be
-# installed and explains everywhere. A test holds that these import nothing beyond themselves.
-_MODULES = (
-    "__init__.py",
-    "config.py",
-    "csv_cells.py",
-    "environment.py",
-    "errors.py",
-    "files.py",
-    "machine.py",
-    "network.py",
-    "os_errors.py",
-    "printable.py",
-    "schema.py",
-    "user_paths.py",
-    "backbone/__init__.py",
-    "backbone/architecture.py",
-    "backbone/weights.py",
-    "data/__init__.py",
-    "data/camera_raw.py",
-    "data/colour.py",
-    "data/decoding_pool.py",
-    "data/decoding_process.py",
-    "data/depth.py",
-    "data/formats.py",
-    "data/heif.py",
-    "data/icc.py",
-    "data/jpeg_end.py",
-    "data/libtiff.py",
-    "data/links.py",
-    "data/loading.py",
-    "data/photo_memory.py",
-    "data/photos.py",
-    "data/png_chunks.py",
-    "data/structure/__init__.py",
-    "data/structure/base.py",
-    "data/structure/bmp.py",
-    "data/structure/check.py",
-    "data/structure/coded.py",
-    "data/structure/exif.py",
-    "data/structure/gif.py",
-    "data/structure/ifd.py",
-    "data/structure/iso.py",
-    "data/structure/iso_boxes.py",
-    "data/structure/iso_items.py",
-    "data/structure/jpeg.py",
-    "data/structure/png.py",
-    "data/structure/riff.py",
-    "data/structure/tiff.py",
-    "debug/__init__.py",
-    "debug/config.py",
-    "serving/__init__.py",
-    "serving/artifact.py",
-    "serving/artifact_files.py",
-    "serving/base64_text.py",
-    "serving/bodies.py",
-    "serving/cam.py",
-    "serving/compressed.py",
-    "serving/description.py",
-    "serving/description_schema.py",
-    "serving/explain.py",
-    "serving/forms.py",
-    "serving/grad_cam.py",
-    "serving/invocations.py",
-    "serving/memory_budget.py",
-    "serving/multipart.py",
-    "serving/prediction.py",
-    "serving/predictor.py",
-    "serving/request_errors.py",
-    "serving/room.py",
-    "serving/strict_json.py",
-    "serving/tensors.py",
+# Where the container's code begins: requests, the predictor, and the process that decodes photos.
+# These and all that they import are packed.
+_ENTRY_MODULES = (
+    "dogbreed.serving.requests.invocations",
+    "dogbreed.serving.predictor",
+    "dogbreed.data.decoding.process",
 )
 
 # What the TorchServe container is to be told, as environment variables of the model: one worker,
@@ -159,12 +94,52 @@ def _members(folder: Path, *, install: bool) -> Iterator[tuple[str, Path]]:
     for name, source in _ADAPTERS.items():
         if not (adapters / source).is_file():
             raise ArtifactError(
-                f"{adapters / source} is missing: install dogbreed anew, or pack in a checkout."
+                f"{adapters / source} is missing: install dogbreed again, or pack in a checkout."
             )
         if install or source != REQUIREMENTS:
             yield name, adapters / source
-    for module in _MODULES:
-        yield f"{CODE}/dogbreed/{module}", _package() / module
+    for path in imported_files(_ENTRY_MODULES):
+        yield f"{CODE}/dogbreed/{path.relative_to(_package())}", path
+
+
+def imported_files(modules: Iterable[str]) -> set[Path]:
+    """The files of this package that `modules` consist of: themselves and all that they import.
+
+    Imports inside functions count, those for type checkers don't.
+    """
+    files: set[Path] = set()
+    pending = list(modules)
+    while pending:
+        name = pending.pop()
+        path = _file_of(name)
+        if path is None or path in files:
+            continue
+        files.add(path)
+        pending += [name.rpartition(".")[0], *_imports(ast.parse(path.read_text("utf-8")))]
+    return files
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of a module of this package; None for a name inside a module, or another's."""
+    first, *rest = module.split(".")
+    path = _package().joinpath(*rest)
+    if first != _package().name:
+        return None
+    found = (path / "__init__.py", path.with_suffix(".py"))
+    return next((file for file in found if file.is_file()), None)
+
+
+def _imports(node: ast.AST) -> Iterator[str]:
+    """Every name that code imports: `from a import b` gives a and a.b, as b may be a module."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    for child in ast.iter_child_nodes(node):
+        yield from _imports(child)
 
 
 def _package() -> Path:

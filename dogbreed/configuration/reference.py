@@ -1,4 +1,4 @@
-"""Every key of every command as Markdown: `python -m dogbreed.configuration.reference > conf/README.md`."""
+"""Every key of every command as Markdown; `make reference` writes it to conf/README.md."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -13,9 +13,8 @@ from dogbreed.utils.terminal import print_lines
 HEAD = """\
 # Every key
 
-Made by `make reference` from the schema (the classes in `dogbreed/configuration/run.py`,
-`dogbreed/configuration/search.py`, `dogbreed/configuration/deploy.py` and `dogbreed/configuration/debug.py`) and the
-values in this folder. A key is set on the command line, `optim.lr=0.01`; a group is a folder here,
+Made by `make reference` from the schema (the classes in `dogbreed/configuration/`) and the values
+in this folder. A key is set on the command line, `optim.lr=0.01`; a group is a folder here,
 and `optim=sgd` takes another of its files. `--help` of each command says the same.
 """
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dogbreed.artifact.export import CHECKED_PHOTOS
 from dogbreed.data.batches import spread
 from dogbreed.data.check import Checked
 from dogbreed.data.decoding import photos
@@ -28,6 +27,8 @@ from dogbreed.utils.links import is_within
 INDEX = "photos.json"
 STORES = "stores"
 PHOTOS = "photos"
+# Validation photos that travel with it: the written export formats are compared on them.
+CHECKED_PHOTOS = 32
 SHARE_NAMES = "[0-9][0-9][0-9]"  # of `share_folder`; a launch has at most 100
 
 

@@ -29,7 +29,7 @@ class Lane:
     """Processes that decode photos, and a budget of memory for them; a photo waits for its part.
 
     Args:
-        costly: whether it decodes costly photos too (`dogbreed.data.decoding.photos.open_with_cost`).
+        costly: whether it decodes costly photos too (`photos.open_with_cost`).
     """
 
     def __init__(self, size_bytes: int, *, costly: bool) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from dogbreed import __version__
 from dogbreed.artifact.description import Description
 from dogbreed.artifact.export import CALIBRATION_PHOTOS, Probe, write_model
 from dogbreed.configuration.run import Config
@@ -29,6 +28,7 @@ from dogbreed.training.run_folder import METRICS_FILE, RunFolder, log
 from dogbreed.utils.files import json_text, whole
 from dogbreed.utils.metric_lines import kept_line
 from dogbreed.utils.user_paths import optional_cache_dir
+from dogbreed.utils.version import __version__
 
 VERSIONS_OF = (
     "torch",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from colour_agreement import agreements
+from helpers.colour_agreement import agreements
 
 
 def main(model: str, photos: str, count: str = "240") -> None:

@@ -23,8 +23,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import bombs
 import pillow_heif
+from helpers import bombs
 from PIL import Image
 
 import dogbreed

@@ -16,7 +16,8 @@ from common import row, title
 
 from dogbreed.configuration.composing import compose
 from dogbreed.runtime.engine import F32, OPENVINO, EngineChoice, choose_engine
-from dogbreed.training.run import preparation, train
+from dogbreed.training import preparation
+from dogbreed.training.run import train
 
 SEEDS = (0, 1, 2)
 

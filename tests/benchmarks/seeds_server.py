@@ -17,7 +17,7 @@ from PIL import Image
 
 sys.path.append(str(Path(__file__).parents[1]))  # tests/, where the servers are started
 
-from servers.started import ask, missing, torchserve
+from helpers.started import ask, missing, torchserve
 
 # As the seeds' own inference.py: torchvision's preprocessing, one photo, one eager pass. Random
 # weights take as long as trained ones.

@@ -18,7 +18,7 @@ from common import row, title, train
 from dogbreed.debug.recording.records import read_recording
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from debug.planted import FAULTS, fired, watch
+from helpers.planted import FAULTS, fired, watch
 
 PAIRS, LIVE_PAIRS = 5, 3
 EPOCHS = 60
@@ -34,7 +34,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import psutil
 import pytorch_lightning as pl
-from debug import planted
+from helpers import planted
 from dogbreed.debug.debugger import Debugger
 from dogbreed.debug.profiling.time_profiler import TimeProfiler
 

@@ -14,7 +14,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from conftest import SMALL, Train, draw_folders, start_train, wait_for_line
-from debug import planted
+from helpers import planted
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
@@ -166,10 +166,10 @@ def test_a_full_disk_ends_the_recording_not_the_training(tmp_path: Path) -> None
         "import resource, signal, sys\n"
         "sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
-        "from debug import planted\n"
-        "from dogbreed.debug import recording\n"
+        "from helpers import planted\n"
+        "from dogbreed.debug.recording import records\n"
         "from dogbreed.debug.recording.records import read_recording\n"
-        "recording.MOST_ROWS = 20\n"  # however fast the machine is, more than one block
+        "records.MOST_ROWS = 20\n"  # however fast the machine is, more than one block
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
         "training = planted.shuffled_labels()\n"

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from made_facts import random_scores
+from helpers.made_facts import random_scores
 
 from dogbreed.evaluation.calibration import choose_threshold, fit_temperature, reliability
 from dogbreed.evaluation.metrics import Scores, expected_calibration_error, measure

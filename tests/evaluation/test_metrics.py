@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 import torch
-from made_facts import random_scores
+from helpers.made_facts import random_scores
 
 from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import draw_photo
-from local_server import run_async
+from helpers.local_server import run_async
 from starlette.requests import Request
 
 from dogbreed import load

@@ -9,11 +9,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from dogbreed import __version__
 from dogbreed.serving.http.docs import docs_page
 from dogbreed.serving.http.endpoint import Endpoint
 from dogbreed.serving.http.openapi import INVOCATIONS, PING, RESPONSES, with_token
 from dogbreed.serving.requests.invocations import JSON_TYPE, RequestError
+from dogbreed.utils.version import __version__
 
 # A path of the page to its type and its content.
 Pages = Mapping[str, tuple[str, bytes]]

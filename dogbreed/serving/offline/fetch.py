@@ -10,12 +10,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.error import URLError
 
-from dogbreed import __version__
 from dogbreed.data.decoding.photos import MAX_BYTES
 from dogbreed.errors import PhotoError
 from dogbreed.serving.offline.connections import Connections
 from dogbreed.serving.offline.urls import not_fetched, parse_url
 from dogbreed.serving.requests.compressed import inflated
+from dogbreed.utils.version import __version__
 
 MAX_REDIRECTS = 5
 _PHOTO = frozenset({200, 203})  # 203: a proxy on the way has changed it
