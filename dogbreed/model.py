@@ -275,7 +275,9 @@ class BreedClassifier(LightningModule):
         """
         training, device = self.training, self.device
         try:
-            export.write_model(Path(folder), self, self.describe(**fields), export.default_forms())
+            export.write_model(
+                Path(folder), self, self.describe(**fields), export.default_formats()
+            )
         finally:
             self.to(device).train(training)
 

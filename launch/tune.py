@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dogbreed.configuration import composing as cli
 from dogbreed.configuration.search import LOCAL, TuneConfig
-from dogbreed.search.runner_limits import check_here, check_local
+from dogbreed.search.runner_limits import check_local, check_local_search
 from dogbreed.utils.command import run_command
 
 PURPOSE = (
@@ -26,11 +26,11 @@ def main(arguments: Sequence[str]) -> None:
 
     if config.launcher.name == LOCAL:
         check_local(config)
-        space = check_here(config)
+        space = check_local_search(config)
         check_paths(config)
-        from dogbreed.search.local.search import search_here
+        from dogbreed.search.local.search import run_local_search
 
-        search_here(config, space)
+        run_local_search(config, space)
     else:
         if config.attach is None:
             check_sent_paths(config)

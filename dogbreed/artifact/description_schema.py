@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from dogbreed.artifact.description import Description
-from dogbreed.artifact.file_names import FORM_FILES, files_of
+from dogbreed.artifact.file_names import FORMAT_FILES, files_of
 from dogbreed.configuration.run import Config, DataConfig, ModelConfig
 from dogbreed.configuration.schema import argument, brief, key, nearest
 from dogbreed.errors import ConfigError
@@ -168,7 +168,7 @@ def _scalars(name: str, value: Any) -> dict[str, Any]:
 def _forms(name: str, value: Any) -> dict[str, Any]:
     return {
         form: _scalars(f"{name}.{form}", own)
-        for form, own in _object(name, value, FORM_FILES).items()
+        for form, own in _object(name, value, FORMAT_FILES).items()
     }
 
 

@@ -17,26 +17,26 @@ import torch
 from torch import Tensor, nn
 
 from dogbreed.artifact.description import Description
-from dogbreed.artifact.file_names import FORM_FILES, INT8, ONNX, OPENVINO, WEIGHTS
+from dogbreed.artifact.file_names import FORMAT_FILES, INT8, ONNX, OPENVINO, WEIGHTS
 from dogbreed.artifact.folder import write_artifact, write_weights
-from dogbreed.artifact.runtimes import Form, cpu_precision, openvino_form
-from dogbreed.data.batches import spread
+from dogbreed.artifact.runtimes import Form, cpu_precision, openvino_runtime
+from dogbreed.data.batches import evenly_spaced
 from dogbreed.data.decoding.photos import CENTRE
 from dogbreed.errors import ArtifactError, EngineError, PhotoError
 from dogbreed.features.shard import CHECKED_PHOTOS
 from dogbreed.runtime.conversion import ChannelsLast, to_openvino
 from dogbreed.serving.predictor import Predictor, read_photo
 
-(ONNX_FILE,) = FORM_FILES[ONNX]
+(ONNX_FILE,) = FORMAT_FILES[ONNX]
 
 # Enough photos for the ranges of the activations (NNCF's own default).
 CALIBRATION_PHOTOS = 300
 # int8 stays only if validation top-1 falls by no more than this.
-MOST_INT8_LOSS_POINTS = 0.5
+MAX_INT8_LOSS_POINTS = 0.5
 # Float32 sums in another order differ by about 1e-6 a layer.
 ONNX_TOLERANCE = 1e-3
 # How far a form may be from training's answers before something must be wrong.
-FEWEST_EQUAL = 0.9
+MIN_EQUAL = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Probe:
 
     def part(self, count: int) -> "Probe":
         """An evenly spaced part of the validation photos."""
-        taken = spread(len(self.paths), count)
+        taken = evenly_spaced(len(self.paths), count)
         return replace(
             self,
             paths=[self.paths[index] for index in taken],
@@ -102,7 +102,7 @@ def write_model(
     return write_artifact(folder, write_files)
 
 
-def check_forms(forms: Sequence[str]) -> None:
+def check_formats(forms: Sequence[str]) -> None:
     """Raise an EngineError if a package that one of the forms needs isn't installed."""
     needs = {OPENVINO: ("openvino",), INT8: ("openvino", "nncf"), ONNX: ("onnxscript", "onnx")}
     needs[ONNX] += ("onnxruntime",)
@@ -115,7 +115,7 @@ def check_forms(forms: Sequence[str]) -> None:
             )
 
 
-def default_forms() -> tuple[str, ...]:
+def default_formats() -> tuple[str, ...]:
     """OpenVINO's form where it is installed."""
     return (OPENVINO,) if importlib.util.find_spec("openvino") is not None else ()
 
@@ -149,9 +149,9 @@ def _write_openvino(
     if probe is None:
         return {}
     precision = cpu_precision()
-    form = openvino_form(path, precision=precision)
+    form = openvino_runtime(path, precision=precision)
     agreement = _agreement(form, description, probe.part(CHECKED_PHOTOS))
-    if agreement["top1_equal_share"] < FEWEST_EQUAL:
+    if agreement["top1_equal_share"] < MIN_EQUAL:
         raise ArtifactError(
             f"The compiled form answers unlike the trained network ({agreement}): "
             "leave it out (artifact.openvino=false), and report this network."
@@ -167,8 +167,8 @@ def _write_int8(
 
     path = beside / f"{INT8}.xml"
     openvino.save_model(_quantised(model, description, probe), path, compress_to_fp16=False)
-    agreement = _agreement(openvino_form(path), description, probe)
-    if agreement["valid_top1_loss_points"] > MOST_INT8_LOSS_POINTS:
+    agreement = _agreement(openvino_runtime(path), description, probe)
+    if agreement["valid_top1_loss_points"] > MAX_INT8_LOSS_POINTS:
         path.unlink()
         path.with_suffix(".bin").unlink()
         logging.getLogger("dogbreed").warning(

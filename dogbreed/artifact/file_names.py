@@ -16,7 +16,7 @@ from dogbreed.errors import ArtifactError
 DESCRIPTION, WEIGHTS = "model.json", "model.safetensors"
 OPENVINO, INT8, ONNX = "openvino", "int8", "onnx"
 # Each exported form and its files.
-FORM_FILES = {
+FORMAT_FILES = {
     OPENVINO: (f"{OPENVINO}.xml", f"{OPENVINO}.bin"),
     INT8: (f"{INT8}.xml", f"{INT8}.bin"),
     ONNX: ("model.onnx",),
@@ -28,12 +28,12 @@ MAX_GRAPH_BYTES = 64 * 2**20
 # torchvision's largest network has 645 million parameters: 2.6 GB as float32.
 MAX_WEIGHTS_BYTES = 4 * 2**30
 
-FILES = frozenset({DESCRIPTION, WEIGHTS, *(name for own in FORM_FILES.values() for name in own)})
+FILES = frozenset({DESCRIPTION, WEIGHTS, *(name for own in FORMAT_FILES.values() for name in own)})
 
 
 def files_of(forms: Iterable[str]) -> set[str]:
     """The names of the files, less the description's, of a model that is exported in `forms`."""
-    return {WEIGHTS, *(name for form in forms for name in FORM_FILES[form])}
+    return {WEIGHTS, *(name for form in forms for name in FORMAT_FILES[form])}
 
 
 def max_bytes(name: str) -> int:

@@ -20,7 +20,7 @@ from dogbreed.artifact.description_schema import parse_description
 from dogbreed.artifact.file_names import DESCRIPTION, WEIGHTS, opened
 from dogbreed.artifact.strict_json import parse_object
 from dogbreed.errors import ArtifactError
-from dogbreed.utils.files import whole
+from dogbreed.utils.files import atomic_write
 
 SCHEMA_VERSION = 1
 
@@ -38,7 +38,7 @@ def write_artifact(folder: Path, write_files: Callable[[Path], Description]) -> 
     folder = folder.resolve()  # what a link points at is replaced, not the link
     if folder.exists() and not (folder / DESCRIPTION).is_file() and not _is_empty(folder):
         raise ArtifactError(f"{folder} holds other things than a model: name a new folder.")
-    with whole(folder) as beside:
+    with atomic_write(folder) as beside:
         beside.mkdir()
         description = write_files(beside)
         sums = {path.name: _sha256(path) for path in sorted(beside.iterdir())}

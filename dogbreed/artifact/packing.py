@@ -16,7 +16,7 @@ from pathlib import Path
 from dogbreed.artifact.file_names import DESCRIPTION
 from dogbreed.artifact.folder import checked_file, find_artifact, read_description
 from dogbreed.errors import ArtifactError
-from dogbreed.utils.files import whole
+from dogbreed.utils.files import atomic_write
 
 CODE = "code"
 REQUIREMENTS = "requirements.txt"
@@ -64,7 +64,7 @@ def pack_model(folder: Path, target: Path, *, install: bool = True) -> None:
     """
     members = dict(_members(find_artifact(folder), install=install))
     with (
-        whole(target) as beside,
+        atomic_write(target) as beside,
         beside.open("wb") as file,
         # Neither the archive nor its members say when, where or by whom they were made.
         gzip.GzipFile("", "wb", compresslevel=_LEVEL, fileobj=file, mtime=0) as zipped,

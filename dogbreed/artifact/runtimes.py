@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from dogbreed.artifact.class_maps import CLASS_MAPS, add_class_maps
 from dogbreed.artifact.description import Description
-from dogbreed.artifact.file_names import DESCRIPTION, FORM_FILES, INT8, OPENVINO, opened
+from dogbreed.artifact.file_names import DESCRIPTION, FORMAT_FILES, INT8, OPENVINO, opened
 from dogbreed.artifact.folder import checked_file
 from dogbreed.data.decoding.photos import Pixels
 from dogbreed.errors import ArtifactError, EngineError
@@ -46,7 +46,7 @@ class Form:
     class_maps: Callable[[Pixels], Floats] | None = None
 
 
-def choose_form(description: Description, engine: str = AUTO) -> str:
+def choose_runtime(description: Description, engine: str = AUTO) -> str:
     """The form that "auto" stands for: int8 where the model has it, OpenVINO's, else torch.
 
     Raises:
@@ -67,7 +67,7 @@ def choose_form(description: Description, engine: str = AUTO) -> str:
     return engine
 
 
-def open_form(
+def open_runtime(
     folder: Path,
     description: Description,
     engine: str = AUTO,
@@ -83,19 +83,19 @@ def open_form(
         threads: cores to compute on; 0: all.
 
     Raises:
-        ArtifactError, EngineError: as `choose_form`; a file is missing or changed, or its network
-            isn't one of the description's pixels and classes.
+        ArtifactError, EngineError: as `choose_runtime`; a file is missing or changed, or its
+            network isn't one of the description's pixels and classes.
     """
-    chosen = choose_form(description, engine)
+    chosen = choose_runtime(description, engine)
     if chosen == TORCH:
         from dogbreed.artifact.network import load_network
 
-        form = torch_form(load_network(folder, description), threads)
+        form = torch_runtime(load_network(folder, description), threads)
     else:
-        for name in FORM_FILES[chosen]:
+        for name in FORMAT_FILES[chosen]:
             checked_file(folder, description, name)
         path = folder / f"{chosen}.xml"
-        form = openvino_form(path, precision=precision, threads=threads)
+        form = openvino_runtime(path, precision=precision, threads=threads)
     _check_answer(folder, description, chosen, form)
     return form
 
@@ -117,7 +117,7 @@ def _check_answer(folder: Path, description: Description, chosen: str, form: For
         )
 
 
-def openvino_form(path: Path, *, precision: str = AUTO, threads: int = 0) -> Form:
+def openvino_runtime(path: Path, *, precision: str = AUTO, threads: int = 0) -> Form:
     """An OpenVINO model with the outputs "logits" and "features", compiled for this processor.
 
     Raises:
@@ -179,7 +179,7 @@ def cpu_precision(precision: str = AUTO) -> str:
     return BF16 if openvino_has_bf16() else F32
 
 
-def torch_form(network: Any, threads: int = 0) -> Form:
+def torch_runtime(network: Any, threads: int = 0) -> Form:
     """A Network (in eval mode) in plain torch, on the CPU, in f32."""
     import torch
 

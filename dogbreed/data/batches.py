@@ -112,7 +112,7 @@ class EvalBatches(Sampler[Draw]):
             yield Draw(self.indices[start : start + self.batch_size], None, 0)
 
 
-class StoredPhotos(Dataset[FeatureBatch]):
+class CachedPhotos(Dataset[FeatureBatch]):
     """A split's features as the store holds them: one `Rows` and one row number per view."""
 
     def __init__(
@@ -154,19 +154,19 @@ class StoredPhotos(Dataset[FeatureBatch]):
         labels: npt.NDArray[np.int64] = self._labels.numpy()
         return labels
 
-    def joined(self, other: "StoredPhotos") -> "StoredPhotos":
+    def joined(self, other: "CachedPhotos") -> "CachedPhotos":
         """These photos, then those of another split of the same stores, in the views of both."""
         views = min(self.views, other.views)
         numbers = [
             np.concatenate(pair)
             for pair in zip(self._numbers[:views], other._numbers[:views], strict=True)
         ]
-        return StoredPhotos(self._rows[:views], numbers, [*self.labels, *other.labels])
+        return CachedPhotos(self._rows[:views], numbers, [*self.labels, *other.labels])
 
-    def subset(self, indices: Indices) -> "StoredPhotos":
+    def subset(self, indices: Indices) -> "CachedPhotos":
         """Some of the photos."""
         numbers = [own[indices] for own in self._numbers]
-        return StoredPhotos(self._rows, numbers, self.labels[indices].tolist())
+        return CachedPhotos(self._rows, numbers, self.labels[indices].tolist())
 
     def _drawn(self, indices: Indices, views: Indices) -> npt.NDArray[Any]:
         """One view of each photo: [n, *boundary]."""
@@ -241,7 +241,7 @@ class BatchLoader(DataLoader[Any]):
 
     def __init__(
         self,
-        dataset: StoredPhotos | LivePhotos,
+        dataset: CachedPhotos | LivePhotos,
         batches: TrainBatches | EvalBatches,
         workers: int = 0,
     ) -> None:
@@ -283,6 +283,6 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def spread(count: int, most: int) -> Indices:
+def evenly_spaced(count: int, most: int) -> Indices:
     """Evenly spaced indices of `most` of `count` things; all of them, where there are fewer."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

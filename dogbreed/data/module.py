@@ -7,7 +7,7 @@ from pytorch_lightning import LightningDataModule
 
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import argument, brief
-from dogbreed.data.batches import BatchLoader, EvalBatches, LivePhotos, StoredPhotos, TrainBatches
+from dogbreed.data.batches import BatchLoader, CachedPhotos, EvalBatches, LivePhotos, TrainBatches
 from dogbreed.data.check import Checked, check
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Preprocessing
@@ -50,7 +50,7 @@ class BreedDataModule(LightningDataModule):
         batch_size: int = 64,
         preprocessing: Preprocessing | None = None,
         views: int = 1,
-        stored: Mapping[str, StoredPhotos] | None = None,
+        stored: Mapping[str, CachedPhotos] | None = None,
         workers: int = 2,
         seed: int = 0,
         max_pixels: int = photos.MAX_PIXELS,
@@ -71,7 +71,7 @@ class BreedDataModule(LightningDataModule):
         self._workers = 0 if stored else given["workers"]
         self._train_loader: BatchLoader | None = None
         self._resumed: dict[str, int] | None = None
-        self._datasets: Mapping[str, StoredPhotos | LivePhotos] = stored or {
+        self._datasets: Mapping[str, CachedPhotos | LivePhotos] = stored or {
             split: LivePhotos(
                 folders.samples[split],
                 preprocessing or Preprocessing(),

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from dogbreed.configuration.debug import DebugConfig, checked_config
 from dogbreed.debug.recording.measures import Glance, TrainedLayers, first_not_finite
-from dogbreed.debug.recording.observations import Epoch, Layers, Start, Step, Watcher
+from dogbreed.debug.recording.observations import Epoch, Layers, Observer, Start, Step
 from dogbreed.debug.recording.recorder import Recorder
 from dogbreed.debug.rules.verdicts import Verdict
 from dogbreed.debug.rules.watch import RuleWatch
@@ -26,7 +26,7 @@ from dogbreed.utils.os_errors import DISK_FULL
 log = logging.getLogger("dogbreed")
 
 RECORDING, RULES_FILE = "recording", "rules.json"
-MOST_WAITING = 256  # steps whose numbers stay on a GPU until they are fetched together
+MAX_WAITING = 256  # steps whose numbers stay on a GPU until they are fetched together
 
 
 class Debugger(Callback):
@@ -60,7 +60,7 @@ class Debugger(Callback):
         self._every = config.every_n_steps
         self._metrics = (valid_loss, valid_top1)
         self._rules = RuleWatch(config.rules, self._folder / RULES_FILE)
-        self._builders: list[Callable[[], Watcher]] = [
+        self._builders: list[Callable[[], Observer]] = [
             lambda: Recorder(self._folder / RECORDING),
             lambda: self._rules,
         ]
@@ -74,7 +74,7 @@ class Debugger(Callback):
             from dogbreed.debug.recording.tensorboard import TensorBoardEvents
 
             self._builders.append(lambda: TensorBoardEvents(self._folder / "tensorboard"))
-        self._watchers: list[Watcher] = []
+        self._watchers: list[Observer] = []
         self._waiting: list[tuple[int, Tensor, float, float, bool]] = []
         self._told: set[str] = set()
         self._stop: StoppedByRule | None = None
@@ -160,7 +160,7 @@ class Debugger(Callback):
             last = bool(trainer.is_last_batch)
             self._waiting.append((self._step, numbers, self._lr, seconds, last))
             on_cpu = numbers.device.type == "cpu"
-            if on_cpu or self._recorded or last or len(self._waiting) >= MOST_WAITING:
+            if on_cpu or self._recorded or last or len(self._waiting) >= MAX_WAITING:
                 self._fetch()
         if self._recorded:
             self._tell_layers()
@@ -270,7 +270,7 @@ class Debugger(Callback):
         if self._stop and trainer.world_size == 1:
             raise self._stop  # before it gets into the weights
 
-    def _tell(self, tell: Callable[[Watcher], None]) -> None:
+    def _tell(self, tell: Callable[[Observer], None]) -> None:
         """Tell every watcher; one that can't write any more is let go, with a warning."""
         for watcher in tuple(self._watchers):
             try:

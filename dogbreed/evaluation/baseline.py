@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dogbreed.data.batches import StoredPhotos, spread
+from dogbreed.data.batches import CachedPhotos, evenly_spaced
 from dogbreed.evaluation.calibration import fit_temperature
 from dogbreed.evaluation.facts import Baseline
 from dogbreed.evaluation.metrics import Z95, Scores, measure
-from dogbreed.utils.files import whole
+from dogbreed.utils.files import atomic_write
 from dogbreed.utils.user_paths import private_folder
 
 log = logging.getLogger("dogbreed")
@@ -28,9 +28,9 @@ Floats = npt.NDArray[np.float32]
 # scikit-learn's inverse strength of the L2 penalty: the best or next to it on ResNet features.
 C = 0.1
 # The solver holds all of its rows in memory and takes time in proportion to them.
-MOST_ROWS = 20_000
+MAX_ROWS = 20_000
 SCORED_AT_ONCE = 4096
-MOST_ITERATIONS = 200
+MAX_ITERATIONS = 200
 CHECKSUM_BYTES = 32  # SHA-256
 # The log probability of a class that it saw no photo of.
 NEVER = -100.0
@@ -45,7 +45,7 @@ class Coefficients(NamedTuple):
 
 
 def fit_baseline(
-    train: StoredPhotos, valid: StoredPhotos, test: StoredPhotos, run: Scores, cache: Path | None
+    train: CachedPhotos, valid: CachedPhotos, test: CachedPhotos, run: Scores, cache: Path | None
 ) -> Baseline:
     """Fit it on every view of the training photos; views are averaged as the run's are.
 
@@ -54,7 +54,7 @@ def fit_baseline(
     there is one.
     """
     started = time.monotonic()
-    indices = spread(len(train), MOST_ROWS // train.views)
+    indices = evenly_spaced(len(train), MAX_ROWS // train.views)
     features = pooled(train.features(indices))
     rows = features.reshape(-1, features.shape[-1])
     labels = np.repeat(train.labels[indices], train.views)
@@ -96,7 +96,7 @@ def _cached(rows: Floats, labels: npt.NDArray[np.int64], cache: Path | None) -> 
     if cache is None or not _is_private(cache):
         return _fit(rows, labels)
     version = importlib.metadata.version("scikit-learn")
-    key = hashlib.sha256(f"{version} {C} {MOST_ITERATIONS} {rows.shape}".encode())
+    key = hashlib.sha256(f"{version} {C} {MAX_ITERATIONS} {rows.shape}".encode())
     key.update(np.ascontiguousarray(rows).data)
     key.update(labels.data)
     path = cache / f"{key.hexdigest()[:24]}.fit"
@@ -106,7 +106,7 @@ def _cached(rows: Floats, labels: npt.NDArray[np.int64], cache: Path | None) -> 
         written = io.BytesIO()
         np.savez(written, **coefficients._asdict())
         # What can't be cached is fitted again: no reason to lose a run.
-        with contextlib.suppress(OSError), whole(path) as beside:
+        with contextlib.suppress(OSError), atomic_write(path) as beside:
             beside.write_bytes(_checksum(key.digest(), written.getvalue()) + written.getvalue())
     return coefficients
 
@@ -145,14 +145,14 @@ def _fit(rows: Floats, labels: npt.NDArray[np.int64]) -> Coefficients:
     with warnings.catch_warnings():
         # Features of a random network can take longer; what is reached by then is baseline enough.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = LogisticRegression(C=C, max_iter=MOST_ITERATIONS).fit(rows, labels)
+        fitted = LogisticRegression(C=C, max_iter=MAX_ITERATIONS).fit(rows, labels)
     weights, bias = fitted.coef_.astype(np.float32), fitted.intercept_.astype(np.float32)
     if len(fitted.classes_) == 2:  # one row of coefficients, for the second class
         weights, bias = np.concatenate([0 * weights, weights]), np.concatenate([0 * bias, bias])
     return Coefficients(weights, bias, fitted.classes_)
 
 
-def _score(photos: StoredPhotos, coefficients: Coefficients, classes: int) -> Scores:
+def _score(photos: CachedPhotos, coefficients: Coefficients, classes: int) -> Scores:
     weights, bias, known = coefficients
     parts = []
     for start in range(0, len(photos), SCORED_AT_ONCE):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dogbreed.data.batches import StoredPhotos, spread
+from dogbreed.data.batches import CachedPhotos, evenly_spaced
 from dogbreed.data.layouts.splits import TEST, TRAIN, VALID, Sample
 from dogbreed.evaluation.baseline import pooled
 from dogbreed.evaluation.facts import Duplicate
@@ -19,27 +19,27 @@ Floats = npt.NDArray[np.float32]
 # were saved at a low quality.
 NEARNESS = 0.25
 # Each photo is held against so many of the others at most, and so many are looked up.
-MOST_PHOTOS = 10_000
+MAX_PHOTOS = 10_000
 AT_ONCE = 2048
 # So many training photos tell how near is usual.
-MOST_TYPICAL = 1_000
+MAX_TYPICAL = 1_000
 
 
 def find_duplicates(
-    stored: Mapping[str, StoredPhotos],
+    stored: Mapping[str, CachedPhotos],
     samples: Mapping[str, Sequence[Sample]],
     digests: Mapping[str, Sequence[bytes]],
 ) -> tuple[Duplicate, ...]:
     """Validation and test photos with a near-duplicate before them, the nearest pairs first.
 
     Validation is held against train, test against both. Equal files are found whatever their
-    features. Of splits beyond MOST_PHOTOS an evenly spaced part is compared.
+    features. Of splits beyond MAX_PHOTOS an evenly spaced part is compared.
     """
-    typical = _nearest(stored, samples, TRAIN, (TRAIN,), MOST_TYPICAL)
+    typical = _nearest(stored, samples, TRAIN, (TRAIN,), MAX_TYPICAL)
     limit = 1 - NEARNESS * (1 - float(np.median([pair.cosine for pair in typical])))
     found: dict[Sample, Duplicate] = {}
     for split, others in ((VALID, (TRAIN,)), (TEST, (TRAIN, VALID))):
-        nearest = _nearest(stored, samples, split, others, MOST_PHOTOS)
+        nearest = _nearest(stored, samples, split, others, MAX_PHOTOS)
         found |= {pair.first: pair for pair in nearest if pair.cosine >= limit}
     seen: dict[bytes, Sample] = {}
     for split in (TRAIN, VALID, TEST):
@@ -51,23 +51,25 @@ def find_duplicates(
 
 
 def _nearest(
-    stored: Mapping[str, StoredPhotos],
+    stored: Mapping[str, CachedPhotos],
     samples: Mapping[str, Sequence[Sample]],
     split: str,
     others: Sequence[str],
     most: int,
 ) -> list[Duplicate]:
     """Up to `most` photos of `split`, each with its nearest in `others`, itself left out."""
-    own = spread(len(samples[split]), most)
+    own = evenly_spaced(len(samples[split]), most)
     candidates = [
-        (other, index) for other in others for index in spread(len(samples[other]), MOST_PHOTOS)
+        (other, index)
+        for other in others
+        for index in evenly_spaced(len(samples[other]), MAX_PHOTOS)
     ]
     best = np.full(len(own), -1.0, np.float32)
     which = np.zeros(len(own), np.int64)
     directions = _directions(stored[split], own)
     first = 0
     for other in others:
-        indices = spread(len(samples[other]), MOST_PHOTOS)
+        indices = evenly_spaced(len(samples[other]), MAX_PHOTOS)
         for start in range(0, len(indices), AT_ONCE):
             part = indices[start : start + AT_ONCE]
             cosines = directions @ _directions(stored[other], part).T
@@ -88,7 +90,7 @@ def _nearest(
     ]
 
 
-def _directions(photos: StoredPhotos, indices: npt.NDArray[np.int64]) -> Floats:
+def _directions(photos: CachedPhotos, indices: npt.NDArray[np.int64]) -> Floats:
     """Unit vectors [n, channels] of the centre views, read in parts."""
     parts = []
     for start in range(0, len(indices), AT_ONCE):

@@ -70,7 +70,7 @@ class Recipe:
         return json.dumps(values, sort_keys=True, indent=1, default=dict)
 
 
-class FeatureStore:
+class FeatureCache:
     """The features of one recipe. Several processes may write and read at once.
 
     Nothing is written, and no folder made, before `prepare` or `append`: a complete cache may be
@@ -161,7 +161,7 @@ class FeatureStore:
 
         Its damaged rows are reported and left out. A folder that isn't there has nothing.
         """
-        other = FeatureStore(folder.parent, self._recipe)
+        other = FeatureCache(folder.parent, self._recipe)
         other._report_records(other._index.damaged)
         other.verify([digest for digest in other._index if digest not in self])
         fresh = [digest for digest in other._index if digest not in self]

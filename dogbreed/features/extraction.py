@@ -12,7 +12,7 @@ from dogbreed.backbone.architecture import Backbone
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Pixels, Preprocessing
 from dogbreed.errors import ConfigError, DataError, PhotoError, Stopped, StoreError
-from dogbreed.features.cache import FeatureStore, Recipe
+from dogbreed.features.cache import FeatureCache, Recipe
 from dogbreed.runtime.engine import BATCH_SIZE, Activations, EngineChoice, Runner, build_runner
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.progress import progress
@@ -33,7 +33,7 @@ class Request:
     views: tuple[str, ...]
 
 
-def boundary_shape(backbone: Backbone, size_px: int) -> tuple[int, ...]:
+def split_point_shape(backbone: Backbone, size_px: int) -> tuple[int, ...]:
     """The shape of one photo's activations at the frozen boundary.
 
     Raises:
@@ -58,12 +58,12 @@ def open_stores(
     choice: EngineChoice,
     views: Sequence[str],
     dtype: str = "float16",
-) -> dict[str, FeatureStore]:
+) -> dict[str, FeatureCache]:
     """One store per view."""
-    shape = boundary_shape(backbone, preprocessing.size_px)
+    shape = split_point_shape(backbone, preprocessing.size_px)
     weights = backbone.digest()
     return {
-        view: FeatureStore(
+        view: FeatureCache(
             root,
             Recipe(
                 backbone=backbone.name,
@@ -83,7 +83,7 @@ def open_stores(
 
 
 def fill_stores(
-    stores: Mapping[str, FeatureStore],
+    stores: Mapping[str, FeatureCache],
     requests: Sequence[Request],
     backbone: Backbone,
     preprocessing: Preprocessing,
@@ -134,7 +134,7 @@ def fill_stores(
 class _Pass:
     """One pass over photos: decoding on `workers` threads, beside it computing and writing."""
 
-    stores: Mapping[str, FeatureStore]
+    stores: Mapping[str, FeatureCache]
     load: Callable[[list[Request]], Pixels]
     runner: Runner
     batch_size: int
@@ -178,7 +178,7 @@ class _Pass:
 class _Pending:
     """Computed rows on their way to the stores."""
 
-    def __init__(self, stores: Mapping[str, FeatureStore], clock: Clock) -> None:
+    def __init__(self, stores: Mapping[str, FeatureCache], clock: Clock) -> None:
         self._stores, self._clock = stores, clock
         self._rows: dict[str, list[tuple[bytes, Activations]]] = {view: [] for view in stores}
         self._bytes = 0
@@ -206,7 +206,7 @@ class _Pending:
 
 
 def _missing(
-    stores: Mapping[str, FeatureStore], requests: Sequence[Request], clock: Clock
+    stores: Mapping[str, FeatureCache], requests: Sequence[Request], clock: Clock
 ) -> list[Request]:
     """What isn't in the stores, or is damaged there, each content once."""
     with clock.phase("read"):
@@ -225,7 +225,7 @@ def _missing(
 
 
 def _batches(
-    todo: Sequence[Request], stores: Mapping[str, FeatureStore], size: int
+    todo: Sequence[Request], stores: Mapping[str, FeatureCache], size: int
 ) -> Iterator[list[Request]]:
     """Requests whose views make up about `size` images, less what another process just stored."""
     batch: list[Request] = []

@@ -12,16 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dogbreed.data.batches import spread
+from dogbreed.data.batches import evenly_spaced
 from dogbreed.data.check import Checked
 from dogbreed.data.decoding import photos
 from dogbreed.data.layouts.splits import VALID
 from dogbreed.errors import DataError, PhotoError, StoreError
-from dogbreed.features.cache import FeatureStore
+from dogbreed.features.cache import FeatureCache
 from dogbreed.features.extraction import Request
 from dogbreed.features.shard_index import as_index, damaged, read_index
 from dogbreed.runtime.engine import EngineChoice
-from dogbreed.utils.files import whole, write_text
+from dogbreed.utils.files import atomic_write, write_text
 from dogbreed.utils.links import is_within
 
 INDEX = "photos.json"
@@ -33,7 +33,7 @@ SHARE_NAMES = "[0-9][0-9][0-9]"  # of `share_folder`; a launch has at most 100
 
 
 @dataclass(frozen=True)
-class FeatureSet:
+class FeatureShard:
     """A feature set as it was read."""
 
     folder: Path
@@ -41,7 +41,7 @@ class FeatureSet:
     checked: Checked
     choice: EngineChoice
 
-    def fill(self, stores: Mapping[str, FeatureStore], requests: Sequence[Request]) -> int:
+    def fill(self, stores: Mapping[str, FeatureCache], requests: Sequence[Request]) -> int:
         """Copy what `stores`, one per view, lack; how many rows were copied.
 
         Damaged rows, here or there, are reported and count as missing.
@@ -92,17 +92,17 @@ def write_index(folder: Path, name: str, checked: Checked, choice: EngineChoice)
     """
     folders = checked.folders
     valid = folders.samples[VALID]
-    for number in spread(len(valid), CHECKED_PHOTOS):
+    for number in evenly_spaced(len(valid), CHECKED_PHOTOS):
         path = valid[number].path
         data = photos.read_bytes(path, folders.within)
         if photos.digest(data) != checked.digests[path]:
             raise DataError(f"{path}: its content changed since the check: run it again.")
-        with whole(folder / PHOTOS / path.relative_to(folders.root)) as beside:
+        with atomic_write(folder / PHOTOS / path.relative_to(folders.root)) as beside:
             beside.write_bytes(data)
     write_text(folder / INDEX, json.dumps(as_index(name, checked, choice)))
 
 
-def read_feature_set(folder: Path) -> FeatureSet:
+def read_feature_shard(folder: Path) -> FeatureShard:
     """Read the set in `folder`.
 
     Raises:
@@ -119,7 +119,7 @@ def read_feature_set(folder: Path) -> FeatureSet:
             f"data.feature_set={folder}: there is no feature set ({error.strerror}: "
             f"{error.filename})."
         ) from error
-    return FeatureSet(folder, name, checked, choice)
+    return FeatureShard(folder, name, checked, choice)
 
 
 def _digest(path: Path, within: str | None) -> bytes:

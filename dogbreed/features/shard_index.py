@@ -31,7 +31,7 @@ MAX_VERSIONS = 100
 ENGINES, PRECISIONS = ("openvino", "cuda", "torch"), ("bf16", "f32")
 _KEYS = frozenset(
     {
-        *("schema", "name", "engine", "classes", "display_names", "split_here"),
+        *("schema", "name", "engine", "classes", "display_names", "split_locally"),
         *("samples", "findings", "sha256"),
     }
 )
@@ -50,7 +50,7 @@ def as_index(name: str, checked: Checked, choice: EngineChoice) -> dict[str, Any
         "engine": asdict(choice),
         "classes": folders.classes,
         "display_names": folders.display_names,
-        "split_here": folders.split_here,
+        "split_locally": folders.split_locally,
         "samples": [
             (s.split, s.label, str(s.path.relative_to(folders.root)), checked.digests[s.path].hex())
             for s in folders.all_samples()
@@ -141,7 +141,7 @@ def _checked(index: Mapping[str, Any], photos: Path) -> Checked:
         display_names=display_names,
         samples={split: tuple(own) for split, own in samples.items()},
         findings=tuple(_finding(each, photos) for each in findings),
-        split_here=tuple(split for split in SPLITS if split in index["split_here"]),
+        split_locally=tuple(split for split in SPLITS if split in index["split_locally"]),
         within=os.path.realpath(photos.parent),
     )
     return Checked(folders=folders, digests=digests, findings=folders.findings)

@@ -10,13 +10,13 @@ from dogbreed.report.charts import axis, finite, layout_of
 
 Numbers = npt.NDArray[Any]
 
-MOST_POINTS = 600
+MAX_POINTS = 600
 MARKED_POINTS = 40  # fewer have their points drawn: one alone is no line
 DIGITS = 5
 RECORDING = "debug/recording"  # in a run's folder: every step, epoch and layer
 
 
-def cuts(count: int, most: int = MOST_POINTS) -> npt.NDArray[np.intp]:
+def cuts(count: int, most: int = MAX_POINTS) -> npt.NDArray[np.intp]:
     """Where each of at most `most` equal parts of so many values begins, and the end."""
     return np.linspace(0, count, min(count, most) + 1).astype(np.intp)
 
@@ -38,7 +38,7 @@ def middles(values: Numbers, parts: npt.NDArray[np.intp]) -> list[Any]:
     return found
 
 
-def thinned(count: int, noun: str, whole: str, most: int = MOST_POINTS) -> str:
+def thinned(count: int, noun: str, whole: str, most: int = MAX_POINTS) -> str:
     """The sentence for a line of `most` points that stand for more values; `whole` has them all."""
     if count <= most:
         return ""

@@ -26,16 +26,16 @@ ON_STORED_FEATURES = ("optim.", "model.head", "model.hidden", "model.dropout", "
 ALSO_ON_STORED_FEATURES = ("data.batch_size", "trainer.patience", "seed")
 
 ALL = "all"  # model.trainable: no part is frozen
-FEWEST_HYPERBAND_EPOCHS = 3  # with its reduction factor of 3, fewer make one rung
+MIN_HYPERBAND_EPOCHS = 3  # with its reduction factor of 3, fewer make one rung
 
 # SageMaker's limits on a tuning job (its developer guide, "Resource limits for automatic model
 # tuning", read in November 2026).
-MOST_CHOICES = 30
-MOST_PARAMETERS = 30
-MOST_WARM_STARTS = 5
-MOST_NAME_CHARACTERS = 32
-MOST_TRIALS = {"bayesian": 750, "random": 10_000, "hyperband": 750, "grid": 750}
-MOST_PARALLEL = 100
+MAX_CHOICES = 30
+MAX_PARAMETERS = 30
+MAX_WARM_STARTS = 5
+MAX_NAME_CHARACTERS = 32
+MAX_TRIALS = {"bayesian": 750, "random": 10_000, "hyperband": 750, "grid": 750}
+MAX_PARALLEL = 100
 
 JOBS_AT_A_TIME = 2  # parallel trials know less of each other; few quotas allow many
 
@@ -61,7 +61,7 @@ def check_local(config: LaunchConfig) -> None:
         raise ConfigError("wait=false: what runs with launcher=local ends with its command.")
 
 
-def check_here(config: TuneConfig) -> Space:
+def check_local_search(config: TuneConfig) -> Space:
     """The space of a search on this machine, once nothing stands against it.
 
     Raises:
@@ -82,13 +82,14 @@ def check_on_sagemaker(config: TuneConfig) -> tuple[SearchConfig, Space]:
     """The search with its "auto" resolved and its space, once nothing stands against it.
 
     Raises:
-        ConfigError: as `check_here`, and what SageMaker would refuse or silently do otherwise.
+        ConfigError: as `check_local_search`, and what SageMaker would refuse or silently do
+            otherwise.
     """
     search = config.search
     if search.name != AUTO and not _is_job_name(search.name):
         raise ConfigError(
             f"search.name={search.name}: SageMaker takes letters, digits and single hyphens "
-            f"between them, {MOST_NAME_CHARACTERS} at most."
+            f"between them, {MAX_NAME_CHARACTERS} at most."
         )
     check_network(config.launcher)
     if search.jobs == ONE:
@@ -97,7 +98,7 @@ def check_on_sagemaker(config: TuneConfig) -> tuple[SearchConfig, Space]:
                 "search.warm_start: with search.jobs=one the job knows no earlier search; leave it "
                 "out, or take search.jobs=many."
             )
-        return search, check_here(config)
+        return search, check_local_search(config)
     space = read_space(search.space)
     _check_search(config, space)
     _check_sagemaker(config, space)
@@ -107,7 +108,7 @@ def check_on_sagemaker(config: TuneConfig) -> tuple[SearchConfig, Space]:
 
 def _is_job_name(name: str) -> bool:
     parts = name.split("-")
-    return len(name) <= MOST_NAME_CHARACTERS and all(p.isascii() and p.isalnum() for p in parts)
+    return len(name) <= MAX_NAME_CHARACTERS and all(p.isascii() and p.isalnum() for p in parts)
 
 
 def check_network(launcher: AccountConfig) -> None:
@@ -152,10 +153,10 @@ def _check_epochs(config: TuneConfig, space: Space) -> None:
             "search.space.trainer.epochs: hyperband itself chooses how many epochs a trial gets; "
             "take it out of the space, or take another search.strategy."
         )
-    if not isinstance(epochs, int) or epochs < FEWEST_HYPERBAND_EPOCHS:
+    if not isinstance(epochs, int) or epochs < MIN_HYPERBAND_EPOCHS:
         raise ConfigError(
             "search.strategy=hyperband gives few epochs to many trials and all to a few: set "
-            f"trainer.epochs to their number, at least {FEWEST_HYPERBAND_EPOCHS} (it is {epochs})."
+            f"trainer.epochs to their number, at least {MIN_HYPERBAND_EPOCHS} (it is {epochs})."
         )
 
 
@@ -184,18 +185,18 @@ def _check_sagemaker(config: TuneConfig, space: Space) -> None:
     """
     search = config.search
     for name, each in space.items():
-        if isinstance(each, Choice) and len(each.values) > MOST_CHOICES:
+        if isinstance(each, Choice) and len(each.values) > MAX_CHOICES:
             raise ConfigError(
                 f"search.space.{name}: {len(each.values)} choices; SageMaker takes "
-                f"{MOST_CHOICES} at most. Leave some out, or search with launcher=local."
+                f"{MAX_CHOICES} at most. Leave some out, or search with launcher=local."
             )
     numbers = {
-        "parameters": (len(space), MOST_PARAMETERS),
-        "search.trials": (search.trials, MOST_TRIALS[search.strategy]),
-        "search.warm_start": (len(search.warm_start), MOST_WARM_STARTS),
+        "parameters": (len(space), MAX_PARAMETERS),
+        "search.trials": (search.trials, MAX_TRIALS[search.strategy]),
+        "search.warm_start": (len(search.warm_start), MAX_WARM_STARTS),
     }
     if search.parallel != "auto":
-        numbers["search.parallel"] = (int(search.parallel), MOST_PARALLEL)
+        numbers["search.parallel"] = (int(search.parallel), MAX_PARALLEL)
     for name, (value, most) in numbers.items():
         if value > most:
             raise ConfigError(f"{name}: {value}; SageMaker takes {most} at most.")

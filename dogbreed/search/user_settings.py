@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.utils.documents import DocumentError, read_json
-from dogbreed.utils.files import json_text, whole
+from dogbreed.utils.files import atomic_write, json_text
 from dogbreed.utils.user_paths import optional_cache_dir
 
 MAX_BYTES = 2**20
@@ -26,7 +26,7 @@ def remember(folder: Path, settings: Mapping[str, Any]) -> None:
         return
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with whole(path) as beside:
+        with atomic_write(path) as beside:
             beside.touch(0o600)
             beside.write_text(json_text(dict(settings)), "utf-8")
 

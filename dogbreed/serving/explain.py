@@ -34,7 +34,7 @@ _COLOURS = np.stack(
     ],
     -1,
 ).astype(np.float32)
-_MOST_OPAQUE = 0.7
+_MAX_OPAQUE = 0.7
 
 
 class Explainer:
@@ -85,7 +85,7 @@ def overlay(photo: Image.Image, heat: Floats, crop_share: float = 1.0) -> Image.
     left, top = (photo.width - side) // 2, (photo.height - side) // 2
     smooth = Image.fromarray(heat.astype(np.float32)).resize((side, side), Image.Resampling.BICUBIC)
     shares = np.asarray(smooth).clip(0, 1)
-    opacity = (_MOST_OPAQUE * shares)[..., None]
+    opacity = (_MAX_OPAQUE * shares)[..., None]
     pixels = np.array(photo, np.float32)
     square = pixels[top : top + side, left : left + side]
     colours = _COLOURS[(255 * shares).round().astype(np.uint8)]

@@ -17,7 +17,7 @@ from PIL import Image
 
 from dogbreed.artifact.description import Description
 from dogbreed.artifact.folder import find_artifact, read_description
-from dogbreed.artifact.runtimes import AUTO, Floats, Form, open_form
+from dogbreed.artifact.runtimes import AUTO, Floats, Form, open_runtime
 from dogbreed.configuration.run import Config, PredictConfig
 from dogbreed.configuration.schema import argument, brief, nearest
 from dogbreed.data.decoding import photos
@@ -41,7 +41,7 @@ class Predictor:
     """Answers for photos with a trained model; one thread may ask at a time.
 
     Args:
-        form: the model's network, as `open_form` gives it.
+        form: the model's network, as `open_runtime` gives it.
         folder: where the model lies; `explain` reads its weights from there.
         room: where photos that come as bytes, from anybody, are decoded; None: as any others.
     """
@@ -75,14 +75,14 @@ class Predictor:
 
         Raises:
             ConfigError: an argument outside what its key of the configuration takes.
-            ArtifactError, EngineError: as `find_artifact`, `read_description` and `open_form`.
+            ArtifactError, EngineError: as `find_artifact`, `read_description` and `open_runtime`.
         """
         engine = argument(PredictConfig, "engine", engine)
         precision = argument(PredictConfig, "precision", precision)
         threads = argument(PredictConfig, "threads", threads)
         folder = find_artifact(Path(path))
         description = read_description(folder)
-        form = open_form(folder, description, engine, precision=precision, threads=threads)
+        form = open_runtime(folder, description, engine, precision=precision, threads=threads)
         return cls(description, form, folder=folder, room=room)
 
     @cached_property

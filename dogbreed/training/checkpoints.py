@@ -22,7 +22,7 @@ from pytorch_lightning.utilities.types import STEP_OUTPUT
 from dogbreed.errors import Stopped, TrainingError
 from dogbreed.training.callbacks import EpochReport
 from dogbreed.training.run_folder import BEST_CHECKPOINT, LAST_CHECKPOINT
-from dogbreed.utils.files import whole
+from dogbreed.utils.files import atomic_write
 from dogbreed.utils.signals import ENDING_SIGNALS, NotedSignal
 
 SCHEMA_KEY, SCHEMA = "dogbreed_schema", 1
@@ -38,7 +38,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         # Through memory: torch's own writer reports a full disk as an unspecific RuntimeError.
         written = io.BytesIO()
         torch.save({**checkpoint, SCHEMA_KEY: SCHEMA}, written)
-        with whole(Path(path)) as beside:
+        with atomic_write(Path(path)) as beside:
             beside.write_bytes(written.getbuffer())
 
     def load_checkpoint(

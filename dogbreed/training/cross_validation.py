@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.configuration.run import Config
-from dogbreed.data.batches import BatchLoader, EvalBatches, StoredPhotos, TrainBatches
+from dogbreed.data.batches import BatchLoader, CachedPhotos, EvalBatches, TrainBatches
 from dogbreed.data.layouts.splits import TRAIN, VALID, PhotoFolders
 from dogbreed.evaluation.facts import Folds
 from dogbreed.evaluation.metrics import measure
@@ -25,7 +25,7 @@ def cross_validate(
     folders: PhotoFolders,
     backbone: Backbone,
     untrained: Mapping[str, Tensor],
-    stored: Mapping[str, StoredPhotos],
+    stored: Mapping[str, CachedPhotos],
 ) -> Folds:
     """Train on all folds but one and measure on that one, once for each; the test photos stay out.
 
@@ -34,7 +34,7 @@ def cross_validate(
     """
     started = time.monotonic()
     photos = stored[TRAIN].joined(stored[VALID])
-    fold_of = draw_folds(photos.labels, config.evaluate.folds, config.seed)
+    fold_of = sample_folds(photos.labels, config.evaluate.folds, config.seed)
     top1, loss = [], []
     with progress("cross-validation", config.evaluate.folds, "folds") as advance:
         for fold in range(config.evaluate.folds):
@@ -58,7 +58,7 @@ def cross_validate(
     )
 
 
-def draw_folds(labels: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.int64]:
+def sample_folds(labels: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.int64]:
     """The fold [n] of each photo: every class is dealt out evenly, however few photos it has."""
     random = np.random.default_rng(seed)
     fold_of = np.empty(len(labels), np.int64)
@@ -70,7 +70,7 @@ def draw_folds(labels: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDAr
     return fold_of
 
 
-def _fit(model: pl.LightningModule, photos: StoredPhotos, config: Config) -> None:
+def _fit(model: pl.LightningModule, photos: CachedPhotos, config: Config) -> None:
     batches = TrainBatches(len(photos), photos.views, config.data.batch_size, config.seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dogbreed.configuration.run import Config
-from dogbreed.data.batches import StoredPhotos
+from dogbreed.data.batches import CachedPhotos
 from dogbreed.data.check import Checked
 from dogbreed.data.decoding import photos
 from dogbreed.data.layouts.splits import SPLITS, TRAIN
-from dogbreed.features.cache import FeatureStore
+from dogbreed.features.cache import FeatureCache
 from dogbreed.features.extraction import Request, fill_stores, open_stores
 from dogbreed.training.preparation import Prepared, preprocessing_of
 from dogbreed.training.run_folder import log
@@ -19,7 +19,7 @@ from dogbreed.utils.user_paths import cache_dir
 FEATURES = "features"  # the phase
 
 
-def stored_features(prepared: Prepared, clock: Clock) -> dict[str, StoredPhotos] | None:
+def cached_features(prepared: Prepared, clock: Clock) -> dict[str, CachedPhotos] | None:
     """Each split's features, computed where the store lacks them; None to train on live photos.
 
     `clock`, in whose open phase this runs, is told its parts, and how many views were computed.
@@ -63,7 +63,7 @@ def _requests(prepared: Prepared) -> list[Request]:
     ]
 
 
-def _open_stores(prepared: Prepared, root: Path) -> dict[str, FeatureStore]:
+def _open_stores(prepared: Prepared, root: Path) -> dict[str, FeatureCache]:
     config = prepared.config
     return open_stores(
         root,
@@ -77,7 +77,7 @@ def _open_stores(prepared: Prepared, root: Path) -> dict[str, FeatureStore]:
 
 def _compute(
     prepared: Prepared,
-    stores: Mapping[str, FeatureStore],
+    stores: Mapping[str, FeatureCache],
     requests: Sequence[Request],
     clock: Clock,
 ) -> int:
@@ -101,10 +101,10 @@ def _compute(
     return computed
 
 
-def _read_split(checked: Checked, split: str, stores: list[FeatureStore]) -> StoredPhotos:
+def _read_split(checked: Checked, split: str, stores: list[FeatureCache]) -> CachedPhotos:
     samples = checked.folders.samples[split]
     digests = [checked.digests[sample.path] for sample in samples]
-    return StoredPhotos(
+    return CachedPhotos(
         [store.reader() for store in stores],
         [store.rows(digests) for store in stores],
         [sample.label for sample in samples],

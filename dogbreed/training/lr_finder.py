@@ -20,7 +20,7 @@ from dogbreed.utils.progress import progress
 
 LOWEST_RATE, HIGHEST_RATE = 1e-6, 10.0
 # The best highest rate falls with the length of a run, so this one is as long, within limits.
-FEWEST_STEPS, MOST_STEPS = 100, 1200
+MIN_STEPS, MAX_STEPS = 100, 1200
 # The loss is smoothed over this share of the steps, evenly to both sides: a running mean would lag
 # behind and move the steepest point to a rate that is twice as high.
 SMOOTHING = 0.02
@@ -36,7 +36,7 @@ def find_rate(model: BreedClassifier, loader: BatchLoader, run_steps: int) -> Ra
     Raises:
         TrainingError: the loss never falls, so no rate can be told from it.
     """
-    steps = min(max(run_steps, FEWEST_STEPS), MOST_STEPS)
+    steps = min(max(run_steps, MIN_STEPS), MAX_STEPS)
     rates = np.geomspace(LOWEST_RATE, HIGHEST_RATE, steps)
     model.train()
     optimizer = model.build_optimizer()
@@ -66,7 +66,7 @@ def _endless(loader: BatchLoader) -> Iterator[FeatureBatch]:
 
 
 def _curve(rates: Doubles, losses: Doubles, steps: int) -> RateCurve:
-    if len(losses) < FEWEST_STEPS // 2:
+    if len(losses) < MIN_STEPS // 2:
         raise TrainingError(
             "lr_finder=true: the loss isn't finite from the first steps on; the photos' features "
             "may not be: set optim.lr by hand."

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dogbreed.artifact.export import check_forms
+from dogbreed.artifact.export import check_formats
 from dogbreed.backbone.architecture import ALL, Backbone, build_backbone, check_name
 from dogbreed.backbone.weights import NONE, resolve_weights
 from dogbreed.configuration.run import Config
@@ -15,8 +15,8 @@ from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import OUTSIDE_LINK, SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
 from dogbreed.data.sets.samples import SAMPLES, sample_photos
 from dogbreed.errors import ConfigError, WeightsError
-from dogbreed.features.extraction import boundary_shape
-from dogbreed.features.shard import FeatureSet, read_feature_set
+from dogbreed.features.extraction import split_point_shape
+from dogbreed.features.shard import FeatureShard, read_feature_shard
 from dogbreed.runtime.engine import EngineChoice, choose_engine
 from dogbreed.training.run_folder import log
 from dogbreed.utils.clock import SET_UP, Clock
@@ -24,8 +24,8 @@ from dogbreed.utils.machine import cores
 from dogbreed.utils.user_paths import cache_dir
 
 UNUSED_SHOWN = 5
-FEWEST_EPOCHS = 20
-FEWEST_STEPS = 1000
+MIN_EPOCHS = 20
+MIN_STEPS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Prepared:
     backbone: Backbone
     choice: EngineChoice
     checked: Checked
-    feature_set: FeatureSet | None
+    feature_set: FeatureShard | None
 
 
 def prepare(config: Config, clock: Clock) -> Prepared:
@@ -47,7 +47,7 @@ def prepare(config: Config, clock: Clock) -> Prepared:
     """
     given = config.data.feature_set
     with clock.phase(SET_UP):
-        feature_set = read_feature_set(Path(given)) if given is not None else None
+        feature_set = read_feature_shard(Path(given)) if given is not None else None
         config, backbone, choice = resolve(config, feature_set)
     with clock.phase("check"):
         if feature_set is not None:
@@ -116,7 +116,7 @@ def check_photos(root: Path, config: Config) -> Checked:
 
 
 def resolve(
-    config: Config, feature_set: FeatureSet | None
+    config: Config, feature_set: FeatureShard | None
 ) -> tuple[Config, Backbone, EngineChoice]:
     """Replace every "auto" that doesn't depend on the photos; build the backbone.
 
@@ -139,12 +139,12 @@ def resolve(
         )
         weights = NONE
         backbone = build_backbone(config.model.backbone, weights, config.model.trainable)
-    boundary_shape(backbone, config.data.size_px)  # an error if the size doesn't fit the network
+    split_point_shape(backbone, config.data.size_px)  # an error if the size doesn't fit the network
     store = config.features.store and config.model.trainable != ALL
     if config.features.store and not store:
         log.info("features.store is ignored: with model.trainable=all no part is frozen.")
     _check_what_needs_the_store(config, store)
-    check_forms(config.artifact.forms)
+    check_formats(config.artifact.forms)
     workers = cores() if config.data.workers == AUTO else config.data.workers
     log.info(
         "auto: model.weights=%s, engine=%s (%s: %s), data.workers=%s",
@@ -191,13 +191,13 @@ def schedule(config: Config, train_photos: int) -> Config:
 
     A head needs a number of steps more than a number of passes (Big Transfer's rule, Kolesnikov et
     al. 2020, sets steps by the size of the set too), and steps from the store cost next to
-    nothing. Live photos cost as much in each pass, so there it stays at FEWEST_EPOCHS.
+    nothing. Live photos cost as much in each pass, so there it stays at MIN_EPOCHS.
     """
     epochs, patience = config.trainer.epochs, config.trainer.patience
     if epochs == AUTO:
         steps_per_epoch = math.ceil(train_photos / config.data.batch_size)
-        wanted = math.ceil(FEWEST_STEPS / steps_per_epoch) if config.features.store else 0
-        epochs = max(FEWEST_EPOCHS, wanted)
+        wanted = math.ceil(MIN_STEPS / steps_per_epoch) if config.features.store else 0
+        epochs = max(MIN_EPOCHS, wanted)
     if patience == AUTO:
         patience = max(5, int(epochs) // 4)
     return replace(config, trainer=replace(config.trainer, epochs=epochs, patience=patience))
@@ -213,8 +213,8 @@ def _tell(checked: Checked) -> None:
     folders = checked.folders
     sizes = ", ".join(f"{len(folders.samples[split])} {split}" for split in SPLITS)
     log.info("photos: %s, %d classes (%s)", folders.root, len(folders.classes), sizes)
-    if folders.split_here:
-        log.info("%s drawn from the training photos", " and ".join(folders.split_here))
+    if folders.split_locally:
+        log.info("%s drawn from the training photos", " and ".join(folders.split_locally))
     counts = folders.counts(TRAIN)
     log.info(
         "classes have %d to %d training photos (imbalance %.1f)",

@@ -13,7 +13,7 @@ from dogbreed.artifact.description import Description
 from dogbreed.artifact.export import CALIBRATION_PHOTOS, Probe, write_model
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import without_places
-from dogbreed.data.batches import StoredPhotos, spread
+from dogbreed.data.batches import CachedPhotos, evenly_spaced
 from dogbreed.data.check import Checked
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID
 from dogbreed.debug.rules.verdicts import FIRED
@@ -25,7 +25,7 @@ from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
 from dogbreed.model import BreedClassifier
 from dogbreed.training.preparation import preprocessing_of
 from dogbreed.training.run_folder import METRICS_FILE, RunFolder, log
-from dogbreed.utils.files import json_text, whole
+from dogbreed.utils.files import atomic_write, json_text
 from dogbreed.utils.metric_lines import kept_line
 from dogbreed.utils.user_paths import optional_cache_dir
 from dogbreed.utils.version import __version__
@@ -46,7 +46,7 @@ def gather_facts(
     checked: Checked,
     scores: Mapping[str, Scores],
     epochs: list[dict[str, float]],
-    stored: Mapping[str, StoredPhotos] | None,
+    stored: Mapping[str, CachedPhotos] | None,
     rate_curve: RateCurve | None,
 ) -> Facts:
     """Everything that is known of a run before its files are written.
@@ -117,7 +117,7 @@ def write_artifact(
         paths=[sample.path for sample in checked.folders.samples[VALID]],
         probabilities=validation.log_probabilities.exp().numpy(),
         targets=validation.targets.numpy(),
-        calibration=[train[index].path for index in spread(len(train), CALIBRATION_PHOTOS)],
+        calibration=[train[index].path for index in evenly_spaced(len(train), CALIBRATION_PHOTOS)],
     )
     return write_model(run.path / "model", model, description, config.artifact.forms, probe)
 
@@ -155,7 +155,7 @@ def write_metrics(run: RunFolder, facts: Facts) -> None:
     }
     # metrics.json is complete before outputs/latest moves, and appears after it: a process that is
     # killed here leaves a run that resume=auto finishes, not a finished one behind an older latest.
-    with whole(run.path / METRICS_FILE) as beside:
+    with atomic_write(run.path / METRICS_FILE) as beside:
         beside.write_text(json_text(values), encoding="utf-8")
         run.finish()
 
@@ -208,7 +208,7 @@ def tell(facts: Facts) -> None:
 
 
 def _baseline(
-    config: Config, stored: Mapping[str, StoredPhotos] | None, run: Scores
+    config: Config, stored: Mapping[str, CachedPhotos] | None, run: Scores
 ) -> Baseline | None:
     if not config.evaluate.baseline:
         return None
@@ -220,7 +220,7 @@ def _baseline(
 
 
 def _duplicates(
-    checked: Checked, stored: Mapping[str, StoredPhotos] | None
+    checked: Checked, stored: Mapping[str, CachedPhotos] | None
 ) -> tuple[Duplicate, ...]:
     if stored is None:
         return ()

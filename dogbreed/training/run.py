@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.configuration.run import Config
-from dogbreed.data.batches import StoredPhotos
+from dogbreed.data.batches import CachedPhotos
 from dogbreed.data.check import Checked, as_lines
 from dogbreed.data.layouts.splits import SPLITS, TRAIN, VALID
 from dogbreed.data.module import BreedDataModule
@@ -22,7 +22,7 @@ from dogbreed.report.run.report import write_report
 from dogbreed.runtime.limit import photos_per_s_limit
 from dogbreed.training.cross_validation import cross_validate
 from dogbreed.training.data_record import describe_data
-from dogbreed.training.features import FEATURES, stored_features
+from dogbreed.training.features import FEATURES, cached_features
 from dogbreed.training.fit import build_model, fit, score
 from dogbreed.training.lr_finder import find_rate
 from dogbreed.training.path_check import check_paths
@@ -74,7 +74,7 @@ def _train(config: Config, clock: Clock, session: DebugSession | None) -> Path:
             if is_main_process():
                 data.write(run.path)
         with clock.phase(FEATURES):
-            stored = stored_features(prepared, clock)
+            stored = cached_features(prepared, clock)
             if session is not None and clock.done.get(FEATURES, 0) >= WORTH_A_LIMIT:
                 with clock.phase("limit"):
                     session.limit = photos_per_s_limit(
@@ -128,7 +128,7 @@ def _evaluate(
     checked: Checked,
     model: BreedClassifier,
     module: BreedDataModule,
-    stored: Mapping[str, StoredPhotos] | None,
+    stored: Mapping[str, CachedPhotos] | None,
     untrained: Mapping[str, Tensor],
     history: list[dict[str, float]],
     rate_curve: RateCurve | None,
@@ -179,7 +179,7 @@ def _find_rate(
 
 
 def _data_module(
-    config: Config, checked: Checked, stored: Mapping[str, StoredPhotos] | None
+    config: Config, checked: Checked, stored: Mapping[str, CachedPhotos] | None
 ) -> BreedDataModule:
     return BreedDataModule(
         checked,

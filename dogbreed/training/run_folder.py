@@ -19,10 +19,10 @@ from dogbreed.errors import OutputError
 from dogbreed.training.run_lock import RunLock
 from dogbreed.utils.files import (
     PARTIAL_SUFFIX,
+    atomic_write,
     open_plain,
     remove,
     shortened,
-    whole,
     write_table,
     write_text,
 )
@@ -99,7 +99,7 @@ class RunFolder:
 def point_latest(folder: Path) -> None:
     """Make `latest`, beside the folder, the one that leads to it, in one step."""
     latest = folder.parent / "latest"
-    with whole(latest) as beside:
+    with atomic_write(latest) as beside:
         beside.symlink_to(folder.name)
 
 

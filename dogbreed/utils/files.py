@@ -64,7 +64,7 @@ def refuse_foreign_link(path: Path) -> None:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; move it there if the block ends without an error.
 
     Works for files, links, and folders that don't exist yet. What a failed block wrote is removed,
@@ -129,14 +129,14 @@ def _is_running(process: int) -> bool:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` in UTF-8, whole or not at all."""
-    with whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
 def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
     """Write a CSV file, whole or not at all; names with undecodable bytes are kept as they are."""
     with (
-        whole(path) as beside,
+        atomic_write(path) as beside,
         beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         file.writelines(map(csv_line, rows))

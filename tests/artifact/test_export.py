@@ -13,7 +13,7 @@ from conftest import PROJECT, draw_photo
 
 from dogbreed import BreedClassifier, Predictor
 from dogbreed.artifact import export
-from dogbreed.artifact.export import Probe, check_forms, write_model
+from dogbreed.artifact.export import Probe, check_formats, write_model
 from dogbreed.artifact.folder import find_artifact, read_description
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ArtifactError, EngineError
@@ -123,7 +123,7 @@ def test_int8_stays_only_if_it_costs_little(
 ) -> None:
     monkeypatch.setattr(logging.getLogger("dogbreed"), "propagate", True)
     forms = ("openvino", "int8")
-    monkeypatch.setattr(export, "MOST_INT8_LOSS_POINTS", 100.0)
+    monkeypatch.setattr(export, "MAX_INT8_LOSS_POINTS", 100.0)
     written = write_model(tmp_path / "m", model, describe(model), forms, probe)
     agreement = written.forms["int8"]
     assert agreement["photos"] == 24
@@ -134,10 +134,10 @@ def test_int8_stays_only_if_it_costs_little(
     weights = (tmp_path / "m" / "int8.bin").stat().st_size
     assert weights < (tmp_path / "m" / "openvino.bin").stat().st_size / 3
 
-    monkeypatch.setattr(export, "MOST_INT8_LOSS_POINTS", agreement["valid_top1_loss_points"])
+    monkeypatch.setattr(export, "MAX_INT8_LOSS_POINTS", agreement["valid_top1_loss_points"])
     written = write_model(tmp_path / "m", model, describe(model), forms, probe)
     assert "int8" in written.forms  # no more than that
-    monkeypatch.setattr(export, "MOST_INT8_LOSS_POINTS", agreement["valid_top1_loss_points"] - 1e-6)
+    monkeypatch.setattr(export, "MAX_INT8_LOSS_POINTS", agreement["valid_top1_loss_points"] - 1e-6)
     written = write_model(tmp_path / "m", model, describe(model), forms, probe)
     assert set(written.forms) == {"openvino"}
     assert not (tmp_path / "m" / "int8.bin").exists()
@@ -157,7 +157,7 @@ def test_a_form_that_answers_otherwise_is_not_written(
 
 
 def test_a_missing_package_is_named_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    check_forms(("openvino", "int8", "onnx"))
+    check_formats(("openvino", "int8", "onnx"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(EngineError, match=r"artifact.int8=true needs openvino and nncf: pip inst"):
-        check_forms(("int8",))
+        check_formats(("int8",))

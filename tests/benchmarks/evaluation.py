@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from dogbreed.configuration.composing import compose
 from dogbreed.data.layouts.splits import SPLITS
-from dogbreed.training.features import stored_features
+from dogbreed.training.features import cached_features
 from dogbreed.training.preparation import prepare
 from dogbreed.utils.clock import Clock
 
@@ -53,7 +53,7 @@ def main(root: str, weights: str) -> None:
 
 def tuned_regression(arguments: list[str]) -> tuple[float, float]:
     """The strength that is best on the validation photos, and its test top-1, both views."""
-    stored = stored_features(prepare(compose(arguments), Clock()), Clock())
+    stored = cached_features(prepare(compose(arguments), Clock()), Clock())
     assert stored is not None
     features = {split: stored[split].features(np.arange(len(stored[split]))) for split in SPLITS}
     views = stored["train"].views

@@ -11,8 +11,8 @@ import numpy as np
 from common import one_epoch, peak_bytes, row, timed, title
 
 from dogbreed.backbone.architecture import empty_backbone
-from dogbreed.data.batches import BatchLoader, StoredPhotos, TrainBatches
-from dogbreed.features.cache import FeatureStore, Recipe
+from dogbreed.data.batches import BatchLoader, CachedPhotos, TrainBatches
+from dogbreed.features.cache import FeatureCache, Recipe
 from dogbreed.model import BreedClassifier
 
 WIDTH = 2048
@@ -40,7 +40,7 @@ def digests_of(rows: range) -> list[bytes]:
 
 def generate(root: Path, rows: int) -> None:
     """A store of random features."""
-    random, store = np.random.default_rng(0), FeatureStore(root, RECIPE)
+    random, store = np.random.default_rng(0), FeatureCache(root, RECIPE)
     for first in range(0, rows, 1000):
         digests = digests_of(range(first, first + 1000))
         store.append(digests, random.random((1000, WIDTH), np.float32))
@@ -48,10 +48,10 @@ def generate(root: Path, rows: int) -> None:
 
 def epoch(root: Path, rows: int) -> None:
     """One training epoch in this process; prints its peak memory."""
-    store = FeatureStore(root, RECIPE)
+    store = FeatureCache(root, RECIPE)
     numbers = store.rows(digests_of(range(rows)))
     labels = np.arange(rows) % CLASSES
-    dataset = StoredPhotos([store.reader()], [numbers], labels.tolist())
+    dataset = CachedPhotos([store.reader()], [numbers], labels.tolist())
     loader = BatchLoader(dataset, TrainBatches(rows, 1, 64, seed=0))
     names = [str(number) for number in range(CLASSES)]
     model = BreedClassifier(names, backbone=empty_backbone("resnet50", "head"))

@@ -25,7 +25,7 @@ RULES = {
     "DebugRuleConfigurations": "DebugRuleEvaluationStatuses",
     "ProfilerRuleConfigurations": "ProfilerRuleEvaluationStatuses",
 }
-MOST_RULES = 20
+MAX_RULES = 20
 TENSORS = "/opt/ml/output/tensors"
 # The note that stands above the developer guide's pages on Debugger.
 CLOSED = "Amazon SageMaker Debugger is no longer open to new customers."
@@ -36,8 +36,8 @@ def debugger_problems(request: Mapping[str, Any], is_open: bool) -> Iterator[str
     if not is_open and any(field in request for field in FIELDS):
         yield CLOSED
     names = [rule["RuleConfigurationName"] for field in RULES for rule in request.get(field, [])]
-    if len(names) > MOST_RULES:
-        yield f"A training job can't have more than {MOST_RULES} rules."
+    if len(names) > MAX_RULES:
+        yield f"A training job can't have more than {MAX_RULES} rules."
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         yield f"Names of rule configurations must be unique: {', '.join(repeated)}."
 

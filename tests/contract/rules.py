@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 TUNED_TYPES = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
-MOST_HYPERPARAMETERS = 100
-MOST_RANGES = 30
+MAX_HYPERPARAMETERS = 100
+MAX_RANGES = 30
 
 
 def training_problems(request: dict[str, Any]) -> Iterator[str]:
@@ -77,10 +77,10 @@ def _range_problems(ranges: dict[str, Any], definition: dict[str, Any]) -> Itera
     names = Counter([one["Name"] for one in tuned] + list(static))
     if repeated := [name for name, count in names.items() if count > 1]:
         yield f"A hyperparameter can be given only once: {', '.join(repeated)}."
-    if not 0 < len(tuned) <= MOST_RANGES:
-        yield f"A tuning job needs 1 to {MOST_RANGES} hyperparameter ranges, not {len(tuned)}."
-    if len(names) + 1 > MOST_HYPERPARAMETERS:  # one is _tuning_objective_metric
-        yield f"A training job can't have more than {MOST_HYPERPARAMETERS} hyperparameters."
+    if not 0 < len(tuned) <= MAX_RANGES:
+        yield f"A tuning job needs 1 to {MAX_RANGES} hyperparameter ranges, not {len(tuned)}."
+    if len(names) + 1 > MAX_HYPERPARAMETERS:  # one is _tuning_objective_metric
+        yield f"A training job can't have more than {MAX_HYPERPARAMETERS} hyperparameters."
     for kind in TUNED_TYPES[:2]:
         for one in ranges.get(kind, []):
             yield from _bound_problems(one, is_integer=kind == TUNED_TYPES[0])

@@ -41,7 +41,7 @@ REGION = "us-east-1"  # for the SDK, which asks for one
 # What the stand-in has of Python comes to it as a channel, and must be made for its Python.
 PACKAGES = "packages"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
-MOST_S = 900  # a job
+MAX_S = 900  # a job
 # What podman gives a container by itself is more than every machine lets it give.
 LIMITS = {"nofile": 1024, "nproc": 1024}
 SAME_PYTHON = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{PYTHON}')"
@@ -161,7 +161,7 @@ def local_session(folder: Path) -> Any:
 
 @contextmanager
 def containers_below(folder: Path) -> Iterator[Path]:
-    """A folder for the SDK; what it starts there is ended after `MOST_S`, and removed."""
+    """A folder for the SDK; what it starts there is ended after `MAX_S`, and removed."""
     compose = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
 
     def remove() -> None:
@@ -169,7 +169,7 @@ def containers_below(folder: Path) -> Iterator[Path]:
             complaint(*compose, "-f", str(file), "down", "--timeout=5")
 
     folder.mkdir()
-    timer = threading.Timer(MOST_S, remove)
+    timer = threading.Timer(MAX_S, remove)
     timer.start()
     try:
         yield folder

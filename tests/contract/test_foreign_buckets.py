@@ -11,7 +11,7 @@ from contract.sagemaker_server import FOREIGN_ACCOUNT_ID
 from dogbreed.cloud.aws import objects
 from dogbreed.cloud.aws.account import Account, sign_in
 from dogbreed.cloud.aws.downloads import download_archive, download_file
-from dogbreed.cloud.aws.errors import in_plain_words
+from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.objects import holds, upload_bytes, upload_file
 from dogbreed.cloud.aws.uploads import S3Folder, stored
 from dogbreed.cloud.endpoints.batch import photos_of
@@ -91,7 +91,7 @@ def test_a_bucket_that_changes_hands_is_refused_at_each_request(
         "upload_fileobj": lambda: client.upload_fileobj(io.BytesIO(b"x"), *place.values()),
     }
     for name, request in requests.items():
-        with pytest.raises(CloudError, match="doesn't allow it") as caught, in_plain_words(name):
+        with pytest.raises(CloudError, match="doesn't allow it") as caught, translate_errors(name):
             request()
         assert "the bucket doesn't belong to the account 123456789012" in str(caught.value), name
     with pytest.raises(Exception, match="belong to the account"):

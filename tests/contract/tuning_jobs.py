@@ -13,7 +13,7 @@ from typing import Any
 from contract.training_jobs import ENDED, TrainingJob
 
 POLL_S = 0.05
-MOST_JOBS = 750  # the service's limit, where a request gives none
+MAX_JOBS = 750  # the service's limit, where a request gives none
 HOPELESS = 5  # failures without a success, and the service gives up
 FAILURE = (
     "No training job succeeded after {} attempts. "
@@ -235,7 +235,7 @@ def draw(config: dict[str, Any], name: str) -> Iterator[dict[str, str]]:
             yield {choice["Name"]: value for choice, value in zip(choices, values, strict=True)}
         return
     chance = random.Random(config.get("RandomSeed", name))
-    for _ in range(config["ResourceLimits"].get("MaxNumberOfTrainingJobs", MOST_JOBS)):
+    for _ in range(config["ResourceLimits"].get("MaxNumberOfTrainingJobs", MAX_JOBS)):
         drawn = {choice["Name"]: chance.choice(choice["Values"]) for choice in choices}
         for one in ranges.get("IntegerParameterRanges", []):
             drawn[one["Name"]] = str(round(_between(one, chance)))

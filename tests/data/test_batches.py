@@ -15,12 +15,12 @@ from torch import Tensor
 
 from dogbreed.data.batches import (
     BatchLoader,
+    CachedPhotos,
     Draw,
     EvalBatches,
     FeatureBatch,
     LivePhotos,
     PhotoBatch,
-    StoredPhotos,
     TrainBatches,
 )
 from dogbreed.data.check import check
@@ -144,7 +144,7 @@ def test_evaluation_takes_each_photo_once(world: int, count: int) -> None:
 # --- interrupted epochs ----------------------------------------------------------------------
 
 
-class Numbers(StoredPhotos):
+class Numbers(CachedPhotos):
     """Features that name their photo and their view."""
 
     def __init__(self, count: int = 53, views: int = 4) -> None:
@@ -287,7 +287,7 @@ def test_stored_features_of_all_views() -> None:
 
 def test_stored_features_at_other_rows_and_half_precision() -> None:
     rows = [np.arange(20, dtype=np.float16).reshape(10, 2), -np.ones((4, 2), np.float16)]
-    stored = StoredPhotos(rows, [np.array([9, 0, 3]), np.array([3, 1, 0])], [1, 0, 1])
+    stored = CachedPhotos(rows, [np.array([9, 0, 3]), np.array([3, 1, 0])], [1, 0, 1])
     assert (len(stored), stored.views) == (3, 2)
     batch = stored[Draw(np.array([0, 2]), np.array([0, 0]), 0)]
     assert batch.features.tolist() == [[[18, 19]], [[6, 7]]]

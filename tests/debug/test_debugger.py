@@ -169,7 +169,7 @@ def test_a_full_disk_ends_the_recording_not_the_training(tmp_path: Path) -> None
         "from helpers import planted\n"
         "from dogbreed.debug.recording import records\n"
         "from dogbreed.debug.recording.records import read_recording\n"
-        "records.MOST_ROWS = 20\n"  # however fast the machine is, more than one block
+        "records.MAX_ROWS = 20\n"  # however fast the machine is, more than one block
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
         "training = planted.shuffled_labels()\n"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from dogbreed.data.batches import StoredPhotos
+from dogbreed.data.batches import CachedPhotos
 from dogbreed.data.layouts.splits import Sample
 from dogbreed.evaluation import baseline
 from dogbreed.evaluation.baseline import C, fit_baseline, paired_interval
@@ -27,9 +27,9 @@ def features(n: int, seed: int, classes: int = 3, width: int = 8) -> tuple[Array
     return rows.astype(np.float32), labels.tolist()
 
 
-def stored(rows: Arrays, labels: list[int]) -> StoredPhotos:
+def stored(rows: Arrays, labels: list[int]) -> CachedPhotos:
     numbers = np.arange(len(rows))
-    return StoredPhotos([rows[:, 0], rows[:, 1]], [numbers, numbers], labels)
+    return CachedPhotos([rows[:, 0], rows[:, 1]], [numbers, numbers], labels)
 
 
 def test_it_is_scikit_learns_on_every_view(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ConfigError, DataError, StoreError
 from dogbreed.features import extraction
-from dogbreed.features.cache import FeatureStore
-from dogbreed.features.extraction import Request, boundary_shape, fill_stores, open_stores
+from dogbreed.features.cache import FeatureCache
+from dogbreed.features.extraction import Request, fill_stores, open_stores, split_point_shape
 from dogbreed.runtime.engine import (
     BATCH_SIZE,
     BF16,
@@ -81,15 +81,15 @@ def request(path: Path, views: Sequence[str] = VIEWS) -> Request:
     return Request(path=path, digest=photos.digest(path.read_bytes()), views=tuple(views))
 
 
-def opened(root: Path, backbone: Backbone, views: Sequence[str] = VIEWS) -> dict[str, FeatureStore]:
+def opened(root: Path, backbone: Backbone, views: Sequence[str] = VIEWS) -> dict[str, FeatureCache]:
     return open_stores(root, backbone, PREPROCESSING, CHOICE, views)
 
 
-def fill(stores: dict[str, FeatureStore], requests: Sequence[Request], backbone: Backbone) -> int:
+def fill(stores: dict[str, FeatureCache], requests: Sequence[Request], backbone: Backbone) -> int:
     return fill_stores(stores, requests, backbone, PREPROCESSING, CHOICE, workers=2)
 
 
-def stored(store: FeatureStore, requests: Sequence[Request]) -> Activations:
+def stored(store: FeatureCache, requests: Sequence[Request]) -> Activations:
     rows: Activations = store.reader()[store.rows([r.digest for r in requests])]
     return rows.astype(np.float32)
 
@@ -104,7 +104,7 @@ def computed_alone(backbone: Backbone, request: Request, view: str) -> Activatio
 
 
 def assert_right(
-    stores: dict[str, FeatureStore], requests: Sequence[Request], backbone: Backbone
+    stores: dict[str, FeatureCache], requests: Sequence[Request], backbone: Backbone
 ) -> None:
     """Every view that a request wants is in its store, with the right numbers."""
     for view, store in stores.items():
@@ -286,18 +286,18 @@ def test_a_disk_that_fills_up_keeps_what_was_computed(
 ) -> None:
     monkeypatch.setattr(extraction, "PHOTOS_PER_APPEND", 2)
     monkeypatch.setitem(BATCH_SIZE, TORCH, 2)
-    real = FeatureStore.append
+    real = FeatureCache.append
 
-    def append(store: FeatureStore, digests: Sequence[bytes], rows: Activations) -> None:
+    def append(store: FeatureCache, digests: Sequence[bytes], rows: Activations) -> None:
         if len(store) >= 4:
             raise StoreError("The disk is full")
         real(store, digests, rows)
 
-    monkeypatch.setattr(FeatureStore, "append", append)
+    monkeypatch.setattr(FeatureCache, "append", append)
     requests = [request(path, ["centre"]) for path in paths]
     with pytest.raises(StoreError, match="The disk is full"):
         fill(opened(tmp_path, backbone, ["centre"]), requests, backbone)
-    monkeypatch.setattr(FeatureStore, "append", real)
+    monkeypatch.setattr(FeatureCache, "append", real)
     stores = opened(tmp_path, backbone, ["centre"])
     assert fill(stores, requests, backbone) == 6
     assert_right(stores, requests, backbone)
@@ -345,11 +345,11 @@ def test_a_cache_that_is_deleted_during_the_pass_is_completed(
     monkeypatch.setattr(extraction, "PHOTOS_PER_APPEND", 2)
     monkeypatch.setitem(BATCH_SIZE, TORCH, 2)
     requests = [request(path, ["centre"]) for path in paths]
-    stores, real = opened(tmp_path, backbone, ["centre"]), FeatureStore.append
+    stores, real = opened(tmp_path, backbone, ["centre"]), FeatureCache.append
     fill(stores, requests[:3], backbone)
     appended = 0
 
-    def append(store: FeatureStore, digests: Sequence[bytes], rows: Activations) -> None:
+    def append(store: FeatureCache, digests: Sequence[bytes], rows: Activations) -> None:
         nonlocal appended
         appended += 1
         if appended == 3:  # and another run begins with other photos
@@ -358,7 +358,7 @@ def test_a_cache_that_is_deleted_during_the_pass_is_completed(
             fill(other, requests[8:], backbone)
         real(store, digests, rows)
 
-    monkeypatch.setattr(FeatureStore, "append", append)
+    monkeypatch.setattr(FeatureCache, "append", append)
     fill(stores, requests, backbone)
     assert_right(stores, requests, backbone)
     monkeypatch.undo()
@@ -370,7 +370,7 @@ def test_a_cache_that_is_deleted_during_the_pass_is_completed(
 def test_a_cache_that_loses_what_is_written_is_refused(
     backbone: Backbone, paths: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FeatureStore, "append", lambda store, digests, rows: None)
+    monkeypatch.setattr(FeatureCache, "append", lambda store, digests, rows: None)
     stores = opened(tmp_path, backbone)
     with pytest.raises(StoreError, match=r"lost the features of 10 photos.*features\.root"):
         fill(stores, [request(path) for path in paths], backbone)
@@ -441,7 +441,7 @@ def test_each_recipe_has_a_store_of_its_own(backbone: Backbone, tmp_path: Path) 
 def test_a_size_that_the_network_does_not_take_is_refused(name: str, size_px: int) -> None:
     backbone = empty_backbone(name, HEAD)
     with pytest.raises(ConfigError, match=f"data.size_px={size_px}: {name} .*takes 224"):
-        boundary_shape(backbone, size_px)
+        split_point_shape(backbone, size_px)
 
 
 # A slow pass in small steps over all photos of a folder, to be joined or killed on its way.

@@ -19,7 +19,7 @@ from helpers.made_features import RECIPE, append, digests_of, rows_of
 
 from dogbreed.errors import StoreError
 from dogbreed.features import reader as feature_reader
-from dogbreed.features.cache import FeatureStore
+from dogbreed.features.cache import FeatureCache
 from dogbreed.features.files import FeatureFiles
 from dogbreed.features.records import RECORD
 
@@ -97,7 +97,7 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def pristine(tmp_path: Path) -> Path:
     """The folder of a complete cache."""
-    store = FeatureStore(tmp_path / "pristine", RECIPE)
+    store = FeatureCache(tmp_path / "pristine", RECIPE)
     append(store, range(PHOTOS))
     return store.folder
 
@@ -115,7 +115,7 @@ def right(digests: list[bytes]) -> npt.NDArray[Any]:
     return np.stack([ROWS[digest] for digest in digests])
 
 
-def right_or_refused(store: FeatureStore, digests: Iterable[bytes] = DIGESTS) -> None:
+def right_or_refused(store: FeatureCache, digests: Iterable[bytes] = DIGESTS) -> None:
     """What the store gives for photos, as a training reads it, is right."""
     for known in (list(digests), [digest for digest in digests if digest in store]):
         try:
@@ -125,7 +125,7 @@ def right_or_refused(store: FeatureStore, digests: Iterable[bytes] = DIGESTS) ->
         assert not known or np.array_equal(found, right(known))
 
 
-def complete(store: FeatureStore, digests: list[bytes] = DIGESTS) -> int:
+def complete(store: FeatureCache, digests: list[bytes] = DIGESTS) -> int:
     """Append what isn't there or is damaged, as the feature pass does; how many rows."""
     appended = 0
     for _ in range(3):
@@ -153,9 +153,9 @@ def test_damage_is_never_read_as_features(
     for _ in range(TRIALS):
         folder = restore(pristine, tmp_path)
         (folder / name).write_bytes(damage((pristine / name).read_bytes(), random))
-        right_or_refused(FeatureStore(tmp_path, RECIPE))
-        lost += complete(FeatureStore(tmp_path, RECIPE))
-        assert complete(FeatureStore(tmp_path, RECIPE)) == 0  # it was mended
+        right_or_refused(FeatureCache(tmp_path, RECIPE))
+        lost += complete(FeatureCache(tmp_path, RECIPE))
+        assert complete(FeatureCache(tmp_path, RECIPE)) == 0  # it was mended
     if name == "recipe.json":
         assert lost == 0
     elif damage is flip_a_bit:
@@ -176,7 +176,7 @@ def test_damage_during_use_is_never_read_as_features(
     refusals: list[str] = []
     for _ in range(TRIALS):
         folder = restore(pristine, tmp_path)
-        store = FeatureStore(tmp_path, RECIPE)
+        store = FeatureCache(tmp_path, RECIPE)
         reader, numbers = store.reader(), store.rows(DIGESTS)
         (folder / name).write_bytes(damage((pristine / name).read_bytes(), random))
         try:
@@ -185,7 +185,7 @@ def test_damage_during_use_is_never_read_as_features(
             refusals.append(str(error))
         store.append(added, right(added))
         right_or_refused(store, [*DIGESTS, *added])
-        complete(FeatureStore(tmp_path, RECIPE), [*DIGESTS, *added])
+        complete(FeatureCache(tmp_path, RECIPE), [*DIGESTS, *added])
         complete(store, [*DIGESTS, *added])
         shutil.rmtree(folder)
     if name == "digests.bin":
@@ -252,25 +252,25 @@ def test_replaced_and_deleted_files_are_noticed(
     for trial in range(TRIALS // 4):
         folder = restore(pristine, tmp_path)
         count = int(random.integers(1, PHOTOS))
-        other = FeatureStore(tmp_path / f"other{trial}", recipe)  # type: ignore[arg-type]
+        other = FeatureCache(tmp_path / f"other{trial}", recipe)  # type: ignore[arg-type]
         photos = digests_of(range(PHOTOS // 2, PHOTOS // 2 + count))
         other.append(photos, rows_of(photos) + (0 if recipe == RECIPE else 1))
-        stores = [FeatureStore(tmp_path, RECIPE) for _ in range(2)]
+        stores = [FeatureCache(tmp_path, RECIPE) for _ in range(2)]
         reader, numbers = stores[0].reader(), stores[0].rows(DIGESTS)
         change(folder, other.folder)
         try:
             assert np.array_equal(reader[numbers], right(DIGESTS))
         except StoreError:
             assert change is overwrite_both
-        for store in (*stores, FeatureStore(tmp_path, RECIPE)):
+        for store in (*stores, FeatureCache(tmp_path, RECIPE)):
             part = ADDED[trial : trial + 30]
             store.append(part, right(part))
             right_or_refused(store, part)
             right_or_refused(store)
-        for store in (*stores, FeatureStore(tmp_path, RECIPE)):
+        for store in (*stores, FeatureCache(tmp_path, RECIPE)):
             complete(store)
-        right_or_refused(FeatureStore(tmp_path, RECIPE), ADDED)
-        assert complete(FeatureStore(tmp_path, RECIPE)) == 0
+        right_or_refused(FeatureCache(tmp_path, RECIPE), ADDED)
+        assert complete(FeatureCache(tmp_path, RECIPE)) == 0
         shutil.rmtree(folder)
 
 
@@ -283,12 +283,12 @@ def test_damage_is_reported_once_by_its_path(
         for number in (3, 70):
             damaged[number * size + 5] ^= 1
         (folder / name).write_bytes(damaged)
-    assert complete(FeatureStore(tmp_path, RECIPE)) == 2  # the same two photos
+    assert complete(FeatureCache(tmp_path, RECIPE)) == 2  # the same two photos
     assert f"warning: {folder / 'digests.bin'} is damaged: 2 of 100 records" in logged()
     (folder / "digests.bin").write_bytes((pristine / "digests.bin").read_bytes())
-    complete(FeatureStore(tmp_path, RECIPE))
+    complete(FeatureCache(tmp_path, RECIPE))
     assert f"warning: {folder / 'features.bin'} is damaged: 2 of 100 rows" in logged()
-    complete(FeatureStore(tmp_path, RECIPE))
+    complete(FeatureCache(tmp_path, RECIPE))
     assert logged() == ""
 
 
@@ -306,7 +306,7 @@ def test_sectors_that_the_disk_cannot_read_cost_only_what_is_in_them(
         return real(file, buffers, offset)
 
     monkeypatch.setattr(os, "preadv", preadv)
-    store = FeatureStore(tmp_path, RECIPE)
+    store = FeatureCache(tmp_path, RECIPE)
     store.verify(DIGESTS)
     size = 192 if name == "features.bin" else RECORD.itemsize
     lost = range(4096 // size, min(PHOTOS, -(-8192 // size)))
@@ -321,7 +321,7 @@ def test_a_row_in_the_place_of_another_is_refused(pristine: Path, tmp_path: Path
         content = bytearray((folder / name).read_bytes())
         content[:size], content[size : 2 * size] = content[size : 2 * size], content[:size]
         (folder / name).write_bytes(content)
-        store = FeatureStore(tmp_path, RECIPE)
+        store = FeatureCache(tmp_path, RECIPE)
         store.verify(DIGESTS)
         assert len(store) == (PHOTOS if name == "digests.bin" else PHOTOS - 2)
         right_or_refused(store)
@@ -331,8 +331,8 @@ WRITE = """
 import sys
 from pathlib import Path
 from helpers.made_features import RECIPE, digests_of, rows_of
-from dogbreed.features.cache import FeatureStore
-store = FeatureStore(Path(sys.argv[1]), RECIPE)
+from dogbreed.features.cache import FeatureCache
+store = FeatureCache(Path(sys.argv[1]), RECIPE)
 while not Path(sys.argv[1], "stop").exists():
     for first in range(int(sys.argv[2]), 100, 10):
         part = digests_of(range(first, min(100, first + 10)))
@@ -357,7 +357,7 @@ def test_folders_deleted_under_two_writers_leave_only_right_rows(tmp_path: Path)
         )
         for first in ("0", "45")
     ]
-    folder = FeatureStore(tmp_path, RECIPE).folder
+    folder = FeatureCache(tmp_path, RECIPE).folder
     try:
         for trial in range(30):
             time.sleep(0.01)
@@ -371,16 +371,16 @@ def test_folders_deleted_under_two_writers_leave_only_right_rows(tmp_path: Path)
         (tmp_path / "stop").touch()
         outputs = [writer.communicate(timeout=60)[0] for writer in writers]
     assert outputs == ["right\n", "right\n"]
-    store = FeatureStore(tmp_path, RECIPE)
+    store = FeatureCache(tmp_path, RECIPE)
     right_or_refused(store)
     complete(store)
-    right_or_refused(FeatureStore(tmp_path, RECIPE))
+    right_or_refused(FeatureCache(tmp_path, RECIPE))
 
 
 def test_a_writer_that_waited_for_files_that_went_writes_to_those_that_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = FeatureStore(tmp_path, RECIPE), FeatureStore(tmp_path, RECIPE)
+    first, second = FeatureCache(tmp_path, RECIPE), FeatureCache(tmp_path, RECIPE)
     append(first, range(10))
     waits, flock = threading.Event(), fcntl.flock
 
@@ -396,7 +396,7 @@ def test_a_writer_that_waited_for_files_that_went_writes_to_those_that_are_there
         assert waits.wait(30)  # it has opened the files, and waits for their locks
         shutil.rmtree(first.folder)
     writer.join(30)
-    reader = FeatureStore(tmp_path, RECIPE)
+    reader = FeatureCache(tmp_path, RECIPE)
     assert [digest in reader for digest in DIGESTS[10:20]] == [True] * 10
     np.testing.assert_array_equal(
         reader.reader()[reader.rows(DIGESTS[10:20])], np.stack([ROWS[d] for d in DIGESTS[10:20]])

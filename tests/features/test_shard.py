@@ -13,7 +13,7 @@ from conftest import SMALL, Train, draw_folders
 from dogbreed.configuration.composing import compose
 from dogbreed.errors import StoreError
 from dogbreed.features.extraction import Request, open_stores
-from dogbreed.features.shard import read_feature_set, share_folder, write_index
+from dogbreed.features.shard import read_feature_shard, share_folder, write_index
 from dogbreed.runtime import engine
 from dogbreed.training.features import extract_share
 from dogbreed.training.preparation import prepare, preprocessing_of, resolve
@@ -100,7 +100,7 @@ def test_a_folder_that_is_none_is_refused(text: str | None, told: str, tmp_path:
     if text is not None:
         (tmp_path / "photos.json").write_text(text, "utf-8")
     with pytest.raises(StoreError) as caught:
-        read_feature_set(tmp_path)
+        read_feature_shard(tmp_path)
     assert told in str(caught.value)
 
 
@@ -111,7 +111,7 @@ def test_damaged_rows_of_a_set_are_reported_and_never_taken(
     config = compose([f"data.root={photos}", *SMALL])
     _, backbone, choice = resolve(config, None)
     settings = (backbone, preprocessing_of(config), choice, ("centre", "mirror"))
-    feature_set, clean = read_feature_set(folder), open_stores(tmp_path / "clean", *settings)
+    feature_set, clean = read_feature_shard(folder), open_stores(tmp_path / "clean", *settings)
     digests = list(feature_set.checked.digests.values())
     requests = [
         Request(path=path, digest=digest, views=("centre", "mirror"))
@@ -145,13 +145,13 @@ def test_a_damaged_index_or_photo_of_a_set_is_refused(photos: Path, tmp_path: Pa
     for place in random.integers(len(content), size=100):
         index.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(StoreError, match=r"photos\.json"):
-            read_feature_set(folder)
+            read_feature_shard(folder)
     index.write_bytes(content)
-    read_feature_set(folder)
+    read_feature_shard(folder)
     photo = next((folder / "photos").rglob("*.jpg"))
     photo.write_bytes(photo.read_bytes()[:-1])
     with pytest.raises(StoreError, match=f"{photo} is damaged"):
-        read_feature_set(folder)
+        read_feature_shard(folder)
 
 
 @pytest.mark.runs
@@ -161,7 +161,7 @@ def test_a_set_is_read_with_the_versions_that_extracted_it(
     """The machine that trains may have other versions than those that extracted."""
     monkeypatch.setattr(engine, "software_versions", lambda name: {"torch": "0.1"})
     folder = extract(photos, tmp_path / "set", shares=1)
-    assert read_feature_set(folder).choice.versions == {"torch": "0.1"}
+    assert read_feature_shard(folder).choice.versions == {"torch": "0.1"}
     done = train(f"data.feature_set={folder}", *SMALL)
     assert done.returncode == 0, done.stderr
     assert "336 of the feature set" in done.stdout

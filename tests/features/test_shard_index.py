@@ -17,7 +17,7 @@ from dogbreed.features import index as feature_index
 from dogbreed.features import shard_index as feature_set_index
 from dogbreed.features.index import FeatureIndex
 from dogbreed.features.records import RECORD
-from dogbreed.features.shard import read_feature_set, share_folder, write_index
+from dogbreed.features.shard import read_feature_shard, share_folder, write_index
 from dogbreed.report.thumbnails import thumbnails
 from dogbreed.runtime.engine import EngineChoice
 
@@ -53,12 +53,12 @@ def signed(folder: Path, change: Callable[[Index], object]) -> None:
 
 def refused(folder: Path) -> str:
     with pytest.raises(StoreError) as caught:
-        read_feature_set(folder)
+        read_feature_shard(folder)
     return str(caught.value)
 
 
 def test_it_is_read_as_it_was_written(folder: Path, written: tuple[Path, Checked]) -> None:
-    before, found = written[1], read_feature_set(folder)
+    before, found = written[1], read_feature_shard(folder)
     assert (found.name, found.choice) == ("mine", CHOICE)
     assert found.checked.folders.classes == before.folders.classes
     assert [*found.checked.digests.values()] == [*before.digests.values()]
@@ -147,7 +147,7 @@ HOSTILE: dict[str, Callable[[Index], object]] = {
         versions={str(n): "" for n in range(999)}
     ),
     "a version that is none": lambda index: index["engine"].update(versions={"torch": {}}),
-    "split_here that is none": set_to("split_here", 5),
+    "split_locally that is none": set_to("split_locally", 5),
 }
 
 
@@ -174,7 +174,7 @@ def test_json_of_another_kind_is_refused(folder: Path, content: bytes) -> None:
 def test_more_than_a_set_can_have_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    read_feature_set(folder)
+    read_feature_shard(folder)
     monkeypatch.setattr(feature_set_index, name, 2)
     assert "can't be read as a feature set" in refused(folder)
 
@@ -209,7 +209,7 @@ def test_no_photo_outside_gets_into_the_report(folder: Path, tmp_path: Path) -> 
     (folder / "photos" / "train").mkdir(exist_ok=True)
     (folder / "photos" / "train" / "zz").symlink_to(tmp_path / "mine")
     signed(folder, lambda index: index["samples"][0].__setitem__(2, "train/zz/private.jpg"))
-    folders = read_feature_set(folder).checked.folders
+    folders = read_feature_shard(folder).checked.folders
     path = folders.samples["train"][0].path
     assert path.is_file()
     assert thumbnails(folders.root, [path], folders.within)[path].uri is None
@@ -217,7 +217,7 @@ def test_no_photo_outside_gets_into_the_report(folder: Path, tmp_path: Path) -> 
 
 def test_stores_that_are_links_out_are_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    found = read_feature_set(folder)
+    found = read_feature_shard(folder)
     share_folder(folder, 0).parent.mkdir()
     share_folder(folder, 0).symlink_to(tmp_path / "cache")
     with pytest.raises(StoreError, match="symbolic link that leads out of the feature set"):
@@ -232,7 +232,7 @@ def test_stores_that_are_links_out_are_refused(folder: Path, tmp_path: Path) -> 
 def test_shares_are_those_of_machines(folder: Path) -> None:
     for name in ("000", "001", "1", "0001", "more", "..."):
         (folder / "stores" / name).mkdir(parents=True)
-    found = read_feature_set(folder)
+    found = read_feature_shard(folder)
     assert [path.name for path in found._shares()] == ["000", "001"]
 
 

@@ -26,7 +26,7 @@ from dogbreed import BreedClassifier, Predictor
 from dogbreed.artifact.packing import pack_model
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.data.decoding.photos import CENTRE, Preprocessing, decode
-from dogbreed.data.sets.samples import draw_samples
+from dogbreed.data.sets.samples import generate_samples
 from dogbreed.serving.requests.invocations import MAX_BYTES
 
 CLASSES, PHOTOS_PER_CLASS = 10, 5
@@ -48,7 +48,7 @@ def packed() -> Packed:
     folder = Path(tempfile.mkdtemp(prefix="packed"))
     atexit.register(shutil.rmtree, folder)
     real = REAL_PHOTOS.is_dir() and REAL_WEIGHTS.is_file()
-    root = REAL_PHOTOS if real else draw_samples(folder / "samples")
+    root = REAL_PHOTOS if real else generate_samples(folder / "samples")
     classes = sorted(path.name for path in (root / "train").iterdir() if path.is_dir())[:CLASSES]
     weights = str(REAL_WEIGHTS) if real else "none"
     model = BreedClassifier(classes, backbone="resnet50", weights=weights)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dogbreed.features.cache import FeatureStore, Recipe
+from dogbreed.features.cache import FeatureCache, Recipe
 
 RECIPE = Recipe(
     backbone="resnet18",
@@ -36,6 +36,6 @@ def rows_of(digests: list[bytes], shape: tuple[int, ...] = RECIPE.shape) -> npt.
     return np.array(rows).astype(np.float16).reshape(len(digests), *shape)
 
 
-def append(store: FeatureStore, numbers: Iterable[int]) -> None:
+def append(store: FeatureCache, numbers: Iterable[int]) -> None:
     digests = digests_of(numbers)
     store.append(digests, rows_of(digests, store.shape))

@@ -15,7 +15,7 @@ from dogbreed.debug.recording.records import Recording
 from dogbreed.debug.rules.verdicts import FINE, FIRED, OFF, Point
 from dogbreed.evaluation.facts import Facts, Watched
 from dogbreed.report.formatting import shown
-from dogbreed.report.line_charts import MOST_POINTS
+from dogbreed.report.line_charts import MAX_POINTS
 
 if TYPE_CHECKING:
     from helpers.browser import OpenPage
@@ -164,8 +164,8 @@ def test_many_layers_and_steps(open_page: "OpenPage", tmp_path: Path, facts: Fac
     figures = figures_in(path)
     for key in (*NORMS, "cross-entropy", "learning-rate"):
         for trace in figures[key]["data"]:
-            assert 2 < len(trace["x"]) == len(trace["y"]) <= MOST_POINTS
-    assert len(figures["cross-entropy"]["data"][0]["x"]) == MOST_POINTS
+            assert 2 < len(trace["x"]) == len(trace["y"]) <= MAX_POINTS
+    assert len(figures["cross-entropy"]["data"][0]["x"]) == MAX_POINTS
     page = open_page(path, width=400)
     drawn = page.locator("#debug .colours li").all_inner_texts()
     assert len(drawn) == 12

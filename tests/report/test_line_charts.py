@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dogbreed.report.line_charts import MOST_POINTS, cuts, means, middles
+from dogbreed.report.line_charts import MAX_POINTS, cuts, means, middles
 
 
 def test_lines_of_means_keep_what_is_finite() -> None:
@@ -11,7 +11,7 @@ def test_lines_of_means_keep_what_is_finite() -> None:
     values[10] = np.inf
     parts = cuts(len(values))
     drawn = means(values, parts)
-    assert len(drawn) == MOST_POINTS
+    assert len(drawn) == MAX_POINTS
     assert drawn[:3] == [None, 15.0, 24.5]  # 11 to 19; 20 to 29
     assert middles(np.arange(6000), parts)[:2] == [4, 14]
     assert means(np.array([]), cuts(0)) == middles(np.array([]), cuts(0)) == []

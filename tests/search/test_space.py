@@ -7,7 +7,7 @@ import pytest
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import ConfigError
-from dogbreed.search.runner_limits import check_here, check_on_sagemaker
+from dogbreed.search.runner_limits import check_local_search, check_on_sagemaker
 from dogbreed.search.space import (
     Choice,
     Numbers,
@@ -146,7 +146,7 @@ CHOICES: tuple[str, ...] = (
     ],
 )
 def test_what_no_runner_can_do_is_refused(overrides: tuple[str, ...], told: str) -> None:
-    for check in (check_here, check_on_sagemaker):
+    for check in (check_local_search, check_on_sagemaker):
         with pytest.raises(ConfigError) as caught:
             check(tune(*overrides))
         assert told in str(caught.value)
@@ -177,7 +177,7 @@ def test_sagemakers_limits_are_sagemakers_alone(overrides: tuple[str, ...], told
     with pytest.raises(ConfigError) as caught:
         check_on_sagemaker(tune(*overrides))
     assert told in str(caught.value)
-    check_here(tune(*overrides))
+    check_local_search(tune(*overrides))
 
 
 def test_trials_that_read_photos_may_vary_what_changes_features() -> None:

@@ -14,7 +14,7 @@ from dogbreed.artifact.export import write_model
 from dogbreed.artifact.file_names import OPENVINO
 from dogbreed.artifact.folder import read_description
 from dogbreed.artifact.network import Network, build_head, load_network
-from dogbreed.artifact.runtimes import torch_form
+from dogbreed.artifact.runtimes import torch_runtime
 from dogbreed.backbone.architecture import empty_backbone
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError, EngineError, PhotoError
@@ -174,6 +174,6 @@ def test_the_picture_has_the_photos_shape_and_the_asked_class(
 
 def test_a_predictor_without_a_folder_says_why_it_cannot(tiny_model: Path) -> None:
     description = read_description(tiny_model / "model")
-    form = torch_form(load_network(tiny_model / "model", description))
+    form = torch_runtime(load_network(tiny_model / "model", description))
     with pytest.raises(ArtifactError, match=r"Predictor.load"):
         Predictor(description, form).explain(b"")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from dogbreed import Predictor, load, load_classifier
 from dogbreed.artifact.folder import find_artifact, read_description
-from dogbreed.artifact.runtimes import open_form
+from dogbreed.artifact.runtimes import open_runtime
 from dogbreed.data.batches import PhotoBatch
 from dogbreed.data.decoding import photos
 from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
@@ -54,7 +54,7 @@ def changed(predictor: Predictor, folder: Path, **fields: Any) -> Predictor:
     """The same network under another description."""
     model = find_artifact(folder)
     description = replace(predictor.description, **fields)
-    return Predictor(description, open_form(model, predictor.description))
+    return Predictor(description, open_runtime(model, predictor.description))
 
 
 def probabilities(prediction: Prediction) -> dict[str, float]:

@@ -19,11 +19,11 @@ from dogbreed.configuration.schema import flat, leaves, parse_key, without_place
 from dogbreed.configuration.search import FinalConfig, TuneConfig
 from dogbreed.errors import ConfigError
 from dogbreed.predict import split_arguments
-from dogbreed.search.runner_limits import check_here
+from dogbreed.search.runner_limits import check_local_search
 from dogbreed.serving.offline.table import open_table
 from dogbreed.training.path_check import check_paths
 from dogbreed.training.run_folder import folder_name
-from dogbreed.utils.files import shortened, whole, with_ending, write_text
+from dogbreed.utils.files import atomic_write, shortened, with_ending, write_text
 from dogbreed.utils.user_paths import expanded
 
 COMMANDS: dict[str, type[Any]] = {
@@ -115,7 +115,7 @@ def test_names_are_cut_between_characters() -> None:
 
 def test_a_file_of_the_longest_name_is_written(tmp_path: Path) -> None:
     write_text(tmp_path / LONG, "x")
-    with whole(tmp_path / ("y" * 255)) as beside:
+    with atomic_write(tmp_path / ("y" * 255)) as beside:
         beside.mkdir()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted((LONG, "y" * 255))
 
@@ -131,7 +131,9 @@ def test_answers_go_into_a_file_of_the_longest_name(tmp_path: Path) -> None:
 def test_a_search_of_too_long_a_name_is_refused_at_once() -> None:
     for name in ("x" * 256, LONG + "x"):
         with pytest.raises(ConfigError, match="too long: 255 bytes"):
-            check_here(compose_as(TuneConfig, "tune", ["launcher=local", f"search.name={name}"]))
+            check_local_search(
+                compose_as(TuneConfig, "tune", ["launcher=local", f"search.name={name}"])
+            )
 
 
 def _photos(folder: Path) -> Path:

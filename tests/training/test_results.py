@@ -15,8 +15,8 @@ from conftest import SMALL, Train, draw_folders
 
 import dogbreed
 from dogbreed.configuration.composing import compose
-from dogbreed.training.cross_validation import cross_validate, draw_folds
-from dogbreed.training.features import stored_features
+from dogbreed.training.cross_validation import cross_validate, sample_folds
+from dogbreed.training.features import cached_features
 from dogbreed.training.preparation import prepare
 from dogbreed.utils.clock import Clock
 
@@ -101,7 +101,7 @@ def test_folds_start_from_an_untrained_backbone(
     assert done.returncode == 0, done.stderr
     prepared = prepare(compose(command), Clock())
     backbone, folders = prepared.backbone, prepared.checked.folders
-    stored = stored_features(prepared, Clock())
+    stored = cached_features(prepared, Clock())
     assert stored is not None
     untrained = copy.deepcopy(backbone.tail.state_dict())
     folds = cross_validate(prepared.config, folders, backbone, untrained, stored)
@@ -195,9 +195,9 @@ def test_what_cannot_be_measured_is_refused_before_any_work(
 
 def test_folds_deal_every_class_out_evenly() -> None:
     labels = np.repeat([0, 1, 2], [10, 3, 7])
-    fold_of = draw_folds(labels, 5, seed=0)
+    fold_of = sample_folds(labels, 5, seed=0)
     assert np.bincount(fold_of).tolist() == [4] * 5
     assert np.bincount(fold_of[labels == 0]).tolist() == [2] * 5
     assert np.bincount(fold_of[labels == 1]).max() == 1
-    assert (draw_folds(labels, 5, seed=1) != fold_of).any()
-    assert (draw_folds(labels, 5, seed=0) == fold_of).all()
+    assert (sample_folds(labels, 5, seed=1) != fold_of).any()
+    assert (sample_folds(labels, 5, seed=0) == fold_of).all()

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from dogbreed.utils.files import STALE_S, whole, write_text
+from dogbreed.utils.files import STALE_S, atomic_write, write_text
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from dogbreed.utils.files import whole
-with whole(Path(sys.argv[1])) as beside:
+from dogbreed.utils.files import atomic_write
+with atomic_write(Path(sys.argv[1])) as beside:
     if sys.argv[2] == "folder":
         beside.mkdir()
         beside = beside / "part of it"
@@ -40,7 +40,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path, kind: 
 
 def test_what_another_writer_is_at_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    with whole(path) as first:
+    with atomic_write(path) as first:
         first.write_text("first", "utf-8")
         write_text(path, "second")
         assert first.exists()
@@ -61,7 +61,7 @@ def test_a_failed_block_leaves_what_was_there(tmp_path: Path) -> None:
     write_text(path, "before")
 
     def fail() -> None:
-        with whole(path) as beside:
+        with atomic_write(path) as beside:
             beside.write_text("half", "utf-8")
             raise ValueError("no more")
 
@@ -76,12 +76,12 @@ def test_a_link_to_a_folder_is_replaced_and_the_folder_kept(tmp_path: Path) -> N
         (tmp_path / name).mkdir()
     link = tmp_path / "latest"
     for name in ("one", "two"):
-        with whole(link) as beside:
+        with atomic_write(link) as beside:
             beside.symlink_to(name)
         assert link.resolve() == tmp_path / name
 
     def fail() -> None:
-        with whole(link) as beside:
+        with atomic_write(link) as beside:
             beside.symlink_to("one")
             raise ValueError("no more")
 

@@ -151,7 +151,7 @@ def test_what_is_made_of_a_cache_is_closed_to_others(
 ) -> None:
     cache = tmp_path / "new" / "cache"
     monkeypatch.setenv("DOGBREED_CACHE", str(cache))
-    monkeypatch.setattr(samples, "draw_samples", lambda root: root)  # it takes seconds
+    monkeypatch.setattr(samples, "generate_samples", lambda root: root)  # it takes seconds
     with umask(mask):
         check_paths(compose([f"output_root={tmp_path / 'outputs'}"]))
         sample_photos()

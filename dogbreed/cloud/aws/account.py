@@ -12,7 +12,7 @@ from botocore.config import Config as ClientConfig
 
 from dogbreed.cloud.aws.account_keys import check_partition, check_region_of, check_role
 from dogbreed.cloud.aws.bucket_owner import check_owner, expect_owner
-from dogbreed.cloud.aws.errors import code_of, in_plain_words
+from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.regions import check_region, partition_of
 from dogbreed.cloud.aws.request_check import CHECKED, refuse_unfit
 from dogbreed.configuration.search import AccountConfig, LauncherConfig
@@ -74,7 +74,7 @@ def sign_in(
         CloudError: no region, no credentials or expired ones, no role, no bucket that is ours.
     """
     way_out = f", {without}" if without else _way_out(launcher, to_make=to_make)
-    with in_plain_words("signing in to AWS", way_out=way_out):
+    with translate_errors("signing in to AWS", way_out=way_out):
         # boto itself reads AWS_DEFAULT_REGION and the profile, and not what AWS's own machines set.
         session = boto3.Session(region_name=launcher.region or os.environ.get("AWS_REGION"))
         session.events.register_first("needs-retry", _let_through)
@@ -163,7 +163,7 @@ def rehearsal(account: Account) -> Account:
 
 
 def _dry_session(region: str, requests: list[Request]) -> boto3.Session:
-    with in_plain_words("reading AWS's configuration"):
+    with translate_errors("reading AWS's configuration"):
         session = boto3.Session(
             aws_access_key_id="dry-run", aws_secret_access_key="dry-run", region_name=region
         )
@@ -231,7 +231,7 @@ def _role(session: boto3.Session, launcher: AccountConfig, caller: str, way_out:
                 f"ARN of a role that SageMaker may take on (or ${ROLE_VARIABLE}){way_out}."
             )
         role = caller.split("/")[1]
-    with in_plain_words(f"looking up the role {role}"):
+    with translate_errors(f"looking up the role {role}"):
         found = session.client("iam", config=CLIENT).get_role(RoleName=role)
     return str(found["Role"]["Arn"])
 
@@ -248,7 +248,7 @@ def _check_bucket(
         if not (usual and code_of(error.__cause__) == "404"):
             raise
         where = {} if region == "us-east-1" else {"LocationConstraint": region}
-        with in_plain_words(named_by):
+        with translate_errors(named_by):
             client.create_bucket(
                 Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {})
             )

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from dogbreed.cloud.aws.errors import DENIED, code_of, in_plain_words
+from dogbreed.cloud.aws.errors import DENIED, code_of, translate_errors
 from dogbreed.errors import CloudError
 
 OWNER = "ExpectedBucketOwner"
@@ -47,7 +47,7 @@ def check_owner(client: Any, bucket: str, named_by: str, account_id: str) -> str
     Raises:
         CloudError: it belongs to another account, isn't there, or can't be asked for.
     """
-    with in_plain_words(named_by):
+    with translate_errors(named_by):
         try:
             answer = client.head_bucket(Bucket=bucket, ExpectedBucketOwner=account_id)
         except ClientError as error:

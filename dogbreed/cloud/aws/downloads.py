@@ -10,11 +10,11 @@ from botocore import exceptions as aws
 from botocore.exceptions import ClientError
 
 from dogbreed.artifact.unpacking import unpack_model
-from dogbreed.cloud.aws.errors import code_of, in_plain_words
+from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.aws.unpacking import UnpackError, unpack
 from dogbreed.errors import ArtifactError, CloudError
-from dogbreed.utils.files import whole
+from dogbreed.utils.files import atomic_write
 from dogbreed.utils.printable import printable
 
 # More than ten times what a trained model with all its exported forms has.
@@ -30,7 +30,11 @@ def download_file(client: Any, uri: str, target: Path, max_bytes: int = MAX_ARCH
     Raises:
         CloudError: it isn't there, is larger, S3 refuses, or can't be reached.
     """
-    with in_plain_words(f"downloading {uri}"), whole(target) as beside, beside.open("wb") as file:
+    with (
+        translate_errors(f"downloading {uri}"),
+        atomic_write(target) as beside,
+        beside.open("wb") as file,
+    ):
         try:
             _fetch(client, uri, file, max_bytes)
         except ClientError as error:
@@ -84,7 +88,7 @@ def download_archive(client: Any, uri: str, target: Path) -> None:
     Raises:
         CloudError: it isn't there, isn't such an archive, or holds what `unpack` refuses.
     """
-    with _downloaded(client, uri, target) as archive, whole(target) as beside:
+    with _downloaded(client, uri, target) as archive, atomic_write(target) as beside:
         try:
             unpack(archive, beside)
         except UnpackError as error:
@@ -98,7 +102,7 @@ def download_model(client: Any, uri: str, target: Path) -> None:
         CloudError: it isn't there, is larger, S3 refuses, or can't be reached.
         ArtifactError: it isn't such an archive.
     """
-    with _downloaded(client, uri, target) as archive, whole(target) as beside:
+    with _downloaded(client, uri, target) as archive, atomic_write(target) as beside:
         try:
             unpack_model(archive, beside)
         except ArtifactError as error:

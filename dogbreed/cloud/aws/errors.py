@@ -40,7 +40,7 @@ NO_NETWORK = (aws.HTTPClientError, aws.ConnectionError)
 
 
 @contextmanager
-def in_plain_words(doing: str, *, way_out: str = "") -> Iterator[None]:
+def translate_errors(doing: str, *, way_out: str = "") -> Iterator[None]:
     """Turn what boto raises in the block into a CloudError; `doing` says what was tried.
 
     `way_out` ends the sentence where credentials or a region are missing: what goes without them.

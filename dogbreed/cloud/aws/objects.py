@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from dogbreed.cloud.aws.errors import DENIED, code_of, in_plain_words
+from dogbreed.cloud.aws.errors import DENIED, code_of, translate_errors
 from dogbreed.errors import CloudError, DataError
 from dogbreed.utils.links import open_within
 
@@ -78,7 +78,7 @@ def holds(client: Any, uri: str, sha256: str) -> bool:
     Raises:
         CloudError: S3 can't be reached.
     """
-    with in_plain_words(f"looking at {uri}"):
+    with translate_errors(f"looking at {uri}"):
         return stored_checksum(client, *split_uri(uri)) == sha256
 
 
@@ -167,7 +167,7 @@ def upload_file(client: Any, path: Path, uri: str, *, kms_key: str | None) -> bo
     """
     if holds(client, uri, file_checksum(path)):
         return False
-    with in_plain_words(f"uploading to {uri}"):
+    with translate_errors(f"uploading to {uri}"):
         send_file(client, *split_uri(uri), path, kms_key)
     return True
 
@@ -178,7 +178,7 @@ def upload_bytes(client: Any, data: bytes, uri: str, *, kms_key: str | None) -> 
     Raises:
         CloudError: S3 refuses, or can't be reached.
     """
-    with in_plain_words(f"uploading to {uri}"):
+    with translate_errors(f"uploading to {uri}"):
         put(client, *split_uri(uri), data, kms_key)
 
 

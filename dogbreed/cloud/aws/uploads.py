@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from dogbreed.cloud.aws.errors import code_of, in_plain_words
+from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.objects import (
     Sent,
     file_checksum,
@@ -24,7 +24,7 @@ from dogbreed.utils.machine import cores
 from dogbreed.utils.progress import progress
 
 WORKERS = 32  # as many as a client of the account has connections
-MOST_DELETIONS = 1000  # of one request
+MAX_DELETIONS = 1000  # of one request
 MARKER = b"{}\n"  # earlier versions read a list of the photos there, and trusted it
 
 
@@ -81,7 +81,7 @@ def stored(client: Any, folder: S3Folder) -> dict[str, Version]:
     Raises:
         CloudError: S3 refuses, or objects are there that this package didn't put there.
     """
-    with in_plain_words(f"looking at {folder.uri}"):
+    with translate_errors(f"looking at {folder.uri}"):
         found = {name: each for name, each in _listed(client, folder) if name}
         if found and not _is_marked(client, folder):
             raise CloudError(
@@ -208,7 +208,7 @@ def upload(
         )
 
     record = {name: Version(*each) for name, each in plan.kept.items()}
-    with in_plain_words(f"uploading to {folder.uri}"):
+    with translate_errors(f"uploading to {folder.uri}"):
         if plan.files:
             put(client, folder.bucket, folder.marker, MARKER, kms_key)
             _send_all(send, plan.files, workers)
@@ -233,10 +233,8 @@ def _send_all(send: Callable[[LocalFile], None], files: Sequence[LocalFile], wor
 
 
 def _remove(client: Any, folder: S3Folder, names: Sequence[str]) -> None:
-    for start in range(0, len(names), MOST_DELETIONS):
-        keys = [
-            {"Key": f"{folder.prefix}/{name}"} for name in names[start : start + MOST_DELETIONS]
-        ]
+    for start in range(0, len(names), MAX_DELETIONS):
+        keys = [{"Key": f"{folder.prefix}/{name}"} for name in names[start : start + MAX_DELETIONS]]
         answer = client.delete_objects(
             Bucket=folder.bucket, Delete={"Objects": keys, "Quiet": True}
         )

@@ -15,7 +15,7 @@ from dogbreed.configuration.schema import AUTO
 from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import CloudError, DogbreedError
 from dogbreed.search.hyperparameters import decode, from_arguments
-from dogbreed.search.runner_limits import check_here
+from dogbreed.search.runner_limits import check_local_search
 from dogbreed.utils.clock import Clock, as_text
 from dogbreed.utils.documents import DocumentError, json_value
 from dogbreed.utils.files import write_text
@@ -31,7 +31,7 @@ NOT_KEYS = ("sagemaker_", "_tuning_objective_metric", JOB, WEIGHTS_SHA256)
 PHOTOS, FEATURES, WEIGHTS = "photos", "features", "weights"
 OUTPUTS = "outputs"
 NOT_PAPERS = ("model", "checkpoints")
-MOST_FAILURE_CHARACTERS = 1024  # of the failure file, what the service shows
+MAX_FAILURE_CHARACTERS = 1024  # of the failure file, what the service shows
 
 
 def run_job(arguments: Sequence[str]) -> None:
@@ -47,7 +47,7 @@ def run_job(arguments: Sequence[str]) -> None:
         known = isinstance(error, DogbreedError)
         unforeseen = printable(f"{type(error).__name__}: {error} (see the job's log)")
         reason = str(error) if known else unforeseen
-        write_text(Path("output", "failure"), reason[:MOST_FAILURE_CHARACTERS])
+        write_text(Path("output", "failure"), reason[:MAX_FAILURE_CHARACTERS])
         _deliver_evidence()
         raise
 
@@ -83,10 +83,10 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
         _extract(compose_as(Config, "train", [], values))
         return
     if job == TUNE:
-        from dogbreed.search.local.search import search_here
+        from dogbreed.search.local.search import run_local_search
 
         search = compose_as(TuneConfig, "tune", [], values)
-        folder = search_here(search, check_here(search))
+        folder = run_local_search(search, check_local_search(search))
     elif job == TRAIN:
         from dogbreed.training.run import train
 

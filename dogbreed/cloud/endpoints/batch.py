@@ -12,13 +12,13 @@ from typing import Any
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.bucket_owner import check_owner
 from dogbreed.cloud.aws.downloads import read_object
-from dogbreed.cloud.aws.errors import in_plain_words, is_unknown
+from dogbreed.cloud.aws.errors import is_unknown, translate_errors
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.aws.polling import looks
 from dogbreed.cloud.aws.uploads import S3Folder, check_keys, plan_upload, stored, upload
 from dogbreed.cloud.endpoints.client import row
 from dogbreed.cloud.endpoints.endpoint_requests import answers_uri
-from dogbreed.cloud.endpoints.rollout import Attempt
+from dogbreed.cloud.endpoints.rollout import Rollout
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.data.decoding.photos import open_photo, read_bytes
 from dogbreed.errors import CloudError, DataError, PhotoError, Stopped
@@ -103,7 +103,7 @@ def _usable(path: Path, within: str | None, config: DeployConfig) -> bool:
     return True
 
 
-def run_batch(attempt: Attempt, photos: Photos) -> None:
+def run_batch(attempt: Rollout, photos: Photos) -> None:
     """Send the photos, run the job to its end, and bring its answers here.
 
     Raises:
@@ -154,7 +154,7 @@ def _send(account: Account, config: DeployConfig, photos: Photos) -> None:
 
 
 @contextmanager
-def _may_run(account: Account, attempt: Attempt, place: str) -> Iterator[None]:
+def _may_run(account: Account, attempt: Rollout, place: str) -> Iterator[None]:
     """Name the job in whatever ends the block where its start is unknown."""
     left = (
         f"whether {attempt.it.name} was started isn't known: it may run and cost: "
@@ -183,7 +183,7 @@ def _wait(account: Account, name: str, place: str) -> dict[str, Any]:
     client = account.client("sagemaker")
     left = f"{name} still runs and costs: {_to_stop(account, name, place)}"
     try:
-        with in_plain_words(f"waiting for {name}"):
+        with translate_errors(f"waiting for {name}"):
             for told in looks(lambda: client.describe_transform_job(TransformJobName=name)):
                 if told["TransformJobStatus"] in ENDED:
                     break
@@ -201,7 +201,7 @@ def _answers(
     read, unless the photos were in S3 already."""
     client = account.client("s3")
     bucket, prefix = split_uri(told["TransformOutput"]["S3OutputPath"])
-    with in_plain_words("the job's answers"):
+    with translate_errors("the job's answers"):
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         for each in (each for page in pages for each in page.get("Contents", ())):
             name = each["Key"].removeprefix(prefix).lstrip("/")

@@ -11,7 +11,7 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import NO_NETWORK, THROTTLED, code_of, in_plain_words
+from dogbreed.cloud.aws.errors import NO_NETWORK, THROTTLED, code_of, translate_errors
 from dogbreed.errors import CloudError, PhotoError
 from dogbreed.serving.requests.invocations import JSON_TYPE
 
@@ -39,7 +39,7 @@ class Reply:
     model_ms: float | None
 
 
-class Asker:
+class Client:
     """An endpoint to send photos to; `place` leads another command to its account."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Asker:
             "Accept": JSON_TYPE,
             "Body": json.dumps(question).encode(),
         }
-        with in_plain_words(f"asking endpoint {self._endpoint}"):
+        with translate_errors(f"asking endpoint {self._endpoint}"):
             body, client_ms = self._send(request)
         return _reply(self._endpoint, body, client_ms)
 

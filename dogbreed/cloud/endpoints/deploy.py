@@ -16,10 +16,10 @@ from dogbreed.cloud.aws.s3_names import check_uri, is_address
 from dogbreed.cloud.endpoints.archive import Archive, pack, send
 from dogbreed.cloud.endpoints.batch import Photos, photos_of, run_batch
 from dogbreed.cloud.endpoints.deploy_plan import tell_plan
-from dogbreed.cloud.endpoints.endpoint_requests import Deployment, attempt_name, check_deployment
+from dogbreed.cloud.endpoints.endpoint_requests import Deployment, check_deployment, rollout_name
 from dogbreed.cloud.endpoints.expiry import schedule_expiry
 from dogbreed.cloud.endpoints.registry import check_group, register
-from dogbreed.cloud.endpoints.rollout import Attempt
+from dogbreed.cloud.endpoints.rollout import Rollout
 from dogbreed.cloud.endpoints.scaling import scale, wanted
 from dogbreed.cloud.endpoints.serving_costs import serving_costs
 from dogbreed.cloud.endpoints.serving_images import serving_image
@@ -45,17 +45,17 @@ def deploy(config: DeployConfig) -> None:
     with tempfile.TemporaryDirectory() as folder:
         archive = pack(account, config, Path(folder))
         it = Deployment(
-            name=attempt_name(config.endpoint), model_uri=archive.uri, image_uri=image.uri
+            name=rollout_name(config.endpoint), model_uri=archive.uri, image_uri=image.uri
         )
         photos = photos_of(account, config) if config.deploy.kind == BATCH else None
         rehearsed = account if account.dry else rehearsal(account)
-        _ask_for_all(Attempt(rehearsed, config, it), archive, photos)
+        _ask_for_all(Rollout(rehearsed, config, it), archive, photos)
         if account.dry:
             if photos is not None and photos.root is not None:
                 log.info("Would upload %d photos to %s", len(photos.paths), photos.uri)
             tell_plan(account, config, archive, image)
             return
-        attempt = Attempt(account, config, it)
+        attempt = Rollout(account, config, it)
         if image.note:
             log.warning("warning: %s", image.note)
         log.info(
@@ -117,7 +117,7 @@ def _check_region(config: DeployConfig, region: str) -> None:
         check_partition("deploy.ttl_role", deploy.ttl_role, region)
 
 
-def _ask_for_all(attempt: Attempt, archive: Archive, photos: Photos | None) -> None:
+def _ask_for_all(attempt: Rollout, archive: Archive, photos: Photos | None) -> None:
     """Every request of a deployment, to a dry account."""
     account, config = attempt.account, attempt.config
     if photos is not None:

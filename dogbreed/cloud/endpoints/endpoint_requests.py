@@ -41,7 +41,7 @@ class Deployment:
     image_uri: str
 
 
-def attempt_name(endpoint: str) -> str:
+def rollout_name(endpoint: str) -> str:
     """A name that no other deployment of an endpoint has."""
     return f"{endpoint}-{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import in_plain_words, is_missing
+from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.aws.polling import looks
 from dogbreed.errors import CloudError, ConfigError
 
@@ -104,7 +104,7 @@ def once(create: Callable[[], Any]) -> None:
 def _first(client: Any, send: Any, request: dict[str, Any]) -> None:
     """Send a request of which only the first of several at once is taken."""
     name, own = request["EndpointName"], request["EndpointConfigName"]
-    with in_plain_words(f"endpoint {name}"):
+    with translate_errors(f"endpoint {name}"):
         try:
             send()
         except ClientError as error:
@@ -132,7 +132,7 @@ def wait_until_settled(account: Account, name: str) -> Endpoint | None:
         CloudError: AWS refuses, or can't be reached for long.
     """
     client = account.client("sagemaker")
-    with in_plain_words(f"waiting for endpoint {name}"):
+    with translate_errors(f"waiting for endpoint {name}"):
         for now in looks(lambda: describe(client, name)):
             if now is None or now.settled:
                 return now

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import code_of, in_plain_words
+from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.tags import PROJECT_TAG, tag_list
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError
@@ -39,7 +39,7 @@ def schedule_expiry(account: Account, config: DeployConfig, name: str) -> dateti
         return None
     when = datetime.now(UTC) + timedelta(hours=hours)
     client = account.client("scheduler")
-    with in_plain_words("deploy.ttl_hours"):
+    with translate_errors("deploy.ttl_hours"):
         _make_group(client, config)
         _make(client, _request(account, config, name, when))
     return when

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.aws.errors import is_missing
 
 GROUP = "/aws/sagemaker/Endpoints/{name}"
-MOST_LINES = 2000
+MAX_LINES = 2000
 
 
 def log_lines(client: Any, name: str, minutes: float) -> list[str]:
@@ -21,7 +21,7 @@ def log_lines(client: Any, name: str, minutes: float) -> list[str]:
     try:
         for page in pages:
             lines += [event["message"].rstrip("\n") for event in page["events"]]
-            del lines[:-MOST_LINES]
+            del lines[:-MAX_LINES]
     except ClientError as error:
         if not is_missing(error):  # an endpoint that never came up has no log at all
             raise

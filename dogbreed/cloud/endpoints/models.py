@@ -14,7 +14,7 @@ from dogbreed.artifact.folder import find_artifact
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.bucket_owner import check_owner
 from dogbreed.cloud.aws.downloads import download_model
-from dogbreed.cloud.aws.errors import in_plain_words, is_missing
+from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.aws.tags import is_ours
 from dogbreed.cloud.container.entry_point import JOB, TRAIN
@@ -57,7 +57,7 @@ def find_model(account: Account, model: str, output_root: Path) -> Found:
             "folder."
         )
     client = account.client("sagemaker")
-    with in_plain_words(f"model={model}"):
+    with translate_errors(f"model={model}"):
         found = _training(client, model) or _tuning(client, model)
     if found is None:
         raise CloudError(
@@ -99,7 +99,7 @@ def _newest(account: Account, output_root: Path) -> Found:
         found.append(_local(latest.resolve()))
     if not account.dry:
         client = account.client("sagemaker")
-        with in_plain_words("looking for the newest model"):
+        with translate_errors("looking for the newest model"):
             here = {latest.resolve().name}
             found += (each for each in _newest_of_account(client) if each.label not in here)
     if not found:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dogbreed.cloud.aws.account import Account, same_place, sign_in
 from dogbreed.cloud.aws.account_keys import checked_keys
-from dogbreed.cloud.aws.errors import in_plain_words
-from dogbreed.cloud.endpoints.client import Asker, Reply, row
+from dogbreed.cloud.aws.errors import translate_errors
+from dogbreed.cloud.endpoints.client import Client, Reply, row
 from dogbreed.cloud.endpoints.endpoints import check_endpoint_name
 from dogbreed.cloud.endpoints.inventory import newest_endpoint
 from dogbreed.cloud.endpoints.log import log_lines
@@ -21,7 +21,7 @@ from dogbreed.errors import CloudError, OutputError, PhotoError
 from dogbreed.serving.offline.answers import free_path
 from dogbreed.serving.offline.sources import Found, Source, find_sources
 from dogbreed.serving.offline.table import Row, json_line
-from dogbreed.utils.files import whole
+from dogbreed.utils.files import atomic_write
 from dogbreed.utils.os_errors import DISK_FULL
 from dogbreed.utils.terminal import print_lines
 
@@ -44,7 +44,7 @@ def query(config: QueryConfig, given: Sequence[str]) -> bool:
     name = _endpoint(account, config)
     good = found.complete
     if found.sources:
-        asker = Asker(
+        asker = Client(
             account, name, patience_s=config.patience_s, place=same_place(config.launcher)
         )
         bad = [source for source in found.sources if not _answer(asker, source, config)]
@@ -52,7 +52,7 @@ def query(config: QueryConfig, given: Sequence[str]) -> bool:
     for note in found.notes:
         print_lines(note, file=sys.stderr)
     if config.logs:
-        with in_plain_words(f"the log of endpoint {name}"):
+        with translate_errors(f"the log of endpoint {name}"):
             lines = log_lines(account.client("logs"), name, config.log_minutes)
         print_lines(*(lines or [f"endpoint {name} wrote nothing in {config.log_minutes:g} min"]))
     return good
@@ -61,7 +61,7 @@ def query(config: QueryConfig, given: Sequence[str]) -> bool:
 def _endpoint(account: Account, config: QueryConfig) -> str:
     if config.endpoint != NEWEST:
         return config.endpoint
-    with in_plain_words("looking for the newest endpoint"):
+    with translate_errors("looking for the newest endpoint"):
         name = newest_endpoint(account.client("sagemaker"))
     if name is None:
         raise CloudError(
@@ -72,7 +72,7 @@ def _endpoint(account: Account, config: QueryConfig) -> str:
     return name
 
 
-def _answer(asker: Asker, source: Source, config: QueryConfig) -> bool:
+def _answer(asker: Client, source: Source, config: QueryConfig) -> bool:
     """Ask for one photo and show what comes back; whether it was answered."""
     try:
         opener = source.opener(config.timeout_s, config.max_bytes)
@@ -102,7 +102,7 @@ def _print_json(row: Row) -> None:
 
 def _write(path: Path, picture: bytes) -> None:
     try:
-        with whole(path) as beside:
+        with atomic_write(path) as beside:
             beside.write_bytes(picture)
     except OSError as error:
         if error.errno in DISK_FULL:

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import in_plain_words, is_missing
+from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.aws.objects import upload_bytes
 from dogbreed.cloud.aws.tags import is_ours, tag_list
 from dogbreed.cloud.endpoints.archive import Archive
@@ -23,7 +23,7 @@ from dogbreed.errors import CloudError
 from dogbreed.serving.requests.invocations import JSON_TYPE
 from dogbreed.utils.printable import printable
 
-MOST_PROPERTIES = 50
+MAX_PROPERTIES = 50
 TOKEN_CHARACTERS = 36
 LONGEST_VALUE = 256
 
@@ -35,7 +35,7 @@ def check_group(account: Account, group: str) -> None:
         CloudError: it is, or AWS refuses.
     """
     client = account.client("sagemaker")
-    with in_plain_words(f"deploy.register={group}"):
+    with translate_errors(f"deploy.register={group}"):
         arn = _arn_of(client, group)
         if arn is not None and not is_ours(client, arn):
             raise CloudError(
@@ -59,7 +59,7 @@ def register(account: Account, config: DeployConfig, archive: Archive, it: Deplo
         upload_bytes(
             account.client("s3"), text, metrics_uri, kms_key=config.launcher.output_kms_key
         )
-    with in_plain_words(f"deploy.register={group}"):
+    with translate_errors(f"deploy.register={group}"):
         if account.dry or _arn_of(client, group) is None:
             tags = tag_list(config.launcher)
             create = client.create_model_package_group
@@ -102,7 +102,7 @@ def _request(
         "ModelMetrics": {
             "ModelQuality": {"Statistics": {"ContentType": JSON_TYPE, "S3Uri": metrics_uri}}
         },
-        "CustomerMetadataProperties": dict(list(figures.items())[:MOST_PROPERTIES]),
+        "CustomerMetadataProperties": dict(list(figures.items())[:MAX_PROPERTIES]),
         # The same for as often as this deployment sends it: if only the answer was lost, the
         # service gives that of the version that is there.
         "ClientToken": hashlib.sha256(it.name.encode()).hexdigest()[:TOKEN_CHARACTERS],

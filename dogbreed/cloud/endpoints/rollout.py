@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dogbreed.cloud.aws.account import Account, same_place
-from dogbreed.cloud.aws.errors import NO_NETWORK, in_plain_words, is_unknown
+from dogbreed.cloud.aws.errors import NO_NETWORK, is_unknown, translate_errors
 from dogbreed.cloud.aws.tags import is_ours
 from dogbreed.cloud.endpoints import endpoints, scaling
 from dogbreed.cloud.endpoints.endpoint_requests import (
@@ -27,7 +27,7 @@ from dogbreed.training.run_folder import log
 LOG_LINES = 20
 
 
-class Attempt:
+class Rollout:
     """What one command does to the account; `it` names all that it makes.
 
     Everything has its tags from the request that makes it, so that whatever is left of an attempt
@@ -51,7 +51,7 @@ class Attempt:
             CloudError, ConfigError: it is somebody else's, busy, or of a kind that can't change.
         """
         name = self.config.endpoint
-        with in_plain_words(f"looking at endpoint {name}"):
+        with translate_errors(f"looking at endpoint {name}"):
             self.before = endpoints.describe(self.client, name)
             if self.before is None:
                 return
@@ -118,13 +118,13 @@ class Attempt:
 
     def make_model(self) -> None:
         """CreateModel."""
-        with in_plain_words(f"model {self.it.name}"):
+        with translate_errors(f"model {self.it.name}"):
             endpoints.once(lambda: self.client.create_model(**model_request(*self._three)))
         self._undo.append(lambda: self.client.delete_model(ModelName=self.it.name))
 
     def make_config(self) -> None:
         """CreateEndpointConfig."""
-        with in_plain_words(f"endpoint config {self.it.name}"):
+        with translate_errors(f"endpoint config {self.it.name}"):
             request = endpoint_config_request(*self._three, self._instances)
             endpoints.once(lambda: self.client.create_endpoint_config(**request))
             # CreateEndpoint may not know it yet; the service advises this against that.
@@ -146,7 +146,7 @@ class Attempt:
         """CreateTransformJob."""
         request = transform_request(*self._three, photos_uri)
         self.asked = True
-        with in_plain_words(f"transform job {self.it.name}"):
+        with translate_errors(f"transform job {self.it.name}"):
             endpoints.once(lambda: self.client.create_transform_job(**request))
 
     @property
@@ -173,7 +173,7 @@ class Attempt:
         before = self._scales
         if before is None or not self._must_pause:
             return
-        with in_plain_words(f"the scaling of endpoint {self.config.endpoint}"):
+        with translate_errors(f"the scaling of endpoint {self.config.endpoint}"):
             scaling.stop_scaling(self.account.client(scaling.SERVICE), self.config.endpoint)
         self._paused = True
         self._undo.append(lambda: scaling.scale(self.account, self.config, before))
@@ -216,7 +216,7 @@ class Attempt:
         """Delete what would delete the endpoint earlier, and what it was made of before."""
         name = self.config.endpoint
         try:
-            with in_plain_words("tidying up"):
+            with translate_errors("tidying up"):
                 self._drop_schedules(keep=keep_schedules and self.before is not None)
                 if self.before is not None and is_ours(self.client, self._config_arn()):
                     model, _ = endpoints.model_of(self.client, self.before.config)

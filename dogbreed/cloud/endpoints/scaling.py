@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import code_of, in_plain_words
+from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.tags import ENDPOINT, all_tags
 from dogbreed.cloud.endpoints.endpoint_requests import VARIANT
 from dogbreed.configuration.deploy import DeployConfig
@@ -66,7 +66,7 @@ def scale(account: Account, config: DeployConfig, scaling: Scaling) -> None:
         CloudError: AWS refuses.
     """
     client, place = account.client(SERVICE), _place(config.endpoint)
-    with in_plain_words("deploy.max_instances"):
+    with translate_errors("deploy.max_instances"):
         limits = {"MinCapacity": scaling.fewest, "MaxCapacity": scaling.most}
         _register(client, place | limits, all_tags(config.launcher, **{ENDPOINT: config.endpoint}))
         if not scaling.photos_per_minute:

@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.endpoints.client import Asker
+from dogbreed.cloud.endpoints.client import Client
 from dogbreed.cloud.endpoints.photo_size import to_send
 from dogbreed.cloud.endpoints.query import as_text, latency
 from dogbreed.data.decoding.photos import read_bytes
@@ -38,7 +38,7 @@ def try_out(account: Account, endpoint: str, name: str, photo: bytes, place: str
     Raises:
         CloudError, PhotoError: it doesn't answer.
     """
-    asker = Asker(account, endpoint, patience_s=PATIENCE_S, place=place)
+    asker = Client(account, endpoint, patience_s=PATIENCE_S, place=place)
     first = asker.ask(photo, top_k=TOP_K)
     reply = asker.ask(photo, top_k=TOP_K)
     for line in as_text(name, reply):

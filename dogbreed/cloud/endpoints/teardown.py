@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account, same_place, sign_in
 from dogbreed.cloud.aws.account_keys import checked_keys
-from dogbreed.cloud.aws.errors import in_plain_words, is_missing
+from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.endpoints import endpoints
 from dogbreed.cloud.endpoints.expiry import GROUP, drop_schedule
@@ -96,14 +96,14 @@ def tear_down(config: TeardownConfig) -> bool:
 def _run_again() -> Iterator[None]:
     """Say that what was stopped half-way can be gone on with."""
     try:
-        with in_plain_words("deleting (run it again, it goes on)"):
+        with translate_errors("deleting (run it again, it goes on)"):
             yield
     except Stopped as stopped:
         raise Stopped("stopped: run it again, it goes on.", stopped.exit_code - 128) from stopped
 
 
 def _look(account: Account, config: TeardownConfig) -> list[Thing]:
-    with in_plain_words("looking for what this project made"):
+    with translate_errors("looking for what this project made"):
         found = find_all(account, config.launcher)
     return sorted(found, key=lambda thing: (ORDER.index(thing.kind), thing.name))
 
@@ -148,7 +148,7 @@ def _same(thing: Thing, chosen: Sequence[Thing]) -> bool:
 def _made_for(account: Account, endpoint: str, found: Sequence[Thing]) -> list[Thing]:
     """What was made for an endpoint, less the archives that a registered version still needs."""
     chosen = [thing for thing in found if thing.endpoint == endpoint]
-    with in_plain_words("looking at the models"):
+    with translate_errors("looking at the models"):
         others = [thing for thing in found if thing not in chosen]
         needed = _archives_of(account.client("sagemaker"), others)
     folders = {uri.rpartition("/")[0] for uri in needed}

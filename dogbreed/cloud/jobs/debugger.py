@@ -17,7 +17,7 @@ from sagemaker.core.resources import TrainingJob
 from sagemaker.core.utils.utils import Unassigned
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import in_plain_words
+from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.configuration.search import FinalConfig
 from dogbreed.errors import CloudError, ConfigError
 
@@ -114,7 +114,7 @@ def rule_lines(account: Account, name: str) -> list[str]:
     Raises:
         CloudError: AWS refuses, or can't be reached.
     """
-    with in_plain_words(f"looking at {name}"):
+    with translate_errors(f"looking at {name}"):
         job = TrainingJob.get(name, session=account.session, region=account.region)
     assert job is not None
     found = (job.debug_rule_evaluation_statuses, job.profiler_rule_evaluation_statuses)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import in_plain_words
+from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.container.entry_point import EXTRACT
 from dogbreed.cloud.jobs.costs import Use
@@ -101,7 +101,7 @@ def _wait(account: Account, config: TuneConfig, name: str) -> None:
 def _runs(account: Account, own: str) -> list[_Run]:
     """Every job that extracts these features, the newest first; errors are CloudErrors."""
     client, found = account.client("sagemaker"), list[_Run]()
-    with in_plain_words("looking for earlier extractions"):
+    with translate_errors("looking for earlier extractions"):
         pages = client.get_paginator("list_training_jobs").paginate(
             NameContains=own, SortBy="CreationTime", SortOrder="Descending"
         )
@@ -126,7 +126,7 @@ def _times(account: Account, uri: str) -> list[datetime]:
     """When each object of a folder was written."""
     client = account.client("s3")
     bucket, prefix = split_uri(uri)
-    with in_plain_words(f"looking at {uri}"):
+    with translate_errors(f"looking at {uri}"):
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return [each["LastModified"] for page in pages for each in page.get("Contents", ())]
 

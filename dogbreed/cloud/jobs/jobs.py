@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sagemaker.core.resources import HyperParameterTuningJob, TrainingJob
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import code_of, in_plain_words, is_missing
+from dogbreed.cloud.aws.errors import code_of, is_missing, translate_errors
 from dogbreed.errors import CloudError, Stopped
 
 
@@ -59,7 +59,7 @@ def tuning_exists(account: Account, name: str) -> bool:
 
 
 def _exists(get: Callable[[], Any]) -> bool:
-    with in_plain_words("looking for a job of that name"):
+    with translate_errors("looking for a job of that name"):
         try:
             get()
         except ClientError as error:
@@ -78,7 +78,7 @@ def _once(create: Callable[[], Any], name: str, exists: Callable[[], bool]) -> N
         f"starting {name}: whether the job was started isn't known. attach={name} takes it up if "
         "it was."
     )
-    with in_plain_words(f"starting {name}"):
+    with translate_errors(f"starting {name}"):
         try:
             create()
         except Stopped as stopped:

@@ -10,7 +10,7 @@ from sagemaker.core.resources import HyperParameterTuningJob, TrainingJob
 from sagemaker.core.utils.utils import Unassigned
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import in_plain_words
+from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.polling import looks
 from dogbreed.cloud.jobs.costs import cost
 from dogbreed.configuration.search import DIRECTIONS, SearchConfig
@@ -113,7 +113,7 @@ def wait_for_tuning(account: Account, name: str, metric: str, show: Show) -> Tun
             show(tuning.trials)
             if tuning.over:
                 break
-    with in_plain_words(f"looking at the trials of {name}"):
+    with translate_errors(f"looking at the trials of {name}"):
         trials = [_with_interval(account, trial, metric) for trial in tuning.trials]
     return replace(tuning, trials=trials)
 
@@ -124,7 +124,7 @@ def searched_by(account: Account, name: str, search: SearchConfig) -> tuple[Sear
     Raises:
         CloudError: AWS refuses, or it is no search of this project's.
     """
-    with in_plain_words(f"looking at {name}"):
+    with translate_errors(f"looking at {name}"):
         job = HyperParameterTuningJob.get(name, session=account.session, region=account.region)
     assert job is not None
     config = job.hyper_parameter_tuning_job_config
@@ -229,7 +229,7 @@ def _left_running(account: Account, name: str, kind: str, again: str) -> Iterato
         f"stop-{kind}-job --{kind}-job-name {name} --region {account.region}` stops it."
     )
     try:
-        with in_plain_words(f"waiting for {name}"):
+        with translate_errors(f"waiting for {name}"):
             yield
     except Stopped as stopped:
         raise Stopped(f"no longer waiting: {left}", stopped.exit_code - 128) from stopped

@@ -24,7 +24,7 @@ from dogbreed.search.space import Space, as_parameter_ranges
 from dogbreed.utils.metric_lines import metric_regexes
 
 STRATEGY_WORDS = {BAYESIAN: "Bayesian", RANDOM: "Random", HYPERBAND: "Hyperband", GRID: "Grid"}
-LEAST_TUNING_S, MOST_TUNING_S = 120, 15_768_000  # what the service takes
+MIN_TUNING_S, MAX_TUNING_S = 120, 15_768_000  # what the service takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +200,7 @@ def _longest_s(launcher: LauncherConfig, search: SearchConfig) -> int:
     """How long a tuning job can take if each of its trials takes as long as it may."""
     wait = launcher.max_wait_minutes if launcher.spot else 0
     rounds = math.ceil(search.trials / int(search.parallel))
-    return min(MOST_TUNING_S, max(LEAST_TUNING_S, 60 * (launcher.max_run_minutes + wait) * rounds))
+    return min(MAX_TUNING_S, max(MIN_TUNING_S, 60 * (launcher.max_run_minutes + wait) * rounds))
 
 
 def _snake(name: str) -> str:

@@ -9,7 +9,7 @@ from sagemaker.core.resources import TrainingJob
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.downloads import download_archive, download_model
-from dogbreed.cloud.aws.errors import in_plain_words
+from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.jobs.fetched_pages import confine_pages
 from dogbreed.errors import CloudError
 from dogbreed.training.run_folder import log
@@ -91,7 +91,7 @@ def _fetch(
     download: Callable[[Any, str, Path], None],
 ) -> Path:
     """The unpacked archive, in a folder of its own beside `folder`."""
-    with in_plain_words(f"looking at {name}"):
+    with translate_errors(f"looking at {name}"):
         job = TrainingJob.get(name, session=account.session, region=account.region)
         assert job is not None
         root = str(job.output_data_config.s3_output_path).rstrip("/")

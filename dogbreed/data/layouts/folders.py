@@ -20,7 +20,7 @@ from dogbreed.data.layouts.splits import (
     Finding,
     PhotoFolders,
     assemble,
-    draw_splits,
+    sample_splits,
 )
 from dogbreed.data.layouts.system_files import Skipped
 from dogbreed.data.layouts.walk import Folder
@@ -75,7 +75,7 @@ def _read(
     if drawn:
         if sum(shares[split] for split in drawn) >= 1:
             raise DataError("data.valid_share and data.test_share leave nothing to train on.")
-        found = draw_splits(found, {split: shares[split] for split in drawn}, root, split_seed)
+        found = sample_splits(found, {split: shares[split] for split in drawn}, root, split_seed)
     findings = _findings(top, layout, classes, nested_classes)
     folders = assemble(root, found, findings, drawn, _class_folders(classes))
     if len(folders.classes) < 2:

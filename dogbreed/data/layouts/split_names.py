@@ -26,7 +26,7 @@ _FILLERS = frozenset(
         "stage", "fold", "copy",
     }
 )  # fmt: skip
-_FEWEST_LETTERS_JOINED = 3  # of a filler that is written together with the word: trainset
+_MIN_LETTERS_JOINED = 3  # of a filler that is written together with the word: trainset
 
 
 class SplitName(NamedTuple):
@@ -77,7 +77,7 @@ def _split_of(word: str) -> str | None:
     for known, split in _WORDS.items():
         for filler in (word.removeprefix(known), word.removesuffix(known)):
             if (
-                len(filler) >= _FEWEST_LETTERS_JOINED
+                len(filler) >= _MIN_LETTERS_JOINED
                 and len(word) == len(known) + len(filler)
                 and filler in _FILLERS
             ):

@@ -47,7 +47,7 @@ class PhotoFolders:
     """Classes and their photos, split into train, valid and test.
 
     `classes` are the folders' names in sorted order (a label is an index into them), with nested
-    classes their paths ("shoes/boots"); `display_names` are what people read. `split_here` names
+    classes their paths ("shoes/boots"); `display_names` are what people read. `split_locally` names
     the splits that were drawn by this package rather than found as folders. `class_folders` has
     one folder of each class, for findings. `within` is the real path of the folder that no photo is
     read from outside of; None where links may lead anywhere (data.links).
@@ -58,7 +58,7 @@ class PhotoFolders:
     display_names: tuple[str, ...]
     samples: dict[str, tuple[Sample, ...]]
     findings: tuple[Finding, ...]
-    split_here: tuple[str, ...]
+    split_locally: tuple[str, ...]
     class_folders: Mapping[str, Path] = field(default_factory=dict)
     within: str | None = None
 
@@ -88,7 +88,7 @@ class PhotoFolders:
             for sample in self.all_samples()
             if sample.path not in dropped
         ]
-        left = assemble(self.root, kept, [], self.split_here, self.class_folders)
+        left = assemble(self.root, kept, [], self.split_locally, self.class_folders)
         return replace(left, within=self.within)
 
     def take(self, fraction: float, seed: int = 0) -> "PhotoFolders":
@@ -120,7 +120,7 @@ class PhotoFolders:
         )
 
 
-def draw_splits(
+def sample_splits(
     found: Sequence[tuple[Path, str, str]], shares: dict[str, float], root: Path, seed: int
 ) -> list[tuple[Path, str, str]]:
     """Draw the splits of `shares` from each class's training photos, in exact proportion.
@@ -162,7 +162,7 @@ def assemble(
     root: Path,
     found: Sequence[tuple[Path, str, str]],
     findings: Sequence[Finding],
-    split_here: tuple[str, ...],
+    split_locally: tuple[str, ...],
     class_folders: Mapping[str, Path],
 ) -> PhotoFolders:
     """Label the photos; leave out classes that have none to train on, note those in one split."""
@@ -199,7 +199,7 @@ def assemble(
         display_names=display_names(classes),
         samples=samples,
         findings=(*findings, *more),
-        split_here=split_here,
+        split_locally=split_locally,
         class_folders=class_folders,
     )
 

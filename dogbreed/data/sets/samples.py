@@ -29,10 +29,10 @@ def sample_photos() -> Path:
         private_folder(root.parent)
         if root.exists():
             private_folder(root)
-        return draw_samples(root)
+        return generate_samples(root)
 
 
-def draw_samples(root: Path, *, seed: int = 0) -> Path:
+def generate_samples(root: Path, *, seed: int = 0) -> Path:
     """Draw the set as `root/{train,valid,test}/<Breed>/<NNN>.jpg` unless it's there already.
 
     One that was damaged or changed since it was drawn is drawn again.

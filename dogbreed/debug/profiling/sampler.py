@@ -16,7 +16,7 @@ from dogbreed.utils.machine import cores
 log = logging.getLogger("dogbreed")
 
 INTERVAL_S = 1.0
-MOST_SAMPLES = 1800  # then pairs become one: what is kept of a long run has the same size
+MAX_SAMPLES = 1800  # then pairs become one: what is kept of a long run has the same size
 
 
 class Sampler:
@@ -58,7 +58,7 @@ class Sampler:
             if len(waiting) >= self._per_kept:
                 self._samples.append(_mean(waiting))
                 waiting.clear()
-            if len(self._samples) >= MOST_SAMPLES:
+            if len(self._samples) >= MAX_SAMPLES:
                 pairs = zip(self._samples[::2], self._samples[1::2], strict=False)
                 self._samples[:] = [_mean(list(pair)) for pair in pairs]
                 self._per_kept *= 2

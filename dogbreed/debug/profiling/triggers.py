@@ -12,7 +12,7 @@ from dogbreed.utils.clock import SET_UP
 
 BUSY_SHARE, IDLE_SHARE = 0.9, 0.5  # cores that are busy; a GPU that waits for them
 FEATURES, FIT = "features", "fit"
-LEAST_MEMORY_GROWTH = 256 * 1024**2  # caches of a process that has just begun grow by less
+MIN_MEMORY_GROWTH = 256 * 1024**2  # caches of a process that has just begun grow by less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def _memory_growth(profile: Profile, limits: TriggersConfig) -> Judgement:
     last = during[-1].memory_bytes
     grown = last - first
     return Judged(
-        fired=grown > max(limits.memory_growth_share * first, LEAST_MEMORY_GROWTH),
+        fired=grown > max(limits.memory_growth_share * first, MIN_MEMORY_GROWTH),
         seen=f"Memory went from {first / 1e6:.0f} MB to {last / 1e6:.0f} MB during the training.",
         values={"from_bytes": first, "to_bytes": last},
         limit=("memory_growth_share", limits.memory_growth_share),

@@ -90,7 +90,7 @@ class Epoch:
     class_counts: Sequence[int] | None = None
 
 
-class Watcher(Protocol):
+class Observer(Protocol):
     """Who is told of a training.
 
     An OSError or RecordingError from any of these ends its watching, not the training.

@@ -28,7 +28,7 @@ MAGIC = b"DBREC1"
 HEAD = struct.Struct("<6sI")
 BLOCK = struct.Struct("<HHI")
 # What a killed process can lose: so many rows of a table, or seconds.
-MOST_ROWS, MOST_SECONDS = 512, 1.0
+MAX_ROWS, MAX_SECONDS = 512, 1.0
 
 STEPS, LAYERS, EPOCHS = "steps", "layers", "epochs"
 ORDER = "step"  # the column by which later blocks replace earlier ones
@@ -94,7 +94,7 @@ class RecordingWriter:
         """A row of values in the order of the table's columns."""
         waiting = self._waiting[table]
         waiting.append(row)
-        if len(waiting) >= MOST_ROWS or time.monotonic() - self._written >= MOST_SECONDS:
+        if len(waiting) >= MAX_ROWS or time.monotonic() - self._written >= MAX_SECONDS:
             self.flush()
 
     def flush(self) -> None:

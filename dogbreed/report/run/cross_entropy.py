@@ -10,7 +10,7 @@ from dogbreed.debug.rules.verdicts import Verdict
 from dogbreed.evaluation.facts import Watched
 from dogbreed.report.charts import BLUE, GREY, ORANGE, Chart, axis, labels
 from dogbreed.report.line_charts import (
-    MOST_POINTS,
+    MAX_POINTS,
     RECORDING,
     cuts,
     headed_layout,
@@ -43,7 +43,7 @@ def cross_entropy(watched: Watched) -> Chart:
         reading="Lower is better; validation rising while training falls is overfitting. It is the "
         "plain cross entropy in both, whatever loss was minimised."
         + (" The dotted lines are where a rule fired for the first time." if marked else "")
-        + (f" {RECORDING} has each step." if len(recording.steps["step"]) > MOST_POINTS else ""),
+        + (f" {RECORDING} has each step." if len(recording.steps["step"]) > MAX_POINTS else ""),
         figure={"data": data, "layout": layout | {"hovermode": "closest"}},
         height_px=PLOT_PX + LANE_PX * len(marked),
         wide=True,

@@ -20,7 +20,7 @@ from dogbreed.report.line_charts import (
 )
 from dogbreed.report.run.step_labels import epochs_of
 
-MOST_LAYERS, LAYER_POINTS = 12, 200
+MAX_LAYERS, LAYER_POINTS = 12, 200
 LOG_TICKS = 6
 # From the first layer to the last; all can be read on white and on black.
 TONES = ((59, 130, 246), (168, 85, 247), (236, 72, 153), (240, 140, 46))
@@ -37,9 +37,9 @@ class DrawnLayer:
 
 
 def drawn_layers(recording: Recording) -> list[DrawnLayer]:
-    """At most `MOST_LAYERS`, evenly from the first to the last, their colours in that order."""
+    """At most `MAX_LAYERS`, evenly from the first to the last, their colours in that order."""
     count = len(recording.layer_names)
-    drawn = min(count, MOST_LAYERS)
+    drawn = min(count, MAX_LAYERS)
     indices = np.linspace(0, count - 1, drawn).round().astype(int).tolist()
     names = [recording.layer_names[index] for index in indices]
     return [

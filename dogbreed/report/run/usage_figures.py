@@ -14,7 +14,7 @@ from dogbreed.report.run.phase_figures import names, phase_of, tones
 
 # Of the narrowest plot: a phase has its name above it only where that has room.
 NARROW_PX, LETTER_PX = 300, 7
-LEAST_SHARE = 1 / 300  # a shorter phase can't be seen
+MIN_SHARE = 1 / 300  # a shorter phase can't be seen
 GB, MB = 1e9, 1e6
 
 
@@ -121,7 +121,7 @@ def _shade(layout: dict[str, Any], profile: Profile) -> None:
     layout["shapes"], layout["annotations"] = [], []
     for phase, begin, end in _stretches(profile):
         share = (end - begin) / span if span else 0.0
-        if share < LEAST_SHARE:
+        if share < MIN_SHARE:
             continue
         layout["shapes"].append(
             {

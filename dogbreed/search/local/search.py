@@ -9,7 +9,7 @@ import optuna
 
 from dogbreed.configuration.schema import AUTO, leaves
 from dogbreed.configuration.search import SearchConfig, TuneConfig, training_of
-from dogbreed.data.batches import StoredPhotos
+from dogbreed.data.batches import CachedPhotos
 from dogbreed.errors import ConfigError, SearchError
 from dogbreed.search.best import SEARCHES
 from dogbreed.search.final import settings_of
@@ -20,7 +20,7 @@ from dogbreed.search.report.outcome import finish_search
 from dogbreed.search.space import Space
 from dogbreed.search.table import live_table
 from dogbreed.search.user_settings import remember
-from dogbreed.training.features import stored_features
+from dogbreed.training.features import cached_features
 from dogbreed.training.path_check import check_paths
 from dogbreed.training.preparation import Prepared, prepare
 from dogbreed.training.results import data_fingerprint
@@ -45,7 +45,7 @@ MAX_SHOWN = 100  # characters of a key, and of a value
 MAY_DIFFER = ("search.trials", "search.parallel", "wait", "attach", "dry_run")
 
 
-def search_here(config: TuneConfig, space: Space) -> Path:
+def run_local_search(config: TuneConfig, space: Space) -> Path:
     """Run what is missing of a search over a checked space; returns its folder.
 
     Raises:
@@ -60,8 +60,8 @@ def search_here(config: TuneConfig, space: Space) -> Path:
     parents = [_parent(root, name, search) for name in search.warm_start]
     prepared = prepare(training_of(config), clock)
     with clock.phase("features"):
-        stored = stored_features(prepared, clock)
-    assert stored is not None  # check_here has refused everything else
+        stored = cached_features(prepared, clock)
+    assert stored is not None  # check_local_search has refused everything else
     folder = _open_folder(root, config, prepared.config.name)
     with locked(folder / "lock", wait=False) as alone:
         if not alone:
@@ -79,7 +79,7 @@ def _search(
     folder: Path,
     config: TuneConfig,
     prepared: Prepared,
-    stored: Mapping[str, StoredPhotos],
+    stored: Mapping[str, CachedPhotos],
     space: Space,
     parents: Sequence[Path],
     clock: Clock,

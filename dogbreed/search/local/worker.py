@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dogbreed.backbone.architecture import build_backbone
 from dogbreed.configuration.run import Config
-from dogbreed.data.batches import StoredPhotos
+from dogbreed.data.batches import CachedPhotos
 from dogbreed.data.check import Checked
 from dogbreed.data.layouts.splits import TRAIN, VALID
 from dogbreed.data.module import BreedDataModule
@@ -33,7 +33,7 @@ class Work:
 
     config: Config
     checked: Checked
-    stored: Mapping[str, StoredPhotos]
+    stored: Mapping[str, CachedPhotos]
     metric: str
     threads: int
 

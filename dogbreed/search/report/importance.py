@@ -10,7 +10,7 @@ from optuna.importance import FanovaImportanceEvaluator
 
 from dogbreed.search.report.scales import Placed, Scale
 
-FEWEST_TRIALS = 10
+MIN_TRIALS = 10
 TREES, TREES_OF_A_DRAW = 48, 8
 # The spread over draws of four fifths is about that over searches of as many other trials.
 DRAWS, SHARE_DRAWN = 10, 0.8

@@ -6,7 +6,7 @@ from typing import Any
 from dogbreed.report.charts import BLUE, ORANGE, Chart, axis, labels, layout_of, pale_blue
 from dogbreed.report.formatting import percent
 from dogbreed.search.report.facts import SearchFacts
-from dogbreed.search.report.importance import FEWEST_TRIALS, Importance, importances
+from dogbreed.search.report.importance import MIN_TRIALS, Importance, importances
 from dogbreed.search.report.scales import Scale, placed
 
 
@@ -15,10 +15,10 @@ def importance(facts: SearchFacts, scales: Mapping[str, Scale]) -> Chart | str:
     if len(scales) < 2:
         return "Only one parameter was searched: there is none to compare it with."
     known = placed(facts, scales, facts.completed)
-    if len(known) < FEWEST_TRIALS:
+    if len(known) < MIN_TRIALS:
         return (
             f"Too few trials to tell which parameter mattered: {len(known)} completed, and with "
-            f"fewer than {FEWEST_TRIALS} chance looks like importance."
+            f"fewer than {MIN_TRIALS} chance looks like importance."
         )
     found = importances(scales, known)
     if not found:

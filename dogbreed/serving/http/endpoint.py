@@ -18,8 +18,8 @@ from dogbreed.serving.http.explanations import Explanations
 from dogbreed.serving.http.ipc import NOT_EXPLAINED
 from dogbreed.serving.http.worker import Worker
 from dogbreed.serving.http.worker_errors import (
-    DeadlyPhoto,
     ModelUnreadable,
+    PoisonRequest,
     WorkerError,
     WorkerRefusal,
 )
@@ -146,7 +146,7 @@ class Endpoint:
             together, data = await self._worker.ask(invocation.top_k, photo)
         except WorkerError as error:
             raise RequestError(503, "no_model", f"The model can't be loaded: {error}") from error
-        except DeadlyPhoto:
+        except PoisonRequest:
             return _DEADLY
         self.counters.batch.observe(together)
         entry: dict[str, Any] = json.loads(data)
@@ -158,7 +158,7 @@ class Endpoint:
                 if isinstance(error, WorkerRefusal) and not isinstance(error, ModelUnreadable):
                     raise not_explained(error) from error
                 raise RequestError(503, "no_model", f"It can't be explained: {error}") from error
-            except DeadlyPhoto:
+            except PoisonRequest:
                 return _DEADLY
             if picture == NOT_EXPLAINED:
                 return _NOT_EXPLAINED

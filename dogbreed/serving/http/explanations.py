@@ -52,7 +52,7 @@ class Explanations:
         Raises:
             WorkerRefusal: this network can't be explained, or not loaded any more, as it says.
             WorkerError: the worker doesn't come up.
-            DeadlyPhoto: as Worker.ask.
+            PoisonRequest: as Worker.ask.
         """
         if self._answering.greeting:
             _, picture = await self._answering.ask(EXPLAIN | class_index, photo)

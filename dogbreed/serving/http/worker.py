@@ -15,9 +15,9 @@ from typing import Any
 
 from dogbreed.serving.http.ipc import HEAD, NO_MODEL, READY, packed
 from dogbreed.serving.http.worker_errors import (
-    DeadlyPhoto,
     ModelReplaced,
     ModelUnreadable,
+    PoisonRequest,
     WorkerError,
     WorkerRefusal,
 )
@@ -114,7 +114,7 @@ class Worker:
 
         Raises:
             WorkerError: it died, and doesn't come up again.
-            DeadlyPhoto: this photo is why it dies.
+            PoisonRequest: this photo is why it dies.
         """
         if not self.ready:
             await self.wait_until_ready()
@@ -232,7 +232,7 @@ class Worker:
             either: set[asyncio.Future[Any]] = {asked.answer, answers}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if answers.done() and not asked.answer.done():
-                asked.answer.set_exception(DeadlyPhoto())
+                asked.answer.set_exception(PoisonRequest())
                 return False
         return not answers.done()
 

@@ -19,5 +19,5 @@ class ModelReplaced(WorkerError):
     """A worker that has loaded another model than the one that is served."""
 
 
-class DeadlyPhoto(Exception):
+class PoisonRequest(Exception):
     """A photo at which the worker dies when it has no other."""

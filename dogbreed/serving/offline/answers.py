@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from dogbreed.artifact.file_names import OPENVINO
-from dogbreed.artifact.runtimes import choose_form, cpu_precision
+from dogbreed.artifact.runtimes import choose_runtime, cpu_precision
 from dogbreed.configuration.run import PredictConfig
 from dogbreed.configuration.schema import AUTO
 from dogbreed.errors import ConfigError, OutputError, PhotoError
@@ -21,7 +21,7 @@ from dogbreed.serving.offline.table import CSV, JSONL, check_suffix, json_line, 
 from dogbreed.serving.offline.urls import is_url
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Photo, Predictor
-from dogbreed.utils.files import whole, with_ending
+from dogbreed.utils.files import atomic_write, with_ending
 from dogbreed.utils.os_errors import DISK_FULL
 from dogbreed.utils.progress import progress
 from dogbreed.utils.terminal import print_lines
@@ -141,7 +141,7 @@ def _to_table(
 
 def _origin(predictor: Predictor, config: PredictConfig, given: Sequence[str]) -> dict[str, Any]:
     """What the rows of a table depend on."""
-    engine = choose_form(predictor.description, config.engine)
+    engine = choose_runtime(predictor.description, config.engine)
     return {
         "model": predictor.identity,
         "photos": list(map(_full_name, given)),
@@ -191,7 +191,7 @@ def _explained(
     except PhotoError as error:  # changed since it was answered
         return error
     try:
-        with whole(path) as beside:
+        with atomic_write(path) as beside:
             picture.save(beside, "JPEG", quality=90)
     except OSError as error:
         if error.errno in DISK_FULL:

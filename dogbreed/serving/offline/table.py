@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from dogbreed.errors import ConfigError, OutputError, PhotoError
 from dogbreed.serving.prediction import Prediction
 from dogbreed.utils.csv_cells import csv_line, text_of
-from dogbreed.utils.files import locked, refuse_foreign_link, whole, with_ending, write_text
+from dogbreed.utils.files import atomic_write, locked, refuse_foreign_link, with_ending, write_text
 from dogbreed.utils.os_errors import DISK_FULL
 
 CSV, JSONL = ".csv", ".jsonl"
@@ -115,7 +115,7 @@ def _held(path: Path) -> Iterator[None]:
 def _drop_errors(path: Path) -> None:
     """Write the table anew without the rows of photos that could not be answered."""
     start = 0
-    with path.open("rb") as file, whole(path) as beside, beside.open("wb") as kept:
+    with path.open("rb") as file, atomic_write(path) as beside, beside.open("wb") as kept:
         for name, fault, end in _rows(path, file):
             if not fault or name == _HEAD:
                 kept.write(os.pread(file.fileno(), end - start, start))

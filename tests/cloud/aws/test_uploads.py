@@ -114,7 +114,7 @@ def test_one_changed_photo_is_sent_alone(s3: "S3", root: Path) -> None:
 def test_photos_that_are_gone_are_removed(
     s3: "S3", root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "MOST_DELETIONS", 2)
+    monkeypatch.setattr(storage, "MAX_DELETIONS", 2)
     sync(s3, root)
     for name in NAMES[:3]:
         (root / name).unlink()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from dogbreed.cloud.endpoints.client import Asker
+from dogbreed.cloud.endpoints.client import Client
 from dogbreed.errors import CloudError, PhotoError
 from dogbreed.serving.requests.invocations import Invocation, read_invocation
 
@@ -49,7 +49,7 @@ def model_error(status: int, message: str = "") -> ClientError:
 
 def ask(*answers: Any, patience_s: float = 30.0, **request: Any) -> tuple[Any, Answering]:
     session = Answering(answers)
-    asker = Asker(Account(session), "dogs", patience_s=patience_s)  # type: ignore[arg-type]
+    asker = Client(Account(session), "dogs", patience_s=patience_s)  # type: ignore[arg-type]
     return asker.ask(b"\xff\xd8photo", top_k=2, **request), session
 
 

@@ -7,9 +7,9 @@ import pytest
 from dogbreed.cloud.aws.tags import all_tags
 from dogbreed.cloud.endpoints.endpoint_requests import (
     LONGEST_NAME,
-    attempt_name,
     check_deployment,
     container_environment,
+    rollout_name,
 )
 from dogbreed.cloud.endpoints.serving_costs import serving_costs
 from dogbreed.cloud.endpoints.serving_images import serving_image
@@ -60,7 +60,7 @@ def test_what_can_be_is_not_refused() -> None:
         check_deployment(composed(*overrides))
     longest = "d" * LONGEST_NAME
     check_deployment(composed(f"endpoint={longest}"))
-    assert len(attempt_name(longest)) <= 63
+    assert len(rollout_name(longest)) <= 63
 
 
 @pytest.mark.parametrize("server", ["ray", "pytorch"])
@@ -73,7 +73,7 @@ def test_a_container_takes_tiffs_where_it_is_told_to(server: str) -> None:
 def test_names_of_attempts_of_one_second_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "strftime", lambda _: "261129-120000")
     # 16 random bits: two of 50 names are equal in 2 % of the runs, ten of them practically never.
-    assert len({attempt_name("dogs") for _ in range(50)}) > 40
+    assert len({rollout_name("dogs") for _ in range(50)}) > 40
 
 
 def test_containers_are_those_of_the_sdk() -> None:

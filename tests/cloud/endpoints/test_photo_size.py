@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dogbreed.cloud.endpoints.photo_size import MOST_SENT_BYTES, is_usual, to_send
+from dogbreed.cloud.endpoints.photo_size import MAX_SENT_BYTES, is_usual, to_send
 from dogbreed.errors import PhotoError
 
 
@@ -50,8 +50,8 @@ def test_a_photo_of_a_turned_camera_stands_upright() -> None:
 
 def test_too_many_bytes_become_fewer_whatever_the_size() -> None:
     data = packed(noise(2400, 2400), "PNG")
-    assert len(data) > MOST_SENT_BYTES
-    assert len(to_send(data, 4000)) <= MOST_SENT_BYTES
+    assert len(data) > MAX_SENT_BYTES
+    assert len(to_send(data, 4000)) <= MAX_SENT_BYTES
 
 
 def test_a_format_that_endpoints_don_t_name_is_sent_as_jpeg() -> None:

@@ -10,7 +10,7 @@ pytest.importorskip("boto3")
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import in_plain_words
+from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.endpoints.deploy import _account, _checked
 from dogbreed.cloud.endpoints.endpoint_requests import Deployment, model_request, transform_request
 from dogbreed.cloud.endpoints.expiry import schedule_expiry
@@ -153,6 +153,6 @@ def test_a_role_that_can_not_read_the_model_is_told_what_it_needs() -> None:
     error = ClientError({"Error": {"Code": "ValidationException", "Message": said}}, "CreateModel")
     with (
         pytest.raises(CloudError, match=r"launch/iam/serving\.json, or name .* as deploy\.role"),
-        in_plain_words("model dogs-1"),
+        translate_errors("model dogs-1"),
     ):
         raise error

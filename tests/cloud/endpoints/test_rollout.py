@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.aws.account import same_place
 from dogbreed.cloud.endpoints.endpoint_requests import Deployment
 from dogbreed.cloud.endpoints.expiry import schedule_expiry
-from dogbreed.cloud.endpoints.rollout import Attempt
+from dogbreed.cloud.endpoints.rollout import Rollout
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError
@@ -49,9 +49,9 @@ def account_of(client: Client) -> Any:
     )
 
 
-def attempt(client: Client, *overrides: str) -> Attempt:
+def attempt(client: Client, *overrides: str) -> Rollout:
     it = Deployment(name="dogs-1", model_uri="s3://b/m", image_uri="i")
-    return Attempt(account_of(client), composed(*overrides), it)
+    return Rollout(account_of(client), composed(*overrides), it)
 
 
 def test_what_may_have_been_made_is_not_taken_back_and_is_told() -> None:

@@ -19,7 +19,7 @@ from helpers.colour_profiles import cmyk_profile, grey_profile, in_space, packed
 from PIL import Image
 
 from dogbreed.artifact.folder import find_artifact, read_description
-from dogbreed.artifact.runtimes import open_form
+from dogbreed.artifact.runtimes import open_runtime
 from dogbreed.cloud.endpoints.photo_size import to_send
 from dogbreed.data.decoding import colour
 from dogbreed.data.decoding.icc import matrix_profile
@@ -308,7 +308,7 @@ def predictor_of(model: Path, version: str, room: Room | None = None) -> Predict
     if version == "1":
         del values["version"]  # as the first ones may lack it
     description = replace(description, preprocessing=values)
-    return Predictor(description, open_form(folder, description), folder=folder, room=room)
+    return Predictor(description, open_runtime(folder, description), folder=folder, room=room)
 
 
 def test_every_way_into_the_predictor_converts(

@@ -69,7 +69,7 @@ def test_split_folders(tmp_path: Path, train: str, valid: str, test: str) -> Non
     )
     assert folders.classes == folders.display_names == CLASSES
     assert [folders.counts(split) for split in SPLITS] == [[3] * 3, [1] * 3, [1] * 3]
-    assert folders.split_here == ()
+    assert folders.split_locally == ()
     assert folders.findings == ()
     for split, samples in folders.samples.items():
         assert list(samples) == sorted(samples, key=lambda sample: sample.path)
@@ -80,7 +80,7 @@ def test_split_folders(tmp_path: Path, train: str, valid: str, test: str) -> Non
 def test_a_missing_split_is_drawn_from_train_alone(tmp_path: Path) -> None:
     root = touch(plain(tmp_path / "train", 40).parent, *(f"valid/{name}/v.jpg" for name in CLASSES))
     folders = read_folders(root)
-    assert folders.split_here == (TEST,)
+    assert folders.split_locally == (TEST,)
     assert names_of(folders, VALID) == ["v.jpg"] * 3
     assert all(path.startswith("train/") for path, s in split_of(folders).items() if s != VALID)
     assert all(0 < count < 20 for count in folders.counts(TEST))
@@ -88,7 +88,7 @@ def test_a_missing_split_is_drawn_from_train_alone(tmp_path: Path) -> None:
 
 def test_a_small_root_of_plain_class_folders(tmp_path: Path) -> None:
     folders = read_folders(plain(tmp_path, 10))
-    assert folders.split_here == (VALID, TEST)
+    assert folders.split_locally == (VALID, TEST)
     assert len(folders.all_samples()) == 30
     assert all(min(folders.counts(split)) >= 1 for split in SPLITS)
 
@@ -196,7 +196,7 @@ def test_shares_of_splits_that_are_there_do_not_count(tmp_path: Path) -> None:
     (root / "test" / "Akita" / "1.jpg").unlink()
     (root / "test" / "Akita").rmdir()
     (root / "test").rmdir()
-    assert read_folders(root, valid_share=0.9, test_share=0.1).split_here == (TEST,)
+    assert read_folders(root, valid_share=0.9, test_share=0.1).split_locally == (TEST,)
 
 
 # --- names -----------------------------------------------------------------------------------
@@ -266,7 +266,7 @@ def test_fractions_are_nested_and_stratified(tmp_path: Path) -> None:
         taken = whole.take(percent / 100)
         assert taken.classes == whole.classes
         assert taken.display_names == whole.display_names
-        assert taken.split_here == whole.split_here
+        assert taken.split_locally == whole.split_locally
         for split in SPLITS:
             for all_of_it, count in zip(whole.counts(split), taken.counts(split), strict=True):
                 assert max(1, all_of_it * percent / 100) <= count < all_of_it * percent / 100 + 1

@@ -108,7 +108,7 @@ def test_split_folders(tmp_path: Path, splits: tuple[str, ...]) -> None:
     folders = read(tmp_path, *classes_in(*splits))
     assert folders.classes == ("a", "b")
     assert [folders.counts(split) for split in SPLITS] == [[PHOTOS] * 2] * 3
-    assert folders.split_here == ()
+    assert folders.split_locally == ()
     assert folders.findings == ()
     for split, name in zip(SPLITS, splits, strict=True):
         assert all(tmp_path / name in sample.path.parents for sample in folders.samples[split])
@@ -117,7 +117,7 @@ def test_split_folders(tmp_path: Path, splits: tuple[str, ...]) -> None:
 def test_many_wrappers(tmp_path: Path) -> None:
     folders = read(tmp_path, *classes_in(f"train/{'images/' * 60}"), f"test/{'test/' * 60}a")
     assert folders.classes == ("a", "b")
-    assert folders.split_here == (VALID,)
+    assert folders.split_locally == (VALID,)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_missing_splits_are_drawn(
 ) -> None:
     folders = read(tmp_path, *classes_in(*names))
     assert folders.classes == ("a", "b")
-    assert folders.split_here == drawn
+    assert folders.split_locally == drawn
     assert folders.findings == ()
 
 
@@ -176,7 +176,7 @@ def test_two_folders_for_one_split(tmp_path: Path, folders: tuple[str, ...], spl
 def test_classes_that_are_called_like_splits(tmp_path: Path, folders: tuple[str, ...]) -> None:
     read_as = read(tmp_path, *folders)
     assert read_as.classes == tuple(sorted(folders))
-    assert read_as.split_here == (VALID, TEST)
+    assert read_as.split_locally == (VALID, TEST)
     assert read_as.findings == ()
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from dogbreed.data.sets import drawing, samples
 from dogbreed.data.sets.drawing import BREEDS, Breed
-from dogbreed.data.sets.samples import draw_samples
+from dogbreed.data.sets.samples import generate_samples
 from dogbreed.utils.files import locked
 
 NAMES = sorted(breed.name for breed in BREEDS)
@@ -36,7 +36,7 @@ def test_every_breed_has_its_photos_in_every_split(
 ) -> None:
     grey = Image.new("RGB", (8, 8))
     monkeypatch.setattr(samples, "draw_photo", lambda breed, rng: (grey, 75))
-    root = draw_samples(tmp_path / "below" / "set")
+    root = generate_samples(tmp_path / "below" / "set")
     expected = {
         f"{split}/{name}/{index:03d}.jpg"
         for split, count in {"train": 40, "valid": 12, "test": 12}.items()
@@ -49,7 +49,7 @@ def test_every_breed_has_its_photos_in_every_split(
 
 @pytest.mark.usefixtures("few")
 def test_every_file_is_the_jpeg_that_its_name_says(tmp_path: Path) -> None:
-    for path in draw_samples(tmp_path / "set").glob("*/*/*.jpg"):
+    for path in generate_samples(tmp_path / "set").glob("*/*/*.jpg"):
         with Image.open(path) as photo:
             photo.load()
             assert (photo.format, photo.mode) == ("JPEG", "RGB")
@@ -58,19 +58,19 @@ def test_every_file_is_the_jpeg_that_its_name_says(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("few")
 def test_the_seed_decides_every_byte(tmp_path: Path) -> None:
-    first = files(draw_samples(tmp_path / "a", seed=3))
-    assert files(draw_samples(tmp_path / "b", seed=3)) == first
-    other = files(draw_samples(tmp_path / "c", seed=4))
+    first = files(generate_samples(tmp_path / "a", seed=3))
+    assert files(generate_samples(tmp_path / "b", seed=3)) == first
+    other = files(generate_samples(tmp_path / "c", seed=4))
     assert other.keys() == first.keys()
     assert all(other[name] != first[name] for name in first)
 
 
 @pytest.mark.usefixtures("few")
 def test_a_whole_set_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = draw_samples(tmp_path / "set")
+    root = generate_samples(tmp_path / "set")
     monkeypatch.setattr(samples, "draw_photo", None)  # drawing would raise
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    assert draw_samples(root) == root
+    assert generate_samples(root) == root
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
@@ -81,7 +81,7 @@ def test_a_whole_set_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_set_that_differs_is_drawn_again(
     change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
 ) -> None:
-    root = draw_samples(tmp_path / "set", seed=1 if change == "seed" else 0)
+    root = generate_samples(tmp_path / "set", seed=1 if change == "seed" else 0)
     photo = root / "train" / NAMES[0] / "000.jpg"
     if change == "missing photo":
         photo.unlink()
@@ -95,9 +95,9 @@ def test_a_set_that_differs_is_drawn_again(
         (root / ".drawing").write_bytes(b"\xff\xfe")
     if change == "version":
         monkeypatch.setattr(samples, "VERSION", 0)
-    draw_samples(root)
+    generate_samples(root)
     assert f"warning: {root} isn't what would be drawn now" in logged()
-    assert files(root) == files(draw_samples(tmp_path / "fresh"))
+    assert files(root) == files(generate_samples(tmp_path / "fresh"))
     assert {path.name for path in tmp_path.iterdir()} == {
         ".fresh.lock",
         ".set.lock",
@@ -113,9 +113,9 @@ def test_a_run_stopped_half_way_leaves_nothing(
     with monkeypatch.context() as broken:
         broken.setattr(samples, "BREEDS", (*BREEDS[:3], None))
         with pytest.raises(AttributeError):
-            draw_samples(tmp_path / "set")
+            generate_samples(tmp_path / "set")
     assert list(tmp_path.iterdir()) == [tmp_path / ".set.lock"]
-    assert len(list(draw_samples(tmp_path / "set").glob("*/*/*.jpg"))) == 12
+    assert len(list(generate_samples(tmp_path / "set").glob("*/*/*.jpg"))) == 12
 
 
 @pytest.mark.usefixtures("few")
@@ -124,7 +124,7 @@ def test_somebody_elses_photos_stay(tmp_path: Path) -> None:
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"the only photo of Rex")
     with pytest.raises(FileExistsError, match=r"name a new or an empty folder"):
-        draw_samples(tmp_path)
+        generate_samples(tmp_path)
     assert files(tmp_path) == {"train/Rex/000.jpg": b"the only photo of Rex"}
 
 
@@ -135,7 +135,7 @@ def test_of_two_at_once_one_draws(
 ) -> None:
     root = tmp_path / "set"
     if stale:
-        draw_samples(root, seed=1)
+        generate_samples(root, seed=1)
     both_found_none = threading.Barrier(2, timeout=30)
     drawn: list[str] = []
 
@@ -152,7 +152,7 @@ def test_of_two_at_once_one_draws(
     monkeypatch.setattr(samples, "locked", locked_together)
     monkeypatch.setattr(samples, "draw_photo", draw_photo)
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(draw_samples, [root, root])) == [root, root]
+        assert list(pool.map(generate_samples, [root, root])) == [root, root]
     assert sorted(drawn) == sorted(NAMES * 2)
     assert {path.name for path in tmp_path.iterdir()} == {".set.lock", "set"}
     assert len(list(root.glob("*/*/*.jpg"))) == 12
@@ -162,4 +162,4 @@ def test_of_two_at_once_one_draws(
 def test_a_place_that_cannot_be_written_is_an_oserror(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(PermissionError):
-        draw_samples(tmp_path / "set")
+        generate_samples(tmp_path / "set")

@@ -229,7 +229,7 @@ def test_children_are_part_of_what_is_used() -> None:
 
 
 def test_a_long_run_keeps_a_bounded_number_of_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampler, "MOST_SAMPLES", 20)
+    monkeypatch.setattr(sampler, "MAX_SAMPLES", 20)
     watched = Sampler(Clock(), interval_s=0.005)
     watched.start()
     time.sleep(1.0)
