@@ -18,6 +18,7 @@ class DataConfig:
         choices=("samples", "oxford_pets", "stanford_dogs", "dogimages"),
     )
     root: str | None = path_key("folder of photographs: class folders, or train/valid/test of them")
+    noun: str = key("what pages and the terminal call a class, in the singular: class, breed, ...")
     feature_set: str | None = path_key("folder of extracted features, in place of photographs")
     fraction: float = key("share of each class's photos to use, in every split", above=0, at_most=1)
     valid_share: float = key(
