@@ -9,7 +9,8 @@ SMDEBUG_TESTS := tests/debug/smdebug/test_smdebug.py
 SERVERS := .venv-servers
 SERVED := openvino|openvino-telemetry|pillow|pillow-heif
 
-.PHONY: train test test-runs test-launch test-watch test-containers test-smdebug test-servers check benchmarks reference constraints audit clean
+.PHONY: train test test-runs test-launch test-watch test-containers test-smdebug test-servers check \
+  coverage docs examples benchmarks reference constraints audit clean
 
 train: $(READY)
 	$(BIN)/python -m dogbreed.train $(ARGS)
@@ -45,10 +46,24 @@ test-smdebug: $(SMDEBUG)/.ready
 test-servers: $(SERVERS)/.ready
 	$(BIN)/python -m pytest -n 0 -m servers tests/inference tests/serving/http $(ARGS)
 
+# mypy twice: over the project, and from outside over a user's code, for which py.typed counts.
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	cd tests/typing && ../../$(BIN)/mypy --config-file= --strict consumer.py
+
+docs: $(READY)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/site
+	@echo "documentation: build/site/index.html"
+
+coverage:
+	$(MAKE) test ARGS="--cov --cov-report="
+	@echo "lines of dogbreed/ that make test covers: $$($(BIN)/coverage report --format=total) %"
+	@$(BIN)/coverage report > /dev/null || { echo "error: fewer than [tool.coverage.report] allows"; exit 1; }
+
+examples: $(READY)
+	$(BIN)/python -m pytest -n 0 -m examples tests/test_examples.py $(ARGS)
 
 # The figures of the README. On a quiet machine, with your own photos and weights:
 # make benchmarks ROOT=PHOTOS WEIGHTS=FILE
@@ -68,7 +83,7 @@ audit: $(READY)
 # Pins what CI, jobs and endpoints install. Names and versions only: which index they come from is
 # the machine's.
 constraints: $(READY)
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --quiet --upgrade \
+	$(BIN)/uv pip compile pyproject.toml --group dev --group docs --universal --quiet --upgrade \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o constraints.txt
 	{ grep '^#' inference/requirements.txt; grep -E '^($(SERVED))==' constraints.txt; } \
 	  > inference/requirements.txt.new
@@ -87,10 +102,10 @@ $(READY): pyproject.toml constraints.txt
 	elif $(BIN)/python -m pip install --quiet -c constraints.txt uv; then UV=$(BIN)/uv; fi; \
 	if [ -n "$$UV" ]; then \
 	  VIRTUAL_ENV="$(CURDIR)/.venv" $$UV pip install --compile-bytecode -c constraints.txt \
-	    -e . --group dev; \
+	    -e . --group dev --group docs; \
 	else \
 	  $(BIN)/python -m pip install 'pip>=25.1' && \
-	  $(BIN)/python -m pip install -c constraints.txt -e . --group dev; \
+	  $(BIN)/python -m pip install -c constraints.txt -e . --group dev --group docs; \
 	fi
 	@touch $@
 

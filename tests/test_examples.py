@@ -1,0 +1,45 @@
+"""The programs in examples/, each run as a user runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT
+
+EXAMPLES = PROJECT / "examples"
+
+pytestmark = pytest.mark.examples
+
+
+def run(program: Path, folder: Path) -> str:
+    """What a program prints, started in an empty folder."""
+    done = subprocess.run(
+        [sys.executable, str(program)], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_own_training_records_every_step_and_checks_every_rule(tmp_path: Path) -> None:
+    output = run(EXAMPLES / "own_training.py", tmp_path)
+    assert "50 steps recorded" in output  # 300 points in batches of 30, five epochs
+    assert "loss_not_finite: fine" in output
+
+
+def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    cells = json.loads((EXAMPLES / "explore_run.ipynb").read_text("utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert all(not cell["outputs"] for cell in cells if cell["cell_type"] == "code")
+    program = tmp_path / "notebook.py"
+    program.write_text("\n\n".join(code))
+    output = run(program, tmp_path)
+    assert "test top-1" in output
+    assert list((tmp_path / "outputs" / "latest").resolve().glob("report.html"))
+
+
+def test_the_readme_lists_every_example() -> None:
+    listed = (EXAMPLES / "README.md").read_text("utf-8")
+    programs = [path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".ipynb")]
+    assert [name for name in programs if f"`{name}`" not in listed] == []
