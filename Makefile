@@ -18,15 +18,15 @@ train: $(READY)
 test: check
 	$(BIN)/python -m pytest $(ARGS)
 
-# Whole trainings and exports: killed and resumed, on a full disk, on two processes, on real photos.
+# Complete trainings and exports: killed and resumed, on a full disk, on two processes, on real photos.
 test-runs: $(READY)
 	$(BIN)/python -m pytest -m runs $(ARGS)
 
-# Whole searches here, and jobs in an emulated AWS account through SageMaker's training toolkit.
+# Complete local searches, and jobs in an emulated AWS account through SageMaker's training toolkit.
 test-launch: $(READY)
 	$(BIN)/python -m pytest -m launch $(ARGS)
 
-# Whole trainings under the debugger and the profiler: what they record, stop and survive.
+# Complete trainings under the debugger and the profiler: what they record, stop and survive.
 test-watch: $(READY)
 	$(BIN)/python -m pytest -m watch tests/debug $(ARGS)
 
@@ -109,7 +109,7 @@ $(READY): pyproject.toml constraints.txt
 	fi
 	@touch $@
 
-# As pip resolves the extra, so without the pin of protobuf; today's protobuf lies beside it.
+# As pip resolves the extra, so without the pin of protobuf; today's protobuf is beside it.
 $(SMDEBUG)/.ready: $(READY)
 	rm -rf $(SMDEBUG)
 	$(BIN)/uv venv --quiet --python $(BIN)/python $(SMDEBUG)
