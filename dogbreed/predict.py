@@ -1,11 +1,13 @@
-"""Answers for photos: `python -m dogbreed.predict photo.jpg`, or a folder, a URL, `-`."""
+"""`python -m dogbreed.predict photo.jpg`: classify photos: files, folders, URLs, `-`."""
 
 import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dogbreed.configuration import composing as cli
+from dogbreed.configuration.commands import BY_NAME, typed
+from dogbreed.configuration.composing import compose_as, override_name
+from dogbreed.configuration.help import print_requested_help
 from dogbreed.configuration.run import PredictConfig
 from dogbreed.configuration.schema import keys
 from dogbreed.errors import ConfigError
@@ -13,29 +15,28 @@ from dogbreed.serving.offline.sources import STDIN, is_there
 from dogbreed.serving.offline.urls import is_url
 from dogbreed.utils.command import run_command
 
-PURPOSE = (
-    "Say which breeds photos show, with a trained model. PHOTO is a file, a folder (the photos in\n"
-    "it and below it: answers go into a file, and the same command goes on after a stop), a URL,\n"
-    "or - for the standard input. Exit code 0: every photo was answered; 1: some couldn't be."
-)
-USAGE = "python -m dogbreed.predict [KEY=VALUE ...] PHOTO ..."
-EXAMPLE = "python -m dogbreed.predict model=outputs/latest photo.jpg"
-
 
 def main(arguments: Sequence[str]) -> None:
-    """Answer for the photos among `arguments`, or print the help; exits 1 if any is bad."""
-    if {"-h", "--help"} & set(arguments):
-        cli.print_help(USAGE, PURPOSE, EXAMPLE, PredictConfig, "predict")
+    """Classify the photos among `arguments`, or print the help; exits 1 if any photo is bad."""
+    if print_requested_help("predict", arguments):
         return
-    options, given = split_arguments(arguments)
-    config = cli.compose_as(PredictConfig, "predict", options)
-    if not given:
-        raise ConfigError(f"No photo is given: write {EXAMPLE} (or a folder, a URL, - for stdin).")
+    options, photos = split_arguments(arguments)
+    config = compose_as(PredictConfig, "predict", options)
+    if not photos:
+        raise no_photo("predict")
     # Half a second of imports that --help and a mistyped key shouldn't wait for.
     from dogbreed.serving.offline import answers
 
-    if not answers.answer(config, given):
+    if not answers.answer(config, photos):
         sys.exit(1)
+
+
+def no_photo(name: str) -> ConfigError:
+    """The error of a command whose arguments have no photo."""
+    return ConfigError(
+        f"No photo is given: write {typed(name)} {BY_NAME[name].example} (or a folder, a URL, "
+        "- for stdin)."
+    )
 
 
 def split_arguments(
@@ -44,25 +45,25 @@ def split_arguments(
     """The options, KEY=VALUE, and the photos, in whatever order they were typed.
 
     A photo may be called a=b.jpg: it is one if there is no key `a` and a file of that name, or if
-    what is before the = is none of a key's (example.org/photo.jpg?size=3).
+    what is before the = cannot be a key (example.org/photo.jpg?size=3).
     """
     known = {name for name, _, _ in keys(schema)}
     options: list[str] = []
-    given: list[str] = []
+    photos: list[str] = []
     for argument in arguments:
-        name, equals, _ = argument.partition("=")
-        option = equals and (name in known or not ("/" in name or is_there(argument)))
+        name = override_name(argument)
+        option = "=" in argument and (name in known or not ("/" in name or is_there(argument)))
         if argument == STDIN or is_url(argument):
-            given.append(argument)
+            photos.append(argument)
         elif option or argument.startswith("-"):
             options.append(argument)
         else:
-            given.append(_expanded(argument))
-    return options, given
+            photos.append(_expanded(argument))
+    return options, photos
 
 
 def _expanded(photo: str) -> str:
-    """The path with ~ at its start replaced by the home folder, unless a file is called so."""
+    """The path with ~ at its start replaced by the home folder, unless a file has that name."""
     return photo if is_there(photo) else os.path.expanduser(photo)  # noqa: PTH111 (never raises)
 
 

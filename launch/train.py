@@ -1,54 +1,7 @@
-"""`python launch/train.py`: the best of a search trained on all photos, here or on SageMaker."""
+"""`python launch/train.py`: the best of a search trained on all photos."""
 
-from collections.abc import Sequence
-
-from dogbreed.configuration import composing as cli
-from dogbreed.configuration.search import LOCAL, FinalConfig, training_of
-from dogbreed.search.runner_limits import check_local
-from dogbreed.utils.clock import SET_UP, Clock
+from dogbreed.cloud.commands.final import main
 from dogbreed.utils.command import run_command
-from dogbreed.utils.terminal import print_lines
-
-PURPOSE = (
-    "Train with the best hyperparameters of a search, the newest one by default, on all photos:\n"
-    "where the search ran, or where launcher says."
-)
-USAGE = "python launch/train.py [+experiment=final] [best=NAME] [GROUP=CHOICE ...] [KEY=VALUE ...]"
-EXAMPLE = "python launch/train.py best=my-search launcher=local trainer.epochs=40"
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Compose the training from the search's best and `arguments`; run it, or print the help."""
-    if {"-h", "--help"} & set(arguments):
-        cli.print_help(USAGE, PURPOSE, EXAMPLE, FinalConfig, "final")
-        return
-    from dogbreed.search.final import compose_final
-    from dogbreed.search.hyperparameters import as_hyperparameters, as_overrides
-    from dogbreed.training.run_folder import log_to_terminal
-
-    clock = Clock()
-    log_to_terminal()
-    config, best = compose_final(arguments)
-    if best is not None:
-        values = " ".join(as_overrides(as_hyperparameters(best.parameters)))
-        print_lines(f"best of {best.search} ({best.trial}): {values}")
-    # Imports that --help and a mistyped key shouldn't wait for; seconds of them after the paths.
-    from dogbreed.training.path_check import check_paths, check_sent_paths
-
-    if config.launcher.name == LOCAL:
-        check_local(config)
-        check_paths(config)
-        from dogbreed.training.run import train
-
-        clock.add(SET_UP, clock.total())
-        train(training_of(config), clock)
-    else:
-        if config.attach is None:
-            check_sent_paths(config)
-        from dogbreed.cloud.jobs.training import train_on_sagemaker
-
-        train_on_sagemaker(config)
-
 
 if __name__ == "__main__":
     run_command(main)

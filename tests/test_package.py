@@ -52,6 +52,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cloud.aws",),
     ("cloud.jobs",),
     ("cloud.endpoints",),
+    ("cloud.commands",),
+    ("__main__",),
 )
 
 

@@ -1,10 +1,12 @@
-"""What every command shares: overrides to configuration, and --help.
+"""From the arguments of a command to its configuration: conf/ with the overrides that were typed.
 
-Hydra composes conf/ with what is typed. Its own entry point isn't used: it changes the process
-(logging, working folder) and answers a typing mistake with its own vocabulary.
+Hydra composes the files of conf/. Its own entry point isn't used: it changes the process (logging,
+working folder) and reports a typing mistake in its own vocabulary.
 """
 
 import difflib
+import os
+import shlex
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,15 +19,15 @@ from dogbreed.configuration.schema import (
     TREE,
     Section,
     conf_dir,
-    flat,
     keys,
     parse,
     unknown_key,
 )
 from dogbreed.utils.printable import printable
-from dogbreed.utils.terminal import print_lines
 
 EXPERIMENT = "experiment"  # the group whose files set keys of all others
+# The key that somebody may mean who types a value in place of a group's choice.
+MEANT = {"model": "model.backbone", "data": "data.root"}
 
 
 def compose(overrides: Sequence[str]) -> Config:
@@ -41,8 +43,8 @@ def compose_as(
 ) -> Section:
     """Compose conf/<config_name>.yaml with `overrides`, as typed: KEY=VALUE or GROUP=CHOICE.
 
-    `values_between` are values by dotted key, of a search or a job: they take the place of those of
-    conf/, and what is typed takes theirs. They are put in as they are; no grammar reads them.
+    `values_between` are values by dotted key, of a search or a job: they replace those of conf/,
+    and `overrides` replace them. They are taken unchanged; no grammar reads them.
 
     Raises:
         ConfigError: an argument that is none of these, an unknown key, a value out of range.
@@ -55,7 +57,7 @@ def compose_as(
     chosen: list[str] = []
     typed: list[tuple[list[str], Any]] = []
     for argument in overrides:
-        name, value = _split(argument)
+        name, value = _split(argument, schema)
         if name in groups:
             chosen.append(_checked_choice(argument, name, value, groups[name]))
         else:
@@ -98,7 +100,7 @@ def _read(config_name: str) -> dict[str, Any]:
 def _read_override(
     argument: str, name: str, value: str, kinds: dict[str, Any], schema: type[Any]
 ) -> tuple[list[str], Any]:
-    """Where a key's value goes in the nested values, and the value.
+    """The path of a key in the nested values, and its value.
 
     Below a tree each part of the name is a level; below tags the rest of it is a tag's name.
     """
@@ -120,9 +122,9 @@ def _read_override(
 
 
 def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    """Put what was typed in the place of what stands there.
+    """Replace the value at `path`.
 
-    Hydra would merge trees: a range typed as int would keep the values of the choice that it
+    Hydra would merge trees: a range typed as int would retain the values of the choice that it
     replaces.
     """
     *parents, name = path
@@ -133,42 +135,8 @@ def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
     values[name] = value
 
 
-def print_help(
-    usage: str,
-    purpose: str,
-    example: str,
-    schema: type[Any] = Config,
-    config_name: str = "train",
-) -> None:
-    """Print the help: usage, the groups with their choices, every key with its sentence."""
-    lines = [*purpose.split("\n"), "", f"Usage: {usage}", f"Example: {example}", ""]
-    groups = groups_of(schema)
-    if groups:
-        lines.append("Groups (a file of values each):")
-        lines += [f"  {group:<12}{' | '.join(choices)}" for group, choices in groups.items()]
-        lines.append("")
-    lines.append("Keys, with their values now:")
-    defaults = flat(compose_as(schema, config_name, []))
-    values = {name: as_typed(value) for name, value in defaults.items()}
-    width = max(len(f"{name}={value}") for name, value in values.items())
-    for name, _, sentence in keys(schema):
-        lines.append(f"  {f'{name}={values[name]}':<{width}}  {sentence}")
-    print_lines(*lines)
-
-
-def as_typed(value: Any) -> str:
-    """The value as one would type it: null, true, false, or its text."""
-    if value is None:
-        return "null"
-    if isinstance(value, dict):
-        return "{...}"
-    if isinstance(value, tuple):
-        return f"[{','.join(value)}]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def groups_of(schema: type[Any]) -> dict[str, list[str]]:
-    """Each group of conf/ that `schema` has, with its choices; base files are parts of them."""
+    """Each group of conf/ that `schema` has, with its choices; base.yaml is a part of them."""
     names = {name for name, _, _ in keys(schema)}
     sections = {name.split(".")[0] for name in names if "." in name}
     if "launcher.name" in names:
@@ -184,30 +152,59 @@ def groups_of(schema: type[Any]) -> dict[str, list[str]]:
     }
 
 
-def _split(argument: str) -> tuple[str, str]:
-    """Key or group and value of an argument; + and ++ before it mean nothing here."""
-    shown = argument
-    if argument.startswith("-"):
-        name = shown.lstrip("-").split("=")[0]
-        raise errors.ConfigError(f"{shown}: options are written KEY=VALUE, as in {name}=VALUE.")
-    name, equals, value = argument.partition("=")
-    name = name.lstrip("+")
+def override_name(argument: str) -> str:
+    """The key or group before the = of an argument; --, + and ++ before it mean nothing."""
+    return argument.partition("=")[0].removeprefix("--").lstrip("+")
+
+
+def _split(argument: str, schema: type[Any]) -> tuple[str, str]:
+    """Key or group and value of an argument."""
+    name, equals, value = override_name(argument), "=" in argument, argument.partition("=")[2]
     if name.startswith("~"):
         raise errors.ConfigError(
-            f"{shown}: no key can be removed: write KEY=null for one that may be empty."
+            f"{argument}: no key can be removed: write KEY=null for one that may be empty."
         )
+    if argument.startswith("-") and (not equals or name.startswith("-")):
+        name = name.lstrip("-")
+        raise errors.ConfigError(f"{argument}: options are written KEY=VALUE, as in {name}=VALUE.")
     if not equals:
-        raise errors.ConfigError(f"{shown}: write KEY=VALUE or GROUP=CHOICE; --help lists them.")
+        raise errors.ConfigError(f"{argument}: {_meant_by(argument, schema)}")
     if name != name.strip() or not name:
-        raise errors.ConfigError(f"{shown}: write KEY=VALUE, a key and no space before the =.")
+        raise errors.ConfigError(f"{argument}: write KEY=VALUE, a key and no space before the =.")
     return name, value
 
 
+def _meant_by(argument: str, schema: type[Any]) -> str:
+    """What to write in place of an argument without a =."""
+    known = {name for name, _, _ in keys(schema)}
+    if argument in known:
+        return f"write {argument}=VALUE."
+    if argument in groups_of(schema):
+        return f"write {argument}=CHOICE; --help lists the choices."
+    if _is_path(argument):
+        for name, what in (("data.root", "a folder of photos"), ("model", "a model")):
+            if name in known:
+                return f"{what} is written {shlex.quote(f'{name}={argument}')}."
+    return "write KEY=VALUE or GROUP=CHOICE; --help lists them."
+
+
+def _is_path(text: str) -> bool:
+    return "/" in text or text.startswith("~") or os.path.lexists(text)
+
+
 def _checked_choice(argument: str, group: str, choice: str, choices: Sequence[str]) -> str:
-    """The argument as Hydra wants it, once its choice is known to exist."""
+    """The argument as Hydra wants it, once its choice is known to exist.
+
+    Raises:
+        ConfigError: it doesn't, with the nearest choice or the key that is meant.
+    """
     if choice not in choices:
         near = difflib.get_close_matches(choice, choices, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        key = MEANT.get(group)
+        if key is not None and (group == "model" or _is_path(choice)):
+            hint = f" Did you mean {shlex.quote(f'{key}={choice}')}?"
+        else:
+            hint = f" Did you mean {near[0]}?" if near else ""
         raise errors.ConfigError(f"{argument}: {group} is one of {', '.join(choices)}.{hint}")
     # Hydra wants a + before a group of which nothing is chosen by default.
     return f"{'+' if group == EXPERIMENT else ''}{group}={choice}"

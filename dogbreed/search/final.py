@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.composing import compose_as, override_name
 from dogbreed.configuration.schema import keys
 from dogbreed.configuration.search import FinalConfig, TuneConfig
 from dogbreed.errors import ConfigError
@@ -50,7 +50,7 @@ def compose_final(arguments: Sequence[str]) -> tuple[FinalConfig, Best | None]:
             "trained on SageMaker."
         )
     known = {name for name, _, _ in keys(FinalConfig)}  # an older version may have had others
-    groups = {argument.partition("=")[0].lstrip("+") for argument in arguments}
+    groups = {override_name(argument) for argument in arguments}
     settings = {
         name: value
         for name, value in {**(own or {}), **best.settings}.items()
@@ -61,4 +61,4 @@ def compose_final(arguments: Sequence[str]) -> tuple[FinalConfig, Best | None]:
 
 
 def _chooses_photos(argument: str) -> bool:
-    return argument.lstrip("+").startswith(("data=", "data.root=", "data.source="))
+    return override_name(argument) in ("data", "data.root", "data.source")

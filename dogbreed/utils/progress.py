@@ -5,10 +5,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING
 
 from dogbreed.utils.terminal import console, line_of, print_lines
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 # Where there is no terminal, a line now and then shows that the work goes on.
 SECONDS_BETWEEN_LINES = 10.0
@@ -40,7 +42,16 @@ def progress(what: str, total: int, unit: str = "photos") -> Iterator[Callable[[
     yield advance
 
 
-def _bar() -> Progress:
+def _bar() -> "Progress":
+    # A third of the imports of a command that only prints its help.
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

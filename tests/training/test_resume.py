@@ -15,7 +15,7 @@ import torch
 from conftest import SMALL, draw_folders, start_train, wait_for_line
 from test_train import metrics_of
 
-from dogbreed.configuration import composing as cli
+from dogbreed.configuration.composing import compose
 from dogbreed.errors import Stopped
 from dogbreed.model import BreedClassifier
 from dogbreed.training.checkpoints import epochs_in
@@ -56,7 +56,7 @@ def train_in(root: Path, photos: Path, *overrides: str) -> Path:
     torch.set_num_threads(1)
     try:
         command = [f"data.root={photos}", f"output_root={root}", *QUICK, *overrides]
-        return train(cli.compose(command))
+        return train(compose(command))
     finally:
         for number, handler in signals.items():
             signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""The commands that can work in an AWS account; launch/ has a thin entry point for each."""
