@@ -1,4 +1,4 @@
-"""Answers for photos: `python -m dogbreed.predict photo.jpg`, or a folder, a URL, `-`."""
+"""Photos classified: `python -m dogbreed.predict photo.jpg`, or a folder, a URL, `-`."""
 
 import os
 import sys
@@ -14,16 +14,16 @@ from dogbreed.serving.offline.urls import is_url
 from dogbreed.utils.command import run_command
 
 PURPOSE = (
-    "Say which breeds photos show, with a trained model. PHOTO is a file, a folder (the photos in\n"
-    "it and below it: answers go into a file, and the same command goes on after a stop), a URL,\n"
-    "or - for the standard input. Exit code 0: every photo was answered; 1: some couldn't be."
+    "Classify photos with a trained model. PHOTO is a file, a folder (with its subfolders; its\n"
+    "predictions are written to a file, and the same command resumes after an interruption), a\n"
+    "URL, or - for the standard input. Exit code 0: every photo was classified; 1: some couldn't be."
 )
 USAGE = "python -m dogbreed.predict [KEY=VALUE ...] PHOTO ..."
 EXAMPLE = "python -m dogbreed.predict model=outputs/latest photo.jpg"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Answer for the photos among `arguments`, or print the help; exits 1 if any is bad."""
+    """Classify the photos among `arguments`, or print the help; exits 1 if any is bad."""
     if {"-h", "--help"} & set(arguments):
         cli.print_help(USAGE, PURPOSE, EXAMPLE, PredictConfig, "predict")
         return
@@ -32,9 +32,9 @@ def main(arguments: Sequence[str]) -> None:
     if not given:
         raise ConfigError(f"No photo is given: write {EXAMPLE} (or a folder, a URL, - for stdin).")
     # Half a second of imports that --help and a mistyped key shouldn't wait for.
-    from dogbreed.serving.offline import answers
+    from dogbreed.serving.offline.predictions import predict
 
-    if not answers.answer(config, given):
+    if not predict(config, given):
         sys.exit(1)
 
 

@@ -8,7 +8,7 @@ from dogbreed.utils.command import run_command
 
 PURPOSE = (
     "Train a classifier on folders of photographs: the frozen backbone runs once per photo, the\n"
-    "head trains on what it gave. Without arguments: six drawn breeds, for a first look."
+    "head trains on what it gave. Without arguments: six classes of drawn photos, for a first look."
 )
 USAGE = "python -m dogbreed.train [GROUP=CHOICE ...] [KEY=VALUE ...]"
 EXAMPLE = "python -m dogbreed.train data.root=PHOTOS optim.lr=0.003 trainer.epochs=40"

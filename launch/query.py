@@ -1,4 +1,4 @@
-"""`python launch/query.py photo.jpg`: which breeds photos show, asked of an endpoint."""
+"""`python launch/query.py photo.jpg`: classify photos with an endpoint."""
 
 import sys
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from dogbreed.predict import split_arguments
 from dogbreed.utils.command import run_command
 
 PURPOSE = (
-    "Ask an endpoint which breeds photos show, the newest of this project's by default. PHOTO is\n"
-    "a file, a folder, a URL (fetched here), or - for the standard input. Exit code 0: every\n"
-    "photo was answered; 1: some couldn't be."
+    "Classify photos with an endpoint, the newest of this project's by default. PHOTO is a file, a\n"
+    "folder, a URL (fetched on this machine), or - for the standard input. Exit code 0: every\n"
+    "photo was classified; 1: some couldn't be."
 )
 USAGE = "python launch/query.py [KEY=VALUE ...] PHOTO ..."
 EXAMPLE = "python launch/query.py endpoint=dogs photo.jpg"

@@ -150,8 +150,8 @@ class Endpoint:
             return _DEADLY
         self.counters.batch.observe(together)
         entry: dict[str, Any] = json.loads(data)
-        if invocation.explain and "breeds" in entry:
-            index = self._class_index[entry["breeds"][0]["class"]]
+        if invocation.explain and "classes" in entry:
+            index = self._class_index[entry["classes"][0]["class"]]
             try:
                 picture = await self._explanations.explain(photo, index)
             except WorkerError as error:

@@ -38,7 +38,7 @@ from dogbreed.serving.requests.invocations import as_jpeg, entry_of
 from dogbreed.utils.machine import cores
 from dogbreed.utils.terminal import print_exception
 
-# The photo's number, how many breeds are wanted, and what came of decoding.
+# The photo's number, how many classes are wanted, and what came of decoding.
 Decoded = tuple[int, int, Pixels | PhotoError]
 # Of the time after which the server ends a process that owes an answer.
 PATIENCE = 0.8
@@ -114,8 +114,8 @@ def _compute(predictor: Predictor, decoded: SimpleQueue[Decoded | None], send: S
             answers = predictor.answer([each[2] for each in batch], max(each[1] for each in batch))
             for (number, top_k, _), answer in zip(batch, answers, strict=True):
                 entry = entry_of(answer)
-                if "breeds" in entry:
-                    del entry["breeds"][top_k:]
+                if "classes" in entry:
+                    del entry["classes"][top_k:]
                 send((number, len(batch), json.dumps(entry).encode()))
     except BaseException as error:  # as above; without this thread the server would wait
         print_exception(error)

@@ -49,7 +49,7 @@ TIFF_VARIABLE = "DOGBREED_TIFF"
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """A request: the bytes of its photos, how many breeds of each, and whether to explain them.
+    """A request: the bytes of its photos, how many classes of each, and whether to explain them.
 
     `hint` is what to do about the body if none of its photos can be used.
     """
@@ -132,7 +132,7 @@ def check_accept(accept: str) -> None:
 
 
 def entry_of(prediction: Prediction | PhotoError) -> dict[str, Any]:
-    """What an answer has for one photo: its breeds, or why it can't be used."""
+    """What an answer has for one photo: its classes, or why it can't be used."""
     if isinstance(prediction, PhotoError):
         return {"error": {"code": prediction.reason, "message": _sentence(prediction)}}
     return prediction.as_dict()
@@ -196,7 +196,7 @@ def answer(predictor: Predictor, invocation: Invocation) -> dict[str, Any]:
         entry = entry_of(result)
         if invocation.explain and isinstance(result, Prediction):
             try:
-                picture = predictor.explain(photo, result.breeds[0].class_name)
+                picture = predictor.explain(photo, result.classes[0].class_name)
             except EngineError as error:
                 raise not_explained(error) from error
             entry["explanation"] = explanation_of(as_jpeg(picture))
