@@ -14,9 +14,9 @@ from dogbreed.serving.offline.urls import is_url
 from dogbreed.utils.command import run_command
 
 PURPOSE = (
-    "Classify photos with a trained model. PHOTO is a file, a folder (with its subfolders; its\n"
-    "predictions are written to a file, and the same command resumes after an interruption), a\n"
-    "URL, or - for the standard input. Exit code 0: every photo was classified; 1: some couldn't be."
+    "Classify photos with a trained model. PHOTO is a file, a folder (with its subfolders: the\n"
+    "predictions go into a file, and the same command resumes after a stop), a URL, or - for the\n"
+    "standard input. Exit code 0: every photo was classified; 1: some couldn't be."
 )
 USAGE = "python -m dogbreed.predict [KEY=VALUE ...] PHOTO ..."
 EXAMPLE = "python -m dogbreed.predict model=outputs/latest photo.jpg"

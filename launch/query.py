@@ -10,8 +10,8 @@ from dogbreed.predict import split_arguments
 from dogbreed.utils.command import run_command
 
 PURPOSE = (
-    "Classify photos with an endpoint, the newest of this project's by default. PHOTO is a file, a\n"
-    "folder, a URL (fetched on this machine), or - for the standard input. Exit code 0: every\n"
+    "Classify photos with an endpoint, the newest of this project's by default. PHOTO is a file,\n"
+    "a folder, a URL (fetched by this machine), or - for the standard input. Exit code 0: every\n"
     "photo was classified; 1: some couldn't be."
 )
 USAGE = "python launch/query.py [KEY=VALUE ...] PHOTO ..."

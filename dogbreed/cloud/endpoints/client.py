@@ -156,6 +156,6 @@ def _reply(endpoint: str, body: bytes, client_ms: float) -> Reply:
         )
     except (ValueError, TypeError, KeyError) as error:
         raise CloudError(
-            f"endpoint {endpoint} answers in a form that isn't this version's: deploy the model again "
-            "with python launch/deploy.py."
+            f"endpoint {endpoint} answers as another version does: deploy its model again "
+            "(python launch/deploy.py)."
         ) from error

@@ -15,7 +15,7 @@ Address = IPv4Address | IPv6Address
 
 # Carriers' NAT (RFC 6598), for which Python's is_private is false.
 _CARRIER_NAT = ip_network("100.64.0.0/10")
-# Addresses of clouds' metadata services other than 169.254.169.254: AWS (over IPv6), Alibaba, Azure.
+# Metadata services of clouds, beside 169.254.169.254: AWS (over IPv6), Alibaba, Azure.
 _METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16")))
 # Prefixes of IPv6 addresses that stand for an IPv4 address, and the bit at which that starts:
 # compatible (RFC 4291, 2.5.5.1), NAT64 (RFC 6052) and 6to4 (RFC 3056).

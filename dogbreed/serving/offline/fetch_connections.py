@@ -39,7 +39,7 @@ class FetchConnections:
             self._opener.add_handler(handler)
 
     def request(self, url: str, headers: Mapping[str, str]) -> Any:
-        """The response to a GET; every call after the first counts as a redirect of the last server.
+        """The response to a GET; every call after the first is a redirect by the last server.
 
         Raises:
             PhotoError: the last server may not redirect there.
