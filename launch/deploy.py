@@ -11,7 +11,7 @@ PURPOSE = (
     "launch/query.py asks and launch/teardown.py deletes, or as a job over many photos."
 )
 USAGE = "python launch/deploy.py [deploy=realtime|serverless|batch] [KEY=VALUE ...]"
-EXAMPLE = "python launch/deploy.py model=outputs/latest endpoint=dogs deploy.ttl_hours=8"
+EXAMPLE = "python launch/deploy.py model=outputs/latest endpoint=photos deploy.ttl_hours=8"
 
 
 def main(arguments: Sequence[str]) -> None:

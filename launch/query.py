@@ -15,7 +15,7 @@ PURPOSE = (
     "photo was classified; 1: some couldn't be."
 )
 USAGE = "python launch/query.py [KEY=VALUE ...] PHOTO ..."
-EXAMPLE = "python launch/query.py endpoint=dogs photo.jpg"
+EXAMPLE = "python launch/query.py endpoint=photos photo.jpg"
 
 
 def main(arguments: Sequence[str]) -> None:

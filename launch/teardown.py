@@ -12,7 +12,7 @@ PURPOSE = (
     "endpoint=NAME or all=true says so, and look again. Exit code 1: something is left."
 )
 USAGE = "python launch/teardown.py [endpoint=NAME | all=true] [KEY=VALUE ...]"
-EXAMPLE = "python launch/teardown.py endpoint=dogs"
+EXAMPLE = "python launch/teardown.py endpoint=photos"
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -173,7 +173,7 @@ def refusal_of(photo: bytes, *, tiff: bool) -> PhotoError | None:
         return None
     return PhotoError(
         formats.UNSUPPORTED,
-        "TIFF isn't accepted by this server: convert it to JPEG or PNG (for example: magick photo.tif "
+        "TIFF isn't accepted by this server: convert it to JPEG or PNG (magick photo.tif "
         "photo.png), or start the server with tiff=true, an endpoint with deploy.tiff=true",
     )
 
