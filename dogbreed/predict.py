@@ -25,9 +25,9 @@ def main(arguments: Sequence[str]) -> None:
     if not photos:
         raise no_photo("predict")
     # Half a second of imports that --help and a mistyped key shouldn't wait for.
-    from dogbreed.serving.offline import answers
+    from dogbreed.serving.offline.predictions import predict
 
-    if not answers.answer(config, photos):
+    if not predict(config, photos):
         sys.exit(1)
 
 

@@ -1,16 +1,16 @@
 """A model in AWS's PyTorch container: the four functions that TorchServe's toolkit calls.
 
 The toolkit answers 500, with a traceback, to whatever these functions raise. So a wrong request
-isn't raised: it travels on as a value, and `output_fn` sets the status and writes the body that
-every server of this project answers with. What can't be overcome here is what TorchServe answers
-without calling anything: 500 to a body that is called a form (application/x-www-form-urlencoded)
-and isn't one, 413 over TS_MAX_REQUEST_SIZE, 503 where 100 requests wait already, 507 while a worker
-that died is replaced. Its /ping is 200 before the model is loaded and while there is no worker.
+isn't raised: it is returned as a value, and `output_fn` sets the status and writes the same body as
+every other server of this project. Some responses come from TorchServe itself, without a call of
+these functions: 500 to a body that is declared a form (application/x-www-form-urlencoded) and isn't
+one, 413 over TS_MAX_REQUEST_SIZE, 503 while 100 requests wait, 507 while a dead worker is replaced.
+Its /ping is 200 before the model is loaded and while there is no worker.
 
-Of a form with files (multipart/form-data) TorchServe passes on the field `body` and no other.
+Of a form with files (multipart/form-data) TorchServe passes on only the field `body`.
 
 One request at a time: with SAGEMAKER_TS_BATCH_SIZE over 1 the toolkit gives all requests of a batch
-the headers, and the answers the status, of the first.
+the headers, and all responses the status, of the first.
 """
 
 import json
@@ -26,10 +26,10 @@ from dogbreed.serving.requests.invocations import (
     JSON_TYPE,
     Invocation,
     RequestError,
-    answer,
     attributes,
     check_accept,
     read_invocation,
+    respond,
 )
 
 # The toolkit decodes JSON and CSV to text itself, outside of these functions, so that a body that
@@ -37,7 +37,7 @@ from dogbreed.serving.requests.invocations import (
 content_types.UTF8_TYPES = []
 
 _FORM = (
-    "Of a form this server passes on the field body alone: curl -F body=@photo.jpg URL, or "
+    "Of a form this server passes on only the field body: curl -F body=@photo.jpg URL, or "
     "curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' URL."
 )
 
@@ -61,11 +61,11 @@ def input_fn(body: bytes | None, content_type: str | None, context: Any) -> Any:
 
 
 def predict_fn(request: Invocation | RequestError, predictor: Predictor) -> Any:
-    """The answer, or what is wrong with the request."""
+    """The response's values, or what is wrong with the request."""
     if isinstance(request, RequestError):
         return request
     try:
-        return answer(predictor, request)
+        return respond(predictor, request)
     except RequestError as error:
         return error
 

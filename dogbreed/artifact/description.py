@@ -17,8 +17,8 @@ class Description:
 
     A logit's index is an index into `classes` (folder names) and `display_names`. The probabilities
     of `views` views of a photo are averaged, then calibrated by `temperature`; an answer below
-    `threshold` (a probability) is "unknown". `forms` names the exported forms by their files, each
-    with its measured agreement.
+    `threshold` (a probability) is "unknown". `noun` is what pages and the terminal call a class.
+    `forms` names the exported forms by their files, each with its measured agreement.
     """
 
     classes: tuple[str, ...]
@@ -26,6 +26,7 @@ class Description:
     backbone: Mapping[str, str]
     head: Mapping[str, Any]
     preprocessing: Mapping[str, Any]
+    noun: str = "class"
     views: int = 1
     temperature: float = 1.0
     threshold: float = 0.0

@@ -15,6 +15,7 @@ from dogbreed.errors import ConfigError
 MAX_CLASSES = 100_000
 # A class may be a folder in folders: PATH_MAX of Linux.
 MAX_NAME_CHARACTERS = 4096
+_FIRST_NOUN = "breed"  # what pages called a class before model.json had the key
 _MAX_TEXT_CHARACTERS = 256  # of versions, fingerprints and the like
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SPLITS = ("train", "valid", "test")
@@ -30,6 +31,7 @@ class Calibration:
 
 # The keys that are one value, each with the key of a configuration that has its bounds.
 BOUNDED: dict[str, tuple[type[Any], str]] = {
+    "noun": (DataConfig, "noun"),
     "views": (Config, "features.views"),
     "dtype": (Config, "artifact.dtype"),
     "temperature": (Calibration, "temperature"),
@@ -41,7 +43,7 @@ def parse_description(values: Mapping[str, Any]) -> Description:
     """The description that model.json's values are, less its version and its own checksum.
 
     A key that the first models lack has the meaning of its time: no display names but the classes
-    themselves, one view, no calibration, no exported form.
+    themselves, which pages call breeds, one view, no calibration, no exported form.
 
     Raises:
         ValueError: says which key is wrong, and what it must be.
@@ -54,6 +56,7 @@ def parse_description(values: Mapping[str, Any]) -> Description:
             raise ValueError(f"{name} is missing")
     parsed = {name: _CHECKS[name](name, value) for name, value in values.items()}
     parsed.setdefault("head", {})
+    parsed.setdefault("noun", _FIRST_NOUN)
     names = parsed.setdefault("display_names", parsed["classes"])
     if len(names) != len(parsed["classes"]):
         raise ValueError(

@@ -229,8 +229,8 @@ def _agreement(form: Form, description: Description, probe: Probe) -> dict[str, 
         if isinstance(answer, PhotoError):
             continue
         given = np.empty(len(place))
-        given[[place[breed.class_name] for breed in answer.breeds]] = [
-            breed.probability for breed in answer.breeds
+        given[[place[each.class_name] for each in answer.classes]] = [
+            each.probability for each in answer.classes
         ]
         equal.append(bool(given.argmax() == expected.argmax()))
         lost += int(expected.argmax() == target) - int(given.argmax() == target)

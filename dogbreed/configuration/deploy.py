@@ -74,8 +74,8 @@ class QueryConfig:
     """What launch/query.py takes beside photos."""
 
     endpoint: str = key("its name; newest: the newest that this project made")
-    top_k: int = key("how many breeds, the likeliest first", at_least=1)
-    explain: bool = key("write a picture of what speaks for the breed beside the answer")
+    top_k: int = key("classes per photo, the most likely first", at_least=1)
+    explain: bool = key("also write the photo with a Grad-CAM overlay of its most likely class")
     max_px: int = key("longer side that larger photos are scaled down to", at_least=64)
     patience_s: float = key("how long to try again when it is busy or starting", at_least=0)
     timeout_s: float = key("for each URL, from its name to its last byte", above=0)

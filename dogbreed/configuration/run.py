@@ -6,7 +6,7 @@ The values stand in conf/; nothing here has a default, so a value is found in on
 from dataclasses import dataclass
 
 from dogbreed.configuration.debug import DebugConfig
-from dogbreed.configuration.schema import key, path_key
+from dogbreed.configuration.schema import key, noun_key, path_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class DataConfig:
         choices=("samples", "oxford_pets", "stanford_dogs", "dogimages"),
     )
     root: str | None = path_key("folder of photographs: class folders, or train/valid/test of them")
-    noun: str = key("what pages and the terminal call a class, in the singular: class, breed, ...")
+    noun: str = noun_key("what pages and the terminal call a class, in the singular: class, breed")
     feature_set: str | None = path_key("folder of extracted features, in place of photographs")
     fraction: float = key("share of each class's photos to use, in every split", above=0, at_most=1)
     valid_share: float = key(
@@ -204,11 +204,11 @@ class PredictConfig(TrainedConfig):
     workers: int | str = key(
         "threads that read photos; auto: one per core", at_least=1, at_most=1024
     )
-    top_k: int = key("breeds per answer, the likeliest first", at_least=1)
+    top_k: int = key("classes per photo, the most likely first", at_least=1)
     output: str | None = path_key(
         "a .csv or .jsonl file for the answers; null: the terminal; predictions.csv for a folder"
     )
-    explain: bool = key("also write each photo with the heat of what speaks for its breed")
+    explain: bool = key("also write each photo with a Grad-CAM overlay of its most likely class")
     embeddings: bool = key("also write each photo's features, as JSON lines")
     timeout_s: float = key("seconds that a URL may take in all", above=0, at_most=86400)
     max_bytes: int = key("a URL's photo may have so many bytes", at_least=1)

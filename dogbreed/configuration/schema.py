@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dogbreed.errors import ConfigError
+from dogbreed.utils.nouns import NOUN, is_noun
 from dogbreed.utils.user_paths import expanded
 
 Section = TypeVar("Section")
@@ -55,6 +56,11 @@ def path_key(help: str) -> Any:
     It may take other words too, such as auto, or the name of a job.
     """
     return field(metadata={"help": help, "bounds": {}, "choices": (), "path": True})
+
+
+def noun_key(help: str) -> Any:
+    """A dataclass field for a noun that pages and terminals show: `parse` holds it to `is_noun`."""
+    return field(metadata={"help": help, "bounds": {}, "choices": (), "noun": True})
 
 
 def parse(schema: type[Section], values: Mapping[str, Any], prefix: str = "") -> Section:
@@ -232,6 +238,8 @@ def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], show
         for word, bound in metadata["bounds"].items():
             if bound is not None and not _HOLDS[word](converted, bound):
                 raise ConfigError(f"{shown}: must be {_range(metadata['bounds'])}.")
+    if metadata.get("noun") and not is_noun(converted):
+        raise ConfigError(f"{shown}: must be {NOUN}, such as class or breed.")
     if metadata.get("path") and isinstance(converted, str):
         return expanded(name, converted)
     return converted

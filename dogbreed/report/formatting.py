@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.evaluation.metrics import Interval
+from dogbreed.utils.nouns import counted as counted
 from dogbreed.utils.printable import printable
 
 NOTHING = "–"
@@ -43,11 +44,6 @@ def seconds(value: float) -> str:
     minutes, rest = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """1 photo, 1,200 photos."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def below(root: Path, path: Path) -> str:

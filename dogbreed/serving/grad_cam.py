@@ -1,4 +1,4 @@
-"""What speaks for a class in any network with maps: Grad-CAM (Selvaraju et al. 2017), in torch."""
+"""Class activation maps of convolutional networks: Grad-CAM (Selvaraju et al. 2017), in torch."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from dogbreed.errors import EngineError
 
 
 class GradCam:
-    """Weighs a network's last maps by how a class's logit changes with them.
+    """Sums a network's last feature maps, each weighted by the mean gradient of a class's logit.
 
     Raises:
-        EngineError: the network has no map of features to take the heat from.
+        EngineError: the network doesn't end in feature maps.
     """
 
     def __init__(self, network: Network, size_px: int) -> None:
@@ -23,48 +23,49 @@ class GradCam:
         self._layer = _last_map(network, size_px)
 
     def __call__(self, pixels: Pixels, class_index: int) -> Floats:
-        """How much each cell speaks for a class: [cells, cells].
+        """The class activation map, [cells, cells].
 
         `pixels` is one view, [size, size, 3].
         """
-        kept: list[Tensor] = []
+        captured: list[Tensor] = []
 
-        def keep(layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-            # The parameters are frozen: the graph begins here. The copy may be changed in place.
-            kept.append(output.detach().requires_grad_())
-            return kept[-1].clone()
+        def capture(layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+            # The parameters are frozen: the graph begins at this tensor. The next layer may modify
+            # the clone in place.
+            captured.append(output.detach().requires_grad_())
+            return captured[-1].clone()
 
-        handle = self._layer.register_forward_hook(keep)
+        handle = self._layer.register_forward_hook(capture)
         try:
             with torch.enable_grad():
                 logits = _logits(self._network, torch.from_numpy(pixels.copy())[None])
-                (slope,) = torch.autograd.grad(logits[0, class_index], kept[-1])
+                (gradient,) = torch.autograd.grad(logits[0, class_index], captured[-1])
         finally:
             handle.remove()
-        weights = slope.mean((2, 3), keepdim=True)
-        weighted: Floats = (weights * kept[-1]).sum(1)[0].detach().numpy()
+        weights = gradient.mean((2, 3), keepdim=True)
+        weighted: Floats = (weights * captured[-1]).sum(1)[0].detach().numpy()
         return weighted
 
 
 def _logits(network: Network, images: Tensor) -> Tensor:
-    """As the network gives them, with a graph through its frozen part too; images [n, h, w, 3]."""
+    """The network's logits, with gradients through its frozen part too; images [n, h, w, 3]."""
     backbone = network.backbone
     logits: Tensor = network.head(backbone.tail(backbone.trunk(images.permute(0, 3, 1, 2))))
     return logits
 
 
 def _last_map(network: Network, size_px: int) -> nn.Module:
-    """The last layer that gives channels of more than one cell, [n, channels, h, w]."""
+    """The last layer whose output has more than one cell per channel, [n, channels, h, w]."""
     last: list[tuple[nn.Module, int]] = []
 
-    def look(layer: nn.Module, inputs: Any, output: Any) -> None:
-        # Transformers go on with tokens [n, tokens, width]: a map before them explains little.
+    def record(layer: nn.Module, inputs: Any, output: Any) -> None:
+        # Transformers continue with tokens [n, tokens, width]: a map before them explains little.
         if isinstance(output, Tensor) and min(output.shape[-2:]) > 1 and output.ndim in (3, 4):
             last[:] = [(layer, output.ndim)]
 
     parts = (network.backbone.trunk.layers, network.backbone.tail)
     layers = [layer for part in parts for layer in part.modules()]  # type: ignore[union-attr]
-    handles = [layer.register_forward_hook(look) for layer in layers]
+    handles = [layer.register_forward_hook(record) for layer in layers]
     try:
         with torch.no_grad():
             _logits(network, torch.zeros(1, size_px, size_px, 3, dtype=torch.uint8))
@@ -73,7 +74,7 @@ def _last_map(network: Network, size_px: int) -> nn.Module:
             handle.remove()
     if not last or last[0][1] != 4:
         raise EngineError(
-            f"explain: Grad-CAM needs convolutions to the network's end, {network.backbone.name} "
-            "ends in tokens. Leave explain away, or train a ResNet, ConvNeXt or EfficientNet."
+            f"explain: Grad-CAM needs a network that ends in convolutions, {network.backbone.name} "
+            "ends in tokens: set explain=false, or train a ResNet, ConvNeXt or EfficientNet."
         )
     return last[0][0]

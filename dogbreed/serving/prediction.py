@@ -1,4 +1,4 @@
-"""The answer to a photo: its breeds, the likeliest first."""
+"""The prediction for a photo: its most likely classes, with their probabilities."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,30 +7,30 @@ from dogbreed.artifact.runtimes import Floats
 
 
 @dataclass(frozen=True)
-class Breed:
-    """A class as an answer: its name for people, its folder's name, its calibrated probability."""
+class RankedClass:
+    """A class of a prediction: its label for people, its folder's name, calibrated probability."""
 
-    name: str
+    label: str
     class_name: str
     probability: float
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of a photo: its breeds, the likeliest first.
+    """What the model predicts for a photo: its classes, the most likely first.
 
-    `unknown`: the likeliest breed's probability is below the model's threshold. `embedding`: the
+    `unknown`: the probability of the first class is below the model's threshold. `embedding`: the
     mean of the views' features, float32 [features].
     """
 
-    breeds: tuple[Breed, ...]
+    classes: tuple[RankedClass, ...]
     unknown: bool
     embedding: Floats = field(compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, less the embedding."""
-        breeds = [
-            {"breed": breed.name, "class": breed.class_name, "probability": breed.probability}
-            for breed in self.breeds
+        """Plain values for JSON, without the embedding."""
+        classes = [
+            {"label": each.label, "class": each.class_name, "probability": each.probability}
+            for each in self.classes
         ]
-        return {"unknown": self.unknown, "breeds": breeds}
+        return {"unknown": self.unknown, "classes": classes}

@@ -1,4 +1,4 @@
-"""From a photo's bytes to ranked breeds: what every door answers with.
+"""From a photo's bytes to ranked classes, for every command and server.
 
 Neither torch, Lightning nor Hydra is imported, unless torch is what computes.
 """
@@ -26,7 +26,7 @@ from dogbreed.data.decoding.pool import OpenedPhoto
 from dogbreed.errors import ArtifactError, ConfigError, PhotoError
 from dogbreed.serving.decoding_budget import Room
 from dogbreed.serving.explain import Explainer
-from dogbreed.serving.prediction import Breed, Prediction
+from dogbreed.serving.prediction import Prediction, RankedClass
 from dogbreed.utils.machine import cores
 
 # A path, a file's bytes, a function that gives them, or what Pillow opened.
@@ -91,7 +91,7 @@ class Predictor:
         return self.description.identity
 
     def predict(self, photo: Photo, top_k: int = 5) -> Prediction:
-        """The `top_k` likeliest breeds of a photo.
+        """The `top_k` most likely classes of a photo.
 
         Raises:
             PhotoError: it can't be used; the message begins with the path if there is one.
@@ -150,7 +150,7 @@ class Predictor:
             EngineError: Grad-CAM can't be had of this network.
         """
         explainer = self.explainer
-        class_name = class_name or self.predict(photo, 1).breeds[0].class_name
+        class_name = class_name or self.predict(photo, 1).classes[0].class_name
         classes = self.description.classes
         if class_name not in classes:
             hint = nearest(class_name, classes)
@@ -256,8 +256,8 @@ class Predictor:
         order = np.argsort(-probabilities, kind="stable")
         names, classes = self.description.display_names, self.description.classes
         return Prediction(
-            breeds=tuple(
-                Breed(names[index], classes[index], float(probabilities[index]))
+            classes=tuple(
+                RankedClass(names[index], classes[index], float(probabilities[index]))
                 for index in order[:top_k]
             ),
             unknown=bool(probabilities[order[0]] < self.description.threshold),

@@ -135,7 +135,8 @@ def resolve(
         if not (drawn and config.model.weights == AUTO):
             raise
         log.info(
-            "ImageNet weights can't be fetched: the drawn breeds go on with a random backbone."
+            "ImageNet weights can't be fetched: training on the built-in photos uses a random "
+            "backbone."
         )
         weights = NONE
         backbone = build_backbone(config.model.backbone, weights, config.model.trainable)

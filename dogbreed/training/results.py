@@ -103,6 +103,7 @@ def write_artifact(
     description = model.describe(
         display_names=facts.display_names,
         preprocessing=preprocessing_of(config).describe(),
+        noun=config.data.noun,
         views=config.features.views if config.features.average else 1,
         temperature=facts.temperature,
         threshold=facts.threshold,

@@ -39,7 +39,7 @@ def print_exception(error: BaseException) -> None:
 
 
 def console(file: TextIO, width: int | None = None) -> "Console":
-    """Rich on a stream, where texts are texts: [bold] and :dog: are letters to it."""
+    """Rich on a stream, where texts are texts: [bold] and :star: are letters to it."""
     from rich.console import Console
 
     return Console(file=file, width=width, markup=False, emoji=False, highlight=False)

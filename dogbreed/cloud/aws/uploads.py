@@ -45,7 +45,7 @@ class S3Folder:
 
     @property
     def uri(self) -> str:
-        """With the slash at its end: without one, `dogs` would bring in `dogs-2` as well."""
+        """With the slash at its end: without one, `photos` would match `photos-2` too."""
         return f"s3://{self.bucket}/{self.prefix}/"
 
     @property

@@ -211,7 +211,7 @@ def _answers(
             body = read_object(client, bucket, each["Key"], MAX_ANSWER_BYTES)
             try:
                 (entry,) = json.loads(body)["predictions"]
-                yield row(path, entry["breeds"], bool(entry["unknown"]))
+                yield row(path, entry["classes"], bool(entry["unknown"]))
             except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
                 raise CloudError(
                     f"s3://{bucket}/{printable(each['Key'])} is no answer of this project's model: "

@@ -32,7 +32,7 @@ class Reply:
     """What an endpoint says of a photo, and the milliseconds that it took: seen from here, and in
     the model itself, None where it doesn't tell."""
 
-    breeds: list[Mapping[str, Any]]
+    classes: list[Mapping[str, Any]]
     unknown: bool
     explanation: str | None
     client_ms: float
@@ -110,10 +110,10 @@ class Client:
             ) from error
 
 
-def row(path: str, breeds: Sequence[Mapping[str, Any]], unknown: bool) -> dict[str, Any]:
+def row(path: str, classes: Sequence[Mapping[str, Any]], unknown: bool) -> dict[str, Any]:
     """An answer as programs read it, with the keys of `python -m dogbreed.predict`."""
-    rounded = [{**each, "probability": round(each["probability"], 6)} for each in breeds]
-    return {"path": path, **rounded[0], "unknown": unknown, "breeds": rounded, "error": None}
+    rounded = [{**each, "probability": round(each["probability"], 6)} for each in classes]
+    return {"path": path, **rounded[0], "unknown": unknown, "classes": rounded, "error": None}
 
 
 def _may_pass(error: ClientError) -> bool:
@@ -148,7 +148,7 @@ def _reply(endpoint: str, body: bytes, client_ms: float) -> Reply:
         if "error" in entry:
             raise PhotoError(entry["error"]["code"], entry["error"]["message"])
         return Reply(
-            breeds=list(entry["breeds"]),
+            classes=list(entry["classes"]),
             unknown=bool(entry["unknown"]),
             explanation=entry.get("explanation"),
             client_ms=client_ms,
@@ -156,6 +156,6 @@ def _reply(endpoint: str, body: bytes, client_ms: float) -> Reply:
         )
     except (ValueError, TypeError, KeyError) as error:
         raise CloudError(
-            f"endpoint {endpoint} answers in a form that isn't this project's: was it made by "
-            "python launch/deploy.py?"
+            f"endpoint {endpoint} answers as another version does: deploy its model again "
+            "(python launch/deploy.py)."
         ) from error

@@ -18,7 +18,7 @@ from dogbreed.configuration.deploy import QueryConfig
 from dogbreed.configuration.search import NEWEST
 from dogbreed.data.decoding.photos import read_bytes
 from dogbreed.errors import CloudError, OutputError, PhotoError
-from dogbreed.serving.offline.answers import free_path
+from dogbreed.serving.offline.predictions import free_path
 from dogbreed.serving.offline.sources import Found, Source, find_sources
 from dogbreed.serving.offline.table import Row, json_line
 from dogbreed.utils.files import atomic_write
@@ -88,7 +88,7 @@ def _answer(asker: Client, source: Source, config: QueryConfig) -> bool:
         print_lines(*as_text(source.shown(), reply))
     else:
         times = {"client_ms": round(reply.client_ms, 1), "model_ms": reply.model_ms}
-        _print_json(row(source.name, reply.breeds, reply.unknown) | times)
+        _print_json(row(source.name, reply.classes, reply.unknown) | times)
     if reply.explanation is not None:
         path = free_path(Path(f"{source.inside().stem}-explained.jpg"), Path.exists)
         _write(path, base64.b64decode(reply.explanation))
@@ -116,9 +116,9 @@ def as_text(name: str, reply: Reply) -> list[str]:
     """An answer as people read it."""
     lines = [name]
     if reply.unknown:
-        lines.append("   unknown: no breed is likely enough; the best guesses are")
-    for breed in reply.breeds:
-        lines.append(f"  {breed['probability']:6.1%}  {breed['breed']}")
+        lines.append("   unknown: no class is likely enough; the best guesses are")
+    for each in reply.classes:
+        lines.append(f"  {each['probability']:6.1%}  {each['label']}")
     return [*lines, f"  answered in {latency(reply)}"]
 
 

@@ -31,7 +31,7 @@ def read_trial(photo: str | None) -> tuple[str, bytes]:
 
 
 def try_out(account: Account, endpoint: str, name: str, photo: bytes, place: str) -> None:
-    """Ask twice, as the first answer takes longer; print the breeds and the times.
+    """Ask twice, as the first answer takes longer; print the classes and the times.
 
     `place` leads another command to this account, see `same_place`.
 

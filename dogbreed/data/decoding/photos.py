@@ -103,7 +103,7 @@ class Preprocessing:
     def random_crop(self, photo: Image.Image, random: np.random.Generator) -> Pixels:
         """A crop of 35 to 100 % of the photo's area, 3:4 to 4:3, mirrored in every second case.
 
-        The training crop of Inception (Szegedy et al. 2015) with a larger smallest area: a breed
+        The training crop of Inception (Szegedy et al. 2015) with a larger smallest area: a class
         often shows in one detail, which a crop of 8 % mostly misses.
         """
         area = photo.width * photo.height * random.uniform(0.35, 1.0)

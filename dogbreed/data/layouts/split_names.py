@@ -30,7 +30,7 @@ _MIN_LETTERS_JOINED = 3  # of a filler that is written together with the word: t
 
 
 class SplitName(NamedTuple):
-    """The split that a name stands for, and what else the name says: {"dogs"} in dogs_train.
+    """The split that a name stands for, and what else the name says: {"shoes"} in shoes_train.
 
     `evaluation`: the name says eval or evaluation, which is the test split beside a validation.
     """

@@ -1,1 +1,1 @@
-"""The endpoint on one's own machine: HTTP in front, worker processes behind, and a page."""
+"""The endpoint on a local machine: an HTTP server, its worker processes, and a web page."""

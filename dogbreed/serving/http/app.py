@@ -20,13 +20,13 @@ Pages = Mapping[str, tuple[str, bytes]]
 
 
 def build_app(endpoint: Endpoint, pages: Pages, *, token: bool = False) -> FastAPI:
-    """The app around an endpoint whose worker is started or starting.
+    """The app of an endpoint whose worker is started or starting.
 
     Args:
-        token: its documentation says that requests need one, as `Guard` then demands.
+        token: its documentation says that requests need one, which `Guard` checks.
     """
-    # FastAPI's own pages of documentation would fetch scripts from elsewhere, and a redirection go
-    # to whatever host the request names.
+    # FastAPI's own documentation pages would fetch scripts from another host, and its redirects
+    # would go to whatever host the request names.
     app = FastAPI(
         title="dogbreed",
         version=__version__,
@@ -37,7 +37,7 @@ def build_app(endpoint: Endpoint, pages: Pages, *, token: bool = False) -> FastA
 
     @app.get(
         "/ping",
-        summary="Whether photos are answered now",
+        summary="Whether the model is ready",
         responses=PING,
         response_class=Response,
     )
@@ -46,14 +46,14 @@ def build_app(endpoint: Endpoint, pages: Pages, *, token: bool = False) -> FastA
 
     @app.post(
         "/invocations",
-        summary="Which breeds photos show",
+        summary="Classify photos",
         openapi_extra=INVOCATIONS,
         responses=RESPONSES,
         response_class=JSONResponse,
     )
     async def invocations(request: Request) -> Response:
         """A photo's bytes, base64 of them, a form with files, or JSON with photos in base64."""
-        return as_json(await endpoint.answer(request))
+        return as_json(await endpoint.respond(request))
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
@@ -67,7 +67,7 @@ def build_app(endpoint: Endpoint, pages: Pages, *, token: bool = False) -> FastA
         return Response(docs_page(app.openapi()), media_type="text/html; charset=utf-8")
 
     if token:
-        app.openapi_schema = with_token(app.openapi())  # what app.openapi() gives from now on
+        app.openapi_schema = with_token(app.openapi())  # app.openapi() returns it from now on
 
     @app.exception_handler(RequestError)
     async def refuse(request: Request, error: RequestError) -> Response:
@@ -77,18 +77,18 @@ def build_app(endpoint: Endpoint, pages: Pages, *, token: bool = False) -> FastA
     @app.exception_handler(HTTPException)
     async def refuse_path(request: Request, error: HTTPException) -> Response:
         code = str(error.detail).lower().replace(" ", "_")
-        refused = RequestError(
+        unknown = RequestError(
             error.status_code, code, f"{request.method} {request.scope['path']}: {error.detail}."
         )
-        return as_json(refused.as_dict(), refused.status, dict(error.headers or {}))
+        return as_json(unknown.as_dict(), unknown.status, dict(error.headers or {}))
 
     @app.exception_handler(ClientDisconnect)
-    async def forget(request: Request, error: ClientDisconnect) -> Response:
-        return Response(status_code=400)  # which nobody reads any more
+    async def drop(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # the client is gone
 
     @app.exception_handler(Exception)
     async def fail(request: Request, error: Exception) -> Response:
-        failed = RequestError(500, "failed", "The server has failed: its log says more.")
+        failed = RequestError(500, "failed", "The server failed: see its log.")
         return as_json(failed.as_dict(), failed.status)
 
     return app
@@ -97,7 +97,7 @@ def build_app(endpoint: Endpoint, pages: Pages, *, token: bool = False) -> FastA
 def as_json(
     values: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """An answer's body."""
+    """A JSON response."""
     return Response(json.dumps(values), status, dict(headers or {}), JSON_TYPE)
 
 

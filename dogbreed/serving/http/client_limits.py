@@ -1,39 +1,41 @@
-"""What each client holds of something that all share: none gets it all."""
+"""Limits on what each client, and all clients together, use of a shared resource."""
 
 import functools
 import ipaddress
 from collections import Counter
 
 
-class Shares:
-    """How much each client holds.
+class ClientLimits:
+    """The amounts in use, by client.
 
     Args:
-        total: so much is there for all.
-        each: so much one may hold.
+        total: the limit for all clients together.
+        each: the limit for one client.
     """
 
     def __init__(self, total: int, each: int) -> None:
         self._total = total
         self._each = each
-        self._held = Counter[str]()
-        self.held = 0
+        self._used_by = Counter[str]()
+        self.used = 0
 
     def fit(self, client: str, amount: int = 1) -> bool:
-        """Whether the client may hold so much more."""
-        return self.held + amount <= self._total and self._held[client] + amount <= self._each
+        """Whether the client may use `amount` more."""
+        if self.used + amount > self._total:
+            return False
+        return self._used_by[client] + amount <= self._each
 
     def add(self, client: str, amount: int = 1) -> None:
-        """Note that the client holds so much more, or less."""
-        self.held += amount
-        self._held[client] += amount
-        if not self._held[client]:
-            del self._held[client]  # else it would grow with every client that ever came
+        """Count `amount` more for the client; less where it is negative."""
+        self.used += amount
+        self._used_by[client] += amount
+        if not self._used_by[client]:
+            del self._used_by[client]  # else it would grow with every client
 
 
 @functools.lru_cache(1024)
 def client_of(address: str) -> str:
-    """Whom an address counts for: itself, or of IPv6 its /64, which one household has."""
+    """The client of an address: the address itself, or for IPv6 its /64, a household's network."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

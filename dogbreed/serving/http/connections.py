@@ -1,91 +1,91 @@
-"""The server's open connections: which are answered, and which go where there is no room."""
+"""The server's open connections: which are served, and which are closed over the limit."""
 
 from typing import Protocol
 
-from dogbreed.serving.http.client_limits import Shares
+from dogbreed.serving.http.client_limits import ClientLimits
 from dogbreed.serving.http.limits import ConnectionLimits
 
 
 class Connection(Protocol):
-    """One of them."""
+    """An open connection."""
 
     client_name: str
 
-    def let_go(self) -> None:
+    def abort(self) -> None:
         """Close it at once."""
 
 
 class Connections:
-    """All of them, by client.
+    """All open connections, by client.
 
-    One that waits for its client, for a request's head or the next request, costs a file and no
-    more: it keeps nobody else's request from being answered, and is closed where its client, or
-    all together, have too many. The one that has waited longest goes first.
+    An idle connection, which waits for a request's head, costs one file descriptor: it keeps no
+    other request from being served, and is closed when its client, or all clients together, have
+    too many. The one that has been idle longest is closed first.
     """
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
-        self._open = Shares(limits.open, limits.open_each)
-        self._answered = Shares(limits.answered, limits.answered_each)
+        self._open = ClientLimits(limits.open, limits.open_each)
+        self._served = ClientLimits(limits.served, limits.served_each)
         self._all: set[Connection] = set()
-        self._answering: set[Connection] = set()
-        self._waiting: dict[str, dict[Connection, None]] = {}  # of each client, the longest first
+        self._serving: set[Connection] = set()
+        self._idle: dict[str, dict[Connection, None]] = {}  # by client, the longest idle first
 
     def opened(self, connection: Connection) -> bool:
-        """Whether there is room for a new one; another may be let go for it."""
+        """Whether a new connection is within the limits; an idle one may be closed for it."""
         client = connection.client_name
         if not self._open.fit(client):
-            self._let_one_go(client)
+            self._abort_idle(client)
         if not self._open.fit(client):
             return False
         self._open.add(client)
         self._all.add(connection)
-        self._wait(connection)
+        self._add_idle(connection)
         return True
 
     def closed(self, connection: Connection) -> None:
-        """It is gone, or goes."""
+        """The connection is closed, or about to be."""
         if connection in self._all:
             self.answered(connection)
             self._all.remove(connection)
             self._open.add(connection.client_name, -1)
-            self._stop_waiting(connection)
+            self._remove_idle(connection)
 
     def requested(self, connection: Connection) -> bool:
-        """A request's head is there: whether it is answered, or its client has too many."""
+        """A request's head is complete: whether it is served, or over its client's limit."""
         client = connection.client_name
-        if connection in self._answering:  # it sends the next before it has its answer
+        if connection in self._serving:  # the client pipelines requests
             return True
-        if connection not in self._all or not self._answered.fit(client):
+        if connection not in self._all or not self._served.fit(client):
             return False
-        self._answered.add(client)
-        self._answering.add(connection)
-        self._stop_waiting(connection)
+        self._served.add(client)
+        self._serving.add(connection)
+        self._remove_idle(connection)
         return True
 
     def answered(self, connection: Connection) -> None:
-        """All that it has requested is answered."""
-        if connection in self._answering:
-            self._answering.remove(connection)
-            self._answered.add(connection.client_name, -1)
-            self._wait(connection)
+        """All its requests are answered."""
+        if connection in self._serving:
+            self._serving.remove(connection)
+            self._served.add(connection.client_name, -1)
+            self._add_idle(connection)
 
-    def _let_one_go(self, client: str) -> None:
-        """Close one that waits: of this client if it has too many, else of who has the most."""
-        waiting = self._waiting
+    def _abort_idle(self, client: str) -> None:
+        """Close an idle connection: this client's, or the largest client's if all are too many."""
+        idle = self._idle
         if len(self._all) >= self._limits.open:
-            client = max(waiting, key=lambda each: len(waiting[each]), default=client)
-        longest = next(iter(waiting.get(client, ())), None)
+            client = max(idle, key=lambda each: len(idle[each]), default=client)
+        longest = next(iter(idle.get(client, ())), None)
         if longest is not None:
             self.closed(longest)
-            longest.let_go()
+            longest.abort()
 
-    def _wait(self, connection: Connection) -> None:
-        self._waiting.setdefault(connection.client_name, {})[connection] = None
+    def _add_idle(self, connection: Connection) -> None:
+        self._idle.setdefault(connection.client_name, {})[connection] = None
 
-    def _stop_waiting(self, connection: Connection) -> None:
+    def _remove_idle(self, connection: Connection) -> None:
         client = connection.client_name
-        waiting = self._waiting.get(client, {})
-        waiting.pop(connection, None)
-        if not waiting:
-            self._waiting.pop(client, None)
+        idle = self._idle.get(client, {})
+        idle.pop(connection, None)
+        if not idle:
+            self._idle.pop(client, None)

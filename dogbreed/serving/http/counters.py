@@ -2,39 +2,44 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-# From a small model's answer to the longest that anybody waits for.
+# Upper bounds of buckets, from the latency of a small model to the longest that a client waits.
 SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 PHOTOS = (1, 2, 3, 4, 5, 6, 7, 8)
 
 
 class Counters:
-    """The figures of one server."""
+    """The metrics of one server."""
 
     def __init__(self) -> None:
-        own = CollectorRegistry()
-        self._registry = own
+        registry = CollectorRegistry()
+        self._registry = registry
         self.requests = Counter(
-            "dogbreed_requests", "Requests to /invocations by status", ["status"], registry=own
+            "dogbreed_requests", "Requests to /invocations by status", ["status"], registry=registry
+        )
+        self.refused = Counter(
+            "dogbreed_refused_requests",
+            "Requests to any path that were refused for their host, site or token, by error code",
+            ["code"],
+            registry=registry,
         )
         self.seconds = Histogram(
             "dogbreed_request_seconds",
-            "Seconds from a request's first line to its answer, of those answered by 200",
+            "Seconds from a request's first line to its response, of those with status 200",
             buckets=SECONDS,
-            registry=own,
+            registry=registry,
         )
         self.batch = Histogram(
             "dogbreed_batch_photos",
-            "Photos that a photo was computed together with, itself counted",
+            "Photos in the batch that a photo was computed in",
             buckets=PHOTOS,
-            registry=own,
+            registry=registry,
         )
         self.waiting = Gauge(
-            "dogbreed_waiting_photos", "Photos that wait for their answer now", registry=own
+            "dogbreed_waiting_photos", "Photos whose prediction is pending", registry=registry
         )
         self.restarts = Counter(
-            "dogbreed_worker_restarts", "Times that a worker process had to be replaced",
-            registry=own,
-        )  # fmt: skip
+            "dogbreed_worker_restarts", "Restarts of a worker process", registry=registry
+        )
 
     def as_text(self) -> bytes:
         """In Prometheus' text format."""

@@ -1,17 +1,17 @@
-"""The page /docs: the server's OpenAPI document for people, without scripts of another host."""
+"""The page /docs: the server's OpenAPI document as HTML, without scripts from another host."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dogbreed.serving.http.page import filled
+from dogbreed.serving.http.page import rendered
 
 Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Field:
-    """A row of a table: a parameter, or a key of a JSON object (`predictions[].breed`)."""
+    """A row of a table: a parameter, or a key of a JSON object (`predictions[].classes`)."""
 
     name: str
     kind: str
@@ -36,7 +36,7 @@ def docs_page(openapi: Schema) -> bytes:
         for path, methods in openapi["paths"].items()
         for method, operation in methods.items()
     ]
-    return filled(
+    return rendered(
         "docs.html.j2",
         info=openapi["info"],
         operations=operations,
@@ -45,7 +45,7 @@ def docs_page(openapi: Schema) -> bytes:
 
 
 def _responses(openapi: Schema, responses: Schema) -> list[dict[str, Any]]:
-    """The answers, neighbours with the same body together."""
+    """The responses, grouped where consecutive ones have the same body."""
     groups: list[dict[str, Any]] = []
     for status, response in responses.items():
         contents = _contents(openapi, response)
@@ -62,7 +62,7 @@ def _parameters(parameters: list[Schema]) -> Iterator[Field]:
 
 
 def _contents(openapi: Schema, message: Schema) -> list[dict[str, Any]]:
-    """The media types of a body, those of the same schema together."""
+    """The media types of a body, grouped where consecutive ones have the same schema."""
     contents: list[dict[str, Any]] = []
     for media_type, content in message.get("content", {}).items():
         schema = _resolved(openapi, content.get("schema", {}))
@@ -82,7 +82,7 @@ def _contents(openapi: Schema, message: Schema) -> list[dict[str, Any]]:
 
 
 def _resolved(openapi: Schema, schema: Schema) -> Schema:
-    """What a reference stands for; of something or null, the something."""
+    """The schema of a reference; of an optional schema, the one that isn't null."""
     if "$ref" in schema:
         _, *names = schema["$ref"].split("/")
         found: Any = openapi
@@ -90,14 +90,14 @@ def _resolved(openapi: Schema, schema: Schema) -> Schema:
             found = found[name]
         return _resolved(openapi, found)
     if "anyOf" in schema:
-        some = [each for each in schema["anyOf"] if each.get("type") != "null"]
+        choices = [each for each in schema["anyOf"] if each.get("type") != "null"]
         described = {key: schema[key] for key in ("description",) if key in schema}
-        return {**_resolved(openapi, some[0]), **described}
+        return {**_resolved(openapi, choices[0]), **described}
     return schema
 
 
 def _fields(openapi: Schema, schema: Schema, prefix: str = "") -> Iterator[Field]:
-    """An object's keys, with those of the objects in it."""
+    """An object's keys, with those of nested objects."""
     required = schema.get("required", [])
     for name, value in schema.get("properties", {}).items():
         inner = _resolved(openapi, value)

@@ -1,4 +1,4 @@
-"""The endpoint behind /invocations: what it lets in, whom it asks, what it answers."""
+"""The endpoint behind /invocations: limits, calls of the worker, and responses."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from dogbreed.artifact.description import Description
 from dogbreed.errors import PhotoError
-from dogbreed.serving.http.client_limits import Shares, client_of
+from dogbreed.serving.http.client_limits import ClientLimits, client_of
 from dogbreed.serving.http.counters import Counters
 from dogbreed.serving.http.explanations import Explanations
 from dogbreed.serving.http.ipc import NOT_EXPLAINED
@@ -30,7 +30,6 @@ from dogbreed.serving.requests.invocations import (
     MAX_BYTES,
     Invocation,
     RequestError,
-    answer_of,
     attributes,
     check_accept,
     check_size,
@@ -39,28 +38,29 @@ from dogbreed.serving.requests.invocations import (
     not_explained,
     read_invocation,
     refusal_of,
+    response_of,
 )
 
 # Bodies of requests that are in memory at once: of one client, and of all.
-MAX_CLIENT_BYTES, MAX_HELD_BYTES = 128 * 2**20, 160 * 2**20
-# Read on and thrown away before a body that is too large is refused: who still sends can't listen.
+MAX_CLIENT_BYTES, MAX_BUFFERED_BYTES = 128 * 2**20, 160 * 2**20
+# Discarded before a body that is too large is refused: clients read no response while they send.
 MAX_IGNORED_BYTES = 256 * 2**20
-INLINE_BYTES = 64 * 1024  # what is read as JSON between two other requests
+INLINE_BYTES = 64 * 1024  # a body of at most this size is parsed in the event loop
 
 _NOT_EXPLAINED = entry_of(
-    PhotoError("busy", "it was decoded for its answer, but not in time for its explanation")
+    PhotoError("busy", "it was decoded for its classes, but not in time for its overlay")
 )
-_DEADLY = entry_of(PhotoError("unusable", "reading it ends the process that does"))
+_POISON_REQUEST = entry_of(PhotoError("unusable", "reading it crashes the worker process"))
 
 
 class Endpoint:
-    """Answers requests with a model.
+    """Responds to requests with a model's predictions.
 
     Args:
-        worker: what computes, as `dogbreed.serving.http.predict_worker` does.
-        queue: a request is refused by 429 while so many photos of its client wait, or a quarter
-            more of all clients.
-        timeout_s: a request's body must have arrived within it.
+        worker: a process of `dogbreed.serving.http.predict_worker`.
+        queue: a request is refused with 429 while so many photos of its client are pending, or a
+            quarter more of all clients.
+        timeout_s: the time that a request's body has to arrive.
         tiff: whether TIFFs are decoded.
     """
 
@@ -81,92 +81,92 @@ class Endpoint:
         self._class_index = {name: index for index, name in enumerate(description.classes)}
         self._timeout_s = timeout_s
         self._tiff = tiff
-        self._waiting = Shares(queue + max(1, queue // 4), queue)
-        self.held_bytes = Shares(MAX_HELD_BYTES, MAX_CLIENT_BYTES)
+        self._pending = ClientLimits(queue + max(1, queue // 4), queue)
+        self.buffered_bytes = ClientLimits(MAX_BUFFERED_BYTES, MAX_CLIENT_BYTES)
 
     @property
     def ready(self) -> bool:
-        """Whether photos are answered now."""
+        """Whether the model is loaded."""
         return self._worker.ready
 
-    async def answer(self, request: Request) -> dict[str, Any]:
-        """The answer's values.
+    async def respond(self, request: Request) -> dict[str, Any]:
+        """The response's values.
 
         Raises:
-            RequestError: it can't be answered.
-            ClientDisconnect: the caller is gone.
+            RequestError: the request is refused.
+            ClientDisconnect: the client is gone.
         """
         arrived = time.perf_counter()
         status = "500"
         try:
-            answer = await self._answer(request)
+            response = await self._respond(request)
             status = "200"
             self.counters.seconds.observe(time.perf_counter() - arrived)
-            return answer
+            return response
         except RequestError as error:
             status = str(error.status)
             raise
         except ClientDisconnect:
             status = "400"
             raise
-        except asyncio.CancelledError as error:  # the server is stopped, and has waited for it
+        except asyncio.CancelledError as error:  # the server is stopping
             status = "503"
-            raise RequestError(503, "stopped", "The server is being stopped.") from error
+            raise RequestError(503, "stopped", "The server is stopping.") from error
         finally:
             self.counters.requests.labels(status).inc()
 
-    async def _answer(self, request: Request) -> dict[str, Any]:
+    async def _respond(self, request: Request) -> dict[str, Any]:
         check_accept(request.headers.get("Accept", ""))
         client = client_of(request.client.host) if request.client else ""
         self._check_queue(client)
-        with self._holding(client) as held:
-            body = await self._body(request, held)
+        with self._buffering(client) as buffered:
+            body = await self._body(request, buffered)
             started = time.perf_counter()
-            invocation = await self._read(body, request, held)
+            invocation = await self._read(body, request, buffered)
             self._check_queue(client)
             with self._queued(client, len(invocation.photos)):
-                # Every one of them: what went on after another's fault wouldn't be counted.
-                done = await asyncio.gather(
+                # Wait for all: one that continued after another's error would not be counted.
+                results = await asyncio.gather(
                     *(self._entry(photo, invocation) for photo in invocation.photos),
                     return_exceptions=True,
                 )
             entries = []
-            for entry in done:
-                if isinstance(entry, BaseException):
-                    raise entry
-                entries.append(entry)
-            return answer_of(entries, started, invocation.hint)
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+                entries.append(result)
+            return response_of(entries, started, invocation.hint)
 
     async def _entry(self, photo: bytes, invocation: Invocation) -> dict[str, Any]:
-        """What the answer has for one photo."""
+        """The response's entry for one photo."""
         refusal = refusal_of(photo, tiff=self._tiff)
         if refusal is not None:
             return entry_of(refusal)
         try:
-            together, data = await self._worker.ask(invocation.top_k, photo)
+            batch_photos, data = await self._worker.request(invocation.top_k, photo)
         except WorkerError as error:
             raise RequestError(503, "no_model", f"The model can't be loaded: {error}") from error
         except PoisonRequest:
-            return _DEADLY
-        self.counters.batch.observe(together)
+            return _POISON_REQUEST
+        self.counters.batch.observe(batch_photos)
         entry: dict[str, Any] = json.loads(data)
-        if invocation.explain and "breeds" in entry:
-            index = self._class_index[entry["breeds"][0]["class"]]
+        if invocation.explain and "classes" in entry:
+            index = self._class_index[entry["classes"][0]["class"]]
             try:
-                picture = await self._explanations.explain(photo, index)
+                overlay = await self._explanations.explain(photo, index)
             except WorkerError as error:
                 if isinstance(error, WorkerRefusal) and not isinstance(error, ModelUnreadable):
                     raise not_explained(error) from error
-                raise RequestError(503, "no_model", f"It can't be explained: {error}") from error
+                raise RequestError(503, "no_model", f"There is no overlay: {error}") from error
             except PoisonRequest:
-                return _DEADLY
-            if picture == NOT_EXPLAINED:
+                return _POISON_REQUEST
+            if overlay == NOT_EXPLAINED:
                 return _NOT_EXPLAINED
-            entry["explanation"] = explanation_of(picture)
+            entry["explanation"] = explanation_of(overlay)
         return entry
 
-    async def _body(self, request: Request, held: "_Held") -> bytes:
-        """The request's body, in time and within its limit."""
+    async def _body(self, request: Request, buffered: "_Buffered") -> bytes:
+        """The request's body, within its limits of time and size."""
         parts: list[bytes] = []
         size = 0
         try:
@@ -174,7 +174,7 @@ class Endpoint:
                 async for chunk in request.stream():
                     size += len(chunk)
                     if size <= MAX_BYTES:
-                        held.add(len(chunk))
+                        buffered.add(len(chunk))
                         parts.append(chunk)
                     elif size > MAX_IGNORED_BYTES:
                         break
@@ -185,48 +185,48 @@ class Endpoint:
         check_size(size)
         return b"".join(parts)
 
-    async def _read(self, body: bytes, request: Request, held: "_Held") -> Invocation:
-        """What the request's body and its parameters say."""
+    async def _read(self, body: bytes, request: Request, buffered: "_Buffered") -> Invocation:
+        """The request's content, from its body and its parameters."""
         parameters = dict(request.query_params)
         parameters |= attributes(request.headers.get(ATTRIBUTES_HEADER, ""))
         encoding = request.headers.get(ENCODING_HEADER, "")
         compressed = is_compressed(body, encoding)
         if compressed:
-            held.add(MAX_BYTES)  # what it may become
+            buffered.add(MAX_BYTES)  # its size may grow to this
         if not compressed and len(body) <= INLINE_BYTES:
             return read_invocation(body, parameters, encoding)
         invocation = await asyncio.to_thread(read_invocation, body, parameters, encoding)
         if compressed:
-            held.add(sum(map(len, invocation.photos)) - MAX_BYTES)
+            buffered.add(sum(map(len, invocation.photos)) - MAX_BYTES)
         return invocation
 
     def _check_queue(self, client: str) -> None:
-        if not self._waiting.fit(client):
+        if not self._pending.fit(client):
             raise _busy()
 
     @contextmanager
     def _queued(self, client: str, photos: int) -> Iterator[None]:
-        self._waiting.add(client, photos)
-        self.counters.waiting.set(self._waiting.held)
+        self._pending.add(client, photos)
+        self.counters.waiting.set(self._pending.used)
         try:
             yield
         finally:
-            self._waiting.add(client, -photos)
-            self.counters.waiting.set(self._waiting.held)
+            self._pending.add(client, -photos)
+            self.counters.waiting.set(self._pending.used)
 
     @contextmanager
-    def _holding(self, client: str) -> Iterator["_Held"]:
-        held = _Held(self.held_bytes, client)
+    def _buffering(self, client: str) -> Iterator["_Buffered"]:
+        buffered = _Buffered(self.buffered_bytes, client)
         try:
-            yield held
+            yield buffered
         finally:
-            self.held_bytes.add(client, -held.size_bytes)
+            self.buffered_bytes.add(client, -buffered.size_bytes)
 
 
-class _Held:
+class _Buffered:
     """The bytes of one request that are in memory."""
 
-    def __init__(self, all_bytes: Shares, client: str) -> None:
+    def __init__(self, all_bytes: ClientLimits, client: str) -> None:
         self._all_bytes = all_bytes
         self._client = client
         self.size_bytes = 0
@@ -239,4 +239,4 @@ class _Held:
 
 
 def _busy() -> RequestError:
-    return RequestError(429, "busy", "Too many photos wait for their answer: try again shortly.")
+    return RequestError(429, "busy", "Too many photos are pending: try again shortly.")

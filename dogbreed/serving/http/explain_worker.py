@@ -1,8 +1,8 @@
-"""The server's process that explains photos where the network needs torch for it.
+"""The server's process that computes Grad-CAM overlays, for networks that need torch for them.
 
     python -m dogbreed.serving.http.explain_worker MODEL
 
-A frame's second number is the class, by its place in the model's; the answer is a JPEG.
+A frame's second number is the class's index; the reply is a JPEG.
 """
 
 import sys
@@ -16,14 +16,14 @@ from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
 from dogbreed.serving.explain import Explainer
 from dogbreed.serving.grad_cam import GradCam
 from dogbreed.serving.http.ipc import FAILED, NO_MODEL, NOT_EXPLAINED, READY, open_streams
-from dogbreed.serving.http.memory import give_back_large_pieces
+from dogbreed.serving.http.malloc import release_large_blocks
 from dogbreed.serving.requests.invocations import as_jpeg
 
 
 def main(model: str) -> None:
-    """Load the network, say that it is ready or why not, then explain until the server is gone."""
-    warnings.filterwarnings("ignore")  # as where photos are answered
-    give_back_large_pieces()
+    """Load the network, report that it is ready or why not, then serve until the server exits."""
+    warnings.filterwarnings("ignore")  # as in predict_worker
+    release_large_blocks()
     frames, send = open_streams()
     try:
         folder = find_artifact(Path(model))

@@ -1,8 +1,8 @@
-"""The names and addresses that the server answers to, as a request's Host and Origin have them.
+"""The names and addresses that the server accepts in a request's Host and Origin.
 
 A page of another site can have its own name lead to this machine (DNS rebinding); the browser then
-takes the server for a part of that site, and lets the page read what it answers. The name is still
-in the request's Host. An address can't be made to lead elsewhere, and nobody else owns localhost.
+takes the server for a part of that site, and lets the page read its responses. The name is still in
+the request's Host. An address can't be made to lead elsewhere, and nobody else owns localhost.
 """
 
 import functools
@@ -25,14 +25,14 @@ class Authority:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is this machine for everyone."""
+        """Whether it is a loopback address or localhost."""
         address = _address(self.host)
         return self.host == "localhost" or (address is not None and address.is_loopback)
 
 
 @functools.lru_cache(256)
 def authority(text: str) -> Authority | None:
-    """What a Host header or the end of an Origin names; None where it is no host."""
+    """The host and port of a Host header or of the end of an Origin; None if invalid."""
     found = _AUTHORITY.fullmatch(text.lower())
     if found is None:
         return None
@@ -43,25 +43,25 @@ def authority(text: str) -> Authority | None:
 
 
 def canonical(host: str) -> str:
-    """An address in its one spelling (IPv4 for one mapped into IPv6), a name in lower case."""
+    """An address in canonical form (IPv4 for one mapped into IPv6), a name in lower case."""
     address = _address(host)
     return host.lower() if address is None else str(address)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is of this machine alone."""
+    """Whether an address can be reached only from this machine."""
     return Authority(canonical(host), None).is_loopback
 
 
 class Hosts:
-    """The hosts that are answered to.
+    """The accepted hosts.
 
     Args:
         named: `hosts=[...]`: names and addresses, without a port.
-        listening: `host=...`, which is one of them too.
+        listening: `host=...`, which is accepted too.
 
     Raises:
-        ConfigError: one of them is no name and no address.
+        ConfigError: one of them is neither a name nor an address.
     """
 
     def __init__(self, named: Iterable[str], listening: str = "localhost") -> None:
@@ -69,7 +69,7 @@ class Hosts:
         self._listening = canonical(listening)
 
     def accept(self, host: Authority, own_address: str) -> bool:
-        """Whether a request may be for that host; `own_address`: where its connection ends."""
+        """Whether a host is accepted; `own_address`: the server's address of the connection."""
         accepted = (self._listening, canonical(own_address))
         return host.is_loopback or host.host in accepted or host.host in self._named
 
@@ -82,8 +82,8 @@ def _checked(name: str) -> str:
     found = authority(f"[{name}]" if ":" in name and "[" not in name else name)
     if found is None or found.port is not None:
         raise ConfigError(
-            f"hosts=[{name}]: write names and addresses alone, without http:// and port: "
-            "hosts=[dogs.example.org,192.0.2.7]."
+            f"hosts=[{name}]: write names and addresses, without http:// and port: "
+            "hosts=[photos.example.org,192.0.2.7]."
         )
     return found.host
 

@@ -1,9 +1,9 @@
-"""What the server and its worker processes say to each other: frames over the standard streams.
+"""IPC between the server and its worker processes: frames over the standard streams.
 
-A frame is two numbers, the length of what follows, and that. The first number says which photo it
-is about; a worker's first frame has READY with the identity of the model that it loaded, or FAILED
-with the reason as text. The second number is what is wanted, with EXPLAIN of which class; in READY
-whether that may be; in FAILED whether it is the model's folder (NO_MODEL) that can't be read.
+A frame is two numbers, the data's length, and the data. The first number identifies the photo; in
+a worker's first frame it is READY, with the identity of its model, or FAILED, with the reason.
+The second number is the requested top_k, or EXPLAIN with the index of a class; in READY it is 1 if
+EXPLAIN is supported; in FAILED it is NO_MODEL if the model's folder can't be read.
 """
 
 import os
@@ -16,22 +16,23 @@ HEAD = struct.Struct("<QII")
 READY, FAILED = 0, 1
 EXPLAIN = 1 << 31
 NO_MODEL = 1
-NOT_EXPLAINED = b""  # instead of a picture, of a photo that couldn't be decoded once more
+NOT_EXPLAINED = b""  # in place of an overlay, for a photo that couldn't be decoded again
 
 Frame = tuple[int, int, bytes]
 Send = Callable[[Frame], None]
 
 
 def packed(frame: Frame) -> bytes:
-    """A frame as it travels."""
+    """A frame's bytes."""
     number, value, data = frame
     return HEAD.pack(number, value, len(data)) + data
 
 
 def open_streams() -> tuple[Iterator[Frame], Send]:
-    """In a worker: the frames that come, until the server is gone, and what sends one.
+    """In a worker: an iterator over the received frames, and a function that sends one.
 
-    What libraries print to the standard output goes to the standard error from now on.
+    The iterator ends when the server does. From now on the standard output, to which libraries may
+    print, goes to the standard error.
     """
     source = os.fdopen(os.dup(0), "rb", buffering=1 << 18)
     sink = os.fdopen(os.dup(1), "wb", buffering=0)
@@ -39,12 +40,12 @@ def open_streams() -> tuple[Iterator[Frame], Send]:
     lock = threading.Lock()
 
     def send(frame: Frame) -> None:
-        left = memoryview(packed(frame))
+        remaining = memoryview(packed(frame))
         with lock:
             try:
-                while left:  # a pipe takes what fits
-                    left = left[sink.write(left) :]
-            except BrokenPipeError:  # the server is gone: nobody wants an answer any more
+                while remaining:  # a pipe may accept only a part
+                    remaining = remaining[sink.write(remaining) :]
+            except BrokenPipeError:  # the server is gone
                 os._exit(0)
 
     return _frames(source), send

@@ -1,53 +1,53 @@
-"""How many connections the server takes, by the files that its process may have open."""
+"""The limits on connections, by the number of files that the process may have open."""
 
 import resource
 from contextlib import suppress
 from dataclasses import dataclass
 
-BACKLOG = 1024  # connections that wait to be taken
-KEEP_ALIVE_S = 75  # longer than the 60 s of most proxies, which must be the ones to close
-MAX_ANSWERED, MAX_REFUSED = 512, 4096
-CLIENTS_AT_LEAST = 4  # must come together to take all of them
-# Worker processes' pipes, the log, the event loop, what libraries open.
+BACKLOG = 1024  # connections that wait to be accepted
+KEEP_ALIVE_S = 75  # longer than most proxies' 60 s: the proxy must close first
+MAX_SERVED, MAX_REFUSED = 512, 4096
+MIN_CLIENTS = 4  # it takes this many clients to use all connections
+# For worker processes' pipes, the log, the event loop, libraries.
 RESERVED_FILES = 64
 
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """So many connections are answered at once, more get 429; so many are open, others closed."""
+    """Connections that are served at once, beyond which requests get 429, and that may be open."""
 
-    answered: int
+    served: int
     open: int
 
     @property
-    def answered_each(self) -> int:
-        """Of one client's."""
-        return max(1, self.answered // CLIENTS_AT_LEAST)
+    def served_each(self) -> int:
+        """The limit for one client."""
+        return max(1, self.served // MIN_CLIENTS)
 
     @property
     def open_each(self) -> int:
-        """Of one client's."""
-        return max(1, self.open // CLIENTS_AT_LEAST)
+        """The limit for one client."""
+        return max(1, self.open // MIN_CLIENTS)
 
 
 def connection_limits() -> ConnectionLimits:
-    """The limits, once this process may open as many files as they need or as the system allows.
+    """The limits of this process, whose limit on open files is raised as far as they need.
 
-    A process begins with a soft limit of 1,024 on most systems, and may raise it to the hard one.
+    A process begins with a soft limit of 1,024 on most systems, and may raise it to the hard limit.
     """
-    wanted = RESERVED_FILES + MAX_ANSWERED + MAX_REFUSED
+    wanted = RESERVED_FILES + MAX_SERVED + MAX_REFUSED
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if resource.RLIM_INFINITY not in (soft, hard):
         soft = max(soft, min(wanted, hard))
     elif soft != resource.RLIM_INFINITY:
         soft = max(soft, wanted)
-    with suppress(ValueError, OSError):  # some systems allow less than they say
+    with suppress(ValueError, OSError):  # some systems allow less than they report
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return limits_for(wanted if files == resource.RLIM_INFINITY else files)
 
 
 def limits_for(files: int) -> ConnectionLimits:
-    """The limits of a process that may have so many files open."""
-    most = max(2, min(files - RESERVED_FILES, MAX_ANSWERED + MAX_REFUSED))
-    return ConnectionLimits(answered=min(MAX_ANSWERED, most // 2), open=most)
+    """The limits of a process that may have `files` files open."""
+    max_open = max(2, min(files - RESERVED_FILES, MAX_SERVED + MAX_REFUSED))
+    return ConnectionLimits(served=min(MAX_SERVED, max_open // 2), open=max_open)

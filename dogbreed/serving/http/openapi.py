@@ -1,4 +1,4 @@
-"""What the server's OpenAPI says of /ping and /invocations."""
+"""The OpenAPI description of /ping and /invocations."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ _TOP_K = {
     "minimum": 1,
     "maximum": MAX_TOP_K,
     "default": TOP_K,
-    "description": "breeds of each photo, the likeliest first",
+    "description": "classes per photo, the most likely first",
 }
 _EXPLAIN = {
     "type": "boolean",
     "default": False,
-    "description": "add each photo with the heat of what speaks for its breed",
+    "description": "add a Grad-CAM overlay of each photo's most likely class",
 }
 _ADDRESS = "http://127.0.0.1:8080/invocations"
-# Redoc's extension, which other readers of OpenAPI know too.
+# Redoc's extension, which other OpenAPI tools support too.
 _COMMANDS = {
     "A photo": f"curl --data-binary @photo.jpg '{_ADDRESS}?top_k=3'",
     "Several photos, as a form": f"curl -F file=@a.jpg -F file=@b.jpg -F top_k=3 {_ADDRESS}",
@@ -34,63 +34,66 @@ _HEADER = '-H "Authorization: Bearer $DOGBREED_TOKEN"'
 
 
 class Fault(BaseModel):
-    """Why something can't be answered."""
+    """Why a photo or a request is refused."""
 
-    code: str = Field(description="a word for programs")
+    code: str = Field(description="an identifier for programs")
     message: str = Field(description="a sentence for people")
 
 
 class Refusal(BaseModel):
-    """The body of every answer but 200."""
+    """The body of every response except 200."""
 
     error: Fault
 
 
-class BreedOut(BaseModel):
-    """A breed, as the model's class."""
+class ClassOut(BaseModel):
+    """A class of the model."""
 
-    breed: str
+    label: str = Field(description="its name for people")
     class_: str = Field(alias="class", description="its folder's name in training")
     probability: float = Field(ge=0, le=1, description="calibrated")
 
 
 class PhotoOut(BaseModel):
-    """The answer for one photo: its breeds, or an error."""
+    """The response's entry for one photo: its classes, or an error."""
 
-    unknown: bool | None = Field(None, description="no breed reaches the model's threshold")
-    breeds: list[BreedOut] | None = Field(None, description="the likeliest first")
-    explanation: str | None = Field(None, description="the photo with its heat, a JPEG in base64")
+    unknown: bool | None = Field(None, description="no class reaches the model's threshold")
+    classes: list[ClassOut] | None = Field(None, description="the most likely first")
+    explanation: str | None = Field(None, description="the Grad-CAM overlay, a JPEG in base64")
     error: Fault | None = None
 
 
-class Answers(BaseModel):
-    """One answer per photo, in their order."""
+class Predictions(BaseModel):
+    """One entry per photo, in their order."""
 
-    model_config = ConfigDict(title="Answers", protected_namespaces=())
+    model_config = ConfigDict(title="Predictions", protected_namespaces=())
 
     predictions: list[PhotoOut]
     model_ms: float = Field(
-        description="milliseconds in the server, from the request's last byte to the answers"
+        description="milliseconds in the server, from the request's last byte to the predictions"
     )
 
 
 PING: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Photos are answered", "content": {}},
-    503: {"description": "The model is being loaded"},
+    200: {"description": "The model is ready", "content": {}},
+    503: {"description": "The model is loading"},
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"model": Answers, "description": "One answer per photo; one at least has breeds"},
-    400: {"model": Refusal, "description": "The request, or every photo in it, can't be used"},
-    403: {"model": Refusal, "description": "A page of another site has sent it"},
-    406: {"model": Refusal, "description": "The caller doesn't accept JSON"},
+    200: {"model": Predictions, "description": "One entry per photo; at least one has classes"},
+    400: {"model": Refusal, "description": "The request, or every photo in it, is invalid"},
+    403: {"model": Refusal, "description": "It was sent by a page of another site"},
+    406: {"model": Refusal, "description": "The client doesn't accept JSON"},
     408: {"model": Refusal, "description": "The body took too long to arrive"},
     413: {
         "model": Refusal,
-        "description": "Too many bytes, photos or pixels, or a photo of too many parts",
+        "description": "Too many bytes, photos or pixels, or a photo with too many parts",
     },
-    415: {"model": Refusal, "description": "It is no photo of a known format or encoding"},
-    421: {"model": Refusal, "description": "The Host isn't one of the server's"},
-    429: {"model": Refusal, "description": "Too many photos wait: try again after Retry-After"},
+    415: {"model": Refusal, "description": "Not a photo of a supported format or encoding"},
+    421: {"model": Refusal, "description": "The server doesn't accept the Host"},
+    429: {
+        "model": Refusal,
+        "description": "Too many photos are pending: try again after Retry-After",
+    },
     503: {"model": Refusal, "description": "The model can't be loaded"},
 }
 INVOCATIONS: dict[str, Any] = {
@@ -109,9 +112,9 @@ INVOCATIONS: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": (
-            "The bytes decide what a body is, not its Content-Type. With Content-Encoding gzip or "
-            "deflate it is decompressed. It has at most "
-            f"{MAX_BYTES // 2**20} MiB and {MAX_PHOTOS} photos."
+            "The format is recognised by the bytes, not by Content-Type. With Content-Encoding "
+            "gzip or deflate it is decompressed. At most "
+            f"{MAX_BYTES // 2**20} MiB and {MAX_PHOTOS} photos are accepted."
         ),
         "content": {
             **{name: {"schema": _PHOTO} for name in _PHOTO_TYPES},
@@ -164,7 +167,7 @@ INVOCATIONS: dict[str, Any] = {
 
 
 def with_token(openapi: dict[str, Any]) -> dict[str, Any]:
-    """The document of a server that wants a token with every request but /ping."""
+    """The document of a server that needs a token with every request but /ping."""
     scheme = {"type": "http", "scheme": "bearer", "description": "the server's token"}
     openapi["components"]["securitySchemes"] = {"token": scheme}
     openapi["security"] = [{"token": []}]
@@ -174,6 +177,11 @@ def with_token(openapi: dict[str, Any]) -> dict[str, Any]:
         {**sample, "source": sample["source"].replace("curl ", f"curl {_HEADER} ")}
         for sample in invocations["x-codeSamples"]
     ]
-    refused = {**invocations["responses"]["403"], "description": "The token is missing or wrong"}
-    invocations["responses"] = dict(sorted({**invocations["responses"], "401": refused}.items()))
+    unauthorized = {
+        **invocations["responses"]["403"],
+        "description": "The token is missing or wrong",
+    }
+    invocations["responses"] = dict(
+        sorted({**invocations["responses"], "401": unauthorized}.items())
+    )
     return openapi

@@ -1,22 +1,23 @@
-"""The page to drop a photo on: its files, filled in for a model."""
+"""The web page: its files, and its HTML for a model."""
 
 from pathlib import Path
 from typing import Any
 
 from dogbreed.artifact.description import Description
+from dogbreed.utils.nouns import counted
 
 FILES = Path(__file__).parent / "page_files"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 def pages(description: Description, *, token: bool = False) -> dict[str, tuple[str, bytes]]:
-    """Each path of the page with its type and content; `token`: requests need one."""
+    """Each path with its media type and content; `token`: requests need one."""
     html = _html(description, token).encode()
     return {"/": ("text/html; charset=utf-8", html), **static_files()}
 
 
 def static_files() -> dict[str, tuple[str, bytes]]:
-    """The paths of the page that are the same for every model."""
+    """The paths whose content is the same for every model."""
     return {
         f"/{path.name}": (f"{TYPES[path.suffix]}; charset=utf-8", path.read_bytes())
         for path in sorted(FILES.iterdir())
@@ -29,8 +30,8 @@ def sign_in_page() -> bytes:
     return (FILES / "sign_in.html").read_bytes()
 
 
-def filled(template: str, **values: Any) -> str:
-    """A template of FILES with its values in place, as HTML."""
+def rendered(template: str, **values: Any) -> str:
+    """A template of FILES as HTML, with these values."""
     # Imported while the worker loads the model, which takes longer.
     from dogbreed.utils.templates import environment
 
@@ -41,9 +42,12 @@ def _html(description: Description, token: bool) -> str:
     from dogbreed.serving.requests.invocations import MAX_BYTES
 
     test = description.metrics.get("test", {})
-    return filled(
+    noun = description.noun
+    return rendered(
         "page.html.j2",
-        breeds=sorted(description.display_names, key=str.casefold),
+        noun=noun,
+        known=counted(len(description.classes), noun),
+        labels=sorted(description.display_names, key=str.casefold),
         threshold=description.threshold,
         token=token,
         max_bytes=MAX_BYTES,

@@ -1,10 +1,10 @@
-"""The server's process that has photos decoded and computes their answers.
+"""The server's process that decodes photos and computes their predictions.
 
     python -m dogbreed.serving.http.predict_worker MODEL ENGINE PRECISION THREADS TIMEOUT_S
 
-A frame's second number is top_k, and in an answer how many photos were computed with it; or EXPLAIN
-and the class that is to be explained, by its place in the model's. Photos are decoded in processes
-of their own, as they come; whatever is decoded when the network becomes free is computed together.
+A frame's second number is top_k, or EXPLAIN with the index of a class; in a reply it is the batch's
+size. Photos are decoded in processes of their own as they arrive; all that are decoded when the
+network becomes free are computed as one batch.
 """
 
 import json
@@ -32,100 +32,100 @@ from dogbreed.serving.http.ipc import (
     Send,
     open_streams,
 )
-from dogbreed.serving.http.memory import give_back_large_pieces
+from dogbreed.serving.http.malloc import release_large_blocks
 from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
 from dogbreed.serving.requests.invocations import as_jpeg, entry_of
 from dogbreed.utils.machine import cores
 from dogbreed.utils.terminal import print_exception
 
-# The photo's number, how many breeds are wanted, and what came of decoding.
+# The photo's number, top_k, and its pixels or why it can't be decoded.
 Decoded = tuple[int, int, Pixels | PhotoError]
-# Of the time after which the server ends a process that owes an answer.
-PATIENCE = 0.8
+# Of the time after which the server kills a worker that doesn't reply.
+DECODING_TIME_FRACTION = 0.8
 
 
 def main(model: str, engine: str, precision: str, threads: str, timeout_s: str) -> None:
-    """Load the model, say that it is ready or why not, then answer until the server is gone."""
-    warnings.filterwarnings("ignore")  # nobody reads them
-    give_back_large_pieces()
+    """Load the model, report that it is ready or why not, then serve until the server exits."""
+    warnings.filterwarnings("ignore")  # they would fill the server's log
+    release_large_blocks()
     frames, send = open_streams()
     room = Room()
     try:
         predictor = Predictor.load(
             model, engine=engine, precision=precision, threads=int(threads), room=room
         )
-        # The first photo takes longer than those after it.
+        # Warm up: the first photo takes longer.
         list(predictor.answer([predictor.decode(as_jpeg(Image.new("RGB", (256, 256))))]))
     except DogbreedError as error:
         send((FAILED, NO_MODEL * isinstance(error, ArtifactError), str(error).encode()))
         return
     send((READY, int(predictor.has_class_maps), predictor.identity.encode()))
-    answer_all(predictor, room, PATIENCE * float(timeout_s), frames, send)
+    serve_frames(predictor, room, DECODING_TIME_FRACTION * float(timeout_s), frames, send)
 
 
-def answer_all(
+def serve_frames(
     predictor: Predictor, room: Room, timeout_s: float, frames: Iterator[Frame], send: Send
 ) -> None:
-    """Answer every frame; a photo is decoded within `timeout_s` once it is its turn."""
+    """Reply to every frame; a photo must be decoded within `timeout_s` once its turn has come."""
     decoded: SimpleQueue[Decoded | None] = SimpleQueue()
 
-    def take(frame: Frame, lane: Lane, until: float | None = None) -> None:
-        number, wanted, photo = frame
-        left_s = timeout_s if until is None else max(0.0, until - time.monotonic())
+    def decode(frame: Frame, lane: Lane, until: float | None = None) -> None:
+        number, request, photo = frame
+        remaining_s = timeout_s if until is None else max(0.0, until - time.monotonic())
         try:
-            with lane.opened(photo, left_s) as opened:
-                if wanted & EXPLAIN:
-                    picture = predictor.explainer.explain_opened(opened, wanted ^ EXPLAIN)
-                    send((number, 1, as_jpeg(picture)))
+            with lane.opened(photo, remaining_s) as opened:
+                if request & EXPLAIN:
+                    overlay = predictor.explainer.explain_opened(opened, request ^ EXPLAIN)
+                    send((number, 1, as_jpeg(overlay)))
                 else:
-                    decoded.put((number, wanted, predictor.views(opened, digest(photo))))
+                    decoded.put((number, request, predictor.views(opened, digest(photo))))
         except CostlyPhoto:
-            until = time.monotonic() + timeout_s  # so long in all, or the server ends this process
-            costly.submit(take, frame, room.costly, until).add_done_callback(_end)
+            until = time.monotonic() + timeout_s  # later the server would kill this process
+            costly.submit(decode, frame, room.costly, until).add_done_callback(_exit_on_error)
         except PhotoError as error:
-            if wanted & EXPLAIN:
+            if request & EXPLAIN:
                 send((number, 1, NOT_EXPLAINED))
             else:
-                decoded.put((number, wanted, error))
+                decoded.put((number, request, error))
 
     computing = threading.Thread(target=_compute, args=(predictor, decoded, send))
     computing.start()
-    with (  # the latter ends first: it may hand photos over until then
+    with (  # the ordinary pool ends first: until then it submits to the other
         ThreadPoolExecutor(cores(), "costly") as costly,
         ThreadPoolExecutor(cores(), "ordinary") as ordinary,
     ):
         for frame in frames:
-            ordinary.submit(take, frame, room.ordinary).add_done_callback(_end)
+            ordinary.submit(decode, frame, room.ordinary).add_done_callback(_exit_on_error)
     decoded.put(None)
     computing.join()
 
 
-def _end(taking: Future[None]) -> None:
-    """End the process after what nobody foresaw: the server starts another and asks it again."""
-    if error := taking.exception():
+def _exit_on_error(decoding: Future[None]) -> None:
+    """Exit after an unexpected error: the server starts another worker and resends its photos."""
+    if error := decoding.exception():
         print_exception(error)
         os._exit(1)
 
 
 def _compute(predictor: Predictor, decoded: SimpleQueue[Decoded | None], send: Send) -> None:
-    most = max(1, BATCH_IMAGES // predictor.description.views)
+    max_photos = max(1, BATCH_IMAGES // predictor.description.views)
     try:
-        while batch := _next_batch(decoded, most):
-            answers = predictor.answer([each[2] for each in batch], max(each[1] for each in batch))
-            for (number, top_k, _), answer in zip(batch, answers, strict=True):
-                entry = entry_of(answer)
-                if "breeds" in entry:
-                    del entry["breeds"][top_k:]
+        while batch := _next_batch(decoded, max_photos):
+            results = predictor.answer([each[2] for each in batch], max(each[1] for each in batch))
+            for (number, top_k, _), result in zip(batch, results, strict=True):
+                entry = entry_of(result)
+                if "classes" in entry:
+                    del entry["classes"][top_k:]
                 send((number, len(batch), json.dumps(entry).encode()))
-    except BaseException as error:  # as above; without this thread the server would wait
+    except BaseException as error:  # as above: without this thread no reply would be sent
         print_exception(error)
         os._exit(1)
 
 
-def _next_batch(decoded: SimpleQueue[Decoded | None], most: int) -> list[Decoded]:
-    """What is decoded by now, one photo at least; nothing once all is done."""
+def _next_batch(decoded: SimpleQueue[Decoded | None], max_photos: int) -> list[Decoded]:
+    """The photos that are decoded by now, at least one; none at the end."""
     batch: list[Decoded] = []
-    while len(batch) < most:
+    while len(batch) < max_photos:
         try:
             item = decoded.get(block=not batch)
         except Empty:

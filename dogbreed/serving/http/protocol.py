@@ -1,4 +1,4 @@
-"""HTTP as uvicorn reads it, with limits to what precedes a body, which it has none for."""
+"""uvicorn's HTTP protocol, with the limits on time and size that it lacks."""
 
 import asyncio
 import functools
@@ -18,40 +18,40 @@ from dogbreed.serving.http.security_headers import SECURITY_HEADERS
 from dogbreed.serving.requests.invocations import JSON_TYPE, RequestError
 
 MAX_HEAD_BYTES = 64 * 1024
-# Read before a connection too many is refused: a client that still sends doesn't read.
+# Discarded before a request over the limit is refused: clients don't read while they send.
 _MAX_IGNORED_BYTES = 32 * 2**20
 
-# Who reads less of an answer, in the time that a request's head has, isn't waited for.
+# A client that reads less of a response, in the time that a request's head has, is disconnected.
 MIN_READ_BYTES = 64 * 1024
 
-# Clients ask for HTTP/2 by it, Java's by default. The parser would take what follows for that
-# other protocol, and a photo would be lost.
+# Clients request HTTP/2 with it, Java's by default. The parser would take the body for the other
+# protocol, and the photo would be lost.
 UPGRADE = re.compile(rb"(?<=\r\n)upgrade:", re.IGNORECASE)
 
-# uvicorn adds them to all but what is refused before there is a request.
+# uvicorn adds them to all responses except those before a complete request.
 _SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 
 def limited_protocol(head_s: float, limits: ConnectionLimits) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol, each connection of which has so many seconds for a request's head.
+    """uvicorn's protocol, in which a request's head must arrive within `head_s` seconds.
 
-    Whoever sends a byte a minute, or nothing, would keep a connection for ever; whoever sends
-    headers without end would fill the memory; whoever doesn't read would have its answers kept.
-    A connection beyond those that are answered gets 429 for its request: one that was closed at
-    once would be reset by what it sends, and the client would see that instead.
+    Without limits, a client that sends nothing would hold its connection for ever, endless headers
+    would fill the memory, and responses that a client doesn't read would stay in memory. A
+    connection over the limit gets 429 for its request: if it was closed at once, the client would
+    see a reset connection instead.
     """
     connections = Connections(limits)
     refuse_busy = functools.partial(_refuse_busy, seconds=head_s)
 
     class LimitedProtocol(HttpToolsProtocol):
         client_name = ""
-        _deadline: asyncio.TimerHandle | None = None
-        _reading: asyncio.TimerHandle | None = None  # while its client should read
-        _parts = 0  # heads that began, and pieces of bodies
+        _head_timer: asyncio.TimerHandle | None = None
+        _read_timer: asyncio.TimerHandle | None = None  # while the client should read
+        _parts = 0  # heads begun, and chunks of bodies
         _head_bytes = 0
         _in_head = True
         _in_body = False
-        _begun = False  # some of a head is there
+        _begun = False  # a part of a head has arrived
         _stopping = False
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -59,15 +59,15 @@ def limited_protocol(head_s: float, limits: ConnectionLimits) -> type[HttpToolsP
             self.client_name = client_of(self.client[0]) if self.client else ""
             if not connections.opened(self):
                 self._refuse(_too_many())
-            self._watch()
+            self._start_timer()
 
         def connection_lost(self, exc: Exception | None) -> None:
             connections.closed(self)
-            self._relax()
+            self._stop_timer()
             self.resume_writing()
             super().connection_lost(exc)
 
-        def let_go(self) -> None:
+        def abort(self) -> None:
             self.transport.abort()
 
         def data_received(self, data: bytes) -> None:
@@ -78,7 +78,7 @@ def limited_protocol(head_s: float, limits: ConnectionLimits) -> type[HttpToolsP
                 data = UPGRADE.sub(b"Not-Upgraded:", head) + end + rest
             before = self._parts
             super().data_received(data)
-            if self._parts == before:  # on with a head, or with what follows a body's last piece
+            if self._parts == before:  # more of a head, or after a body's last chunk
                 self._head_bytes += len(data)
                 if self._head_bytes > MAX_HEAD_BYTES:
                     self._refuse(
@@ -87,7 +87,7 @@ def limited_protocol(head_s: float, limits: ConnectionLimits) -> type[HttpToolsP
                         )
                     )
             if self._in_head or self.cycle is None or self.cycle.response_complete:
-                self._watch()
+                self._start_timer()
 
         def on_message_begin(self) -> None:
             self._in_head, self._begun, self._head_bytes = True, True, 0
@@ -101,10 +101,10 @@ def limited_protocol(head_s: float, limits: ConnectionLimits) -> type[HttpToolsP
 
         def on_headers_complete(self) -> None:
             self._in_head, self._in_body, self._begun = False, True, False
-            self._relax()
-            # One application for each request: room comes and goes.
-            answered = connections.requested(self)
-            self.app = self.config.loaded_app if answered else refuse_busy
+            self._stop_timer()
+            # Decided for each request: the number of connections changes.
+            served = connections.requested(self)
+            self.app = self.config.loaded_app if served else refuse_busy
             if not self.url.startswith(b"/"):
                 self.scope["state"]["target"] = self.url.decode("latin-1")
             super().on_headers_complete()
@@ -113,47 +113,47 @@ def limited_protocol(head_s: float, limits: ConnectionLimits) -> type[HttpToolsP
 
         def on_message_complete(self) -> None:
             self._in_body = False
-            self._relax()
+            self._stop_timer()
             super().on_message_complete()
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
-            if self.cycle.response_complete:  # the last that it has requested
+            if self.cycle.response_complete:  # no pipelined request is left
                 connections.answered(self)
 
         def pause_writing(self) -> None:
             super().pause_writing()
-            self._await_reading()
+            self._await_read()
 
         def resume_writing(self) -> None:
             super().resume_writing()
-            if self._reading is not None:
-                self._reading.cancel()
-                self._reading = None
+            if self._read_timer is not None:
+                self._read_timer.cancel()
+                self._read_timer = None
 
         def shutdown(self) -> None:
             self._stopping = True
-            if not self._begun:  # else its request is answered first
+            if not self._begun:  # otherwise its request is answered first
                 super().shutdown()
 
         def send_400_response(self, msg: str) -> None:
             self._refuse(RequestError(400, "not_http", msg))
 
-        def _watch(self) -> None:
-            if self._deadline is None and not self.transport.is_closing():
-                self._deadline = self.loop.call_later(head_s, self.timeout_keep_alive_handler)
+        def _start_timer(self) -> None:
+            if self._head_timer is None and not self.transport.is_closing():
+                self._head_timer = self.loop.call_later(head_s, self.timeout_keep_alive_handler)
 
-        def _await_reading(self, before: float = math.inf) -> None:
-            left = self.transport.get_write_buffer_size()
-            if left > before - MIN_READ_BYTES:
+        def _await_read(self, before: float = math.inf) -> None:
+            unread = self.transport.get_write_buffer_size()
+            if unread > before - MIN_READ_BYTES:
                 self.transport.abort()
             else:
-                self._reading = self.loop.call_later(head_s, self._await_reading, left)
+                self._read_timer = self.loop.call_later(head_s, self._await_read, unread)
 
-        def _relax(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
+        def _stop_timer(self) -> None:
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
 
         def _refuse(self, error: RequestError) -> None:
             headers, body = _closing(error)
@@ -167,7 +167,7 @@ def limited_protocol(head_s: float, limits: ConnectionLimits) -> type[HttpToolsP
 
 
 async def _refuse_busy(scope: Any, receive: Any, send: Any, *, seconds: float) -> None:
-    """The ASGI application of a connection too many: 429 once its request has been read."""
+    """The ASGI application of a connection over the limit: 429 once its request has been read."""
     ignored = 0
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -187,7 +187,7 @@ def _too_many() -> RequestError:
 
 
 def _closing(error: RequestError) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """The headers and the body of a refusal after which the connection is closed."""
+    """The headers and the body of an error response after which the connection is closed."""
     body = json.dumps(error.as_dict()).encode()
     headers = [
         (b"content-type", JSON_TYPE.encode()),

@@ -1,9 +1,9 @@
-"""The headers of every answer, uvicorn's own included: what a browser may do with it."""
+"""Security headers of every response, uvicorn's own included."""
 
 from types import MappingProxyType
 
-# The page uses its own files, and shows photos from memory. Nothing of it is put into a frame,
-# kept in a cache, guessed to be of another type, or loaded by a page of another origin.
+# The page uses its own files, and shows photos from memory. Its responses are never framed, cached,
+# sniffed for another media type, or loaded by a page of another origin.
 _POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; "
     "object-src 'none'; frame-ancestors 'none'"

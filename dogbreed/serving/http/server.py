@@ -1,4 +1,4 @@
-"""The server's life: it starts its worker, takes requests, and answers what is left at its end."""
+"""The server: it starts its worker, serves requests, and completes them before it exits."""
 
 import asyncio
 import socket
@@ -14,7 +14,7 @@ from dogbreed.serving.http.counters import Counters
 from dogbreed.serving.http.explanations import Explanations
 from dogbreed.serving.http.hosts import Hosts, is_loopback
 from dogbreed.serving.http.limits import BACKLOG, KEEP_ALIVE_S
-from dogbreed.serving.http.memory import give_back_large_pieces
+from dogbreed.serving.http.malloc import release_large_blocks
 from dogbreed.serving.http.page import pages, sign_in_page, static_files
 from dogbreed.serving.http.token import TOKEN_VARIABLE, take_token
 from dogbreed.serving.http.worker import Worker
@@ -22,21 +22,21 @@ from dogbreed.utils.terminal import print_lines
 
 
 class Part(Protocol):
-    """What the server can't do without."""
+    """A part whose end is the server's."""
 
     async def wait_for_end(self) -> None:
-        """Wait until it can't be used any more; raises a WorkerError that says why."""
+        """Wait until it can't be used any more, then raise a WorkerError that says why."""
 
 
 def serve(config: ServeConfig) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Raises:
-        ConfigError: the address can't be listened on; `hosts` or the token can't be used.
-        ArtifactError, EngineError: the model can't be served, or its folder doesn't hold it any
-            more when a worker process has to be started again.
+        ConfigError: the address can't be listened on; `hosts` or the token is invalid.
+        ArtifactError, EngineError: the model can't be served, or isn't in its folder any more when
+            a worker process is restarted.
     """
-    give_back_large_pieces()
+    release_large_blocks()
     try:
         asyncio.run(_serve(config))
     except Stopped:
@@ -44,7 +44,7 @@ def serve(config: ServeConfig) -> None:
 
 
 async def _serve(config: ServeConfig) -> None:
-    # What outputs/latest leads to now: another training may end while this serves.
+    # The current target of outputs/latest: a training may finish while this serves.
     folder = find_artifact(Path(config.model)).resolve()
     description = read_description(folder)
     hosts, token = Hosts(config.hosts, config.host), take_token(config.token)
@@ -65,7 +65,7 @@ async def _serve(config: ServeConfig) -> None:
         str(folder), worker, silence_s=config.timeout_s, identity=description.identity
     )
     try:
-        # Half a second of imports, while the worker loads the model.
+        # These imports take half a second, while the worker loads the model.
         from dogbreed.serving.http.app import build_app
         from dogbreed.serving.http.endpoint import Endpoint
         from dogbreed.serving.http.guard import Guard
@@ -78,10 +78,11 @@ async def _serve(config: ServeConfig) -> None:
         )
         needs_token = token is not None
         app = build_app(endpoint, pages(description, token=needs_token), token=needs_token)
-        guard = Guard(app, hosts, token, ("/ping", *static_files()), sign_in_page())
+        public = ("/ping", *static_files())
+        guard = Guard(app, hosts, token, public, sign_in_page(), counters.refused)
         await worker.wait_until_ready()
         if not needs_token:
-            _warn_of_others(config.host, listening)
+            _warn_without_token(config.host, listening)
         line = f"serving {config.model} on {_address(listening)} (Ctrl-C stops it)"
         await run(guard, listening, line, config.timeout_s, (worker, explanations))
     finally:
@@ -92,11 +93,11 @@ async def _serve(config: ServeConfig) -> None:
 async def run(
     app: Any, listening: socket.socket, line: str, timeout_s: float, parts: Iterable[Part]
 ) -> None:
-    """Serve until a signal comes, which uvicorn gives back once all is answered.
+    """Serve until a signal, which uvicorn raises again once all requests are answered.
 
     Args:
-        line: printed once connections are taken and signals are listened to.
-        parts: without which nothing can be answered any more.
+        line: printed once connections are accepted and signals are handled.
+        parts: if one ends, the server stops.
 
     Raises:
         Stopped: by that signal.
@@ -115,13 +116,13 @@ async def run(
             end.result()
 
 
-def _warn_of_others(host: str, listening: socket.socket) -> None:
-    """Say so where others than this machine can send photos without a token."""
+def _warn_without_token(host: str, listening: socket.socket) -> None:
+    """Warn if other machines can send photos without a token."""
     if not is_loopback(listening.getsockname()[0]):
         print_lines(
-            f"warning: host={host}: whoever reaches this machine can use the server. Give it a "
+            f"warning: host={host}: everyone who can reach this machine can use the server. Set a "
             f"token ({TOKEN_VARIABLE}=$(openssl rand -hex 16), sent as Authorization: Bearer), or "
-            "listen to this machine alone (host=127.0.0.1). Names that it is called by go into "
+            "listen on this machine only (host=127.0.0.1). List the server's other names in "
             "hosts=[NAME].",
             file=sys.stderr,
         )
@@ -136,15 +137,15 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-        # For the connections too: asyncio sets it on sockets of its own making alone, and an
-        # answer in two pieces would wait 40 ms for the first to be acknowledged.
+        # Connections inherit it. asyncio sets it only on sockets that it creates itself, and the
+        # second packet of a response would wait 40 ms for the first to be acknowledged.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # who doesn't read its answer is let go
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # disconnects clients that don't read
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * KEEP_ALIVE_S)
         return listening
-    except (OSError, UnicodeError) as error:  # the latter of a name that none can have
+    except (OSError, UnicodeError) as error:  # UnicodeError: of an invalid name
         reason = getattr(error, "strerror", None) or "no such address"
         raise ConfigError(
             f"host={host} port={port}: can't be listened on ({reason}): is another server "
-            "there? Give another port (port=0: any that is free), or a host of this machine."
+            "running? Give another port (port=0: any free one), or a host of this machine."
         ) from error

@@ -13,10 +13,11 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 def take_token(configured: str | None) -> str | None:
     """The token; None if there is none.
 
-    It is taken out of the environment: worker processes, which read foreign photos, don't need it.
+    It is removed from the environment: worker processes, which decode untrusted photos, don't need
+    it.
 
     Raises:
-        ConfigError: it is empty or has characters that a header can't carry; it isn't shown.
+        ConfigError: it is empty or has characters that a header can't contain; it isn't shown.
     """
     variable = os.environ.pop(TOKEN_VARIABLE, None)
     token = variable if configured is None else configured
@@ -24,7 +25,7 @@ def take_token(configured: str | None) -> str | None:
         name = TOKEN_VARIABLE if configured is None else "token"
         fault = "has characters that a token can't have" if token else "is empty"
         raise ConfigError(
-            f"{name} {fault}: give it letters, digits and -._~+/ alone, best at random: "
+            f"{name} {fault}: use letters, digits and -._~+/ only, best at random: "
             f"{TOKEN_VARIABLE}=$(openssl rand -hex 16)"
         )
     return token

@@ -1,4 +1,4 @@
-"""A worker process as the server sees it: asked for photos, and started anew when it dies."""
+"""A supervised worker process: the server sends it photos, and restarts it when it dies."""
 
 import asyncio
 import itertools
@@ -22,32 +22,31 @@ from dogbreed.serving.http.worker_errors import (
     WorkerRefusal,
 )
 
-# A process that doesn't come up is given so many more tries, each after a pause.
-PAUSES_S = (0.2, 1.0, 5.0)
-# While a worker answers others, a photo may be owed its answer so many times as long.
-PATIENCE = 4
-# One that isn't ready by then is ended, and counts as dead.
-LOADING_S = 120.0
+# A process that dies while it starts is started again after each of these pauses.
+START_PAUSES_S = (0.2, 1.0, 5.0)
+# While a worker replies to others, a photo may wait this many times `silence_s`.
+MAX_WAIT_FACTOR = 4
+LOADING_S = 120.0  # a process that isn't ready by then is killed
 
 
 @dataclass
-class _Asked:
-    """A photo that the worker has and hasn't answered yet."""
+class _Pending:
+    """A photo to which the worker hasn't replied yet."""
 
     value: int
     photo: bytes
-    answer: "asyncio.Future[tuple[int, bytes]]"
-    sent: float = math.inf  # by time.monotonic, to the process that lives now
+    reply: "asyncio.Future[tuple[int, bytes]]"
+    sent: float = math.inf  # by time.monotonic, to the current process
 
 
 class Worker:
-    """One process that answers each frame with one, in any order.
+    """A process that replies to each frame with one frame, in any order.
 
     Args:
-        module: what runs: `python -m module *arguments`; a model's folder is the first of them.
-        identity: of the model that is served; a process that loaded another isn't used.
-        silence_s: one that owes answers and gives none for so long is ended, and started anew.
-        restarted: called each time that it has been.
+        module: the program, `python -m module *arguments`; the first argument is a model's folder.
+        identity: of the model that is served; a process that loaded another one isn't used.
+        silence_s: a process with pending photos that sends no reply for this time is restarted.
+        restarted: called after each restart.
     """
 
     def __init__(
@@ -65,40 +64,40 @@ class Worker:
         self._silence_s = silence_s
         self._restarted = restarted
         self._process: Process | None = None
-        self._asked: dict[int, _Asked] = {}
+        self._pending: dict[int, _Pending] = {}
         self._numbers = itertools.count()
-        self.greeting = 0  # the second number of its first frame
-        self._heard = -math.inf  # when its last answer came, by time.monotonic
-        self._usable = asyncio.Event()
-        self._life: asyncio.Task[None] | None = None
+        self.ready_value = 0  # the second number of its first frame
+        self._last_reply = -math.inf  # by time.monotonic
+        self._ready = asyncio.Event()
+        self._supervisor: asyncio.Task[None] | None = None
 
     @property
     def ended(self) -> bool:
         """Whether it can't be used any more."""
-        return self._life is not None and self._life.done()
+        return self._supervisor is not None and self._supervisor.done()
 
     @property
     def ready(self) -> bool:
-        """Whether it takes photos now."""
-        return self._usable.is_set()
+        """Whether it accepts photos now."""
+        return self._ready.is_set()
 
     async def start(self) -> None:
-        """Start the process; `wait_until_ready` tells when it has loaded."""
+        """Start the process; `wait_until_ready` returns when it has loaded the model."""
         await self._spawn()
-        self._life = asyncio.create_task(self._live())
+        self._supervisor = asyncio.create_task(self._supervise())
 
     async def wait_until_ready(self) -> None:
-        """Wait until it takes photos.
+        """Wait until it accepts photos.
 
         Raises:
-            WorkerError: it doesn't come up; the message is its own.
+            WorkerError: it can't be started.
         """
-        assert self._life is not None, "start comes first"
-        usable = asyncio.create_task(self._usable.wait())
-        await asyncio.wait({usable, self._life}, return_when=asyncio.FIRST_COMPLETED)
-        usable.cancel()
-        if self._life.done():
-            self._life.result()
+        assert self._supervisor is not None, "start comes first"
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait({ready, self._supervisor}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._supervisor.done():
+            self._supervisor.result()
 
     async def wait_for_end(self) -> None:
         """Wait until it can't be used any more.
@@ -106,142 +105,140 @@ class Worker:
         Raises:
             WorkerError: why.
         """
-        assert self._life is not None, "start comes first"
-        await asyncio.shield(self._life)
+        assert self._supervisor is not None, "start comes first"
+        await asyncio.shield(self._supervisor)
 
-    async def ask(self, value: int, photo: bytes) -> tuple[int, bytes]:
-        """The answer to a photo.
+    async def request(self, value: int, photo: bytes) -> tuple[int, bytes]:
+        """The reply to a photo: a number and data, see ipc.py.
 
         Raises:
-            WorkerError: it died, and doesn't come up again.
-            PoisonRequest: this photo is why it dies.
+            WorkerError: the process died, and can't be restarted.
+            PoisonRequest: this photo crashes it.
         """
         if not self.ready:
             await self.wait_until_ready()
         number = next(self._numbers)
-        asked = _Asked(value, photo, asyncio.get_running_loop().create_future())
-        self._asked[number] = asked
+        pending = _Pending(value, photo, asyncio.get_running_loop().create_future())
+        self._pending[number] = pending
         try:
-            self._send(number, asked)
-            while not asked.answer.done():
-                await asyncio.wait({asked.answer}, timeout=self._silence_s)
-                if self._is_late(asked):
+            self._send(number, pending)
+            while not pending.reply.done():
+                await asyncio.wait({pending.reply}, timeout=self._silence_s)
+                if self._is_late(pending):
                     self._kill()
-            return asked.answer.result()
+            return pending.reply.result()
         finally:
-            self._asked.pop(number, None)
-            asked.answer.cancel()  # nobody waits for it any more, _ask_again neither
+            self._pending.pop(number, None)
+            pending.reply.cancel()  # so that _resend skips it
 
     async def stop(self) -> None:
         """End the process."""
-        if self._life is not None:
-            self._life.cancel()
+        if self._supervisor is not None:
+            self._supervisor.cancel()
             with suppress(asyncio.CancelledError, WorkerError):
-                await self._life
-        await self._bury()
+                await self._supervisor
+        await self._reap()
 
-    async def _live(self) -> None:
-        """From one process to the next, until one doesn't come up."""
+    async def _supervise(self) -> None:
+        """Run one process after another, until one can't be started."""
         loaded = False
         try:
             while True:
-                await self._hear_ready()
+                await self._await_ready()
                 loaded = True
-                answers = asyncio.create_task(self._read_answers())
-                if await self._ask_again(answers):
-                    self._usable.set()
-                    await answers
-                    self._usable.clear()
-                for asked in self._asked.values():
-                    asked.sent = math.inf
+                replies = asyncio.create_task(self._read_replies())
+                if await self._resend(replies):
+                    self._ready.set()
+                    await replies
+                    self._ready.clear()
+                for pending in self._pending.values():
+                    pending.sent = math.inf
                 self._restarted()
-                await self._bury()
+                await self._reap()
                 await self._spawn()
         except Exception as error:
             if loaded and isinstance(error, ModelUnreadable):
                 error = _changed(error)
-            for asked in self._asked.values():
-                if not asked.answer.done():
-                    asked.answer.set_exception(error)
+            for pending in self._pending.values():
+                if not pending.reply.done():
+                    pending.reply.set_exception(error)
             raise error from None
 
     async def _spawn(self) -> None:
-        # A session of its own: Ctrl-C is for the server, which ends it when all is answered.
+        # In its own session: Ctrl-C goes to the server only, which ends it after the last reply.
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=PIPE, stdout=PIPE, start_new_session=True
             )
-        except OSError as error:  # no memory, no file or no process is left
+        except OSError as error:  # out of memory, files or processes
             raise WorkerError(
                 f"{' '.join(self._command)} can't be started: {error.strerror}."
             ) from error
 
-    async def _hear_ready(self) -> None:
-        """Wait for the process's first frame; start another where it dies before that.
+    async def _await_ready(self) -> None:
+        """Wait for the process's first frame; start another one if it dies before that.
 
         Raises:
-            WorkerError: it says why it can't, dies again and again, or has another model.
+            WorkerError: it reports an error, dies repeatedly, or has loaded another model.
         """
-        for pause_s in (*PAUSES_S, None):
+        for pause_s in (*START_PAUSES_S, None):
             try:
                 async with asyncio.timeout(LOADING_S):
-                    number, self.greeting, data = await self._frame()
+                    number, self.ready_value, data = await self._frame()
             except (asyncio.IncompleteReadError, TimeoutError):
                 if pause_s is None:
                     break
-                await self._bury()
+                await self._reap()
                 await asyncio.sleep(pause_s)
                 await self._spawn()
                 continue
             if number == READY:
                 self._check_identity(data.decode())
                 return
-            refusal = ModelUnreadable if self.greeting == NO_MODEL else WorkerRefusal
+            refusal = ModelUnreadable if self.ready_value == NO_MODEL else WorkerRefusal
             raise refusal(data.decode())
-        raise WorkerError(
-            f"{' '.join(self._command)} ends before it is ready: see what it printed."
-        )
+        raise WorkerError(f"{' '.join(self._command)} exits before it is ready: see its output.")
 
     def _check_identity(self, identity: str) -> None:
-        # Pages and the table of classes are those of the first.
+        # The page and the list of classes are those of the served model.
         if self._identity and identity != self._identity:
             raise ModelReplaced(
-                f"The model in {self._model} was replaced by another while it was served: start "
-                "the server again, which then serves the new one."
+                f"The model in {self._model} was replaced while it was served: restart the server "
+                "to serve the new one."
             )
 
-    async def _read_answers(self) -> None:
-        """Hand each answer to who waits for it, until the process is gone."""
+    async def _read_replies(self) -> None:
+        """Hand each reply to its request, until the process is gone."""
         with suppress(asyncio.IncompleteReadError):
             while True:
                 number, value, data = await self._frame()
-                self._heard = time.monotonic()
-                asked = self._asked.get(number)
-                if asked is not None and not asked.answer.done():
-                    asked.answer.set_result((value, data))
+                self._last_reply = time.monotonic()
+                pending = self._pending.get(number)
+                if pending is not None and not pending.reply.done():
+                    pending.reply.set_result((value, data))
 
-    async def _ask_again(self, answers: "asyncio.Task[None]") -> bool:
-        """Ask again, one by one, what the process before left; whether this one survived that.
+    async def _resend(self, replies: "asyncio.Task[None]") -> bool:
+        """Send the last process's pending photos again, one by one; whether this one survived them.
 
-        A photo at which it dies is refused.
+        A photo that crashes it gets a PoisonRequest.
         """
-        for number, asked in list(self._asked.items()):
-            if asked.answer.done():
+        for number, pending in list(self._pending.items()):
+            if pending.reply.done():
                 continue
-            self._send(number, asked)
-            either: set[asyncio.Future[Any]] = {asked.answer, answers}
+            self._send(number, pending)
+            either: set[asyncio.Future[Any]] = {pending.reply, replies}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if answers.done() and not asked.answer.done():
-                asked.answer.set_exception(PoisonRequest())
+            if replies.done() and not pending.reply.done():
+                pending.reply.set_exception(PoisonRequest())
                 return False
-        return not answers.done()
+        return not replies.done()
 
-    def _send(self, number: int, asked: _Asked) -> None:
+    def _send(self, number: int, pending: _Pending) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        asked.sent = time.monotonic()
-        # Where the process is gone the answers end too, and it is asked again.
-        self._process.stdin.write(packed((number, asked.value, asked.photo)))
+        pending.sent = time.monotonic()
+        # If the process is gone, _read_replies ends too, and the photo is sent again.
+        self._process.stdin.write(packed((number, pending.value, pending.photo)))
 
     async def _frame(self) -> tuple[int, int, bytes]:
         assert self._process is not None
@@ -249,20 +246,20 @@ class Worker:
         number, value, size = HEAD.unpack(await self._process.stdout.readexactly(HEAD.size))
         return number, value, await self._process.stdout.readexactly(size)
 
-    def _is_late(self, asked: _Asked) -> bool:
+    def _is_late(self, pending: _Pending) -> bool:
         now = time.monotonic()
-        return not asked.answer.done() and (
-            now - max(asked.sent, self._heard) >= self._silence_s
-            or now - asked.sent >= PATIENCE * self._silence_s
+        return not pending.reply.done() and (
+            now - max(pending.sent, self._last_reply) >= self._silence_s
+            or now - pending.sent >= MAX_WAIT_FACTOR * self._silence_s
         )
 
     def _kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
-            # Its own kill() would look whether it lives, and take its end from who waits for it.
+            # Process.kill() would poll it, and take its exit status from Process.wait().
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
 
-    async def _bury(self) -> None:
+    async def _reap(self) -> None:
         self._kill()
         if self._process is not None:
             await self._process.wait()
@@ -270,6 +267,6 @@ class Worker:
 
 def _changed(error: ModelUnreadable) -> ModelUnreadable:
     return ModelUnreadable(
-        f"The model's folder was changed or removed while it was served, and the worker process "
-        f"that was started again can't load it. {error} Then start the server again."
+        f"The model's folder was changed or removed while it was served, and the restarted worker "
+        f"process can't load it. {error} Then restart the server."
     )

@@ -1,23 +1,23 @@
-"""Why a worker process can't be used, or a photo not by any."""
+"""Errors of worker processes."""
 
 from dogbreed.errors import EngineError
 
 
 class WorkerError(EngineError):
-    """A worker that doesn't come up."""
+    """A worker process can't be started."""
 
 
 class WorkerRefusal(WorkerError):
-    """A worker that says why it can't be: the next one would say the same."""
+    """A worker process reports why it can't start: another one would report the same."""
 
 
 class ModelUnreadable(WorkerRefusal):
-    """A worker that can't read the model's folder: it is gone, or replaced in part."""
+    """A worker process can't read the model's folder: it was removed, or partly replaced."""
 
 
 class ModelReplaced(WorkerError):
-    """A worker that has loaded another model than the one that is served."""
+    """A worker process has loaded another model than the one that is served."""
 
 
 class PoisonRequest(Exception):
-    """A photo at which the worker dies when it has no other."""
+    """A photo that crashes the worker process, as the only one that it has."""

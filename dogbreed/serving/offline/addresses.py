@@ -1,6 +1,6 @@
-"""Where a host's addresses lie, and which of them a redirect may lead to.
+"""From where a host's addresses can be reached, and which of them a redirect may lead to.
 
-A server on the internet must not have this machine request what only it can reach: itself, its
+A server on the internet must not make this machine request what only it can reach: itself, its
 network, the metadata service of a cloud (OWASP, Server-Side Request Forgery Prevention).
 """
 
@@ -13,11 +13,11 @@ from dogbreed.serving.offline.urls import not_fetched
 
 Address = IPv4Address | IPv6Address
 
-# Carriers' NAT (RFC 6598), which isn't private by Python's word.
+# Carriers' NAT (RFC 6598), for which Python's is_private is false.
 _CARRIER_NAT = ip_network("100.64.0.0/10")
-# Where clouds have their metadata service beside 169.254.169.254: AWS (over IPv6), Alibaba, Azure.
+# Metadata services of clouds, beside 169.254.169.254: AWS (over IPv6), Alibaba, Azure.
 _METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16")))
-# Prefixes of IPv6 addresses that stand for an IPv4 address, and the bit that this one starts at:
+# Prefixes of IPv6 addresses that stand for an IPv4 address, and the bit at which that starts:
 # compatible (RFC 4291, 2.5.5.1), NAT64 (RFC 6052) and 6to4 (RFC 3056).
 _EMBEDDING = (
     (IPv6Network("::/96"), 96),
@@ -28,16 +28,16 @@ _EMBEDDING = (
 
 
 class Reach(IntEnum):
-    """From where an address can be reached: the higher, the fewer places."""
+    """From where an address can be reached: a higher value means from fewer places."""
 
     INTERNET = 0
     NETWORK = 1
     MACHINE = 2
-    LINK = 3  # clouds have their metadata service there; and what is no single host's address
+    LINK = 3  # clouds' metadata services; also what isn't a single host's address
 
 
 def reach_of(address: Address) -> Reach:
-    """From where an address can be reached; of one that stands for another, the other's."""
+    """From where an address, or the IPv4 address that it embeds, can be reached."""
     if isinstance(address, IPv6Address):
         for network, first_bit in _EMBEDDING:
             if address in network and int(address) > 1:  # :: and ::1 are themselves
@@ -59,10 +59,10 @@ def reach_of(address: Address) -> Reach:
 
 
 def addresses_of(host: str, port: int, *, numeric: bool = False) -> list[Address]:
-    """A host's addresses, the preferred one first; `numeric`: none is looked up by name.
+    """A host's addresses, the preferred one first; `numeric`: no name is resolved.
 
     Raises:
-        OSError: it has none, as socket.getaddrinfo says.
+        OSError: it has none, as socket.getaddrinfo raises.
     """
     flags = socket.AI_NUMERICHOST if numeric else 0
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
@@ -72,24 +72,24 @@ def addresses_of(host: str, port: int, *, numeric: bool = False) -> list[Address
 def allowed(addresses: Sequence[Address], redirected_by: Sequence[Address] | None) -> list[Address]:
     """Those of a host's addresses that a redirect of a server at `redirected_by` may lead to.
 
-    They are those that can be reached from as many places as that server's own, and its own. A
-    server without an address is on the internet. A URL that wasn't redirected to (None) may be
-    anywhere.
+    Allowed are the server's own addresses, and those with a reach that is no higher than theirs. A
+    server without a known address counts as on the internet. With None (a URL that is no redirect)
+    every address is allowed.
 
     Raises:
-        PhotoError: it has addresses, and none of them may be.
+        PhotoError: it has addresses, and none of them is allowed.
     """
     if redirected_by is None:
         return list(addresses)
-    own = max(map(reach_of, redirected_by), default=Reach.INTERNET)
+    highest = max(map(reach_of, redirected_by), default=Reach.INTERNET)
     found = [
         each
         for each in addresses
-        if each in redirected_by or (reach_of(each) <= own and reach_of(each) < Reach.LINK)
+        if each in redirected_by or (reach_of(each) <= highest and reach_of(each) < Reach.LINK)
     ]
     if addresses and not found:
         raise not_fetched(
             "it redirects to an address of this machine or its network: if you trust that, give "
-            "the address itself"
+            "that address as the URL"
         )
     return found

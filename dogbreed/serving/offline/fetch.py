@@ -1,4 +1,4 @@
-"""Photos from the web: http and https alone, within a time, a size and five redirects."""
+"""Photos from the web: http and https only, with limits on time, size and redirects."""
 
 import http.client
 import re
@@ -12,40 +12,40 @@ from urllib.error import URLError
 
 from dogbreed.data.decoding.photos import MAX_BYTES
 from dogbreed.errors import PhotoError
-from dogbreed.serving.offline.connections import Connections
+from dogbreed.serving.offline.fetch_connections import FetchConnections
 from dogbreed.serving.offline.urls import not_fetched, parse_url
 from dogbreed.serving.requests.compressed import inflated
 from dogbreed.utils.version import __version__
 
 MAX_REDIRECTS = 5
-_PHOTO = frozenset({200, 203})  # 203: a proxy on the way has changed it
+_PHOTO = frozenset({200, 203})  # 203: changed by a proxy
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HINTS = {
     204: "there is nothing at this address",
-    401: "it wants a password (https://USER:PASSWORD@HOST/...)",
-    403: "it doesn't give this photo to programs, or not to you; download it in a browser",
+    401: "it needs a password (https://USER:PASSWORD@HOST/...)",
+    403: "it refuses this photo to programs, or to you; download it in a browser",
     404: "is the address complete?",
-    407: "the proxy wants a password (the variables http_proxy and https_proxy)",
+    407: "the proxy needs a password (the variables http_proxy and https_proxy)",
     410: "the photo was removed",
     429: "too many requests; try again later",
 }
 _CHUNK_BYTES = 64 * 1024
-_LENGTH = re.compile(r"[0-9]{1,4000}")  # what int() takes
+_LENGTH = re.compile(r"[0-9]{1,4000}")  # the longest that int() takes
 
 
 def fetch(url: str, *, timeout_s: float = 30.0, max_bytes: int = MAX_BYTES) -> bytes:
-    """The bytes that lie at `url`.
+    """The bytes at `url`.
 
     Args:
-        timeout_s: for everything together: the name, the connection, redirects, the last byte.
-        max_bytes: reading stops beyond it, whatever length the server announced.
+        timeout_s: from resolving the name to the last byte, redirects included.
+        max_bytes: reading stops beyond it, whatever length the server announces.
 
     Raises:
-        PhotoError: of the reason "not_fetched", "too_large", "not_an_image" (a web page), or as
+        PhotoError: with the reason "not_fetched", "too_large", "not_an_image" (a web page), or as
             `inflated`.
     """
     deadline = time.monotonic() + timeout_s
-    connections = Connections(deadline)
+    connections = FetchConnections(deadline)
     outcome: list[bytes | Exception] = []
 
     def work() -> None:
@@ -56,13 +56,13 @@ def fetch(url: str, *, timeout_s: float = 30.0, max_bytes: int = MAX_BYTES) -> b
         finally:
             connections.end()
 
-    # Looking up a name has no time limit, and a socket's starts anew with every byte of a header:
-    # only from outside is the whole limited. The thread ends with its connection.
+    # Resolving a name has no time limit, and a socket's limit restarts with every byte of a header:
+    # only from outside can the total be limited. The thread ends with its connection.
     worker = threading.Thread(target=work, daemon=True, name="fetch")
     worker.start()
     try:
         worker.join(timeout_s)
-        result = outcome[0] if outcome else TimeoutError()  # not what comes of an ended connection
+        result = outcome[0] if outcome else TimeoutError()  # not the error of a closed connection
     finally:
         connections.end()
     if isinstance(result, Exception):
@@ -70,7 +70,7 @@ def fetch(url: str, *, timeout_s: float = 30.0, max_bytes: int = MAX_BYTES) -> b
     return result
 
 
-def _follow(url: str, connections: Connections, deadline: float, max_bytes: int) -> bytes:
+def _follow(url: str, connections: FetchConnections, deadline: float, max_bytes: int) -> bytes:
     """The photo at `url`, or where it redirects to."""
     address = parse_url(url)
     for _ in range(MAX_REDIRECTS + 1):
@@ -80,15 +80,15 @@ def _follow(url: str, connections: Connections, deadline: float, max_bytes: int)
         with connections.request(address.url, headers) as response:
             if response.status in _PHOTO:
                 return _photo(response, deadline, max_bytes)
-            place = response.headers.get("Location")
-            if response.status not in _REDIRECTS or not place:
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or not location:
                 raise not_fetched(_status_sentence(response.status))
-            address = address.redirected(place)
+            address = address.redirected(location)
     raise not_fetched(f"more than {MAX_REDIRECTS} redirects")
 
 
 def _status_sentence(status: int) -> str:
-    """What a status means for who wants a photo; the server's own words for it aren't repeated."""
+    """A status as a sentence, with what to do; the server's own text isn't repeated."""
     try:
         phrase = f" {HTTPStatus(status).phrase}"
     except ValueError:
@@ -120,12 +120,12 @@ def _is_web_page(content: bytes, media_type: str) -> bool:
 
 
 def _body(response: Any, deadline: float, max_bytes: int) -> bytes:
-    """What the server sends, as far as it may."""
+    """The response's body, at most `max_bytes` of it, read before the deadline."""
     header = response.headers.get("Content-Length", "")
     announced = int(header) if _LENGTH.fullmatch(header) else None
     if announced is not None and announced > max_bytes:
         raise _too_large(max_bytes)
-    content = bytearray()  # not a list: chunks of one byte each would take forty times as much
+    content = bytearray()  # a list of one-byte chunks would take forty times the memory
     while part := response.read1(_CHUNK_BYTES):
         content += part
         if len(content) > max_bytes:
@@ -138,7 +138,7 @@ def _body(response: Any, deadline: float, max_bytes: int) -> bytes:
 
 
 def _as_photo_error(error: Exception, timeout_s: float) -> PhotoError:
-    """Whatever came of a URL, as a sentence; servers and URLs may be wrong in any way."""
+    """Any error of a fetch as a sentence."""
     reason = error.reason if isinstance(error, URLError) else error
     if isinstance(reason, PhotoError):
         return reason
@@ -152,12 +152,12 @@ def _as_photo_error(error: Exception, timeout_s: float) -> PhotoError:
     if isinstance(reason, ssl.SSLError):
         return not_fetched("there is no TLS connection (https) with it: is it an http:// address?")
     if isinstance(reason, UnicodeError):  # of a label that is too long for DNS
-        return not_fetched("its host can be no name")
+        return not_fetched("its host isn't a valid name")
     if isinstance(reason, socket.gaierror):
         return not_fetched(f"its host isn't known ({reason.strerror})")
     if isinstance(reason, http.client.HTTPException):
-        return not_fetched(f"the server doesn't answer in HTTP, or breaks off ({_name(reason)})")
-    # Not the error's own text, which may have the URL in it.
+        return not_fetched(f"the server's response isn't HTTP, or is incomplete ({_name(reason)})")
+    # Not the error's own text, which may contain the URL.
     return not_fetched(" ".join((getattr(reason, "strerror", None) or _name(reason)).split()))
 
 

@@ -1,4 +1,4 @@
-"""What `predict` was given, as photos to read: files, folders, URLs, the standard input."""
+"""The arguments of `predict` as photos to read: files, folders, URLs, the standard input."""
 
 import functools
 import sys
@@ -17,10 +17,10 @@ STDIN = "-"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A photo as it was named (a path, a URL or "-"), and the folder that it was found in.
+    """A photo's name (a path, a URL or "-"), and the folder that it was found in.
 
-    A URL's name is what may be shown and stored of it; `url` is all of it, passwords included.
-    `within` is the real path of the folder that it must be in when it is read.
+    A URL's name is without its secrets; `url` is complete, passwords included. `within` is the real
+    path of the folder that the photo must be in when it is read.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Source:
 
     @classmethod
     def of(cls, given: str) -> "Source":
-        """The photo that was given on the command line, which is no folder."""
+        """The photo of an argument that isn't a folder."""
         if is_url(given):
             return cls(shown_url(given), url=given)
         if without_scheme(given) and not is_there(given):
@@ -43,7 +43,7 @@ class Source:
         return "standard input" if self.name == STDIN else self.name
 
     def inside(self) -> Path:
-        """Its place in its folder, or a file name for what lies in none."""
+        """Its path in its folder, or a file name if it was found in none."""
         if self.folder is not None:
             return Path(self.name).relative_to(self.folder)
         if self.name == STDIN:
@@ -52,7 +52,7 @@ class Source:
         return Path(Path(path).name or "photo")
 
     def opener(self, timeout_s: float, max_bytes: int) -> Path | Callable[[], bytes]:
-        """What the predictor reads it by."""
+        """What the predictor reads it from: a path, or a function that returns its bytes."""
         if self.name == STDIN:
             return _standard_input
         if self.url is not None:
@@ -68,10 +68,10 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """The photos that were given, each once.
+    """The photos of the arguments, each once.
 
-    `notes` are lines about what else lies in the folders; `complete` is false if some of their
-    folders can't be read.
+    `notes` are lines about other files in the folders; `complete` is false if some folders can't
+    be read.
     """
 
     sources: list[Source]
@@ -82,14 +82,14 @@ class Found:
 def find_sources(
     given: Iterable[str], *, leave_out: Path | None = None, links: bool = False
 ) -> Found:
-    """Find the photos that were given, each once.
+    """Find the photos of the arguments, each once.
 
     A folder stands for the photos in it and below it, by name or content, in the order of their
-    names. Hidden and system files are left out, folders that can't be read, what lies in the
-    folder `leave_out`, and, unless `links`, symbolic links that lead out of the given folder.
+    names. Left out are hidden and system files, folders that can't be read, what is in the folder
+    `leave_out`, and, unless `links`, symbolic links that lead out of the given folder.
 
     Raises:
-        DataError: a given folder can't be read, or folders without a photo and nothing else.
+        DataError: a given folder can't be read, or there is no photo at all.
     """
     found: dict[str, Source] = {}
     others, skipped = 0, Skipped()
@@ -103,7 +103,7 @@ def find_sources(
             raise DataError(f"{name} can't be read: {top.listing.error}.")
         for folder in top.walk():
             if leave_out is not None and _is_in(folder.path, leave_out):
-                continue  # our own pictures
+                continue  # overlays of an earlier run
             others += len(folder.others)
             for path in folder.photos:
                 found.setdefault(str(path), Source(str(path), top.path, top.within))
@@ -119,18 +119,18 @@ def _is_in(folder: Path, above: Path) -> bool:
 
 
 def is_folder(name: str) -> bool:
-    """Whether there is a folder of that name."""
+    """Whether there is a folder with that name."""
     try:
         return Path(name).is_dir()
-    except OSError:  # a name that is too long for any file
+    except OSError:  # the name is too long
         return False
 
 
 def is_there(name: str) -> bool:
-    """Whether there is a file or a folder of that name."""
+    """Whether there is a file or a folder with that name."""
     try:
         return Path(name).exists()
-    except (OSError, ValueError):  # a name that no file can have
+    except (OSError, ValueError):  # no file can have that name
         return False
 
 

@@ -1,4 +1,4 @@
-"""The answers for many photos as a file that grows row by row and can be gone on with."""
+"""The predictions for many photos as a file that grows row by row and can be resumed."""
 
 import csv
 import io
@@ -19,22 +19,25 @@ CSV, JSONL = ".csv", ".jsonl"
 
 Row = dict[str, Any]
 
-_HEAD = ""  # stands for the path in a CSV file's first line: no file is called so
+# The columns' names, as <table>.meta.json has them; version 0.1, which had no such key, called the
+# label "breed" and the list "breeds".
+COLUMNS = "label"
+_HEADER = ""  # stands for the path in a CSV file's first line: no file has this name
 
 
-def row_of(path: str, answer: Prediction | PhotoError, *, embedding: bool = False) -> Row:
-    """A photo's row: the likeliest breed, all that were asked for, or the error."""
-    if isinstance(answer, PhotoError):
-        row: Row = dict.fromkeys(("breed", "class", "probability", "unknown"))
-        row |= {"breeds": [], "error": str(answer), "embedding": None}
+def row_of(path: str, result: Prediction | PhotoError, *, embedding: bool = False) -> Row:
+    """A photo's row: the most likely class, the list of `top_k` classes, or the error."""
+    if isinstance(result, PhotoError):
+        row: Row = dict.fromkeys(("label", "class", "probability", "unknown"))
+        row |= {"classes": [], "error": str(result), "embedding": None}
     else:
-        breeds = [
-            {"breed": b.name, "class": b.class_name, "probability": round(b.probability, 6)}
-            for b in answer.breeds
+        classes = [
+            {**each, "probability": round(each["probability"], 6)}
+            for each in result.as_dict()["classes"]
         ]
-        row = {**breeds[0], "unknown": answer.unknown, "breeds": breeds, "error": None}
+        row = {**classes[0], "unknown": result.unknown, "classes": classes, "error": None}
         # Six decimals are what float32 has, and half the file.
-        row["embedding"] = answer.embedding.astype(float).round(6).tolist() if embedding else None
+        row["embedding"] = result.embedding.astype(float).round(6).tolist() if embedding else None
     if not embedding:
         del row["embedding"]
     return {"path": path, **row}
@@ -42,11 +45,11 @@ def row_of(path: str, answer: Prediction | PhotoError, *, embedding: bool = Fals
 
 def json_line(row: Row) -> str:
     """The row as one line of JSON, in ASCII: names that aren't text keep their bytes as escapes."""
-    return json.dumps(row).replace("\x7f", "\\u007f") + "\n"  # json takes DEL for harmless
+    return json.dumps(row).replace("\x7f", "\\u007f") + "\n"  # json leaves DEL as it is
 
 
 class Table:
-    """Rows in a .csv or .jsonl file; `done` has the paths that it holds, each with its error."""
+    """Rows in a .csv or .jsonl file; `done` maps the path of each row to its error."""
 
     def __init__(self, file: BinaryIO, suffix: str, top_k: int, done: dict[str, str]) -> None:
         self.done = done
@@ -58,7 +61,7 @@ class Table:
         """Append a row."""
         line = json_line(row) if self._suffix == JSONL else csv_line(_cells(row, self._top_k))
         self._file.write(line.encode("utf-8", "surrogateescape"))
-        self._file.flush()  # a killed run has lost no row, however long the next one takes
+        self._file.flush()  # a killed run loses no row, however long the next one takes
         self.done[row["path"]] = row["error"] or ""
 
 
@@ -72,11 +75,11 @@ def check_suffix(path: Path) -> None:
 def open_table(
     path: Path, origin: Mapping[str, Any], top_k: int, wanted: Iterable[str]
 ) -> Iterator[Table]:
-    """The table at `path`, begun or gone on with.
+    """The table at `path`, new or resumed.
 
-    `origin` is what its rows depend on; it stands in <path>.meta.json. Rows of another origin are
-    never added to. Where all that is `wanted` is there, the rows of photos that could not be
-    answered are taken out, to be tried again.
+    `origin` is what its rows depend on; it is stored in <path>.meta.json. A table of another origin
+    is never added to. If the table has a row for every `wanted` path, the rows with an error are
+    removed, so that their photos are tried again.
 
     Raises:
         OutputError: `path` can't be written, holds something else, or is being written.
@@ -84,20 +87,20 @@ def open_table(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         refuse_foreign_link(path)
-        with _held(path):
-            done, _ = _begun(path, origin)
+        with _exclusive(path):
+            done, _ = _resume(path, origin)
             if any(done.values()) and done.keys() >= set(wanted):
                 _drop_errors(path)
-        with _held(path), path.open("r+b") as file:
-            done, end = _begun(path, origin)
-            file.truncate(end)  # a row that a killed run left torn
+        with _exclusive(path), path.open("r+b") as file:
+            done, end = _resume(path, origin)
+            file.truncate(end)  # an incomplete row of a killed run
             file.seek(end)
             if not end and path.suffix == CSV:
                 file.write(csv_line(_columns(top_k)).encode())
             yield Table(file, path.suffix, top_k, done)
     except OSError as error:
         if error.errno in DISK_FULL:
-            error.filename = str(path)  # a failed write knows no name
+            error.filename = str(path)  # the error of a failed write has none
             raise
         raise OutputError(
             f"{path} can't be written ({error.strerror}): set output to a file of yours."
@@ -105,59 +108,68 @@ def open_table(
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[None]:
-    with locked(path, wait=False, links=True) as held:
-        if not held:
+def _exclusive(path: Path) -> Iterator[None]:
+    with locked(path, wait=False, links=True) as acquired:
+        if not acquired:
             raise OutputError(f"{path} is being written by another command: wait for it.")
         yield
 
 
 def _drop_errors(path: Path) -> None:
-    """Write the table anew without the rows of photos that could not be answered."""
+    """Rewrite the table without the rows that have an error."""
     start = 0
-    with path.open("rb") as file, atomic_write(path) as beside, beside.open("wb") as kept:
+    with (
+        path.open("rb") as file,
+        atomic_write(path) as temporary,
+        temporary.open("wb") as rewritten,
+    ):
         for name, fault, end in _rows(path, file):
-            if not fault or name == _HEAD:
-                kept.write(os.pread(file.fileno(), end - start, start))
+            if not fault or name == _HEADER:
+                rewritten.write(os.pread(file.fileno(), end - start, start))
             start = end
 
 
-def _begun(path: Path, origin: Mapping[str, Any]) -> tuple[dict[str, str], int]:
-    """The paths that the table holds, with their errors, and where its last whole row ends."""
+def _resume(path: Path, origin: Mapping[str, Any]) -> tuple[dict[str, str], int]:
+    """The paths of the table's rows, with their errors, and where its last complete row ends."""
     meta = with_ending(path, ".meta.json")
     done: dict[str, str] = {}
     end = 0
     if path.stat().st_size:
         before = _origin_of(path, meta)
+        if before.get("columns") != COLUMNS:
+            raise OutputError(
+                f"{path} was written by an older version of dogbreed, with other columns (breed in "
+                "place of label): give another output, or remove it to start again."
+            )
         done, end = _read(path)
         differing = [key for key in origin if before.get(key) != origin[key]]
         if done and differing:
             raise OutputError(
                 f"{path} was made with another {' and '.join(differing)}: give another output, "
-                "or remove it to begin anew."
+                "or remove it to start again."
             )
     if not done:
-        write_text(meta, json.dumps(dict(origin), indent=1) + "\n")
+        write_text(meta, json.dumps({"columns": COLUMNS, **origin}, indent=1) + "\n")
         return {}, 0
     return done, end
 
 
 def _origin_of(path: Path, meta: Path) -> Mapping[str, Any]:
-    """What the rows of `path` were made of."""
+    """The origin of the rows of `path`."""
     try:
         values = json.loads(meta.read_text("utf-8"))
     except (OSError, ValueError):
         values = None
     if not isinstance(values, dict):
         raise OutputError(
-            f"{path} is there already, and nothing ({meta.name}) says what it was made of: "
-            "give another output, or remove it."
+            f"{path} exists, but {meta.name}, which says which model and photos it is of, is "
+            "missing or damaged: give another output, or remove it."
         )
     return values
 
 
 def _read(path: Path) -> tuple[dict[str, str], int]:
-    """The paths of the whole rows, with their errors, and where the last of them ends."""
+    """The paths of the complete rows, with their errors, and where the last of them ends."""
     done: dict[str, str] = {}
     end = 0
     try:
@@ -167,19 +179,19 @@ def _read(path: Path) -> tuple[dict[str, str], int]:
     except (ValueError, LookupError, TypeError, csv.Error) as error:
         raise OutputError(
             f"{path} was changed since it was written (a row after byte {end:,} can't be read): "
-            "give another output, or remove it to begin anew."
+            "give another output, or remove it to start again."
         ) from error
-    done.pop(_HEAD, None)
+    done.pop(_HEADER, None)
     return done, end
 
 
 def _rows(path: Path, file: BinaryIO) -> Iterator[tuple[str, str, int]]:
-    """Each whole row of the table as (path, error, where it ends)."""
+    """Each complete row of the table as (path, error, where it ends)."""
     return _csv_rows(file) if path.suffix == CSV else _jsonl_rows(file)
 
 
 def _jsonl_rows(file: BinaryIO) -> Iterator[tuple[str, str, int]]:
-    """Each whole row as (path, error, where it ends)."""
+    """Each complete row as (path, error, where it ends)."""
     end = 0
     for line in file:
         if not line.endswith(b"\n"):
@@ -190,35 +202,35 @@ def _jsonl_rows(file: BinaryIO) -> Iterator[tuple[str, str, int]]:
 
 
 def _csv_rows(file: BinaryIO) -> Iterator[tuple[str, str, int]]:
-    """The same of a CSV file; the head's path is empty."""
-    end, record, head = 0, b"", True
+    """The same of a CSV file; the header's path is empty."""
+    end, record, is_header = 0, b"", True
     for line in file:
         record += line
-        # A name may hold line breaks, then it stands in quotes; quotes in it are doubled.
+        # A name with line breaks is in quotes; quotes in it are doubled.
         if not line.endswith(b"\n") or record.count(b'"') % 2:
             continue
         end += len(record)
         text = io.StringIO(record.decode("utf-8", "surrogateescape"), newline="")
         cells = next(csv.reader(text))
-        yield _HEAD if head else text_of(cells[0]), cells[-1], end
-        record, head = b"", False
+        yield _HEADER if is_header else text_of(cells[0]), cells[-1], end
+        record, is_header = b"", False
 
 
 def _columns(top_k: int) -> list[str]:
     further = [
-        f"{name}_{rank}" for rank in range(2, top_k + 1) for name in ("breed", "probability")
+        f"{name}_{rank}" for rank in range(2, top_k + 1) for name in ("label", "probability")
     ]
-    return ["path", "breed", "class", "probability", "unknown", *further, "error"]
+    return ["path", "label", "class", "probability", "unknown", *further, "error"]
 
 
 def _cells(row: Row, top_k: int) -> list[object]:
     """A row's cells in the order of `_columns`."""
     further: list[object] = []
-    for breed in row["breeds"][1:]:
-        further += [breed["breed"], _decimal(breed["probability"])]
+    for each in row["classes"][1:]:
+        further += [each["label"], _decimal(each["probability"])]
     further += [""] * (2 * (top_k - 1) - len(further))
     unknown = "" if row["unknown"] is None else str(row["unknown"]).lower()
-    best = [row["path"], row["breed"], row["class"], _decimal(row["probability"]), unknown]
+    best = [row["path"], row["label"], row["class"], _decimal(row["probability"]), unknown]
     return [*best, *further, row["error"]]
 
 

@@ -1,4 +1,4 @@
-"""URLs as people paste them: recognised, made ready for HTTP, and shown without their secrets."""
+"""URLs as people paste them: recognised, normalised for HTTP, and shown without secrets."""
 
 import base64
 import hashlib
@@ -10,12 +10,12 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from dogbreed.errors import PhotoError
 
 SCHEMES = ("http", "https")
-# With two slashes whatever the scheme; the known ones without them too, to say what is wrong.
+# Any scheme with two slashes; known schemes also without, for a message about what is wrong.
 _URL = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*://|(?:https?|ftp|file|data):)", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?P<scheme>(?:[^/?#:]*:)?/*)(?P<authority>[^/?#]*)")
-# The sign that ends user and password, and those that Unicode has for it.
+# The character that ends user and password, and Unicode's variants of it.
 _AT = re.compile("[@\N{SMALL COMMERCIAL AT}\N{FULLWIDTH COMMERCIAL AT}]")
-# A size, a number, the letters of a format.
+# Too short for a secret: a size, a number, a format's name.
 _PLAIN = re.compile(r"[0-9]{0,10}|.{0,4}")
 _SECRET = re.compile(
     r"amz|goog|tok|key|sig|sec|pass|pwd|pw|auth|cred|sess|sid|code|pin|otp|jwt|hash|mac|access|user",
@@ -23,7 +23,7 @@ _SECRET = re.compile(
 )
 # Of ten thousand URLs two have the same with a probability of 2e-7.
 _DIGEST_CHARACTERS = 12
-# What is left as it is in a path or a query, as browsers do; % was escaped before.
+# Not escaped in a path or a query, as in browsers; % is escaped before.
 _SAFE = "%/:@!$&'()*+,;=~[]|?"
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"[a-z0-9._~-]+")
@@ -43,26 +43,25 @@ _INSTEAD = {
 class Address:
     """A URL as it is requested: ASCII, without user, password and fragment.
 
-    `authorization` is the header's value, from the user and the password that the URL named.
+    `authorization` is the header's value, from the user and the password in the URL.
     """
 
     url: str
     authorization: str | None = field(default=None, repr=False)
 
     def redirected(self, location: str) -> "Address":
-        """Where a Location header leads.
+        """The address of a Location header.
 
-        The password goes to the server that it was given for and to no other, and one that
-        Location names isn't used.
+        The password is sent only to the server that it was given for; one in Location isn't used.
 
         Raises:
             PhotoError: as `parse_url`.
         """
         with suppress(UnicodeError):  # servers send UTF-8, which http.client reads as Latin-1
             location = location.encode("latin-1").decode("utf-8")
-        place = parse_url(urljoin(self.url, location.strip()))
-        same_server = urlsplit(place.url)[:2] == urlsplit(self.url)[:2]
-        return Address(place.url, self.authorization if same_server else None)
+        target = parse_url(urljoin(self.url, location.strip()))
+        same_server = urlsplit(target.url)[:2] == urlsplit(self.url)[:2]
+        return Address(target.url, self.authorization if same_server else None)
 
 
 def is_url(text: str) -> bool:
@@ -73,15 +72,15 @@ def is_url(text: str) -> bool:
 def shown_url(text: str) -> str:
     """A URL as it may be printed, logged and stored: without its secrets.
 
-    User and password are ***. So is what may be a signature or a token in the query; a digest of
-    the query follows, so that two URLs stay two. So long a fragment, which no server gets, is left
-    out.
+    *** replaces user and password, and parameters of the query that may be a signature or a token;
+    a digest of the query follows, so that different URLs stay different. A fragment that may be a
+    secret is left out.
     """
     text = text.strip()
     if text[:5].lower() == "data:":
         return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
     match = _authority(text)
-    # What can be no host's name may be a password's.
+    # %40 can't be in a host's name: it is the @ before it, or in a password.
     decoded = match["authority"].replace("%40", "@")
     text = f"{match['scheme']}{decoded}{text[match.end() :]}"
     match = _authority(text)
@@ -101,10 +100,10 @@ def _authority(text: str) -> re.Match[str]:
 
 
 def _end_of_user(text: str, match: re.Match[str]) -> int:
-    """Before where the @ lies that ends user and password, if there are any.
+    """The end of the text that may contain the @ after user and password.
 
-    A /, ? or # in a password ends the host too early: what should be a port is none then, or what
-    should be a host is a word.
+    A /, ? or # in a password ends the authority too early: then the port isn't a number, or the
+    host is a single word.
     """
     host, port = _host_and_port(match["authority"])
     if (port and not port.isdecimal()) or _is_word(host):
@@ -124,7 +123,7 @@ def _is_word(host: str) -> bool:
 
 
 def _shown_query(query: str) -> str:
-    """The parameters that can be no secret; what stands for the rest, where there is any."""
+    """The parameters that can't be secrets, then a digest if others were removed."""
     given = query.split("&")
     harmless = [each for each in given if _is_harmless(each)]
     if harmless == given:
@@ -134,38 +133,38 @@ def _shown_query(query: str) -> str:
 
 
 def _is_harmless(parameter: str) -> bool:
-    """Whether a parameter's value is a number or too short for a secret, and its name is no word
-    for one."""
+    """Whether a parameter's value is a number or too short for a secret, and its name isn't that
+    of one."""
     name, equals, value = parameter.partition("=")
     return not _SECRET.search(name) and bool(_PLAIN.fullmatch(value if equals else name))
 
 
 def without_scheme(text: str) -> bool:
-    """Whether a name that is no file's looks like a URL that lacks its scheme."""
+    """Whether it looks like a URL without its scheme."""
     return bool(_WITHOUT_SCHEME.match(text))
 
 
 def parse_url(text: str) -> Address:
-    """A URL of any spelling as it is requested.
+    """A URL as it is requested.
 
-    Names beyond ASCII become what DNS has for them (IDNA, UTS 46), paths and queries are
-    percent-encoded in UTF-8 (RFC 3987, 3.1); what is percent-encoded already is left.
+    Host names beyond ASCII are encoded (IDNA, UTS 46), paths and queries are percent-encoded in
+    UTF-8 (RFC 3987, 3.1); what is percent-encoded already is unchanged.
 
     Raises:
-        PhotoError: it is none of http or https; the message never has its password.
+        PhotoError: it isn't a valid http or https URL; the message never contains its password.
     """
     text = text.strip()
     scheme = text.partition(":")[0].lower() if is_url(text) else ""
     if scheme not in SCHEMES:
         hint = f": {_INSTEAD[scheme]}" if scheme in _INSTEAD else ""
         raise not_fetched(f"{scheme or 'no scheme'}: only http and https are fetched{hint}")
-    if any(ord(sign) < 32 or ord(sign) == 127 for sign in text):
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise not_fetched("there is a control character in the URL")
     try:
         parts = urlsplit(text)
         host, port = _ascii_host(parts.hostname or ""), parts.port
         path, query = (_quoted(part) for part in (parts.path or "/", parts.query))
-    except ValueError as error:  # their messages may hold the password
+    except ValueError as error:  # their messages may contain the password
         raise not_fetched("the URL's host or port isn't valid") from error
     match = _authority(text)
     if _AT.search(text, match.end("authority")) and _end_of_user(text, match) == len(text):
@@ -175,8 +174,8 @@ def parse_url(text: str) -> Address:
         )
     if not host:
         raise not_fetched(f"there is no host in the URL: write {scheme}://HOST/PATH")
-    place = f"{scheme}://{host}" + (f":{port}" if port is not None else "")
-    url = f"{place}{path}" + (f"?{query}" if query else "")
+    server = f"{scheme}://{host}" + (f":{port}" if port is not None else "")
+    url = f"{server}{path}" + (f"?{query}" if query else "")
     return Address(url, _basic(parts.username, parts.password))
 
 
@@ -186,15 +185,15 @@ def not_fetched(why: str) -> PhotoError:
 
 
 def _ascii_host(host: str) -> str:
-    """A host's name as DNS has it.
+    """A host's name as DNS knows it.
 
     Raises:
-        ValueError: it can be none.
+        ValueError: it isn't a valid name.
     """
     if ":" in host:
         return f"[{host}]"
     if not host.isascii():
-        import idna  # a tenth of a second that ASCII names needn't wait for
+        import idna  # takes a tenth of a second, which ASCII names don't need
 
         host = idna.encode(host, uts46=True).decode("ascii")  # its errors are ValueErrors
     if host and not _HOST.fullmatch(host):

@@ -12,28 +12,28 @@ _PERCENT_ENCODED = ((b"%2b", b"+"), (b"%2f", b"/"), (b"%3d", b"="))
 
 
 def is_base64(text: bytes) -> bool:
-    """Whether it has nothing that base64 hasn't, or begins as a data URI."""
+    """Whether it has only characters of base64, or begins as a data URI."""
     if _DATA_URI.match(text):
         return True
     return bool(_TEXT.match(text)) and not text.translate(None, _LETTERS)
 
 
 def decode_base64(text: bytes) -> bytes:
-    """The bytes that base64 in any of its spellings stands for.
+    """The bytes of base64 text in any of its variants.
 
     Raises:
-        ValueError: it is none; the message says why.
+        ValueError: it isn't base64; the message says why.
     """
     if uri := _DATA_URI.match(text):
         if not uri[1].rstrip().lower().endswith(b";base64"):
             raise ValueError("a data URI must say ;base64")
         text = text[uri.end() :]
-        for encoded, sign in _PERCENT_ENCODED if b"%" in text else ():
-            text = text.replace(encoded, sign).replace(encoded.upper(), sign)
+        for encoded, character in _PERCENT_ENCODED if b"%" in text else ():
+            text = text.replace(encoded, character).replace(encoded.upper(), character)
     packed = text.translate(_FROM_URL_SAFE, _WHITESPACE)
     digits = packed.rstrip(b"=")
     if len(packed) - len(digits) > 2 or (packed and not digits):
-        raise ValueError("there is more padding than anything else")
+        raise ValueError("its padding is wrong")
     if len(digits) % 4 == 1:
         raise ValueError("its end is missing")
     return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4), strict_mode=True)

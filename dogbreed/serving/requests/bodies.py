@@ -1,7 +1,7 @@
-"""A request's body, in every form that clients send it in, as photos and parameters.
+"""A request's body, in every encoding that clients use, as photos and parameters.
 
-The bytes decide, not a header: clients send photos under any Content-Type (curl's is that of a
-form). No image begins as JSON, a form or base64 does.
+The encoding is recognised by the bytes, not by a header: clients send photos with any Content-Type
+(curl's default is that of a form). No image format begins like JSON, a form or base64.
 """
 
 import json
@@ -13,27 +13,29 @@ from typing import Any
 from dogbreed.serving.requests.base64_text import decode_base64, is_base64
 from dogbreed.serving.requests.errors import SEND_A_FORM, SEND_A_PHOTO, RequestError
 from dogbreed.serving.requests.multipart import Part, form_parts, is_form
+from dogbreed.utils.nouns import counted
 
 MAX_PHOTOS = 32
 PARAMETERS = ("top_k", "explain")
-# The photos and two more keys need fewer; a body that is all brackets would be gigabytes of lists.
-_MAX_JSON_SIGNS = 4 * MAX_PHOTOS
+# Photos and parameters need fewer brackets and commas; a body of brackets alone would become
+# gigabytes of lists.
+_MAX_JSON_MARKS = 4 * MAX_PHOTOS
 _TEXT_HINT = f"The body is text, not a photo: {SEND_A_PHOTO} (with the @)."
 _JSON_BEGINS = re.compile(rb'\s*[\[{"]')
 _JSON_FORM = '{"photos": ["<base64>", ...], "top_k": 5, "explain": false}'
 _URL_ENCODED = re.compile(rb"[\w.\[\]%+-]{1,100}=[^=\s]|(?:%[0-9A-Fa-f]{2}){4}")
-_UTF8_MARK, _UTF16_MARKS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+_UTF8_BOM, _UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 _UTF16_BEGINS = re.compile(rb"([\[{\"]\0)|\0[\[{\"]")
 _IMAGE_BEGINS = re.compile(
     rb"\xff\xd8\xff|\x89PNG|GIF8|BM|II[*+]\0|MM\0[*+]|RIFF....WEBP|....ftyp", re.DOTALL
 )
 _STRIPPED = (b"\0", b"\r", b"\n")
-_MIN_BINARY_BYTES = 100  # shorter ones may have none of these by chance
+_MIN_BINARY_BYTES = 100  # shorter photos may lack these bytes by chance
 
 
 @dataclass(frozen=True)
 class Body:
-    """What a body holds; `hint` is what to do about it if no photo in it can be used."""
+    """A body's content; `hint` says what to change if none of its photos can be used."""
 
     photos: tuple[bytes, ...]
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -41,12 +43,12 @@ class Body:
 
 
 def read_body(body: bytes) -> Body:
-    """The photos and parameters in a body that isn't empty or compressed.
+    """The photos and parameters in a body, which is neither empty nor compressed.
 
-    One photo's bytes, base64 of them, JSON, or a form with files.
+    It is one photo's bytes, base64 of them, JSON, or a form with files.
 
     Raises:
-        RequestError: it is none of them.
+        RequestError: it is none of these.
     """
     text = _as_utf8(body)
     if _JSON_BEGINS.match(text):
@@ -61,7 +63,7 @@ def read_body(body: bytes) -> Body:
 
 
 def from_text(text: str) -> Any:
-    """A parameter's text as the value that JSON would have; what is neither stays a text."""
+    """A parameter's text as a boolean or an integer, as in JSON; else the text itself."""
     text = text.strip()
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
@@ -69,21 +71,21 @@ def from_text(text: str) -> Any:
 
 
 def unknown_key(name: str) -> RequestError:
-    """The refusal of a parameter, a JSON key or a form's field that there is none of."""
+    """The error for an unknown parameter, JSON key or form field."""
     return RequestError(
         400,
         "unknown_key",
-        f"There is no {name[:100]!r}: photos, top_k and explain are known, in JSON {_JSON_FORM}; "
+        f"Unknown key {name[:100]!r}: photos, top_k and explain are known, in JSON {_JSON_FORM}; "
         f"a form has photos as files ({SEND_A_FORM}).",
     )
 
 
 def _as_utf8(body: bytes) -> bytes:
     """The body without a byte order mark; UTF-16, which Windows writes, as UTF-8."""
-    if body.startswith(_UTF8_MARK):
-        return body.removeprefix(_UTF8_MARK)
+    if body.startswith(_UTF8_BOM):
+        return body.removeprefix(_UTF8_BOM)
     begin = _UTF16_BEGINS.match(body)
-    if begin or body.startswith(_UTF16_MARKS):
+    if begin or body.startswith(_UTF16_BOMS):
         encoding = ("utf-16-le" if begin[1] else "utf-16-be") if begin else "utf-16"
         try:
             return body.decode(encoding).encode()
@@ -94,12 +96,12 @@ def _as_utf8(body: bytes) -> bytes:
 
 def _json(text: bytes) -> Body:
     """{"photos": ["<base64>", ...]} and parameters."""
-    if sum(map(text.count, (b"[", b"{", b","))) > _MAX_JSON_SIGNS:
+    if sum(map(text.count, (b"[", b"{", b","))) > _MAX_JSON_MARKS:
         raise RequestError(
             413, "too_many_photos", f"A request has {MAX_PHOTOS} photos at most: send several."
         )
     try:
-        values = json.loads(text, strict=False)  # line breaks of base64 may be as they are
+        values = json.loads(text, strict=False)  # base64 may contain line breaks
     except (ValueError, RecursionError) as error:
         raise RequestError(400, "not_json", f"The body isn't JSON: {error}.") from error
     if not isinstance(values, dict):
@@ -121,12 +123,12 @@ def _photos_of_json(values: Any) -> tuple[bytes, ...]:
         try:
             photos.append(decode_base64(value.encode("ascii")))
         except ValueError as error:
-            why = "signs beyond ASCII" if isinstance(error, UnicodeError) else error
+            why = "it has characters beyond ASCII" if isinstance(error, UnicodeError) else error
             raise RequestError(
                 400,
                 "not_base64",
-                f"photos[{index}] isn't base64 ({why}); it must be the photo itself: no URL is "
-                "fetched and no file is read.",
+                f"photos[{index}] isn't base64 ({why}); it must be the photo itself: the server "
+                "fetches no URLs and reads no files.",
             ) from error
     return tuple(photos)
 
@@ -138,7 +140,7 @@ def _form(parts: list[Part]) -> Body:
     for part in parts:
         if part.filename is None and part.name in PARAMETERS:
             parameters[part.name] = from_text(part.content.decode(errors="replace"))
-        elif part.filename == "" and not part.content:  # a browser's, where none was chosen
+        elif part.filename == "" and not part.content:  # a browser's, if none is chosen
             continue
         elif part.filename is not None or _IMAGE_BEGINS.match(_photo(part.content)):
             photos.append(_photo(part.content))
@@ -154,7 +156,7 @@ def _check_count(photos: int) -> None:
     if not 0 < photos <= MAX_PHOTOS:
         status, code = (413, "too_many_photos") if photos else (400, "no_photos")
         raise RequestError(
-            status, code, f"There are {photos:,} photos: 1 to {MAX_PHOTOS} may be sent."
+            status, code, f"The request has {counted(photos, 'photo')}: send 1 to {MAX_PHOTOS}."
         )
 
 
@@ -174,28 +176,27 @@ def _check_not_url_encoded(text: bytes) -> None:
         raise RequestError(
             415,
             "url_encoded",
-            f"The body is a URL-encoded form, which no photo is read from: {SEND_A_PHOTO}, or "
+            f"The body is a URL-encoded form, from which no photo is read: {SEND_A_PHOTO}, or "
             f"{SEND_A_FORM}.",
         )
 
 
 def _check_not_stripped(body: bytes) -> None:
-    """Refuse what `curl -d @photo.jpg` makes of a photo: it drops line ends and zero bytes.
+    """Refuse a photo without line ends and zero bytes, which `curl -d @photo.jpg` removes.
 
-    Each of the known formats has some of them in its header alone.
+    The header of each supported format contains some of them.
     """
-    if len(body) < _MIN_BINARY_BYTES or any(sign in body for sign in _STRIPPED) or _is_text(body):
+    if len(body) < _MIN_BINARY_BYTES or any(each in body for each in _STRIPPED) or _is_text(body):
         return
     raise RequestError(
         400,
         "stripped",
-        "The photo has lost its line ends and zero bytes on the way, as by curl -d: "
-        f"{SEND_A_PHOTO}.",
+        f"The photo's line ends and zero bytes are missing, as after curl -d: {SEND_A_PHOTO}.",
     )
 
 
 def _is_text(begin: bytes) -> bool:
-    """Whether it is UTF-8, of which the last character may be cut off."""
+    """Whether it is UTF-8 text, whose last character may be truncated."""
     try:
         return b"\0" not in begin and bool(begin.decode() or True)
     except UnicodeDecodeError as error:

@@ -6,38 +6,38 @@ from dogbreed.errors import PhotoError
 
 GZIP_MAGIC = b"\x1f\x8b"
 _GZIP, _DEFLATE = ("gzip", "x-gzip"), "deflate"
-_ZLIB_BITS, _GZIP_BITS, _RAW_BITS = 15, 31, -15  # as zlib's wbits has them
+_ZLIB_BITS, _GZIP_BITS, _RAW_BITS = 15, 31, -15  # values of zlib's wbits
 
 
 def is_compressed(data: bytes, encoding: str) -> bool:
-    """Whether `inflated` may give more bytes than there are."""
+    """Whether `inflated` may return more bytes than `data` has."""
     return data.startswith(GZIP_MAGIC) or _DEFLATE in encoding.lower()
 
 
 def inflated(data: bytes, encoding: str, max_bytes: int) -> bytes:
     """A message's content without its Content-Encoding.
 
-    The bytes decide about gzip: servers and clients announce it for what isn't compressed, and
-    don't announce it for what is. No image format begins as gzip does.
+    gzip is recognised by its bytes: servers and clients announce it for uncompressed content, and
+    fail to announce it for compressed content. No image format begins like gzip.
 
     Args:
         encoding: the header Content-Encoding, "" where there is none.
-        max_bytes: of the result; what is larger isn't decompressed any further.
+        max_bytes: of the result; decompression stops there.
 
     Raises:
-        PhotoError: of the reason "encoded" (another encoding), "damaged" or "too_large".
+        PhotoError: with the reason "encoded" (another encoding), "damaged" or "too_large".
     """
     names = [name.strip().lower() for name in encoding.split(",")]
     names = [name for name in names if name not in ("", "identity")]
     if data.startswith(GZIP_MAGIC) and set(names) <= set(_GZIP):
         return _decompressed(data, _GZIP_BITS, max_bytes)
     if names == [_DEFLATE]:
-        # Deflate is the zlib format; some send it without zlib's header.
+        # HTTP's deflate is the zlib format; some clients send it without zlib's header.
         bits = _ZLIB_BITS if _has_zlib_header(data) else _RAW_BITS
         return _decompressed(data, bits, max_bytes)
     if set(names) - set(_GZIP):
         raise PhotoError(
-            "encoded", f"encoded as {', '.join(names)[:60]}: gzip and deflate are read"
+            "encoded", f"encoded as {', '.join(names)[:60]}: only gzip and deflate are supported"
         )
     return data
 

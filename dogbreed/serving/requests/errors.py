@@ -1,18 +1,18 @@
-"""How every server of a model refuses a request."""
+"""The error response that every server of a model sends."""
 
 from typing import Any
 
 from dogbreed.errors import DogbreedError
 
-# The command that works, for messages about bodies that don't.
+# Commands that work, for messages about bodies that can't be read.
 SEND_A_PHOTO = "curl --data-binary @photo.jpg URL"
 SEND_A_FORM = "curl -F file=@photo.jpg URL"
 
 
 class RequestError(DogbreedError):
-    """A request that can't be answered: an HTTP status, a word for programs, a sentence for people.
+    """A request that is refused: an HTTP status, a code for programs, a sentence for people.
 
-    The status is 4xx where the request is wrong.
+    The status is 4xx if the request is wrong.
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -21,5 +21,5 @@ class RequestError(DogbreedError):
         self.code = code
 
     def as_dict(self) -> dict[str, Any]:
-        """The answer's body."""
+        """The response's body."""
         return {"error": {"code": self.code, "message": str(self)}}

@@ -1,6 +1,6 @@
-"""A request to an endpoint and its answer, the same for every server that takes them.
+"""A request to an endpoint and its response, the same for every server.
 
-Neither torch nor a web framework is imported: what stands here travels into every container.
+Neither torch nor a web framework is imported: this module is packed into every container.
 """
 
 import base64
@@ -24,13 +24,13 @@ from dogbreed.serving.requests.compressed import inflated
 from dogbreed.serving.requests.errors import SEND_A_PHOTO
 from dogbreed.serving.requests.errors import RequestError as RequestError
 
-# Several photos as phones take them. SageMaker passes on less: 6 MiB to an endpoint on instances
+# Several photos as phones take them. SageMaker accepts less: 6 MiB to an endpoint on instances
 # (the longest Body in botocore's model of InvokeEndpoint), 4 MB to a serverless one.
 MAX_BYTES = 25 * 2**20
 MAX_TOP_K = 1000
 TOP_K = 5
 JSON_TYPE = "application/json"
-# Where InvokeEndpoint's CustomAttributes arrive.
+# The header with InvokeEndpoint's CustomAttributes.
 ATTRIBUTES_HEADER = "x-amzn-sagemaker-custom-attributes"
 ENCODING_HEADER = "content-encoding"
 _STATUS_OF = {
@@ -42,16 +42,16 @@ _STATUS_OF = {
     "unsupported_format": 415,
     "busy": 429,
 }
-_EXPLAINED_QUALITY = 85
-# Set to 1 in a container that takes TIFFs, by deploy.tiff.
+_OVERLAY_QUALITY = 85
+# deploy.tiff sets it to 1 in a container that accepts TIFFs.
 TIFF_VARIABLE = "DOGBREED_TIFF"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """A request: the bytes of its photos, how many breeds of each, and whether to explain them.
+    """A request: its photos' bytes, how many classes per photo, whether to add Grad-CAM overlays.
 
-    `hint` is what to do about the body if none of its photos can be used.
+    `hint` says what to change in the body if none of its photos can be used.
     """
 
     photos: tuple[bytes, ...]
@@ -63,21 +63,21 @@ class Invocation:
 def read_invocation(body: bytes, parameters: Mapping[str, str], encoding: str = "") -> Invocation:
     """The request in a body: one photo's bytes, base64 of them, JSON, or a form with files.
 
-    JSON is {"photos": ["<base64>", ...], "top_k": 5, "explain": false}, the last two as wanted.
+    JSON is {"photos": ["<base64>", ...], "top_k": 5, "explain": false}; the last two are optional.
 
     Args:
-        parameters: `top_k` and `explain` as texts, from outside the body; its own go first.
+        parameters: `top_k` and `explain` as texts, used where the body doesn't have them.
         encoding: the header Content-Encoding.
 
     Raises:
-        RequestError: the body is none of these, too large or empty, or a parameter isn't right.
+        RequestError: the body is none of these, too large or empty, or a parameter is invalid.
     """
     check_size(len(body))
     try:
         body = inflated(body, encoding, MAX_BYTES)
     except PhotoError as error:
         status = _STATUS_OF.get(error.reason, 400)
-        message = f"The body can't be read: {error}. Send a photo as it is: {SEND_A_PHOTO}."
+        message = f"The body can't be read: {error}. Send a photo uncompressed: {SEND_A_PHOTO}."
         raise RequestError(status, error.reason, message) from error
     if not body:
         raise RequestError(
@@ -99,7 +99,7 @@ def read_invocation(body: bytes, parameters: Mapping[str, str], encoding: str = 
 def attributes(text: str) -> dict[str, str]:
     """The parameters in InvokeEndpoint's CustomAttributes: "top_k=3;explain=true".
 
-    Names that aren't ours are left out: others may send theirs through the same header.
+    Other names are ignored: other software may use the same header.
     """
     pairs = (part.partition("=") for part in text.split(";"))
     found = {name.strip(): value.strip() for name, _, value in pairs}
@@ -107,10 +107,10 @@ def attributes(text: str) -> dict[str, str]:
 
 
 def check_size(size_bytes: int) -> None:
-    """Refuse a body that is larger than any may be.
+    """Check the size of a body.
 
     Raises:
-        RequestError: 413.
+        RequestError: 413, it has more than MAX_BYTES.
     """
     if size_bytes > MAX_BYTES:
         raise RequestError(
@@ -121,67 +121,68 @@ def check_size(size_bytes: int) -> None:
 
 
 def check_accept(accept: str) -> None:
-    """Refuse a caller who doesn't take JSON.
+    """Check that the client accepts JSON.
 
     Raises:
-        RequestError: 406.
+        RequestError: 406, it doesn't.
     """
     ranges = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
     if accept.strip() and not ranges & {JSON_TYPE, "application/*", "*/*"}:
-        raise RequestError(406, "not_acceptable", f"Answers are {JSON_TYPE}: accept that.")
+        raise RequestError(406, "not_acceptable", f"Responses are {JSON_TYPE}: accept that.")
 
 
-def entry_of(prediction: Prediction | PhotoError) -> dict[str, Any]:
-    """What an answer has for one photo: its breeds, or why it can't be used."""
-    if isinstance(prediction, PhotoError):
-        return {"error": {"code": prediction.reason, "message": _sentence(prediction)}}
-    return prediction.as_dict()
+def entry_of(result: Prediction | PhotoError) -> dict[str, Any]:
+    """A response's entry for one photo: its classes, or why it can't be used."""
+    if isinstance(result, PhotoError):
+        return {"error": {"code": result.reason, "message": _sentence(result)}}
+    return result.as_dict()
 
 
-def explanation_of(picture: bytes) -> str:
-    """A photo with its heat, a JPEG, as an entry has it."""
-    return base64.b64encode(picture).decode()
+def explanation_of(overlay: bytes) -> str:
+    """A Grad-CAM overlay, a JPEG, as an entry contains it."""
+    return base64.b64encode(overlay).decode()
 
 
-def answer_of(
+def response_of(
     entries: Sequence[Mapping[str, Any]], started: float, hint: str = ""
 ) -> dict[str, Any]:
-    """The whole answer; `started` is when the request was there, as time.perf_counter gave it.
+    """The response's values.
 
-    `hint` is the invocation's.
+    Args:
+        started: when the request was complete, by time.perf_counter.
+        hint: the invocation's.
 
     Raises:
-        RequestError: not one of the photos can be used; the first one's reason.
+        RequestError: none of the photos can be used; the first one's reason.
     """
     if all("error" in entry for entry in entries):
         error = entries[0]["error"]
         message = f"{error['message']} {hint}".strip()
         raise RequestError(_STATUS_OF.get(error["code"], 400), error["code"], message)
-    milliseconds = round(1000 * (time.perf_counter() - started), 2)
-    return {"predictions": list(entries), "model_ms": milliseconds}
+    model_ms = round(1000 * (time.perf_counter() - started), 2)
+    return {"predictions": list(entries), "model_ms": model_ms}
 
 
 def refusal_of(photo: bytes, *, tiff: bool) -> PhotoError | None:
-    """Why a server doesn't open a photo; None where it does.
+    """Why a server refuses to open a photo; None if it opens it.
 
-    A TIFF has more kinds of compression and of layout than all other formats, in the decoders with
-    the most faults, and browsers and phones send none: who needs it says `tiff`.
+    TIFF has more kinds of compression and layout than all other formats, its decoders have the most
+    vulnerabilities, and browsers and phones don't send it: it is off unless `tiff`.
     """
     if tiff or not is_tiff(photo) or formats.unsupported(photo[: formats.HEAD_BYTES]):
         return None
     return PhotoError(
         formats.UNSUPPORTED,
-        "TIFF files aren't accepted here: convert it to JPEG or PNG (for example: magick photo.tif "
-        "photo.png), or allow them where the server is started: tiff=true, or deploy.tiff=true of "
-        "an endpoint",
+        "TIFF isn't accepted by this server: convert it to JPEG or PNG (magick photo.tif "
+        "photo.png), or start the server with tiff=true, an endpoint with deploy.tiff=true",
     )
 
 
-def answer(predictor: Predictor, invocation: Invocation) -> dict[str, Any]:
-    """The answer to a request, computed here; TIFFs are taken where TIFF_VARIABLE says so.
+def respond(predictor: Predictor, invocation: Invocation) -> dict[str, Any]:
+    """The response to a request, computed in this process; TIFF_VARIABLE=1 accepts TIFFs.
 
     Raises:
-        RequestError: as `answer_of`; it is to be explained, and this network can't be.
+        RequestError: as `response_of`; or overlays are requested and the network has no Grad-CAM.
     """
     started = time.perf_counter()
     entries = []
@@ -196,23 +197,23 @@ def answer(predictor: Predictor, invocation: Invocation) -> dict[str, Any]:
         entry = entry_of(result)
         if invocation.explain and isinstance(result, Prediction):
             try:
-                picture = predictor.explain(photo, result.breeds[0].class_name)
+                overlay = predictor.explain(photo, result.classes[0].class_name)
             except EngineError as error:
                 raise not_explained(error) from error
-            entry["explanation"] = explanation_of(as_jpeg(picture))
+            entry["explanation"] = explanation_of(as_jpeg(overlay))
         entries.append(entry)
-    return answer_of(entries, started, invocation.hint)
+    return response_of(entries, started, invocation.hint)
 
 
 def not_explained(why: Exception) -> RequestError:
-    """The refusal to explain what this network's pictures can't be had of."""
+    """The error for a network that has no Grad-CAM."""
     return RequestError(400, "not_explained", str(why))
 
 
-def as_jpeg(picture: Image.Image) -> bytes:
-    """A picture to look at, as it travels."""
+def as_jpeg(overlay: Image.Image) -> bytes:
+    """An overlay as the bytes of a JPEG."""
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=_EXPLAINED_QUALITY)
+    overlay.save(file, "JPEG", quality=_OVERLAY_QUALITY)
     return file.getvalue()
 
 

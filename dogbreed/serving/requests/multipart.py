@@ -1,6 +1,6 @@
-"""Forms with files (multipart/form-data, RFC 7578), recognised by their bytes, read within bounds.
+"""Forms with files (multipart/form-data, RFC 7578), recognised by their bytes, read within limits.
 
-No library's: the containers that serve have none for it.
+No library is used: the serving containers have none for it.
 """
 
 import email
@@ -12,7 +12,7 @@ from dogbreed.serving.requests.errors import SEND_A_FORM, RequestError
 
 _MAX_PARTS = 64
 _MAX_HEAD_BYTES = 8 * 1024
-# As RFC 2046, 5.1.1, which has 70 characters at most; some libraries take more.
+# RFC 2046, 5.1.1 allows 70 characters; some libraries write more.
 _BEGINS = re.compile(
     rb"(?:\r?\n)?--(?P<boundary>[^\r\n]{1,200}?)"
     rb"(?:--(?:\r?\n)?\Z|[ \t]{0,9}(?P<newline>\r?\n)[!-9;-~]+:)"
@@ -21,7 +21,7 @@ _BEGINS = re.compile(
 
 @dataclass(frozen=True)
 class Part:
-    """A field of a form; a file has a file's name, which may be empty."""
+    """A field of a form; a file has a filename, which may be empty."""
 
     name: str
     filename: str | None
@@ -29,7 +29,7 @@ class Part:
 
 
 def is_form(body: bytes) -> bool:
-    """Whether it begins as such a form does, and as no image does."""
+    """Whether it begins like such a form, which no image does."""
     return bool(_BEGINS.match(body))
 
 
@@ -37,7 +37,7 @@ def form_parts(body: bytes) -> list[Part]:
     """The fields of a form.
 
     Raises:
-        RequestError: it is cut off or malformed, or has too many fields.
+        RequestError: it is truncated or malformed, or has too many fields.
     """
     begin = _BEGINS.match(body)
     assert begin is not None, "is_form comes first"
@@ -56,7 +56,7 @@ def form_parts(body: bytes) -> list[Part]:
 
 
 def _part(text: bytes, newline: bytes) -> Part:
-    """A field from between two delimiters: a line break, headers, an empty line, content."""
+    """The field between two delimiters: a line break, headers, an empty line, content."""
     end = text.find(newline * 2, 0, _MAX_HEAD_BYTES)
     if end < 0:
         raise _malformed(f"a field's headers don't end within {_MAX_HEAD_BYTES:,} bytes")

@@ -1,4 +1,4 @@
-// The commands of /docs, with the address that this page came from.
+// Writes the server's address into the commands of /docs.
 
 const address = String(new URL("invocations", document.baseURI));
 for (const line of document.querySelectorAll(".command-line")) {

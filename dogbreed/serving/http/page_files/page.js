@@ -1,17 +1,18 @@
-// The page: photos that are dropped, pasted or chosen become cards, and each card gets its answer.
+// The page: each photo that is dropped, pasted or chosen becomes a card with its prediction.
 
-import { Fault, ask, prepared } from "./asking.js";
+import { Fault, invoke, prepared } from "./invoke.js";
 
-// Requests under way: the server answers them together, and a browser opens six connections.
-const AT_ONCE = 4;
+// The server computes concurrent requests as one batch, and a browser opens six connections.
+const MAX_REQUESTS = 4;
 
 const byId = (id) => document.getElementById(id);
+const { noun } = document.body.dataset; // what the model calls a class
 const threshold = Number(document.body.dataset.threshold);
 const maxBytes = Number(document.body.dataset.maxBytes);
-const waiting = [];
-let underWay = 0;
+const queue = [];
+let requests = 0;
 
-// Photos come in
+// Photos added
 
 byId("zone").addEventListener("click", () => byId("file").click());
 byId("file").addEventListener("change", ({ target }) => {
@@ -19,13 +20,13 @@ byId("file").addEventListener("change", ({ target }) => {
   target.value = ""; // the same photo may be chosen again
 });
 document.addEventListener("paste", ({ clipboardData }) => add(clipboardData.files));
-// The whole page takes them: a browser would leave it for a photo dropped beside the zone.
+// The entire page accepts drops: beside the zone, a browser would open the photo in its place.
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
   document.body.classList.toggle("dragging", event.dataTransfer.types.includes("Files"));
 });
 document.addEventListener("dragleave", ({ relatedTarget }) => {
-  if (!relatedTarget) document.body.classList.remove("dragging"); // it has left the window
+  if (!relatedTarget) document.body.classList.remove("dragging"); // the pointer has left the window
 });
 document.addEventListener("drop", (event) => {
   event.preventDefault();
@@ -33,10 +34,10 @@ document.addEventListener("drop", (event) => {
   add(event.dataTransfer.files);
 });
 byId("clear").addEventListener("click", () => {
-  waiting.length = 0;
+  queue.length = 0;
   for (const image of document.querySelectorAll(".photo")) URL.revokeObjectURL(image.src);
   byId("photos").replaceChildren();
-  byId("spoken").replaceChildren();
+  byId("announcements").replaceChildren();
   showProgress();
   byId("choose").focus();
 });
@@ -44,8 +45,8 @@ byId("clear").addEventListener("click", () => {
 function add(files) {
   if (!files.length) return;
   const cards = Array.from(files, newCard);
-  byId("photos").prepend(...cards.map((card) => card.item)); // the newest are nearest
-  speak(files.length === 1 ? "Looking at a photo" : `Looking at ${files.length} photos`);
+  byId("photos").prepend(...cards.map((card) => card.item)); // the newest first
+  speak(files.length === 1 ? "Classifying a photo" : `Classifying ${files.length} photos`);
   enqueue(cards);
 }
 
@@ -59,13 +60,13 @@ function newCard(file) {
   card.settled = settled(image);
   image.src = URL.createObjectURL(file);
   card.find(".again").addEventListener("click", () => enqueue([card]));
-  card.find(".explain").addEventListener("click", () => toggleHeat(card));
+  card.find(".explain").addEventListener("click", () => toggleOverlay(card));
   return card;
 }
 
 const cloneOf = (id) => byId(id).content.cloneNode(true).firstElementChild;
 
-/** When the image is loaded, or is known to be none that this browser can show. */
+/** Resolves when the image is loaded, or when this browser can't show it. */
 function settled(image) {
   return new Promise((done) => {
     image.addEventListener("load", done, { once: true });
@@ -73,27 +74,27 @@ function settled(image) {
   });
 }
 
-// Answers come back
+// Predictions shown
 
 function enqueue(cards) {
   for (const card of cards) {
     card.find("article").ariaBusy = "true";
     card.find("article").classList.remove("failed");
-    card.find("h3").textContent = "Looking…";
-    say(card, "");
+    card.find("h3").textContent = "Classifying…";
+    showMessage(card, "");
   }
-  waiting.push(...cards);
-  while (underWay < AT_ONCE && waiting.length) work();
+  queue.push(...cards);
+  while (requests < MAX_REQUESTS && queue.length) work();
   showProgress();
 }
 
 async function work() {
-  underWay++;
-  while (waiting.length) {
-    await fill(waiting.shift());
+  requests++;
+  while (queue.length) {
+    await fill(queue.shift());
     showProgress();
   }
-  underWay--;
+  requests--;
 }
 
 async function fill(card) {
@@ -102,35 +103,35 @@ async function fill(card) {
     await card.settled;
     card.find(".picture").classList.toggle("unseen", !image.naturalWidth);
     card.sent = await prepared(card.file, image, maxBytes);
-    show(card, await ask(card.sent.photo));
+    show(card, await invoke(card.sent.photo));
   } catch (error) {
     showFault(card, error);
   }
   card.find("article").ariaBusy = "false";
 }
 
-function show(card, { unknown, breeds, clientMs, modelMs }) {
-  const best = printable(breeds[0].breed);
-  const guess = `${best}, ${percent(breeds[0].probability)}`;
-  const doubt = `No breed reaches ${percent(threshold)}. The best guesses:`;
+function show(card, { unknown, classes, clientMs, modelMs }) {
+  const best = printable(classes[0].label);
+  const guess = `${best}, ${percent(classes[0].probability)}`;
+  const doubt = `No ${noun} reaches ${percent(threshold)}. The best guesses:`;
   card.find("article").classList.toggle("unknown", unknown);
   card.find("h3").textContent = unknown ? "Unknown" : best;
-  say(card, unknown ? doubt : "");
-  card.find(".breeds").replaceChildren(...breeds.map(newBar));
-  const time = `Answered in ${milliseconds(clientMs)}, ${milliseconds(modelMs)} of it in the server`;
+  showMessage(card, unknown ? doubt : "");
+  card.find(".classes").replaceChildren(...classes.map(newBar));
+  const time = `${milliseconds(clientMs)}, of which ${milliseconds(modelMs)} in the server`;
   card.find(".note").textContent = [time, card.sent.note].filter(Boolean).join("; ");
   const explain = card.find(".explain");
-  explain.textContent = `What speaks for ${best}`;
+  explain.textContent = `Evidence for ${best}`;
   explain.hidden = false;
-  if (document.activeElement === card.find(".again")) explain.focus(); // it goes
+  if (document.activeElement === card.find(".again")) explain.focus(); // it is hidden next
   card.find(".again").hidden = true;
   speak(unknown ? `unknown. ${doubt} ${guess}` : guess, card);
 }
 
-function newBar({ breed, probability }) {
+function newBar({ label, probability }) {
   const item = cloneOf("bar");
-  const name = printable(breed);
-  item.querySelector(".breed").textContent = name;
+  const name = printable(label);
+  item.querySelector(".label").textContent = name;
   item.querySelector(".percent").textContent = percent(probability);
   Object.assign(item.querySelector("meter"), { value: probability, ariaLabel: name });
   return item;
@@ -139,37 +140,37 @@ function newBar({ breed, probability }) {
 function showFault(card, error) {
   const sentence = sentenceOf(error);
   card.find("article").classList.add("failed");
-  card.find("h3").textContent = "No answer";
-  say(card, sentence);
+  card.find("h3").textContent = "No prediction";
+  showMessage(card, sentence);
   card.find(".again").hidden = !error.temporary;
-  speak(`no answer. ${sentence}`, card);
+  speak(`no prediction. ${sentence}`, card);
 }
 
-/** Show what speaks for the likeliest breed, or the photo again; the server is asked once. */
-async function toggleHeat(card) {
-  const [button, heat] = [card.find(".explain"), card.find(".heat")];
+/** Show the Grad-CAM overlay of the most likely class, or the photo; it is requested once. */
+async function toggleOverlay(card) {
+  const [button, overlay] = [card.find(".explain"), card.find(".overlay")];
   if (button.ariaBusy === "true") return;
-  if (!heat.src && !(await fetchHeat(card, button, heat))) return;
-  heat.hidden = !heat.hidden;
-  card.find(".legend").hidden = heat.hidden;
-  button.ariaPressed = String(!heat.hidden);
-  speak(heat.hidden ? "the photo again" : heat.alt, card);
+  if (!overlay.src && !(await fetchOverlay(card, button, overlay))) return;
+  overlay.hidden = !overlay.hidden;
+  card.find(".legend").hidden = overlay.hidden;
+  button.ariaPressed = String(!overlay.hidden);
+  speak(overlay.hidden ? "the photo" : overlay.alt, card);
 }
 
-/** Whether the heat map is there now. */
-async function fetchHeat(card, button, heat) {
+/** Whether the overlay could be fetched. */
+async function fetchOverlay(card, button, overlay) {
   button.ariaBusy = "true";
-  say(card, "Looking closer; the first time may take some seconds.", ".closer");
+  showMessage(card, "Computing; the first time may take some seconds.", ".overlay-message");
   try {
-    const { explanation } = await ask(card.sent.photo, { explain: true, top_k: 1 });
-    heat.src = `data:image/jpeg;base64,${explanation}`;
-    heat.alt = `Heat map: ${button.textContent} is bright`;
-    await heat.decode();
-    say(card, "", ".closer");
+    const { explanation } = await invoke(card.sent.photo, { explain: true, top_k: 1 });
+    overlay.src = `data:image/jpeg;base64,${explanation}`;
+    overlay.alt = `Grad-CAM overlay: ${button.textContent.toLowerCase()} is bright`;
+    await overlay.decode();
+    showMessage(card, "", ".overlay-message");
     return true;
   } catch (error) {
-    heat.removeAttribute("src");
-    say(card, sentenceOf(error), ".closer");
+    overlay.removeAttribute("src");
+    showMessage(card, sentenceOf(error), ".overlay-message");
     speak(sentenceOf(error), card);
     return false;
   } finally {
@@ -177,9 +178,9 @@ async function fetchHeat(card, button, heat) {
   }
 }
 
-// Words
+// Texts
 
-/** A text with escapes for what can't be seen, breaks a line or turns the direction of others. */
+/** A text with escapes for invisible characters, line breaks and marks of writing direction. */
 function printable(text) {
   const hidden = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/gu;
   return text.replace(hidden, (letter) => `\\u${letter.codePointAt(0).toString(16).padStart(4, "0")}`);
@@ -188,31 +189,31 @@ function printable(text) {
 function sentenceOf(error) {
   if (error instanceof Fault) return error.message;
   console.error(error);
-  return "This page has failed on it.";
+  return "This page failed: the browser's console has the error.";
 }
 
-function say(card, sentence, where = ".said") {
+function showMessage(card, sentence, where = ".message") {
   card.find(where).textContent = sentence;
   card.find(where).hidden = !sentence;
 }
 
-/** To who listens instead of looking. */
-function speak(words, card) {
-  if (card && !card.item.isConnected) return; // cleared away meanwhile
+/** Announce a sentence to screen readers. */
+function speak(sentence, card) {
+  if (card && !card.item.isConnected) return; // it was cleared
   const line = document.createElement("p");
-  line.textContent = card ? `${card.name}: ${words}` : words;
-  byId("spoken").append(line);
+  line.textContent = card ? `${card.name}: ${sentence}` : sentence;
+  byId("announcements").append(line);
 }
 
 function showProgress() {
   const all = byId("photos").children.length;
   const open = byId("photos").querySelectorAll(':scope > li > [aria-busy="true"]').length;
-  byId("answers").hidden = !all;
+  byId("predictions").hidden = !all;
   byId("progress").textContent = open && all > 1 ? `${all - open} of ${all}` : "";
 }
 
-function percent(share) {
-  return share > 0 && share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`;
+function percent(fraction) {
+  return fraction > 0 && fraction < 0.0005 ? "< 0.1 %" : `${(100 * fraction).toFixed(1)} %`;
 }
 
 const milliseconds = (ms) => (ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
@@ -220,9 +221,9 @@ const milliseconds = (ms) => (ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 10
 // The command
 
 byId("address").textContent = new URL("invocations", document.baseURI);
-byId("copy").hidden = !navigator.clipboard; // as on a page that isn't this machine's, without TLS
+byId("copy").hidden = !navigator.clipboard; // not available over http from another machine
 byId("copy").addEventListener("click", async () => {
   await navigator.clipboard.writeText(byId("command").textContent);
   byId("copy").textContent = "Copied";
-  speak("The command is copied");
+  speak("Command copied");
 });

@@ -1,9 +1,9 @@
-// In place of any page that is opened without the server's token: asks for it, then shows the page.
+// Served in place of a page that is opened without the token: asks for it, then shows the page.
 
 import { authorization, forget, remember } from "./token.js";
 
-const FRAGMENT = "#token="; // what follows it in an address stays in the browser
-const SENDABLE = /^Bearer [\x21-\x7e]+$/; // a header can't hold every sign
+const FRAGMENT = "#token="; // browsers don't send the part of an address after #
+const SENDABLE = /^Bearer [\x21-\x7e]+$/; // a header can't contain every character
 const byId = (id) => document.getElementById(id);
 
 byId("sign-in").addEventListener("submit", (event) => {
@@ -17,13 +17,13 @@ start();
 function start() {
   if (location.hash.startsWith(FRAGMENT)) {
     remember(location.hash.slice(FRAGMENT.length));
-    history.replaceState(null, "", location.pathname + location.search); // out of sight
+    history.replaceState(null, "", location.pathname + location.search); // out of the address bar
   }
   if (authorization().Authorization) show();
   else prompt("");
 }
 
-/** Show what this address has, or say why not. */
+/** Show the page of this address, or why it can't be shown. */
 async function show() {
   const headers = authorization();
   if (!SENDABLE.test(headers.Authorization)) return refuse();
@@ -45,12 +45,12 @@ async function replace(html) {
   const page = new DOMParser().parseFromString(html, "text/html");
   const scripts = Array.from(page.querySelectorAll("script[type=module]"), ({ src }) => src);
   document.documentElement.replaceWith(document.adoptNode(page.documentElement));
-  for (const script of scripts) await import(script); // those of a parsed text don't run
+  for (const script of scripts) await import(script); // scripts of a parsed document don't run
 }
 
 function refuse() {
   forget();
-  prompt("That isn’t this server’s token.");
+  prompt("This isn’t the server’s token.");
 }
 
 function prompt(sentence) {

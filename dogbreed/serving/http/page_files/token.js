@@ -1,8 +1,8 @@
-// The server's token, where it wants one: in this tab alone, never in an address that is sent.
+// The server's token, if it needs one: stored in this tab only, never in an address that is sent.
 
 const NAME = "dogbreed-token";
 
-/** The header that a request needs; none where no token is known. */
+/** The header that a request needs; none if no token is stored. */
 export function authorization() {
   const token = sessionStorage.getItem(NAME);
   return token ? { Authorization: `Bearer ${token}` } : {};

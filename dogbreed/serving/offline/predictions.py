@@ -1,4 +1,4 @@
-"""The work of `predict`: answers to a terminal, a pipe or a table, and pictures beside them."""
+"""The work of `predict`: predictions to a terminal, a pipe or a table, and Grad-CAM overlays."""
 
 import errno
 import functools
@@ -22,20 +22,21 @@ from dogbreed.serving.offline.urls import is_url
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Photo, Predictor
 from dogbreed.utils.files import atomic_write, with_ending
+from dogbreed.utils.nouns import counted
 from dogbreed.utils.os_errors import DISK_FULL
 from dogbreed.utils.progress import progress
 from dogbreed.utils.terminal import print_lines
 
-Answer = Prediction | PhotoError
+Result = Prediction | PhotoError
 
 
-def answer(config: PredictConfig, given: Sequence[str]) -> bool:
-    """Answer for the photos that were given; whether every one of them could be.
+def predict(config: PredictConfig, given: Sequence[str]) -> bool:
+    """Classify the given photos; whether every one of them could be.
 
     Raises:
         ConfigError, DataError, ArtifactError, EngineError, OutputError: before any photo is read.
     """
-    # What Pillow finds odd in a file that it can still read is nobody's business here.
+    # Pillow warns of oddities in files that it can read all the same.
     warnings.filterwarnings("ignore", module="PIL")
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     output = _output(config, given)
@@ -45,12 +46,12 @@ def answer(config: PredictConfig, given: Sequence[str]) -> bool:
         precision=config.precision,
         threads=config.threads,
     )
-    pictures = output and with_ending(output.with_suffix(""), "-explained")
-    found = find_sources(given, leave_out=pictures, links=config.data.links)
-    if output is None or pictures is None:
+    overlays = output and _overlays_of(output)
+    found = find_sources(given, leave_out=overlays, links=config.data.links)
+    if output is None:
         good = _to_stdout(predictor, found.sources, config)
     else:
-        good = _to_table(predictor, found.sources, config, output, pictures, given)
+        good = _to_table(predictor, found.sources, config, output, given)
     for note in found.notes:
         print_lines(note, file=sys.stderr if output is None else sys.stdout)
     return good and found.complete
@@ -66,39 +67,45 @@ def _output(config: PredictConfig, given: Sequence[str]) -> Path | None:
     check_suffix(output)
     if config.embeddings and output.suffix != JSONL:
         raise ConfigError(
-            f"output={output}: embeddings=true writes JSON lines, thousands of columns help "
-            f"nobody: write output={output.with_suffix(JSONL)}."
+            f"output={output}: embeddings=true writes JSON lines, as CSV would have thousands of "
+            f"columns: write output={output.with_suffix(JSONL)}."
         )
     return output
 
 
+def _overlays_of(output: Path) -> Path:
+    """The folder of the Grad-CAM overlays beside a table."""
+    return with_ending(output.with_suffix(""), "-explained")
+
+
 def _to_stdout(predictor: Predictor, sources: Sequence[Source], config: PredictConfig) -> bool:
-    """To a terminal as people read it, else as lines of JSON; errors to the standard error too."""
-    for_people = sys.stdout.isatty()
+    """To a terminal as text, else as lines of JSON; errors to the standard error too."""
+    is_terminal = sys.stdout.isatty()
+    description = predictor.description
     good = True
-    for source, photo, result in _answers(predictor, sources, config):
+    for source, photo, result in _predictions(predictor, sources, config):
         if config.explain and isinstance(result, Prediction):
             path = free_path(Path(f"{source.inside().stem}-explained.jpg"), Path.exists)
             result = _explained(predictor, photo, result, path)
             if isinstance(result, Prediction):
-                print_lines(f"{source.shown()}: explained in {path}", file=sys.stderr)
-        if not for_people:
+                print_lines(f"{source.shown()}: Grad-CAM overlay in {path}", file=sys.stderr)
+        if not is_terminal:
             print_lines(json_line(row_of(source.name, result)).rstrip("\n"))
         elif isinstance(result, Prediction):
-            print_lines(*as_lines(source, result, predictor.description.threshold))
+            print_lines(*as_lines(source, result, description.threshold, description.noun))
         if isinstance(result, PhotoError):
             print_lines(f"error: {source.shown()}: {result}", file=sys.stderr)
             good = False
     return good
 
 
-def as_lines(source: Source, prediction: Prediction, threshold: float) -> list[str]:
-    """The answer as people read it."""
+def as_lines(source: Source, prediction: Prediction, threshold: float, noun: str) -> list[str]:
+    """The prediction as text for a terminal; `noun` is what the model calls a class."""
     lines = [source.shown()]
     if prediction.unknown:
-        lines.append(f"   unknown: no breed reaches {threshold:.1%}; the best guesses are")
-    for breed in prediction.breeds:
-        lines.append(f"  {breed.probability:6.1%}  {breed.name}")
+        lines.append(f"   unknown: no {noun} reaches {threshold:.1%}; the best guesses are")
+    for each in prediction.classes:
+        lines.append(f"  {each.probability:6.1%}  {each.label}")
     return lines
 
 
@@ -107,17 +114,17 @@ def _to_table(
     sources: Sequence[Source],
     config: PredictConfig,
     output: Path,
-    pictures: Path,
     given: Sequence[str],
 ) -> bool:
-    """Into a .csv or .jsonl file, less what it has already."""
+    """Into a .csv or .jsonl file, without the photos that are in it already."""
     top_k = min(config.top_k, len(predictor.description.classes))
-    places = _picture_places(sources, pictures) if config.explain else {}
+    overlays = _overlays_of(output)
+    overlay_paths = _overlay_paths(sources, overlays) if config.explain else {}
     origin = _origin(predictor, config, given)
     with open_table(output, origin, top_k, [source.name for source in sources]) as table:
         if STDIN in table.done:
             raise OutputError(
-                f"{output} has an answer for a standard input already, maybe of another photo: "
+                f"{output} has a row for a photo from the standard input, maybe of another one: "
                 "give another output."
             )
         todo = [source for source in sources if source.name not in table.done]
@@ -125,17 +132,18 @@ def _to_table(
             print_lines(
                 f"{output} has {len(sources) - len(todo):,} of {len(sources):,} photos already"
             )
-        with progress("answering", len(todo)) as advance:
-            for source, photo, result in _answers(predictor, todo, config):
+        with progress("classifying", len(todo)) as advance:
+            for source, photo, result in _predictions(predictor, todo, config):
                 if config.explain and isinstance(result, Prediction):
-                    result = _explained(predictor, photo, result, places[source.name])
+                    result = _explained(predictor, photo, result, overlay_paths[source.name])
                 table.add(row_of(source.name, result, embedding=config.embeddings))
                 advance(1)
     bad = sum(bool(table.done[source.name]) for source in sources)
     note = f", {bad:,} of them can't be used (see their error)" if bad else ""
-    print_lines(f"{output}: {len(sources):,} photos{note}")
+    print_lines(f"{output}: {counted(len(sources), 'photo')}{note}")
     if config.explain:
-        print_lines(f"{pictures}: what speaks for each breed")
+        noun = predictor.description.noun
+        print_lines(f"{overlays}: Grad-CAM overlays of each photo's most likely {noun}")
     return not bad
 
 
@@ -154,24 +162,24 @@ def _origin(predictor: Predictor, config: PredictConfig, given: Sequence[str]) -
 
 
 def _full_name(given: str) -> str:
-    """What was given, wherever the command is run: an absolute path, or a URL as it is stored."""
+    """A photo's argument as an absolute path, or as a URL without its secrets."""
     shown = Source.of(given).name
     is_path = given != STDIN and not is_url(given) and shown == given
     return str(Path(given).absolute()) if is_path else shown
 
 
-def _answers(
+def _predictions(
     predictor: Predictor, sources: Sequence[Source], config: PredictConfig
-) -> Iterator[tuple[Source, Photo, Answer]]:
-    """Each source with what it is read by and its answer, in their order."""
+) -> Iterator[tuple[Source, Photo, Result]]:
+    """Each source with its photo and its prediction or error, in their order."""
     if config.explain and sources:
-        _ = predictor.explainer  # a network that can't be explained is said now
+        _ = predictor.explainer  # raises now if the network has no Grad-CAM
     ahead: deque[tuple[Source, Photo]] = deque()
 
     def photos() -> Iterator[Photo]:
         for source in sources:
             opener = source.opener(config.timeout_s, config.max_bytes)
-            # Explaining reads it a second time, which standard input has no second of.
+            # The overlay reads it a second time, and the standard input can be read once.
             photo = opener if isinstance(opener, Path) else functools.cache(opener)
             ahead.append((source, photo))
             yield photo
@@ -185,36 +193,37 @@ def _answers(
 def _explained(
     predictor: Predictor, photo: Photo, prediction: Prediction, path: Path
 ) -> Prediction | PhotoError:
-    """The prediction, once the photo with its heat lies at `path`."""
+    """The prediction, once the photo's Grad-CAM overlay is at `path`, or why it can't be made."""
     try:
-        picture = predictor.explain(photo, prediction.breeds[0].class_name)
-    except PhotoError as error:  # changed since it was answered
+        overlay = predictor.explain(photo, prediction.classes[0].class_name)
+    except PhotoError as error:  # changed since it was classified
         return error
     try:
-        with atomic_write(path) as beside:
-            picture.save(beside, "JPEG", quality=90)
+        with atomic_write(path) as temporary:
+            overlay.save(temporary, "JPEG", quality=90)
     except OSError as error:
         if error.errno in DISK_FULL:
             raise
         if error.errno == errno.ENAMETOOLONG:
-            return PhotoError("long_name", "its name is too long for a picture's beside it")
+            return PhotoError("long_name", "its name is too long for that of an overlay")
         raise OutputError(
-            f"{path} can't be written ({error.strerror}): run the command in a folder of yours."
+            f"{path} can't be written ({error.strerror}): run the command in a folder that "
+            "you can write."
         ) from error
     return prediction
 
 
-def _picture_places(sources: Sequence[Source], folder: Path) -> dict[str, Path]:
-    """Where in `folder` each photo's picture lies: in the photos' own folders and names."""
+def _overlay_paths(sources: Sequence[Source], folder: Path) -> dict[str, Path]:
+    """The path in `folder` of each photo's overlay, in the subfolders of the photos."""
     taken: set[Path] = set()
-    places: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for source in sources:
         inside = source.inside()
-        # Named by the whole name: a.bmp that comes later doesn't take the picture of a.jpg.
+        # Named by the complete name: a later a.bmp doesn't take the overlay of a.jpg.
         path = free_path(folder / inside.with_name(f"{inside.name}.jpg"), taken.__contains__)
         taken.add(path)
-        places[source.name] = path
-    return places
+        paths[source.name] = path
+    return paths
 
 
 def free_path(path: Path, taken: Callable[[Path], bool]) -> Path:

@@ -1,4 +1,4 @@
-"""Connections of one fetch: to addresses that were checked, all of them ended at its deadline."""
+"""The connections of one fetch: to checked addresses only, and closed at its deadline."""
 
 import http.client
 import socket
@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from dogbreed.serving.offline.addresses import Address, addresses_of, allowed
 
 
-class Connections:
-    """Opens http and https through the proxies of the environment, and follows nothing.
+class FetchConnections:
+    """Opens http and https through the proxies of the environment, and follows no redirect.
 
     Args:
-        deadline: by time.monotonic; nothing is waited for any longer.
+        deadline: by time.monotonic; every wait ends then.
     """
 
     def __init__(self, deadline: float) -> None:
@@ -26,38 +26,38 @@ class Connections:
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         self._ended = False
-        # The addresses of the server that answered last; none of one behind a proxy.
+        # The addresses of the last server; empty behind a proxy, None before the first request.
         self._server: Sequence[Address] | None = None
         self._proxied = False
         self._opener = urllib.request.OpenerDirector()
         for handler in (
             urllib.request.ProxyHandler(),
-            _Plain(self._connect),
-            _Secure(self._connect),
+            _HTTPHandler(self._connect),
+            _HTTPSHandler(self._connect),
             urllib.request.UnknownHandler(),
         ):
             self._opener.add_handler(handler)
 
     def request(self, url: str, headers: Mapping[str, str]) -> Any:
-        """The response to a GET; after the first, of a server that may be redirected to.
+        """The response to a GET; every call after the first is a redirect by the last server.
 
         Raises:
-            PhotoError: the server that answered last may not redirect there.
+            PhotoError: the last server may not redirect there.
             OSError, http.client.HTTPException: there is no response, or not in time.
         """
         parts = urlsplit(url)
         self._proxied = _has_proxy(parts.scheme, parts.netloc)
-        if self._proxied:  # it looks names up, and may be the only one that can
+        if self._proxied:  # it resolves names, and may be the only one that can
             self._server = allowed(_numeric(parts.hostname or ""), self._server)
         request = urllib.request.Request(url, headers=dict(headers))
         return self._opener.open(request, timeout=self._left_s())
 
     def end(self) -> None:
-        """End what is open, and whatever will be opened: who waits for it gets an error."""
+        """Close all connections, later ones too; whoever waits for them gets an error."""
         with self._lock:
             self._ended = True
             for each in self._open:
-                with suppress(OSError):  # it has ended by itself
+                with suppress(OSError):  # it is closed already
                     each.shutdown(socket.SHUT_RDWR)
                 each.close()
             self._open.clear()
@@ -68,23 +68,23 @@ class Connections:
             raise TimeoutError
         return left_s
 
-    def _connect(self, place: tuple[str, int], *_: object) -> socket.socket:
+    def _connect(self, host_and_port: tuple[str, int], *_: object) -> socket.socket:
         """A connection to a server or a proxy, as socket.create_connection makes it."""
-        addresses = addresses_of(*place)
+        addresses = addresses_of(*host_and_port)
         if not self._proxied:
             addresses = allowed(addresses, self._server)
-        connection, address = self._first_of(addresses, place[1])
+        connection, address = self._first_of(addresses, host_and_port[1])
         if not self._proxied:
             self._server = [address]
         with self._lock:
             if self._ended:
                 connection.close()
                 raise TimeoutError
-            self._open.append(connection.dup())  # the first handle may become TLS's
+            self._open.append(connection.dup())  # TLS may take over the first handle
         return connection
 
     def _first_of(self, addresses: Sequence[Address], port: int) -> tuple[socket.socket, Address]:
-        """A connection to the first address that takes one."""
+        """A connection to the first address that accepts one."""
         for number, address in enumerate(addresses, 1):
             try:
                 return socket.create_connection((str(address), port), self._left_s()), address
@@ -94,7 +94,7 @@ class Connections:
         raise OSError("it has no address")
 
 
-class _Plain(urllib.request.HTTPHandler):
+class _HTTPHandler(urllib.request.HTTPHandler):
     """http through connections that `connect` makes."""
 
     def __init__(self, connect: Callable[..., socket.socket]) -> None:
@@ -106,8 +106,8 @@ class _Plain(urllib.request.HTTPHandler):
         return self.do_open(self._make, req)
 
 
-class _Secure(urllib.request.HTTPSHandler):
-    """https through them."""
+class _HTTPSHandler(urllib.request.HTTPSHandler):
+    """https through connections that `connect` makes."""
 
     def __init__(self, connect: Callable[..., socket.socket]) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ def _made(
     **options: Any,
 ) -> http.client.HTTPConnection:
     connection = kind(host, **options)
-    # http.client has no other place for it: what it connects to would be looked up again.
+    # http.client has no public way to set it; its own would resolve the name a second time.
     connection._create_connection = connect  # type: ignore[attr-defined]
     return connection
 
@@ -136,7 +136,7 @@ def _has_proxy(scheme: str, host_and_port: str) -> bool:
 
 
 def _numeric(host: str) -> list[Address]:
-    """The address that a host is written as, in whatever way; none of a name."""
+    """The address of a host that is written as one, in any notation; empty for a name."""
     local = host == "localhost" or host.endswith(".localhost")
     try:
         return addresses_of("127.0.0.1" if local else host, 0, numeric=True)
