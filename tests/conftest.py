@@ -21,11 +21,12 @@ REAL_PHOTOS = SHARED / "data" / "stanford-dogs-6k"
 ORIGINAL_PHOTOS = SHARED / "data" / "udacity-original-size"
 REAL_WEIGHTS = SHARED / "weights" / "resnet50-imagenet-72.2.pth"
 
-# How many threads torch has in the commands that tests start: one, as many tests run at once as
-# there are cores; or what OMP_NUM_THREADS says outside; or as many as torch likes ("all"). No test
+# How many threads torch has in tests and in the commands that they start: one, as many tests run
+# at once as there are cores; or what OMP_NUM_THREADS says outside; or as many as torch likes ("all"). No test
 # may depend on it: with OMP_NUM_THREADS=2 and with DOGBREED_TEST_THREADS=all the suite passes too.
 _GIVEN = os.environ.get("DOGBREED_TEST_THREADS") or os.environ.get("OMP_NUM_THREADS") or "1"
 THREADS = {} if _GIVEN == "all" else {"OMP_NUM_THREADS": _GIVEN}
+os.environ.update(THREADS)  # before torch is imported: most commands run in the tests' own process
 
 # A network and a photo size that train in a second, and no form that takes as long to write.
 SMALL = (
@@ -64,9 +65,7 @@ def needs(path: Path) -> pytest.MarkDecorator:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test has a cache of its own, and its commands so many threads as `THREADS` says."""
-    for name, value in THREADS.items():
-        monkeypatch.setenv(name, value)
+    """Every test has a cache of its own."""
     cache = tmp_path / "cache"
     monkeypatch.setenv("DOGBREED_CACHE", str(cache))
     return cache
@@ -98,7 +97,20 @@ def wait_for_line(stream: IO[str] | None, start: str) -> str:
 
 @pytest.fixture
 def train(tmp_path: Path) -> Train:
-    """Run `python -m dogbreed.train` in `tmp_path`."""
+    """Run the command `python -m dogbreed.train` in `tmp_path`, inside this process."""
+    from helpers.in_process import run_in_process
+
+    def run(
+        *arguments: str, cwd: Path = tmp_path, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        return run_in_process("dogbreed.train", *arguments, cwd=cwd, **variables)
+
+    return run
+
+
+@pytest.fixture
+def train_process(tmp_path: Path) -> Train:
+    """The same as `train` as a process of its own, for what only a process can show."""
 
     def run(
         *arguments: str, cwd: Path = tmp_path, **variables: str
