@@ -22,8 +22,9 @@ ORIGINAL_PHOTOS = SHARED / "data" / "udacity-original-size"
 REAL_WEIGHTS = SHARED / "weights" / "resnet50-imagenet-72.2.pth"
 
 # How many threads torch has in tests and in the commands that they start: one, as many tests run
-# at once as there are cores; or what OMP_NUM_THREADS says outside; or as many as torch likes ("all"). No test
-# may depend on it: with OMP_NUM_THREADS=2 and with DOGBREED_TEST_THREADS=all the suite passes too.
+# at once as there are cores; or what OMP_NUM_THREADS says outside; or as many as torch likes
+# ("all"). No test may depend on it: the suite passes with OMP_NUM_THREADS=2 and with
+# DOGBREED_TEST_THREADS=all too.
 _GIVEN = os.environ.get("DOGBREED_TEST_THREADS") or os.environ.get("OMP_NUM_THREADS") or "1"
 THREADS = {} if _GIVEN == "all" else {"OMP_NUM_THREADS": _GIVEN}
 os.environ.update(THREADS)  # before torch is imported: most commands run in the tests' own process

@@ -1,6 +1,7 @@
 """Commands run inside the test's own process, seen as if each had been a process of its own."""
 
 import importlib.util
+import io
 import logging
 import os
 import random
@@ -27,15 +28,21 @@ READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "LD_", "HOME", "XDG_")
 # They stay open, so that a library's handler that was made in one command writes into the output
 # of whichever command runs. What they write to is file descriptors 1 and 2 of the moment.
 _STREAMS = {
-    number: open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    number: io.TextIOWrapper(
+        io.FileIO(number, "w", closefd=False), "utf-8", "backslashreplace", write_through=True
+    )
     for number in (1, 2)
 }
 
 
 def run_in_process(
-    what: str | Path, *arguments: str, cwd: Path, **variables: str
+    what: str | Path,
+    *arguments: str | bytes,
+    cwd: Path,
+    stdin: IO[bytes] | None = None,
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
-    """`python -m WHAT ARGUMENTS` (a module), or `python WHAT ARGUMENTS` (a path), without a process.
+    """`python -m WHAT ARGUMENTS` (a module) or `python WHAT ARGUMENTS` (a path), but no process.
 
     Everything that a command could leave behind is put back: working folder, environment, streams,
     random states, torch's threads. Warnings stay errors, as in every test.
@@ -48,16 +55,16 @@ def run_in_process(
         tempfile.TemporaryFile() as stderr,
         _place(cwd, variables),
         _states(),
-        _streams(stdout, stderr),
+        _streams(stdin, stdout, stderr),
     ):
-        code = run(main, arguments)
+        code = run(main, list(map(os.fsdecode, arguments)))
         for stream in _STREAMS.values():
             stream.flush()
         texts = []
         for file in (stdout, stderr):
             file.seek(0)
             texts.append(file.read().decode())
-    return subprocess.CompletedProcess([str(what), *arguments], code, *texts)
+    return subprocess.CompletedProcess([what, *arguments], code, *texts)
 
 
 def _main_of(what: str | Path) -> Main:
@@ -102,7 +109,7 @@ def _states() -> Iterator[None]:
     log = logging.getLogger("dogbreed")
     handlers, log.handlers = log.handlers, []  # a test's own
     threads, state = torch.get_num_threads(), torch.get_rng_state()
-    others, numbers = random.getstate(), np.random.get_state()  # noqa: NPY002
+    others, numbers = random.getstate(), np.random.get_state()
     try:
         yield
     finally:
@@ -110,20 +117,21 @@ def _states() -> Iterator[None]:
         torch.set_num_threads(threads)
         torch.set_rng_state(state)
         random.setstate(others)
-        np.random.set_state(numbers)  # noqa: NPY002
+        np.random.set_state(numbers)
 
 
 @contextmanager
-def _streams(stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[None]:
-    """Two files as the standard output and error, of further processes too; nothing to read."""
+def _streams(stdin: IO[bytes] | None, stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[None]:
+    """Files as the standard streams, of further processes too; without stdin nothing to read."""
     before = sys.stdin, sys.stdout, sys.stderr
     sys.stdout.flush()
     sys.stderr.flush()
     kept = {number: os.dup(number) for number in (1, 2)}
     for number, file in ((1, stdout), (2, stderr)):
         os.dup2(file.fileno(), number)
-    with open(os.devnull, encoding="utf-8") as nothing:
-        sys.stdin, sys.stdout, sys.stderr = nothing, _STREAMS[1], _STREAMS[2]
+    source = os.open(os.devnull, os.O_RDONLY) if stdin is None else os.dup(stdin.fileno())
+    with os.fdopen(source, encoding="utf-8") as text:
+        sys.stdin, sys.stdout, sys.stderr = text, _STREAMS[1], _STREAMS[2]
         try:
             yield
         finally:
