@@ -145,12 +145,14 @@ def test_a_pass_over_the_photos_that_is_stopped_goes_on(train: Train, tmp_path: 
 
 
 @pytest.mark.runs
-def test_two_processes_give_the_metrics_of_one(train: Train, tmp_path: Path) -> None:
+def test_two_processes_give_the_metrics_of_one(
+    train: Train, train_process: Train, tmp_path: Path
+) -> None:
     # Odd counts: neither the batches nor the splits can be halved evenly.
     root = draw_folders(tmp_path / "photos", {"train": 11, "valid": 3, "test": 3})
     command = (f"data.root={root}", *SMALL, "optim.class_weights=balanced")
     one = train(*command)
-    two = train(*command, "trainer.strategy=ddp", "trainer.devices=2")
+    two = train_process(*command, "trainer.strategy=ddp", "trainer.devices=2")
     assert one.returncode == 0, one.stderr
     assert two.returncode == 0, two.stderr
     single, double = (metrics_of(run) for run in runs_in(tmp_path))
