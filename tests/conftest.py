@@ -1,11 +1,13 @@
 """Shared by all tests: small photo folders, the command line, and the real data where it is."""
 
+import io
 import logging
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -182,10 +184,20 @@ def as_another_user(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess
 
 def draw_photo(path: Path, hue: int, seed: int, size: tuple[int, int] = (80, 60)) -> None:
     """A noisy photo of one colour: classes of different hues can be told apart."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_drawn(path.suffix, hue, seed, size))
+
+
+@lru_cache(maxsize=4096)  # most tests draw the same photos
+def _drawn(suffix: str, hue: int, seed: int, size: tuple[int, int]) -> bytes:
+    """The file of a photo, in the format that its suffix names."""
     noise = np.random.default_rng(seed).integers(0, 80, (size[1], size[0], 3))
     pixels = np.full((size[1], size[0], 3), [hue, 128, 255 - hue]) * 2 // 3 + noise
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    file = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(
+        file, Image.registered_extensions()[suffix.lower()]
+    )
+    return file.getvalue()
 
 
 def draw_folders(

@@ -1,7 +1,6 @@
 """The debugger: what it writes, when it stops a training, and what can't stop it."""
 
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -136,19 +135,15 @@ def test_a_killed_run_can_be_read(photos_root: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(recording.steps["step"], np.arange(len(recording.steps["step"])))
 
 
-def test_a_training_that_goes_on_has_one_recording(photos_root: Path, tmp_path: Path) -> None:
+def test_a_training_that_goes_on_has_one_recording(
+    train: Train, photos_root: Path, tmp_path: Path
+) -> None:
     arguments = (*SMALL_RUN, "trainer.epochs=400", "trainer.patience=0")
     with start_train(*arguments, cwd=tmp_path) as process:
         wait_for_line(process.stdout, "epoch=20 ")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
-    done = subprocess.run(
-        [sys.executable, "-m", "dogbreed.train", *arguments, "resume=auto"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = train(*arguments, "resume=auto")
     assert done.returncode == 0, done.stderr
     run = tmp_path / "outputs/latest"
     recording = read_recording(run / "debug/recording")
@@ -315,32 +310,27 @@ def test_tensorboard_events_hold_the_same_numbers(
     assert len(written.Scalars("grad_norm/head.output")) == 1
 
 
-def test_without_tensorboard_the_training_goes_on(photos_root: Path, tmp_path: Path) -> None:
+def test_without_tensorboard_the_training_goes_on(
+    train_process: Train, photos_root: Path, tmp_path: Path
+) -> None:
     hidden = tmp_path / "hidden/tensorboard"
     hidden.mkdir(parents=True)
     (hidden / "__init__.py").write_text("raise ImportError('not here')")
-    done = subprocess.run(
-        [sys.executable, "-m", "dogbreed.train", *SMALL_RUN, "debug.tensorboard=true"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(hidden.parent)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = train_process(*SMALL_RUN, "debug.tensorboard=true", PYTHONPATH=str(hidden.parent))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("warning: debug.tensorboard=true") == 1
     assert "pip install 'dogbreed[tensorboard]'" in done.stdout
 
 
 def test_two_processes_record_once_and_stop_together(
-    train: Train, photos_root: Path, tmp_path: Path
+    train_process: Train, photos_root: Path, tmp_path: Path
 ) -> None:
     together = ("trainer.strategy=ddp", "trainer.devices=2")
-    done = train(*SMALL_RUN, *together, "trainer.epochs=2")
+    done = train_process(*SMALL_RUN, *together, "trainer.epochs=2")
     assert done.returncode == 0, done.stderr
     recording = read_recording(tmp_path / "outputs/latest/debug/recording")
     np.testing.assert_array_equal(recording.steps["step"], np.arange(6))
-    stopped = train(
+    stopped = train_process(
         *SMALL_RUN,
         *together,
         *DIVERGES,

@@ -36,20 +36,21 @@ _STREAMS = {
 
 
 def run_in_process(
-    what: str | Path,
+    what: str | Path | Main,
     *arguments: str | bytes,
     cwd: Path,
     stdin: IO[bytes] | None = None,
     **variables: str,
 ) -> subprocess.CompletedProcess[str]:
-    """`python -m WHAT ARGUMENTS` (a module) or `python WHAT ARGUMENTS` (a path), but no process.
+    """`python -m WHAT ARGUMENTS` (a module) or `python WHAT ARGUMENTS` (a path), but no process;
+    or a command's own function.
 
     Everything that a command could leave behind is put back: working folder, environment, streams,
     random states, torch's threads. Warnings stay errors, as in every test.
     """
     wrong = [name for name in variables if name.startswith(READ_AT_START)]
     assert not wrong, f"{wrong} are read when a process starts: start one"
-    main = _main_of(what)
+    main = what if callable(what) else _main_of(what)
     with (
         tempfile.TemporaryFile() as stdout,
         tempfile.TemporaryFile() as stderr,
