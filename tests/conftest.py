@@ -5,8 +5,10 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
@@ -128,6 +130,35 @@ def train_process(tmp_path: Path) -> Train:
         )
 
     return run
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished training: what it printed, where it ran, its folder, how long it took."""
+
+    done: subprocess.CompletedProcess[str]
+    cwd: Path
+    run: Path
+    wall_s: float
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+    """One run for all tests that only read what a run leaves behind."""
+    from helpers.in_process import run_in_process
+
+    cwd = tmp_path_factory.mktemp("trained")
+    photos = draw_folders(cwd / "photos", {"train": 12, "valid": 4, "test": 4})
+    started = time.monotonic()
+    done = run_in_process(
+        *("dogbreed.train", f"data.root={photos}", *SMALL, "name=mine/and ours"),
+        *("debug.every_n_steps=2", "debug.tensorboard=true"),
+        cwd=cwd,
+        DOGBREED_CACHE=str(cwd / "cache"),
+    )
+    assert done.returncode == 0, done.stderr
+    run = (cwd / "outputs" / "latest").resolve()
+    return TrainedRun(done, cwd, run, time.monotonic() - started)
 
 
 class Lines(logging.Handler):

@@ -401,8 +401,7 @@ def wait_for_rows(process: subprocess.Popen[bytes], path: Path, rows: int) -> No
         threading.Event().wait(0.01)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize(("number", "suffix"), [(signal.SIGKILL, "csv"), (signal.SIGINT, "jsonl")])
 def test_a_stopped_run_goes_on_to_the_same_file(
     predict: Predict, server: str, tiny_model: Path, tmp_path: Path, number: int, suffix: str
 ) -> None:
