@@ -151,7 +151,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     photos = draw_folders(cwd / "photos", {"train": 12, "valid": 4, "test": 4})
     started = time.monotonic()
     done = run_in_process(
-        *("dogbreed.train", f"data.root={photos}", *SMALL, "name=mine/and ours"),
+        "dogbreed.train",
+        *(f"data.root={photos}", *SMALL, "name=mine/and ours"),
         *("debug.every_n_steps=2", "debug.tensorboard=true"),
         cwd=cwd,
         DOGBREED_CACHE=str(cwd / "cache"),

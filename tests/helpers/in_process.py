@@ -88,7 +88,7 @@ def _main_of(what: str | Path) -> Main:
 @contextmanager
 def _place(cwd: Path, variables: Mapping[str, str]) -> Iterator[None]:
     """In a folder, with further variables."""
-    folder, environment = Path.cwd(), dict(os.environ)
+    folder, environment, path, argv = Path.cwd(), dict(os.environ), sys.path[:], sys.argv[:]
     os.chdir(cwd)
     os.environ.update(variables)
     urllib.request.install_opener(None)  # it has read the proxies of the environment before
@@ -99,6 +99,7 @@ def _place(cwd: Path, variables: Mapping[str, str]) -> Iterator[None]:
         for name in os.environ.keys() - environment.keys():
             del os.environ[name]
         os.environ.update(environment)
+        sys.path[:], sys.argv[:] = path, argv
         urllib.request.install_opener(None)
 
 

@@ -301,8 +301,8 @@ def test_the_command_sends_nothing_under_a_foreign_best(
 ) -> None:
     written(tmp_path, document(**changes))
     done = run_in_process(
-        *(PROJECT / "launch" / "train.py", "dry_run=true", "best=best.yaml"),
-        f"data.root={photos_root}",
+        PROJECT / "launch" / "train.py",
+        *("dry_run=true", "best=best.yaml", f"data.root={photos_root}"),
         cwd=tmp_path,
         SECRET="s3cr3t",
     )
