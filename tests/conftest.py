@@ -1,11 +1,15 @@
 """Shared by all tests: small photo folders, the command line, and the real data where it is."""
 
+import io
 import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -21,11 +25,13 @@ REAL_PHOTOS = SHARED / "data" / "stanford-dogs-6k"
 ORIGINAL_PHOTOS = SHARED / "data" / "udacity-original-size"
 REAL_WEIGHTS = SHARED / "weights" / "resnet50-imagenet-72.2.pth"
 
-# How many threads torch has in the commands that tests start: one, as many tests run at once as
-# there are cores; or what OMP_NUM_THREADS says outside; or as many as torch likes ("all"). No test
-# may depend on it: with OMP_NUM_THREADS=2 and with DOGBREED_TEST_THREADS=all the suite passes too.
+# How many threads torch has in tests and in the commands that they start: one, as many tests run
+# at once as there are cores; or what OMP_NUM_THREADS says outside; or as many as torch likes
+# ("all"). No test may depend on it: the suite passes with OMP_NUM_THREADS=2 and with
+# DOGBREED_TEST_THREADS=all too.
 _GIVEN = os.environ.get("DOGBREED_TEST_THREADS") or os.environ.get("OMP_NUM_THREADS") or "1"
 THREADS = {} if _GIVEN == "all" else {"OMP_NUM_THREADS": _GIVEN}
+os.environ.update(THREADS)  # before torch is imported: most commands run in the tests' own process
 
 # A network and a photo size that train in a second, and no form that takes as long to write.
 SMALL = (
@@ -64,9 +70,7 @@ def needs(path: Path) -> pytest.MarkDecorator:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test has a cache of its own, and its commands so many threads as `THREADS` says."""
-    for name, value in THREADS.items():
-        monkeypatch.setenv(name, value)
+    """Every test has a cache of its own."""
     cache = tmp_path / "cache"
     monkeypatch.setenv("DOGBREED_CACHE", str(cache))
     return cache
@@ -98,7 +102,20 @@ def wait_for_line(stream: IO[str] | None, start: str) -> str:
 
 @pytest.fixture
 def train(tmp_path: Path) -> Train:
-    """Run `python -m dogbreed.train` in `tmp_path`."""
+    """Run the command `python -m dogbreed.train` in `tmp_path`, inside this process."""
+    from helpers.in_process import run_in_process
+
+    def run(
+        *arguments: str, cwd: Path = tmp_path, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        return run_in_process("dogbreed.train", *arguments, cwd=cwd, **variables)
+
+    return run
+
+
+@pytest.fixture
+def train_process(tmp_path: Path) -> Train:
+    """The same as `train` as a process of its own, for what only a process can show."""
 
     def run(
         *arguments: str, cwd: Path = tmp_path, **variables: str
@@ -113,6 +130,36 @@ def train(tmp_path: Path) -> Train:
         )
 
     return run
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished training: what it printed, where it ran, its folder, how long it took."""
+
+    done: subprocess.CompletedProcess[str]
+    cwd: Path
+    run: Path
+    wall_s: float
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+    """One run for all tests that only read what a run leaves behind."""
+    from helpers.in_process import run_in_process
+
+    cwd = tmp_path_factory.mktemp("trained")
+    photos = draw_folders(cwd / "photos", {"train": 12, "valid": 4, "test": 4})
+    started = time.monotonic()
+    done = run_in_process(
+        "dogbreed.train",
+        *(f"data.root={photos}", *SMALL, "name=mine/and ours"),
+        *("debug.every_n_steps=2", "debug.tensorboard=true"),
+        cwd=cwd,
+        DOGBREED_CACHE=str(cwd / "cache"),
+    )
+    assert done.returncode == 0, done.stderr
+    run = (cwd / "outputs" / "latest").resolve()
+    return TrainedRun(done, cwd, run, time.monotonic() - started)
 
 
 class Lines(logging.Handler):
@@ -169,10 +216,20 @@ def as_another_user(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess
 
 def draw_photo(path: Path, hue: int, seed: int, size: tuple[int, int] = (80, 60)) -> None:
     """A noisy photo of one colour: classes of different hues can be told apart."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_drawn(path.suffix, hue, seed, size))
+
+
+@lru_cache(maxsize=4096)  # most tests draw the same photos
+def _drawn(suffix: str, hue: int, seed: int, size: tuple[int, int]) -> bytes:
+    """The file of a photo, in the format that its suffix names."""
     noise = np.random.default_rng(seed).integers(0, 80, (size[1], size[0], 3))
     pixels = np.full((size[1], size[0], 3), [hue, 128, 255 - hue]) * 2 // 3 + noise
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    file = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(
+        file, Image.registered_extensions()[suffix.lower()]
+    )
+    return file.getvalue()
 
 
 def draw_folders(

@@ -197,6 +197,7 @@ def test_public_names_are_there_and_others_are_not() -> None:
         dogbreed.nothing  # noqa: B018
 
 
+@pytest.mark.runs
 def test_the_wheel_works_outside_the_checkout(photos_root: Path, tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")],

@@ -13,11 +13,12 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from conftest import draw_photo
 from helpers.alike import alike
+from helpers.in_process import run_in_process
 from PIL import Image
 
 from dogbreed import load
@@ -32,15 +33,11 @@ Predict = Callable[..., subprocess.CompletedProcess[str]]
 def predict(tiny_model: Path, tmp_path: Path) -> Predict:
     """Run the command in `tmp_path`; the model is the tiny one."""
 
-    def run(*arguments: str | bytes, **options: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(tiny_model, *arguments),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            **options,
-        )
+    def run(
+        *arguments: str | bytes, cwd: Path = tmp_path, stdin: IO[bytes] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        model = f"model={tiny_model}"
+        return run_in_process("dogbreed.predict", model, *arguments, cwd=cwd, stdin=stdin)
 
     return run
 
@@ -299,7 +296,7 @@ def test_what_failed_is_tried_again(predict: Predict, folder: Path, tmp_path: Pa
 
 
 def test_a_table_is_of_the_photos_that_were_given(
-    predict: Predict, photo: Path, tiny_model: Path, tmp_path: Path
+    predict: Predict, photo: Path, tmp_path: Path
 ) -> None:
     with photo.open("rb") as file:
         piped = predict("output=piped.jsonl", "-", stdin=file)
@@ -308,12 +305,7 @@ def test_a_table_is_of_the_photos_that_were_given(
     refused(again, "has an answer for a standard input already")
     for name in ("one", "two"):
         draw_photo(tmp_path / name / "x.jpg", 50, len(name))
-        done = subprocess.run(
-            command(tiny_model, f"output={tmp_path / 'x.csv'}", "."),
-            cwd=tmp_path / name,
-            capture_output=True,
-            text=True,
-        )
+        done = predict(f"output={tmp_path / 'x.csv'}", ".", cwd=tmp_path / name)
     refused(done, "was made with another photos")
 
 
@@ -409,8 +401,7 @@ def wait_for_rows(process: subprocess.Popen[bytes], path: Path, rows: int) -> No
         threading.Event().wait(0.01)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize(("number", "suffix"), [(signal.SIGKILL, "csv"), (signal.SIGINT, "jsonl")])
 def test_a_stopped_run_goes_on_to_the_same_file(
     predict: Predict, server: str, tiny_model: Path, tmp_path: Path, number: int, suffix: str
 ) -> None:

@@ -22,6 +22,7 @@ from conftest import (
     REAL_WEIGHTS,
     SMALL,
     Train,
+    TrainedRun,
     draw_folders,
     needs,
     start_train,
@@ -64,10 +65,8 @@ def test_without_arguments_and_network_draws_trains_and_reports(
     assert "warn" not in done.stderr.lower()
 
 
-def test_results_hold_what_the_readme_says(train: Train, photos_root: Path, tmp_path: Path) -> None:
-    done = train(f"data.root={photos_root}", *SMALL, "name=mine/and ours")
-    assert done.returncode == 0, done.stderr
-    run = (tmp_path / "outputs" / "latest").resolve()
+def test_results_hold_what_the_readme_says(trained: TrainedRun) -> None:
+    done, run = trained.done, trained.run
     assert re.fullmatch(r"\d{8}-\d{6}-mine-and-ours", run.name)
     for name in ("config.yaml", "metrics.json", "log.txt", "checkpoints/best.ckpt"):
         assert (run / name).is_file(), name
@@ -104,7 +103,7 @@ def test_results_hold_what_the_readme_says(train: Train, photos_root: Path, tmp_
     # What is published says nothing of where it was made.
     published = [*(run / "model").iterdir(), run / "report.html", run / "MODEL_CARD.md"]
     for path in (*published, run / "metrics.json"):
-        for place in (tmp_path, PROJECT):
+        for place in (trained.cwd, PROJECT):
             assert str(place).encode() not in path.read_bytes(), path.name
     model = json.loads((run / "model" / "model.json").read_text("utf-8"))
     assert model["config"]["data"]["root"] == "photos"
@@ -145,12 +144,14 @@ def test_a_pass_over_the_photos_that_is_stopped_goes_on(train: Train, tmp_path: 
 
 
 @pytest.mark.runs
-def test_two_processes_give_the_metrics_of_one(train: Train, tmp_path: Path) -> None:
+def test_two_processes_give_the_metrics_of_one(
+    train: Train, train_process: Train, tmp_path: Path
+) -> None:
     # Odd counts: neither the batches nor the splits can be halved evenly.
     root = draw_folders(tmp_path / "photos", {"train": 11, "valid": 3, "test": 3})
     command = (f"data.root={root}", *SMALL, "optim.class_weights=balanced")
     one = train(*command)
-    two = train(*command, "trainer.strategy=ddp", "trainer.devices=2")
+    two = train_process(*command, "trainer.strategy=ddp", "trainer.devices=2")
     assert one.returncode == 0, one.stderr
     assert two.returncode == 0, two.stderr
     single, double = (metrics_of(run) for run in runs_in(tmp_path))

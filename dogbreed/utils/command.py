@@ -8,8 +8,8 @@ import sys
 import types
 import typing
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from dogbreed import errors
 from dogbreed.utils.os_errors import os_message
@@ -17,38 +17,79 @@ from dogbreed.utils.progress import is_main_process
 from dogbreed.utils.signals import ENDING_SIGNALS, NotedSignal
 from dogbreed.utils.terminal import print_lines, secure_other_output
 
+Command = Callable[[Sequence[str]], None]
+# Loggers whose handlers or levels a command changes: the package's own and two libraries'.
+_LOGGERS = ("dogbreed", "matplotlib", "pytorch_lightning")
 
-def run_command(command: Callable[[Sequence[str]], None]) -> typing.NoReturn:
+
+def run_command(command: Command) -> typing.NoReturn:
     """Run an entry point's `command` on the arguments typed; end the process with its exit code.
 
     A mistake is one message on stderr, never a traceback.
     """
     _prepare_streams()
     secure_other_output()
-    logging.raiseExceptions = False  # a line that nobody can read any more stops no work
-    # No command plots: where Matplotlib keeps its own cache is of no interest.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    # What Pillow finds odd in a photo that it can still read; it doesn't say in which one.
-    warnings.filterwarnings("ignore", module="PIL")
     for number in ENDING_SIGNALS:
         signal.signal(number, _stop)
+    code = run(command, sys.argv[1:])
+    # Other threads (decoders, the engine) may still work, and the interpreter takes up to two
+    # seconds to release what the operating system reclaims at once.
+    os._exit(code)
+
+
+def run(command: Command, arguments: Sequence[str]) -> int:
+    """Run an entry point's `command` in this process; the exit code that a process would end with.
+
+    A mistake is one message on stderr. Signal handlers, warning filters and loggers are afterwards
+    what they were before.
+
+    Raises:
+        Exception: an error that no command foresees, as it was raised.
+    """
+    code, message = 0, ()
     try:
-        command(sys.argv[1:])
+        with _own_logging(), warnings.catch_warnings():
+            # Pillow's remarks on photos that it can still read: they don't name the photo.
+            warnings.filterwarnings("ignore", module="PIL")
+            command(arguments)
+    except SystemExit as ended:
+        if not isinstance(ended.code, int):
+            raise
+        code = ended.code
     except errors.Stopped as stopped:
-        _leave(stopped.exit_code, *(stopped.args if is_main_process() else ()))
+        code, message = stopped.exit_code, stopped.args if is_main_process() else ()
     except errors.DogbreedError as error:
-        _leave(error.exit_code, *f"error: {error}".split("\n"))
+        code, message = error.exit_code, tuple(f"error: {error}".split("\n"))
     except BrokenPipeError:
-        _leave(0)
+        pass
     except OSError as error:
-        _leave(1, f"error: {os_message(error)}")
+        code, message = 1, (f"error: {os_message(error)}",)
     except UnicodeEncodeError as error:
-        _leave(
-            1,
-            f"error: {error.object!a}: this locale's encoding ({error.encoding}) lacks some of its "
+        encoding = error.encoding
+        code = 1
+        message = (
+            f"error: {error.object!a}: this locale's encoding ({encoding}) lacks some of its "
             "characters: set another (LC_ALL=C.UTF-8).",
         )
-    _leave(0)
+    return _report(code, *message)
+
+
+@contextmanager
+def _own_logging() -> Iterator[None]:
+    """What a command changes of logging is undone after the block."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [(log, list(log.handlers), log.level, log.propagate) for log in loggers]
+    raises = logging.raiseExceptions
+    logging.raiseExceptions = False  # a closed output, such as a pipe, stops no work
+    # No command plots: the location of Matplotlib's own cache interests nobody.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.raiseExceptions = raises
+        for log, handlers, level, propagate in before:
+            log.handlers, log.propagate = handlers, propagate
+            log.setLevel(level)
 
 
 def _prepare_streams() -> None:
@@ -70,14 +111,14 @@ def _prepare_streams() -> None:
 
 
 def _stop(number: int, frame: types.FrameType | None) -> None:
-    """What SIGTERM and Ctrl-C do where nothing better is installed (training saves first)."""
+    """What SIGTERM and Ctrl-C do unless a command installs its own handlers, as training does."""
     signal.signal(number, NotedSignal(number))  # another one ends the process at once
     name = signal.Signals(number).name
     raise errors.Stopped(f"stopped by {name}; what was computed so far is saved.", number)
 
 
-def _leave(code: int, *message: str) -> typing.NoReturn:
-    """End the process; `message` are the lines of what is to be said on stderr."""
+def _report(code: int, *message: str) -> int:
+    """Flush stdout, write the lines of `message` to stderr; the exit code."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -88,6 +129,4 @@ def _leave(code: int, *message: str) -> typing.NoReturn:
     if message:
         with suppress(OSError):
             print_lines(*message, file=sys.stderr)
-    # Other threads (decoders, the engine) may still work, and the interpreter takes up to two
-    # seconds to put away what the system takes back at once; nothing of it is needed any more.
-    os._exit(code)
+    return code

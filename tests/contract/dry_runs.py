@@ -5,14 +5,14 @@ After a wanted change RENEW_REQUESTS=1 writes the copies anew; review them as th
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from conftest import PROJECT
+from helpers.in_process import run_in_process
 
 COPIES = Path(__file__).with_name("requests")
 
@@ -35,14 +35,10 @@ Requests = list[tuple[str, dict[str, Any]]]
 
 def dry_run(script: str, *arguments: str, cwd: Path) -> str:
     """What a dry run by nobody prints."""
-    nobody = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    done = subprocess.run(
-        [sys.executable, str(PROJECT / "launch" / script), "dry_run=true", *arguments],
-        cwd=cwd,
-        env=nobody,
-        capture_output=True,
-        text=True,
-    )
+    with pytest.MonkeyPatch.context() as nobody:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            nobody.delenv(name)
+        done = run_in_process(PROJECT / "launch" / script, "dry_run=true", *arguments, cwd=cwd)
     assert done.returncode == 0, done.stderr
     assert "Nothing was sent." in done.stdout
     return done.stdout

@@ -1,7 +1,5 @@
 """What the service would refuse is refused before anything is sent; what is sent twice is one."""
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import PROJECT, draw_folders, draw_photo
 from contract.made_models import make_run
+from helpers.in_process import run_in_process
 
 from dogbreed.cloud.aws.account import sign_in
 from dogbreed.cloud.endpoints.archive import pack
@@ -125,8 +124,7 @@ def test_photos_with_names_too_long_for_s3_are_named(run_folder: Path, tmp_path:
 def test_commands_refuse_it_in_one_line(
     script: str, arguments: Sequence[str], sentence: str, tmp_path: Path
 ) -> None:
-    command = [sys.executable, str(PROJECT / "launch" / script), *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = run_in_process(PROJECT / "launch" / script, *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1

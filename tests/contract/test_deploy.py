@@ -25,6 +25,7 @@ from conftest import PROJECT, draw_photo
 from contract.dry_runs import COPIES
 from contract.made_models import BREEDS, broken_run, make_run
 from contract.test_deploy_requests import same_everywhere
+from helpers.in_process import run_in_process
 from PIL import Image
 
 from dogbreed.cloud.endpoints.teardown import tear_down
@@ -58,15 +59,25 @@ def launch(tmp_path: Path, account: "SageMakerAccount") -> Launch:
 
     def run(script: str, *arguments: str) -> Done:
         own = roles_of(account) if script == "deploy.py" else ()
-        done = subprocess.run(
-            command(script, *own, *arguments),
+        done = run_in_process(PROJECT / "launch" / script, *own, *arguments, cwd=tmp_path)
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def launch_process(tmp_path: Path, account: "SageMakerAccount") -> Launch:
+    """The same as a process of its own, for commands that run at once."""
+
+    def run(script: str, *arguments: str) -> Done:
+        return subprocess.run(
+            command(script, *roles_of(account), *arguments),
             cwd=tmp_path,
             capture_output=True,
             text=True,
             timeout=100,
         )
-        assert "Traceback" not in done.stderr
-        return done
 
     return run
 
@@ -483,12 +494,14 @@ def test_ctrl_c_says_what_is_left(
 
 
 def test_of_two_deployments_at_once_one_wins_and_the_other_says_so(
-    account: "SageMakerAccount", launch: Launch, runs: tuple[Path, Path]
+    account: "SageMakerAccount", launch_process: Launch, runs: tuple[Path, Path]
 ) -> None:
     for _ in ("made anew", "updated"):
         with ThreadPoolExecutor(2) as pool:
             both = list(
-                pool.map(lambda run: launch("deploy.py", "endpoint=dogs", f"model={run}"), runs)
+                pool.map(
+                    lambda run: launch_process("deploy.py", "endpoint=dogs", f"model={run}"), runs
+                )
             )
         won, lost = sorted(both, key=lambda done: done.returncode)
         assert (won.returncode, lost.returncode) == (0, 1), [done.stderr for done in both]

@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 from conftest import PROJECT, SMALL, draw_folders, wait_for_line
+from helpers.in_process import run_in_process
 
 from dogbreed.utils.metric_lines import metric_regexes
 
@@ -45,13 +46,8 @@ def launch(tmp_path: Path, account: "SageMakerAccount") -> Launch:
     """Run one of launch/ in `tmp_path`, under the account's role."""
 
     def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(script, f"launcher.role={account.role_arn}", *arguments),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=400,
-        )
+        role = f"launcher.role={account.role_arn}"
+        return run_in_process(PROJECT / "launch" / script, role, *arguments, cwd=tmp_path)
 
     return run
 
@@ -118,12 +114,7 @@ def test_tune_table_train_the_best_attach(
     assert "36 train" in account.log(name)
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
     assert f"test top-1 {100 * metrics['test']['top1']:.1f}%" in done.stdout
-    asked = subprocess.run(
-        [sys.executable, "-m", "dogbreed.predict", str(next(photos.rglob("*.jpg")))],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    asked = run_in_process("dogbreed.predict", str(next(photos.rglob("*.jpg"))), cwd=tmp_path)
     assert asked.returncode == 0, asked.stderr
     assert json.loads(asked.stdout)["breeds"][0]["breed"] in ("Akita", "Beagle", "Collie")
 

@@ -6,12 +6,10 @@ them as the change that they are.
 """
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, SMALL, draw_folders, draw_photo
+from conftest import SMALL, draw_folders, draw_photo
 from contract.dry_runs import SECURED, assert_reviewed, dry_run, printed
 from contract.validation import problems
 
@@ -49,17 +47,9 @@ def test_features_are_extracted_anew_for_what_decides_them_alone(tmp_path: Path)
     photos = draw_folders(tmp_path / "photos", {"train": 3, "valid": 1, "test": 1})
     names = {}
     for setting in ("seed=0", "optim.lr=0.1", "data.split_seed=1", "features.views=1"):
-        done = subprocess.run(
-            [
-                *(sys.executable, str(PROJECT / "launch" / "tune.py"), "dry_run=true"),
-                *(f"data.root={photos}", setting),
-            ],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        found = re.search(r"TrainingJobName: (dogbreed-extract-\w+)", done.stdout)
-        assert found is not None, done.stderr
+        stdout = dry_run("tune.py", f"data.root={photos}", setting, cwd=tmp_path)
+        found = re.search(r"TrainingJobName: (dogbreed-extract-\w+)", stdout)
+        assert found is not None, stdout
         names[setting] = found[1]
     assert names["seed=0"] == names["optim.lr=0.1"]
     assert len(set(names.values())) == 3

@@ -1,7 +1,6 @@
 """The debugger: what it writes, when it stops a training, and what can't stop it."""
 
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from conftest import SMALL, Train, draw_folders, start_train, wait_for_line
+from conftest import SMALL, Train, TrainedRun, draw_folders, start_train, wait_for_line
 from helpers import planted
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
@@ -34,10 +33,8 @@ DIVERGES = (
 )
 
 
-def test_a_run_records_its_training(train: Train, photos_root: Path, tmp_path: Path) -> None:
-    done = train(*SMALL_RUN, "debug.every_n_steps=2")
-    assert done.returncode == 0, done.stderr
-    run = tmp_path / "outputs/latest"
+def test_a_run_records_its_training(trained: TrainedRun) -> None:
+    run = trained.run
     recording = read_recording(str(run / "debug/recording"))
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
     assert recording.whole
@@ -136,19 +133,15 @@ def test_a_killed_run_can_be_read(photos_root: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(recording.steps["step"], np.arange(len(recording.steps["step"])))
 
 
-def test_a_training_that_goes_on_has_one_recording(photos_root: Path, tmp_path: Path) -> None:
+def test_a_training_that_goes_on_has_one_recording(
+    train: Train, photos_root: Path, tmp_path: Path
+) -> None:
     arguments = (*SMALL_RUN, "trainer.epochs=400", "trainer.patience=0")
     with start_train(*arguments, cwd=tmp_path) as process:
         wait_for_line(process.stdout, "epoch=20 ")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
-    done = subprocess.run(
-        [sys.executable, "-m", "dogbreed.train", *arguments, "resume=auto"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = train(*arguments, "resume=auto")
     assert done.returncode == 0, done.stderr
     run = tmp_path / "outputs/latest"
     recording = read_recording(run / "debug/recording")
@@ -295,13 +288,9 @@ def test_gradients_that_are_added_up_make_one_step(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_recording(tmp_path / "recording").steps["step"], range(4))
 
 
-def test_tensorboard_events_hold_the_same_numbers(
-    train: Train, photos_root: Path, tmp_path: Path
-) -> None:
+def test_tensorboard_events_hold_the_same_numbers(trained: TrainedRun) -> None:
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    done = train(*SMALL_RUN, "debug.tensorboard=true")
-    assert done.returncode == 0, done.stderr
-    folder = tmp_path / "outputs/latest/debug"
+    folder = trained.run / "debug"
     recording = read_recording(folder / "recording")
     written = events.EventAccumulator(str(folder / "tensorboard"))
     written.Reload()
@@ -312,35 +301,30 @@ def test_tensorboard_events_hold_the_same_numbers(
     )
     valid = [event.value for event in written.Scalars("cross_entropy/valid")]
     assert valid == recording.epochs["valid_cross_entropy"].tolist()
-    assert len(written.Scalars("grad_norm/head.output")) == 1
+    assert len(written.Scalars("grad_norm/head.output")) == 5  # of every second of nine steps
 
 
-def test_without_tensorboard_the_training_goes_on(photos_root: Path, tmp_path: Path) -> None:
+def test_without_tensorboard_the_training_goes_on(
+    train_process: Train, photos_root: Path, tmp_path: Path
+) -> None:
     hidden = tmp_path / "hidden/tensorboard"
     hidden.mkdir(parents=True)
     (hidden / "__init__.py").write_text("raise ImportError('not here')")
-    done = subprocess.run(
-        [sys.executable, "-m", "dogbreed.train", *SMALL_RUN, "debug.tensorboard=true"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(hidden.parent)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = train_process(*SMALL_RUN, "debug.tensorboard=true", PYTHONPATH=str(hidden.parent))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("warning: debug.tensorboard=true") == 1
     assert "pip install 'dogbreed[tensorboard]'" in done.stdout
 
 
 def test_two_processes_record_once_and_stop_together(
-    train: Train, photos_root: Path, tmp_path: Path
+    train_process: Train, photos_root: Path, tmp_path: Path
 ) -> None:
     together = ("trainer.strategy=ddp", "trainer.devices=2")
-    done = train(*SMALL_RUN, *together, "trainer.epochs=2")
+    done = train_process(*SMALL_RUN, *together, "trainer.epochs=2")
     assert done.returncode == 0, done.stderr
     recording = read_recording(tmp_path / "outputs/latest/debug/recording")
     np.testing.assert_array_equal(recording.steps["step"], np.arange(6))
-    stopped = train(
+    stopped = train_process(
         *SMALL_RUN,
         *together,
         *DIVERGES,

@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from conftest import PROJECT
+from helpers.in_process import run_in_process
 
 from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import ConfigError, DogbreedError, SearchError
@@ -17,8 +16,6 @@ from dogbreed.search.best import read_best
 from dogbreed.search.final import compose_final
 from dogbreed.search.searchable import SEARCHABLE
 from dogbreed.search.user_settings import recall, remember
-
-pytestmark = pytest.mark.launch
 
 IMAGE = "999999999999.dkr.ecr.us-east-1.amazonaws.com/theirs:1"
 
@@ -303,16 +300,11 @@ def test_the_command_sends_nothing_under_a_foreign_best(
     tmp_path: Path, photos_root: Path, changes: dict[str, Any], told: str
 ) -> None:
     written(tmp_path, document(**changes))
-    done = subprocess.run(
-        [
-            *(sys.executable, str(PROJECT / "launch" / "train.py"), "dry_run=true"),
-            *("best=best.yaml", f"data.root={photos_root}"),
-        ],
+    done = run_in_process(
+        PROJECT / "launch" / "train.py",
+        *("dry_run=true", "best=best.yaml", f"data.root={photos_root}"),
         cwd=tmp_path,
-        env={**os.environ, "SECRET": "s3cr3t"},
-        capture_output=True,
-        text=True,
-        timeout=120,
+        SECRET="s3cr3t",
     )
     assert done.returncode == 1
     assert done.stderr.startswith("error: best.yaml: ")

@@ -17,8 +17,6 @@ from dogbreed.search.hyperparameters import (
     from_arguments,
 )
 
-pytestmark = pytest.mark.launch
-
 # What the grammar of overrides, YAML and OmegaConf each see something in.
 LETTERS = ("'", "\\", "${", "}", "a", ",")
 TEXTS = ["", "null", "true", "1e3", "auto", "none", "~", "?", "--x", "${seed}", "a\\", "'q'"]

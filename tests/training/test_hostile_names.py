@@ -4,10 +4,9 @@ import csv
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from html import unescape
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 import yaml
 from conftest import SMALL, draw_photo
 from helpers.hostile_text import CONTROLS, ESCAPE, FORGED_LINE, FORMULA, MARKUP, REVERSED, unsafe
+from helpers.in_process import run_in_process
 from markdown_it import MarkdownIt
 
 from dogbreed.configuration.overrides import quoted
@@ -35,22 +35,6 @@ class Outputs:
     printed: str
 
 
-# In one process: most of the time goes by until torch is imported.
-COMMANDS = """
-import sys
-from dogbreed import predict, train
-from dogbreed.utils.command import run_command
-
-def commands(arguments):
-    root, photos, *settings = arguments
-    train.main([root, *settings])
-    for _ in range(2):
-        predict.main(["engine=torch", "output=p.csv", photos])
-
-run_command(commands)
-"""
-
-
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     folder = tmp_path_factory.mktemp("hostile")
@@ -64,13 +48,13 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     draw_photo(photos / "x.jpg", 1, 999)
     (photos / "x.jpg").rename(photos / UNDECODABLE)
     settings = (*SMALL, "trainer.epochs=1", "data.max_bad_share=0.5", "name=hostile")
-    arguments = (f"data.root={quoted(ROOT)}", str(photos), *settings)
-    done = subprocess.run(
-        [sys.executable, "-c", COMMANDS, *arguments],
-        cwd=folder, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return Outputs(folder / "outputs" / "latest", photos, done.stdout + done.stderr)
+    run = partial(run_in_process, cwd=folder, DOGBREED_CACHE=str(folder / "cache"))
+    answer = partial(run, "dogbreed.predict", "engine=torch", "output=p.csv", str(photos))
+    train = run("dogbreed.train", f"data.root={quoted(ROOT)}", *settings)
+    commands = [train, answer(), answer()]
+    assert [done.returncode for done in commands] == [0, 0, 0], commands
+    printed = "".join(done.stdout + done.stderr for done in commands)
+    return Outputs(folder / "outputs" / "latest", photos, printed)
 
 
 pytestmark = pytest.mark.runs

@@ -1,12 +1,21 @@
 """How every command starts and ends: closed streams, what the system refuses, odd encodings."""
 
+import logging
 import os
+import signal
 import subprocess
 import sys
+import types
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from conftest import draw_photo
+from helpers.in_process import run_in_process
+
+from dogbreed.training.run_folder import log_to_terminal
+from dogbreed.utils.signals import ENDING_SIGNALS
 
 START = "from dogbreed.utils.command import run_command\nimport os, sys\ndef main(arguments):\n    "
 END = "\nrun_command(main)"
@@ -75,7 +84,6 @@ def test_predict_answers_with_a_closed_stream(
             "raise OSError(30, 'Read-only file system', 'x')",
             "x: Read-only file system: name a path",
         ),
-        ("kept = [open('file') for _ in range(99999)]", "Too many open files: raise the limit"),
         ("raise OSError(28, 'No space left on device', 'x')", "the disk is full while writing x"),
         ("raise OSError('words of its own')", "words of its own."),
         ("os.rmdir(os.getcwd()); os.getcwd()", "the current folder doesn't exist any more"),
@@ -86,12 +94,46 @@ def test_what_the_system_refuses_is_one_message(tmp_path: Path, body: str, messa
     if "rmdir" not in body:
         (tmp_path / "file").touch()
         (tmp_path / "loop").symlink_to("loop")
-    done = run(body, cwd=tmp_path)
+    work = types.FunctionType(compile(body, "body", "exec"), {"os": os})
+    assert_one_message(run_in_process(lambda _: work(), cwd=tmp_path), message)
+
+
+def assert_one_message(done: subprocess.CompletedProcess[str], message: str) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stderr.endswith(".\n")
+
+
+def test_too_many_open_files_are_one_message(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    body = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50)); "
+        "kept = [open('file') for _ in range(99)]"
+    )
+    assert_one_message(run(body, cwd=tmp_path), "Too many open files: raise the limit")
+
+
+def test_a_command_in_process_leaves_nothing_behind(tmp_path: Path) -> None:
+    def command(arguments: Sequence[str]) -> None:
+        warnings.simplefilter("ignore")
+        log_to_terminal()
+        logging.getLogger("dogbreed").info("the line of %s", *arguments)
+        sys.exit(3)
+
+    log = logging.getLogger("dogbreed")
+    before = [log.level, log.propagate, *log.handlers]
+    filters = list(warnings.filters)
+    signals = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+    done = run_in_process(command, "it", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "the line of it\n", "")
+    assert [log.level, log.propagate, *log.handlers] == before
+    assert list(warnings.filters) == filters
+    assert {number: signal.getsignal(number) for number in ENDING_SIGNALS} == signals
+    assert logging.raiseExceptions
+    with pytest.raises(KeyError):
+        run_in_process(lambda _: {}["x"], cwd=tmp_path)
 
 
 def test_a_fault_of_our_own_still_shows_where_it_is() -> None:

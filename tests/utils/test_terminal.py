@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from conftest import PROJECT
@@ -24,7 +25,13 @@ WRITERS = {
 LOGS = ("debug", "info", "warning", "error", "exception", "critical", "log")
 
 
-def calls() -> Iterator[tuple[Path, ast.Call, str]]:
+@cache
+def calls() -> list[tuple[Path, ast.Call, str]]:
+    """Every call in the project's own files, with the name of what is called."""
+    return list(_found())
+
+
+def _found() -> Iterator[tuple[Path, ast.Call, str]]:
     for folder in ("dogbreed", "launch", "inference"):
         for path in sorted((PROJECT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):

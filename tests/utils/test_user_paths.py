@@ -81,6 +81,7 @@ IMPORTS = (
 )
 
 
+@pytest.mark.runs
 def test_imports_write_nothing_home_and_report_to_nobody(start: Start, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     noting = site(tmp_path / "site", NOTES_ADDRESSES.format(log=str(tmp_path / "log")))

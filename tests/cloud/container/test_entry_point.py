@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT, SMALL, wait_for_line
+from helpers.in_process import run_in_process
 
 pytestmark = pytest.mark.launch
+
+JOB = PROJECT / "launch" / "job.py"
 
 Variables = dict[str, str]
 
@@ -23,22 +26,25 @@ def container(tmp_path: Path) -> Path:
     return base
 
 
+def configured(base: Path, hyperparameters: dict[str, str]) -> dict[str, str]:
+    """What a container's process finds in its environment; its hyperparameters are written."""
+    if hyperparameters:
+        file = base / "input" / "config" / "hyperparameters.json"
+        file.write_text(json.dumps(hyperparameters), "utf-8")
+    return {
+        "SAGEMAKER_BASE_DIR": str(base),
+        "TRAINING_JOB_NAME": "job-1",
+        "SM_MODEL_DIR": str(base / "model"),
+        "SM_OUTPUT_DATA_DIR": str(base / "output" / "data"),
+    }
+
+
 def start(
     base: Path, hyperparameters: dict[str, str], *arguments: str, **variables: str
 ) -> subprocess.Popen[str]:
-    file = base / "input" / "config" / "hyperparameters.json"
-    if hyperparameters:
-        file.write_text(json.dumps(hyperparameters), "utf-8")
     return subprocess.Popen(
-        [sys.executable, "-u", str(PROJECT / "launch" / "job.py"), *arguments],
-        env={
-            **os.environ,
-            "SAGEMAKER_BASE_DIR": str(base),
-            "TRAINING_JOB_NAME": "job-1",
-            "SM_MODEL_DIR": str(base / "model"),
-            "SM_OUTPUT_DATA_DIR": str(base / "output" / "data"),
-            **variables,
-        },
+        [sys.executable, "-u", str(JOB), *arguments],
+        env={**os.environ, **configured(base, hyperparameters), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -48,9 +54,8 @@ def start(
 def run(
     base: Path, hyperparameters: dict[str, str], *arguments: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    with start(base, hyperparameters, *arguments, **variables) as process:
-        out, err = process.communicate()
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    variables = {**configured(base, hyperparameters), **variables}
+    return run_in_process(JOB, *arguments, cwd=base, **variables)
 
 
 def small() -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import PROJECT
+from helpers.in_process import run_in_process
 
 from dogbreed.configuration.deploy import DeployConfig, QueryConfig, TeardownConfig
 from dogbreed.configuration.schema import keys
@@ -50,7 +51,7 @@ def test_help_names_every_key_and_loads_nothing_heavy(door: str) -> None:
 )
 def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], sentence: str) -> None:
     script, *rest = arguments
-    done = run(str(PROJECT / "launch" / script), *rest)
+    done = run_in_process(PROJECT / "launch" / script, *rest, cwd=PROJECT)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import pytorch_lightning as pl
 import torch
-from conftest import SMALL, Train
+from conftest import SMALL, Train, TrainedRun
 from helpers import planted
 
 from dogbreed.debug.profiling import sampler
@@ -33,8 +33,6 @@ from dogbreed.debug.profiling.time_profiler import (
 )
 from dogbreed.utils.clock import Clock
 
-pytestmark = pytest.mark.watch
-
 SMALL_RUN = (*SMALL, "data.root=photos", "evaluate.baseline=false")
 
 
@@ -43,21 +41,16 @@ def profile_of(tmp_path: Path) -> dict[str, Any]:
     return profile
 
 
-def test_the_phases_of_a_run_add_up_to_the_whole(
-    train: Train, photos_root: Path, tmp_path: Path
-) -> None:
-    started = time.monotonic()
-    done = train(*SMALL_RUN)
-    wall = time.monotonic() - started
-    assert done.returncode == 0, done.stderr
-    profile = profile_of(tmp_path)
+@pytest.mark.watch
+def test_the_phases_of_a_run_add_up_to_the_whole(trained: TrainedRun) -> None:
+    profile = profile_of(trained.cwd)
     phases = {phase["name"]: phase for phase in profile["phases"]}
     names = {"set-up", "check", "features", "fit", "validation", "test", "artifact", "report"}
     assert set(phases) == names
     assert all(phase["seconds"] > 0 for phase in phases.values())
     total = profile["total_s"]
     assert sum(phase["seconds"] for phase in phases.values()) == pytest.approx(total, rel=0.02)
-    assert total < wall < total + 60  # the interpreter's own start and end aren't in it
+    assert total < trained.wall_s < total + 60  # putting back the process's state isn't in it
     for name, parts in {
         "features": {"build", "wait", "compute", "write", "read"},
         "fit": set(FIT_PARTS),
@@ -71,6 +64,7 @@ def test_the_phases_of_a_run_add_up_to_the_whole(
     assert profile["photos_per_s"]["fit"] > 0
 
 
+@pytest.mark.watch
 def test_the_parts_of_a_fit_add_up_to_it(train: Train, photos_root: Path, tmp_path: Path) -> None:
     done = train(*SMALL_RUN, "trainer.epochs=200", "trainer.patience=0")
     assert done.returncode == 0, done.stderr
@@ -79,15 +73,12 @@ def test_the_parts_of_a_fit_add_up_to_it(train: Train, photos_root: Path, tmp_pa
     assert parts == pytest.approx(fit["seconds"], rel=0.02)
 
 
+@pytest.mark.watch
 def test_the_machine_s_limit_stands_beside_the_rate(
     train: Train, photos_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = (
-        "import sys, dogbreed.training.run as t, dogbreed.configuration.composing as c\n"
-        "t.WORTH_A_LIMIT = 1\n"
-        "t.train(c.compose(sys.argv[1:]))\n"
-    )
-    subprocess.run([sys.executable, "-c", code, *SMALL_RUN], cwd=tmp_path, check=True, timeout=120)
+    monkeypatch.setattr("dogbreed.training.run.WORTH_A_LIMIT", 1)
+    assert train(*SMALL_RUN).returncode == 0
     rates = profile_of(tmp_path)["photos_per_s"]
     assert 0 < rates["features"] < 10 * rates["limit"]
 
@@ -140,6 +131,7 @@ class SlowLoader:
             yield batch
 
 
+@pytest.mark.watch
 def test_each_second_counts_where_it_is_spent(tmp_path: Path) -> None:
     training = planted.healthy()
     profiler = TimeProfiler()
@@ -254,6 +246,7 @@ def test_a_gpu_without_nvml_costs_one_warning(
     assert len([r for r in caplog.records if "NVML" in r.getMessage()]) == 1
 
 
+@pytest.mark.watch
 def test_a_trace_shows_some_steps(train: Train, photos_root: Path, tmp_path: Path) -> None:
     done = train(*SMALL_RUN, "trainer.epochs=5", "debug.trace=true")
     assert done.returncode == 0, done.stderr
@@ -265,6 +258,7 @@ def test_a_trace_shows_some_steps(train: Train, photos_root: Path, tmp_path: Pat
     assert "step 2" not in names
 
 
+@pytest.mark.watch
 def test_live_photos_that_wait_are_called_a_bottleneck(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:

@@ -354,9 +354,9 @@ def test_a_rule_of_ones_own_runs_on_the_trial(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_what_its_own_recording_says(
-    train: Train, photos_root: Path, tmp_path: Path
+    train_process: Train, photos_root: Path, tmp_path: Path
 ) -> None:
-    done = train(f"data.root={photos_root}", *SMALL, "debug.smdebug=true")
+    done = train_process(f"data.root={photos_root}", *SMALL, "debug.smdebug=true")
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stdout + done.stderr
     assert "smdebug" not in done.stdout + done.stderr
@@ -373,12 +373,12 @@ def test_the_command_writes_what_its_own_recording_says(
 
 
 def test_the_command_goes_on_without_it_with_one_warning(
-    train: Train, photos_root: Path, tmp_path: Path
+    train_process: Train, photos_root: Path, tmp_path: Path
 ) -> None:
     config = tmp_path / "debughookconfig.json"
     _unwritable(config, tmp_path)
     variables = {"SMDEBUG_CONFIG_FILE_PATH": str(config)}
-    done = train(f"data.root={photos_root}", *SMALL, "debug.smdebug=true", **variables)
+    done = train_process(f"data.root={photos_root}", *SMALL, "debug.smdebug=true", **variables)
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr
     assert told.count("warning: ") == told.count("warning: smdebug can't record as ") == 1

@@ -53,10 +53,10 @@ def test_it_is_told_in_one_sentence(
 
 @pytest.mark.watch
 def test_the_command_goes_on_with_one_warning(
-    train: Train, photos_root: Path, tmp_path: Path
+    train_process: Train, photos_root: Path, tmp_path: Path
 ) -> None:
     path = str(put_smdebug(tmp_path / "modules", MISSING))
-    done = train(f"data.root={photos_root}", *SMALL, "debug.smdebug=true", PYTHONPATH=path)
+    done = train_process(f"data.root={photos_root}", *SMALL, "debug.smdebug=true", PYTHONPATH=path)
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr
     assert told.count("warning: ") == told.count("pip install 'dogbreed[smdebug]'") == 1

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import PROJECT, SMALL, wait_for_line
+from helpers.in_process import run_in_process
 
 pytestmark = pytest.mark.launch
 
@@ -32,9 +33,7 @@ def launch(tmp_path: Path) -> Launch:
     """Run one of launch/ in `tmp_path`."""
 
     def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(script, *arguments), cwd=tmp_path, capture_output=True, text=True, timeout=300
-        )
+        return run_in_process(PROJECT / "launch" / script, *arguments, cwd=tmp_path)
 
     return run
 
