@@ -376,7 +376,7 @@ def test_what_is_cut_off_is_found_by_teardown(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dogbreed.cloud.endpoints.teardown.PAUSE_S", 0.1)
+    monkeypatch.setattr("dogbreed.cloud.endpoints.deletion.PAUSE_S", 0.1)
     for step in BEFORE:
         cut_off(account, tmp_path, step, f"model={runs[0]}", *FULL)
         assert names_left(account), step

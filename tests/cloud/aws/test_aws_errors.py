@@ -8,8 +8,8 @@ import pytest
 from conftest import draw_folders
 
 from dogbreed.cloud.aws.account import sign_in
-from dogbreed.cloud.jobs.jobs import start_training
 from dogbreed.cloud.jobs.requests import Job, training_request
+from dogbreed.cloud.jobs.start import start_training
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import FinalConfig
 from dogbreed.errors import CloudError, ConfigError, DogbreedError

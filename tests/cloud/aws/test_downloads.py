@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from dogbreed.cloud.aws import downloads as fetching
+from dogbreed.cloud.aws import downloads
 from dogbreed.cloud.aws.downloads import download_archive, download_file, read_object
 from dogbreed.errors import CloudError
 
@@ -110,7 +110,7 @@ def test_a_download_that_breaks_off_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client = aws_session.client("s3", endpoint_url=broken_address)
-    monkeypatch.setattr(fetching, "ATTEMPTS", 3)
+    monkeypatch.setattr(downloads, "MAX_TRIES", 3)
     with pytest.raises(CloudError, match="broke off again and again"):
         download_file(client, URI, tmp_path / "fetched")
     assert list(tmp_path.iterdir()) == []

@@ -6,10 +6,10 @@ import pytest
 
 from dogbreed.cloud.aws.tags import all_tags
 from dogbreed.cloud.endpoints.endpoint_requests import (
-    LONGEST_NAME,
+    MAX_NAME_CHARACTERS,
     check_deployment,
     container_environment,
-    rollout_name,
+    deployment_name,
 )
 from dogbreed.cloud.endpoints.serving_costs import serving_costs
 from dogbreed.cloud.endpoints.serving_images import serving_image
@@ -30,7 +30,7 @@ def composed(*overrides: str) -> DeployConfig:
         (("endpoint=newest",), "take another name"),
         (("deploy.photos=x",), "Take deploy=batch"),
         (("launcher.subnets=[subnet-1]",), "launcher.security_groups go together"),
-        ((f"endpoint={'d' * (LONGEST_NAME + 1)}",), "43 at most"),
+        ((f"endpoint={'d' * (MAX_NAME_CHARACTERS + 1)}",), "43 at most"),
         (("deploy.max_instances=3",), "doesn't scale burstable instances such as ml.t2.medium"),
         (
             (
@@ -58,9 +58,9 @@ def test_what_can_not_be_is_refused(overrides: tuple[str, ...], sentence: str) -
 def test_what_can_be_is_not_refused() -> None:
     for overrides in ((), ("deploy=serverless",), ("deploy=batch", "deploy.photos=s3://b/p/")):
         check_deployment(composed(*overrides))
-    longest = "d" * LONGEST_NAME
+    longest = "d" * MAX_NAME_CHARACTERS
     check_deployment(composed(f"endpoint={longest}"))
-    assert len(rollout_name(longest)) <= 63
+    assert len(deployment_name(longest)) <= 63
 
 
 @pytest.mark.parametrize("server", ["ray", "pytorch"])
@@ -73,7 +73,7 @@ def test_a_container_takes_tiffs_where_it_is_told_to(server: str) -> None:
 def test_names_of_attempts_of_one_second_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "strftime", lambda _: "261129-120000")
     # 16 random bits: two of 50 names are equal in 2 % of the runs, ten of them practically never.
-    assert len({rollout_name("dogs") for _ in range(50)}) > 40
+    assert len({deployment_name("dogs") for _ in range(50)}) > 40
 
 
 def test_containers_are_those_of_the_sdk() -> None:

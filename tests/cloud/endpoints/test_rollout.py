@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from dogbreed.cloud.aws.account import same_place
+from dogbreed.cloud.aws.account import account_arguments
 from dogbreed.cloud.endpoints.endpoint_requests import Deployment
 from dogbreed.cloud.endpoints.expiry import schedule_expiry
 from dogbreed.cloud.endpoints.rollout import Rollout
@@ -57,14 +57,14 @@ def attempt(client: Client, *overrides: str) -> Rollout:
 def test_what_may_have_been_made_is_not_taken_back_and_is_told() -> None:
     client = Client(create_endpoint=refusal("InternalFailure", 500))
     with pytest.raises(CloudError, match=r"because\. Meanwhile what was made for endpoint dogs is"):
-        attempt(client).to_endpoint()
+        attempt(client).deploy_endpoint()
     assert "delete_model" not in client.called
 
 
 def test_what_was_refused_is_taken_back() -> None:
     client = Client(create_endpoint=refusal("ResourceLimitExceeded"))
     with pytest.raises(CloudError, match=r"deploy\.instance_type, fewer instances") as caught:
-        attempt(client).to_endpoint()
+        attempt(client).deploy_endpoint()
     assert "Meanwhile" not in str(caught.value)
     assert client.called[-2:] == ["delete_endpoint_config", "delete_model"]
 
@@ -79,6 +79,6 @@ def test_a_schedule_that_is_said_to_be_there_is_looked_for() -> None:
 
 
 def test_another_command_is_led_to_the_same_place() -> None:
-    assert same_place(composed().launcher) == ""
+    assert account_arguments(composed().launcher) == ""
     launcher = composed("launcher.region=eu-west-1", "launcher.prefix=my dogs").launcher
-    assert same_place(launcher) == " launcher.region=eu-west-1 launcher.prefix='my dogs'"
+    assert account_arguments(launcher) == " launcher.region=eu-west-1 launcher.prefix='my dogs'"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from dogbreed.cloud.endpoints.models import find_model
+from dogbreed.cloud.endpoints.model_source import find_model
 from dogbreed.errors import ArtifactError, CloudError
 
 OURS = [{"Key": "project", "Value": "dogbreed"}]
