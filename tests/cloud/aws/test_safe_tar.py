@@ -200,7 +200,7 @@ def test_an_archive_that_grows_a_thousandfold_is_refused(
 ) -> None:
     data = bomb(sizes)
     assert len(data) < 2**18
-    with pytest.raises(UnpackError, match="has more than 33,554,432 bytes unpacked"):
+    with pytest.raises(UnpackError, match="has more than 33554432 bytes unpacked"):
         unpacked(data, tmp_path)
     written = sum(path.stat().st_size for path in (tmp_path / "target").iterdir())
     assert written <= 32 * 2**20
@@ -209,7 +209,7 @@ def test_an_archive_that_grows_a_thousandfold_is_refused(
 def test_limits_of_bytes_and_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(safe_tar, "MAX_BYTES", 4096)
     monkeypatch.setattr(safe_tar, "MAX_MEMBERS", 3)
-    with pytest.raises(UnpackError, match="more than 4,096 bytes unpacked"):
+    with pytest.raises(UnpackError, match="more than 4096 bytes unpacked"):
         unpacked(bomb([8192]), tmp_path)
     for folder, count in (("three", 3), ("four", 4)):
         place = tmp_path / folder

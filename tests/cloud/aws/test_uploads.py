@@ -23,7 +23,7 @@ from dogbreed.utils.user_paths import cache_dir
 if TYPE_CHECKING:
     from helpers.s3_server import S3
 
-pytest_plugins = ("s3_server",)
+pytest_plugins = ("helpers.s3_server",)
 
 FOLDER = S3Folder("photos-of-dogs", "dogbreed/photos/dogs")
 NAMES = ("train/Akita/1.jpg", "train/Akita/2.jpg", "train/Collie/1.jpg", "test/Collie/1.jpg")

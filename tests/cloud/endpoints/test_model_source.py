@@ -126,7 +126,7 @@ def test_a_dry_run_looks_here_alone(outputs: Path, tmp_path: Path) -> None:
     assert find_model(dry, "newest", outputs).folder == outputs / "run" / "model"
     with pytest.raises(ArtifactError, match="There is no trained model in "):
         find_model(dry, "newest", tmp_path / "nothing")
-    with pytest.raises(ArtifactError, match="a dry run asks for no job"):
+    with pytest.raises(ArtifactError, match="a dry run looks up no job"):
         find_model(dry, FINAL, outputs)
 
 

@@ -77,7 +77,9 @@ def test_disks_cost_where_they_are_not_the_machine_s_own() -> None:
 def test_s3_costs_for_what_lies_there_and_for_requests() -> None:
     costs = max_cost([], stored_bytes=100 * 10**9, writes=6000, reads=120_000)
     assert costs.total_usd == pytest.approx(2.3 + 0.03 + 0.048)
-    assert costs.lines[0] == ("S3: 100,000 MB kept for a month, 6,000 writes, 120,000 reads: $2.38")
+    assert costs.lines[0] == (
+        "S3: 100,000 MB stored for a month, 6,000 writes, 120,000 reads: $2.38"
+    )
 
 
 def test_spot_instances_count_as_on_demand() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import boto3
     from helpers.s3_server import S3
 
-pytest_plugins = ("s3_server",)
+pytest_plugins = ("helpers.s3_server",)
 
 OWN = "dogbreed-extract-0123456789abcdef"
 PLACE = "s3://photos-of-dogs/dogbreed/checkpoints/features/0123456789abcdef"
@@ -34,7 +34,7 @@ INPUTS = JobInputs(
     },
     source=SourcePackage(data=b"", files=(), requirements=(), sha256=""),
     source_uri="s3://photos-of-dogs/source",
-    photos=UploadPlan(files=(), kept={}, gone=()),
+    photos=UploadPlan(files=(), unchanged={}, gone=()),
     channels={},
     settings={},
     weights=None,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import boto3
     from helpers.s3_server import S3
 
-pytest_plugins = ("s3_server",)
+pytest_plugins = ("helpers.s3_server",)
 
 PREFIX = "dogbreed/answers/dogs/"
 TOLD = {"TransformOutput": {"S3OutputPath": f"s3://photos-of-dogs/{PREFIX}"}}
@@ -67,7 +67,7 @@ def test_answers_to_photos_that_were_sent_are_read(account: Account, s3: "S3") -
 )
 def test_what_is_no_answer_is_a_sentence(body: bytes, account: Account, s3: "S3") -> None:
     s3.write(f"{PREFIX}a.jpg.out", body)
-    with pytest.raises(CloudError, match=r"a\.jpg\.out is no answer of this project's model"):
+    with pytest.raises(CloudError, match=r"a\.jpg\.out isn't the output of a model"):
         rows(account)
 
 
