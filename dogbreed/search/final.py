@@ -10,7 +10,7 @@ from dogbreed.configuration.search import FinalConfig, TuneConfig
 from dogbreed.errors import ConfigError
 from dogbreed.search.best import Best, find_best, read_best
 from dogbreed.search.hyperparameters import changed
-from dogbreed.search.user_settings import recall
+from dogbreed.search.user_settings import load_settings
 
 # Of this search alone, not of the training that follows it: that one takes all photos.
 LEFT_OUT = ("search.", "wait", "attach", "dry_run", "data.fraction", "data.feature_set", "resume")
@@ -42,7 +42,7 @@ def compose_final(arguments: Sequence[str]) -> tuple[FinalConfig, Best | None]:
         return config, None
     path = find_best(config.best, Path(config.output_root))
     best = read_best(path)
-    own = recall(path.parent)
+    own = load_settings(path.parent)
     if own is None and not any(_chooses_photos(argument) for argument in arguments):
         raise ConfigError(
             f"best={path}: where that search ran and on which photos isn't known here: type "

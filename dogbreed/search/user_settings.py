@@ -19,7 +19,7 @@ from dogbreed.utils.user_paths import optional_cache_dir
 MAX_BYTES = 2**20
 
 
-def remember(folder: Path, settings: Mapping[str, Any]) -> None:
+def save_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Save the settings of the search in `folder`; without a cache they have to be typed again."""
     path = _path(folder)
     if path is None:
@@ -31,7 +31,7 @@ def remember(folder: Path, settings: Mapping[str, Any]) -> None:
             beside.write_text(json_text(dict(settings)), "utf-8")
 
 
-def recall(folder: Path) -> dict[str, Any] | None:
+def load_settings(folder: Path) -> dict[str, Any] | None:
     """The settings that this user saved for the search in `folder`; None if there are none."""
     path = _path(folder)
     if path is None or not _is_private(path.parent) or not _is_private(path):

@@ -50,7 +50,7 @@ def start(command: str, overrides: Sequence[str]) -> None:
     [
         ("deploy", "deploy.register=our_dogs", r"^deploy\.register: .*letters, digits and hyphens"),
         ("deploy", "launcher.bucket=s3://b", r"^launcher\.bucket=s3://b: "),
-        ("deploy", "deploy.instance_type=ml.c7i.lrge", "no instance type"),
+        ("deploy", "deploy.instance_type=ml.c7i.lrge", "no SageMaker instance type"),
         ("deploy", "deploy.ttl_role=Role", r"^deploy\.ttl_role=Role: give the role's ARN"),
         ("deploy", "launcher.tags.a=b!", r"^launcher\.tags: 'a': !"),
         ("train", f"name={'a' * 2600}", r"^name: AWS would refuse .*2500"),
@@ -105,7 +105,7 @@ def test_photos_with_names_too_long_for_s3_are_named(run_folder: Path, tmp_path:
     deep = tmp_path.joinpath("photos", *("d" * 200 for _ in range(5)))
     draw_photo(deep / "photo.jpg", 20, 1)
     own = ["dry_run=true", f"model={run_folder}", "deploy=batch", "launcher.region=us-east-1"]
-    with pytest.raises(DataError, match=r"photo\.jpg: its key in S3 would have \d+ bytes"):
+    with pytest.raises(DataError, match=r"photo\.jpg: its S3 key would have \d+ bytes"):
         start("deploy", [*own, f"deploy.photos={tmp_path / 'photos'}"])
 
 

@@ -63,5 +63,5 @@ def test_all_that_was_recorded_comes_back_and_the_report_opens(
     lines = rule_lines(sign_in(compose_as(FinalConfig, "final", [role]).launcher), name)
     met = "Evaluation of the rule Overfit at step 30 resulted in the condition being met"
     assert f"  Overfit: issues found (RuleEvaluationConditionMet: {met})" in lines
-    assert "  Overtraining: still looking" in lines
-    assert lines[-1] == f"  (attach={name} shows later what they have found)"
+    assert "  Overtraining: still evaluating" in lines
+    assert lines[-1] == f"  (attach={name} shows their results later)"

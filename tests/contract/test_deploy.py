@@ -190,7 +190,7 @@ def test_deploy_query_update_roll_back_teardown(
     done = launch("deploy.py", *FULL)
     assert done.returncode == 0, done.stderr
     assert f"model: {runs[0]}, 3 classes" in done.stdout
-    assert "it will be deleted by itself at" in done.stdout
+    assert "a schedule deletes it at" in done.stdout
     assert "it scales between 1 and 3 instances" in done.stdout
     assert f"%  {BREEDS[0]}\n" in done.stdout
     assert re.search(r"answered in \d+ ms \(\d+ ms in the model\)", done.stdout)
@@ -237,7 +237,7 @@ def test_deploy_query_update_roll_back_teardown(
     with asked_all_the_time(account, photo) as answers:
         done = launch("deploy.py", "endpoint=dogs", f"model={broken}")
     assert done.returncode == 1
-    assert "rolled back: the old one" in done.stderr
+    assert "rolled back: the previous one" in done.stderr
     assert "did not pass the ping health check" in done.stderr
     assert "the last lines of its server:" in done.stdout
     assert set(answers) == {BREEDS[1]}
@@ -339,7 +339,7 @@ def test_query_photos_of_all_kinds(
     account.fail_next("InvokeEndpoint", "ServiceUnavailable", "starting", times=99, status=503)
     asked = launch("query.py", "endpoint=older", "patience_s=1", str(folder / "small.png"))
     assert asked.returncode == 1
-    assert "didn't answer within 1 s" in asked.stderr
+    assert "didn't respond within 1 s" in asked.stderr
     account.beyond_our_policies = ("endpoint/nobody",)  # of no tag, so IAM would refuse it
     asked = launch("query.py", "endpoint=nobody", "patience_s=0", str(folder / "small.png"))
     assert asked.returncode == 1
@@ -387,7 +387,7 @@ def test_what_is_cut_off_is_found_by_teardown(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dogbreed.cloud.endpoints.teardown.PAUSE_S", 0.1)
+    monkeypatch.setattr("dogbreed.cloud.endpoints.deletion.PAUSE_S", 0.1)
     for step in BEFORE:
         cut_off(account, tmp_path, step, f"model={runs[0]}", *FULL)
         assert names_left(account), step
@@ -430,7 +430,7 @@ def test_a_network_that_drops_during_teardown_is_a_sentence(
     impatient = ClientConfig(retries={"mode": "standard", "total_max_attempts": 1})
     monkeypatch.setattr("dogbreed.cloud.aws.account.CLIENT", impatient)
     account.drop_next(operation="DeleteEndpoint")
-    with pytest.raises(CloudError, match=r"deleting \(run it again, it goes on\): AWS can't be"):
+    with pytest.raises(CloudError, match=r"deleting \(run it again to continue\): AWS can't be"):
         tear_down_here("endpoint=dogs")
     account.fail_next("DeleteScheduleGroup", "AccessDeniedException", "not the group")
     assert not tear_down_here("all=true")
@@ -471,7 +471,7 @@ def test_ctrl_c_says_what_is_left(
     wait_until_settled(account, "dogs")
     code, err = stopped_at(account, tmp_path, "UpdateEndpoint", *other)
     assert code == 143
-    assert "endpoint dogs still answers, with the old model or the new one: run this" in err
+    assert "endpoint dogs still serves the previous or the new model: run this" in err
     assert "teardown" not in err
     # It may still be on its way up then, which teardown waits for.
     assert launch("teardown.py", "endpoint=dogs").returncode == 0
@@ -496,7 +496,7 @@ def test_ctrl_c_says_what_is_left(
 def test_of_two_deployments_at_once_one_wins_and_the_other_says_so(
     account: "SageMakerAccount", launch_process: Launch, runs: tuple[Path, Path]
 ) -> None:
-    for _ in ("made anew", "updated"):
+    for _ in ("created again", "updated"):
         with ThreadPoolExecutor(2) as pool:
             both = list(
                 pool.map(
@@ -505,7 +505,7 @@ def test_of_two_deployments_at_once_one_wins_and_the_other_says_so(
             )
         won, lost = sorted(both, key=lambda done: done.returncode)
         assert (won.returncode, lost.returncode) == (0, 1), [done.stderr for done in both]
-        assert "another deployment is under way" in lost.stderr
+        assert "another deployment is in progress" in lost.stderr
         config = status_of(account, "dogs")["EndpointConfigName"]
         own = [name for name in names_left(account) if name.startswith("dogs-")]
         assert own == [config] * 2  # of the one that lost nothing is left
@@ -517,7 +517,7 @@ def test_an_endpoint_that_never_comes_up_is_taken_back(
     broken = broken_run(runs[0], tmp_path / "broken")
     done = launch("deploy.py", "endpoint=dogs", f"model={broken}", "deploy.ttl_hours=1")
     assert done.returncode == 1
-    assert "didn't come up" in done.stderr
+    assert "didn't start" in done.stderr
     assert "It was deleted again." in done.stderr
     left = [name for name in names_left(account) if "model.tar.gz" not in name]
     assert left == []
@@ -537,7 +537,7 @@ def test_an_endpoint_that_never_comes_up_is_taken_back(
     account.client("sagemaker").create_model_package_group(ModelPackageGroupName="theirs")
     done = launch("deploy.py", "endpoint=dogs", f"model={runs[0]}", "deploy.register=theirs")
     assert done.returncode == 1
-    assert "somebody else's: take another deploy.register=NAME" in done.stderr
+    assert "isn't this project's: take another deploy.register=NAME" in done.stderr
     assert sent(account, "CreateEndpoint")[1:] == []
 
 

@@ -170,7 +170,7 @@ def test_a_search_in_one_job(
     assert again.returncode == 1
     assert "launcher.bucket='theirs'" in again.stderr
     assert "best.yaml: " in again.stderr
-    assert "has also left settings.yaml" in again.stdout
+    assert "also wrote settings.yaml" in again.stdout
     assert (folder / "settings.yaml").read_text("utf-8") == "mine: 1\n"
     done = launch("train.py", "dry_run=true")
     assert done.returncode == 1
@@ -307,7 +307,7 @@ def test_a_job_that_fails_says_why(
     name = list(account.training_jobs)[-1]
     assert f"{name}: Failed." in done.stderr
     assert "exploding_gradient" in done.stderr
-    assert done.stderr.endswith(f". What was recorded until then: outputs/{name}/debug.\n")
+    assert done.stderr.endswith(f". Its output until then: outputs/{name}/debug.\n")
     rules = json.loads((tmp_path / "outputs" / name / "debug" / "rules.json").read_text("utf-8"))
     assert rules
     assert not (tmp_path / "outputs" / "latest").exists()

@@ -15,7 +15,7 @@ from dogbreed.errors import ConfigError, DogbreedError, SearchError
 from dogbreed.search.best import read_best
 from dogbreed.search.final import compose_final
 from dogbreed.search.searchable import SEARCHABLE
-from dogbreed.search.user_settings import recall, remember
+from dogbreed.search.user_settings import load_settings, save_settings
 
 IMAGE = "999999999999.dkr.ecr.us-east-1.amazonaws.com/theirs:1"
 
@@ -258,7 +258,7 @@ def test_own_settings_come_from_the_own_cache_alone(tmp_path: Path, own_cache: P
     config, _ = compose_final([*arguments, "data=samples"])
     assert (config.launcher.bucket, config.data.root) == (None, None)
 
-    remember(folder, {"launcher.bucket": "ours", "data.root": "/photos", "optim.lr": 0.5})
+    save_settings(folder, {"launcher.bucket": "ours", "data.root": "/photos", "optim.lr": 0.5})
     config, _ = compose_final(arguments)
     assert (config.launcher.bucket, config.data.root) == ("ours", "/photos")
     assert config.optim.lr == 0.01  # the best goes before
@@ -268,13 +268,13 @@ def test_own_settings_come_from_the_own_cache_alone(tmp_path: Path, own_cache: P
     # In a cache that several users share somebody else may have put the file there.
     (kept,) = (own_cache / "searches").iterdir()
     kept.chmod(0o666)
-    assert recall(folder) is None
+    assert load_settings(folder) is None
     kept.chmod(0o600)
-    assert recall(folder) is not None
+    assert load_settings(folder) is not None
     other = tmp_path / "elsewhere.json"
     kept.rename(other)
     kept.symlink_to(other)
-    assert recall(folder) is None
+    assert load_settings(folder) is None
 
 
 def test_settings_are_values_and_no_text(tmp_path: Path) -> None:
@@ -282,7 +282,9 @@ def test_settings_are_values_and_no_text(tmp_path: Path) -> None:
     folder = tmp_path / "outputs" / "searches" / "mine"
     written(folder, document())
     for text in texts:
-        remember(folder, {"name": text, "launcher.tags": {text: text}, "launcher.subnets": [text]})
+        save_settings(
+            folder, {"name": text, "launcher.tags": {text: text}, "launcher.subnets": [text]}
+        )
         config, _ = compose_final([f"output_root={tmp_path / 'outputs'}"])
         assert config.name == text
         assert config.launcher.tags == {text: text}

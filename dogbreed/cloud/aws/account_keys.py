@@ -1,4 +1,4 @@
-"""The keys of `launcher` that name things in AWS: each refused where AWS would refuse it."""
+"""Validation of the `launcher` keys that name AWS resources: roles, KMS keys, images, subnets."""
 
 import re
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _KMS_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key/[\w-]+|alias/[
 # Source: EC2's user guide, "Resource IDs": eight or seventeen hexadecimal digits.
 _RESOURCE = "{}-(?:[0-9a-f]{{17}}|[0-9a-f]{{8}})"
 _SUBNET, _GROUP = (re.compile(_RESOURCE.format(kind)) for kind in ("subnet", "sg"))
-# SageMaker's own limits on a VpcConfig, of its API reference.
+# SageMaker's API reference, VpcConfig.
 MAX_SUBNETS, MAX_GROUPS = 16, 5
 
 # Source: ECR's API reference, repositoryName; Docker's, tags and digests.
@@ -46,10 +46,10 @@ _DUAL_STACK = "on.aws"
 
 
 def checked_keys(launcher: Keys) -> Keys:
-    """The account's keys with their prefix and tags in normal form.
+    """Validate the account's keys; return them with prefix and tags normalized.
 
     Raises:
-        ConfigError: which key, and what it may hold.
+        ConfigError: names the key and its valid values.
     """
     refuse_empty(launcher, "launcher.")
     if launcher.bucket is not None:
@@ -73,7 +73,7 @@ def checked_keys(launcher: Keys) -> Keys:
 
 
 def refuse_empty(config: Any, prefix: str = "") -> None:
-    """Refuse a text without a character, such as that of a variable that isn't set.
+    """Refuse empty strings, such as the value of a shell variable that isn't set.
 
     Raises:
         ConfigError: names the key.
@@ -84,29 +84,29 @@ def refuse_empty(config: Any, prefix: str = "") -> None:
 
 
 def check_attach(name: str, *, dry_run: bool) -> None:
-    """Refuse what can't be the name of a job to take up.
+    """Check the name of a job to attach to.
 
     Raises:
-        ConfigError: it can't, or a dry run is asked for, which takes up nothing.
+        ConfigError: it is no valid job name, or dry_run=true, which attaches to nothing.
     """
     if dry_run:
         raise ConfigError(
-            f"attach={name} takes up a job of the account, and a dry run asks for none: "
+            f"attach={name} attaches to a job in the account, and a dry run sends no requests: "
             "leave one of the two out."
         )
     if not JOB_NAME.fullmatch(name):
         raise ConfigError(
-            f"attach={name}: a job's name has letters, digits and hyphens between them, 63 at most."
+            f"attach={name}: a job's name has at most 63 letters, digits and hyphens between them."
         )
 
 
 def check_region_of(
     launcher: AccountConfig, region: str, *, role_key: str = "launcher.role"
 ) -> None:
-    """Refuse what lies in another region or partition than the one to work in.
+    """Check that KMS keys, role and image belong to the region and its partition.
 
     Raises:
-        ConfigError: which key, and which region it must be of.
+        ConfigError: names the key and the required region.
     """
     check_kms_key("launcher.output_kms_key", launcher.output_kms_key, region)
     if launcher.role is not None:
@@ -122,10 +122,10 @@ def check_region_of(
 
 
 def check_role(key: str, role: str, *, arn_only: bool = False) -> None:
-    """Refuse what is neither a role's name nor its ARN.
+    """Check the name or ARN of an IAM role.
 
     Raises:
-        ConfigError: names `key`, with the form that is right.
+        ConfigError: names `key` and the correct format.
     """
     shown = f"{key}={role}"
     if _ROLE_ARN.fullmatch(role) or (not arn_only and ROLE_NAME.fullmatch(role)):
@@ -133,9 +133,9 @@ def check_role(key: str, role: str, *, arn_only: bool = False) -> None:
     right = "arn:aws:iam::ACCOUNT:role/NAME, with the twelve digits of the account"
     if role.startswith("arn:"):
         if ":role/" in role:
-            why = "it isn't the ARN of a role as IAM writes it"
+            why = "it isn't a valid ARN of an IAM role"
         else:
-            why = "it is the ARN of something else than a role of IAM"
+            why = "it is the ARN of something other than an IAM role"
         raise ConfigError(f"{shown}: {why}: write {right}.")
     if arn_only:
         raise ConfigError(f"{shown}: give the role's ARN: {right}.")
@@ -145,29 +145,29 @@ def check_role(key: str, role: str, *, arn_only: bool = False) -> None:
             "or the role's ARN."
         )
     raise ConfigError(
-        f"{shown}: a role's name has letters, digits and any of +=,.@_- in it, 64 at most; or give "
+        f"{shown}: a role's name has at most 64 letters, digits and characters of +=,.@_-; or give "
         f"its ARN: {right}."
     )
 
 
 def check_partition(key: str, role: str, region: str) -> None:
-    """Refuse a role's ARN of another partition than the region's.
+    """Check that a role's ARN is in the region's partition.
 
     Raises:
         ConfigError: names `key`.
     """
     found = _ROLE_ARN.fullmatch(role)
-    wanted = partition_of(region)
-    if found and found["partition"] != wanted:
+    partition = partition_of(region)
+    if found and found["partition"] != partition:
         raise ConfigError(
             f"{key}={role}: the role is in the partition {found['partition']}, and region {region} "
-            f"in {wanted}: roles of another partition can't be used. Name one that begins with "
-            f"arn:{wanted}:iam::, or set launcher.region."
+            f"in {partition}: roles of another partition can't be used. Name one that begins with "
+            f"arn:{partition}:iam::, or set launcher.region."
         )
 
 
 def check_kms_key(name: str, key: str | None, region: str) -> None:
-    """Refuse what can't be a KMS key of the region.
+    """Check the id, alias or ARN of a KMS key of the region.
 
     Raises:
         ConfigError: names the configuration's key.
@@ -191,7 +191,7 @@ def check_kms_key(name: str, key: str | None, region: str) -> None:
 
 
 def check_image(key: str, image_uri: str | None, region: str) -> None:
-    """Refuse a container that SageMaker can't fetch in this region.
+    """Check that an image is in an ECR registry that SageMaker can pull from in this region.
 
     Raises:
         ConfigError: names `key`.
@@ -203,7 +203,7 @@ def check_image(key: str, image_uri: str | None, region: str) -> None:
     found = _IMAGE.fullmatch(image_uri)
     if found is None:
         raise ConfigError(
-            f"{shown}: SageMaker fetches containers from Amazon ECR alone: write {right}."
+            f"{shown}: SageMaker pulls container images from Amazon ECR only: write {right}."
         )
     if found["region"] != region or found["domain"] not in (domain_of(region), _DUAL_STACK):
         raise ConfigError(
@@ -213,15 +213,15 @@ def check_image(key: str, image_uri: str | None, region: str) -> None:
 
 
 def _check_ids(
-    key: str, ids: Sequence[str], form: re.Pattern[str], most: int, example: str
+    key: str, ids: Sequence[str], form: re.Pattern[str], max_ids: int, example: str
 ) -> None:
     for each in ids:
         if not form.fullmatch(each):
             raise ConfigError(
-                f"{key}: {each!r} is none: it is written as {example}, with 8 or 17 "
+                f"{key}: {each!r} is no valid id: write it as {example}, with 8 or 17 "
                 "hexadecimal digits."
             )
         if ids.count(each) > 1:
             raise ConfigError(f"{key}: {each} is given twice.")
-    if len(ids) > most:
-        raise ConfigError(f"{key}: {len(ids)} are given; SageMaker takes {most} at most.")
+    if len(ids) > max_ids:
+        raise ConfigError(f"{key}: {len(ids)} are given; SageMaker takes at most {max_ids}.")

@@ -1,7 +1,7 @@
-"""Whose bucket it is: every request to S3 names the account that must own the bucket.
+"""Bucket ownership: every S3 request names the account that must own the bucket.
 
-Names of buckets are given once in the world and can be guessed: whoever was first may own the one
-that is meant, and may let everybody read and write there.
+Bucket names are globally unique and can be guessed: another account may have created the bucket
+first, with public read and write access (bucket squatting).
 """
 
 from typing import Any
@@ -17,9 +17,10 @@ SOURCE_OWNER = "ExpectedSourceBucketOwner"  # of what is copied
 
 
 def expect_owner(session: boto3.Session, account_id: str) -> None:
-    """Have S3 refuse every later request of the session's clients to a bucket of another account.
+    """Add ExpectedBucketOwner to every later S3 request of the session.
 
-    That includes what boto3's transfers and the SageMaker SDK send through the session.
+    S3 then refuses requests to buckets of other accounts, including those of boto3's transfers and
+    the SageMaker SDK.
     """
 
     def name_owner(params: dict[str, Any], model: Any, **more: Any) -> None:
@@ -29,23 +30,25 @@ def expect_owner(session: boto3.Session, account_id: str) -> None:
                 params[name] = account_id
 
     def explain(parsed: dict[str, Any], **more: Any) -> None:
-        # S3 answers alike where a right is missing and where the bucket is somebody else's.
+        # S3 gives the same error for a missing permission and for a bucket of another account.
         error = parsed.get("Error", {})
         if error.get("Code") in DENIED:
-            said = error.get("Message") or "Access Denied"
-            error["Message"] = f"{said}, or the bucket doesn't belong to the account {account_id}"
+            message = error.get("Message") or "Access Denied"
+            error["Message"] = (
+                f"{message}, or the bucket doesn't belong to the account {account_id}"
+            )
 
     session.events.register("provide-client-params.s3", name_owner)
     session.events.register("after-call.s3", explain)
 
 
 def check_owner(client: Any, bucket: str, named_by: str, account_id: str) -> str | None:
-    """Make sure that a bucket is the account's before anything is sent; the region it is in.
+    """Check that the account owns a bucket, before anything is sent; return the bucket's region.
 
-    `named_by` is the key and its value. The region is None where S3 doesn't say.
+    `named_by` is the configuration key and its value. The region is None if S3 doesn't return it.
 
     Raises:
-        CloudError: it belongs to another account, isn't there, or can't be asked for.
+        CloudError: it belongs to another account, doesn't exist, or HeadBucket is denied.
     """
     with translate_errors(named_by):
         try:
@@ -55,8 +58,9 @@ def check_owner(client: Any, bucket: str, named_by: str, account_id: str) -> str
                 raise
             raise CloudError(
                 f"{named_by}: the bucket {bucket} doesn't belong to the account {account_id}, or "
-                "the right to list it is missing (s3:ListBucket): name a bucket of this account, "
-                "or give the user or the role (launcher.role) that right. Nothing was sent."
+                "the permission to list it is missing (s3:ListBucket): name a bucket of this "
+                "account, or grant the user or the role (launcher.role) that permission. Nothing "
+                "was sent."
             ) from error
     region = answer.get("BucketRegion")
     return str(region) if region else None

@@ -1,4 +1,4 @@
-"""Objects fetched from S3: bounded, of one version, complete or not at all."""
+"""Downloads from S3: bounded in size, of one object version, atomic."""
 
 import tempfile
 from collections.abc import Iterator
@@ -6,13 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from botocore import exceptions as aws
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    ClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from dogbreed.artifact.unpacking import unpack_model
 from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.objects import split_uri
-from dogbreed.cloud.aws.unpacking import UnpackError, unpack
+from dogbreed.cloud.aws.safe_tar import UnpackError, unpack
 from dogbreed.errors import ArtifactError, CloudError
 from dogbreed.utils.files import atomic_write
 from dogbreed.utils.printable import printable
@@ -20,15 +24,15 @@ from dogbreed.utils.printable import printable
 # More than ten times what a trained model with all its exported forms has.
 MAX_ARCHIVE_BYTES = 4 * 2**30
 CHUNK_BYTES = 2**20
-ATTEMPTS = 10
-BROKEN_OFF = (aws.ReadTimeoutError, aws.IncompleteReadError, aws.ResponseStreamingError)
+MAX_TRIES = 10
+INTERRUPTED = (ReadTimeoutError, IncompleteReadError, ResponseStreamingError)
 
 
 def download_file(client: Any, uri: str, target: Path, max_bytes: int = MAX_ARCHIVE_BYTES) -> None:
-    """Fetch one object, complete or not at all.
+    """Download one object atomically.
 
     Raises:
-        CloudError: it isn't there, is larger, S3 refuses, or can't be reached.
+        CloudError: it doesn't exist, has more than `max_bytes`, or S3 refuses or can't be reached.
     """
     with (
         translate_errors(f"downloading {uri}"),
@@ -39,54 +43,54 @@ def download_file(client: Any, uri: str, target: Path, max_bytes: int = MAX_ARCH
             _fetch(client, uri, file, max_bytes)
         except ClientError as error:
             if code_of(error) in ("PreconditionFailed", "412"):
-                raise CloudError(f"{uri} was replaced while it was fetched: try again.") from error
+                raise CloudError(f"{uri} was replaced during the download: try again.") from error
             if code_of(error) not in ("404", "NoSuchKey"):
                 raise
-            raise CloudError(f"There is no {uri}: did the job that writes it end?") from error
+            raise CloudError(f"There is no {uri}: has the job that writes it ended?") from error
 
 
 def _fetch(client: Any, uri: str, file: IO[bytes], max_bytes: int) -> None:
-    """Write an object to `file`; where it breaks off, the same version is continued."""
+    """Write an object to `file`; an interrupted download resumes with the same version (ETag)."""
     bucket, key = split_uri(uri)
     more: dict[str, str] = {}
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_TRIES):
         answer = client.get_object(Bucket=bucket, Key=key, **more)
-        begun = file.tell()
-        if more and not str(answer.get("ContentRange")).startswith(f"bytes {begun}-"):
+        offset = file.tell()
+        if more and not str(answer.get("ContentRange")).startswith(f"bytes {offset}-"):
             break
-        if begun + answer["ContentLength"] > max_bytes:
+        if offset + answer["ContentLength"] > max_bytes:
             raise CloudError(
-                f"{uri} has {begun + answer['ContentLength']:,} bytes; at most {max_bytes:,} are "
-                "fetched. Look at it before you do: aws s3 cp fetches any size."
+                f"{uri} has {offset + answer['ContentLength']} bytes; at most {max_bytes} are "
+                "downloaded. Check what it is; aws s3 cp downloads any size."
             )
         try:
             for chunk in answer["Body"].iter_chunks(CHUNK_BYTES):
                 file.write(chunk)
-        except BROKEN_OFF:
+        except INTERRUPTED:
             more = {"Range": f"bytes={file.tell()}-", "IfMatch": answer["ETag"]}
         else:
             return
-    raise CloudError(f"{uri} broke off again and again: try again later.")
+    raise CloudError(f"The download of {uri} was interrupted {MAX_TRIES} times: try again later.")
 
 
 def read_object(client: Any, bucket: str, key: str, max_bytes: int) -> bytes:
-    """The content of a small object; errors of S3 are botocore's.
+    """The content of a small object; S3 errors are botocore's.
 
     Raises:
-        CloudError: it is larger.
+        CloudError: it has more than `max_bytes`.
     """
     answer = client.get_object(Bucket=bucket, Key=key)
     data: bytes = answer["Body"].read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise CloudError(f"s3://{bucket}/{printable(key)} has more than {max_bytes:,} bytes.")
+        raise CloudError(f"s3://{bucket}/{printable(key)} has more than {max_bytes} bytes.")
     return data
 
 
 def download_archive(client: Any, uri: str, target: Path) -> None:
-    """Fetch a .tar.gz and unpack it into the new folder `target`, complete or not at all.
+    """Download a .tar.gz and unpack it into the new folder `target`, atomically.
 
     Raises:
-        CloudError: it isn't there, isn't such an archive, or holds what `unpack` refuses.
+        CloudError: it doesn't exist, isn't such an archive, or exceeds the limits of `unpack`.
     """
     with _downloaded(client, uri, target) as archive, atomic_write(target) as beside:
         try:
@@ -96,10 +100,10 @@ def download_archive(client: Any, uri: str, target: Path) -> None:
 
 
 def download_model(client: Any, uri: str, target: Path) -> None:
-    """Fetch a model.tar.gz, and unpack the model's own files into the new folder `target`.
+    """Download a model.tar.gz; unpack the model's files into the new folder `target`, atomically.
 
     Raises:
-        CloudError: it isn't there, is larger, S3 refuses, or can't be reached.
+        CloudError: it doesn't exist, is too large, or S3 refuses or can't be reached.
         ArtifactError: it isn't such an archive.
     """
     with _downloaded(client, uri, target) as archive, atomic_write(target) as beside:

@@ -1,10 +1,10 @@
-"""What AWS answers when it doesn't do what was asked, as one sentence with the next step."""
+"""AWS errors translated into one-sentence CloudErrors that name the next step."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore import exceptions as aws
+from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dogbreed.errors import CloudError
@@ -19,125 +19,125 @@ UNKNOWN_KEYS = (
 )
 DENIED = ("AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation")
 THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "SlowDown")
-# How services say that there is no such thing.
-NOT_THERE = (
+# Phrases of "no such resource" errors; the services have no common error code for it.
+MISSING = (
     *("could not find", "unable to find", "can't find", "cannot find"),
     *("not found", "does not exist"),
 )
-# By its name, not as a part of another's, such as a role's.
+# The word Debugger by itself, not as part of a name such as a role's.
 DEBUGGER = re.compile(r"(?<![\w/:-])debugger(?![\w/:-])", re.IGNORECASE)
-ELSEWHERE = ("PermanentRedirect", "301", "AuthorizationHeaderMalformed")
+OTHER_REGION = ("PermanentRedirect", "301", "AuthorizationHeaderMalformed")
 
 NO_CREDENTIALS = (
-    aws.NoCredentialsError,
-    aws.PartialCredentialsError,
-    aws.CredentialRetrievalError,
-    aws.UnauthorizedSSOTokenError,
-    aws.SSOTokenLoadError,
-    aws.ProfileNotFound,
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.CredentialRetrievalError,
+    exceptions.UnauthorizedSSOTokenError,
+    exceptions.SSOTokenLoadError,
+    exceptions.ProfileNotFound,
 )
-NO_NETWORK = (aws.HTTPClientError, aws.ConnectionError)
+NO_NETWORK = (exceptions.HTTPClientError, exceptions.ConnectionError)
 
 
 @contextmanager
-def translate_errors(doing: str, *, way_out: str = "") -> Iterator[None]:
-    """Turn what boto raises in the block into a CloudError; `doing` says what was tried.
+def translate_errors(doing: str, *, alternative: str = "") -> Iterator[None]:
+    """Turn boto3 exceptions in the block into CloudErrors; `doing` names the failed operation.
 
-    `way_out` ends the sentence where credentials or a region are missing: what goes without them.
+    `alternative` ends the sentence if credentials or a region are missing: what works without them.
 
     Raises:
-        CloudError: one sentence: what AWS said, and what to do.
+        CloudError: one sentence with AWS's message and the next step.
     """
     try:
         yield
     except ClientError as error:
-        raise CloudError(f"{doing}: {_refusal(error)}") from error
+        raise CloudError(f"{doing}: {_client_error(error)}") from error
     except BotoCoreError as error:
-        raise CloudError(f"{doing}: {_trouble(error, way_out)}") from error
+        raise CloudError(f"{doing}: {_local_error(error, alternative)}") from error
 
 
 def code_of(error: BaseException | None) -> str:
-    """The service's word for what is wrong; empty for an error that isn't a service's."""
+    """The service's error code; empty for errors that no service returned."""
     if not isinstance(error, ClientError):
         return ""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def is_missing(error: ClientError) -> bool:
-    """Whether a service says with this error that there is no such thing."""
-    return any(words in str(error).lower() for words in NOT_THERE)
+    """Whether the error means that the resource doesn't exist."""
+    return any(words in str(error).lower() for words in MISSING)
 
 
 def is_unknown(error: BaseException | None) -> bool:
-    """Whether a request that ended in this may have been carried out all the same."""
+    """Whether the request may have succeeded despite this error (server or network error)."""
     if isinstance(error, ClientError):
         return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
     return isinstance(error, NO_NETWORK)
 
 
-def _refusal(error: ClientError) -> str:
+def _client_error(error: ClientError) -> str:
     code = code_of(error)
-    said = str(error.response.get("Error", {}).get("Message", "")).strip().rstrip(".")
+    message = str(error.response.get("Error", {}).get("Message", "")).strip().rstrip(".")
     if code in EXPIRED:
         return "the AWS credentials have expired: sign in again (aws login, aws sso login)."
     if code in UNKNOWN_KEYS:
-        return f"AWS doesn't know these credentials ({code}): sign in again, or mend the profile."
-    # In which words AWS says it isn't documented (November 2026).
-    if code in ("ValidationException", *DENIED) and DEBUGGER.search(said):
+        return f"AWS doesn't know these credentials ({code}): sign in again or fix the profile."
+    # The wording of this error isn't documented (November 2026).
+    if code in ("ValidationException", *DENIED) and DEBUGGER.search(message):
         return (
-            f"this account can't have AWS's own Debugger, which takes no new customers ({said}): "
-            "set cloud_debugger=false, the default. The report says the same without it."
+            f"this account can't use SageMaker Debugger, which is closed to new customers "
+            f"({message}): set cloud_debugger=false, the default. The report has the same findings."
         )
     if code in DENIED:
         return (
-            f"AWS doesn't allow it ({said or code}): give the user or the role (launcher.role) "
-            "that right."
+            f"AWS doesn't allow it ({message or code}): grant the user or the role "
+            "(launcher.role) that permission."
         )
     if code == "ResourceLimitExceeded":
         return (
-            f"the account's quota is too small ({said}): ask for more under Service Quotas, or "
-            "take another launcher.instance_type or deploy.instance_type, fewer instances or a "
-            "smaller search.parallel."
+            f"the account's quota is too small ({message}): request an increase under Service "
+            "Quotas, or take another launcher.instance_type or deploy.instance_type, fewer "
+            "instances or a smaller search.parallel."
         )
     if code in THROTTLED:
-        return f"AWS asks to slow down, after {_attempts(error)} attempts: try again in a minute."
-    if code in ELSEWHERE:
+        return f"AWS throttles the requests, after {_tries(error)} tries: try again in a minute."
+    if code in OTHER_REGION:
         return (
-            f"the bucket lies in another region ({said}): set launcher.region or launcher.bucket."
+            f"the bucket is in another region ({message}): set launcher.region or launcher.bucket."
         )
     if code in ("NoSuchBucket", "404"):
         return "there is no such bucket: create it, or set launcher.bucket to one of yours."
-    if "scheduler to assume" in said.lower():
+    if "scheduler to assume" in message.lower():
         return (
-            f"the scheduler can't take on the role ({said}): its trust policy must be as in "
-            "launch/iam/scheduler-trust.json, or name another role with deploy.ttl_role; a role "
-            "made or changed a moment ago needs a minute."
+            f"the scheduler can't assume the role ({message}): its trust policy must be as in "
+            "launch/iam/scheduler-trust.json, or name another role with deploy.ttl_role; a new or "
+            "changed role takes a minute to become active."
         )
-    if "could not access model data" in said.lower():
+    if "could not access model data" in message.lower():
         return (
-            f"the role that serves can't read the model ({said}): give it the rights of "
+            f"the serving role can't read the model ({message}): grant it the permissions of "
             "launch/iam/serving.json, or name a role that has them as deploy.role."
         )
-    if "assume role" in said.lower():
+    if "assume role" in message.lower():
         return (
-            f"SageMaker can't take on the role ({said}): its trust policy must be as in "
+            f"SageMaker can't assume the role ({message}): its trust policy must be as in "
             "launch/iam/training-trust.json or serving-trust.json, and name "
-            "sagemaker.amazonaws.com; a role made a moment ago needs a minute."
+            "sagemaker.amazonaws.com; a new role takes a minute to become active."
         )
-    return f"AWS answers {code}: {said}."
+    return f"AWS answers {code}: {message}."
 
 
-def _attempts(error: ClientError) -> int:
+def _tries(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) + 1
 
 
-def _trouble(error: BotoCoreError, way_out: str) -> str:
+def _local_error(error: BotoCoreError, alternative: str) -> str:
     if isinstance(error, NO_CREDENTIALS):
-        return f"there are no usable AWS credentials ({error}): sign in (aws login){way_out}."
-    if isinstance(error, aws.NoRegionError):
-        return f"no AWS region is set: set launcher.region{way_out}."
+        return f"there are no usable AWS credentials ({error}): sign in (aws login){alternative}."
+    if isinstance(error, exceptions.NoRegionError):
+        return f"no AWS region is set: set launcher.region{alternative}."
     if isinstance(error, NO_NETWORK):
-        return f"AWS can't be reached ({error}): try again when the network is back."
-    if isinstance(error, aws.ParamValidationError):
-        return f"the request isn't one that the service takes: {' '.join(str(error).split())}"
+        return f"AWS can't be reached ({error}): check the network and try again."
+    if isinstance(error, exceptions.ParamValidationError):
+        return f"the request isn't valid for the service: {' '.join(str(error).split())}"
     return f"{error}"

@@ -1,4 +1,4 @@
-"""AWS's PyTorch containers for training: which one a job runs in, and what it carries."""
+"""AWS Deep Learning Containers for PyTorch training: image URI, packages, supported instances."""
 
 import difflib
 import importlib.util
@@ -15,8 +15,8 @@ from dogbreed.cloud.aws.regions import domain_of
 from dogbreed.cloud.aws.service_model import choices_of
 from dogbreed.errors import CloudError, ConfigError
 
-# Until when AWS patches each version, newest first; all of them have Python 3.12. A job takes the
-# newest that its region has: 2.14 is missing in China and in the government's regions.
+# Until when AWS patches each version, newest first; all have Python 3.12. A job takes the newest
+# version in its region: 2.14 is missing in China and in the GovCloud regions.
 # Source: aws/deep-learning-containers, docs/src/data/pytorch/*-sagemaker.yml, in November 2026.
 END_OF_PATCH = {
     "2.14": date(2027, 9, 28),
@@ -25,20 +25,20 @@ END_OF_PATCH = {
     "2.11": date(2027, 4, 30),
 }
 
-# What all of them carry of what this package needs, new enough. Source: docker/pytorch/*/*/
-# pyproject.toml and uv.lock there. Plotly is there too, but may be too old, and Pillow, which has
-# known holes (12.3 in 2026-08).
+# Dependencies of this package that all versions have installed, new enough. Source:
+# docker/pytorch/*/*/pyproject.toml and uv.lock there. Not Plotly, which may be too old, and not
+# Pillow, which has known vulnerabilities (12.3 in 2026-08).
 CARRIED = frozenset(
     {
         "torch", "torchvision", "numpy", "scipy", "pyyaml", "scikit-learn", "jinja2", "omegaconf",
         "rich",
     }
 )  # fmt: skip
-# What is never installed over, as a container's other parts were built against it.
+# Never upgraded: other packages in the container were built against these.
 ALWAYS_CARRIED = frozenset({"torch", "torchvision", "numpy", "protobuf"})
 
-# Families whose cores or GPU multiply in bf16, and those that can't. CPUs: AMX, from Sapphire
-# Rapids on. GPUs: from Ampere on.
+# Instance families with and without bf16 matrix multiplication. CPUs: AMX, since Sapphire Rapids.
+# GPUs: since Ampere.
 _BF16 = frozenset(
     {
         "c7i", "c7i-flex", "m7i", "m7i-flex", "r7i", "c8i", "c8i-flex", "m8i", "m8i-flex", "r8i",
@@ -53,18 +53,18 @@ _NO_BF16 = frozenset(
     }
 )  # fmt: skip
 
-# Families that AWS's containers don't run on, and why.
+# Families that AWS's containers don't support, and why.
 _OLD_GPU = "its GPU is too old for CUDA 13, which the container has"
-_OWN_CHIP = "it has AWS's own chip, not a GPU"
-_UNFIT = {
+_TRAINIUM = "it has AWS Trainium chips, not GPUs"
+_UNSUPPORTED = {
     **dict.fromkeys(("p2", "p3", "p3dn"), _OLD_GPU),
-    **dict.fromkeys(("trn1", "trn1n", "trn2"), _OWN_CHIP),
+    **dict.fromkeys(("trn1", "trn1n", "trn2"), _TRAINIUM),
     "p6e-gb200": "its CPU is an Arm",
 }
 
-# Graviton by the g after the number, as in c7g and m6gd, and AWS's and Habana's accelerators.
+# Graviton (g after the number, as in c7g and m6gd), Inferentia, Trainium, Habana.
 _OTHER_PROCESSORS = re.compile(r"[a-z]+\d+g[a-z]*\Z|inf\d|trn\d|dl\d|p6e-gb200")
-# SageMaker's lists of instance types for trainings, endpoints and transform jobs.
+# Shapes of SageMaker's API that list the instance types of training, endpoints and transform jobs.
 TRAINING_TYPES = "TrainingInstanceType"
 ENDPOINT_TYPES = "ProductionVariantInstanceType"
 TRANSFORM_TYPES = "TransformInstanceType"
@@ -74,10 +74,10 @@ _AWS_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.[\w.-]+/pytorch:(\d+\.\d+)[.-]")
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """A container to train in.
+    """A training container image.
 
-    `carries` has the names of packages that needn't be installed; `end_of_patch` is None for a
-    container that isn't one of AWS's; `warning` is a sentence for people.
+    `carries` are the packages that needn't be installed; `end_of_patch` is None for an image that
+    isn't AWS's; `warning` is a sentence for the user.
     """
 
     uri: str
@@ -87,11 +87,11 @@ class Image:
 
 
 def training_image(region: str, instance_type: str, image_uri: str | None, today: date) -> Image:
-    """The container that `image_uri` names, else AWS's newest for this region and type.
+    """The image `image_uri`, or else AWS's newest for this region and instance type.
 
     Raises:
-        ConfigError: no instance type, or one that AWS's containers don't run on.
-        CloudError: AWS has no container in that region, or the SageMaker SDK is missing.
+        ConfigError: no such instance type, or one that AWS's containers don't support.
+        CloudError: AWS has no image in that region, or the SageMaker SDK is missing.
     """
     family = family_of(instance_type)
     if image_uri:
@@ -99,9 +99,9 @@ def training_image(region: str, instance_type: str, image_uri: str | None, today
         if found is None or found[1] not in END_OF_PATCH:
             return Image(uri=image_uri, end_of_patch=None, carries=ALWAYS_CARRIED, warning=None)
         return _aws_image(image_uri, found[1], today)
-    if family in _UNFIT:
+    if family in _UNSUPPORTED:
         raise ConfigError(
-            f"{instance_type} can't train in AWS's PyTorch container: {_UNFIT[family]}. Take "
+            f"{instance_type} can't train in AWS's PyTorch container: {_UNSUPPORTED[family]}. Take "
             "another launcher.instance_type, or name a container of yours as launcher.image_uri."
         )
     table = sdk_table("pytorch-amzn2023.json")["training"]["versions"]
@@ -124,19 +124,19 @@ def _aws_image(uri: str, version: str, today: date) -> Image:
     warning = None
     if today > end:
         warning = (
-            f"AWS hasn't patched its container PyTorch {version} since {end}: a newer dogbreed may "
-            "know a newer one, or name one as launcher.image_uri."
+            f"AWS hasn't patched its container PyTorch {version} since {end}: upgrade dogbreed, "
+            "or name a newer container as launcher.image_uri."
         )
     return Image(uri=uri, end_of_patch=end, carries=CARRIED | ALWAYS_CARRIED, warning=warning)
 
 
 def sdk_table(name: str) -> Any:
-    """A table of the SDK's: by version the registry's account in each region, and the tags.
+    """An image table of the SageMaker SDK: by version, the registry of each region and the tags.
 
-    Read from the SDK's own file: importing it to be told the same takes two seconds.
+    Read from the SDK's JSON file, as importing the SDK takes two seconds.
 
     Raises:
-        CloudError: the SDK isn't there, or too old.
+        CloudError: the SDK isn't installed, or too old.
     """
     sdk = importlib.util.find_spec("sagemaker")
     for place in (sdk and sdk.submodule_search_locations) or ():
@@ -153,25 +153,24 @@ def family_of(instance_type: str) -> str:
     """The family of an instance type: c7i of ml.c7i.xlarge.
 
     Raises:
-        ConfigError: it isn't written as one.
+        ConfigError: it isn't a valid instance type.
     """
     found = _TYPE.fullmatch(instance_type)
     if found:
         return found[1]
-    wanted = instance_type.lower().replace("_", "-")
-    wanted = wanted if wanted.startswith("ml.") else f"ml.{wanted}"
-    hint = f" Did you mean {wanted}?" if _TYPE.fullmatch(wanted) else ""
+    corrected = instance_type.lower().replace("_", "-")
+    corrected = corrected if corrected.startswith("ml.") else f"ml.{corrected}"
+    hint = f" Did you mean {corrected}?" if _TYPE.fullmatch(corrected) else ""
     raise ConfigError(
-        f"{instance_type!r} is no instance type of SageMaker's: take one such as ml.c7i.xlarge."
-        f"{hint}"
+        f"{instance_type!r} is no SageMaker instance type: take one such as ml.c7i.xlarge.{hint}"
     )
 
 
 def check_instance_type(key: str, instance_type: str, shape: str) -> None:
-    """Refuse what SageMaker's API doesn't list for a use; `shape` is its list for that.
+    """Check an instance type against SageMaker's API; `shape` is the API's list for that use.
 
     Raises:
-        ConfigError: names `key`, with the nearest types.
+        ConfigError: names `key` and the nearest types.
     """
     try:
         family_of(instance_type)
@@ -188,16 +187,16 @@ def check_instance_type(key: str, instance_type: str, shape: str) -> None:
 
 
 def runs_aws_images(instance_type: str) -> bool:
-    """Whether its processor is one that AWS's containers are built for: no Arm, no own chip."""
+    """Whether AWS's containers run on its processor: x86, with or without NVIDIA GPUs."""
     return not _OTHER_PROCESSORS.match(family_of(instance_type))
 
 
 def has_gpu(instance_type: str) -> bool:
-    """Whether the type has GPUs: those of AWS's families g and p."""
+    """Whether the type has GPUs (families g and p)."""
     return family_of(instance_type)[0] in "gp"
 
 
 def multiplies_bf16(instance_type: str) -> bool | None:
-    """Whether its GPU, or else its cores, multiply in bf16; None where that isn't known."""
+    """Whether its GPUs, or else its cores, multiply in bf16; None if unknown."""
     family = family_of(instance_type)
     return family in _BF16 if family in _BF16 | _NO_BF16 else None

@@ -1,7 +1,7 @@
-"""Single objects of S3: bytes and files sent with a checksum, and compared by it.
+"""Upload single S3 objects with a SHA-256 checksum, and compare objects by it.
 
-S3 itself computes the checksum of what it is sent, so no object has that of another content. The
-size, the metadata and what is written elsewhere of an object can be anything.
+S3 computes and verifies the checksum itself, so it identifies the content. Size, user metadata and
+records elsewhere don't.
 """
 
 import base64
@@ -19,27 +19,27 @@ from dogbreed.cloud.aws.errors import DENIED, code_of, translate_errors
 from dogbreed.errors import CloudError, DataError
 from dogbreed.utils.links import open_within
 
-# From here on a file goes in parts, each tried again by itself.
+# From this size on a file is a multipart upload; each part is retried by itself.
 LARGE_BYTES = 64 * 2**20
 PART_BYTES = 16 * 2**20
 
 
-class Sent(NamedTuple):
-    """What S3 has of something that was sent: its mark of that version, and its checksum."""
+class Uploaded(NamedTuple):
+    """The ETag and the checksum of an uploaded object."""
 
     etag: str
     sha256: str
 
 
 def checksum(data: bytes) -> str:
-    """S3's checksum of bytes that are sent at once: their SHA-256 in base64."""
+    """S3's checksum of an object uploaded in one request: its SHA-256 in base64."""
     return base64.b64encode(hashlib.sha256(data).digest()).decode()
 
 
 def file_checksum(path: Path, digest: bytes | None = None) -> str:
-    """S3's checksum of a file as `send_file` sends it; `digest` is its SHA-256 where known.
+    """S3's checksum of a file as `send_file` uploads it; `digest` is its SHA-256 if known.
 
-    Of a file in parts it is the SHA-256 of the parts' digests, with the number of parts.
+    For a multipart upload it is the SHA-256 of the parts' digests, followed by the number of parts.
     Source: S3's user guide, "Checking object integrity", composite checksums.
 
     Raises:
@@ -57,10 +57,10 @@ def file_checksum(path: Path, digest: bytes | None = None) -> str:
 
 
 def stored_checksum(client: Any, bucket: str, key: str) -> str | None:
-    """S3's own SHA-256 of an object; None where there is no such object, or it has none.
+    """S3's SHA-256 checksum of an object; None if there is no such object or no checksum.
 
-    Nor where it may not be asked for, such as without the right to decrypt: what can't be compared
-    is sent again.
+    Also None if reading it is denied, e.g. without permission to decrypt: an object that can't be
+    compared is uploaded again.
     """
     try:
         head = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
@@ -73,12 +73,12 @@ def stored_checksum(client: Any, bucket: str, key: str) -> str | None:
 
 
 def holds(client: Any, uri: str, sha256: str) -> bool:
-    """Whether an object has exactly the content of which `sha256` is S3's checksum.
+    """Whether an object's checksum is `sha256`.
 
     Raises:
         CloudError: S3 can't be reached.
     """
-    with translate_errors(f"looking at {uri}"):
+    with translate_errors(f"reading {uri}"):
         return stored_checksum(client, *split_uri(uri)) == sha256
 
 
@@ -90,10 +90,10 @@ def send_file(
     kms_key: str | None,
     *,
     within: str | None = None,
-) -> Sent | None:
-    """Send a file, in parts if it is large; S3 verifies its checksum. None of one in parts.
+) -> Uploaded | None:
+    """Upload a file, in parts if it is large; S3 verifies its checksum. None for multipart uploads.
 
-    `within` is the real path of a folder that it must be in.
+    `within` is the real path of a folder that must contain it.
 
     Raises:
         DataError: it can't be read.
@@ -101,7 +101,7 @@ def send_file(
     with readable(path), open(open_within(path, within), "rb") as file:  # noqa: PTH123 (descriptor)
         if os.fstat(file.fileno()).st_size >= LARGE_BYTES:
             _send_in_parts(client, bucket, key, file, kms_key)
-            return None  # boto3's transfer doesn't tell
+            return None  # boto3's transfer doesn't return the ETag
         data = file.read()
     return put(client, bucket, key, data, kms_key)
 
@@ -111,7 +111,7 @@ def _send_in_parts(
 ) -> None:
     from boto3.s3.transfer import TransferConfig
 
-    # Unlike upload_file, this doesn't wrap what S3 answers in an error of its own.
+    # Unlike upload_file, this doesn't wrap ClientErrors of S3 in another exception.
     client.upload_fileobj(
         file,
         bucket,
@@ -121,8 +121,8 @@ def _send_in_parts(
     )
 
 
-def put(client: Any, bucket: str, key: str, data: bytes, kms_key: str | None) -> Sent:
-    """Send bytes; S3 verifies their checksum."""
+def put(client: Any, bucket: str, key: str, data: bytes, kms_key: str | None) -> Uploaded:
+    """Upload bytes; S3 verifies their checksum."""
     sha256 = checksum(data)
     answer = client.put_object(
         Bucket=bucket,
@@ -132,7 +132,7 @@ def put(client: Any, bucket: str, key: str, data: bytes, kms_key: str | None) ->
         ChecksumSHA256=sha256,
         **_encryption(kms_key),
     )
-    return Sent(str(answer["ETag"]), sha256)
+    return Uploaded(str(answer["ETag"]), sha256)
 
 
 def _encryption(kms_key: str | None) -> dict[str, str]:
@@ -151,7 +151,7 @@ def digest_of(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn the block's failure to read `path` into a DataError."""
+    """Turn an OSError in the block, which reads `path`, into a DataError."""
     try:
         yield
     except OSError as error:
@@ -159,7 +159,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def upload_file(client: Any, path: Path, uri: str, *, kms_key: str | None) -> bool:
-    """Send one file of any size, unless exactly its content is there; whether it was sent.
+    """Upload one file of any size unless S3 has the same content; whether it was uploaded.
 
     Raises:
         CloudError: S3 refuses, or can't be reached.
@@ -173,7 +173,7 @@ def upload_file(client: Any, path: Path, uri: str, *, kms_key: str | None) -> bo
 
 
 def upload_bytes(client: Any, data: bytes, uri: str, *, kms_key: str | None) -> None:
-    """Send bytes, whatever is there; S3 verifies their checksum.
+    """Upload bytes, replacing any object there; S3 verifies their checksum.
 
     Raises:
         CloudError: S3 refuses, or can't be reached.
@@ -186,10 +186,10 @@ def split_uri(uri: str) -> tuple[str, str]:
     """Bucket and key of s3://BUCKET/KEY.
 
     Raises:
-        CloudError: it isn't of that form.
+        CloudError: it isn't such a URI.
     """
     scheme, _, path = uri.partition("://")
     bucket, _, key = path.partition("/")
     if scheme != "s3" or not bucket or not key:
-        raise CloudError(f"{uri!r} is no place in S3: write s3://BUCKET/KEY.")
+        raise CloudError(f"{uri!r} is no S3 URI: write s3://BUCKET/KEY.")
     return bucket, key

@@ -1,4 +1,4 @@
-"""Looking at what goes on by itself in the account, again and again, in growing pauses."""
+"""Poll the state of a job or endpoint with exponential backoff."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,31 +9,36 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.aws.errors import NO_NETWORK, THROTTLED, code_of
 from dogbreed.training.run_folder import log
 
-# A look costs nothing but a request; the first ones come quickly, for what fails at once.
-FIRST_PAUSE_S, LONGEST_PAUSE_S, GROWTH = 0.5, 15.0, 1.3
-# So long a network may be away while the work goes on by itself.
-LONGEST_SILENCE_S = 1800.0
+# The first polls follow quickly, for what fails immediately.
+FIRST_PAUSE_S, MAX_PAUSE_S, GROWTH = 0.5, 15.0, 1.3
+# Polling continues through a network outage of this length, as the job runs without it.
+MAX_OUTAGE_S = 1800.0
 
-Seen = TypeVar("Seen")
+State = TypeVar("State")
 
 
-def looks(look: Callable[[], Seen]) -> Iterator[Seen]:
-    """What each look sees; throttling and a network that drops only make it longer."""
-    pause, silent_since = FIRST_PAUSE_S, None
+def poll(describe: Callable[[], State]) -> Iterator[State]:
+    """Yield the state again and again, without end; throttling and network outages are retried.
+
+    Raises:
+        ClientError: AWS refuses the request.
+        BotoCoreError: the network was down for `MAX_OUTAGE_S`.
+    """
+    pause, offline_since = FIRST_PAUSE_S, None
     while True:
         try:
-            seen = look()
+            state = describe()
         except ClientError as error:
             if code_of(error) not in THROTTLED:
                 raise
         except NO_NETWORK:
-            if silent_since is None:
-                silent_since = time.monotonic()
-                log.warning("AWS can't be reached; the work goes on by itself, still trying")
-            elif time.monotonic() - silent_since > LONGEST_SILENCE_S:
+            if offline_since is None:
+                offline_since = time.monotonic()
+                log.warning("AWS can't be reached; the job continues, polling is retried")
+            elif time.monotonic() - offline_since > MAX_OUTAGE_S:
                 raise
         else:
-            silent_since = None
-            yield seen
+            offline_since = None
+            yield state
         time.sleep(pause)
-        pause = min(LONGEST_PAUSE_S, GROWTH * pause)
+        pause = min(MAX_PAUSE_S, GROWTH * pause)

@@ -1,4 +1,4 @@
-"""AWS's regions and their partitions, as botocore knows them."""
+"""AWS regions and partitions, from botocore's endpoint data."""
 
 import difflib
 from functools import cache
@@ -18,15 +18,15 @@ def partition_of(region: str) -> str:
 
 
 def domain_of(region: str) -> str:
-    """The domain of AWS's registries of containers in a region."""
+    """The domain of the ECR registries in a region."""
     return str(_partition(region)["outputs"]["dnsSuffix"])
 
 
 def check_region(region: str, source: str) -> None:
-    """Refuse what is no region that SageMaker is in; `source` is where it was set.
+    """Check that SageMaker is available in a region; `source` is where the region was set.
 
     Raises:
-        ConfigError: with the nearest region.
+        ConfigError: suggests the nearest region.
     """
     known = _regions()
     if region in known:
@@ -48,8 +48,10 @@ def _regions() -> tuple[str, ...]:
 
 @cache
 def _partition(region: str) -> dict[str, Any]:
-    """botocore's entry for the partition of a region; regions that it doesn't know are in the
-    first partition that has their form, or else in AWS's own."""
+    """botocore's entry for the partition of a region.
+
+    An unknown region belongs to the first partition whose pattern it matches, or else to `aws`.
+    """
     session = botocore.session.get_session()
     try:
         name = session.get_partition_for_region(region)

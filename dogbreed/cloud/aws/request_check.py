@@ -1,4 +1,4 @@
-"""Every request held against the service's model before it leaves, and refused by its key."""
+"""Validate every request against the service model before it is sent; errors name our key."""
 
 import difflib
 import re
@@ -10,11 +10,11 @@ from dogbreed.errors import ConfigError
 # botocore's names of the services whose requests are checked.
 CHECKED = ("sagemaker", "application-autoscaling", "scheduler", "sagemaker-runtime")
 MAX_SHOWN = 100  # characters of a value
-NEARBY = 3
+MAX_LISTED = 3  # problems of a request, and suggestions for a value
 NAME_PATTERN = re.compile(r"pattern: \[a-zA-Z0-9\]\(-\*\[a-zA-Z0-9\]\)\{0,\d+\}$")
 
-# The key that a member comes from, by its place in a request as the service writes it; the first
-# that fits. `deploy.` keys are of the operations that launch/deploy.py sends.
+# The configuration key that sets a member, by the member's path in the request; the first match
+# counts. `deploy.` keys belong to the operations that launch/deploy.py sends.
 _DEPLOYS = r"^(CreateModel|CreateEndpoint|UpdateEndpoint|CreateTransform)\w*: .*"
 _KEYS = (
     (r"hyperParameters\.(?!sagemaker_|job\.)(.+)\.member$", r"\1"),
@@ -52,15 +52,17 @@ _KEYS = (
 )
 
 
-def refuse_unfit(params: dict[str, Any], model: Any, **more: Any) -> None:
-    """botocore's event provide-client-params: check a request before it is built and sent.
+def check_request(params: dict[str, Any], model: Any, **more: Any) -> None:
+    """Handler of botocore's event provide-client-params: validate a request before it is sent.
 
     Raises:
-        ConfigError: what the service would refuse, and the key that it comes from.
+        ConfigError: names the invalid values and the configuration keys that set them.
     """
     found = problems(model.service_model.service_name, model.name, params)
     if found:
-        raise ConfigError("; ".join(_sentence(model.name, each) for each in found[:NEARBY]) + ".")
+        raise ConfigError(
+            "; ".join(_sentence(model.name, each) for each in found[:MAX_LISTED]) + "."
+        )
 
 
 def _sentence(operation: str, problem: Problem) -> str:
@@ -76,11 +78,11 @@ def _sentence(operation: str, problem: Problem) -> str:
 
 def _rule(problem: Problem) -> str:
     if NAME_PATTERN.search(problem.rule):
-        return "have letters, digits and hyphens between them only"
+        return "consist of letters, digits and hyphens between them"
     if not problem.choices:
         return problem.rule
-    near = difflib.get_close_matches(str(problem.value), problem.choices, n=NEARBY)
-    if len(problem.choices) <= 2 * NEARBY:
+    near = difflib.get_close_matches(str(problem.value), problem.choices, n=MAX_LISTED)
+    if len(problem.choices) <= 2 * MAX_LISTED:
         near = list(problem.choices)
     listed = f", such as {', '.join(near)}" if near else ""
-    return f"be one of the {len(problem.choices)} values that it knows{listed}"
+    return f"be one of its {len(problem.choices)} values{listed}"

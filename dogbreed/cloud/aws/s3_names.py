@@ -1,4 +1,4 @@
-"""Names in S3: which buckets and prefixes there can be, and what was meant by others."""
+"""Validate S3 bucket names, prefixes and URIs, and suggest corrections."""
 
 import re
 import shlex
@@ -7,7 +7,7 @@ import unicodedata
 from dogbreed.errors import ConfigError
 
 # Source: S3's user guide, "General purpose bucket naming rules" (bucketnamingrules.html, read in
-# November 2026). The suffix -an, of a namespace of one's own account, is a bucket's as well.
+# November 2026). The suffix -an, of an account-level namespace, is valid for buckets too.
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
@@ -18,14 +18,14 @@ _RESERVED_ENDS = {
     "--x-s3": "a directory bucket",
     "--table-s3": "a table bucket",
 }
-# Source: S3's user guide, "Naming Amazon S3 objects": characters to avoid. The question mark and
-# the percent sign end or change an address where a container reads it.
+# Source: S3's user guide, "Naming Amazon S3 objects": characters to avoid. In a container
+# the question mark and the percent sign would change the URL.
 _AVOIDED = frozenset('\\{}^%`[]"<>~#|?')
 MAX_KEY_BYTES = 1024  # of an object, from the same page
-MAX_PREFIX_BYTES = 512  # leaves as much for the names of jobs, models and photos
+MAX_PREFIX_BYTES = 512  # leaves the same for the names of jobs, models and photos
 
-# What people paste instead of a bucket's name: an address, an ARN, or a page of the console.
-_ADDRESSES = (
+# What is often pasted instead of a bucket's name: a URI, an ARN, or a URL of the console.
+_URIS = (
     re.compile(r"s3[an]?:/*(?P<bucket>[^/]*)/*(?P<key>.*)", re.IGNORECASE | re.DOTALL),
     re.compile(r"arn:[^:]*:s3:::(?P<bucket>[^/]*)/*(?P<key>.*)", re.IGNORECASE),
     re.compile(
@@ -39,22 +39,22 @@ _PATH = re.compile(r"(?P<bucket>[^/]*)/+(?P<key>.*)", re.DOTALL)
 
 
 def check_bucket(bucket: str) -> None:
-    """Refuse what can't be a bucket's name; say what to type where an address holds one.
+    """Check a bucket's name; a URI gets a message with the keys to type instead.
 
     Raises:
         ConfigError: names launcher.bucket.
     """
     shown = f"launcher.bucket={bucket}"
-    found = _address(bucket) or _PATH.fullmatch(bucket)
+    found = _parse_uri(bucket) or _PATH.fullmatch(bucket)
     if found is not None:
-        raise ConfigError(f"{shown}: a bucket is given by its name alone: {_keys(found)}.")
-    wrong = wrong_with_bucket(bucket)
-    if wrong:
-        raise ConfigError(f"{shown}: {wrong}.")
+        raise ConfigError(f"{shown}: a bucket is given by its name only: {_keys(found)}.")
+    problem = bucket_error(bucket)
+    if problem:
+        raise ConfigError(f"{shown}: {problem}.")
 
 
-def wrong_with_bucket(bucket: str) -> str | None:
-    """What S3's rules have against a bucket's name, as the end of a sentence."""
+def bucket_error(bucket: str) -> str | None:
+    """Which of S3's rules a bucket's name violates, as the end of a sentence; None if valid."""
     if not 3 <= len(bucket) <= 63:
         return f"a bucket's name has 3 to 63 characters, not {len(bucket)}"
     if not _BUCKET.fullmatch(bucket):
@@ -73,20 +73,18 @@ def wrong_with_bucket(bucket: str) -> str | None:
             return f"no bucket's name may begin with {start}"
     for end, kind in _RESERVED_ENDS.items():
         if bucket.endswith(end):
-            return f"what ends in {end} is {kind}: name a general purpose bucket"
+            return f"a name that ends in {end} is {kind}: name a general purpose bucket"
     return None
 
 
 def normal_prefix(prefix: str) -> str:
-    """A prefix without what S3 would take for folders without a name: `/a//b/` is `a/b`.
-
-    Composed and decomposed letters become the same, as other machines would write them.
+    """Normalize a prefix: no empty folder names (`/a//b/` becomes `a/b`), Unicode NFC.
 
     Raises:
-        ConfigError: names launcher.prefix: nothing is left, or S3 or a container couldn't use it.
+        ConfigError: names launcher.prefix: it is empty, or S3 or a container couldn't use it.
     """
     shown = f"launcher.prefix={prefix}"
-    found = _address(prefix)
+    found = _parse_uri(prefix)
     if found is not None:
         raise ConfigError(f"{shown}: a prefix is a folder in the bucket: {_keys(found)}.")
     parts = [" ".join(filter(None, part.split(" "))) for part in prefix.split("/")]
@@ -101,53 +99,53 @@ def normal_prefix(prefix: str) -> str:
         shown_bad = " ".join(bad)
         raise ConfigError(
             f"{shown}: leave out {shown_bad}: S3 advises against such characters, and containers "
-            "may not find what has them in its name; folders are divided by /."
+            "may not find files with them; folders are separated by /."
         )
     if len(normal.encode()) > MAX_PREFIX_BYTES:
         raise ConfigError(
-            f"{shown}: it has {len(normal.encode())} bytes; {MAX_PREFIX_BYTES} are left beside the "
-            f"names of jobs and photos, as a key of S3 has {MAX_KEY_BYTES} at most."
+            f"{shown}: it has {len(normal.encode())} bytes; at most {MAX_PREFIX_BYTES}, as an S3 "
+            f"key has at most {MAX_KEY_BYTES} and also holds the names of jobs and photos."
         )
     return normal
 
 
-def is_address(text: str) -> bool:
-    """Whether a place is meant in S3, however it is written; a path of this machine isn't."""
-    return _address(text) is not None
+def is_s3_uri(text: str) -> bool:
+    """Whether a text is a URI, ARN or URL of S3, rather than a local path."""
+    return _parse_uri(text) is not None
 
 
 def check_uri(key: str, uri: str) -> None:
-    """Refuse a place in S3 that isn't s3://BUCKET/PATH with a bucket that can be; `key` names it.
+    """Check that a URI is s3://BUCKET/PATH with a valid bucket name, for the key `key`.
 
     Raises:
-        ConfigError: with the address that is meant, if it can be derived.
+        ConfigError: suggests the correct URI if it can be derived.
     """
     shown = f"{key}={uri}"
-    found = _address(uri)
+    found = _parse_uri(uri)
     bucket, path = (found["bucket"], found["key"] or "") if found else ("", "")
-    wrong = wrong_with_bucket(bucket)
-    if wrong:
-        raise ConfigError(f"{shown}: write s3://BUCKET/PATH; {wrong}.")
+    problem = bucket_error(bucket)
+    if problem:
+        raise ConfigError(f"{shown}: write s3://BUCKET/PATH; {problem}.")
     if not path.strip("/"):
-        raise ConfigError(f"{shown}: it is the whole bucket: write s3://{bucket}/PATH.")
+        raise ConfigError(f"{shown}: it names a bucket without a path: write s3://{bucket}/PATH.")
     normal = f"s3://{bucket}/{re.sub('/+', '/', path)}"
     if uri != normal:
         raise ConfigError(f"{shown}: write {normal}.")
     if not uri.isprintable():
-        raise ConfigError(f"{shown}: there is a control character in it.")
+        raise ConfigError(f"{shown}: it contains a control character.")
     if len(path.encode()) > MAX_KEY_BYTES:
-        raise ConfigError(f"{shown}: a key of S3 has {MAX_KEY_BYTES} bytes at most.")
+        raise ConfigError(f"{shown}: an S3 key has at most {MAX_KEY_BYTES} bytes.")
 
 
-def _address(text: str) -> re.Match[str] | None:
-    return next(filter(None, (each.fullmatch(text) for each in _ADDRESSES)), None)
+def _parse_uri(text: str) -> re.Match[str] | None:
+    return next(filter(None, (each.fullmatch(text) for each in _URIS)), None)
 
 
 def _keys(found: re.Match[str]) -> str:
-    """What to type for an address, or what is wrong with its bucket."""
+    """The keys to type for a URI, or what is wrong with its bucket."""
     bucket, prefix = found["bucket"], (found["key"] or "").strip("/")
-    wrong = wrong_with_bucket(bucket)
-    if wrong:
-        return f"write launcher.bucket=NAME launcher.prefix=FOLDER; {wrong}"
+    problem = bucket_error(bucket)
+    if problem:
+        return f"write launcher.bucket=NAME launcher.prefix=FOLDER; {problem}"
     more = f" launcher.prefix={shlex.quote(prefix)}" if prefix else ""
     return f"write launcher.bucket={bucket}{more}"

@@ -1,7 +1,7 @@
-"""A request held against the service's own model, as the service does when it arrives.
+"""Validate a request against botocore's service model, as the service itself does.
 
-botocore checks required members, types and the least lengths before it sends; the other lengths,
-ranges, choices and patterns it leaves to the service. They are in the model that it carries.
+botocore validates required members, types and minimum lengths before it sends a request. Its model
+also has maximum lengths, ranges, enums and patterns, which it leaves to the service.
 """
 
 import itertools
@@ -15,14 +15,14 @@ from typing import Any
 
 import botocore.session
 
-# Java's POSIX classes, which are ASCII there; its others are Unicode's general categories.
+# POSIX classes in Java's regular expressions (ASCII only); all others are Unicode categories.
 _POSIX = {
     "Alnum": "a-zA-Z0-9",
     "Print": r"\x20-\x7e",
     "ASCII": r"\x00-\x7f",
 }
-# A range from the first to the last surrogate pair, and a quantifier of an end, which says how
-# long the whole may be; its length is checked by itself.
+# Java's range of all surrogate pairs, and its end anchor. An end anchor with a quantifier limits
+# the total length, which is checked separately.
 _REWRITTEN = {r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010ffff", r"\z": r"\Z"}
 _QUANTIFIED_END = re.compile(r"(?<!\\)\$\{\d+,\d+\}")
 _TOKEN = re.compile(r"\\p\{(\w+)\}|\\.|[\[\]]", re.DOTALL)
@@ -30,10 +30,10 @@ _TOKEN = re.compile(r"\\p\{(\w+)\}|\\.|[\[\]]", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A member that the service would refuse.
+    """A member that the service would reject.
 
-    `place` is its place in the service's way of writing (`tags.1.member.key`), `rule` the end of
-    its sentence "Member must ...". `choices` are the values that there are, if they are listed.
+    `place` is its path as the service writes it (`tags.1.member.key`), `rule` the end of the
+    service's sentence "Member must ...". `choices` are the valid values, if they are listed.
     """
 
     place: str
@@ -43,7 +43,7 @@ class Problem:
 
 
 def problems(service: str, operation: str, parameters: dict[str, Any]) -> list[Problem]:
-    """What the service would say against a request; empty if it would take it, or isn't known."""
+    """What the service would reject in a request; empty if nothing, or if it isn't known."""
     model = _model(service)
     if operation not in model.operation_names:
         return []
@@ -52,7 +52,7 @@ def problems(service: str, operation: str, parameters: dict[str, Any]) -> list[P
 
 
 def choices_of(service: str, shape: str) -> tuple[str, ...]:
-    """The values that the service lists for a shape, such as its instance types."""
+    """The enum values of a shape, such as the instance types."""
     return tuple(_model(service).shape_for(shape).enum)
 
 
@@ -62,8 +62,8 @@ def _model(service: str) -> Any:
 
 
 def _check(shape: Any, value: Any, place: str) -> Iterator[Problem]:
-    """The problems of one value and of all below it."""
-    yield from _own(shape, value, place)
+    """The problems of one value and of all values nested in it."""
+    yield from _check_value(shape, value, place)
     if shape.type_name == "structure" and isinstance(value, dict):
         for name in shape.required_members:
             if value.get(name) is None:
@@ -80,8 +80,8 @@ def _check(shape: Any, value: Any, place: str) -> Iterator[Problem]:
             yield from _check(shape.value, item, f"{place}.{key}.member")
 
 
-def _own(shape: Any, value: Any, place: str) -> Iterator[Problem]:
-    """The problems of the value itself: its size, or else its choices and its pattern."""
+def _check_value(shape: Any, value: Any, place: str) -> Iterator[Problem]:
+    """The problems of the value itself: its size, or else its enum and its pattern."""
     rules = shape.metadata
     if isinstance(value, str | list | tuple | dict):
         what, size = "length", len(value)
@@ -107,35 +107,35 @@ def _own(shape: Any, value: Any, place: str) -> Iterator[Problem]:
 def _fits(pattern: str, value: str) -> bool:
     try:
         return compiled(pattern).fullmatch(value) is not None
-    except re.error:  # of a newer botocore: the service itself will say
+    except re.error:  # a newer botocore has other syntax: the service itself validates it
         return True
 
 
 @cache
 def compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern of a service's model, which is Java's, as Python's.
+    """A Java pattern of the service model, compiled as a Python pattern.
 
     Raises:
-        re.error: it has something that isn't known here.
+        re.error: it has syntax that isn't translated.
     """
     for java, python in _REWRITTEN.items():
         pattern = pattern.replace(java, python)
     pattern = _QUANTIFIED_END.sub("$", pattern)
-    inside = False  # a class in brackets
+    in_class = False  # in a character class [...]
 
     def in_python(token: re.Match[str]) -> str:
-        nonlocal inside
+        nonlocal in_class
         if token[1] is not None:
-            return _category(token[1]) if inside else f"[{_category(token[1])}]"
+            return _category(token[1]) if in_class else f"[{_category(token[1])}]"
         if token[0] in "[]":
-            inside = token[0] == "["
+            in_class = token[0] == "["
         return token[0]
 
     return re.compile(_TOKEN.sub(in_python, pattern), re.ASCII)
 
 
 def _category(name: str) -> str:
-    """The characters of a \\p{NAME}, as they are written in brackets."""
+    """The characters of \\p{NAME}, as the content of a character class."""
     characters = _POSIX.get(name) or _categories().get(name)
     if characters is None:
         raise re.error(f"unknown class {name}")
@@ -144,7 +144,7 @@ def _category(name: str) -> str:
 
 @cache
 def _categories() -> dict[str, str]:
-    """All characters by the first letter of their general category: L for letters, and so on."""
+    """All characters by the first letter of their Unicode category, such as L for letters."""
     found: dict[str, list[str]] = {}
     codes = range(sys.maxunicode + 1)
     for letter, same in itertools.groupby(codes, lambda code: unicodedata.category(chr(code))[0]):

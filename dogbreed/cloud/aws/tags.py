@@ -1,4 +1,4 @@
-"""The tags by which what this project made is found again, and is told from what others made."""
+"""AWS tags that mark the resources of this project."""
 
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from dogbreed.configuration.search import AccountConfig
 from dogbreed.errors import ConfigError
 
 PROJECT, PROJECT_TAG = "project", "dogbreed"
-ENDPOINT = "endpoint"  # what a part was made for
+ENDPOINT = "endpoint"  # the endpoint that a resource was created for
 
 # Source: "Tag naming limits and requirements" of AWS's guide on tagging; SageMaker, EventBridge
 # Scheduler and Application Auto Scaling have the same.
@@ -21,10 +21,10 @@ _SIGNS = "_.:/=+-@"
 
 
 def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags as they can be sent: with their letters composed, as only those are taken.
+    """Validate tags; return them in Unicode NFC, the only form that AWS accepts.
 
     Raises:
-        ConfigError: names launcher.tags, and the tag that AWS would refuse.
+        ConfigError: names launcher.tags and the invalid tag.
     """
     composed = {
         unicodedata.normalize("NFC", name): unicodedata.normalize("NFC", value)
@@ -32,10 +32,10 @@ def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
     }
     for name, value in composed.items():
         _check_tag(name, value)
-    most = MAX_TAGS - len({PROJECT, ENDPOINT} - composed.keys())
-    if len(composed) > most:
+    max_tags = MAX_TAGS - len({PROJECT, ENDPOINT} - composed.keys())
+    if len(composed) > max_tags:
         raise ConfigError(
-            f"launcher.tags: {len(composed)} tags; {most} at most, as AWS takes {MAX_TAGS} and "
+            f"launcher.tags: {len(composed)} tags; at most {max_tags}, as AWS takes {MAX_TAGS} and "
             f"{PROJECT} and {ENDPOINT} are added."
         )
     return composed
@@ -46,10 +46,12 @@ def _check_tag(name: str, value: str) -> None:
     if not name.strip():
         raise ConfigError(f"{shown}: a tag needs a name.")
     if name.lower().startswith(_RESERVED):
-        raise ConfigError(f"{shown}: names that begin with {_RESERVED} are AWS's own.")
-    for what, text, most in (("name", name, MAX_NAME), ("value", value, MAX_VALUE)):
-        if len(text) > most:
-            raise ConfigError(f"{shown}: its {what} has {len(text)} characters; {most} at most.")
+        raise ConfigError(f"{shown}: names that begin with {_RESERVED} are reserved for AWS.")
+    for what, text, max_length in (("name", name, MAX_NAME), ("value", value, MAX_VALUE)):
+        if len(text) > max_length:
+            raise ConfigError(
+                f"{shown}: its {what} has {len(text)} characters; at most {max_length}."
+            )
         bad = sorted({c for c in text if not _may_be_in_tag(c)})
         if bad:
             raise ConfigError(
@@ -63,24 +65,26 @@ def _may_be_in_tag(letter: str) -> bool:
 
 
 def all_tags(launcher: AccountConfig, **more: str) -> dict[str, str]:
-    """The tags of everything that is made, and `more` of one thing; the project's is never lost."""
+    """The tags of a resource: project tag, launcher.tags and `more`; ours take precedence."""
     ours = {PROJECT: PROJECT_TAG, **more}
     return ours | launcher.tags | ours
 
 
 def tag_list(launcher: AccountConfig, **more: str) -> list[dict[str, str]]:
-    """The same as most services take them."""
+    """`all_tags` as a list of Key and Value, the format of most services."""
     return [{"Key": name, "Value": value} for name, value in all_tags(launcher, **more).items()]
 
 
 def as_dict(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Tags as services tell them, by their names."""
+    """A list of Key and Value as a dictionary."""
     return {tag["Key"]: tag["Value"] for tag in tags}
 
 
-def own_tags(client: Any, arn: str) -> dict[str, str] | None:
-    """The tags of something of this project's in SageMaker; None if it is somebody else's or has
-    just gone. Errors are botocore's."""
+def project_tags(client: Any, arn: str) -> dict[str, str] | None:
+    """The tags of a SageMaker resource; None if it isn't this project's or was just deleted.
+
+    Errors are botocore's.
+    """
     try:
         tags = as_dict(client.list_tags(ResourceArn=arn)["Tags"])
     except ClientError as error:
@@ -91,5 +95,5 @@ def own_tags(client: Any, arn: str) -> dict[str, str] | None:
 
 
 def is_ours(client: Any, arn: str) -> bool:
-    """Whether this project made something in SageMaker; errors are botocore's."""
-    return own_tags(client, arn) is not None
+    """Whether this project created a SageMaker resource; errors are botocore's."""
+    return project_tags(client, arn) is not None

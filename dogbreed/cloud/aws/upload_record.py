@@ -1,6 +1,6 @@
-"""This machine's own record of the photos in S3, by which those that haven't changed are known.
+"""A local record of the object versions that were uploaded, to skip unchanged photos.
 
-It has what S3 answered to this machine: nobody who writes to the bucket can change it.
+It has S3's responses to this machine, so nobody with write access to the bucket can change it.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ Record = Mapping[str, "Version"]
 
 
 class Version(NamedTuple):
-    """A version of an object in S3: S3's marks of it, and its checksum where that is known.
+    """A version of an S3 object: size, ETag, modification time, and its checksum if known.
 
-    S3 gives another time and, for another content, another ETag to whatever replaces it.
+    An object that replaces it has another time and, with other content, another ETag.
     """
 
     size_bytes: int
@@ -30,7 +30,7 @@ class Version(NamedTuple):
 
 
 def read_record(uri: str) -> Record:
-    """What was written for a folder in S3; nothing where that is missing or damaged."""
+    """The record of a folder in S3; empty if missing or damaged."""
     path = _path(uri)
     try:
         entries = json.loads(path.read_text("utf-8")) if path else {}
@@ -40,7 +40,7 @@ def read_record(uri: str) -> Record:
 
 
 def write_record(uri: str, record: Record) -> None:
-    """Replace what is written for a folder in S3; where that can't be, S3 is asked next time."""
+    """Replace the record of a folder in S3; if that fails, S3 is queried next time."""
     path = _path(uri)
     if path is not None:
         with suppress(OSError):

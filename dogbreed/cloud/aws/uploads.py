@@ -1,4 +1,4 @@
-"""A folder of photos to S3; only what S3 doesn't have with the same content is sent."""
+"""Synchronize a folder of photos to S3: upload new and changed files, delete removed ones."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.objects import (
-    Sent,
+    Uploaded,
     file_checksum,
     put,
     readable,
@@ -23,13 +23,13 @@ from dogbreed.errors import CloudError, DataError
 from dogbreed.utils.machine import cores
 from dogbreed.utils.progress import progress
 
-WORKERS = 32  # as many as a client of the account has connections
-MAX_DELETIONS = 1000  # of one request
-MARKER = b"{}\n"  # earlier versions read a list of the photos there, and trusted it
+WORKERS = 32  # equals max_pool_connections of the clients
+MAX_DELETIONS = 1000  # per request
+MARKER = b"{}\n"  # empty: earlier versions trusted a list of photos in it
 
 
 class LocalFile(NamedTuple):
-    """A file to send, and its name below the folder."""
+    """A file to upload, and its key relative to the folder."""
 
     name: str
     path: Path
@@ -45,48 +45,48 @@ class S3Folder:
 
     @property
     def uri(self) -> str:
-        """With the slash at its end: without one, `photos` would match `photos-2` too."""
+        """With a trailing slash: without it, the prefix `dogs` would match `dogs-2` too."""
         return f"s3://{self.bucket}/{self.prefix}/"
 
     @property
     def marker(self) -> str:
-        """Key of the object, beside the folder, that says that the folder is this package's."""
+        """Key of the object next to the folder that marks it as created by this package."""
         return f"{self.prefix}.manifest.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class UploadPlan:
-    """What `upload` will send, leave as it is, and remove.
+    """The files that `upload` sends, skips (`unchanged`) and deletes (`gone`).
 
-    `within` is the real path of the folder that nothing is sent from outside of; None: anywhere.
+    `within` is the real path of the folder that must contain all files; None: links may leave it.
     """
 
     files: tuple[LocalFile, ...]
-    kept: Mapping[str, Version]
+    unchanged: Mapping[str, Version]
     gone: tuple[str, ...]
     within: str | None = None
 
     @property
     def size_bytes(self) -> int:
-        """Of what will be sent."""
+        """Total size of the files to upload."""
         return sum(file.size_bytes for file in self.files)
 
 
 def stored(client: Any, folder: S3Folder) -> dict[str, Version]:
-    """What is in the folder, by name, with checksums that no other content has.
+    """The object versions in the folder, by name, with their checksums.
 
-    Those of versions that this machine has sent or compared before are in its own record; S3 is
-    asked for all others.
+    Checksums of versions that this machine uploaded or compared before come from the local record,
+    all others from S3.
 
     Raises:
-        CloudError: S3 refuses, or objects are there that this package didn't put there.
+        CloudError: S3 refuses, or the folder has objects that this package didn't upload.
     """
-    with translate_errors(f"looking at {folder.uri}"):
+    with translate_errors(f"listing {folder.uri}"):
         found = {name: each for name, each in _listed(client, folder) if name}
         if found and not _is_marked(client, folder):
             raise CloudError(
-                f"{folder.uri} holds {len(found)} objects that dogbreed didn't put there and would "
-                "have to remove: name another launcher.prefix, or remove them yourself."
+                f"{folder.uri} has {len(found)} objects that dogbreed didn't upload and would have "
+                "to delete: name another launcher.prefix, or delete them yourself."
             )
         record = read_record(folder.uri)
         found = {name: _recorded(each, record.get(name)) for name, each in found.items()}
@@ -100,7 +100,7 @@ def stored(client: Any, folder: S3Folder) -> dict[str, Version]:
 
 
 def _listed(client: Any, folder: S3Folder) -> Iterator[tuple[str, Version]]:
-    """Names and versions; S3's console marks a folder by an object without a name."""
+    """Names and versions; the S3 console creates an object with an empty name for a folder."""
     start = f"{folder.prefix}/"
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=start)
     for item in (item for page in pages for item in page.get("Contents", ())):
@@ -109,7 +109,7 @@ def _listed(client: Any, folder: S3Folder) -> Iterator[tuple[str, Version]]:
 
 
 def _recorded(there: Version, known: Version | None) -> Version:
-    """With the checksum that is in this machine's record, if that is of the same version."""
+    """With the checksum in the local record, if that has the same version."""
     if known is None or known[:3] != (there.size_bytes, there.etag, there.modified):
         return there
     return there._replace(sha256=known.sha256)
@@ -126,18 +126,18 @@ def _is_marked(client: Any, folder: S3Folder) -> bool:
 
 
 def check_keys(folder: S3Folder, root: Path, files: Sequence[Path]) -> None:
-    """Refuse files whose names are too long for keys of S3.
+    """Check that the files' names aren't too long for S3 keys.
 
     Raises:
-        DataError: names the first.
+        DataError: names the first one that is.
     """
     for path in files:
         key = f"{folder.prefix}/{path.relative_to(root).as_posix()}"
         size = len(key.encode("utf-8", "surrogateescape"))
         if size > MAX_KEY_BYTES:
             raise DataError(
-                f"{path}: its key in S3 would have {size} bytes, and {MAX_KEY_BYTES} are the most: "
-                "shorten the names of its folders, or launcher.prefix."
+                f"{path}: its S3 key would have {size} bytes; at most {MAX_KEY_BYTES}: shorten the "
+                "names of its folders, or launcher.prefix."
             )
 
 
@@ -148,25 +148,25 @@ def plan_upload(
     digests: Mapping[Path, bytes] | None = None,
     within: str | None = None,
 ) -> UploadPlan:
-    """Compare `files`, which lie below `root`, with what `stored` found; nothing is sent.
+    """Compare `files` below `root` with the result of `stored`; nothing is sent.
 
-    None as `there` counts every file as new. `digests` are SHA-256 of contents known already.
+    `there` None: every file counts as new. `digests` are known SHA-256 digests of files.
 
     Raises:
         DataError: a file can't be read, or has a name that S3 can't take.
     """
     local, remote, known = [_local(root, path) for path in files], there or {}, digests or {}
-    alike = [file for file in local if _same_size(file, remote.get(file.name))]
+    same_size = [file for file in local if _same_size(file, remote.get(file.name))]
     with ThreadPoolExecutor(cores()) as pool:
-        found = pool.map(lambda file: file_checksum(file.path, known.get(file.path)), alike)
-        kept = {
+        found = pool.map(lambda file: file_checksum(file.path, known.get(file.path)), same_size)
+        unchanged = {
             file.name: remote[file.name]
-            for file, sha256 in zip(alike, found, strict=True)
+            for file, sha256 in zip(same_size, found, strict=True)
             if sha256 == remote[file.name].sha256
         }
     return UploadPlan(
-        files=tuple(file for file in local if file.name not in kept),
-        kept=kept,
+        files=tuple(file for file in local if file.name not in unchanged),
+        unchanged=unchanged,
         gone=tuple(sorted(remote.keys() - {file.name for file in local})),
         within=within,
     )
@@ -191,15 +191,15 @@ def _same_size(file: LocalFile, there: Version | None) -> bool:
 def upload(
     client: Any, folder: S3Folder, plan: UploadPlan, *, kms_key: str | None, workers: int = WORKERS
 ) -> None:
-    """Send what is new or changed, then remove what is gone; S3 verifies each file's checksum.
+    """Upload new and changed files, then delete removed ones; S3 verifies each file's checksum.
 
-    What was sent before an error or a signal isn't sent again the next time.
+    Files uploaded before an error or a signal aren't uploaded again the next time.
 
     Raises:
         CloudError: S3 refuses, or can't be reached.
-        DataError: a file can't be read any more.
+        DataError: a file can no longer be read.
     """
-    sent: dict[str, Sent | None] = {}
+    sent: dict[str, Uploaded | None] = {}
 
     def send(file: LocalFile) -> None:
         key = f"{folder.prefix}/{file.name}"
@@ -207,21 +207,21 @@ def upload(
             client, folder.bucket, key, file.path, kms_key, within=plan.within
         )
 
-    record = {name: Version(*each) for name, each in plan.kept.items()}
+    record = {name: Version(*each) for name, each in plan.unchanged.items()}
     with translate_errors(f"uploading to {folder.uri}"):
         if plan.files:
             put(client, folder.bucket, folder.marker, MARKER, kms_key)
             _send_all(send, plan.files, workers)
         _remove(client, folder, plan.gone)
         for name, there in _listed(client, folder) if sent else ():
-            own = sent.get(name)
-            if own is not None and own.etag == there.etag:
-                record[name] = Version(*there._replace(sha256=own.sha256))
+            uploaded = sent.get(name)
+            if uploaded is not None and uploaded.etag == there.etag:
+                record[name] = Version(*there._replace(sha256=uploaded.sha256))
     write_record(folder.uri, record)
 
 
 def _send_all(send: Callable[[LocalFile], None], files: Sequence[LocalFile], workers: int) -> None:
-    """Send in threads; the first error ends it."""
+    """Upload in threads; the first error ends it."""
     pool = ThreadPoolExecutor(workers)
     try:
         with progress("uploading", len(files)) as advance:
@@ -240,7 +240,7 @@ def _remove(client: Any, folder: S3Folder, names: Sequence[str]) -> None:
         )
         if left := answer.get("Errors"):
             raise CloudError(
-                f"S3 didn't remove {len(left)} photos below {folder.uri}, such as "
+                f"S3 didn't delete {len(left)} photos below {folder.uri}, such as "
                 f"{left[0]['Key']} ({left[0]['Code']}), and they would be trained on: allow "
-                "s3:DeleteObject, or remove them yourself."
+                "s3:DeleteObject, or delete them yourself."
             )

@@ -1,1 +1,1 @@
-"""What runs in a job's container; it imports neither boto3 nor the SDK."""
+"""The code that runs in a job's container; it imports neither boto3 nor the SageMaker SDK."""

@@ -1,4 +1,4 @@
-"""Inside a job's container: from hyperparameters and channels to a run, and its results out."""
+"""Entry point of the container: run the job of the hyperparameters and write its outputs."""
 
 import hashlib
 import json
@@ -25,22 +25,22 @@ from dogbreed.utils.progress import is_main_process
 # Hyperparameters that aren't keys of the configuration.
 JOB = "job"
 TRAIN, EXTRACT, TUNE = "train", "extract", "tune"
-WEIGHTS_SHA256 = "weights_sha256"  # in hex; of all that is in the weights' channel, only this file
+WEIGHTS_SHA256 = "weights_sha256"  # in hex; the file of the weights channel to use
 NOT_KEYS = ("sagemaker_", "_tuning_objective_metric", JOB, WEIGHTS_SHA256)
 
 PHOTOS, FEATURES, WEIGHTS = "photos", "features", "weights"
 OUTPUTS = "outputs"
-NOT_PAPERS = ("model", "checkpoints")
-MAX_FAILURE_CHARACTERS = 1024  # of the failure file, what the service shows
+NOT_OUTPUT = ("model", "checkpoints")
+MAX_FAILURE_CHARACTERS = 1024  # of the failure file; the service truncates more
 
 
 def run_job(arguments: Sequence[str]) -> None:
-    """Do what the job's hyperparameters say; called with them as `--key value`, by the toolkit.
+    """Run the job that the hyperparameters describe; the toolkit passes them as `--key value`.
 
     Raises:
-        DogbreedError: after its sentence was written where SageMaker reads the reason.
+        DogbreedError: the job failed; the message is also in SageMaker's failure file.
     """
-    os.chdir(_base())  # below here all places are relative, and the same on every machine
+    os.chdir(_base())  # all paths below are relative, and the same on every instance
     try:
         _run(_hyperparameters(arguments))
     except BaseException as error:
@@ -48,7 +48,7 @@ def run_job(arguments: Sequence[str]) -> None:
         unforeseen = printable(f"{type(error).__name__}: {error} (see the job's log)")
         reason = str(error) if known else unforeseen
         write_text(Path("output", "failure"), reason[:MAX_FAILURE_CHARACTERS])
-        _deliver_evidence()
+        _copy_partial_output()
         raise
 
 
@@ -57,28 +57,30 @@ def _base() -> Path:
 
 
 def _hyperparameters(arguments: Sequence[str]) -> dict[str, str]:
-    """As they were sent: from the platform's file, else from the arguments."""
+    """The hyperparameters: from the platform's file, or else from the arguments."""
     file = Path("input", "config", "hyperparameters.json")
     if file.is_file():
         try:
-            return _texts(json_value(file.read_text("utf-8")))
+            return _checked(json_value(file.read_text("utf-8")))
         except DocumentError as error:
-            raise CloudError(f"{file} {error}: it is the platform's own file.") from error
+            raise CloudError(
+                f"{file} {error}: SageMaker writes this file: start the job again."
+            ) from error
     return from_arguments(arguments)
 
 
-def _texts(sent: Any) -> dict[str, str]:
+def _checked(sent: Any) -> dict[str, str]:
     if not isinstance(sent, dict) or not all(isinstance(text, str) for text in sent.values()):
-        raise DocumentError("holds no texts by name")
+        raise DocumentError("doesn't map names to strings")
     return sent
 
 
 def _run(hyperparameters: Mapping[str, str]) -> None:
     job = decode(hyperparameters.get(JOB, TRAIN))
     keys = {n: text for n, text in hyperparameters.items() if not n.startswith(NOT_KEYS)}
-    # What is set here comes last: it is where this machine has things.
-    places = _places(decode(hyperparameters.get(WEIGHTS_SHA256, '""')))
-    values = {name: decode(text) for name, text in keys.items()} | places | _processes()
+    # The paths of this container override all other values.
+    paths = _paths(decode(hyperparameters.get(WEIGHTS_SHA256, '""')))
+    values = {name: decode(text) for name, text in keys.items()} | paths | _processes()
     if job == EXTRACT:
         _extract(compose_as(Config, "train", [], values))
         return
@@ -92,45 +94,47 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
 
         folder = train(compose_as(Config, "train", [], values))
     else:
-        raise CloudError(f"The hyperparameter {JOB}={job} is none that this program knows.")
+        raise CloudError(
+            f"The hyperparameter {JOB}={job} is unknown: it must be {TRAIN}, {EXTRACT} or {TUNE}."
+        )
     if is_main_process():
-        _deliver(folder)
+        _copy_results(folder)
 
 
-def _own() -> Path:
-    """The folder of this job that a spot job's next machine needs."""
+def _job_folder() -> Path:
+    """The folder of this job in the checkpoints, which a spot job's next instance gets."""
     return Path("checkpoints", os.environ.get("TRAINING_JOB_NAME", "job"))
 
 
-def _places(weights_sha256: str) -> dict[str, Any]:
-    """Keys that name the folders of this container, and its file of weights.
+def _paths(weights_sha256: str) -> dict[str, Any]:
+    """The keys with the paths of this container.
 
-    They are part of the configuration by which an interrupted run is found again.
+    They are part of the configuration that identifies an interrupted run.
     """
-    own = _own()
-    # Features that come from a set needn't be kept again.
-    places = {"output_root": own / OUTPUTS, "features.root": Path("features")}
+    folder = _job_folder()
+    # Features of the features channel needn't be stored in the checkpoints.
+    paths = {"output_root": folder / OUTPUTS, "features.root": Path("features")}
     if channel := os.environ.get(f"SM_CHANNEL_{PHOTOS.upper()}"):
-        places["data.root"] = _below_base(channel)
-        # Machines that share a prefix in S3 must not write to the same names.
-        places["features.root"] = own / "features" / os.environ.get("SM_CURRENT_HOST", "algo-1")
+        paths["data.root"] = _below_base(channel)
+        # Instances that share an S3 prefix must not write the same keys.
+        paths["features.root"] = folder / "features" / os.environ.get("SM_CURRENT_HOST", "algo-1")
     if channel := os.environ.get(f"SM_CHANNEL_{FEATURES.upper()}"):
-        places["data.feature_set"] = _below_base(channel)
+        paths["data.feature_set"] = _below_base(channel)
     if channel := os.environ.get(f"SM_CHANNEL_{WEIGHTS.upper()}"):
-        places["model.weights"] = _weights(_below_base(channel), weights_sha256)
-    own.mkdir(parents=True, exist_ok=True)
-    return {**{name: str(path) for name, path in places.items()}, "resume": AUTO}
+        paths["model.weights"] = _weights(_below_base(channel), weights_sha256)
+    folder.mkdir(parents=True, exist_ok=True)
+    return {**{name: str(path) for name, path in paths.items()}, "resume": AUTO}
 
 
 def _weights(folder: Path, sha256: str) -> Path:
-    """The file with this digest: others may have come into the folder in S3 since it was sent."""
+    """The file with this digest; others may have been added to the S3 prefix since the upload."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
                 return path
     raise CloudError(
-        f"The channel {WEIGHTS} doesn't hold the weights that this job was started with (SHA-256 "
-        f"{sha256}): they were replaced in S3. Start it again; see who may write to the bucket."
+        f"The channel {WEIGHTS} doesn't have the weights that this job was started with (SHA-256 "
+        f"{sha256}): they were replaced in S3. Start it again; check who can write to the bucket."
     )
 
 
@@ -139,14 +143,14 @@ def _below_base(channel: str) -> Path:
 
 
 def _processes() -> dict[str, Any]:
-    """Keys of a training that torchrun has started in several processes."""
+    """The keys of a distributed training, which torchrun starts in several processes."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return {}
     return {"trainer.strategy": "ddp", "trainer.devices": int(os.environ["LOCAL_WORLD_SIZE"])}
 
 
 def _extract(config: Config) -> None:
-    """Compute this machine's share of the features, into the folder that is kept in S3."""
+    """Compute this instance's shard of the features in the folder that is synchronized with S3."""
     from dogbreed.features.shard import share_folder, write_index
     from dogbreed.training.features import extract_share
     from dogbreed.training.preparation import prepare
@@ -162,38 +166,38 @@ def _extract(config: Config) -> None:
         extract_share(prepared, share_folder(folder, share), share, len(hosts), clock)
     if share == 0:
         write_index(folder, prepared.config.name, prepared.checked, prepared.choice)
-    log.info("share %d of %d: %s", share + 1, len(hosts), as_text(clock.as_dict()))
+    log.info("shard %d of %d: %s", share + 1, len(hosts), as_text(clock.as_dict()))
 
 
-def _deliver(folder: Path) -> None:
-    """The model where SageMaker takes it from, everything else beside it."""
-    _deliver_papers(folder)
+def _copy_results(folder: Path) -> None:
+    """Copy the model and the other output to the folders that SageMaker uploads."""
+    _copy_output(folder)
     model = Path(os.environ["SM_MODEL_DIR"])
     if (folder / "model").is_dir():
         shutil.copytree(folder / "model", model, dirs_exist_ok=True)
-    # A search has no model: its best is what comes of it.
+    # A search has no model: its result is best.yaml.
     elif (folder / "best.yaml").is_file():
         model.mkdir(parents=True, exist_ok=True)
         shutil.copy2(folder / "best.yaml", model)
 
 
-def _deliver_evidence() -> None:
-    """What a training recorded before it failed or was stopped: SageMaker keeps that, too.
+def _copy_partial_output() -> None:
+    """Copy the output of a training that failed or was stopped.
 
-    A spot job that is interrupted gets the same signal as one that is stopped for good. It goes on
-    elsewhere, with all of this from its checkpoints; the copy ends with the machine.
+    An interrupted spot job gets the same signal as a stopped job. It resumes on another instance
+    from its checkpoints, and the copy is lost with this instance.
     """
-    runs = sorted((_own() / OUTPUTS).glob("*-*"))  # by their times
+    runs = sorted((_job_folder() / OUTPUTS).glob("*-*"))  # sorted by time
     if runs and is_main_process():
-        with suppress(OSError):  # a full disk, say: the error that came first is the one to tell
-            _deliver_papers(runs[-1])
+        with suppress(OSError):  # such as a full disk: the first error is raised
+            _copy_output(runs[-1])
 
 
-def _deliver_papers(folder: Path) -> None:
-    """All of a run but its model and its checkpoints, where SageMaker takes output from."""
+def _copy_output(folder: Path) -> None:
+    """Copy a run without its model and checkpoints to SageMaker's output folder."""
     run, output = folder.resolve(), Path(os.environ["SM_OUTPUT_DATA_DIR"])
 
-    def left_out(place: str, names: list[str]) -> Sequence[str]:
-        return NOT_PAPERS if Path(place) == run else ()
+    def ignored(path: str, names: list[str]) -> Sequence[str]:
+        return NOT_OUTPUT if Path(path) == run else ()
 
-    shutil.copytree(run, output, ignore=left_out, dirs_exist_ok=True)
+    shutil.copytree(run, output, ignore=ignored, dirs_exist_ok=True)

@@ -1,4 +1,4 @@
-"""The archive that a container serves from: packed here, kept in S3 under its content's digest."""
+"""The model.tar.gz of an endpoint: packed locally, stored in S3 under its digest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dogbreed.artifact.folder import read_description
 from dogbreed.artifact.packing import pack_model
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.objects import digest_of, upload_file
-from dogbreed.cloud.endpoints.models import fetch, find_model
+from dogbreed.cloud.endpoints.model_source import fetch, find_model
 from dogbreed.configuration.deploy import DeployConfig
 
 MODELS = "models"  # the folder below launcher.prefix, with one for each endpoint
@@ -17,7 +17,7 @@ MODELS = "models"  # the folder below launcher.prefix, with one for each endpoin
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A packed model: the file here and its place in S3, where it is from and how good it is."""
+    """A packed model: the local file, its S3 URI, its origin (`label`), classes and metrics."""
 
     file: Path
     uri: str
@@ -31,10 +31,10 @@ class Archive:
 
 
 def pack(account: Account, config: DeployConfig, folder: Path) -> Archive:
-    """Pack the model that `config.model` names into `folder`; nothing is sent.
+    """Pack the model that `config.model` names into `folder`; nothing is uploaded.
 
     Raises:
-        ArtifactError, CloudError: there is no such model, or it can't be fetched or packed.
+        ArtifactError, CloudError: there is no such model, or it can't be downloaded or packed.
     """
     found = find_model(account, config.model, Path(config.output_root))
     artifact = fetch(account, found, folder)
@@ -52,8 +52,8 @@ def pack(account: Account, config: DeployConfig, folder: Path) -> Archive:
     )
 
 
-def send(account: Account, archive: Archive, kms_key: str | None) -> None:
-    """Bring the archive to S3, unless exactly its content is there.
+def upload_archive(account: Account, archive: Archive, kms_key: str | None) -> None:
+    """Upload the archive to S3, unless S3 has the same content.
 
     Raises:
         CloudError: S3 refuses, or can't be reached.

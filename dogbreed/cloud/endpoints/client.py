@@ -1,4 +1,4 @@
-"""One photo sent to an endpoint and its answer, with patience for one that is busy or waking up."""
+"""Invoke an endpoint with one photo; retry while it is busy or starting."""
 
 import base64
 import json
@@ -15,22 +15,24 @@ from dogbreed.cloud.aws.errors import NO_NETWORK, THROTTLED, code_of, translate_
 from dogbreed.errors import CloudError, PhotoError
 from dogbreed.serving.requests.invocations import JSON_TYPE
 
-# Tried again here rather than by botocore, which doesn't know what a model's errors mean. A
-# container may take 60 s; ten more for the way.
+# Retries are in `Client`, as botocore can't interpret a model's errors. A container may take 60 s;
+# the read timeout adds 10 s for the network.
 CLIENT = ClientConfig(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=70)
-FIRST_PAUSE_S, LONGEST_PAUSE_S, GROWTH = 0.25, 5.0, 1.6
+FIRST_PAUSE_S, MAX_PAUSE_S, GROWTH = 0.25, 5.0, 1.6
 BUSY = (
     *(*THROTTLED, "ModelNotReadyException", "InternalDependencyException"),
     *("ServiceUnavailable", "InternalFailure", "500", "503"),
 )
-# The container's own: too many requests at once, or no worker that is up.
+# Statuses of the container: too many requests at once, or no worker is ready.
 BUSY_STATUSES = (429, 500, 502, 503, 504, 507)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What an endpoint says of a photo, and the milliseconds that it took: seen from here, and in
-    the model itself, None where it doesn't tell."""
+    """An endpoint's prediction for a photo, with its latency in milliseconds.
+
+    `client_ms` is the round trip, `model_ms` the time in the model, None if it isn't returned.
+    """
 
     classes: list[Mapping[str, Any]]
     unknown: bool
@@ -40,23 +42,27 @@ class Reply:
 
 
 class Client:
-    """An endpoint to send photos to; `place` leads another command to its account."""
+    """A client of one endpoint.
+
+    A busy endpoint is retried for `retry_s` seconds. `arguments` are those of `account_arguments`,
+    for the commands in error messages.
+    """
 
     def __init__(
-        self, account: Account, endpoint: str, *, patience_s: float, place: str = ""
+        self, account: Account, endpoint: str, *, retry_s: float, arguments: str = ""
     ) -> None:
         self._client = account.session.client("sagemaker-runtime", config=CLIENT)
-        self._endpoint, self._patience_s, self._place = endpoint, patience_s, place
+        self._endpoint, self._retry_s, self._arguments = endpoint, retry_s, arguments
 
-    def ask(self, photo: bytes, *, top_k: int, explain: bool = False) -> Reply:
-        """The answer to one photo.
+    def invoke(self, photo: bytes, *, top_k: int, explain: bool = False) -> Reply:
+        """The prediction for one photo.
 
         Raises:
-            PhotoError: the model can't use this photo.
-            CloudError: the endpoint can't be asked, or stays busy for longer than the patience.
+            PhotoError: the model can't read this photo.
+            CloudError: the endpoint can't be invoked, or stays busy for longer than `retry_s`.
         """
-        # All in the body: AWS's Ray Serve container passes no header on but two.
-        question = {
+        # Options are in the body: AWS's Ray Serve container forwards only two headers.
+        body = {
             "photos": [base64.b64encode(photo).decode()],
             "top_k": top_k,
             "explain": explain,
@@ -65,15 +71,15 @@ class Client:
             "EndpointName": self._endpoint,
             "ContentType": JSON_TYPE,
             "Accept": JSON_TYPE,
-            "Body": json.dumps(question).encode(),
+            "Body": json.dumps(body).encode(),
         }
-        with translate_errors(f"asking endpoint {self._endpoint}"):
-            body, client_ms = self._send(request)
-        return _reply(self._endpoint, body, client_ms)
+        with translate_errors(f"invoking endpoint {self._endpoint}"):
+            response, client_ms = self._send(request)
+        return _reply(self._endpoint, response, client_ms)
 
     def _send(self, request: Mapping[str, Any]) -> tuple[bytes, float]:
-        """Send until there is an answer or the patience is at its end."""
-        pause, begun = FIRST_PAUSE_S, time.monotonic()
+        """Send until there is a response, or `retry_s` is over."""
+        pause, first = FIRST_PAUSE_S, time.monotonic()
         while True:
             started = time.perf_counter()
             try:
@@ -81,62 +87,63 @@ class Client:
                 return body, 1000 * (time.perf_counter() - started)
             except ClientError as error:
                 _check_photo(error)
-                late = time.monotonic() + pause > begun + self._patience_s
-                if late or not _may_pass(error):
+                late = time.monotonic() + pause > first + self._retry_s
+                if late or not _is_busy(error):
                     self._check_endpoint(error)
                     raise
             except NO_NETWORK:
-                if time.monotonic() + pause > begun + self._patience_s:
+                if time.monotonic() + pause > first + self._retry_s:
                     raise
             time.sleep(pause)
-            pause = min(LONGEST_PAUSE_S, GROWTH * pause)
+            pause = min(MAX_PAUSE_S, GROWTH * pause)
 
     def _check_endpoint(self, error: ClientError) -> None:
-        """Raise a CloudError for an endpoint that isn't there, or stays busy."""
-        name, place = self._endpoint, self._place
+        """Raise a CloudError for an endpoint that doesn't exist, or stays busy."""
+        name, arguments = self._endpoint, self._arguments
         if code_of(error) == "ValidationError" and "not found" in str(error).lower():
             raise CloudError(
-                f"There is no endpoint {name} in this region, or it isn't up: python "
-                f"launch/teardown.py{place} lists this project's, python launch/deploy.py makes "
-                "one."
+                f"There is no endpoint {name} in this region, or it isn't in service: python "
+                f"launch/teardown.py{arguments} lists this project's, python launch/deploy.py "
+                "creates one."
             ) from error
-        if _may_pass(error):
-            said = _error_in(str(error.response.get("OriginalMessage", "")))
-            why = said.get("message") or str(error.response["Error"].get("Message", ""))
+        if _is_busy(error):
+            details = _error_in(str(error.response.get("OriginalMessage", "")))
+            why = details.get("message") or str(error.response["Error"].get("Message", ""))
             raise CloudError(
-                f"endpoint {name} didn't answer within {self._patience_s:g} s ({code_of(error)}: "
-                f"{why.rstrip('.')}): python launch/query.py endpoint={name}{place} "
-                "logs=true shows what its server wrote."
+                f"endpoint {name} didn't respond within {self._retry_s:.12g} s ({code_of(error)}: "
+                f"{why.rstrip('.')}): python launch/query.py endpoint={name}{arguments} "
+                "logs=true shows its server's log."
             ) from error
 
 
 def row(path: str, classes: Sequence[Mapping[str, Any]], unknown: bool) -> dict[str, Any]:
-    """An answer as programs read it, with the keys of `python -m dogbreed.predict`."""
+    """A prediction as a row of JSON lines, with the keys of `python -m dogbreed.predict`."""
     rounded = [{**each, "probability": round(each["probability"], 6)} for each in classes]
     return {"path": path, **rounded[0], "unknown": unknown, "classes": rounded, "error": None}
 
 
-def _may_pass(error: ClientError) -> bool:
-    """Whether it may answer a little later."""
+def _is_busy(error: ClientError) -> bool:
+    """Whether the error is temporary: throttled, starting, or all workers busy."""
     if code_of(error) == "ModelError":
         return error.response.get("OriginalStatusCode") in BUSY_STATUSES
     return code_of(error) in BUSY
 
 
 def _check_photo(error: ClientError) -> None:
-    """Raise a PhotoError if the model refuses the photo itself."""
+    """Raise a PhotoError if the model rejects the photo itself."""
     status = int(error.response.get("OriginalStatusCode") or 0)
     if code_of(error) != "ModelError" or not 400 <= status < 500 or status in BUSY_STATUSES:
         return
-    said = _error_in(str(error.response.get("OriginalMessage", "")))
-    raise PhotoError(said.get("code", "refused"), said.get("message", f"refused with {status}"))
+    details = _error_in(str(error.response.get("OriginalMessage", "")))
+    message = details.get("message", f"refused with {status}")
+    raise PhotoError(details.get("code", "refused"), message)
 
 
 def _error_in(text: str) -> Mapping[str, str]:
-    """What the model says of its error; nothing where that isn't in our form."""
+    """Code and message of the model's error response; other text is a message."""
     try:
-        said = json.loads(text)["error"]
-        return {"code": str(said["code"]), "message": str(said["message"])}
+        details = json.loads(text)["error"]
+        return {"code": str(details["code"]), "message": str(details["message"])}
     except (ValueError, TypeError, KeyError):
         return {"message": text[:200]} if text.strip() else {}
 
@@ -156,6 +163,6 @@ def _reply(endpoint: str, body: bytes, client_ms: float) -> Reply:
         )
     except (ValueError, TypeError, KeyError) as error:
         raise CloudError(
-            f"endpoint {endpoint} answers as another version does: deploy its model again "
-            "(python launch/deploy.py)."
+            f"the response of endpoint {endpoint} isn't in this project's format: was it created "
+            "by python launch/deploy.py?"
         ) from error

@@ -1,10 +1,10 @@
-"""The work of launch/deploy.py: a model packed, sent, put to use, tried out."""
+"""The command launch/deploy.py: pack and upload a model, deploy it, run a smoke test."""
 
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from dogbreed.cloud.aws.account import ROLE_KEY, Account, rehearsal, same_place, sign_in, stand_in
+from dogbreed.cloud.aws.account import ROLE_KEY, Account, account_arguments, sign_in
 from dogbreed.cloud.aws.account_keys import (
     check_image,
     check_partition,
@@ -12,50 +12,52 @@ from dogbreed.cloud.aws.account_keys import (
     checked_keys,
     refuse_empty,
 )
-from dogbreed.cloud.aws.s3_names import check_uri, is_address
-from dogbreed.cloud.endpoints.archive import Archive, pack, send
+from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
+from dogbreed.cloud.aws.s3_names import check_uri, is_s3_uri
+from dogbreed.cloud.endpoints.archive import Archive, pack, upload_archive
 from dogbreed.cloud.endpoints.batch import Photos, photos_of, run_batch
-from dogbreed.cloud.endpoints.deploy_plan import tell_plan
-from dogbreed.cloud.endpoints.endpoint_requests import Deployment, check_deployment, rollout_name
+from dogbreed.cloud.endpoints.deploy_keys import check_deployment
+from dogbreed.cloud.endpoints.dry_run import log_plan
+from dogbreed.cloud.endpoints.endpoint_requests import Deployment, deployment_name
 from dogbreed.cloud.endpoints.expiry import schedule_expiry
 from dogbreed.cloud.endpoints.registry import check_group, register
 from dogbreed.cloud.endpoints.rollout import Rollout
-from dogbreed.cloud.endpoints.scaling import scale, wanted
+from dogbreed.cloud.endpoints.scaling import configured, scale
 from dogbreed.cloud.endpoints.serving_costs import serving_costs
 from dogbreed.cloud.endpoints.serving_images import serving_image
-from dogbreed.cloud.endpoints.smoke_test import read_trial, try_out
-from dogbreed.cloud.jobs.staging import MEGABYTE
+from dogbreed.cloud.endpoints.smoke_test import read_smoke_photo, run_smoke_test
+from dogbreed.cloud.jobs.inputs import MEGABYTE
 from dogbreed.configuration.deploy import BATCH, DeployConfig
 from dogbreed.training.run_folder import log, log_to_terminal
 
 
 def deploy(config: DeployConfig) -> None:
-    """Put a model to use as the configuration says.
+    """Deploy a model as configured.
 
     Raises:
-        DogbreedError: what the user can mend, in one sentence; `Stopped` after Ctrl-C, with what
-            is left in the account and how to delete it.
+        DogbreedError: one sentence with the reason and the remedy; `Stopped` after Ctrl-C names
+            what is left in the account and how to delete it.
     """
     log_to_terminal()
     config = _checked(config)
-    trial = read_trial(config.photo)
+    photo = read_smoke_photo(config.photo)
     account = _account(config)
     _check_region(config, account.region)
     image = serving_image(account.region, config.deploy)
     with tempfile.TemporaryDirectory() as folder:
         archive = pack(account, config, Path(folder))
-        it = Deployment(
-            name=rollout_name(config.endpoint), model_uri=archive.uri, image_uri=image.uri
+        deployment = Deployment(
+            name=deployment_name(config.endpoint), model_uri=archive.uri, image_uri=image.uri
         )
         photos = photos_of(account, config) if config.deploy.kind == BATCH else None
-        rehearsed = account if account.dry else rehearsal(account)
-        _ask_for_all(Rollout(rehearsed, config, it), archive, photos)
+        dry_account = account if account.dry else dry_run_copy(account)
+        _send_all_requests(Rollout(dry_account, config, deployment), archive, photos)
         if account.dry:
             if photos is not None and photos.root is not None:
                 log.info("Would upload %d photos to %s", len(photos.paths), photos.uri)
-            tell_plan(account, config, archive, image)
+            log_plan(account, config, archive, image)
             return
-        attempt = Rollout(account, config, it)
+        rollout = Rollout(account, config, deployment)
         if image.note:
             log.warning("warning: %s", image.note)
         log.info(
@@ -65,51 +67,51 @@ def deploy(config: DeployConfig) -> None:
         if config.deploy.register:
             check_group(account, config.deploy.register)
         if config.deploy.kind != BATCH:
-            attempt.look()
-        send(account, archive, config.launcher.output_kms_key)
+            rollout.inspect_endpoint()
+        upload_archive(account, archive, config.launcher.output_kms_key)
         if photos is not None:
-            run_batch(attempt, photos)
+            run_batch(rollout, photos)
         else:
-            attempt.to_endpoint()
-            # Before the registry, so that nothing that goes wrong there hides what costs.
-            _tell_endpoint(account, config, *trial)
+            rollout.deploy_endpoint()
+            # Before registering the model, so that an error there can't hide the costs.
+            _test_endpoint(account, config, *photo)
         if config.deploy.register:
-            log.info("registered: %s", register(account, config, archive, it))
+            log.info("registered: %s", register(account, config, archive, deployment))
 
 
 def _checked(config: DeployConfig) -> DeployConfig:
-    """The configuration with the account's keys in normal form, if it can be deployed so.
+    """Validate the configuration; return it with the account's keys normalized.
 
     Raises:
-        ConfigError: which key is wrong, and why.
+        ConfigError: names the key and the reason.
     """
     refuse_empty(config)
     check_deployment(config)
     if config.deploy.role is not None:
         check_role("deploy.role", config.deploy.role)
-    for key, place in (("model", config.model), ("deploy.photos", config.deploy.photos)):
-        if place is not None and is_address(place):
-            check_uri(key, place)
+    for key, uri in (("model", config.model), ("deploy.photos", config.deploy.photos)):
+        if uri is not None and is_s3_uri(uri):
+            check_uri(key, uri)
     return replace(config, launcher=checked_keys(config.launcher))
 
 
 def _account(config: DeployConfig) -> Account:
-    """The account, with the role that models are served under."""
+    """Sign in, with the execution role of the endpoint or job."""
     launcher, role_key = config.launcher, ROLE_KEY
     if config.deploy.role is not None:
         launcher, role_key = replace(launcher, role=config.deploy.role), "deploy.role"
     else:
         log.info(
             "note: deploy.role isn't set: the model is served under launcher.role, which needs the "
-            "rights of launch/iam/serving.json"
+            "permissions of launch/iam/serving.json"
         )
     if config.dry_run:
-        return stand_in(launcher, role_key=role_key)
+        return dry_run_account(launcher, role_key=role_key)
     return sign_in(launcher, role_key=role_key)
 
 
 def _check_region(config: DeployConfig, region: str) -> None:
-    """Refuse what the region can't use; ConfigError."""
+    """Raise a ConfigError for an image or a role that can't be used in the region."""
     deploy = config.deploy
     check_image("deploy.image_uri", deploy.image_uri, region)
     if deploy.ttl_role is not None:
@@ -117,35 +119,35 @@ def _check_region(config: DeployConfig, region: str) -> None:
         check_partition("deploy.ttl_role", deploy.ttl_role, region)
 
 
-def _ask_for_all(attempt: Rollout, archive: Archive, photos: Photos | None) -> None:
-    """Every request of a deployment, to a dry account."""
-    account, config = attempt.account, attempt.config
+def _send_all_requests(rollout: Rollout, archive: Archive, photos: Photos | None) -> None:
+    """Send every request of a deployment to a dry-run account, which validates them."""
+    account, config = rollout.account, rollout.config
     if photos is not None:
-        attempt.make_model()
-        attempt.start_job(photos.uri)
+        rollout.create_model()
+        rollout.start_job(photos.uri)
     else:
-        schedule_expiry(account, config, attempt.it.name)
-        attempt.make_model()
-        attempt.make_config()
-        attempt.start_endpoint()
-        scaling = wanted(config)
+        schedule_expiry(account, config, rollout.deployment.name)
+        rollout.create_model()
+        rollout.create_config()
+        rollout.start_endpoint()
+        scaling = configured(config)
         if scaling is not None:
             scale(account, config, scaling)
     if config.deploy.register:
-        register(account, config, archive, attempt.it)
+        register(account, config, archive, rollout.deployment)
 
 
-def _tell_endpoint(account: Account, config: DeployConfig, name: str, photo: bytes) -> None:
-    """Try the endpoint out, and say how to ask, to pay and to delete."""
-    place = same_place(config.launcher)
+def _test_endpoint(account: Account, config: DeployConfig, name: str, photo: bytes) -> None:
+    """Run the smoke test; log the costs and the commands that query and delete the endpoint."""
+    arguments = account_arguments(config.launcher)
     try:
-        try_out(account, config.endpoint, name, photo, place)
+        run_smoke_test(account, config.endpoint, name, photo, arguments)
     finally:
         log.info("")
         for line in serving_costs(config.deploy):
             log.info("%s", line)
         log.info(
-            "\nask it:     python launch/query.py endpoint=%s%s photo.jpg\n"
+            "\nquery it:   python launch/query.py endpoint=%s%s photo.jpg\n"
             "delete all: python launch/teardown.py endpoint=%s%s",
-            *(config.endpoint, place, config.endpoint, place),
+            *(config.endpoint, arguments, config.endpoint, arguments),
         )

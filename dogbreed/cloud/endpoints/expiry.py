@@ -1,4 +1,4 @@
-"""deploy.ttl_hours: a schedule in the account that deletes an endpoint, whoever forgets it."""
+"""deploy.ttl_hours: an EventBridge schedule that deletes the endpoint."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from dogbreed.cloud.aws.tags import PROJECT_TAG, tag_list
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError
 
-# Schedules have no tags of their own; their group has.
+# Schedules can't be tagged; their group can.
 GROUP = PROJECT_TAG
 TARGET = "arn:{partition}:scheduler:::aws-sdk:sagemaker:deleteEndpoint"
 
@@ -29,10 +29,10 @@ class Schedule:
 
 
 def schedule_expiry(account: Account, config: DeployConfig, name: str) -> datetime | None:
-    """Have the endpoint deleted after deploy.ttl_hours; when, or None if never.
+    """Schedule the deletion of the endpoint after deploy.ttl_hours; return the time, None if never.
 
     Raises:
-        CloudError: AWS refuses, such as a role that its scheduler may not take on.
+        CloudError: AWS refuses, e.g. because the scheduler may not assume the role.
     """
     hours = config.deploy.ttl_hours
     if hours is None:
@@ -40,13 +40,13 @@ def schedule_expiry(account: Account, config: DeployConfig, name: str) -> dateti
     when = datetime.now(UTC) + timedelta(hours=hours)
     client = account.client("scheduler")
     with translate_errors("deploy.ttl_hours"):
-        _make_group(client, config)
-        _make(client, _request(account, config, name, when))
+        _create_group(client, config)
+        _create(client, _request(account, config, name, when))
     return when
 
 
-def _make_group(client: Any, config: DeployConfig) -> None:
-    """The group of all schedules, if it isn't there."""
+def _create_group(client: Any, config: DeployConfig) -> None:
+    """Create the group of all schedules, unless it exists."""
     try:
         client.create_schedule_group(Name=GROUP, Tags=tag_list(config.launcher))
     except ClientError as error:
@@ -54,8 +54,8 @@ def _make_group(client: Any, config: DeployConfig) -> None:
             raise
 
 
-def _make(client: Any, request: dict[str, Any]) -> None:
-    """A schedule of a name that is this attempt's own: if it is there, an answer was lost."""
+def _create(client: Any, request: dict[str, Any]) -> None:
+    """Create a schedule with a unique name: if it exists, an earlier response was lost."""
     try:
         client.create_schedule(**request)
     except ClientError as error:
@@ -66,14 +66,14 @@ def _make(client: Any, request: dict[str, Any]) -> None:
         except ClientError as missing:
             if code_of(missing) != "ResourceNotFoundException":
                 raise
-            # A group that is about to go takes none, and keeps its name for minutes.
+            # A group that is being deleted accepts no schedules, and blocks its name for minutes.
             raise CloudError(
-                f"deploy.ttl_hours: the schedule couldn't be made ({_said(error)}): the group "
-                f"{GROUP} may be on its way out: try again in a few minutes."
+                f"deploy.ttl_hours: the schedule couldn't be created ({_message(error)}): the "
+                f"group {GROUP} may be being deleted: try again in a few minutes."
             ) from error
 
 
-def _said(error: ClientError) -> str:
+def _message(error: ClientError) -> str:
     return str(error.response["Error"].get("Message", "")).rstrip(".")
 
 
@@ -105,12 +105,14 @@ def schedules(client: Any) -> Iterator[Schedule]:
             raise
         return
     for name in names:
-        told = client.get_schedule(GroupName=GROUP, Name=name)
-        endpoint = json.loads(told["Target"].get("Input", "{}")).get("EndpointName", "")
-        when = told["ScheduleExpression"].removeprefix("at(").removesuffix(")").replace("T", " ")
+        schedule = client.get_schedule(GroupName=GROUP, Name=name)
+        endpoint = json.loads(schedule["Target"].get("Input", "{}")).get("EndpointName", "")
+        when = (
+            schedule["ScheduleExpression"].removeprefix("at(").removesuffix(")").replace("T", " ")
+        )
         yield Schedule(name=name, endpoint=endpoint, when=f"{when} UTC")
 
 
-def drop_schedule(client: Any, name: str) -> None:
+def delete_schedule(client: Any, name: str) -> None:
     """Delete a schedule; errors are botocore's."""
     client.delete_schedule(GroupName=GROUP, Name=name)

@@ -1,4 +1,4 @@
-"""The work of launch/query.py: photos sent to an endpoint, and its answers shown."""
+"""The command launch/query.py: send photos to an endpoint, print its predictions."""
 
 import base64
 import sys
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dogbreed.cloud.aws.account import Account, same_place, sign_in
+from dogbreed.cloud.aws.account import Account, account_arguments, sign_in
 from dogbreed.cloud.aws.account_keys import checked_keys
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.endpoints.client import Client, Reply, row
-from dogbreed.cloud.endpoints.endpoints import check_endpoint_name
+from dogbreed.cloud.endpoints.cloudwatch import log_lines
+from dogbreed.cloud.endpoints.downscale import downscaled
 from dogbreed.cloud.endpoints.inventory import newest_endpoint
-from dogbreed.cloud.endpoints.log import log_lines
-from dogbreed.cloud.endpoints.photo_size import to_send
+from dogbreed.cloud.endpoints.lifecycle import check_endpoint_name
 from dogbreed.configuration.deploy import QueryConfig
 from dogbreed.configuration.search import NEWEST
 from dogbreed.data.decoding.photos import read_bytes
@@ -27,10 +27,10 @@ from dogbreed.utils.terminal import print_lines
 
 
 def query(config: QueryConfig, given: Sequence[str]) -> bool:
-    """Ask for the photos that were given; whether every one of them was answered.
+    """Send the photos `given` to the endpoint; return whether each got a prediction.
 
     Raises:
-        CloudError, ConfigError, DataError: no endpoint to ask, or nothing to ask about.
+        CloudError, ConfigError, DataError: there is no endpoint, or no photo.
     """
     if config.endpoint != NEWEST:
         check_endpoint_name(config.endpoint)
@@ -38,47 +38,47 @@ def query(config: QueryConfig, given: Sequence[str]) -> bool:
     found = find_sources(given, links=config.data.links) if given else Found(sources=[])
     account = sign_in(
         config.launcher,
-        to_make=False,
-        without="or ask a model of this machine (python -m dogbreed.predict)",
+        needs_role=False,
+        alternative="or use a model on this machine (python -m dogbreed.predict)",
     )
     name = _endpoint(account, config)
-    good = found.complete
+    complete = found.complete
     if found.sources:
-        asker = Client(
-            account, name, patience_s=config.patience_s, place=same_place(config.launcher)
-        )
-        bad = [source for source in found.sources if not _answer(asker, source, config)]
-        good = good and not bad
+        arguments = account_arguments(config.launcher)
+        client = Client(account, name, retry_s=config.patience_s, arguments=arguments)
+        bad = [source for source in found.sources if not _predict(client, source, config)]
+        complete = complete and not bad
     for note in found.notes:
         print_lines(note, file=sys.stderr)
     if config.logs:
-        with translate_errors(f"the log of endpoint {name}"):
+        with translate_errors(f"reading the log of endpoint {name}"):
             lines = log_lines(account.client("logs"), name, config.log_minutes)
-        print_lines(*(lines or [f"endpoint {name} wrote nothing in {config.log_minutes:g} min"]))
-    return good
+        nothing = f"endpoint {name} logged nothing in {config.log_minutes:.12g} min"
+        print_lines(*(lines or [nothing]))
+    return complete
 
 
 def _endpoint(account: Account, config: QueryConfig) -> str:
     if config.endpoint != NEWEST:
         return config.endpoint
-    with translate_errors("looking for the newest endpoint"):
+    with translate_errors("finding the newest endpoint"):
         name = newest_endpoint(account.client("sagemaker"))
     if name is None:
         raise CloudError(
             f"There is no endpoint of this project in {account.region}: python launch/deploy.py "
-            "makes one, launcher.region=NAME looks elsewhere."
+            "creates one, launcher.region=NAME uses another region."
         )
     print_lines(f"endpoint {name}", file=sys.stderr)
     return name
 
 
-def _answer(asker: Client, source: Source, config: QueryConfig) -> bool:
-    """Ask for one photo and show what comes back; whether it was answered."""
+def _predict(client: Client, source: Source, config: QueryConfig) -> bool:
+    """Send one photo and print the prediction; return whether there was one."""
     try:
         opener = source.opener(config.timeout_s, config.max_bytes)
         data = read_bytes(opener) if isinstance(opener, Path) else opener()
-        photo = to_send(data, config.max_px)
-        reply = asker.ask(photo, top_k=config.top_k, explain=config.explain)
+        photo = downscaled(data, config.max_px)
+        reply = client.invoke(photo, top_k=config.top_k, explain=config.explain)
     except PhotoError as error:
         if not sys.stdout.isatty():
             _print_json({"path": source.name, "error": str(error)})
@@ -108,12 +108,13 @@ def _write(path: Path, picture: bytes) -> None:
         if error.errno in DISK_FULL:
             raise
         raise OutputError(
-            f"{path} can't be written ({error.strerror}): run the command in a folder of yours."
+            f"{path} can't be written ({error.strerror}): run the command in a folder that "
+            "you can write to."
         ) from error
 
 
 def as_text(name: str, reply: Reply) -> list[str]:
-    """An answer as people read it."""
+    """A prediction as lines of text."""
     lines = [name]
     if reply.unknown:
         lines.append("   unknown: no class is likely enough; the best guesses are")
@@ -123,6 +124,6 @@ def as_text(name: str, reply: Reply) -> list[str]:
 
 
 def latency(reply: Reply) -> str:
-    """How long an answer took, seen from here and in the model."""
+    """The latency of a prediction, in total and in the model."""
     model = "" if reply.model_ms is None else f" ({reply.model_ms:.0f} ms in the model)"
     return f"{reply.client_ms:.0f} ms{model}"

@@ -1,4 +1,4 @@
-"""deploy.register: the model as a version in the model registry, with its run's metrics."""
+"""deploy.register: a model version with metrics in the SageMaker Model Registry."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from dogbreed.cloud.endpoints.endpoint_requests import (
     Deployment,
     container_environment,
 )
-from dogbreed.cloud.endpoints.endpoints import once
+from dogbreed.cloud.endpoints.lifecycle import create_once
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.configuration.schema import leaves
 from dogbreed.errors import CloudError
@@ -25,27 +25,29 @@ from dogbreed.utils.printable import printable
 
 MAX_PROPERTIES = 50
 TOKEN_CHARACTERS = 36
-LONGEST_VALUE = 256
+MAX_VALUE_CHARACTERS = 256
 
 
 def check_group(account: Account, group: str) -> None:
-    """Refuse a group of somebody else's, before anything is made.
+    """Check that the model package group is this project's or doesn't exist.
 
     Raises:
-        CloudError: it is, or AWS refuses.
+        CloudError: it isn't this project's, or AWS refuses.
     """
     client = account.client("sagemaker")
     with translate_errors(f"deploy.register={group}"):
         arn = _arn_of(client, group)
         if arn is not None and not is_ours(client, arn):
             raise CloudError(
-                f"deploy.register={group}: there is such a group, and it is somebody else's: take "
+                f"deploy.register={group}: the group exists and isn't this project's: take "
                 "another deploy.register=NAME."
             )
 
 
-def register(account: Account, config: DeployConfig, archive: Archive, it: Deployment) -> str:
-    """Enter the model as a new version of its group; the version's ARN.
+def register(
+    account: Account, config: DeployConfig, archive: Archive, deployment: Deployment
+) -> str:
+    """Register the model as a new version of its group; return the version's ARN.
 
     Raises:
         CloudError: AWS refuses.
@@ -63,36 +65,39 @@ def register(account: Account, config: DeployConfig, archive: Archive, it: Deplo
         if account.dry or _arn_of(client, group) is None:
             tags = tag_list(config.launcher)
             create = client.create_model_package_group
-            once(lambda: create(ModelPackageGroupName=group, Tags=tags))
-        answer = client.create_model_package(**_request(config, archive, it, metrics_uri))
-    return str(answer.get("ModelPackageArn", ""))
+            create_once(lambda: create(ModelPackageGroupName=group, Tags=tags))
+        response = client.create_model_package(**_request(config, archive, deployment, metrics_uri))
+    return str(response.get("ModelPackageArn", ""))
 
 
 def _arn_of(client: Any, group: str) -> str | None:
     try:
-        told = client.describe_model_package_group(ModelPackageGroupName=group)
+        response = client.describe_model_package_group(ModelPackageGroupName=group)
     except ClientError as error:
         if is_missing(error):
             return None
         raise
-    return str(told["ModelPackageGroupArn"])
+    return str(response["ModelPackageGroupArn"])
 
 
 def _request(
-    config: DeployConfig, archive: Archive, it: Deployment, metrics_uri: str
+    config: DeployConfig, archive: Archive, deployment: Deployment, metrics_uri: str
 ) -> dict[str, Any]:
-    """The arguments of CreateModelPackage. A version has its group's tags, and may have no own."""
-    container: dict[str, Any] = {"Image": it.image_uri, "ModelDataUrl": it.model_uri}
+    """The arguments of CreateModelPackage. Versions inherit the tags of their group."""
+    container: dict[str, Any] = {
+        "Image": deployment.image_uri,
+        "ModelDataUrl": deployment.model_uri,
+    }
     container["Environment"] = container_environment(config.deploy)
     figures = {
-        name: f"{value:.6g}"[:LONGEST_VALUE]
+        name: f"{value:.6g}"[:MAX_VALUE_CHARACTERS]
         for name, value in leaves(archive.metrics).items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
     return {
         "ModelPackageGroupName": config.deploy.register,
         "ModelPackageDescription": f"{archive.classes} classes, from {printable(archive.label)}",
-        # A person says whether it may go further.
+        # A person approves it for further deployment.
         "ModelApprovalStatus": "PendingManualApproval",
         "InferenceSpecification": {
             "Containers": [container],
@@ -103,7 +108,7 @@ def _request(
             "ModelQuality": {"Statistics": {"ContentType": JSON_TYPE, "S3Uri": metrics_uri}}
         },
         "CustomerMetadataProperties": dict(list(figures.items())[:MAX_PROPERTIES]),
-        # The same for as often as this deployment sends it: if only the answer was lost, the
-        # service gives that of the version that is there.
-        "ClientToken": hashlib.sha256(it.name.encode()).hexdigest()[:TOKEN_CHARACTERS],
+        # The same for each retry of this deployment: if a response was lost, the service returns
+        # the existing version.
+        "ClientToken": hashlib.sha256(deployment.name.encode()).hexdigest()[:TOKEN_CHARACTERS],
     }

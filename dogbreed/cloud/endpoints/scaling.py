@@ -1,4 +1,4 @@
-"""Automatic scaling of an endpoint's instances, by the photos that each answers in a minute."""
+"""Automatic scaling of an endpoint by its invocations per instance and minute."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from dogbreed.cloud.aws.tags import ENDPOINT, all_tags
 from dogbreed.cloud.endpoints.endpoint_requests import VARIANT
 from dogbreed.configuration.deploy import DeployConfig
 
-SERVICE = "application-autoscaling"
+SCALING_SERVICE = "application-autoscaling"
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 METRIC = "SageMakerVariantInvocationsPerInstance"
 POLICY = "photos-per-minute"
@@ -19,27 +19,27 @@ POLICY = "photos-per-minute"
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """Between how many instances, and the photos a minute that one of them is to answer."""
+    """Limits of the instance count, and the target of invocations per instance and minute."""
 
-    fewest: int
-    most: int
+    min_instances: int
+    max_instances: int
     photos_per_minute: float
 
 
-def wanted(config: DeployConfig) -> Scaling | None:
-    """What the configuration asks for; None for a fixed number of instances."""
+def configured(config: DeployConfig) -> Scaling | None:
+    """The configured scaling; None for a fixed number of instances."""
     deploy = config.deploy
     if deploy.max_instances is None:
         return None
     return Scaling(
-        fewest=deploy.instance_count,
-        most=deploy.max_instances,
+        min_instances=deploy.instance_count,
+        max_instances=deploy.max_instances,
         photos_per_minute=deploy.photos_per_minute,
     )
 
 
 def current(client: Any, endpoint: str) -> Scaling | None:
-    """How an endpoint scales now; errors are botocore's."""
+    """The current scaling of an endpoint, None without; errors are botocore's."""
     place = _place(endpoint)
     targets = client.describe_scalable_targets(
         ServiceNamespace=place["ServiceNamespace"], ResourceIds=[place["ResourceId"]]
@@ -47,27 +47,27 @@ def current(client: Any, endpoint: str) -> Scaling | None:
     if not targets:
         return None
     policies = client.describe_scaling_policies(**place)["ScalingPolicies"]
-    aims = [
+    targets_per_minute = [
         policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"]
         for policy in policies
         if policy["PolicyName"] == POLICY
     ]
     return Scaling(
-        fewest=targets[0]["MinCapacity"],
-        most=targets[0]["MaxCapacity"],
-        photos_per_minute=aims[0] if aims else 0,
+        min_instances=targets[0]["MinCapacity"],
+        max_instances=targets[0]["MaxCapacity"],
+        photos_per_minute=targets_per_minute[0] if targets_per_minute else 0,
     )
 
 
 def scale(account: Account, config: DeployConfig, scaling: Scaling) -> None:
-    """Have an endpoint that is in service scale from now on.
+    """Start automatic scaling of an endpoint that is in service.
 
     Raises:
         CloudError: AWS refuses.
     """
-    client, place = account.client(SERVICE), _place(config.endpoint)
+    client, place = account.client(SCALING_SERVICE), _place(config.endpoint)
     with translate_errors("deploy.max_instances"):
-        limits = {"MinCapacity": scaling.fewest, "MaxCapacity": scaling.most}
+        limits = {"MinCapacity": scaling.min_instances, "MaxCapacity": scaling.max_instances}
         _register(client, place | limits, all_tags(config.launcher, **{ENDPOINT: config.endpoint}))
         if not scaling.photos_per_minute:
             return
@@ -83,7 +83,7 @@ def scale(account: Account, config: DeployConfig, scaling: Scaling) -> None:
 
 
 def _register(client: Any, target: dict[str, Any], tags: dict[str, str]) -> None:
-    """With its tags if it is new: those of one that is there can't be given again."""
+    """Register a target with its tags; an existing target accepts no tags."""
     try:
         client.register_scalable_target(**target, Tags=tags)
     except ClientError as error:
@@ -93,16 +93,18 @@ def _register(client: Any, target: dict[str, Any], tags: dict[str, str]) -> None
 
 
 def stop_scaling(client: Any, endpoint: str) -> None:
-    """Let an endpoint have as many instances as it has; errors are botocore's."""
+    """Stop automatic scaling at the current instance count; errors are botocore's."""
     try:
-        client.deregister_scalable_target(**_place(endpoint))  # its policies and alarms go with it
+        client.deregister_scalable_target(
+            **_place(endpoint)
+        )  # also deletes its policies and alarms
     except ClientError as error:
-        if code_of(error) != "ObjectNotFoundException":  # an answer was lost, or somebody was first
+        if code_of(error) != "ObjectNotFoundException":  # deregistered already
             raise
 
 
 def scaled_endpoints(client: Any) -> list[str]:
-    """The names of all endpoints that scale, of anybody's; errors are botocore's."""
+    """The names of all scaled endpoints in the account; errors are botocore's."""
     pages = client.get_paginator("describe_scalable_targets").paginate(
         ServiceNamespace="sagemaker", ScalableDimension=DIMENSION
     )

@@ -1,4 +1,4 @@
-"""What a deployed model costs: by the hour and the month, or by what it computes."""
+"""The costs of a deployed model: per hour and month, or per second of computing."""
 
 from dogbreed.cloud.jobs.costs import DERIVED, basis, dollars, price
 from dogbreed.configuration.deploy import BATCH, SERVERLESS, ServingConfig
@@ -11,36 +11,36 @@ SERVERLESS_DATE = "2026-09-01"
 
 
 def serving_costs(deploy: ServingConfig) -> list[str]:
-    """Lines for people: what it costs while it is there, and what the figures rest on."""
+    """Sentences for the user: the costs, and the source of the prices."""
     if deploy.kind == SERVERLESS:
         return _serverless(deploy.memory_mb)
     assert deploy.instance_type is not None
     found = price(deploy.instance_type)
     if found is None:
-        return [f"{deploy.instance_type} is not in the table of prices: look it up with AWS."]
+        return [f"{deploy.instance_type} is not in the table of prices: see AWS's price list."]
     about = "about " if found.known == DERIVED else ""
-    fewest, most = deploy.instance_count, deploy.max_instances or deploy.instance_count
-    hour = fewest * found.usd_per_hour
-    machines = deploy.instance_type if fewest == 1 else f"{fewest} {deploy.instance_type}"
+    minimum, maximum = deploy.instance_count, deploy.max_instances or deploy.instance_count
+    hour = minimum * found.usd_per_hour
+    machines = deploy.instance_type if minimum == 1 else f"{minimum} {deploy.instance_type}"
     line = f"{machines}: {about}${hour:,.3f} an hour"
     if deploy.kind == BATCH:
         return [f"{line}, for as long as the job takes", *basis([found])]
-    lines = [f"{line}, {about}{dollars(hour * HOURS_IN_A_MONTH)} a month, asked or not"]
-    if most > fewest:
-        month = dollars(most * found.usd_per_hour * HOURS_IN_A_MONTH)
-        lines.append(f"scaled up to {most} instances all the time: {about}{month} a month")
+    lines = [f"{line}, {about}{dollars(hour * HOURS_IN_A_MONTH)} a month, billed while idle"]
+    if maximum > minimum:
+        month = dollars(maximum * found.usd_per_hour * HOURS_IN_A_MONTH)
+        lines.append(f"scaled up to {maximum} instances all the time: {about}{month} a month")
     if deploy.ttl_hours is not None:
         total = dollars(hour * deploy.ttl_hours)
-        lines.append(f"until it deletes itself after {deploy.ttl_hours:g} h: {about}{total}")
+        lines.append(f"until it is deleted after {deploy.ttl_hours:.12g} h: {about}{total}")
     return [*lines, *basis([found], of_jobs=False)]
 
 
 def _serverless(memory_mb: int) -> list[str]:
     second = memory_mb / 1024 * SERVERLESS_USD_PER_GB_SECOND
     return [
-        f"serverless, {memory_mb} MB: ${second:.5f} a second of computing, nothing while nobody "
-        f"asks; 10,000 photos of 0.5 s each: {dollars(5000 * second)}; what goes in and out costs "
-        "extra, and isn't in the table",
-        f"Price in us-east-1, of {SERVERLESS_DATE}, without taxes, worked out from AWS's Price "
+        f"serverless, {memory_mb} MB: ${second:.5f} a second of computing, nothing while idle; "
+        f"10,000 photos of 0.5 s each: {dollars(5000 * second)}; data transfer costs extra and "
+        "isn't in the table",
+        f"Price in us-east-1, of {SERVERLESS_DATE}, without taxes, derived from AWS's Price "
         "List API. Other regions have others.",
     ]

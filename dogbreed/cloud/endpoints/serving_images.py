@@ -1,4 +1,4 @@
-"""AWS's containers that a model is served in: Ray Serve's and TorchServe's."""
+"""AWS Deep Learning Containers for inference: Ray Serve and TorchServe."""
 
 import difflib
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ PYTORCH_END_OF_PATCH = date(2026, 6, 30)
 
 @dataclass(frozen=True, kw_only=True)
 class ServingImage:
-    """A container to serve in; `note` is a sentence for people."""
+    """An inference container image; `note` is a sentence for the user."""
 
     uri: str
     note: str | None = None
 
 
 def serving_image(region: str, deploy: ServingConfig) -> ServingImage:
-    """The container that `deploy.image_uri` names, else AWS's newest of `deploy.server`.
+    """The image `deploy.image_uri`, or else AWS's newest for `deploy.server`.
 
     Raises:
         CloudError: AWS has none in that region, or the SageMaker SDK is missing.
@@ -36,7 +36,7 @@ def serving_image(region: str, deploy: ServingConfig) -> ServingImage:
 
 def _ray(region: str, processor: str) -> ServingImage:
     table = sdk_table("ray-serve.json")
-    # The tag of the major version moves with AWS's patches; the others stay as they are.
+    # AWS moves the tag of the major version to patched images; other tags are fixed.
     entry = table["versions"][table["version_aliases"]["latest"]]
     host = _host(region, entry["registries"])
     tag = f"{entry['tag_prefix']}-{entry['container_version'][processor]}"

@@ -1,57 +1,59 @@
-"""A photo sent to a new endpoint, so that its first question isn't a user's."""
+"""Smoke test of a new endpoint: send one photo, log the prediction and the latency."""
 
 import io
 from pathlib import Path
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.endpoints.client import Client
-from dogbreed.cloud.endpoints.photo_size import to_send
+from dogbreed.cloud.endpoints.downscale import downscaled
 from dogbreed.cloud.endpoints.query import as_text, latency
 from dogbreed.data.decoding.photos import read_bytes
 from dogbreed.errors import PhotoError
 from dogbreed.training.run_folder import log
 
-PATIENCE_S = 300.0
+RETRY_S = 300.0  # until a new endpoint must answer
 TOP_K = 3
 MAX_PX = 1024
 
 
-def read_trial(photo: str | None) -> tuple[str, bytes]:
-    """The photo's name for people, and its bytes as they are sent; None: one that is drawn.
+def read_smoke_photo(photo: str | None) -> tuple[str, bytes]:
+    """The name of a photo and the bytes to send; None: a generated photo.
 
     Raises:
-        PhotoError: it can't be used.
+        PhotoError: it is unreadable.
     """
     if photo is None:
-        return _drawn()
+        return _generated()
     try:
-        return photo, to_send(read_bytes(Path(photo)), MAX_PX)
+        return photo, downscaled(read_bytes(Path(photo)), MAX_PX)
     except PhotoError as error:
         raise PhotoError(error.reason, f"photo={photo}: {error}.") from error
 
 
-def try_out(account: Account, endpoint: str, name: str, photo: bytes, place: str) -> None:
-    """Ask twice, as the first answer takes longer; print the classes and the times.
+def run_smoke_test(
+    account: Account, endpoint: str, name: str, photo: bytes, arguments: str
+) -> None:
+    """Invoke the endpoint twice, as the first call is slower; log prediction and latencies.
 
-    `place` leads another command to this account, see `same_place`.
+    `arguments` are those of `account_arguments`, for commands in error messages.
 
     Raises:
-        CloudError, PhotoError: it doesn't answer.
+        CloudError, PhotoError: it returns no prediction.
     """
-    asker = Client(account, endpoint, patience_s=PATIENCE_S, place=place)
-    first = asker.ask(photo, top_k=TOP_K)
-    reply = asker.ask(photo, top_k=TOP_K)
+    client = Client(account, endpoint, retry_s=RETRY_S, arguments=arguments)
+    first = client.invoke(photo, top_k=TOP_K)
+    reply = client.invoke(photo, top_k=TOP_K)
     for line in as_text(name, reply):
         log.info("%s", line)
-    log.info("  the first time in %s", latency(first))
+    log.info("  the first call took %s", latency(first))
 
 
-def _drawn() -> tuple[str, bytes]:
+def _generated() -> tuple[str, bytes]:
     import numpy as np
 
     from dogbreed.data.sets.drawing import BREEDS, draw_photo
 
-    drawn, quality = draw_photo(BREEDS[0], np.random.default_rng(0))
+    photo, quality = draw_photo(BREEDS[0], np.random.default_rng(0))
     packed = io.BytesIO()
-    drawn.save(packed, "JPEG", quality=quality)
-    return f"a drawn photo ({BREEDS[0].name})", packed.getvalue()
+    photo.save(packed, "JPEG", quality=quality)
+    return f"a generated photo ({BREEDS[0].name})", packed.getvalue()

@@ -1,20 +1,17 @@
-"""The work of launch/teardown.py: what this project made, listed, deleted, and looked for again."""
+"""The command launch/teardown.py: list and delete this project's resources, and verify it."""
 
 import shlex
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from dogbreed.cloud.aws.account import Account, same_place, sign_in
+from dogbreed.cloud.aws.account import Account, account_arguments, sign_in
 from dogbreed.cloud.aws.account_keys import checked_keys
-from dogbreed.cloud.aws.errors import is_missing, translate_errors
-from dogbreed.cloud.aws.objects import split_uri
-from dogbreed.cloud.endpoints import endpoints
-from dogbreed.cloud.endpoints.expiry import GROUP, drop_schedule
+from dogbreed.cloud.aws.errors import translate_errors
+from dogbreed.cloud.endpoints.cloudwatch import LOG_GROUP
+from dogbreed.cloud.endpoints.deletion import SCHEDULE_GROUP, delete_all
+from dogbreed.cloud.endpoints.expiry import GROUP
 from dogbreed.cloud.endpoints.inventory import (
     ARCHIVE_KIND,
     CONFIG_KIND,
@@ -22,248 +19,146 @@ from dogbreed.cloud.endpoints.inventory import (
     GROUP_KIND,
     MODEL_KIND,
     PACKAGE_KIND,
-    RUNNING,
     SCALING_KIND,
     SCHEDULE_KIND,
-    STOPPING,
     TRAINING_KIND,
     TRANSFORM_KIND,
     TUNING_KIND,
     UPLOAD_KIND,
-    Thing,
+    Resource,
     find_all,
 )
-from dogbreed.cloud.endpoints.log import GROUP as LOG_GROUP
-from dogbreed.cloud.endpoints.scaling import SERVICE as SCALING_SERVICE
-from dogbreed.cloud.endpoints.scaling import stop_scaling
+from dogbreed.cloud.endpoints.lifecycle import check_endpoint_name
 from dogbreed.configuration.deploy import TeardownConfig
 from dogbreed.errors import ConfigError, Stopped
 from dogbreed.training.run_folder import log, log_to_terminal
 
-# What stands on something else goes before it.
+# A resource is deleted before those that it depends on.
 ORDER = (
     *(SCHEDULE_KIND, SCALING_KIND, TUNING_KIND, TRAINING_KIND, TRANSFORM_KIND),
     *(ENDPOINT_KIND, CONFIG_KIND, MODEL_KIND, PACKAGE_KIND, GROUP_KIND, ARCHIVE_KIND),
     UPLOAD_KIND,
 )
-THE_GROUP = ("group of the schedules", GROUP)  # not listed, and free
 LOG_GROUPS = {
     ENDPOINT_KIND: LOG_GROUP,
     TRAINING_KIND: "/aws/sagemaker/TrainingJobs",
     TUNING_KIND: "/aws/sagemaker/TrainingJobs",
     TRANSFORM_KIND: "/aws/sagemaker/TransformJobs",
 }
-PAUSE_S = 2.0
 
 
 def tear_down(config: TeardownConfig) -> bool:
-    """List what there is, delete what is chosen; whether nothing of that is left.
+    """List the resources, delete the chosen ones; return whether all of those are gone.
 
     Raises:
-        CloudError, ConfigError: two choices at once, a key that can't be, or AWS refuses to list.
+        CloudError, ConfigError: two choices at once, an invalid key, or AWS refuses to list.
     """
     if config.endpoint is not None and config.all:
         raise ConfigError("endpoint=NAME and all=true: give one of them.")
     if config.endpoint is not None:
-        endpoints.check_endpoint_name(config.endpoint)
+        check_endpoint_name(config.endpoint)
     config = replace(config, launcher=checked_keys(config.launcher))
     log_to_terminal()
-    account = sign_in(config.launcher, to_make=False)
-    found = _look(account, config)
+    account = sign_in(config.launcher, needs_role=False)
+    found = _list(account, config)
     if config.endpoint is None and not config.all:
-        _tell(account, config, found)
+        _log_list(account, config, found)
         return True
     chosen = found if config.all else _made_for(account, config.endpoint or "", found)
     if not chosen:
         what = "this project" if config.all else f"an endpoint {config.endpoint}"
-        log.info("there is nothing of %s in %s", what, account.region)
+        log.info("there are no resources of %s in %s", what, account.region)
         return True
-    with _run_again():
-        refused = _delete_all(account, config, chosen)
-        left = [thing for thing in _look(account, config) if _same(thing, chosen)]
-    for thing in left:
-        why = refused.get((thing.kind, thing.name), "it is there still")
-        log.error("left: %s: %s", thing, why)
-    group = refused.get(THE_GROUP)
+    with _resumable():
+        errors = delete_all(account, config, chosen)
+        left = [resource for resource in _list(account, config) if _same(resource, chosen)]
+    for resource in left:
+        why = errors.get((resource.kind, resource.name), "it still exists")
+        log.error("left: %s: %s", resource, why)
+    group = errors.get(SCHEDULE_GROUP)
     if group is not None:
         log.error("left: the schedules' group %s: %s", GROUP, group)
-    log.info("looked again: %d deleted, %d left", len(chosen) - len(left), len(left))
-    _tell_what_stays(account, config, chosen)
+    log.info("verified: %d deleted, %d left", len(chosen) - len(left), len(left))
+    _log_retained(account, config, chosen)
     return not left and group is None
 
 
 @contextmanager
-def _run_again() -> Iterator[None]:
-    """Say that what was stopped half-way can be gone on with."""
+def _resumable() -> Iterator[None]:
+    """Name the way to resume in an exception that ends the block."""
     try:
-        with translate_errors("deleting (run it again, it goes on)"):
+        with translate_errors("deleting (run it again to continue)"):
             yield
     except Stopped as stopped:
-        raise Stopped("stopped: run it again, it goes on.", stopped.exit_code - 128) from stopped
+        raise Stopped("stopped: run it again to continue.", stopped.exit_code - 128) from stopped
 
 
-def _look(account: Account, config: TeardownConfig) -> list[Thing]:
-    with translate_errors("looking for what this project made"):
+def _list(account: Account, config: TeardownConfig) -> list[Resource]:
+    with translate_errors("listing this project's resources"):
         found = find_all(account, config.launcher)
-    return sorted(found, key=lambda thing: (ORDER.index(thing.kind), thing.name))
+    return sorted(found, key=lambda resource: (ORDER.index(resource.kind), resource.name))
 
 
-def _tell(account: Account, config: TeardownConfig, found: Sequence[Thing]) -> None:
+def _log_list(account: Account, config: TeardownConfig, found: Sequence[Resource]) -> None:
     if not found:
-        log.info("there is nothing of this project in %s", account.region)
+        log.info("there are no resources of this project in %s", account.region)
         return
-    for thing in found:
-        log.info("%s", thing)
+    for resource in found:
+        log.info("%s", resource)
     log.info(
-        "\nnothing was deleted. python launch/teardown.py endpoint=NAME%s deletes what was made\n"
-        "for an endpoint, all=true all of the above.",
-        same_place(config.launcher),
+        "\nnothing was deleted. python launch/teardown.py endpoint=NAME%s deletes those of an\n"
+        "endpoint, all=true all of the above.",
+        account_arguments(config.launcher),
     )
-    _tell_what_stays(account, config)
+    _log_retained(account, config)
 
 
-def _tell_what_stays(
-    account: Account, config: TeardownConfig, deleted: Sequence[Thing] = ()
+def _log_retained(
+    account: Account, config: TeardownConfig, deleted: Sequence[Resource] = ()
 ) -> None:
     log.info(
-        "Photos, features and results of jobs stay: aws s3 rm --recursive %s",
+        "Photos, features and results of jobs are retained: aws s3 rm --recursive %s",
         shlex.quote(f"s3://{account.bucket}/{config.launcher.prefix}/"),
     )
     groups = {
-        LOG_GROUPS.get(thing.kind, "").format(name=thing.name)
-        for thing in deleted
-        if thing.kind in LOG_GROUPS
+        LOG_GROUPS.get(resource.kind, "").format(name=resource.name)
+        for resource in deleted
+        if resource.kind in LOG_GROUPS
     }
     if groups:
         log.info(
-            "Logs stay: %s (aws logs delete-log-group --region %s --log-group-name NAME)",
+            "Logs are retained: %s (aws logs delete-log-group --region %s --log-group-name NAME)",
             *(", ".join(sorted(groups)), account.region),
         )
 
 
-def _same(thing: Thing, chosen: Sequence[Thing]) -> bool:
-    return any((thing.kind, thing.name) == (each.kind, each.name) for each in chosen)
+def _same(resource: Resource, chosen: Sequence[Resource]) -> bool:
+    return any((resource.kind, resource.name) == (each.kind, each.name) for each in chosen)
 
 
-def _made_for(account: Account, endpoint: str, found: Sequence[Thing]) -> list[Thing]:
-    """What was made for an endpoint, less the archives that a registered version still needs."""
-    chosen = [thing for thing in found if thing.endpoint == endpoint]
-    with translate_errors("looking at the models"):
-        others = [thing for thing in found if thing not in chosen]
+def _made_for(account: Account, endpoint: str, found: Sequence[Resource]) -> list[Resource]:
+    """The resources of an endpoint, without archives that a registered version still needs."""
+    chosen = [resource for resource in found if resource.endpoint == endpoint]
+    with translate_errors("reading the models"):
+        others = [resource for resource in found if resource not in chosen]
         needed = _archives_of(account.client("sagemaker"), others)
     folders = {uri.rpartition("/")[0] for uri in needed}
     return [
-        thing
-        for thing in chosen
-        if thing.kind != ARCHIVE_KIND or thing.name.rpartition("/")[0] not in folders
+        resource
+        for resource in chosen
+        if resource.kind != ARCHIVE_KIND or resource.name.rpartition("/")[0] not in folders
     ]
 
 
-def _archives_of(client: Any, things: Sequence[Thing]) -> set[str]:
-    """The archives that models and registered versions serve from; errors are botocore's."""
+def _archives_of(client: Any, resources: Sequence[Resource]) -> set[str]:
+    """The archives that models and registered versions refer to; errors are botocore's."""
     uris = set()
-    for thing in things:
-        if thing.kind == MODEL_KIND:
-            told = client.describe_model(ModelName=thing.name)
-            uris.add(told["PrimaryContainer"].get("ModelDataUrl", ""))
-        elif thing.kind == PACKAGE_KIND:
-            told = client.describe_model_package(ModelPackageName=thing.name)
-            containers = told["InferenceSpecification"]["Containers"]
+    for resource in resources:
+        if resource.kind == MODEL_KIND:
+            model = client.describe_model(ModelName=resource.name)
+            uris.add(model["PrimaryContainer"].get("ModelDataUrl", ""))
+        elif resource.kind == PACKAGE_KIND:
+            package = client.describe_model_package(ModelPackageName=resource.name)
+            containers = package["InferenceSpecification"]["Containers"]
             uris |= {container.get("ModelDataUrl", "") for container in containers}
     return uris
-
-
-def _delete_all(
-    account: Account, config: TeardownConfig, chosen: Sequence[Thing]
-) -> dict[tuple[str, str], str]:
-    """Delete one after the other; what AWS says of those that it refuses to."""
-    refused = {}
-    deletions = _deletions(account, config)
-    for thing in chosen:
-        log.info("deleting %s", thing)
-        try:
-            deletions[thing.kind](thing)
-        except ClientError as error:
-            if not is_missing(error):
-                refused[thing.kind, thing.name] = " ".join(str(error).split())
-    if config.all:
-        try:
-            account.client("scheduler").delete_schedule_group(Name=GROUP)
-        except ClientError as error:
-            if not is_missing(error):
-                refused[THE_GROUP] = " ".join(str(error).split())
-    return refused
-
-
-def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[Thing], object]]:
-    """How each kind is deleted; errors are botocore's."""
-    client, s3 = account.client("sagemaker"), account.client("s3")
-
-    def object_of(thing: Thing) -> dict[str, str]:
-        bucket, key = split_uri(thing.name)
-        return {"Bucket": bucket, "Key": key}
-
-    def stop_tuning(thing: Thing) -> None:
-        name = {"HyperParameterTuningJobName": thing.name}
-        ask, field = client.describe_hyper_parameter_tuning_job, "HyperParameterTuningJobStatus"
-        stop = client.stop_hyper_parameter_tuning_job
-        _stop(thing, lambda: stop(**name), lambda: ask(**name)[field], config.wait_minutes)
-
-    def stop_training(thing: Thing) -> None:
-        name = {"TrainingJobName": thing.name}
-        ask, field = client.describe_training_job, "TrainingJobStatus"
-        stop = client.stop_training_job
-        _stop(thing, lambda: stop(**name), lambda: ask(**name)[field], config.wait_minutes)
-
-    def stop_transform(thing: Thing) -> None:
-        name = {"TransformJobName": thing.name}
-        ask, field = client.describe_transform_job, "TransformJobStatus"
-        stop = client.stop_transform_job
-        _stop(thing, lambda: stop(**name), lambda: ask(**name)[field], config.wait_minutes)
-
-    return {
-        SCHEDULE_KIND: lambda it: drop_schedule(account.client("scheduler"), it.name),
-        SCALING_KIND: lambda it: stop_scaling(account.client(SCALING_SERVICE), it.name),
-        TUNING_KIND: stop_tuning,
-        TRAINING_KIND: stop_training,
-        TRANSFORM_KIND: stop_transform,
-        ENDPOINT_KIND: lambda it: _delete_endpoint(client, it.name, config.wait_minutes),
-        CONFIG_KIND: lambda it: client.delete_endpoint_config(EndpointConfigName=it.name),
-        MODEL_KIND: lambda it: client.delete_model(ModelName=it.name),
-        PACKAGE_KIND: lambda it: client.delete_model_package(ModelPackageName=it.name),
-        GROUP_KIND: lambda it: client.delete_model_package_group(ModelPackageGroupName=it.name),
-        ARCHIVE_KIND: lambda it: s3.delete_object(**object_of(it)),
-        UPLOAD_KIND: lambda it: s3.abort_multipart_upload(**object_of(it), UploadId=it.note),
-    }
-
-
-def _stop(
-    thing: Thing, stop: Callable[[], object], status: Callable[[], str], wait_minutes: float
-) -> None:
-    """Stop a job, and wait until it has ended."""
-    if thing.note != STOPPING:
-        stop()
-    deadline = time.monotonic() + 60 * wait_minutes
-    while status() in RUNNING and time.monotonic() < deadline:
-        time.sleep(PAUSE_S)
-
-
-def _delete_endpoint(client: Any, name: str, wait_minutes: float) -> None:
-    """Delete an endpoint as soon as it lets itself be, and wait until it is gone."""
-    deadline = time.monotonic() + 60 * wait_minutes
-    while True:
-        now = endpoints.describe(client, name)
-        if now is None:
-            return
-        if now.status != endpoints.DELETING:
-            try:
-                client.delete_endpoint(EndpointName=name)
-                continue
-            except ClientError as error:
-                busy = any(words in str(error).lower() for words in endpoints.OTHER_FIRST)
-                if not busy or time.monotonic() > deadline:
-                    raise
-            log.info("  it is %s: waiting until it can be deleted", now.status)
-        if time.monotonic() > deadline:
-            return
-        time.sleep(PAUSE_S)

@@ -1,4 +1,4 @@
-"""A page opened in the user's browser, where there is a screen to see it on."""
+"""Open a page in the user's browser if there is a display."""
 
 import os
 import subprocess
@@ -6,15 +6,15 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
+DISPLAY_VARIABLES = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
 
 
-def show(page: Path) -> None:
-    """Open a page if somebody sits there to see it; whatever comes of it, the command goes on."""
-    if not (page.is_file() and sys.stdout.isatty() and _has_screen()):
+def open_page(page: Path) -> None:
+    """Open a page if stdout is a terminal and there is a display; failures are ignored."""
+    if not (page.is_file() and sys.stdout.isatty() and _has_display()):
         return
-    # The standard library's own choice of browser, without a terminal: none in text can take it
-    # over, and without TERM none is even tried.
+    # The browser that Python's webbrowser module chooses, in a process without a terminal: without
+    # TERM it tries no text browser, which would take over the terminal.
     variables = {name: value for name, value in os.environ.items() if name != "TERM"}
     nothing = subprocess.DEVNULL
     with suppress(OSError):
@@ -28,5 +28,5 @@ def show(page: Path) -> None:
         )
 
 
-def _has_screen() -> bool:
-    return sys.platform == "darwin" or any(os.environ.get(name) for name in SCREENS)
+def _has_display() -> bool:
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in DISPLAY_VARIABLES)

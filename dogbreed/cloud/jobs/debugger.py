@@ -1,6 +1,7 @@
-"""cloud_debugger=true: AWS's own Debugger beside a training job, and what its rules say of it.
+"""cloud_debugger=true: SageMaker Debugger rules and profiler for a training job.
 
-It is closed to new customers since 2026-07-30. What our own debugger finds is in the report anyway.
+SageMaker Debugger is closed to new customers since 2026-07-30. The report has the findings of this
+project's debugger in any case.
 """
 
 from dataclasses import replace
@@ -21,26 +22,26 @@ from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.configuration.search import FinalConfig
 from dogbreed.errors import CloudError, ConfigError
 
-LOSSES = "losses"  # the hook's name for the collection that ours are written into
-# In steps. AWS's default of 500 is more than many a training of a head has.
+LOSSES = "losses"  # smdebug's collection that the losses are recorded in
+# In steps. AWS's default, 500, is more than the training of a head often has.
 SAVE_INTERVALS = {"train.save_interval": "10", "eval.save_interval": "1"}
 PROFILE_EVERY_MS = 500
 
-# AWS's rules that need nothing but losses, by their names in the SDK, and what they are told.
-# Stalled training is left out: features are computed before the first loss, which may take longer
-# than its half hour. Source: the developer guide's list of built-in rules.
+# Built-in rules that need only losses, by their SDK names, with parameters. StalledTraining is left
+# out: computing the features before the first loss may take longer than its half hour.
+# Source: the developer guide's list of built-in rules.
 RULES = {
-    # It looks at validation first if it isn't told otherwise, where steps are few.
+    # Its default mode is validation, which has few steps.
     "loss_not_decreasing": {"collection_names": LOSSES, "mode": "TRAIN", "num_steps": "100"},
     "overfit": {},
-    # The usual 5 and 10 losses without a better one are reached by chance alone.
+    # The defaults, 5 and 10 losses without an improvement, occur by chance.
     "overtraining": {"patience_train": "100", "patience_validation": "15"},
 }
 
 STATUS_WORDS = {
     "NoIssuesFound": "no issues found",
     "IssuesFound": "issues found",
-    "InProgress": "still looking",
+    "InProgress": "still evaluating",
     "Error": "could not be evaluated",
     "Stopping": "was stopped",
     "Stopped": "was stopped",
@@ -48,40 +49,40 @@ STATUS_WORDS = {
 
 
 def with_hook(config: FinalConfig) -> FinalConfig:
-    """The configuration of a training that AWS's rules have something to look at in.
+    """The configuration with debug.smdebug=true, which records the losses for the rules.
 
     Raises:
-        ConfigError: nothing is recorded of this training.
+        ConfigError: debug.enabled=false, so nothing is recorded.
     """
     if not config.cloud_debugger:
         return config
     if not config.debug.enabled:
         raise ConfigError(
-            "cloud_debugger=true: AWS's rules look at the losses that the debugger records: leave "
-            "it out, or set debug.enabled=true."
+            "cloud_debugger=true evaluates the losses that the debugger records: leave it out, or "
+            "set debug.enabled=true."
         )
     return replace(config, debug=replace(config.debug, smdebug=True))
 
 
 def rules_image(region: str) -> str:
-    """The container that AWS's rules run in.
+    """The image URI of the built-in rules.
 
     Raises:
-        CloudError: AWS has no Debugger in this region.
+        CloudError: SageMaker Debugger isn't available in this region.
     """
     try:
         return str(get_rule_container_image_uri(None, region))
     except ValueError as error:
         raise CloudError(
-            f"AWS has no Debugger in region {region}: set cloud_debugger=false, the default. The "
-            "report says the same without it."
+            f"SageMaker Debugger isn't available in region {region}: set cloud_debugger=false, the "
+            "default. The report has the same findings."
         ) from error
 
 
 def debugger_request(image_uri: str, output_uri: str) -> dict[str, Any]:
-    """The arguments of the SDK's TrainingJob.create that ask for rules and for the profiler.
+    """The arguments of the SDK's TrainingJob.create for rules and profiler.
 
-    Their files end up below the job's folder: debug-output, profiler-output, rule-output.
+    Their output is in the job's output folder: debug-output, profiler-output, rule-output.
     """
     losses = shapes.CollectionConfiguration(
         collection_name=LOSSES, collection_parameters=SAVE_INTERVALS
@@ -109,19 +110,19 @@ def debugger_request(image_uri: str, output_uri: str) -> dict[str, Any]:
 
 
 def rule_lines(account: Account, name: str) -> list[str]:
-    """What AWS's rules say of a training job, a line each; none if it was started without any.
+    """The results of the rules of a training job, a line each; empty if it has no rules.
 
     Raises:
         CloudError: AWS refuses, or can't be reached.
     """
-    with translate_errors(f"looking at {name}"):
+    with translate_errors(f"reading {name}"):
         job = TrainingJob.get(name, session=account.session, region=account.region)
     assert job is not None
     found = (job.debug_rule_evaluation_statuses, job.profiler_rule_evaluation_statuses)
     lines = [_line(rule) for rules in found if not isinstance(rules, Unassigned) for rule in rules]
     if any(STATUS_WORDS["InProgress"] in line for line in lines):
-        lines.append(f"  (attach={name} shows later what they have found)")
-    return ["AWS's own rules:", *lines] if lines else []
+        lines.append(f"  (attach={name} shows their results later)")
+    return ["SageMaker Debugger rules:", *lines] if lines else []
 
 
 def _line(rule: Any) -> str:
@@ -131,7 +132,7 @@ def _line(rule: Any) -> str:
 
 
 def _rule(rule: Any, image_uri: str) -> dict[str, Any]:
-    """A rule of the SDK's as the fields of its shape. AWS's own rules run at no cost."""
+    """A rule of the SDK as the fields of its shape. Built-in rules are free of charge."""
     return {
         "rule_configuration_name": rule.name,
         "rule_evaluator_image": image_uri,

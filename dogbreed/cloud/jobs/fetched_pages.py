@@ -1,14 +1,14 @@
-"""Web pages that a job wrote, made safe to open: whatever is in them, only our scripts run."""
+"""Sandbox the HTML pages in a job's output: opening them runs only this project's scripts."""
 
 from pathlib import Path
 
 PAGES = (".html", ".htm")
 MAX_PAGE_BYTES = 256 * 2**20
-# A browser may run what is in these as well, and no run writes any.
+# Other formats with scripts that browsers execute; no run writes any.
 OTHER_ACTIVE = (".xhtml", ".xht", ".shtml", ".xml", ".xsl", ".svg", ".svgz", ".mhtml", ".mht")
 
-# The page inside takes over this one's policy, and keeps its own. It is of no origin, opens and
-# sends nothing, and goes nowhere: the policy lets no other page into the frame.
+# The page in the iframe inherits this page's content security policy, in addition to its policy. It
+# has an opaque origin, can open, submit and navigate nothing: the policy allows no other frame.
 FRAME = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -28,7 +28,7 @@ body {{ overflow: hidden; }}</style>
 
 
 def confine_pages(folder: Path) -> None:
-    """Put each page below `folder` into a frame of ours; rename what else a browser would run."""
+    """Put each page below `folder` into a sandboxed iframe; rename other formats with scripts."""
     from dogbreed.report.frame import policy
 
     for path in [path for path in folder.rglob("*") if path.is_file()]:

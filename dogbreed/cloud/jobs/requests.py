@@ -1,4 +1,4 @@
-"""What SageMaker is asked for: requests of jobs, built of the SDK's own shapes."""
+"""Request parameters for training and tuning jobs, built from the SDK's shapes."""
 
 import math
 from collections.abc import Mapping
@@ -24,15 +24,15 @@ from dogbreed.search.space import Space, as_parameter_ranges
 from dogbreed.utils.metric_lines import metric_regexes
 
 STRATEGY_WORDS = {BAYESIAN: "Bayesian", RANDOM: "Random", HYPERBAND: "Hyperband", GRID: "Grid"}
-MIN_TUNING_S, MAX_TUNING_S = 120, 15_768_000  # what the service takes
+MIN_TUNING_S, MAX_TUNING_S = 120, 15_768_000  # limits of the service
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One training job, or what all trials of a tuning job have in common.
+    """A training job, or the definition of all trials of a tuning job.
 
-    `channels` maps a channel's name to the S3 prefix that it is filled from; `checkpoints_uri` is
-    where /opt/ml/checkpoints is kept, None where nothing has to outlive the machine.
+    `channels` maps the name of an input channel to its S3 prefix; `checkpoints_uri` is synchronized
+    with /opt/ml/checkpoints, None without checkpoints.
     """
 
     name: str
@@ -47,15 +47,15 @@ class Job:
     instance_count: int
 
     def all_hyperparameters(self) -> dict[str, str]:
-        """With those that tell the container's toolkit what to run, and how."""
-        own = {
+        """With those of the container's training toolkit: program, source, distribution."""
+        toolkit = {
             "sagemaker_program": encode(ENTRY_POINT),
             "sagemaker_submit_directory": encode(self.source_uri),
             JOB: encode(self.kind),
         }
         if self.instance_count > 1 and self.kind == TRAIN:
-            own["sagemaker_torch_distributed_enabled"] = encode(True)
-        return own | dict(self.hyperparameters)
+            toolkit["sagemaker_torch_distributed_enabled"] = encode(True)
+        return toolkit | dict(self.hyperparameters)
 
 
 def training_request(account: Account, launcher: LauncherConfig, job: Job) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def tuning_request(
 
 
 def _common(account: Account, launcher: LauncherConfig, job: Job) -> dict[str, Any]:
-    """What a training job and a trial's definition have in common."""
+    """The arguments that a training job and the definition of a trial have in common."""
     run_s = 60 * launcher.max_run_minutes
     stopping = {"max_runtime_in_seconds": run_s}
     if launcher.spot:
@@ -131,7 +131,7 @@ def _common(account: Account, launcher: LauncherConfig, job: Job) -> dict[str, A
         "stopping_condition": shapes.StoppingCondition(**stopping),
         "enable_managed_spot_training": launcher.spot,
         "enable_inter_container_traffic_encryption": False,
-        # In their containers jobs fetch their source from S3 and install their requirements.
+        # The toolkit downloads the source from S3 and installs requirements.txt.
         "enable_network_isolation": False,
         "environment": {"PYTHONUNBUFFERED": "1"},
     }
@@ -158,16 +158,16 @@ def _channel(name: str, uri: str) -> shapes.Channel:
 def _tuning(
     launcher: LauncherConfig, search: SearchConfig, space: Space, epochs: int | str
 ) -> shapes.HyperParameterTuningJobConfig:
-    """Strategy, objective, budget and ranges."""
+    """Strategy, objective, limits and ranges."""
     ranges = as_parameter_ranges(space)
     more: dict[str, Any] = {}
     if search.strategy == HYPERBAND:
-        # A job that reaches the most is stopped, before its model is written: none may. It tells
-        # its objective once an epoch, and once more at its end.
-        most = int(epochs) + 2
+        # A trial that reaches max_resource is stopped before its model is written, so none may. It
+        # reports its objective after each epoch, and once more at its end.
+        max_resource = int(epochs) + 2
         more["strategy_config"] = shapes.HyperParameterTuningJobStrategyConfig(
             hyperband_strategy_config=shapes.HyperbandStrategyConfig(
-                min_resource=1, max_resource=most
+                min_resource=1, max_resource=max_resource
             )
         )
     # Hyperband stops trials by itself, and is refused with any other early stopping.
@@ -180,14 +180,14 @@ def _tuning(
         resource_limits=shapes.ResourceLimits(
             max_number_of_training_jobs=search.trials,
             max_parallel_training_jobs=int(search.parallel),
-            max_runtime_in_seconds=_longest_s(launcher, search),
+            max_runtime_in_seconds=_max_runtime_s(launcher, search),
         ),
         parameter_ranges=shapes.ParameterRanges(
             **{
                 _snake(kind): [
-                    {_snake(field): value for field, value in each.items()} for each in own
+                    {_snake(field): value for field, value in each.items()} for each in numbers
                 ]
-                for kind, own in ranges.items()
+                for kind, numbers in ranges.items()
             }
         ),
         training_job_early_stopping_type="Auto" if early else "Off",
@@ -196,8 +196,8 @@ def _tuning(
     )
 
 
-def _longest_s(launcher: LauncherConfig, search: SearchConfig) -> int:
-    """How long a tuning job can take if each of its trials takes as long as it may."""
+def _max_runtime_s(launcher: LauncherConfig, search: SearchConfig) -> int:
+    """The run time of a tuning job if each trial takes its maximum time."""
     wait = launcher.max_wait_minutes if launcher.spot else 0
     rounds = math.ceil(search.trials / int(search.parallel))
     return min(MAX_TUNING_S, max(MIN_TUNING_S, 60 * (launcher.max_run_minutes + wait) * rounds))

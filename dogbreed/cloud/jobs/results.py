@@ -1,4 +1,4 @@
-"""What a job has left in S3, brought here: its own files, and none in place of local results."""
+"""Download a job's model and output files; never overwrite results of this machine."""
 
 import shutil
 from collections.abc import Callable, Collection
@@ -16,7 +16,7 @@ from dogbreed.training.run_folder import log
 from dogbreed.utils.files import remove
 from dogbreed.utils.printable import printable
 
-# What a search and a training leave beside their model; nothing else of an archive is taken.
+# Output files of a search and of a training; other files of an archive are skipped.
 SEARCH_OUTPUTS = (
     *("best.yaml", "trials.csv", "search.html", "study.db", "config.yaml", "photos.sha256"),
     "log.txt",
@@ -26,16 +26,16 @@ RUN_OUTPUTS = (
     *("classes.csv", "confusions.csv", "near_duplicates.csv", "predictions.csv", "splits.csv"),
     *("findings.txt", "log.txt", "debug"),
 )
-# What is left by a search or a training of this machine, and never fetched.
+# Files of a search or a training on this machine, never in a download.
 LOCAL_ONLY = ("lock", ".lock", "checkpoints")
 MAX_SHOWN = 5
 
 
 def check_no_local_results(folder: Path, job: str) -> None:
-    """Make sure that a job's results don't get mixed with those of this machine.
+    """Check that `folder` has no results of this machine, which a download would replace.
 
     Raises:
-        CloudError: `folder` is a link, or has a search or a training of this machine in it.
+        CloudError: `folder` is a link, or has a search or a training of this machine.
     """
     if folder.is_symlink() or any((folder / name).exists() for name in LOCAL_ONLY):
         raise CloudError(
@@ -45,42 +45,42 @@ def check_no_local_results(folder: Path, job: str) -> None:
 
 
 def fetch_outputs(account: Account, name: str, folder: Path, wanted: Collection[str]) -> None:
-    """Bring the `wanted` of what a training job wrote beside its model into `folder`.
+    """Download the `wanted` output files of a training job into `folder`.
 
-    Its pages can be opened: see `confine_pages`.
+    HTML pages are sandboxed: see `confine_pages`.
 
     Raises:
-        CloudError: it has left nothing, AWS refuses, or `folder` has results of this machine.
+        CloudError: there is no output, AWS refuses, or `folder` has results of this machine.
     """
     check_no_local_results(folder, name)
-    beside = _fetch(account, name, "output.tar.gz", folder, download_archive)
-    confine_pages(beside)
-    found = sorted(path.name for path in beside.iterdir())
+    temporary = _fetch(account, name, "output.tar.gz", folder, download_archive)
+    confine_pages(temporary)
+    found = sorted(path.name for path in temporary.iterdir())
     folder.mkdir(parents=True, exist_ok=True)
-    for own in found:
-        if own in wanted:
-            remove(folder / own)
-            (beside / own).rename(folder / own)
-    shutil.rmtree(beside)
-    other = [printable(own[:80]) for own in found if own not in (*wanted, *LOCAL_ONLY)]
+    for file_name in found:
+        if file_name in wanted:
+            remove(folder / file_name)
+            (temporary / file_name).rename(folder / file_name)
+    shutil.rmtree(temporary)
+    other = [printable(each[:80]) for each in found if each not in (*wanted, *LOCAL_ONLY)]
     if other:
         more = f" and {len(other) - MAX_SHOWN} more" if len(other) > MAX_SHOWN else ""
         log.warning(
-            "warning: %s has also left %s%s, which no job of this project writes: left out.",
+            "warning: %s also wrote %s%s, which no job of this project writes: skipped.",
             *(name, ", ".join(other[:MAX_SHOWN]), more),
         )
 
 
 def fetch_model(account: Account, name: str, folder: Path) -> None:
-    """Put a training job's model in the place of `folder`.
+    """Download a training job's model; it replaces `folder`.
 
     Raises:
-        CloudError: it has left none, or AWS refuses.
-        ArtifactError: what it has left is no model.
+        CloudError: there is none, or AWS refuses.
+        ArtifactError: it isn't a model.
     """
-    beside = _fetch(account, name, "model.tar.gz", folder, download_model)
+    temporary = _fetch(account, name, "model.tar.gz", folder, download_model)
     remove(folder)
-    beside.rename(folder)
+    temporary.rename(folder)
 
 
 def _fetch(
@@ -90,12 +90,12 @@ def _fetch(
     folder: Path,
     download: Callable[[Any, str, Path], None],
 ) -> Path:
-    """The unpacked archive, in a folder of its own beside `folder`."""
-    with translate_errors(f"looking at {name}"):
+    """Download and unpack an archive into a temporary folder next to `folder`."""
+    with translate_errors(f"reading {name}"):
         job = TrainingJob.get(name, session=account.session, region=account.region)
         assert job is not None
         root = str(job.output_data_config.s3_output_path).rstrip("/")
-    beside = folder.with_name(f".{folder.name}.fetched")
-    remove(beside)
-    download(account.client("s3"), f"{root}/{name}/output/{archive}", beside)
-    return beside
+    temporary = folder.with_name(f".{folder.name}.fetched")
+    remove(temporary)
+    download(account.client("s3"), f"{root}/{name}/output/{archive}", temporary)
+    return temporary

@@ -1,4 +1,4 @@
-"""The project's source as one archive: what git tracks, and what must be installed beside it."""
+"""Pack the project's source into sourcedir.tar.gz: files tracked by git, and requirements.txt."""
 
 import gzip
 import hashlib
@@ -19,14 +19,14 @@ from dogbreed.utils.links import open_within
 FOLDERS = ("dogbreed", "conf", "launch")
 ENTRY_POINT = "launch/job.py"
 REQUIREMENTS, CONSTRAINTS = "requirements.txt", "constraints.txt"
-WAY_OUT = "Jobs are sent the source of a git checkout: clone the project, and launch there."
+CLONE = "Jobs run the source of a git checkout: clone the project, and launch there."
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourcePackage:
-    """A tar.gz: its bytes, its files with their sizes in bytes, what it has installed.
+    """A tar.gz: its bytes, its files with their sizes in bytes, its requirements.
 
-    The same source gives the same bytes, so `sha256` names it.
+    It is reproducible: the same source gives the same bytes and `sha256`.
     """
 
     data: bytes
@@ -38,10 +38,10 @@ class SourcePackage:
 def pack_source(
     checkout: Path, carried: frozenset[str], extras: Sequence[str] = ()
 ) -> SourcePackage:
-    """Pack what git tracks of the package, as it now is on the disk; new files need `git add`.
+    """Pack the files tracked by git, as they are on disk; new files need `git add`.
 
-    `carried` are names of packages that the container has and that aren't to be installed, `extras`
-    the project's extras that the job needs.
+    `carried` are the packages that the container has, which aren't installed; `extras` are the
+    project's extras that the job needs.
 
     Raises:
         CloudError: `checkout` is no git checkout of the project, git isn't installed, or
@@ -49,7 +49,7 @@ def pack_source(
     """
     contents = {name: _read(checkout, name) for name in _tracked(checkout)}
     if ENTRY_POINT not in contents:
-        raise CloudError(f"{checkout} has no {ENTRY_POINT} that git tracks. {WAY_OUT}")
+        raise CloudError(f"{checkout} has no {ENTRY_POINT} that git tracks. {CLONE}")
     requirements = _requirements(checkout, carried, extras)
     contents[REQUIREMENTS] = "".join(f"{line}\n" for line in requirements).encode()
     data = _archive(contents)
@@ -65,18 +65,18 @@ def _tracked(checkout: Path) -> list[str]:
     """Files that git tracks and that are there, by their paths below the checkout."""
     git = shutil.which("git")
     if git is None:
-        raise CloudError("git isn't installed, and it says which files are source: install it.")
+        raise CloudError("git isn't installed, and it lists the source files: install it.")
     listing = [git, "ls-files", "-z", "--", *FOLDERS]
     done = subprocess.run(listing, cwd=checkout, capture_output=True)
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().split("\n")[0]
-        raise CloudError(f"git can't list the source in {checkout} ({said}). {WAY_OUT}")
+        message = done.stderr.decode(errors="replace").strip().split("\n")[0]
+        raise CloudError(f"git can't list the source in {checkout} ({message}). {CLONE}")
     names = [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
     return [name for name in names if (checkout / name).is_file()]
 
 
 def _read(checkout: Path, name: str) -> bytes:
-    """A tracked file; git tracks symbolic links too, wherever they lead."""
+    """The content of a tracked file; a tracked symbolic link may not lead out of the checkout."""
     try:
         with open(open_within(checkout / name, os.path.realpath(checkout)), "rb") as file:  # noqa: PTH123
             return file.read()
@@ -87,9 +87,9 @@ def _read(checkout: Path, name: str) -> bytes:
 def _requirements(
     checkout: Path, carried: frozenset[str], extras: Sequence[str]
 ) -> tuple[str, ...]:
-    """The project's dependencies less what the container carries, each as constraints.txt pins it.
+    """The project's dependencies that the container lacks, as pinned in constraints.txt.
 
-    A job installs the versions that were tested, not what the package index has on that day.
+    A job installs the tested versions, not the newest of the package index.
     """
     project = tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))["project"]
     lines = list(project["dependencies"])
@@ -100,7 +100,7 @@ def _requirements(
         name = _name(line)
         if name in carried:
             continue
-        # smdebug is pinned where it is asked for: it goes with nothing else of today.
+        # smdebug is pinned in pyproject.toml: it isn't compatible with current packages.
         exact = pins.get(name) or ((line,) if "==" in line else ())
         if not exact:
             raise CloudError(
@@ -112,10 +112,10 @@ def _requirements(
 
 
 def _pins(checkout: Path) -> dict[str, tuple[str, ...]]:
-    """The lines of constraints.txt by the package; a package may have one for each Python."""
+    """The lines of constraints.txt by package; a package may have one for each Python version."""
     path = checkout / CONSTRAINTS
     if not path.is_file():
-        raise CloudError(f"There is no {path}. {WAY_OUT}")
+        raise CloudError(f"There is no {path}. {CLONE}")
     found: dict[str, tuple[str, ...]] = {}
     for line in path.read_text("utf-8").splitlines():
         found[_name(line)] = (*found.get(_name(line), ()), line)
@@ -123,12 +123,12 @@ def _pins(checkout: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _name(requirement: str) -> str:
-    """The package's name in the form in which `Scikit_Learn>=1.6` and `scikit-learn` are one."""
+    """The normalized name of the package: `scikit-learn` for `Scikit_Learn>=1.6`."""
     return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement, maxsplit=1)[0]).lower()
 
 
 def _archive(contents: dict[str, bytes]) -> bytes:
-    """A tar.gz that says nothing about when, where and by whom it was made."""
+    """A reproducible tar.gz: without times, users and permissions."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as tape:
         for name, content in sorted(contents.items()):

@@ -1,17 +1,17 @@
-"""launcher=sagemaker: one training in the account, and its results brought here."""
+"""launcher=sagemaker: run a training job and download its results."""
 
 from dataclasses import replace
 from pathlib import Path
 
-from dogbreed.cloud.aws.account import Account, rehearsal, sign_in, stand_in
+from dogbreed.cloud.aws.account import Account, sign_in
 from dogbreed.cloud.aws.account_keys import check_attach, checked_keys
+from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
 from dogbreed.cloud.container.entry_point import TRAIN
-from dogbreed.cloud.jobs.browser import show
+from dogbreed.cloud.jobs.browser import open_page
 from dogbreed.cloud.jobs.costs import Use
 from dogbreed.cloud.jobs.debugger import debugger_request, rule_lines, rules_image, with_hook
-from dogbreed.cloud.jobs.jobs import start_training, training_exists
-from dogbreed.cloud.jobs.monitor import check_completed, wait_for_training
-from dogbreed.cloud.jobs.plan import tell_plan
+from dogbreed.cloud.jobs.dry_run import log_plan
+from dogbreed.cloud.jobs.inputs import job_name, job_on_inputs, plan_inputs, upload_inputs
 from dogbreed.cloud.jobs.requests import training_request
 from dogbreed.cloud.jobs.results import (
     RUN_OUTPUTS,
@@ -19,7 +19,8 @@ from dogbreed.cloud.jobs.results import (
     fetch_model,
     fetch_outputs,
 )
-from dogbreed.cloud.jobs.staging import job_name, job_of, send, stage
+from dogbreed.cloud.jobs.start import start_training, training_exists
+from dogbreed.cloud.jobs.wait import check_completed, wait_for_training
 from dogbreed.configuration.search import MINIMIZE, FinalConfig
 from dogbreed.errors import CloudError
 from dogbreed.search.table import live_table
@@ -30,11 +31,11 @@ METRIC = "valid_loss"
 
 
 def train_on_sagemaker(config: FinalConfig) -> None:
-    """Start a training job and wait for it, or take one up; its results end up in outputs/.
+    """Start a training job, or attach to one; wait for it, and download its results to outputs/.
 
     Raises:
-        DogbreedError: what the user can mend, in one sentence; `Stopped` after Ctrl-C, with the
-            name of what still runs.
+        DogbreedError: one sentence with the reason and the remedy; `Stopped` after Ctrl-C names
+            the job that still runs.
     """
     log_to_terminal()
     check_writable(Path(config.output_root))
@@ -44,35 +45,37 @@ def train_on_sagemaker(config: FinalConfig) -> None:
         return
     config = replace(with_hook(config), launcher=checked_keys(config.launcher))
     launcher = config.launcher
-    account = stand_in(launcher) if config.dry_run else sign_in(launcher)
+    account = dry_run_account(launcher) if config.dry_run else sign_in(launcher)
     rules_uri = rules_image(account.region) if config.cloud_debugger else None
-    staged = stage(account, config, [launcher.instance_type])
+    inputs = plan_inputs(account, config, [launcher.instance_type])
     name = job_name()
-    job = job_of(account, launcher, staged, name, TRAIN, staged.settings)
+    job = job_on_inputs(account, launcher, inputs, name, TRAIN, inputs.settings)
     request = training_request(account, launcher, job)
     if rules_uri is not None:
         request |= debugger_request(rules_uri, job.output_uri)
     if not account.dry:
-        start_training(rehearsal(account), request)
-        send(account, config, staged)
+        start_training(dry_run_copy(account), request)
+        upload_inputs(account, config, inputs)
     start_training(account, request)
     if account.dry:
-        tell_plan(
+        log_plan(
             account,
-            staged,
+            inputs,
             [Use.of(job, launcher, jobs=1)],
             ["the configuration", "every request fits the service's model"],
         )
         return
     log.info("started %s (region %s)", name, account.region)
     if not config.wait:
-        log.info("it runs and costs until it ends: attach=%s shows it and fetches its model", name)
+        log.info(
+            "it runs and costs until it ends: attach=%s waits for it and downloads its model", name
+        )
         return
     _finish(account, config, name)
 
 
 def _attach(config: FinalConfig, name: str) -> None:
-    """Take up a training that was started before."""
+    """Wait for a training job that was started before."""
     check_no_local_results(Path(config.output_root) / name, name)
     account = sign_in(checked_keys(config.launcher))
     if not training_exists(account, name):
@@ -83,7 +86,7 @@ def _attach(config: FinalConfig, name: str) -> None:
 
 
 def _finish(account: Account, config: FinalConfig, name: str) -> None:
-    """Wait for a training, bring its results here, and say how good it is."""
+    """Wait for a training job, download its results, and log its test accuracy."""
     with live_table([], METRIC, MINIMIZE, 1) as show_trials:
         trial = wait_for_training(account, name, METRIC, show_trials)
     folder = Path(config.output_root) / name
@@ -92,39 +95,41 @@ def _finish(account: Account, config: FinalConfig, name: str) -> None:
     try:
         check_completed(trial)
     except CloudError as error:
-        raise CloudError(f"{str(error).rstrip('.')}. {_evidence(account, name, folder)}") from error
+        raise CloudError(
+            f"{str(error).rstrip('.')}. {_partial_results(account, name, folder)}"
+        ) from error
     fetch_outputs(account, name, folder, RUN_OUTPUTS)
     fetch_model(account, name, folder / "model")
-    found = folder / "metrics.json"
-    if not found.is_file():
-        raise CloudError(f"{name} was no training: it has left no {found.name}.")
+    metrics = folder / "metrics.json"
+    if not metrics.is_file():
+        raise CloudError(f"{name} is no training job: it has no {metrics.name}.")
     point_latest(folder)
-    top1, (low, high) = _test_top1(found)
+    top1, (low, high) = _test_top1(metrics)
     log.info("test top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * top1, 100 * low, 100 * high)
     if trial.cost_usd is not None:
         log.info("%.0f s billed, about %.2f USD", trial.seconds, trial.cost_usd)
     report = folder / "report.html"
     log.info("results: %s\nreport: %s", folder, report)
-    show(report)
+    open_page(report)
 
 
 def _test_top1(path: Path) -> tuple[float, tuple[float, float]]:
-    """Top-1 accuracy on the test photos and its 95 % interval, out of a fetched metrics.json."""
+    """Top-1 accuracy on the test photos and its 95 % interval, from a downloaded metrics.json."""
     try:
         test = read_json(path)["test"]
         low, high = test["ci95"]["top1"]
         return float(test["top1"]), (float(low), float(high))
     except (DocumentError, LookupError, TypeError, ValueError) as error:
         raise CloudError(
-            f"{path} isn't what a training of this project writes: train again."
+            f"{path} isn't the metrics.json of a training of this project: train again."
         ) from error
 
 
-def _evidence(account: Account, name: str, folder: Path) -> str:
-    """Bring what a training left that didn't end well; a sentence that says where it lies."""
+def _partial_results(account: Account, name: str, folder: Path) -> str:
+    """Download the output of a failed or stopped training; return a sentence with its location."""
     try:
         fetch_outputs(account, name, folder, RUN_OUTPUTS)
-    except CloudError:  # most often: it had come to nothing yet
+    except CloudError:  # usually it failed before it wrote any
         return f"Its log is in CloudWatch: /aws/sagemaker/TrainingJobs, {name}."
     recorded = folder / "debug"
-    return f"What was recorded until then: {recorded if recorded.is_dir() else folder}."
+    return f"Its output until then: {recorded if recorded.is_dir() else folder}."

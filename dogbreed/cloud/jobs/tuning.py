@@ -1,30 +1,37 @@
-"""launcher=sagemaker: a search in the account, from photos to best.yaml."""
+"""launcher=sagemaker: run a hyperparameter search in the account and write its results."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dogbreed.cloud.aws.account import Account, rehearsal, sign_in, stand_in
+from dogbreed.cloud.aws.account import Account, sign_in
 from dogbreed.cloud.aws.account_keys import check_attach, checked_keys
+from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
 from dogbreed.cloud.container.entry_point import TRAIN, TUNE, WEIGHTS
+from dogbreed.cloud.jobs.attach import search_of
 from dogbreed.cloud.jobs.costs import Use
+from dogbreed.cloud.jobs.dry_run import log_plan
 from dogbreed.cloud.jobs.feature_job import extract
-from dogbreed.cloud.jobs.jobs import (
+from dogbreed.cloud.jobs.inputs import (
+    JobInputs,
+    job_name,
+    job_on_inputs,
+    plan_inputs,
+    upload_inputs,
+)
+from dogbreed.cloud.jobs.requests import training_request, tuning_request
+from dogbreed.cloud.jobs.results import SEARCH_OUTPUTS, check_no_local_results, fetch_outputs
+from dogbreed.cloud.jobs.start import (
     start_training,
     start_tuning,
     training_exists,
     tuning_exists,
 )
-from dogbreed.cloud.jobs.monitor import (
+from dogbreed.cloud.jobs.wait import (
     check_completed,
-    searched_by,
     wait_for_training,
     wait_for_tuning,
 )
-from dogbreed.cloud.jobs.plan import tell_plan
-from dogbreed.cloud.jobs.requests import training_request, tuning_request
-from dogbreed.cloud.jobs.results import SEARCH_OUTPUTS, check_no_local_results, fetch_outputs
-from dogbreed.cloud.jobs.staging import Staged, job_name, job_of, send, stage
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.schema import AUTO
 from dogbreed.configuration.search import FEATURES, MANY, ONE, SearchConfig, TuneConfig
@@ -36,16 +43,16 @@ from dogbreed.search.runner_limits import check_on_sagemaker
 from dogbreed.search.space import Space
 from dogbreed.search.table import live_table
 from dogbreed.search.trials import COMPLETED
-from dogbreed.search.user_settings import recall, remember
+from dogbreed.search.user_settings import load_settings, save_settings
 from dogbreed.training.run_folder import check_writable, log, log_to_terminal
 
 
 def search_on_sagemaker(config: TuneConfig) -> None:
-    """Start a search in the account and wait for it, or take one up.
+    """Start a search, or attach to one; wait for it, and write its results to outputs/searches.
 
     Raises:
-        DogbreedError: what the user can mend, in one sentence; `Stopped` after Ctrl-C, with the
-            names of what still runs.
+        DogbreedError: one sentence with the reason and the remedy; `Stopped` after Ctrl-C names
+            the job that still runs.
     """
     log_to_terminal()
     check_writable(Path(config.output_root) / SEARCHES)
@@ -55,12 +62,12 @@ def search_on_sagemaker(config: TuneConfig) -> None:
         return
     search, space = check_on_sagemaker(config)
     config = replace(config, search=search, launcher=checked_keys(config.launcher))
-    account = stand_in(config.launcher) if config.dry_run else sign_in(config.launcher)
+    account = dry_run_account(config.launcher) if config.dry_run else sign_in(config.launcher)
     name = job_name() if search.name == AUTO else search.name
     if not account.dry and (tuning_exists(account, name) or training_exists(account, name)):
         raise ConfigError(
-            f"search.name={name}: the account has a job of that name, and its names are never "
-            f"given twice: attach={name} takes it up, another search.name starts anew."
+            f"search.name={name}: the account has a job of that name, and job names can't be "
+            f"reused: attach={name} waits for it, another search.name starts a new search."
         )
     check_no_local_results(_folder(config, name), name)
     launcher = config.launcher
@@ -73,18 +80,20 @@ def search_on_sagemaker(config: TuneConfig) -> None:
     types = [launcher.instance_type]
     if search.jobs == MANY and search.input == FEATURES:
         types.insert(0, launcher.extract_instance_type or launcher.instance_type)
-    staged = stage(account, config, types)
+    inputs = plan_inputs(account, config, types)
     if not account.dry:
-        _start(rehearsal(account), config, staged, name, space)
-        send(account, config, staged)
-        remember(_folder(config, name), settings_of(config))
-    uses = _start(account, config, staged, name, space)
+        _start(dry_run_copy(account), config, inputs, name, space)
+        upload_inputs(account, config, inputs)
+        save_settings(_folder(config, name), settings_of(config))
+    uses = _start(account, config, inputs, name, space)
     if account.dry:
-        tell_plan(account, staged, uses, _what_was_checked(config, space))
+        log_plan(account, inputs, uses, _validations(config, space))
         return
     log.info("started %s (region %s)", name, account.region)
     if not config.wait:
-        log.info("it runs and costs until it ends: attach=%s shows it and fetches its best", name)
+        log.info(
+            "it runs and costs until it ends: attach=%s waits for it and writes its results", name
+        )
         return
     if search.jobs == ONE:
         _finish_one(account, config, name)
@@ -93,15 +102,15 @@ def search_on_sagemaker(config: TuneConfig) -> None:
 
 
 def _start(
-    account: Account, config: TuneConfig, staged: Staged, name: str, space: Space
+    account: Account, config: TuneConfig, inputs: JobInputs, name: str, space: Space
 ) -> list[Use]:
-    """Start the search's jobs, and say what they may cost."""
+    """Start the search's jobs; return their maximum use, for the costs."""
     if config.search.jobs == ONE:
-        return [_search_in_one_job(account, config, staged, name)]
-    return _search_in_many_jobs(account, config, staged, name, space)
+        return [_search_in_one_job(account, config, inputs, name)]
+    return _search_in_many_jobs(account, config, inputs, name, space)
 
 
-def _what_was_checked(config: TuneConfig, space: Space) -> list[str]:
+def _validations(config: TuneConfig, space: Space) -> list[str]:
     search = config.search
     return [
         f"{len(space)} searched keys and their ranges",
@@ -111,12 +120,12 @@ def _what_was_checked(config: TuneConfig, space: Space) -> list[str]:
     ]
 
 
-def _search_in_one_job(account: Account, config: TuneConfig, staged: Staged, name: str) -> Use:
-    own = changed(config, compose_as(TuneConfig, "tune", []))
-    search = {key: value for key, value in own.items() if key.startswith("search.")}
+def _search_in_one_job(account: Account, config: TuneConfig, inputs: JobInputs, name: str) -> Use:
+    settings = changed(config, compose_as(TuneConfig, "tune", []))
+    search = {key: value for key, value in settings.items() if key.startswith("search.")}
     search |= {"search.name": name, "search.jobs": MANY}
-    job = job_of(
-        *(account, config.launcher, staged, name, TUNE, {**staged.settings, **search}),
+    job = job_on_inputs(
+        *(account, config.launcher, inputs, name, TUNE, {**inputs.settings, **search}),
         instance_count=1,
     )
     start_training(account, training_request(account, config.launcher, job))
@@ -124,21 +133,21 @@ def _search_in_one_job(account: Account, config: TuneConfig, staged: Staged, nam
 
 
 def _search_in_many_jobs(
-    account: Account, config: TuneConfig, staged: Staged, name: str, space: Space
+    account: Account, config: TuneConfig, inputs: JobInputs, name: str, space: Space
 ) -> list[Use]:
-    settings = {key: value for key, value in staged.settings.items() if key not in space}
+    settings = {key: value for key, value in inputs.settings.items() if key not in space}
     uses: list[Use] = []
     more: dict[str, Any] = {}
     if config.search.input == FEATURES:
-        features, extraction = extract(account, config, staged)
+        features, extraction = extract(account, config, inputs)
         uses.append(extraction)
         more["channels"] = {FEATURES: features} | {
-            key: uri for key, uri in staged.channels.items() if key == WEIGHTS
+            key: uri for key, uri in inputs.channels.items() if key == WEIGHTS
         }
         settings.pop("data.fraction", None)  # the features are those of the fraction already
-        # Short, and children of a tuning job may share a prefix: nothing is kept for another try.
+        # Trials are short, and those of a tuning job could share a prefix: no checkpoints.
         more["checkpoints_uri"] = None
-    job = job_of(account, config.launcher, staged, name, TRAIN, settings, **more)
+    job = job_on_inputs(account, config.launcher, inputs, name, TRAIN, settings, **more)
     epochs = config.trainer.epochs
     request = tuning_request(account, config.launcher, job, config.search, space, epochs)
     start_tuning(account, request)
@@ -146,10 +155,10 @@ def _search_in_many_jobs(
 
 
 def _attach(account: Account, config: TuneConfig, name: str) -> None:
-    """Take up a search of either kind."""
+    """Wait for an existing search, a tuning job or a training job with search.jobs=one."""
     check_no_local_results(_folder(config, name), name)
     if tuning_exists(account, name):
-        _finish_many(account, config, name, *searched_by(account, name, config.search))
+        _finish_many(account, config, name, *search_of(account, name, config.search))
     elif training_exists(account, name):
         _finish_one(account, config, name)
     else:
@@ -159,10 +168,9 @@ def _attach(account: Account, config: TuneConfig, name: str) -> None:
 def _finish_many(
     account: Account, config: TuneConfig, name: str, search: SearchConfig, space: Space
 ) -> None:
-    """Wait for a tuning job, and keep its best."""
-    from dogbreed.search.report.outcome import (
-        finish_search,  # seconds of torch, which a plan can spare
-    )
+    """Wait for a tuning job, and write its results."""
+    # Imports torch, which takes seconds that a dry run doesn't need.
+    from dogbreed.search.report.outcome import finish_search
 
     with live_table(list(space), search.objective, search.direction, search.trials) as show:
         tuning = wait_for_tuning(account, name, search.objective, show)
@@ -172,24 +180,24 @@ def _finish_many(
     if best is None:
         reason = next((trial.reason for trial in tuning.trials if trial.reason), tuning.reason)
         raise CloudError(
-            f"{name}: {tuning.status}, and none of its {len(tuning.trials)} trials ended well. "
+            f"{name}: {tuning.status}, and none of its {len(tuning.trials)} trials completed. "
             f"{reason}"
         )
     if tuning.status != COMPLETED:
-        log.warning("warning: %s was %s: what ended before counts", name, tuning.status.lower())
+        log.warning("warning: %s was %s: its completed trials count", name, tuning.status.lower())
 
 
 def _finish_one(account: Account, config: TuneConfig, name: str) -> None:
-    """Wait for a search inside one job, and keep its best."""
+    """Wait for a search with search.jobs=one, and download its results."""
     search, folder = config.search, _folder(config, name)
     with live_table([], search.objective, search.direction, 1) as show:
         trial = wait_for_training(account, name, search.objective, show)
     check_completed(trial)
     fetch_outputs(account, name, folder, SEARCH_OUTPUTS)
     if not (folder / BEST_FILE).is_file():
-        raise CloudError(f"{name} has left no {BEST_FILE}: it wasn't a search.")
+        raise CloudError(f"{name} is no search: it has no {BEST_FILE}.")
     best = read_best(folder / BEST_FILE)
-    _settings(config, folder)  # what was typed is remembered for the training that follows
+    _settings(config, folder)  # saves them for the final training
     log.info("best: %s, %s %.4f\nresults: %s", best.trial, best.metric, best.objective, folder)
 
 
@@ -198,9 +206,9 @@ def _folder(config: TuneConfig, name: str) -> Path:
 
 
 def _settings(config: TuneConfig, folder: Path) -> dict[str, Any]:
-    """What the user set for this search when it was started, else what was typed now."""
-    settings = recall(folder)
+    """The saved settings of this search, or else those of the current command."""
+    settings = load_settings(folder)
     if settings is None:
         settings = settings_of(config)
-        remember(folder, settings)
+        save_settings(folder, settings)
     return settings

@@ -19,7 +19,7 @@ from dogbreed.search.local.worker import Work
 from dogbreed.search.report.outcome import finish_search
 from dogbreed.search.space import Space
 from dogbreed.search.table import live_table
-from dogbreed.search.user_settings import remember
+from dogbreed.search.user_settings import save_settings
 from dogbreed.training.features import cached_features
 from dogbreed.training.path_check import check_paths
 from dogbreed.training.preparation import Prepared, prepare
@@ -70,7 +70,7 @@ def run_local_search(config: TuneConfig, space: Space) -> Path:
                 "search.name."
             )
         _take_over(folder, config, data_fingerprint(prepared.checked))
-        remember(folder, settings_of(config))
+        save_settings(folder, settings_of(config))
         _search(folder, config, prepared, stored, space, parents, clock)
     return folder
 

@@ -4,10 +4,10 @@ import pytest
 
 pytest.importorskip("boto3")
 
-from dogbreed.cloud.aws.account import stand_in
 from dogbreed.cloud.aws.account_keys import check_region_of, checked_keys
+from dogbreed.cloud.aws.dry_account import dry_run_account
 from dogbreed.cloud.aws.regions import domain_of, partition_of
-from dogbreed.cloud.aws.s3_names import check_uri, is_address
+from dogbreed.cloud.aws.s3_names import check_uri, is_s3_uri
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import FinalConfig, LauncherConfig
 from dogbreed.errors import ConfigError
@@ -82,17 +82,17 @@ def test_places_in_s3_are_known_however_they_are_written() -> None:
     check_uri("model", "s3://our-bucket/a b/model.tar.gz")
     for wrong, sentence in {
         "s3://b/x": "3 to 63",
-        "s3://our-bucket/": "the whole bucket",
+        "s3://our-bucket/": "a bucket without a path",
         "S3:/our-bucket/x": "write s3://our-bucket/x",
         "https://our-bucket.s3.amazonaws.com/x": "write s3://our-bucket/x",
         "arn:aws:s3:::our-bucket/x": "write s3://our-bucket/x",
         "s3://our-bucket//x": "write s3://our-bucket/x",
         "s3://our-bucket/x\n": "write|control",
     }.items():
-        assert is_address(wrong)
+        assert is_s3_uri(wrong)
         with pytest.raises(ConfigError, match=sentence):
             check_uri("model", wrong)
-    assert not any(map(is_address, ("outputs/latest", "s3", "./s3:x", "C:\\x", "https://x.org/a")))
+    assert not any(map(is_s3_uri, ("outputs/latest", "s3", "./s3:x", "C:\\x", "https://x.org/a")))
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_places_in_s3_are_known_however_they_are_written() -> None:
         ("role=arn:aws:iam::1111:role/x", "twelve digits"),
         (f"role={ROLE}{'a' * 65}", "isn't the ARN of a role"),
         ("role=service-role/x", r"write launcher\.role=x"),
-        ("role=a b", "64 at most"),
-        (f"role={'a' * 65}", "64 at most"),
+        ("role=a b", "at most 64"),
+        (f"role={'a' * 65}", "at most 64"),
         ("role=arn:aws-cn:iam::111122223333:role/x", "begins with arn:aws:iam::"),
         ("output_kms_key=my-key", "Did you mean alias/my-key"),
         ("output_kms_key=arn:aws:s3:::b", "it is no KMS key"),
@@ -114,9 +114,9 @@ def test_places_in_s3_are_known_however_they_are_written() -> None:
         (f"output_kms_key=arn:aws:kms:eu-west-1:111122223333:key/{KEY_ID}", "a key of that region"),
         (f"output_kms_key=arn:aws-cn:kms:us-east-1:111122223333:key/{KEY_ID}", "of that region"),
         ("volume_kms_key=alias/disks", "takes no alias"),
-        ("image_uri=pytorch/pytorch:latest", "Amazon ECR alone"),
-        (f"image_uri=https://{IMAGE}/mine:1", "Amazon ECR alone"),
-        (f"image_uri={IMAGE}/Mine:1", "Amazon ECR alone"),
+        ("image_uri=pytorch/pytorch:latest", "Amazon ECR only"),
+        (f"image_uri=https://{IMAGE}/mine:1", "Amazon ECR only"),
+        (f"image_uri={IMAGE}/Mine:1", "Amazon ECR only"),
         (f"image_uri={IMAGE.replace('us-east-1', 'eu-west-1')}/mine:1", "a registry there"),
         ("instance_type=c7i.xlarge", "launcher.instance_type: .*Did you mean ml.c7i.xlarge"),
         ("instance_type=ml.c7i.9xlarge", "ml.c7i.8xlarge"),
@@ -174,16 +174,18 @@ def test_a_role_is_in_the_partition_of_the_region(monkeypatch: pytest.MonkeyPatc
     }
     for region, partition in partitions.items():
         for role in ("null", "Trainer"):
-            account = stand_in(launcher(f"launcher.region={region}", f"launcher.role={role}"))
+            account = dry_run_account(
+                launcher(f"launcher.region={region}", f"launcher.role={role}")
+            )
             assert account.role_arn.startswith(f"arn:{partition}:iam::111122223333:role/")
         assert partition_of(region) == partition
     assert domain_of("cn-north-1") == "amazonaws.com.cn"
     monkeypatch.setenv("SAGEMAKER_ROLE", f"{ROLE}x")
     with pytest.raises(ConfigError, match=r"^\$SAGEMAKER_ROLE=.*arn:aws-cn:iam::"):
-        stand_in(launcher("launcher.region=cn-north-1"))
+        dry_run_account(launcher("launcher.region=cn-north-1"))
     monkeypatch.setenv("AWS_REGION", "us-east1")
     with pytest.raises(ConfigError, match=r"^\$AWS_REGION=us-east1: .*Did you mean us-east-1\?"):
-        stand_in(launcher())
+        dry_run_account(launcher())
     for region in ("us_east_1", "eu-west-1a", "US-EAST-1", "us-east-9"):
         with pytest.raises(ConfigError, match=r"^launcher\.region=.*Did you mean"):
-            stand_in(launcher(f"launcher.region={region}"))
+            dry_run_account(launcher(f"launcher.region={region}"))

@@ -8,8 +8,8 @@ import pytest
 from conftest import draw_folders
 
 from dogbreed.cloud.aws.account import sign_in
-from dogbreed.cloud.jobs.jobs import start_training
 from dogbreed.cloud.jobs.requests import Job, training_request
+from dogbreed.cloud.jobs.start import start_training
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import FinalConfig
 from dogbreed.errors import CloudError, ConfigError, DogbreedError
@@ -88,7 +88,7 @@ def test_without_credentials_or_region_the_ways_out_are_named(
             "CreateTrainingJob",
             "ResourceLimitExceeded",
             "The account-level service limit 'ml.c7i.2xlarge for training job usage' is 0",
-            "ask for more under Service Quotas",
+            "request an increase under Service Quotas",
         ),
         (
             "CreateTrainingJob",
@@ -131,7 +131,7 @@ def test_an_account_that_never_used_debugger_is_told_what_it_has_without(
 ) -> None:
     account.close_debugger()
     sentence = refused(launch, "cloud_debugger=true")
-    assert "can't have AWS's own Debugger" in sentence
+    assert "can't use SageMaker Debugger" in sentence
     assert "set cloud_debugger=false" in sentence
     assert account.training_jobs == {}
     launch()
@@ -142,7 +142,7 @@ def test_debugger_where_it_cant_be(launch: Launch, account: "SageMakerAccount") 
     sentence = refused(launch, "cloud_debugger=true", "debug.enabled=false")
     assert "or set debug.enabled=true" in sentence
     sentence = refused(launch, "cloud_debugger=true", "dry_run=true", "launcher.region=ca-west-1")
-    assert "no Debugger in region ca-west-1: set cloud_debugger=false" in sentence
+    assert "isn't available in region ca-west-1: set cloud_debugger=false" in sentence
     with pytest.raises(ConfigError, match="leave it out with launcher=local"):
         check_local(compose_as(FinalConfig, "final", ["launcher=local", "cloud_debugger=true"]))
     assert account.requests == []
@@ -216,5 +216,5 @@ def test_when_the_answer_never_comes_the_job_is_named(
     signed_in = sign_in(launcher)
     job = job_of(account)
     account.drop_next(20)
-    with pytest.raises(CloudError, match="attach=dogbreed-once takes it up if it was"):
+    with pytest.raises(CloudError, match="If it was, attach=dogbreed-once waits for it"):
         start_training(signed_in, training_request(signed_in, launcher, job))

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from dogbreed.cloud.aws import downloads as fetching
+from dogbreed.cloud.aws import downloads
 from dogbreed.cloud.aws.downloads import download_archive, download_file, read_object
 from dogbreed.errors import CloudError
 
 if TYPE_CHECKING:
     from helpers.s3_server import S3
 
-pytest_plugins = ("s3_server",)
+pytest_plugins = ("helpers.s3_server",)
 
 URI = "s3://photos-of-dogs/dogbreed/object"
 
@@ -38,7 +38,7 @@ def test_what_is_not_there_is_named(s3: "S3", tmp_path: Path) -> None:
 
 def test_what_is_too_large_is_not_fetched(s3: "S3", tmp_path: Path) -> None:
     s3.write("dogbreed/object", b"12345678")
-    with pytest.raises(CloudError, match=r"has 8 bytes; at most 7 are fetched"):
+    with pytest.raises(CloudError, match=r"has 8 bytes; at most 7 are downloaded"):
         download_file(s3.client, URI, tmp_path / "fetched", max_bytes=7)
     assert list(tmp_path.iterdir()) == []
     assert read_object(s3.client, "photos-of-dogs", "dogbreed/object", 8) == b"12345678"
@@ -110,12 +110,12 @@ def test_a_download_that_breaks_off_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client = aws_session.client("s3", endpoint_url=broken_address)
-    monkeypatch.setattr(fetching, "ATTEMPTS", 3)
-    with pytest.raises(CloudError, match="broke off again and again"):
+    monkeypatch.setattr(downloads, "MAX_TRIES", 3)
+    with pytest.raises(CloudError, match="was interrupted 3 times"):
         download_file(client, URI, tmp_path / "fetched")
     assert list(tmp_path.iterdir()) == []
     breaks_off.ignores_ranges = True
-    with pytest.raises(CloudError, match="broke off again and again"):
+    with pytest.raises(CloudError, match="was interrupted 3 times"):
         download_file(client, URI, tmp_path / "fetched")
     breaks_off.replaced = True
     with pytest.raises(CloudError, match="was replaced while it was fetched"):

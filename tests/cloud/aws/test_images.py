@@ -137,7 +137,7 @@ def test_a_type_that_is_nearly_right_is_put_right(written: str, meant: str) -> N
 
 @pytest.mark.parametrize("written", ["", "large", "ml.c7i", "ml.c7i.huge", "ml.c7i.xlarge\n"])
 def test_a_type_that_is_none_is_refused(written: str) -> None:
-    with pytest.raises(ConfigError, match="is no instance type") as caught:
+    with pytest.raises(ConfigError, match="is no SageMaker instance type") as caught:
         training_image("eu-west-1", written, None, TODAY)
     assert "Did you mean" not in str(caught.value)
 
@@ -146,7 +146,7 @@ def test_a_type_that_is_none_is_refused(written: str) -> None:
     ("instance_type", "reason"),
     [
         ("ml.p3.2xlarge", "too old for CUDA 13"),
-        ("ml.trn1.2xlarge", "AWS's own chip"),
+        ("ml.trn1.2xlarge", "AWS Trainium chips"),
         ("ml.p6e-gb200.36xlarge", "Arm"),
     ],
 )

@@ -22,7 +22,7 @@ from dogbreed.errors import CloudError, DataError
 if TYPE_CHECKING:
     from helpers.s3_server import S3
 
-pytest_plugins = ("s3_server",)
+pytest_plugins = ("helpers.s3_server",)
 
 URI = "s3://photos-of-dogs/dogbreed/object"
 KEY = "dogbreed/object"

@@ -10,7 +10,7 @@ pytest.importorskip("boto3")
 
 import botocore.session  # type: ignore[import-untyped, unused-ignore]
 
-from dogbreed.cloud.aws.request_check import CHECKED, refuse_unfit
+from dogbreed.cloud.aws.request_check import CHECKED, check_request
 from dogbreed.cloud.aws.service_model import compiled, problems
 from dogbreed.errors import ConfigError
 
@@ -30,7 +30,7 @@ TRAINING: dict[str, Any] = {
 
 def refuse(operation: str, request: dict[str, Any], service: str = "sagemaker") -> None:
     model = SimpleNamespace(name=operation, service_model=SimpleNamespace(service_name=service))
-    refuse_unfit(request, model)
+    check_request(request, model)
 
 
 def test_every_pattern_of_the_services_is_understood() -> None:

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from dogbreed.cloud.aws import uploads as storage
+from dogbreed.cloud.aws import uploads
 from dogbreed.cloud.aws.uploads import S3Folder, plan_upload, stored, upload
 from dogbreed.data.decoding.photos import digest
 from dogbreed.errors import CloudError, DataError, Stopped
@@ -23,7 +23,7 @@ from dogbreed.utils.user_paths import cache_dir
 if TYPE_CHECKING:
     from helpers.s3_server import S3
 
-pytest_plugins = ("s3_server",)
+pytest_plugins = ("helpers.s3_server",)
 
 FOLDER = S3Folder("photos-of-dogs", "dogbreed/photos/dogs")
 NAMES = ("train/Akita/1.jpg", "train/Akita/2.jpg", "train/Collie/1.jpg", "test/Collie/1.jpg")
@@ -114,7 +114,7 @@ def test_one_changed_photo_is_sent_alone(s3: "S3", root: Path) -> None:
 def test_photos_that_are_gone_are_removed(
     s3: "S3", root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "MAX_DELETIONS", 2)
+    monkeypatch.setattr(uploads, "MAX_DELETIONS", 2)
     sync(s3, root)
     for name in NAMES[:3]:
         (root / name).unlink()

@@ -127,7 +127,7 @@ def test_arguments_alone_are_enough(container: Path, photos_root: Path) -> None:
     [
         ({"optim.lrr": "1"}, "Did you mean optim.lr?"),
         ({"optim.lr": "-1"}, "optim.lr=-1: must be above 0"),
-        ({"job": '"bake"'}, "job=bake is none that this program knows"),
+        ({"job": '"bake"'}, "job=bake is unknown"),
         ({"data.root": '"nowhere"', **small()}, "nowhere"),
     ],
 )

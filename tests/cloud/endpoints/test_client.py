@@ -47,10 +47,10 @@ def model_error(status: int, message: str = "") -> ClientError:
     return refusal("ModelError", OriginalStatusCode=status, OriginalMessage=message)
 
 
-def ask(*answers: Any, patience_s: float = 30.0, **request: Any) -> tuple[Any, Answering]:
+def invoke(*answers: Any, retry_s: float = 30.0, **request: Any) -> tuple[Any, Answering]:
     session = Answering(answers)
-    asker = Client(Account(session), "dogs", patience_s=patience_s)  # type: ignore[arg-type]
-    return asker.ask(b"\xff\xd8photo", top_k=2, **request), session
+    client = Client(Account(session), "dogs", retry_s=retry_s)  # type: ignore[arg-type]
+    return client.invoke(b"\xff\xd8photo", top_k=2, **request), session
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_answer_has_breeds_and_both_times() -> None:
-    reply, session = ask(GOOD, explain=True)
+    reply, session = invoke(GOOD, explain=True)
     assert reply.breeds == [BREED]
     assert reply.model_ms == 12.5
     assert reply.client_ms > 0
@@ -83,7 +83,7 @@ def test_an_answer_has_breeds_and_both_times() -> None:
     ],
 )
 def test_what_passes_is_waited_for(passing: Exception) -> None:
-    reply, session = ask(passing, passing, GOOD)
+    reply, session = invoke(passing, passing, GOOD)
     assert reply.breeds == [BREED]
     assert len(session.requests) == 3
 
@@ -91,21 +91,24 @@ def test_what_passes_is_waited_for(passing: Exception) -> None:
 def test_a_photo_that_the_model_refuses_is_told_in_its_words_and_not_sent_again() -> None:
     said = json.dumps({"error": {"code": "truncated", "message": "The file ends too early."}})
     with pytest.raises(PhotoError, match=r"The file ends too early\.") as caught:
-        ask(model_error(400, said))
+        invoke(model_error(400, said))
     assert caught.value.reason == "truncated"
     with pytest.raises(PhotoError, match="refused with 413"):
-        ask(model_error(413))
+        invoke(model_error(413))
 
 
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (model_error(500, "worker died"), "didn't answer within 0 s .*worker died.*logs=true"),
-        (refusal("ValidationError"), "asking endpoint dogs: AWS answers ValidationError: because"),
+        (model_error(500, "worker died"), "didn't respond within 0 s .*worker died.*logs=true"),
+        (
+            refusal("ValidationError"),
+            "invoking endpoint dogs: AWS answers ValidationError: because",
+        ),
         (refusal("AccessDeniedException"), "AWS doesn't allow it"),
         ({"something": "else"}, "isn't this project's"),
     ],
 )
 def test_what_does_not_pass_is_one_sentence(answer: Any, sentence: str) -> None:
     with pytest.raises(CloudError, match=sentence):
-        ask(answer, patience_s=0)
+        invoke(answer, retry_s=0)

@@ -5,12 +5,8 @@ import time
 import pytest
 
 from dogbreed.cloud.aws.tags import all_tags
-from dogbreed.cloud.endpoints.endpoint_requests import (
-    LONGEST_NAME,
-    check_deployment,
-    container_environment,
-    rollout_name,
-)
+from dogbreed.cloud.endpoints.deploy_keys import MAX_NAME_CHARACTERS, check_deployment
+from dogbreed.cloud.endpoints.endpoint_requests import container_environment, deployment_name
 from dogbreed.cloud.endpoints.serving_costs import serving_costs
 from dogbreed.cloud.endpoints.serving_images import serving_image
 from dogbreed.configuration.composing import compose_as
@@ -25,12 +21,12 @@ def composed(*overrides: str) -> DeployConfig:
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (("endpoint=my_dogs",), "must be letters, digits"),
-        (("endpoint=-dogs",), "must be letters, digits"),
+        (("endpoint=my_dogs",), "must be at most 43 letters, digits"),
+        (("endpoint=-dogs",), "must be at most 43 letters, digits"),
         (("endpoint=newest",), "take another name"),
         (("deploy.photos=x",), "Take deploy=batch"),
         (("launcher.subnets=[subnet-1]",), "launcher.security_groups go together"),
-        ((f"endpoint={'d' * (LONGEST_NAME + 1)}",), "43 at most"),
+        ((f"endpoint={'d' * (MAX_NAME_CHARACTERS + 1)}",), "43 at most"),
         (("deploy.max_instances=3",), "doesn't scale burstable instances such as ml.t2.medium"),
         (
             (
@@ -44,9 +40,9 @@ def composed(*overrides: str) -> DeployConfig:
         (("deploy=serverless", "deploy.capture_percent=5"), "a serverless endpoint has no such"),
         (("deploy=serverless", "deploy.instance_type=ml.c7i.large"), "deploy.instance_type: "),
         (("deploy=serverless", "launcher.subnets=[subnet-1]"), "launcher.subnets: "),
-        (("deploy=serverless", "deploy.memory_mb=1500"), "whole number of times 1024"),
+        (("deploy=serverless", "deploy.memory_mb=1500"), "multiple of 1024"),
         (("deploy=batch",), "deploy.photos has no value"),
-        (("deploy=batch", "deploy.photos=x", "deploy.ttl_hours=3"), "a job ends by itself"),
+        (("deploy=batch", "deploy.photos=x", "deploy.ttl_hours=3"), "not for batch transform jobs"),
         (("deploy=batch", "deploy.photos=x", "deploy.instance_type=ml.t2.large"), "none of the t2"),
     ],
 )
@@ -58,9 +54,9 @@ def test_what_can_not_be_is_refused(overrides: tuple[str, ...], sentence: str) -
 def test_what_can_be_is_not_refused() -> None:
     for overrides in ((), ("deploy=serverless",), ("deploy=batch", "deploy.photos=s3://b/p/")):
         check_deployment(composed(*overrides))
-    longest = "d" * LONGEST_NAME
+    longest = "d" * MAX_NAME_CHARACTERS
     check_deployment(composed(f"endpoint={longest}"))
-    assert len(rollout_name(longest)) <= 63
+    assert len(deployment_name(longest)) <= 63
 
 
 @pytest.mark.parametrize("server", ["ray", "pytorch"])
@@ -73,7 +69,7 @@ def test_a_container_takes_tiffs_where_it_is_told_to(server: str) -> None:
 def test_names_of_attempts_of_one_second_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "strftime", lambda _: "261129-120000")
     # 16 random bits: two of 50 names are equal in 2 % of the runs, ten of them practically never.
-    assert len({rollout_name("dogs") for _ in range(50)}) > 40
+    assert len({deployment_name("dogs") for _ in range(50)}) > 40
 
 
 def test_containers_are_those_of_the_sdk() -> None:
@@ -108,8 +104,10 @@ def test_a_container_without_patches_is_warned_of_and_a_wrong_region_named() -> 
 
 def test_costs_by_the_hour_the_month_and_the_second() -> None:
     lines = serving_costs(composed("deploy.instance_count=2", "deploy.ttl_hours=10").deploy)
-    assert lines[0] == ("2 ml.t2.medium: about $0.112 an hour, about $81.76 a month, asked or not")
-    assert lines[1] == "until it deletes itself after 10 h: about $1.12"
+    assert lines[0] == (
+        "2 ml.t2.medium: about $0.112 an hour, about $81.76 a month, billed while idle"
+    )
+    assert lines[1] == "until it is deleted after 10 h: about $1.12"
     scaled = ("deploy.instance_type=ml.m5.large", "deploy.max_instances=3")
     assert "scaled up to 3 instances all the time: $251.85 a month" in serving_costs(
         composed(*scaled).deploy

@@ -1,4 +1,4 @@
-"""What an attempt to deploy leaves where AWS's answer says neither yes nor no."""
+"""What a rollout deletes, and what it leaves where AWS's response is ambiguous or lost."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from dogbreed.cloud.aws.account import same_place
+from dogbreed.cloud.aws.account import account_arguments
 from dogbreed.cloud.endpoints.endpoint_requests import Deployment
 from dogbreed.cloud.endpoints.expiry import schedule_expiry
 from dogbreed.cloud.endpoints.rollout import Rollout
@@ -28,7 +28,7 @@ def refusal(code: str, status: int = 400) -> ClientError:
 
 
 class Client:
-    """Every service at once: it answers emptily, but for the operations that it refuses."""
+    """Every service at once: responses are empty, except for the operations that it refuses."""
 
     def __init__(self, **refused: ClientError) -> None:
         self.refused, self.called = refused, list[str]()
@@ -49,36 +49,38 @@ def account_of(client: Client) -> Any:
     )
 
 
-def attempt(client: Client, *overrides: str) -> Rollout:
-    it = Deployment(name="dogs-1", model_uri="s3://b/m", image_uri="i")
-    return Rollout(account_of(client), composed(*overrides), it)
+def rollout(client: Client, *overrides: str) -> Rollout:
+    deployment = Deployment(name="dogs-1", model_uri="s3://b/m", image_uri="i")
+    return Rollout(account_of(client), composed(*overrides), deployment)
 
 
-def test_what_may_have_been_made_is_not_taken_back_and_is_told() -> None:
+def test_what_may_have_been_created_is_left_and_named() -> None:
     client = Client(create_endpoint=refusal("InternalFailure", 500))
-    with pytest.raises(CloudError, match=r"because\. Meanwhile what was made for endpoint dogs is"):
-        attempt(client).to_endpoint()
+    with pytest.raises(
+        CloudError, match=r"because\. Meanwhile what was created for endpoint dogs is"
+    ):
+        rollout(client).deploy_endpoint()
     assert "delete_model" not in client.called
 
 
-def test_what_was_refused_is_taken_back() -> None:
+def test_what_was_refused_is_undone() -> None:
     client = Client(create_endpoint=refusal("ResourceLimitExceeded"))
     with pytest.raises(CloudError, match=r"deploy\.instance_type, fewer instances") as caught:
-        attempt(client).to_endpoint()
+        rollout(client).deploy_endpoint()
     assert "Meanwhile" not in str(caught.value)
     assert client.called[-2:] == ["delete_endpoint_config", "delete_model"]
 
 
-def test_a_schedule_that_is_said_to_be_there_is_looked_for() -> None:
+def test_a_schedule_that_conflicts_is_looked_up() -> None:
     conflict, gone = refusal("ConflictException", 409), refusal("ResourceNotFoundException", 404)
     config, there = composed("deploy.ttl_hours=1"), Client(create_schedule=conflict)
     assert schedule_expiry(account_of(there), config, "dogs-1") is not None
     client = Client(create_schedule=conflict, get_schedule=gone)
-    with pytest.raises(CloudError, match="may be on its way out: try again in a few minutes"):
+    with pytest.raises(CloudError, match="may be being deleted: try again in a few minutes"):
         schedule_expiry(account_of(client), config, "dogs-1")
 
 
-def test_another_command_is_led_to_the_same_place() -> None:
-    assert same_place(composed().launcher) == ""
+def test_commands_in_messages_use_the_same_account() -> None:
+    assert account_arguments(composed().launcher) == ""
     launcher = composed("launcher.region=eu-west-1", "launcher.prefix=my dogs").launcher
-    assert same_place(launcher) == " launcher.region=eu-west-1 launcher.prefix='my dogs'"
+    assert account_arguments(launcher) == " launcher.region=eu-west-1 launcher.prefix='my dogs'"

@@ -9,8 +9,8 @@ from contract.terminal import browser_in, on_a_terminal, opened
 
 SHOW = """
 import pathlib, sys
-from dogbreed.cloud.jobs.browser import show
-show(pathlib.Path(sys.argv[1]))
+from dogbreed.cloud.jobs.browser import open_page
+open_page(pathlib.Path(sys.argv[1]))
 """
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dogbreed.cloud.aws.images import family_of
-from dogbreed.cloud.jobs.costs import TABLE, Use, cost, dollars, most_it_can_cost, price
+from dogbreed.cloud.jobs.costs import TABLE, Use, cost, dollars, max_cost, price
 
 TRIALS = Use(
     what="trials",
@@ -54,55 +54,57 @@ def test_a_trial_costs_by_the_second_and_instance() -> None:
 
 
 def test_the_most_is_every_job_on_every_instance_for_its_longest_time() -> None:
-    costs = most_it_can_cost([TRIALS], **NOTHING)
+    costs = max_cost([TRIALS], **NOTHING)
     assert costs.total_usd == pytest.approx(20 * 0.23)
     assert costs.lines[0] == (
         "trials: 20 jobs of at most 60 min on ml.m5.xlarge at $0.23 an hour: $4.60"
     )
     assert "in all at most $4.60" in costs.lines
-    more = most_it_can_cost([replace(TRIALS, instances=2, max_run_s=7200)], **NOTHING)
+    more = max_cost([replace(TRIALS, instances=2, max_run_s=7200)], **NOTHING)
     assert more.total_usd == pytest.approx(4 * costs.total_usd)
-    both = most_it_can_cost([TRIALS, replace(TRIALS, what="features", jobs=1)], **NOTHING)
+    both = max_cost([TRIALS, replace(TRIALS, what="features", jobs=1)], **NOTHING)
     assert both.total_usd == pytest.approx(21 * 0.23)
     assert both.lines[1].startswith("features: 1 job of at most")
 
 
 def test_disks_cost_where_they_are_not_the_machine_s_own() -> None:
-    with_disk = most_it_can_cost([replace(TRIALS, volume_gb=730)], **NOTHING)
+    with_disk = max_cost([replace(TRIALS, volume_gb=730)], **NOTHING)
     assert with_disk.total_usd == pytest.approx(20 * (0.23 + 0.14))
     own = replace(TRIALS, instance_type="ml.g5.xlarge", volume_gb=730)
-    assert most_it_can_cost([own], **NOTHING).total_usd == pytest.approx(20 * 1.408)
+    assert max_cost([own], **NOTHING).total_usd == pytest.approx(20 * 1.408)
 
 
 def test_s3_costs_for_what_lies_there_and_for_requests() -> None:
-    costs = most_it_can_cost([], stored_bytes=100 * 10**9, writes=6000, reads=120_000)
+    costs = max_cost([], stored_bytes=100 * 10**9, writes=6000, reads=120_000)
     assert costs.total_usd == pytest.approx(2.3 + 0.03 + 0.048)
-    assert costs.lines[0] == ("S3: 100,000 MB kept for a month, 6,000 writes, 120,000 reads: $2.38")
+    assert costs.lines[0] == (
+        "S3: 100,000 MB stored for a month, 6,000 writes, 120,000 reads: $2.38"
+    )
 
 
 def test_spot_instances_count_as_on_demand() -> None:
-    spot = most_it_can_cost([replace(TRIALS, spot=True)], **NOTHING)
-    assert spot.total_usd == most_it_can_cost([TRIALS], **NOTHING).total_usd
+    spot = max_cost([replace(TRIALS, spot=True)], **NOTHING)
+    assert spot.total_usd == max_cost([TRIALS], **NOTHING).total_usd
     assert "usually far less" in spot.lines[0]
 
 
 def test_a_type_that_is_not_in_the_table_is_left_out_and_named() -> None:
     unknown = replace(TRIALS, instance_type="ml.r8i.large")
-    costs = most_it_can_cost([TRIALS, unknown], **NOTHING)
+    costs = max_cost([TRIALS, unknown], **NOTHING)
     assert costs.left_out == ("ml.r8i.large",)
     assert costs.total_usd == pytest.approx(4.6)
     assert "not in the table" in costs.lines[1]
     assert "in all at most $4.60, without ml.r8i.large" in costs.lines
-    assert not [line for line in most_it_can_cost([unknown], **NOTHING).lines if "Prices" in line]
+    assert not [line for line in max_cost([unknown], **NOTHING).lines if "Prices" in line]
 
 
 def test_the_figures_say_what_they_rest_on() -> None:
-    last = most_it_can_cost([TRIALS], **NOTHING).lines[-1]
+    last = max_cost([TRIALS], **NOTHING).lines[-1]
     for part in ("us-east-1", "of 2026-09-01,", "without taxes", "dogbreed/cloud/jobs/prices.csv"):
         assert part in last
     two = [TRIALS, replace(TRIALS, instance_type="ml.m5.large")]
-    assert "of 2026-08-11 to 2026-09-01," in most_it_can_cost(two, **NOTHING).lines[-1]
-    derived = most_it_can_cost([replace(TRIALS, instance_type="ml.c7i.xlarge")], **NOTHING)
+    assert "of 2026-08-11 to 2026-09-01," in max_cost(two, **NOTHING).lines[-1]
+    derived = max_cost([replace(TRIALS, instance_type="ml.c7i.xlarge")], **NOTHING)
     assert "at about $0.214 an hour" in derived.lines[0]
 
 

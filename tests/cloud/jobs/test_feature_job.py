@@ -9,10 +9,10 @@ import pytest
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.images import Image
 from dogbreed.cloud.aws.uploads import S3Folder, UploadPlan
-from dogbreed.cloud.jobs import feature_job as extraction
+from dogbreed.cloud.jobs import feature_job
 from dogbreed.cloud.jobs.feature_job import _Run, extract
+from dogbreed.cloud.jobs.inputs import JobInputs
 from dogbreed.cloud.jobs.source import SourcePackage
-from dogbreed.cloud.jobs.staging import Staged
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import CloudError
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     import boto3
     from helpers.s3_server import S3
 
-pytest_plugins = ("s3_server",)
+pytest_plugins = ("helpers.s3_server",)
 
 OWN = "dogbreed-extract-0123456789abcdef"
 PLACE = "s3://photos-of-dogs/dogbreed/checkpoints/features/0123456789abcdef"
 KEY = "dogbreed/checkpoints/features/0123456789abcdef"
 NOW = datetime.now(UTC)  # minutes before a test begins
 HOUR = timedelta(hours=1)
-STAGED = Staged(
+INPUTS = JobInputs(
     images={
         "ml.c7i.2xlarge": Image(uri="image", end_of_patch=None, carries=frozenset(), warning=None)
     },
     source=SourcePackage(data=b"", files=(), requirements=(), sha256=""),
     source_uri="s3://photos-of-dogs/source",
-    photos=UploadPlan(files=(), kept={}, gone=()),
+    photos=UploadPlan(files=(), unchanged={}, gone=()),
     channels={},
     settings={},
     weights=None,
@@ -59,9 +59,9 @@ class Cloud:
             bucket="photos-of-dogs", dry=False,
         )  # fmt: skip
         patch.setattr(Account, "client", lambda *more: s3.client)
-        patch.setattr(extraction, "_runs", lambda *more: self.runs)
-        patch.setattr(extraction, "start_training", self._start)
-        patch.setattr(extraction, "_wait", self._wait)
+        patch.setattr(feature_job, "_runs", lambda *more: self.runs)
+        patch.setattr(feature_job, "start_training", self._start)
+        patch.setattr(feature_job, "_wait", self._wait)
 
     def _start(self, account: Account, request: dict[str, Any]) -> None:
         uri = request["checkpoint_config"].s3_uri
@@ -73,7 +73,7 @@ class Cloud:
 
     def extract(self) -> str:
         overrides = ["launcher.instance_type=ml.c7i.2xlarge"]
-        return extract(self.account, compose_as(TuneConfig, "tune", overrides), STAGED)[0]
+        return extract(self.account, compose_as(TuneConfig, "tune", overrides), INPUTS)[0]
 
 
 @pytest.fixture

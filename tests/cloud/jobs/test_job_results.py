@@ -10,7 +10,7 @@ import pytest
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.container.entry_point import _weights
 from dogbreed.cloud.endpoints import batch
-from dogbreed.cloud.endpoints.batch import _answers
+from dogbreed.cloud.endpoints.batch import _predictions
 from dogbreed.cloud.jobs.training import _test_top1
 from dogbreed.errors import CloudError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import boto3
     from helpers.s3_server import S3
 
-pytest_plugins = ("s3_server",)
+pytest_plugins = ("helpers.s3_server",)
 
 PREFIX = "dogbreed/answers/dogs/"
 TOLD = {"TransformOutput": {"S3OutputPath": f"s3://photos-of-dogs/{PREFIX}"}}
@@ -36,7 +36,7 @@ def account(s3: "S3", aws_session: "boto3.Session", monkeypatch: pytest.MonkeyPa
 
 
 def rows(account: Account, *sent: str) -> list[dict[str, Any]]:
-    return list(_answers(account, TOLD, sent))
+    return list(_predictions(account, TOLD, sent))
 
 
 def test_answers_to_photos_that_were_sent_are_read(account: Account, s3: "S3") -> None:
@@ -67,14 +67,14 @@ def test_answers_to_photos_that_were_sent_are_read(account: Account, s3: "S3") -
 )
 def test_what_is_no_answer_is_a_sentence(body: bytes, account: Account, s3: "S3") -> None:
     s3.write(f"{PREFIX}a.jpg.out", body)
-    with pytest.raises(CloudError, match=r"a\.jpg\.out is no answer of this project's model"):
+    with pytest.raises(CloudError, match=r"a\.jpg\.out isn't the output of a model"):
         rows(account)
 
 
 def test_an_endless_answer_is_not_read(
     account: Account, s3: "S3", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "MAX_ANSWER_BYTES", 50)
+    monkeypatch.setattr(batch, "MAX_OUTPUT_BYTES", 50)
     s3.write(f"{PREFIX}a.jpg.out", json.dumps(ANSWER).encode())
     with pytest.raises(CloudError, match=r"a\.jpg\.out has more than 50 bytes"):
         rows(account)

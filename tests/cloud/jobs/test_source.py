@@ -11,9 +11,9 @@ import pytest
 from conftest import PROJECT
 from packaging.requirements import Requirement
 
-from dogbreed.cloud.aws import images as containers
+from dogbreed.cloud.aws import images
+from dogbreed.cloud.jobs.inputs import NEEDS_EXTRA
 from dogbreed.cloud.jobs.source import SourcePackage, pack_source
-from dogbreed.cloud.jobs.staging import NEEDS_EXTRA
 from dogbreed.errors import CloudError
 
 PYPROJECT = """
@@ -140,8 +140,8 @@ def test_an_extra_that_the_job_needs_is_installed_too(checkout: Path) -> None:
 
 
 def test_every_job_installs_exact_versions_and_a_pillow_of_its_own() -> None:
-    carried = containers.CARRIED | containers.ALWAYS_CARRIED
-    for image in (carried, containers.ALWAYS_CARRIED):
+    carried = images.CARRIED | images.ALWAYS_CARRIED
+    for image in (carried, images.ALWAYS_CARRIED):
         requirements = pack_source(PROJECT, image, list(NEEDS_EXTRA.values())).requirements
         for line in requirements:
             (specifier,) = Requirement(line).specifier
@@ -149,7 +149,7 @@ def test_every_job_installs_exact_versions_and_a_pillow_of_its_own() -> None:
             assert "*" not in specifier.version
         names = {Requirement(line).name for line in requirements}
         assert {"pillow", "pytorch-lightning"} <= names
-        assert not names & containers.ALWAYS_CARRIED
+        assert not names & images.ALWAYS_CARRIED
 
 
 def test_what_is_not_pinned_is_not_sent(checkout: Path) -> None:

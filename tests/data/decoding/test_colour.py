@@ -20,7 +20,7 @@ from PIL import Image
 
 from dogbreed.artifact.folder import find_artifact, read_description
 from dogbreed.artifact.runtimes import open_runtime
-from dogbreed.cloud.endpoints.photo_size import to_send
+from dogbreed.cloud.endpoints.downscale import downscaled
 from dogbreed.data.decoding import colour
 from dogbreed.data.decoding.icc import matrix_profile
 from dogbreed.data.decoding.inspection import inspect
@@ -350,7 +350,7 @@ def test_thumbnails_and_what_is_sent_are_srgb(tmp_path: Path) -> None:
     )
     uri = thumbnails(tmp_path, [tmp_path / "a.png"])[tmp_path / "a.png"].uri
     assert uri is not None
-    sent = to_send((tmp_path / "a.png").read_bytes(), 192)
+    sent = downscaled((tmp_path / "a.png").read_bytes(), 192)
     for data in (base64.b64decode(uri.split(",")[1]), sent):
         with Image.open(io.BytesIO(data)) as small:
             assert small.size == (192, 128)

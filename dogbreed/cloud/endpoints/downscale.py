@@ -1,4 +1,4 @@
-"""A photo as it is sent to an endpoint: not larger than the model has a use for."""
+"""Downscale a photo before it is sent to an endpoint."""
 
 import io
 
@@ -10,21 +10,21 @@ from dogbreed.data.decoding.photos import checked, decode, open_photo
 # Source: SageMaker's developer guide, serverless-endpoints-invoke.html.
 MAX_SENT_BYTES = 2_900_000
 QUALITY = 90
-# Of a JPEG, a PNG and a WebP, which every container knows.
-_BEGINNINGS = (b"\xff\xd8", b"\x89PNG", b"RIFF")
+# Magic numbers of JPEG, PNG and WebP, which every container decodes.
+_MAGIC_NUMBERS = (b"\xff\xd8", b"\x89PNG", b"RIFF")
 
 
-def to_send(data: bytes, max_px: int) -> bytes:
-    """The photo, scaled down to `max_px` on its longer side if it is larger, or too many bytes.
+def downscaled(data: bytes, max_px: int) -> bytes:
+    """The photo, downscaled to `max_px` on its longer side if it has more pixels or too many bytes.
 
-    What is small enough stays as it is. What is scaled is upright, has its old proportions, and
-    becomes a JPEG.
+    A JPEG, PNG or WebP that is small enough isn't changed. Others become an upright JPEG with the
+    same aspect ratio.
 
     Raises:
         PhotoError: it isn't a photo, or its pixels can't be decoded.
     """
     photo = open_photo(checked(data))
-    if max(photo.size) <= max_px and len(data) <= MAX_SENT_BYTES and is_usual(data):
+    if max(photo.size) <= max_px and len(data) <= MAX_SENT_BYTES and is_common_format(data):
         return data
     smaller = decode(data, wanted_px=max_px)
     while True:
@@ -36,6 +36,6 @@ def to_send(data: bytes, max_px: int) -> bytes:
         max_px = 3 * max(smaller.size) // 4
 
 
-def is_usual(data: bytes) -> bool:
+def is_common_format(data: bytes) -> bool:
     """Whether it is a JPEG, PNG or WebP, by its first bytes."""
-    return data.startswith(_BEGINNINGS)
+    return data.startswith(_MAGIC_NUMBERS)

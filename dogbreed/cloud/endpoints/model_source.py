@@ -1,4 +1,4 @@
-"""Which model is deployed: the newest of this machine and the account, or the one that is named."""
+"""Find the model to deploy: the newest one, a local folder, a job's result or an S3 archive."""
 
 import re
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ from dogbreed.search.hyperparameters import decode
 
 LATEST = "latest"
 COMPLETED = "Completed"
-# A training's own name, as launch/train.py gives it; its search's trials have longer ones.
-OWN_NAME = re.compile(r"dogbreed-\d{6}-\d{6}-[0-9a-f]{4}")
+# A training job's name as launch/train.py creates it; trials of a tuning job have longer names.
+TRAINING_NAME = re.compile(r"dogbreed-\d{6}-\d{6}-[0-9a-f]{4}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """A trained model and since when there is it: a folder here, or an archive in S3."""
+class ModelSource:
+    """A trained model: a local folder or an archive in S3, and when it was created."""
 
     label: str
     time: datetime
@@ -38,7 +38,7 @@ class Found:
     uri: str | None = None
 
 
-def find_model(account: Account, model: str, output_root: Path) -> Found:
+def find_model(account: Account, model: str, output_root: Path) -> ModelSource:
     """The model that the key `model` names.
 
     Raises:
@@ -47,13 +47,13 @@ def find_model(account: Account, model: str, output_root: Path) -> Found:
     if model == NEWEST:
         return _newest(account, output_root)
     if model.startswith("s3://"):
-        return Found(label=model, time=datetime.now(UTC), uri=model)
+        return ModelSource(label=model, time=datetime.now(UTC), uri=model)
     folder = Path(model)
     if folder.exists():
         return _local(folder)
     if account.dry:
         raise ArtifactError(
-            f"model={model}: there is no such folder, and a dry run asks for no job: name a run's "
+            f"model={model}: there is no such folder, and a dry run looks up no job: name a run's "
             "folder."
         )
     client = account.client("sagemaker")
@@ -61,47 +61,47 @@ def find_model(account: Account, model: str, output_root: Path) -> Found:
         found = _training(client, model) or _tuning(client, model)
     if found is None:
         raise CloudError(
-            f"model={model}: there is no folder here and no training or tuning job of that name in "
-            f"{account.region} that has left a model."
+            f"model={model}: there is no such folder, and no training or tuning job of that name "
+            f"with a model in {account.region}."
         )
     return found
 
 
-def fetch(account: Account, found: Found, folder: Path) -> Path:
-    """The model's folder, below `folder` if it has to be fetched.
+def fetch(account: Account, found: ModelSource, folder: Path) -> Path:
+    """The model's folder, downloaded below `folder` if it is in S3.
 
     Raises:
-        ArtifactError, CloudError: it isn't there, or isn't a model.
+        ArtifactError, CloudError: it doesn't exist, or isn't a model.
     """
     if found.folder is not None:
         return found.folder
     assert found.uri is not None
     if account.dry:
-        raise ArtifactError(f"model={found.uri}: a dry run fetches nothing: name a run's folder.")
+        raise ArtifactError(f"model={found.uri}: a dry run downloads nothing: name a run's folder.")
     client, target = account.client("s3"), folder / "fetched"
     check_owner(client, split_uri(found.uri)[0], f"model={found.label}", account.id)
     download_model(client, found.uri, target)
     if not (target / DESCRIPTION).is_file():
-        raise ArtifactError(f"{found.uri} holds no trained model (no {DESCRIPTION}).")
+        raise ArtifactError(f"{found.uri} is no trained model (it has no {DESCRIPTION}).")
     return target
 
 
-def _local(folder: Path) -> Found:
+def _local(folder: Path) -> ModelSource:
     artifact = find_artifact(folder)
     time = datetime.fromtimestamp((artifact / DESCRIPTION).stat().st_mtime, UTC)
-    return Found(label=str(folder), time=time, folder=artifact)
+    return ModelSource(label=str(folder), time=time, folder=artifact)
 
 
-def _newest(account: Account, output_root: Path) -> Found:
-    found: list[Found] = []
+def _newest(account: Account, output_root: Path) -> ModelSource:
+    found: list[ModelSource] = []
     latest = output_root / LATEST
     if latest.is_dir():
         found.append(_local(latest.resolve()))
     if not account.dry:
         client = account.client("sagemaker")
-        with translate_errors("looking for the newest model"):
-            here = {latest.resolve().name}
-            found += (each for each in _newest_of_account(client) if each.label not in here)
+        with translate_errors("finding the newest model"):
+            local = latest.resolve().name
+            found += (each for each in _newest_of_account(client) if each.label != local)
     if not found:
         where = "" if account.dry else f", nor one of a job in {account.region}"
         raise ArtifactError(
@@ -111,19 +111,21 @@ def _newest(account: Account, output_root: Path) -> Found:
     return max(found, key=lambda each: each.time)
 
 
-def _newest_of_account(client: Any) -> Iterator[Found]:
+def _newest_of_account(client: Any) -> Iterator[ModelSource]:
     """The newest training of this project, and the best of its newest search."""
     newest_first = {"SortBy": "CreationTime", "SortOrder": "Descending"}
     jobs = client.get_paginator("list_training_jobs").paginate(
         NameContains="dogbreed-", StatusEquals=COMPLETED, **newest_first
     )
     names = (job["TrainingJobName"] for page in jobs for job in page["TrainingJobSummaries"])
-    trainings = (_training(client, name, own=True) for name in names if OWN_NAME.fullmatch(name))
+    trainings = (
+        _training(client, name, ours_only=True) for name in names if TRAINING_NAME.fullmatch(name)
+    )
     searches = client.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
         StatusEquals=COMPLETED, **newest_first
     )
     tunings = (
-        _tuning(client, job["HyperParameterTuningJobName"], own=True)
+        _tuning(client, job["HyperParameterTuningJobName"], ours_only=True)
         for page in searches
         for job in page["HyperParameterTuningJobSummaries"]
     )
@@ -133,8 +135,8 @@ def _newest_of_account(client: Any) -> Iterator[Found]:
             yield first
 
 
-def _training(client: Any, name: str, *, own: bool = False) -> Found | None:
-    """A training job's model; `own`: only if it is this project's."""
+def _training(client: Any, name: str, *, ours_only: bool = False) -> ModelSource | None:
+    """A training job's model; `ours_only`: only if it is this project's."""
     try:
         job = client.describe_training_job(TrainingJobName=name)
     except ClientError as error:
@@ -145,9 +147,9 @@ def _training(client: Any, name: str, *, own: bool = False) -> Found | None:
     ended = job.get("TrainingEndTime")
     if uri is None or ended is None or _kind(job) != TRAIN:
         return None
-    if own and not is_ours(client, job["TrainingJobArn"]):
+    if ours_only and not is_ours(client, job["TrainingJobArn"]):
         return None
-    return Found(label=name, time=ended, uri=uri)
+    return ModelSource(label=name, time=ended, uri=uri)
 
 
 def _kind(job: dict[str, Any]) -> object:
@@ -155,8 +157,8 @@ def _kind(job: dict[str, Any]) -> object:
     return decode(job.get("HyperParameters", {}).get(JOB, "null"))
 
 
-def _tuning(client: Any, name: str, *, own: bool = False) -> Found | None:
-    """The model of a tuning job's best trial; `own`: only if it is this project's."""
+def _tuning(client: Any, name: str, *, ours_only: bool = False) -> ModelSource | None:
+    """The model of a tuning job's best trial; `ours_only`: only if it is this project's."""
     try:
         job = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     except ClientError as error:
@@ -164,6 +166,6 @@ def _tuning(client: Any, name: str, *, own: bool = False) -> Found | None:
             return None
         raise
     best = job.get("BestTrainingJob", {}).get("TrainingJobName")
-    if best is None or (own and not is_ours(client, job["HyperParameterTuningJobArn"])):
+    if best is None or (ours_only and not is_ours(client, job["HyperParameterTuningJobArn"])):
         return None
     return _training(client, best)

@@ -1,4 +1,4 @@
-"""dry_run=true of a deployment: what would be packed, sent and paid."""
+"""dry_run=true of a deployment: log what would be packed, sent and paid."""
 
 import tarfile
 
@@ -8,15 +8,13 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.endpoints.archive import Archive
 from dogbreed.cloud.endpoints.serving_costs import serving_costs
 from dogbreed.cloud.endpoints.serving_images import ServingImage
-from dogbreed.cloud.jobs.staging import MEGABYTE
+from dogbreed.cloud.jobs.inputs import MEGABYTE
 from dogbreed.configuration.deploy import BATCH, DeployConfig
 from dogbreed.training.run_folder import log
 
 
-def tell_plan(
-    account: Account, config: DeployConfig, archive: Archive, image: ServingImage
-) -> None:
-    """Print the whole plan; nothing has been sent, nothing is."""
+def log_plan(account: Account, config: DeployConfig, archive: Archive, image: ServingImage) -> None:
+    """Log the complete plan; nothing is sent."""
     log.info("\nWould pack %s (%.2f MB):", archive.label, archive.size_bytes / MEGABYTE)
     with tarfile.open(archive.file) as tape:
         for member in tape:
@@ -35,14 +33,14 @@ def tell_plan(
         log.info("Note: %s.", note)
     if config.deploy.ttl_hours is not None:
         log.info(
-            "Note: a schedule in the account deletes the endpoint after %g h, whatever happens "
-            "here; its role must be one that scheduler.amazonaws.com may take on.",
+            "Note: an EventBridge schedule deletes the endpoint after %.12g h; "
+            "scheduler.amazonaws.com must be allowed to assume its role.",
             config.deploy.ttl_hours,
         )
     if config.deploy.kind != BATCH:
         log.info(
-            "Note: where there is an endpoint %s of this project already, UpdateEndpoint is sent "
-            "instead of CreateEndpoint, and it goes on answering.",
+            "Note: if the endpoint %s of this project exists, UpdateEndpoint is sent instead of "
+            "CreateEndpoint, and the endpoint continues to serve.",
             config.endpoint,
         )
     log.info("")

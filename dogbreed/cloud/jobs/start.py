@@ -1,8 +1,8 @@
-"""SageMaker's jobs: started once, and asked after.
+"""Start training and tuning jobs exactly once, and check whether a job exists.
 
-They are sent by the SDK's resources. The layer above those isn't used (3.27): ModelTrainer names
-jobs by itself, so that a request which has to be sent twice could start two, and asks IAM to
-simulate the role; HyperparameterTuner leaves out the KMS key of the disks.
+The requests use the SDK's resource classes. ModelTrainer isn't used (SDK 3.27), as it generates the
+job's name, so a retry could start a second job, and needs iam:SimulatePrincipalPolicy; neither is
+HyperparameterTuner, as it drops the KMS key of the disks.
 """
 
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def tuning_exists(account: Account, name: str) -> bool:
 
 
 def _exists(get: Callable[[], Any]) -> bool:
-    with translate_errors("looking for a job of that name"):
+    with translate_errors("checking whether a job of that name exists"):
         try:
             get()
         except ClientError as error:
@@ -70,13 +70,13 @@ def _exists(get: Callable[[], Any]) -> bool:
 
 
 def _once(create: Callable[[], Any], name: str, exists: Callable[[], bool]) -> None:
-    """Send a request that must not start a second job, whatever happens to the answer.
+    """Send a request that must not start a second job, even if the response is lost.
 
-    The SDK looks at a job right after it has created it, so an error may come from either.
+    The SDK describes a job after creating it, so an error may come from either request.
     """
     unknown = (
-        f"starting {name}: whether the job was started isn't known. attach={name} takes it up if "
-        "it was."
+        f"starting {name}: whether the job was started isn't known. If it was, attach={name} waits "
+        "for it."
     )
     with translate_errors(f"starting {name}"):
         try:
@@ -84,12 +84,12 @@ def _once(create: Callable[[], Any], name: str, exists: Callable[[], bool]) -> N
         except Stopped as stopped:
             raise Stopped(unknown, stopped.exit_code - 128) from stopped
         except (ClientError, BotoCoreError) as error:
-            # The name is this launch's own: an attempt that seemed lost has arrived.
+            # The name is unique, so an earlier request whose response was lost has started it.
             if isinstance(error, ClientError) and code_of(error) == "ResourceInUse":
                 return
             try:
-                arrived = exists()
+                started = exists()
             except CloudError:
                 raise CloudError(f"{unknown} ({' '.join(str(error).split())})") from error
-            if not arrived:
+            if not started:
                 raise

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dogbreed.cloud.endpoints.photo_size import MAX_SENT_BYTES, is_usual, to_send
+from dogbreed.cloud.endpoints.downscale import MAX_SENT_BYTES, downscaled, is_common_format
 from dogbreed.errors import PhotoError
 
 
@@ -24,12 +24,12 @@ def packed(image: Image.Image, kind: str, **options: object) -> bytes:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_a_small_photo_stays_as_it_is(kind: str) -> None:
     data = packed(noise(80, 60), kind)
-    assert to_send(data, 1024) is data
-    assert is_usual(data)
+    assert downscaled(data, 1024) is data
+    assert is_common_format(data)
 
 
 def test_a_large_photo_keeps_its_proportions() -> None:
-    sent = to_send(packed(noise(3000, 1500), "JPEG"), 1024)
+    sent = downscaled(packed(noise(3000, 1500), "JPEG"), 1024)
     assert sent.startswith(b"\xff\xd8")
     with Image.open(io.BytesIO(sent)) as image:
         assert image.size == (1024, 512)
@@ -40,7 +40,7 @@ def test_a_photo_of_a_turned_camera_stands_upright() -> None:
     exif[0x0112] = 8  # to be turned to the left
     image = Image.new("RGB", (2000, 1000), "blue")
     image.paste("red", (0, 0, 200, 1000))  # on the left, so it belongs to the bottom
-    sent = to_send(packed(image, "JPEG", exif=exif), 500)
+    sent = downscaled(packed(image, "JPEG", exif=exif), 500)
     with Image.open(io.BytesIO(sent)) as turned:
         assert turned.size == (250, 500)
         assert 0x0112 not in turned.getexif()
@@ -51,13 +51,13 @@ def test_a_photo_of_a_turned_camera_stands_upright() -> None:
 def test_too_many_bytes_become_fewer_whatever_the_size() -> None:
     data = packed(noise(2400, 2400), "PNG")
     assert len(data) > MAX_SENT_BYTES
-    assert len(to_send(data, 4000)) <= MAX_SENT_BYTES
+    assert len(downscaled(data, 4000)) <= MAX_SENT_BYTES
 
 
 def test_a_format_that_endpoints_don_t_name_is_sent_as_jpeg() -> None:
     data = packed(noise(80, 60), "BMP")
-    assert not is_usual(data)
-    assert to_send(data, 1024).startswith(b"\xff\xd8")
+    assert not is_common_format(data)
+    assert downscaled(data, 1024).startswith(b"\xff\xd8")
 
 
 @pytest.mark.parametrize(
@@ -66,5 +66,5 @@ def test_a_format_that_endpoints_don_t_name_is_sent_as_jpeg() -> None:
 )
 def test_what_is_no_photo_is_not_sent(data: bytes, reason: str) -> None:
     with pytest.raises(PhotoError) as caught:
-        to_send(data, 1024)
+        downscaled(data, 1024)
     assert caught.value.reason == reason

@@ -1,4 +1,4 @@
-"""An archive of a job unpacked within limits: members, bytes, ratio, names, kinds."""
+"""Unpack a job's .tar.gz safely: bounded members, bytes and ratio; no links, no path traversal."""
 
 import io
 import tarfile
@@ -10,44 +10,44 @@ from dogbreed.utils.printable import printable
 
 MAX_MEMBERS = 20_000
 MAX_BYTES = 4 * 2**30  # unpacked
-# Text of a run compresses 5 to 20 times, zeros 1,000 times. A small archive may have any ratio.
+# Text compresses 5 to 20 times, zeros 1,000 times. A small archive may have any ratio.
 MAX_RATIO = 100
 ANY_RATIO_BYTES = 32 * 2**20
-# What describes a member: 512 bytes, and further headers for long names. tarfile reads these at
-# once, as large as they say they are, and calls itself for each.
+# A member's headers: 512 bytes, and extended headers for long names. tarfile reads each extended
+# header in one piece, of the size it declares, and recurses for each.
 MAX_HEADER_BYTES = 64 * 1024
 MAX_PATH_BYTES, MAX_NAME_BYTES, MAX_DEPTH = 1024, 255, 32
 CHUNK_BYTES = 64 * 1024
-# How open() says that two members have one name, or that one is a folder to the other.
+# Raised by open() and mkdir() if two members have the same name, or one is a folder of the other.
 CLASHES = (FileExistsError, NotADirectoryError, IsADirectoryError)
 
 
 class UnpackError(Exception):
-    """An archive that isn't unpacked: the end of a sentence that says why."""
+    """An archive that can't be unpacked; the message is the end of a sentence that says why."""
 
 
 def unpack(archive: Path, target: Path) -> None:
-    """Unpack a .tar.gz into the new folder `target`; it is the caller's to remove after an error.
+    """Unpack a .tar.gz into the new folder `target`; after an error the caller removes it.
 
-    Only files and folders, none of which leads out of `target`, may be in it. All get the rights
-    that new files have, whatever the archive says.
+    The archive may have only regular files and folders inside `target`. They get default
+    permissions, not those in the archive.
 
     Raises:
-        UnpackError: it isn't such an archive, or is beyond one of the limits.
+        UnpackError: it isn't such an archive, or exceeds one of the limits.
     """
     size_bytes = archive.stat().st_size
-    most = min(MAX_BYTES, max(ANY_RATIO_BYTES, MAX_RATIO * size_bytes))
+    max_bytes = min(MAX_BYTES, max(ANY_RATIO_BYTES, MAX_RATIO * size_bytes))
     target.mkdir()
     try:
         with archive.open("rb") as file:
-            source = _Unzipped(file, most)
+            source = _Unzipped(file, max_bytes)
             with tarfile.TarFile(fileobj=cast(IO[bytes], source)) as tape:
                 _unpack_all(tape, source, target)
     except (tarfile.TarError, zlib.error, EOFError, ValueError, RecursionError) as error:
         raise UnpackError(printable(str(error)) or type(error).__name__) from error
     except CLASHES as error:
         place = Path(error.filename).relative_to(target)
-        raise UnpackError(f"{printable(str(place))} is in it twice") from error
+        raise UnpackError(f"it has {printable(str(place))} twice") from error
 
 
 def _unpack_all(tape: tarfile.TarFile, source: "_Unzipped", target: Path) -> None:
@@ -75,34 +75,34 @@ def _unpack_all(tape: tarfile.TarFile, source: "_Unzipped", target: Path) -> Non
 
 
 def _checked_name(member: tarfile.TarInfo) -> str:
-    """The member's name, if it may be unpacked."""
+    """The member's name; raises an UnpackError if the member may not be unpacked."""
     shown = printable(member.name[:MAX_NAME_BYTES])
     if not (member.isreg() or member.isdir()) or member.issparse():
         raise UnpackError(f"{shown} is a link, a device or a sparse file")
     if member.size < 0 or (member.isdir() and member.size):
-        raise UnpackError(f"{shown} has an impossible size")
+        raise UnpackError(f"{shown} has an invalid size")
     if not member.name.isprintable():
-        raise UnpackError(f"{shown!r} is a name with control characters")
+        raise UnpackError(f"{shown!r} has control characters in its name")
     parts = member.name.split("/")
     if member.name.startswith("/") or ".." in parts:
         raise UnpackError(f"{shown} leads out of its folder")
     sizes = [len(part.encode()) for part in parts]
     if max(sizes) > MAX_NAME_BYTES or sum(sizes) > MAX_PATH_BYTES or len(parts) > MAX_DEPTH:
-        raise UnpackError(f"{shown} is a name too long or too deep")
+        raise UnpackError(f"{shown} has too long or too deep a path")
     return member.name
 
 
 class _Unzipped(io.BufferedIOBase):
-    """The content of a gzip file, read forward only, until it has more than `max_bytes`.
+    """The content of a gzip file, read sequentially, at most `max_bytes`.
 
-    zlib itself reads the header: Python's gzip module takes a byte at a time of a name in it.
+    zlib reads the gzip header: Python's gzip module reads a file name in it byte by byte.
     """
 
     def __init__(self, file: IO[bytes], max_bytes: int) -> None:
         self._file, self._left = file, max_bytes
         self._max_bytes, self._place = max_bytes, 0
         self._zip, self._waiting, self._ready = zlib.decompressobj(31), b"", b""
-        # How many bytes the next header may still have; TarFile reads the first one by itself.
+        # Bytes left for the next header, None in content; TarFile's constructor reads the first.
         self.in_header: int | None = MAX_HEADER_BYTES
 
     def tell(self) -> int:
@@ -110,14 +110,14 @@ class _Unzipped(io.BufferedIOBase):
 
     def seek(self, place: int, whence: int = 0) -> int:
         if whence or place < self._place:
-            raise UnpackError("its members don't follow each other")
+            raise UnpackError("its members aren't in sequence")
         while self._place < place and self.read(min(place - self._place, CHUNK_BYTES)):
             pass
         return self._place
 
     def read(self, size: int | None = -1) -> bytes:
         if size is None or size < 0:
-            raise UnpackError("it has a header of an impossible size")
+            raise UnpackError("it has a header of an invalid size")
         if self.in_header is not None:
             self.in_header -= size
             if self.in_header < 0:
@@ -146,8 +146,8 @@ class _Unzipped(io.BufferedIOBase):
             self._left -= len(data)
             if self._left < 0:
                 raise UnpackError(
-                    f"it has more than {self._max_bytes:,} bytes unpacked, {MAX_RATIO} times what "
-                    "it has packed or more than any result of a job"
+                    f"it has more than {self._max_bytes} bytes unpacked: more than {MAX_RATIO} "
+                    "times its packed size, or more than any job's results"
                 )
             if data:
                 return data

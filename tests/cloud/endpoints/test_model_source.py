@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from dogbreed.cloud.endpoints.models import find_model
+from dogbreed.cloud.endpoints.model_source import find_model
 from dogbreed.errors import ArtifactError, CloudError
 
 OURS = [{"Key": "project", "Value": "dogbreed"}]
@@ -126,7 +126,7 @@ def test_a_dry_run_looks_here_alone(outputs: Path, tmp_path: Path) -> None:
     assert find_model(dry, "newest", outputs).folder == outputs / "run" / "model"
     with pytest.raises(ArtifactError, match="There is no trained model in "):
         find_model(dry, "newest", tmp_path / "nothing")
-    with pytest.raises(ArtifactError, match="a dry run asks for no job"):
+    with pytest.raises(ArtifactError, match="a dry run looks up no job"):
         find_model(dry, FINAL, outputs)
 
 

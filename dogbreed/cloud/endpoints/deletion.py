@@ -1,0 +1,132 @@
+"""Delete resources of this project: endpoints, models, schedules, archives; stop jobs."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.aws.errors import is_missing
+from dogbreed.cloud.aws.objects import split_uri
+from dogbreed.cloud.endpoints import lifecycle
+from dogbreed.cloud.endpoints.expiry import GROUP, delete_schedule
+from dogbreed.cloud.endpoints.inventory import (
+    ARCHIVE_KIND,
+    CONFIG_KIND,
+    ENDPOINT_KIND,
+    GROUP_KIND,
+    MODEL_KIND,
+    PACKAGE_KIND,
+    RUNNING,
+    SCALING_KIND,
+    SCHEDULE_KIND,
+    STOPPING,
+    TRAINING_KIND,
+    TRANSFORM_KIND,
+    TUNING_KIND,
+    UPLOAD_KIND,
+    Resource,
+)
+from dogbreed.cloud.endpoints.scaling import SCALING_SERVICE, stop_scaling
+from dogbreed.configuration.deploy import TeardownConfig
+from dogbreed.training.run_folder import log
+
+SCHEDULE_GROUP = ("group of the schedules", GROUP)  # kind and name; not listed, and free
+PAUSE_S = 2.0
+
+Errors = dict[tuple[str, str], str]  # AWS's message by a resource's kind and name
+
+
+def delete_all(account: Account, config: TeardownConfig, chosen: Sequence[Resource]) -> Errors:
+    """Delete the resources in order; return the errors of those that AWS refuses to delete."""
+    errors: Errors = {}
+    deletions = _deletions(account, config)
+    for resource in chosen:
+        log.info("deleting %s", resource)
+        try:
+            deletions[resource.kind](resource)
+        except ClientError as error:
+            if not is_missing(error):
+                errors[resource.kind, resource.name] = " ".join(str(error).split())
+    if config.all:
+        try:
+            account.client("scheduler").delete_schedule_group(Name=GROUP)
+        except ClientError as error:
+            if not is_missing(error):
+                errors[SCHEDULE_GROUP] = " ".join(str(error).split())
+    return errors
+
+
+def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[Resource], object]]:
+    """How each kind is deleted; errors are botocore's."""
+    client, s3 = account.client("sagemaker"), account.client("s3")
+
+    def object_of(resource: Resource) -> dict[str, str]:
+        bucket, key = split_uri(resource.name)
+        return {"Bucket": bucket, "Key": key}
+
+    def stop_tuning(resource: Resource) -> None:
+        name = {"HyperParameterTuningJobName": resource.name}
+        describe = client.describe_hyper_parameter_tuning_job
+        stop, field = client.stop_hyper_parameter_tuning_job, "HyperParameterTuningJobStatus"
+        _stop(resource, lambda: stop(**name), lambda: describe(**name)[field], config.wait_minutes)
+
+    def stop_training(resource: Resource) -> None:
+        name = {"TrainingJobName": resource.name}
+        describe, field = client.describe_training_job, "TrainingJobStatus"
+        stop = client.stop_training_job
+        _stop(resource, lambda: stop(**name), lambda: describe(**name)[field], config.wait_minutes)
+
+    def stop_transform(resource: Resource) -> None:
+        name = {"TransformJobName": resource.name}
+        describe, field = client.describe_transform_job, "TransformJobStatus"
+        stop = client.stop_transform_job
+        _stop(resource, lambda: stop(**name), lambda: describe(**name)[field], config.wait_minutes)
+
+    return {
+        SCHEDULE_KIND: lambda one: delete_schedule(account.client("scheduler"), one.name),
+        SCALING_KIND: lambda one: stop_scaling(account.client(SCALING_SERVICE), one.name),
+        TUNING_KIND: stop_tuning,
+        TRAINING_KIND: stop_training,
+        TRANSFORM_KIND: stop_transform,
+        ENDPOINT_KIND: lambda one: _delete_endpoint(client, one.name, config.wait_minutes),
+        CONFIG_KIND: lambda one: client.delete_endpoint_config(EndpointConfigName=one.name),
+        MODEL_KIND: lambda one: client.delete_model(ModelName=one.name),
+        PACKAGE_KIND: lambda one: client.delete_model_package(ModelPackageName=one.name),
+        GROUP_KIND: lambda one: client.delete_model_package_group(ModelPackageGroupName=one.name),
+        ARCHIVE_KIND: lambda one: s3.delete_object(**object_of(one)),
+        UPLOAD_KIND: lambda one: s3.abort_multipart_upload(**object_of(one), UploadId=one.note),
+    }
+
+
+def _stop(
+    resource: Resource, stop: Callable[[], object], status: Callable[[], str], wait_minutes: float
+) -> None:
+    """Stop a job, and wait until it has ended."""
+    if resource.note != STOPPING:
+        stop()
+    deadline = time.monotonic() + 60 * wait_minutes
+    while status() in RUNNING and time.monotonic() < deadline:
+        time.sleep(PAUSE_S)
+
+
+def _delete_endpoint(client: Any, name: str, wait_minutes: float) -> None:
+    """Delete an endpoint as soon as its status permits, and wait until it is gone."""
+    deadline = time.monotonic() + 60 * wait_minutes
+    while True:
+        now = lifecycle.describe(client, name)
+        if now is None:
+            return
+        if now.status != lifecycle.DELETING:
+            try:
+                client.delete_endpoint(EndpointName=name)
+                continue
+            except ClientError as error:
+                busy = any(words in str(error).lower() for words in lifecycle.CONFLICTS)
+                if not busy or time.monotonic() > deadline:
+                    raise
+            log.info("  it is %s: waiting until it can be deleted", now.status)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(PAUSE_S)

@@ -1,0 +1,126 @@
+"""Validation of the keys of launch/deploy.py that SageMaker would reject or ignore."""
+
+import re
+
+from dogbreed.cloud.aws.images import (
+    ENDPOINT_TYPES,
+    TRANSFORM_TYPES,
+    check_instance_type,
+    family_of,
+    runs_aws_images,
+)
+from dogbreed.configuration.deploy import BATCH, SERVERLESS, DeployConfig
+from dogbreed.configuration.search import NEWEST
+from dogbreed.errors import ConfigError
+from dogbreed.search.runner_limits import check_network
+
+# Names of models and endpoint configurations are the endpoint's name with time and token appended
+# (`deployment_name`); the service's limit for them is 63 characters.
+MAX_NAME_CHARACTERS = 43
+NAME = re.compile(rf"(?=.{{1,{MAX_NAME_CHARACTERS}}}$)[a-zA-Z0-9](?:-?[a-zA-Z0-9])*")
+
+
+def check_deployment(config: DeployConfig) -> None:
+    """Check a deployment before anything is created.
+
+    Raises:
+        ConfigError: names the key and the reason.
+    """
+    deploy = config.deploy
+    if not NAME.fullmatch(config.endpoint):
+        raise ConfigError(
+            f"endpoint={config.endpoint}: must be at most {MAX_NAME_CHARACTERS} letters, digits "
+            "and single hyphens between them."
+        )
+    if config.endpoint == NEWEST:
+        raise ConfigError(
+            "endpoint=newest: launch/query.py uses this for the newest endpoint: take another name."
+        )
+    if deploy.photos is not None and deploy.kind != BATCH:
+        raise ConfigError(
+            f"deploy.photos={deploy.photos} is for deploy=batch; launch/query.py sends photos to "
+            "an endpoint. Take deploy=batch, or leave deploy.photos out."
+        )
+    if deploy.kind != BATCH and deploy.ttl_hours is not None:
+        _check_lifetime(deploy.ttl_hours, deploy.startup_minutes)
+    if deploy.kind == SERVERLESS:
+        _check_serverless(config)
+        return
+    check_network(config.launcher)
+    if deploy.kind == BATCH:
+        _check_batch(config)
+    if deploy.instance_type is None:
+        raise ConfigError(f"deploy.instance_type has no value: deploy={deploy.kind} needs one.")
+    types = TRANSFORM_TYPES if deploy.kind == BATCH else ENDPOINT_TYPES
+    check_instance_type("deploy.instance_type", deploy.instance_type, types)
+    if deploy.image_uri is None and not runs_aws_images(deploy.instance_type):
+        raise ConfigError(
+            f"deploy.instance_type={deploy.instance_type}: AWS's containers need an x86 processor, "
+            "or one with NVIDIA's GPUs: take another, such as ml.c7i.large, or name a container of "
+            "yours as deploy.image_uri."
+        )
+    if deploy.max_instances is not None:
+        _check_scaling(deploy.instance_type, deploy.instance_count, deploy.max_instances)
+
+
+def _check_lifetime(ttl_hours: float, startup_minutes: int) -> None:
+    if 60 * ttl_hours <= startup_minutes:
+        raise ConfigError(
+            f"deploy.ttl_hours={ttl_hours:.12g}: the endpoint would be deleted before it has to be "
+            f"in service (deploy.startup_minutes={startup_minutes}): set a longer time."
+        )
+
+
+def _check_serverless(config: DeployConfig) -> None:
+    deploy = config.deploy
+    # Source: SageMaker's developer guide, serverless-endpoints.html, "Feature exclusions".
+    excluded = {
+        "deploy.instance_type": deploy.instance_type,
+        "deploy.max_instances": deploy.max_instances,
+        "deploy.capture_percent": deploy.capture_percent,
+        "launcher.subnets": config.launcher.subnets,
+        "launcher.security_groups": config.launcher.security_groups,
+    }
+    for name, value in excluded.items():
+        if value:
+            raise ConfigError(
+                f"{name}: not supported by serverless endpoints: leave it out, or take "
+                "deploy=realtime."
+            )
+    if deploy.memory_mb % 1024:
+        raise ConfigError(f"deploy.memory_mb={deploy.memory_mb}: must be a multiple of 1024.")
+
+
+def _check_batch(config: DeployConfig) -> None:
+    deploy = config.deploy
+    for_endpoints_only = {
+        "deploy.max_instances": deploy.max_instances,
+        "deploy.capture_percent": deploy.capture_percent,
+        "deploy.ttl_hours": deploy.ttl_hours,
+    }
+    for name, value in for_endpoints_only.items():
+        if value:
+            raise ConfigError(f"{name}={value}: not for batch transform jobs: leave it out.")
+    if deploy.photos is None:
+        raise ConfigError(
+            "deploy.photos has no value: deploy=batch needs a folder, or s3://BUCKET/PREFIX/."
+        )
+    if deploy.instance_type and family_of(deploy.instance_type) == "t2":
+        raise ConfigError(
+            f"deploy.instance_type={deploy.instance_type}: SageMaker has no t2 instances for "
+            "batch transform: take another, such as ml.c7i.xlarge."
+        )
+
+
+def _check_scaling(instance_type: str, min_instances: int, max_instances: int) -> None:
+    # Source: SageMaker's developer guide, on registering a variant for automatic scaling.
+    if family_of(instance_type) == "t2":
+        raise ConfigError(
+            f"deploy.max_instances={max_instances}: SageMaker doesn't scale burstable instances "
+            f"such as {instance_type}: take another deploy.instance_type, such as ml.c7i.large."
+        )
+    if max_instances < min_instances:
+        raise ConfigError(
+            f"deploy.max_instances={max_instances}: must be at least "
+            f"deploy.instance_count={min_instances}."
+        )

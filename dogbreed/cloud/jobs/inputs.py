@@ -1,0 +1,227 @@
+"""The inputs of jobs in S3: source archive, photos, weights; and jobs that use them."""
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.aws.images import Image, multiplies_bf16, training_image
+from dogbreed.cloud.aws.objects import digest_of, upload_bytes, upload_file
+from dogbreed.cloud.aws.uploads import (
+    S3Folder,
+    UploadPlan,
+    upload,
+)
+from dogbreed.cloud.container.entry_point import PHOTOS, WEIGHTS, WEIGHTS_SHA256
+from dogbreed.cloud.jobs.costs import has_local_disk
+from dogbreed.cloud.jobs.photo_inputs import plan_photos
+from dogbreed.cloud.jobs.requests import Job
+from dogbreed.cloud.jobs.source import SourcePackage, pack_source
+from dogbreed.configuration.composing import compose
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import flat
+from dogbreed.configuration.search import LaunchConfig, LauncherConfig, training_of
+from dogbreed.errors import ConfigError
+from dogbreed.search.hyperparameters import as_hyperparameters, changed
+from dogbreed.training.run_folder import log
+
+PROJECT = Path(__file__).parents[3]
+MEGABYTE = 1e6
+DECIDES_FEATURES = (
+    *("data.fraction", "data.valid_share", "data.test_share", "data.split_seed"),
+    "data.nested_classes",
+    *("data.max_bad_share", "data.max_pixels", "data.size_px", "data.crop_share"),
+    *("model.backbone", "model.weights", "model.trainable", "engine", "precision"),
+    *("features.views", "features.average", "features.dtype", "name"),
+)
+# Keys that are off by default, and the extra of pyproject.toml that they need.
+NEEDS_EXTRA = {"debug.smdebug": "smdebug", "debug.tensorboard": "tensorboard"}
+# Keys that the container sets by itself, such as paths.
+NOT_SENT = (
+    "data.root",
+    "data.source",
+    "data.links",
+    "data.feature_set",
+    "output_root",
+    "features.root",
+    "resume",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobInputs:
+    """The inputs of a launch and their S3 URIs.
+
+    `images` has the container image of each instance type, `settings` the configuration keys of the
+    jobs, `folder` the S3 folder of the photos. `fingerprint` identifies the features: a hash of all
+    that determines them.
+    """
+
+    images: Mapping[str, Image]
+    source: SourcePackage
+    source_uri: str
+    photos: UploadPlan
+    channels: Mapping[str, str]
+    settings: Mapping[str, Any]
+    weights: Path | None
+    folder: S3Folder
+    fingerprint: str
+    notes: tuple[str, ...]
+
+
+def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence[str]) -> JobInputs:
+    """Determine the inputs and their S3 URIs; nothing is uploaded.
+
+    The first of `instance_types` is that of the job that computes the features.
+
+    Raises:
+        DogbreedError: no or unreadable photos, a source that can't be packed, or S3 refuses.
+    """
+    launcher = config.launcher
+    local_disk = [each for each in instance_types if has_local_disk(each)]
+    if launcher.volume_kms_key and local_disk:
+        raise ConfigError(
+            f"launcher.volume_kms_key: the local disk of {local_disk[0]} is encrypted by the "
+            "instance and takes no key: leave it out, or take another instance type."
+        )
+    images = {
+        each: training_image(account.region, each, launcher.image_uri, date.today())
+        for each in instance_types
+    }
+    settings = changed(training_of(config), compose([]))
+    settings = {key: value for key, value in settings.items() if key not in NOT_SENT}
+    source = _source(images, settings)
+    source_uri = _uri(account, launcher.prefix, f"source/{source.sha256[:16]}/sourcedir.tar.gz")
+    photos = plan_photos(account, config)
+    channels = {PHOTOS: photos.folder.uri}
+    weights = _weights(config)
+    if weights is not None:
+        settings.pop("model.weights")
+        mark = digest_of(weights).hex()
+        settings[WEIGHTS_SHA256] = mark
+        channels[WEIGHTS] = _uri(account, launcher.prefix, f"weights/{mark[:16]}/")
+    return JobInputs(
+        images=images,
+        source=source,
+        source_uri=source_uri,
+        photos=photos.plan,
+        channels=channels,
+        settings={**settings, "name": photos.run_name},
+        weights=weights,
+        folder=photos.folder,
+        fingerprint=_fingerprint(
+            training_of(config), photos.digests, channels.get(WEIGHTS), source.sha256, images
+        ),
+        notes=_notes(images),
+    )
+
+
+def _source(images: Mapping[str, Image], settings: Mapping[str, Any]) -> SourcePackage:
+    """The source archive, with the extras that these settings need."""
+    carried = frozenset.intersection(*(image.carries for image in images.values()))
+    extras = [extra for key, extra in NEEDS_EXTRA.items() if settings.get(key)]
+    return pack_source(PROJECT, carried, extras)
+
+
+def _notes(images: Mapping[str, Image]) -> tuple[str, ...]:
+    """Notes for the user about the images and the instance type of the features."""
+    notes = [image.warning for image in images.values() if image.warning is not None]
+    first = next(iter(images))
+    if multiplies_bf16(first) is False:
+        notes.append(
+            f"{first} doesn't multiply in bf16: features take about twice as long as on a type "
+            "that does, such as ml.c7i.2xlarge"
+        )
+    return tuple(dict.fromkeys(notes))
+
+
+def job_name(what: str = "") -> str:
+    """A unique job name, short enough for a tuning job."""
+    return f"dogbreed-{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(2)}{what}"
+
+
+def job_on_inputs(
+    account: Account,
+    launcher: LauncherConfig,
+    inputs: JobInputs,
+    name: str,
+    kind: str,
+    settings: Mapping[str, Any],
+    **other: Any,
+) -> Job:
+    """A job with these inputs; `other` are fields of Job that replace the defaults."""
+    place = f"s3://{account.bucket}/{launcher.prefix}"
+    fields: dict[str, Any] = {
+        "channels": inputs.channels,
+        "checkpoints_uri": f"{place}/checkpoints/{name}/" if launcher.spot else None,
+        "instance_type": launcher.instance_type,
+        "instance_count": launcher.instance_count,
+        **other,
+    }
+    return Job(
+        name=name,
+        kind=kind,
+        hyperparameters=as_hyperparameters(settings),
+        image_uri=inputs.images[fields["instance_type"]].uri,
+        source_uri=inputs.source_uri,
+        output_uri=f"{place}/jobs",
+        **fields,
+    )
+
+
+def upload_inputs(account: Account, config: LaunchConfig, inputs: JobInputs) -> None:
+    """Upload new and changed inputs; the source always, as the jobs execute it.
+
+    Raises:
+        CloudError: S3 refuses, or can't be reached.
+        DataError: a file can no longer be read.
+    """
+    for note in inputs.notes:
+        log.warning("warning: %s", note)
+    client, key = account.client("s3"), config.launcher.output_kms_key
+    upload_bytes(client, inputs.source.data, inputs.source_uri, kms_key=key)
+    photos = inputs.photos
+    log.info(
+        "photos to %s: %d to upload (%.1f MB), %d unchanged, %d to delete",
+        *(inputs.folder.uri, len(photos.files), photos.size_bytes / MEGABYTE),
+        *(len(photos.unchanged), len(photos.gone)),
+    )
+    upload(client, inputs.folder, photos, kms_key=key)
+    if inputs.weights is not None:
+        uri = inputs.channels[WEIGHTS] + inputs.weights.name
+        if upload_file(client, inputs.weights, uri, kms_key=key):
+            log.info("weights uploaded to %s", uri)
+
+
+def _weights(config: LaunchConfig) -> Path | None:
+    """The weights if they are a local file, None if they are a name that the container knows."""
+    path = Path(config.model.weights)
+    return path if path.is_file() else None
+
+
+def _fingerprint(
+    config: Config,
+    digests: Mapping[str, str],
+    weights_uri: str | None,
+    source_sha256: str,
+    images: Mapping[str, Image],
+) -> str:
+    """A hash of what determines the features: photos, weights, settings, source, instance.
+
+    The source includes the code and the values in conf/.
+    """
+    settings = {name: value for name, value in flat(config).items() if name in DECIDES_FEATURES}
+    instance_type = next(iter(images))
+    instance = [instance_type, images[instance_type].uri]
+    text = json.dumps([digests, weights_uri, settings, source_sha256, instance], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _uri(account: Account, prefix: str, key: str) -> str:
+    return f"s3://{account.bucket}/{prefix}/{key}"
