@@ -6,7 +6,7 @@ from dogbreed.data.layouts.splits import TEST, VALID
 from dogbreed.debug.rules.verdicts import FIRED
 from dogbreed.evaluation.facts import Facts
 from dogbreed.training.run_folder import log
-from dogbreed.utils.metric_lines import kept_line
+from dogbreed.utils.metric_lines import result_line
 
 
 def log_results(facts: Facts) -> None:
@@ -22,10 +22,12 @@ def log_results(facts: Facts) -> None:
             *(m.ece_calibrated_share, m.n),
         )
     if not sys.stderr.isatty():
-        kept = facts.metrics[VALID]
+        valid = facts.metrics[VALID]
         log.info("")
         log.info(
-            kept_line({f"valid_{m}": (getattr(kept, m), kept.ci95[m]) for m in ("loss", "top1")})
+            result_line(
+                {f"valid_{m}": (getattr(valid, m), valid.ci95[m]) for m in ("loss", "top1")}
+            )
         )
     test = facts.metrics[TEST]
     low, high = test.ci95["top1"]
