@@ -131,19 +131,19 @@ class BreedClassifier(LightningModule):
         return averaged, targets
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """The loss of a batch, times its share where several processes share it out.
+        """The loss of a batch, times its weight where several processes split it.
 
         With it go `logits` [n, classes], the mean over the views, and `targets` [n]: callbacks
         such as the debugger measure what they want of them.
         """
         logits, targets = self.logits(batch)
         loss = self._loss(logits, targets)
-        share: float = getattr(batch, "share", 1.0)
+        weight: float = getattr(batch, "weight", 1.0)
         averaged = logits.detach().mean(1)
-        if share:  # else this process has no photo of this batch
+        if weight:  # else this process has no photo of this batch
             right = (averaged.argmax(-1) == targets).sum()
             self._count("train", loss.detach(), right, len(targets))
-        return {"loss": loss * share, "logits": averaged, "targets": targets}
+        return {"loss": loss * weight, "logits": averaged, "targets": targets}
 
     def loss(self, batch: Batch) -> Tensor:
         """What training minimises: smoothed, weighted cross entropy, each view on its own."""

@@ -4,6 +4,7 @@ The values stand in conf/; nothing here has a default, so a value is found in on
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from dogbreed.configuration.debug import DebugConfig
 from dogbreed.configuration.schema import key, noun_key, path_key
@@ -180,6 +181,16 @@ class Config:
     evaluate: EvaluateConfig
     artifact: ArtifactConfig
     debug: DebugConfig
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """The arguments of data's `Preprocessing`, which this package can't import."""
+        return {"size_px": self.data.size_px, "crop_share": self.data.crop_share}
+
+    @property
+    def eval_views(self) -> int:
+        """How many views of a photo are averaged in validation, test and the trained model."""
+        return self.features.views if self.features.average else 1
 
 
 @dataclass(frozen=True, kw_only=True)

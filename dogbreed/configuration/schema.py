@@ -290,9 +290,9 @@ def _range(bounds: Mapping[str, float | None]) -> str:
 
 
 def _limits(bounds: Mapping[str, float | None]) -> list[str]:
-    """Each bound that there is in words, whole numbers in full."""
+    """Each bound in words, its number so that it can be typed back exactly."""
     return [
-        f"{word} {bound}" if isinstance(bound, int) else f"{word} {bound:g}"
+        f"{word} {int(bound) if float(bound).is_integer() else bound}"
         for word, bound in bounds.items()
         if bound is not None
     ]

@@ -1,4 +1,4 @@
-"""Batches of photos or of stored features, in an order that depends on seed and epoch alone."""
+"""Batches of photos or of cached features, in an order that depends on seed and epoch alone."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -20,48 +20,48 @@ Indices = npt.NDArray[np.int64]
 
 
 class PhotoBatch(NamedTuple):
-    """images [n, views, 3, height, width] in uint8, targets [n]; `share` as in Draw."""
+    """images [n, views, 3, height, width] in uint8, targets [n]; `weight` as in BatchIndices."""
 
     images: Tensor
     targets: Tensor
-    share: float = 1.0
+    weight: float = 1.0
 
 
 class FeatureBatch(NamedTuple):
-    """features [n, views, *boundary] as the frozen trunk gave them, targets [n], `share`."""
+    """features [n, views, *split point] of the frozen part, targets [n], `weight`."""
 
     features: Tensor
     targets: Tensor
-    share: float = 1.0
+    weight: float = 1.0
 
 
-class Draw(NamedTuple):
-    """Which photos make a batch. `views` [n] holds one view each for training, else None: all.
+class BatchIndices(NamedTuple):
+    """The photos of a batch. `views` [n] is the sampled view of each for training; None: all views.
 
-    `share` is what this process's mean counts for in the mean over all processes: 1 where each has
-    as many photos of the batch.
+    `weight` is that of this process's mean in the mean over all processes: 1 where each process has
+    the same number of photos of the batch.
     """
 
     indices: Indices
     views: Indices | None
     epoch: int
-    share: float = 1.0
+    weight: float = 1.0
 
 
 class Rows(Protocol):
-    """Stored features: rows by number, as an array."""
+    """Cached features: rows by number, as an array."""
 
     def __getitem__(self, rows: Indices) -> npt.NDArray[Any]:
-        """[len(rows), *boundary]."""
+        """[len(rows), *split point]."""
         ...
 
 
-class TrainBatches(Sampler[Draw]):
-    """Shuffled batches, each photo in one drawn view.
+class TrainBatches(Sampler[BatchIndices]):
+    """Shuffled batches, each photo in one sampled view.
 
-    Order and views follow from (seed, epoch), so a resumed run draws what an uninterrupted one
-    would have. Of several processes each takes its part of the same batches; one that gets no
-    photo of the last takes its first at a share of 0, as all must take part in each step.
+    Order and views follow from (seed, epoch), so a resumed run samples what an uninterrupted one
+    would have. Several processes split each batch between them. A process without a photo of the
+    last batch takes the batch's first photo at weight 0, as each step needs all processes.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class TrainBatches(Sampler[Draw]):
         self.count, self.views, self.batch_size = count, views, batch_size
         self.seed, self.rank, self.world = seed, rank, world
         self.epoch = 0
-        self.first_batch = 0  # where an interrupted epoch goes on; the one after begins at 0
+        self.first_batch = 0  # where an interrupted epoch continues; the next epoch starts at 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
@@ -79,22 +79,22 @@ class TrainBatches(Sampler[Draw]):
     def __len__(self) -> int:
         return -(-self.count // self.batch_size)
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[BatchIndices]:
         first, self.first_batch = self.first_batch, 0
         random = np.random.default_rng([self.seed, self.epoch])
         order = random.permutation(self.count)
         views = random.integers(self.views, size=self.count)
         for number in range(first, len(self)):
             part = slice(number * self.batch_size, (number + 1) * self.batch_size)
-            indices, drawn = order[part], views[part]
-            own = slice(self.rank, None, self.world)
-            share = len(indices[own]) * self.world / len(indices)
-            if not share:
-                own = slice(1)
-            yield Draw(indices[own], drawn[own], self.epoch, share)
+            indices, sampled = order[part], views[part]
+            mine = slice(self.rank, None, self.world)
+            weight = len(indices[mine]) * self.world / len(indices)
+            if not weight:
+                mine = slice(1)
+            yield BatchIndices(indices[mine], sampled[mine], self.epoch, weight)
 
 
-class EvalBatches(Sampler[Draw]):
+class EvalBatches(Sampler[BatchIndices]):
     """All photos in their order, each once over all processes, in all their views."""
 
     def __init__(self, count: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
@@ -107,13 +107,13 @@ class EvalBatches(Sampler[Draw]):
     def __len__(self) -> int:
         return -(-len(self.indices) // self.batch_size)
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[BatchIndices]:
         for start in range(0, len(self.indices), self.batch_size):
-            yield Draw(self.indices[start : start + self.batch_size], None, 0)
+            yield BatchIndices(self.indices[start : start + self.batch_size], None, 0)
 
 
 class CachedPhotos(Dataset[FeatureBatch]):
-    """A split's features as the store holds them: one `Rows` and one row number per view."""
+    """A split's cached features: one `Rows` and one row number per view."""
 
     def __init__(
         self, rows: Sequence[Rows], numbers: Sequence[Indices], labels: Sequence[int]
@@ -126,25 +126,25 @@ class CachedPhotos(Dataset[FeatureBatch]):
 
     @property
     def views(self) -> int:
-        """How many views are stored of each photo."""
+        """How many views of each photo are cached."""
         return len(self._rows)
 
-    def __getitem__(self, draw: Draw) -> FeatureBatch:
-        """A whole batch at once."""
-        if draw.views is None:
-            features = self.features(draw.indices)
+    def __getitem__(self, batch: BatchIndices) -> FeatureBatch:
+        """A complete batch."""
+        if batch.views is None:
+            features = self.features(batch.indices)
         else:
-            features = self._drawn(draw.indices, draw.views)[:, None]
-        targets = self._labels[torch.from_numpy(draw.indices)]
-        return FeatureBatch(torch.from_numpy(features).float(), targets, draw.share)
+            features = self._sampled(batch.indices, batch.views)[:, None]
+        targets = self._labels[torch.from_numpy(batch.indices)]
+        return FeatureBatch(torch.from_numpy(features).float(), targets, batch.weight)
 
     def features(self, indices: Indices, views: int | None = None) -> npt.NDArray[np.float32]:
-        """Stored activations [n, views, *boundary] of some photos, in the first so many views."""
+        """Cached features [n, views, *split point] of some photos, in the first `views` views."""
         taken = [
             rows[numbers[indices]]
             for rows, numbers in zip(self._rows[:views], self._numbers[:views], strict=True)
         ]
-        # By torch: numpy takes twenty times as long to widen halves.
+        # By torch: numpy takes twenty times as long to convert float16.
         widened: npt.NDArray[np.float32] = torch.from_numpy(np.stack(taken, axis=1)).float().numpy()
         return widened
 
@@ -155,7 +155,7 @@ class CachedPhotos(Dataset[FeatureBatch]):
         return labels
 
     def joined(self, other: "CachedPhotos") -> "CachedPhotos":
-        """These photos, then those of another split of the same stores, in the views of both."""
+        """These photos, then those of another split in the same caches, in the views of both."""
         views = min(self.views, other.views)
         numbers = [
             np.concatenate(pair)
@@ -165,11 +165,11 @@ class CachedPhotos(Dataset[FeatureBatch]):
 
     def subset(self, indices: Indices) -> "CachedPhotos":
         """Some of the photos."""
-        numbers = [own[indices] for own in self._numbers]
+        numbers = [of_view[indices] for of_view in self._numbers]
         return CachedPhotos(self._rows, numbers, self.labels[indices].tolist())
 
-    def _drawn(self, indices: Indices, views: Indices) -> npt.NDArray[Any]:
-        """One view of each photo: [n, *boundary]."""
+    def _sampled(self, indices: Indices, views: Indices) -> npt.NDArray[Any]:
+        """One view of each photo: [n, *split point]."""
         taken: npt.NDArray[Any] | None = None
         for view, (rows, numbers) in enumerate(zip(self._rows, self._numbers, strict=True)):
             where = np.flatnonzero(views == view)
@@ -177,12 +177,12 @@ class CachedPhotos(Dataset[FeatureBatch]):
             if taken is None:
                 taken = np.empty((len(indices), *part.shape[1:]), part.dtype)
             taken[where] = part
-        assert taken is not None, "a store has at least one view"
+        assert taken is not None, "there is at least one view"
         return taken
 
 
 class LivePhotos(Dataset[PhotoBatch]):
-    """A split's photos, decoded whenever they are asked for; in training each as a new crop."""
+    """A split's photos, decoded for each batch; in training as a new random crop in each epoch."""
 
     def __init__(
         self,
@@ -202,23 +202,23 @@ class LivePhotos(Dataset[PhotoBatch]):
 
     @property
     def views(self) -> int:
-        """How many views evaluation takes of each photo."""
+        """How many views of each photo are evaluated."""
         return len(self._views)
 
-    def __getitem__(self, draw: Draw) -> PhotoBatch:
-        """A whole batch at once."""
-        chosen = [self._samples[index] for index in draw.indices]
+    def __getitem__(self, batch: BatchIndices) -> PhotoBatch:
+        """A complete batch."""
+        chosen = [self._samples[index] for index in batch.indices]
         pixels = np.stack(
             [
-                self._pixels(sample, None if draw.views is None else [draw.epoch, int(index)])
-                for sample, index in zip(chosen, draw.indices, strict=True)
+                self._pixels(sample, None if batch.views is None else [batch.epoch, int(index)])
+                for sample, index in zip(chosen, batch.indices, strict=True)
             ]
         )
         images = torch.from_numpy(pixels).permute(0, 1, 4, 2, 3)
-        return PhotoBatch(images, torch.tensor([s.label for s in chosen]), draw.share)
+        return PhotoBatch(images, torch.tensor([s.label for s in chosen]), batch.weight)
 
     def _pixels(self, sample: Sample, crop: list[int] | None) -> Pixels:
-        """[views, height, width, 3]: one random crop, or all views for evaluation."""
+        """[views, height, width, 3]: one random crop, seeded by `crop`; None: all views."""
         try:
             data = photos.read_bytes(sample.path, self._within)
             photo = photos.decode(
@@ -237,7 +237,7 @@ class LivePhotos(Dataset[PhotoBatch]):
 
 
 class BatchLoader(DataLoader[Any]):
-    """A DataLoader over draws that can be saved and resumed between two batches."""
+    """A DataLoader over batch indices that can be saved and resumed between two batches."""
 
     def __init__(
         self,
@@ -247,42 +247,42 @@ class BatchLoader(DataLoader[Any]):
     ) -> None:
         super().__init__(
             dataset,
-            # As `sampler`, not `batch_sampler`: Lightning tells only the former of a new epoch.
+            # As `sampler`, not `batch_sampler`: Lightning calls only the former's set_epoch.
             sampler=batches,
             batch_size=None,
-            collate_fn=_as_it_is,
+            collate_fn=_unchanged,
             num_workers=workers,
             persistent_workers=False,
         )
         self.batches = batches
-        self._given = 0
+        self._returned = 0
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        self._given = getattr(self.batches, "first_batch", 0)
+        self._returned = getattr(self.batches, "first_batch", 0)
         try:
             with starting_helpers() if self.num_workers else nullcontext():
                 batches = super().__iter__()
             for batch in batches:
-                self._given += 1
+                self._returned += 1
                 yield batch
         except DataError as error:
-            # A worker process hands over its traceback as text; the sentence stands at its end.
+            # A worker process sends its traceback as text, with the message at its end.
             raise DataError(str(error).rstrip().rsplit("DataError: ", 1)[-1]) from error
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches of this epoch were given out; kept in Lightning's checkpoints."""
-        return {"given": self._given}
+        """How many batches of this epoch were returned, for Lightning's checkpoints."""
+        return {"given": self._returned}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on after that many batches."""
+        """Continue after that many batches."""
         if isinstance(self.batches, TrainBatches):
-            self._given = self.batches.first_batch = state["given"] % len(self.batches)
+            self._returned = self.batches.first_batch = state["given"] % len(self.batches)
 
 
-def _as_it_is(batch: Any) -> Any:
+def _unchanged(batch: Any) -> Any:
     return batch
 
 
-def evenly_spaced(count: int, most: int) -> Indices:
-    """Evenly spaced indices of `most` of `count` things; all of them, where there are fewer."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+def evenly_spaced(count: int, max_count: int) -> Indices:
+    """Evenly spaced indices of `max_count` of `count` items; all, where there are fewer."""
+    return np.unique(np.linspace(0, count - 1, min(count, max_count)).astype(np.int64))

@@ -1,4 +1,4 @@
-"""Every file looked at before training: what can't be used is named, not met in the middle."""
+"""Decodes every photo before training, so that unreadable ones are reported before any work."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,19 +6,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from dogbreed.configuration.schema import AUTO
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.inspection import inspect
 from dogbreed.data.layouts.splits import ONE_SPLIT_ONLY, Finding, PhotoFolders
 from dogbreed.errors import DataError, PhotoError
+from dogbreed.utils.machine import worker_count
 from dogbreed.utils.progress import progress
 
-# So many findings are told on the screen; the run's folder has all of them.
+# Findings that are logged; findings.txt in the run's folder has all of them.
 SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """Folders whose every photo was decoded once, and what was found on the way."""
+    """Folders without unreadable photos, the digest of each photo, and what the check found."""
 
     folders: PhotoFolders
     digests: dict[Path, bytes]
@@ -30,20 +32,23 @@ def check(
     *,
     max_bad_share: float = 0.01,
     max_pixels: int = photos.MAX_PIXELS,
-    workers: int = 2,
+    workers: int | str = AUTO,
 ) -> Checked:
     """Read and decode every photo of `folders`; leave out those that can't be used.
 
+    `workers` threads decode them; "auto": one per core.
+
     Raises:
-        DataError: more than `max_bad_share` of the photos are bad, or a class has none left.
+        DataError: more than `max_bad_share` of the photos are unreadable, or a class has none left.
     """
     samples = folders.all_samples()
     found = [finding for finding in folders.findings if finding.reason != ONE_SPLIT_ONLY]
     digests: dict[Path, bytes] = {}
-    with progress("checking", len(samples)) as advance, ThreadPoolExecutor(max(1, workers)) as pool:
+    pool = ThreadPoolExecutor(max(1, worker_count(workers)))
+    with progress("checking", len(samples)) as advance, pool:
         for sample, result in zip(
             samples,
-            pool.map(lambda s: _look(s.path, max_pixels, folders.within), samples),
+            pool.map(lambda s: _check_photo(s.path, max_pixels, folders.within), samples),
             strict=True,
         ):
             advance(1)
@@ -51,19 +56,21 @@ def check(
             if digest is not None:
                 digests[sample.path] = digest
             found += remarks
-    kept = folders.without(finding.path for finding in found if finding.bad)
-    found += kept.findings  # with those of classes in one split, as it now is
+    usable = folders.without(finding.path for finding in found if finding.bad)
+    found += usable.findings  # classes may be in one split alone now
     left_out = [finding for finding in found if finding.bad]
-    untrained = sum(finding.photos for finding in folders.findings if finding.bad)
-    _stop_if_too_many(left_out, len(samples) + untrained, max_bad_share, folders.root)
-    if len(kept.classes) < 2:
+    unread = sum(finding.photos for finding in folders.findings if finding.bad)
+    _stop_if_too_many(left_out, len(samples) + unread, max_bad_share, folders.root)
+    if len(usable.classes) < 2:
         raise DataError(f"{folders.root} has fewer than two classes left once bad photos are out.")
-    kept.require_photos()
-    return Checked(folders=kept, digests=digests, findings=tuple(found))
+    usable.require_photos()
+    return Checked(folders=usable, digests=digests, findings=tuple(found))
 
 
-def _look(path: Path, max_pixels: int, within: str | None) -> tuple[bytes | None, list[Finding]]:
-    """The photo's digest, and what is to be said about it."""
+def _check_photo(
+    path: Path, max_pixels: int, within: str | None
+) -> tuple[bytes | None, list[Finding]]:
+    """The photo's digest (None: it can't be used), and the findings about it."""
     try:
         data = photos.read_bytes(path, within)
         inspected = inspect(data, max_pixels=max_pixels)
@@ -71,7 +78,7 @@ def _look(path: Path, max_pixels: int, within: str | None) -> tuple[bytes | None
         return None, [Finding(path=path, reason=error.reason, message=str(error), bad=True)]
     remarks = list(inspected.remarks)
     if path.suffix.lower() not in photos.SUFFIXES_OF[inspected.format]:
-        message = f"is a {inspected.format} whatever its name says; used as it is"
+        message = f"is a {inspected.format} in spite of its name; it is used"
         remarks.insert(0, ("wrong_extension", message))
     return photos.digest(data), [
         Finding(path=path, reason=reason, message=message, bad=False) for reason, message in remarks
@@ -89,19 +96,19 @@ def _stop_if_too_many(
         kinds[finding.reason] += finding.photos
     counts = ", ".join(f"{count} {reason}" for reason, count in kinds.most_common())
     raise DataError(
-        f"{bad} of {total} photos in {root} can't be used ({counts}); data.max_bad_share allows "
-        f"{max_share:.1%}. Mend or remove them, or raise that share:",
+        f"{bad} of {total} photos in {root} can't be used ({counts}): more than "
+        f"data.max_bad_share={max_share}. Repair or remove them, or raise that key:",
         *(f"  {line}" for line in as_lines(left_out, SHOWN)),
     )
 
 
 def as_lines(findings: Sequence[Finding], limit: int | None = None) -> list[str]:
-    """The findings as lines of text: the bad ones first, of the others the rarest kinds first.
+    """The findings as lines of text: the bad ones first, then the others, rarest kinds first.
 
-    So a limit cuts off the hundredth file of one kind, not the only folder of another.
+    So `limit` cuts off the hundredth file of a frequent kind, not the only one of a rare kind.
     """
     counts = Counter(finding.reason for finding in findings if not finding.bad)
-    ordered = sorted(findings, key=lambda own: (not own.bad, counts[own.reason], own.reason))
+    ordered = sorted(findings, key=lambda each: (not each.bad, counts[each.reason], each.reason))
     lines = [f"{finding.reason:<16} {finding.path}: {finding.message}" for finding in ordered]
     if limit is not None and len(lines) > limit:
         return [*lines[:limit], f"... and {len(lines) - limit} more"]

@@ -1,4 +1,4 @@
-"""BreedDataModule: folders of photos as Lightning's loaders, live or from stored features."""
+"""BreedDataModule: folders of photos as Lightning's loaders, live or from cached features."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from pytorch_lightning import LightningDataModule
 
 from dogbreed.configuration.run import Config
-from dogbreed.configuration.schema import argument, brief
+from dogbreed.configuration.schema import AUTO, argument, brief
 from dogbreed.data.batches import BatchLoader, CachedPhotos, EvalBatches, LivePhotos, TrainBatches
 from dogbreed.data.check import Checked, check
 from dogbreed.data.decoding import photos
@@ -14,33 +14,39 @@ from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID
 from dogbreed.errors import ConfigError
+from dogbreed.utils.machine import worker_count
 
-# The keys that arguments of another name, or in another group, stand for.
-_KEYS = {"batch_size": "data.batch_size", "views": "features.views", "workers": "data.workers"}
+# The keys of arguments with another name, or in another group.
+_KEYS = {"batch_size": "data.batch_size", "views": "features.views"}
 
 
-def _numbers(**given: int) -> dict[str, int]:
-    """Arguments that are whole numbers, each within the bounds of its key."""
-    return {
+def _numbers(workers: int | str, **given: int) -> dict[str, int]:
+    """Arguments as integers, each within the bounds of its key."""
+    checked = {
         name: argument(Config, _KEYS.get(name, name), value, kind=int)
         for name, value in given.items()
     }
+    return checked | {"workers": worker_count(argument(Config, "data.workers", workers))}
 
 
 class BreedDataModule(LightningDataModule):
     """Loaders over checked folders.
 
-    Training batches hold one view of each photo, the others all views. Batches are PhotoBatch, or
-    FeatureBatch for the splits in `stored`.
+    Training batches have one view of each photo, the others all views. Batches are PhotoBatch, or
+    FeatureBatch where features are cached.
 
     Raises:
         ConfigError: an argument outside what its key of the configuration takes.
 
     Args:
-        checked: the folders, each photo of them known to be good.
+        checked: the folders, without unreadable photos.
         batch_size: photos per optimiser step, over all processes.
-        views: how many views of each photo evaluation takes.
-        stored: features in place of photos, by split.
+        preprocessing: from photos to pixels; None: Preprocessing().
+        views: how many views of each photo are evaluated.
+        cached: features in place of photos, by split.
+        workers: processes that decode photos; "auto": one per core.
+        seed: of the order and of the training crops.
+        max_pixels: a photo of more pixels can't be used.
     """
 
     def __init__(
@@ -50,8 +56,8 @@ class BreedDataModule(LightningDataModule):
         batch_size: int = 64,
         preprocessing: Preprocessing | None = None,
         views: int = 1,
-        stored: Mapping[str, CachedPhotos] | None = None,
-        workers: int = 2,
+        cached: Mapping[str, CachedPhotos] | None = None,
+        workers: int | str = AUTO,
         seed: int = 0,
         max_pixels: int = photos.MAX_PIXELS,
     ) -> None:
@@ -67,11 +73,11 @@ class BreedDataModule(LightningDataModule):
         self.checked = checked
         self.classes, self.display_names = folders.classes, folders.display_names
         self.batch_size, self.seed = given["batch_size"], given["seed"]
-        # Stored features are read in less time than a worker process needs to hand them over.
-        self._workers = 0 if stored else given["workers"]
+        # Cached features are read in less time than a worker process needs to send them.
+        self._workers = 0 if cached else given["workers"]
         self._train_loader: BatchLoader | None = None
         self._resumed: dict[str, int] | None = None
-        self._datasets: Mapping[str, CachedPhotos | LivePhotos] = stored or {
+        self._datasets: Mapping[str, CachedPhotos | LivePhotos] = cached or {
             split: LivePhotos(
                 folders.samples[split],
                 preprocessing or Preprocessing(),
@@ -92,15 +98,15 @@ class BreedDataModule(LightningDataModule):
         batch_size: int = 64,
         preprocessing: Preprocessing | None = None,
         views: int = 1,
-        workers: int = 2,
+        workers: int | str = AUTO,
         seed: int = 0,
         nested_classes: bool | None = None,
         links: bool = False,
     ) -> "BreedDataModule":
         """Read and check the photos below `root`; batches are live photos.
 
-        `nested_classes` and `links` are the keys data.nested_classes and data.links of the
-        configuration.
+        The arguments are those of the class, and the keys fraction, nested_classes and links of
+        the configuration's section data.
 
         Raises:
             ConfigError: an argument outside what its key of the configuration takes.
@@ -120,9 +126,9 @@ class BreedDataModule(LightningDataModule):
         )
 
     def train_dataloader(self) -> BatchLoader:
-        """Shuffled training batches, this process's part of them."""
+        """Shuffled training batches, the part of this process."""
         dataset = self._datasets[TRAIN]
-        rank, world = self._place()
+        rank, world = self._rank_and_world()
         batches = TrainBatches(len(dataset), dataset.views, self.batch_size, self.seed, rank, world)
         self._train_loader = BatchLoader(dataset, batches, self._workers)
         if self._resumed is not None:
@@ -130,35 +136,35 @@ class BreedDataModule(LightningDataModule):
             self._resumed = None
         return self._train_loader
 
-    # Lightning saves the state of a stateful loader too, but doesn't restore it (2.6) where
-    # `configure_optimizers` asks for the number of steps: the loader is then made too early.
+    # Lightning also saves the state of a stateful loader, but doesn't restore it (2.6) where
+    # `configure_optimizers` needs the number of steps: the loader is then created too early.
 
     def state_dict(self) -> dict[str, int]:
-        """Where the running epoch is, for a checkpoint within it."""
+        """The position in the running epoch, for a checkpoint within it."""
         return self._train_loader.state_dict() if self._train_loader is not None else {}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Let the next training loader continue there."""
+        """Let the next training loader continue at that position."""
         self._resumed = state_dict or None
 
     def val_dataloader(self) -> BatchLoader:
-        """Validation batches, this process's part of them."""
-        return self.eval_dataloader(VALID, *self._place())
+        """Validation batches, the part of this process."""
+        return self.eval_dataloader(VALID, *self._rank_and_world())
 
     def test_dataloader(self) -> BatchLoader:
-        """Test batches, this process's part of them."""
-        return self.eval_dataloader(TEST, *self._place())
+        """Test batches, the part of this process."""
+        return self.eval_dataloader(TEST, *self._rank_and_world())
 
     def eval_dataloader(self, split: str, rank: int = 0, world: int = 1) -> BatchLoader:
-        """A split in its order, in all views."""
+        """A split in a fixed order, in all views."""
         dataset = self._datasets[split]
         batch_size = max(1, self.batch_size // world)
         return BatchLoader(
             dataset, EvalBatches(len(dataset), batch_size, rank, world), self._workers
         )
 
-    def _place(self) -> tuple[int, int]:
-        """This process's number and how many there are."""
+    def _rank_and_world(self) -> tuple[int, int]:
+        """The rank of this process, and the number of processes."""
         if self.trainer is None:
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size

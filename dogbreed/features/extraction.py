@@ -106,7 +106,7 @@ def fill_stores(
     clock = clock or Clock()
 
     def load(batch: list[Request]) -> Pixels:
-        with clock.work_beside("decode"):
+        with clock.background_work("decode"):
             return np.concatenate([_pixels(r, preprocessing, max_pixels) for r in batch])
 
     computed = 0

@@ -13,7 +13,7 @@ from dogbreed.utils.progress import progress
 
 
 class SeedEachStep(Callback):
-    """Seeds torch by (seed, step), so that dropout in a resumed run is what it would have been."""
+    """Seeds torch by (seed, step), so that dropout is the same in a resumed run."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -22,8 +22,8 @@ class SeedEachStep(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Before each optimiser step."""
-        # Seeds of different runs stay apart for a million steps, and steps differ in each.
-        # torch.manual_seed does the same for every kind of device, in a hundred times the time.
+        # Seeds of different runs differ for a million steps.
+        # torch.manual_seed also seeds every other device type, which takes a hundred times as long.
         seed = self._seed * 1_000_003 + trainer.global_step
         torch.default_generator.manual_seed(seed)
         if pl_module.device.type == "cuda":
@@ -31,7 +31,7 @@ class SeedEachStep(Callback):
 
 
 class Patience(EarlyStopping):
-    """Lightning's early stopping, which also ends a resumed training that it had ended before."""
+    """Lightning's early stopping, which also ends a resumed training that it had stopped."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """`trainer.should_stop` isn't part of a checkpoint; the epoch of stopping is."""
@@ -40,7 +40,7 @@ class Patience(EarlyStopping):
 
 
 class EpochReport(Callback):
-    """One line per epoch where there is no terminal, one bar over all steps where there is."""
+    """Logs a line per epoch; on a terminal, shows a progress bar over all steps."""
 
     def __init__(self) -> None:
         self.history: list[dict[str, float]] = []
@@ -67,7 +67,7 @@ class EpochReport(Callback):
             self._advance(1)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the epoch's metrics."""
+        """Record the epoch's metrics."""
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         epoch = trainer.current_epoch + 1
         self.history.append({"epoch": epoch, **values})

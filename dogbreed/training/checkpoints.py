@@ -1,8 +1,8 @@
 """A training's checkpoints: when they are saved, stopping between two steps, and reading them.
 
 best.ckpt is the state after the epoch of lowest validation loss; last.ckpt the newest state. This
-module's callback saves them, not Lightning's ModelCheckpoint: since Lightning 2.6 that saves "last"
-only on a step on which it also saved a new best (openclimatefix/pvnet#544).
+module's callback saves them, not Lightning's ModelCheckpoint, which since Lightning 2.6 saves
+"last" only on a step on which it also saves a new best (openclimatefix/pvnet#544).
 """
 
 import io
@@ -29,7 +29,7 @@ SCHEMA_KEY, SCHEMA = "dogbreed_schema", 1
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoints that are complete or absent, and that are read without running pickled code."""
+    """Checkpoints that are written atomically and read without running pickled code."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
@@ -38,25 +38,25 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         # Through memory: torch's own writer reports a full disk as an unspecific RuntimeError.
         written = io.BytesIO()
         torch.save({**checkpoint, SCHEMA_KEY: SCHEMA}, written)
-        with atomic_write(Path(path)) as beside:
-            beside.write_bytes(written.getbuffer())
+        with atomic_write(Path(path)) as temporary:
+            temporary.write_bytes(written.getbuffer())
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read tensors and plain values; anything else in the file is refused."""
+        """Read tensors and plain values; anything else in the file is an error."""
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return checkpoint
 
 
 class Checkpoints(Checkpoint):
-    """Saves last.ckpt after each epoch and every `minutes`, best.ckpt after each epoch that is one.
+    """Saves last.ckpt after each epoch and every `minutes`, best.ckpt after each new best epoch.
 
-    Whatever ends the process, at most the running epoch is computed again; of a long epoch at most
+    However the process ends, at most the running epoch is computed again; of a long epoch at most
     `minutes`, or its validation where that takes longer.
 
     Args:
-        folder: of the run, in which both files have their places.
+        folder: of the run; both files are in its folder checkpoints/.
         report: the history that decides which epoch is the best.
         minutes: longest time without a new last.ckpt.
     """
@@ -68,12 +68,12 @@ class Checkpoints(Checkpoint):
         self._validation_s = 0.0
 
     def save_last(self, trainer: Trainer) -> None:
-        """Save the present state; called in every process of a training, as Lightning requires."""
+        """Save the current state; Lightning requires that every process calls this."""
         trainer.save_checkpoint(self._folder / LAST_CHECKPOINT)
         self._saved_at = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count from here: nothing has been computed since the state that training starts from."""
+        """Start the interval: nothing is computed yet since the state at the start."""
         self._saved_at = time.monotonic()
 
     def on_train_batch_end(
@@ -85,10 +85,10 @@ class Checkpoints(Checkpoint):
         batch_idx: int,
     ) -> None:
         """Save within an epoch when the last save is too long ago."""
-        # Not after the last batch: Lightning would resume behind the epoch, without its validation.
+        # Not after the last batch: Lightning would resume after the epoch, without its validation.
         if trainer.is_last_batch:
             return
-        # The next chance after the last batch but one comes when the validation is over.
+        # After the last batch but one, the next save is possible only after the validation.
         ahead_s = self._validation_s if batch_idx + 2 >= trainer.num_training_batches else 0.0
         due = time.monotonic() - self._saved_at + ahead_s >= self._interval_s
         if trainer.world_size > 1:
@@ -97,11 +97,11 @@ class Checkpoints(Checkpoint):
             self.save_last(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note when it began."""
+        """Record its start."""
         self._validation_began_at = time.monotonic()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note how long it took."""
+        """Record its duration."""
         self._validation_s = time.monotonic() - self._validation_began_at
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -124,7 +124,7 @@ class StopOnSignal(Callback):
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the signals over, from Lightning too, which would raise before anything is saved."""
+        """Handle the signals instead of Lightning, which would raise before anything is saved."""
         for number in ENDING_SIGNALS:
             self._before[number] = signal.signal(number, self._noted)
 
@@ -147,7 +147,7 @@ class StopOnSignal(Callback):
             self._stop(trainer, f"after epoch {trainer.current_epoch}")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the signals back; stop if one came in the last epoch."""
+        """Restore the signal handlers; stop if a signal came in the last epoch."""
         self._release()
         if self._is_requested(trainer):
             self._stop(trainer, f"after epoch {trainer.current_epoch}")
@@ -155,11 +155,11 @@ class StopOnSignal(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers."""
         self._release()
 
     def _is_requested(self, trainer: Trainer) -> bool:
-        """Whether to stop: all processes of a training decide the same at the same step."""
+        """Whether to stop: all processes of a training reach the same decision at the same step."""
         stop = bool(self._noted.number)
         if trainer.world_size > 1:
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
@@ -175,13 +175,13 @@ class StopOnSignal(Callback):
         name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
         raise Stopped(
             f"stopped by {name} {where} of {trainer.max_epochs}; nothing is lost: the same "
-            "command with resume=auto continues from here.",
+            "command with resume=auto continues from there.",
             number,
         )
 
 
 def epochs_in(path: Path) -> int:
-    """How many complete epochs are in the checkpoint at `path`, every byte of which is verified.
+    """The number of complete epochs in the checkpoint at `path`, whose checksums are verified.
 
     Raises:
         TrainingError: it is missing, damaged, or of another version.
@@ -199,5 +199,5 @@ def epochs_in(path: Path) -> int:
         raise TrainingError(f"{path} can't be read ({error.strerror})") from error
     except TrainingError:
         raise
-    except Exception as error:  # whatever a damaged file leads the parsers to
+    except Exception as error:  # parsers raise many types on a damaged file
         raise TrainingError(f"{path} is damaged or was cut off") from error

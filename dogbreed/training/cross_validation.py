@@ -1,4 +1,4 @@
-"""Cross-validation of the head over the stored features of training and validation photos."""
+"""Cross-validation of the head over the cached features of training and validation photos."""
 
 import time
 import warnings
@@ -24,21 +24,21 @@ def cross_validate(
     config: Config,
     folders: PhotoFolders,
     backbone: Backbone,
-    untrained: Mapping[str, Tensor],
-    stored: Mapping[str, CachedPhotos],
+    initial_state: Mapping[str, Tensor],
+    cached: Mapping[str, CachedPhotos],
 ) -> Folds:
-    """Train on all folds but one and measure on that one, once for each; the test photos stay out.
+    """Train on all folds but one and measure on that one, for each fold, without the test photos.
 
-    `untrained` is the state of the backbone's tail before any training, from which each fold
-    starts. Nothing is picked by the fold that is measured: every model is the last of its schedule.
+    `initial_state` is the state of the backbone's tail before any training; each fold starts from
+    it. Nothing is selected on the measured fold: each model is the last of its schedule.
     """
     started = time.monotonic()
-    photos = stored[TRAIN].joined(stored[VALID])
+    photos = cached[TRAIN].joined(cached[VALID])
     fold_of = sample_folds(photos.labels, config.evaluate.folds, config.seed)
     top1, loss = [], []
     with progress("cross-validation", config.evaluate.folds, "folds") as advance:
         for fold in range(config.evaluate.folds):
-            backbone.tail.load_state_dict(untrained)
+            backbone.tail.load_state_dict(initial_state)
             model = build_model(config, folders, backbone)
             _fit(model, photos.subset(np.flatnonzero(fold_of != fold)), config)
             held_out = photos.subset(np.flatnonzero(fold_of == fold))
@@ -59,14 +59,14 @@ def cross_validate(
 
 
 def sample_folds(labels: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.int64]:
-    """The fold [n] of each photo: every class is dealt out evenly, however few photos it has."""
+    """The fold [n] of each photo: each class is spread evenly over the folds."""
     random = np.random.default_rng(seed)
     fold_of = np.empty(len(labels), np.int64)
-    dealt = 0
+    assigned = 0
     for label in np.unique(labels):
-        own = random.permutation(np.flatnonzero(labels == label))
-        fold_of[own] = (dealt + np.arange(len(own))) % folds
-        dealt += len(own)  # the next class goes on where this one ended: folds are of one size
+        photos = random.permutation(np.flatnonzero(labels == label))
+        fold_of[photos] = (assigned + np.arange(len(photos))) % folds
+        assigned += len(photos)  # the next class continues there, so folds have equal sizes
     return fold_of
 
 

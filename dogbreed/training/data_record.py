@@ -1,4 +1,4 @@
-"""What a run is trained on, in its folder: resuming tells whether that is still the same."""
+"""data.json: a record of a run's data, compared with the present data when it is resumed."""
 
 import hashlib
 import json
@@ -13,8 +13,8 @@ from dogbreed.utils.files import write_text
 from dogbreed.utils.printable import printable
 
 DATA_FILE = "data.json"
-MAX_CHARACTERS = 200  # of a name that is shown; the file may be somebody else's
-MAX_NAMED = 3  # differences of a kind that are named; the rest is counted
+MAX_CHARACTERS = 200  # of a logged name; the file may be another user's
+MAX_NAMED = 3  # differences of a kind that are named; the others are counted
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ClassPhotos:
 
 @dataclass(frozen=True, kw_only=True)
 class RunData:
-    """Everything that a run's result depends on beside its configuration.
+    """Everything besides the configuration that a run's result depends on.
 
     `classes` in the order of the head's rows; `backbone` is the digest of the frozen part's
     weights; `photos` by split and class.
@@ -64,7 +64,7 @@ def _class_photos(digests: list[bytes]) -> ClassPhotos:
 
 
 def read_run_data(folder: Path) -> RunData | None:
-    """What was written beside the run in `folder`; None if that can't be read."""
+    """The data.json of the run in `folder`; None if it can't be read."""
     try:
         values = read_json(folder / DATA_FILE)
         return RunData(
@@ -84,12 +84,12 @@ def read_run_data(folder: Path) -> RunData | None:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} isn't text")
     return value
 
 
 def differences(before: RunData, now: RunData) -> list[str]:
-    """What differs between the data of a run and that of a command, as short clauses."""
+    """The differences between a run's data and the present data, as short clauses."""
     old, new = set(before.classes), set(now.classes)
     found = [
         f"{what} {_named(sorted(names))}"

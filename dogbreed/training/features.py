@@ -1,4 +1,4 @@
-"""A run's features: read from the store, computed where it lacks them, or taken from a set."""
+"""A run's features: read from the cache, computed where missing, or copied from a shard."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from dogbreed.data.decoding import photos
 from dogbreed.data.layouts.splits import SPLITS, TRAIN
 from dogbreed.features.cache import FeatureCache
 from dogbreed.features.extraction import Request, fill_stores, open_stores
-from dogbreed.training.preparation import Prepared, preprocessing_of
+from dogbreed.training.preparation import Prepared
 from dogbreed.training.run_folder import log
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.user_paths import cache_dir
@@ -20,35 +20,35 @@ FEATURES = "features"  # the phase
 
 
 def cached_features(prepared: Prepared, clock: Clock) -> dict[str, CachedPhotos] | None:
-    """Each split's features, computed where the store lacks them; None to train on live photos.
+    """Each split's features, computed where the cache lacks them; None to train on live photos.
 
-    `clock`, in whose open phase this runs, is told its parts, and how many views were computed.
+    `clock` records the parts of its open phase, and how many views were computed.
     """
     config, checked = prepared.config, prepared.checked
     if not config.features.store:
         return None
-    stores = _open_stores(prepared, Path(config.features.root or cache_dir() / "features"))
+    caches = _open_caches(prepared, Path(config.features.root or cache_dir() / "features"))
     requests = _requests(prepared)
-    if prepared.feature_set is not None:
-        copied = prepared.feature_set.fill(stores, requests)
-        log.info("features: %d of the feature set %s", copied, prepared.feature_set.folder)
+    if prepared.feature_shard is not None:
+        copied = prepared.feature_shard.fill(caches, requests)
+        log.info("features: %d of the feature set %s", copied, prepared.feature_shard.folder)
     else:
-        clock.count(FEATURES, _compute(prepared, stores, requests, clock))
+        clock.count(FEATURES, _compute(prepared, caches, requests, clock))
     with clock.phase("read"):
         return {
-            split: _read_split(checked, split, [stores[view] for view in _views(config)[split]])
+            split: _read_split(checked, split, [caches[view] for view in _views(config)[split]])
             for split in SPLITS
         }
 
 
 def extract_share(prepared: Prepared, root: Path, share: int, shares: int, clock: Clock) -> None:
-    """Compute one of `shares` equal shares of the photos into the stores below `root`."""
+    """Compute one of `shares` equal parts of the photos' features into the caches below `root`."""
     requests = sorted(_requests(prepared), key=lambda request: request.digest)
-    _compute(prepared, _open_stores(prepared, root), requests[share::shares], clock)
+    _compute(prepared, _open_caches(prepared, root), requests[share::shares], clock)
 
 
 def _views(config: Config) -> dict[str, tuple[str, ...]]:
-    """The views that are stored of each split's photos."""
+    """The views of each split's photos that are cached."""
     views = photos.view_names(config.features.views)
     return {
         split: views if split == TRAIN or config.features.average else views[:1] for split in SPLITS
@@ -63,12 +63,12 @@ def _requests(prepared: Prepared) -> list[Request]:
     ]
 
 
-def _open_stores(prepared: Prepared, root: Path) -> dict[str, FeatureCache]:
+def _open_caches(prepared: Prepared, root: Path) -> dict[str, FeatureCache]:
     config = prepared.config
     return open_stores(
         root,
         prepared.backbone,
-        preprocessing_of(config),
+        prepared.preprocessing,
         prepared.choice,
         photos.view_names(config.features.views),
         config.features.dtype,
@@ -77,18 +77,18 @@ def _open_stores(prepared: Prepared, root: Path) -> dict[str, FeatureCache]:
 
 def _compute(
     prepared: Prepared,
-    stores: Mapping[str, FeatureCache],
+    caches: Mapping[str, FeatureCache],
     requests: Sequence[Request],
     clock: Clock,
 ) -> int:
-    """Fill the stores with what they lack of `requests`, and say how fast that went."""
+    """Compute what the caches lack of `requests`, and log the rate; returns how many views."""
     config = prepared.config
     started = time.monotonic()
     computed = fill_stores(
-        stores,
+        caches,
         requests,
         prepared.backbone,
-        preprocessing_of(config),
+        prepared.preprocessing,
         prepared.choice,
         workers=max(1, int(config.data.workers)),
         max_pixels=config.data.max_pixels,
@@ -101,11 +101,11 @@ def _compute(
     return computed
 
 
-def _read_split(checked: Checked, split: str, stores: list[FeatureCache]) -> CachedPhotos:
+def _read_split(checked: Checked, split: str, caches: list[FeatureCache]) -> CachedPhotos:
     samples = checked.folders.samples[split]
     digests = [checked.digests[sample.path] for sample in samples]
     return CachedPhotos(
-        [store.reader() for store in stores],
-        [store.rows(digests) for store in stores],
+        [cache.reader() for cache in caches],
+        [cache.rows(digests) for cache in caches],
         [sample.label for sample in samples],
     )

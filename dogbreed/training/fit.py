@@ -1,11 +1,11 @@
-"""Training proper: the model and the Trainer that a configuration asks for."""
+"""Training proper: the model and the Trainer of a configuration."""
 
 import math
 import os
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,59 +23,61 @@ from dogbreed.evaluation.metrics import Scores
 from dogbreed.model import BreedClassifier
 from dogbreed.training.callbacks import EpochReport, Patience, SeedEachStep
 from dogbreed.training.checkpoints import AtomicCheckpointIO, Checkpoints, StopOnSignal
-from dogbreed.training.run_folder import BEST_CHECKPOINT, RUN_FOLDER_VARIABLE, RunFolder, log
+from dogbreed.training.context import RunContext
+from dogbreed.training.run_folder import BEST_CHECKPOINT, RUN_FOLDER_VARIABLE, log
 from dogbreed.utils.progress import is_main_process, progress
+
+# Of the section model: a backbone that is built has them already.
+BACKBONE_KEYS = ("backbone", "weights", "trainable")
 
 
 def fit(
+    context: RunContext,
     model: BreedClassifier,
     module: BreedDataModule,
-    config: Config,
-    run: RunFolder,
-    checkpoint: Path | None,
-    watching: Sequence[pl.Callback] = (),
+    observers: Sequence[pl.Callback] = (),
     profiler: Profiler | None = None,
 ) -> list[dict[str, float]]:
-    """Train; leave the best epoch's weights in `model`; the metrics of each epoch.
+    """Train; leave the best epoch's weights in `model`; returns the metrics of each epoch.
 
     Raises:
-        Stopped: a signal came; last.ckpt is there to continue from.
+        Stopped: after a signal; the run can be resumed from last.ckpt.
         TrainingError: no epoch had a finite validation loss.
-        StoppedByRule: one of `watching` ended it before any epoch had.
+        StoppedByRule: one of `observers` ended the training before such an epoch.
     """
-    report = EpochReport()
-    # A process that joins a distributed training runs this same command: it must find the folder.
+    report, run = EpochReport(), context.run
+    # A process that joins a distributed training runs the same command and must find the folder.
     os.environ[RUN_FOLDER_VARIABLE] = str(run.path.resolve())
     try:
         with warnings.catch_warnings():
-            # Lightning's advice on worker processes and logging is for other kinds of loaders.
+            # Lightning's warnings on worker processes and logging are for other kinds of loaders.
             warnings.filterwarnings("ignore", module="pytorch_lightning")
-            trainer = _trainer(config, run, report, watching, profiler)
-            trainer.fit(model, module, ckpt_path=checkpoint, weights_only=True)
+            trainer = _trainer(context, report, observers, profiler)
+            trainer.fit(model, module, ckpt_path=context.checkpoint, weights_only=True)
     except StoppedByRule as stopped:
         if not _has_finite_epoch(report):
             raise
-        log.warning("warning: %s The best epoch's weights so far are kept.", stopped)
+        log.warning("warning: %s The weights of the best epoch so far are used.", stopped)
     finally:
         os.environ.pop(RUN_FOLDER_VARIABLE, None)
     if not _has_finite_epoch(report):
-        raise TrainingError(_why_not_finite(model, config))
-    if is_main_process():  # the others' machines may not have it, and nothing is left for them
+        raise TrainingError(_why_not_finite(model, context.config))
+    if is_main_process():  # other machines may not have the file, and their processes end here
         best = torch.load(run.path / BEST_CHECKPOINT, map_location="cpu", weights_only=True)
         model.load_state_dict(best["state_dict"], strict=False)
     return report.history
 
 
 def _why_not_finite(model: BreedClassifier, config: Config) -> str:
-    """The sentence for a loss that isn't finite; features from the cache always are."""
+    """The message for a loss that isn't finite; cached features always are."""
     for name, tensor in model.backbone.trunk.state_dict().items():
         if not torch.isfinite(tensor).all():
             return (
-                f"The loss isn't finite, as the frozen weights {name} aren't: "
-                f"model.weights={config.model.weights} is damaged, use others."
+                f"The loss isn't finite because the frozen weights {name} aren't: "
+                f"model.weights={config.model.weights} is damaged, use other weights."
             )
     return (
-        f"The loss isn't finite: optim.lr={config.optim.lr:g} is too high for these features. Try "
+        f"The loss isn't finite: optim.lr={config.optim.lr} is too high for these features. Try "
         "a tenth of it."
     )
 
@@ -85,7 +87,10 @@ def _has_finite_epoch(report: EpochReport) -> bool:
 
 
 def score(model: BreedClassifier, loader: BatchLoader, what: str = "") -> Scores:
-    """What `model` says of a whole split, in this process alone; `what` names it on the bar."""
+    """The model's uncalibrated scores for a split, computed in this process alone.
+
+    `what` names the work on the progress bar; empty: no bar.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device).eval()
     log_probabilities, targets = [], []
@@ -102,17 +107,17 @@ def score(model: BreedClassifier, loader: BatchLoader, what: str = "") -> Scores
 
 
 def _trainer(
-    config: Config,
-    run: RunFolder,
+    context: RunContext,
     report: EpochReport,
-    watching: Sequence[pl.Callback],
+    observers: Sequence[pl.Callback],
     profiler: Profiler | None,
 ) -> pl.Trainer:
-    checkpoints = Checkpoints(run.path, report, config.trainer.checkpoint_minutes)
+    config, folder = context.config, context.run.path
+    checkpoints = Checkpoints(folder, report, config.trainer.checkpoint_minutes)
     callbacks: list[pl.Callback] = [
         SeedEachStep(config.seed),
         report,
-        *watching,
+        *observers,
         checkpoints,
         StopOnSignal(checkpoints),
     ]
@@ -121,31 +126,31 @@ def _trainer(
         config,
         [*callbacks, *patience(config)],
         devices=config.trainer.devices,
-        # Nothing in the frozen part changes, so its buffers needn't be sent around at each step.
+        # The frozen part's buffers never change, so they needn't be sent at each step.
         strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
         plugins=[AtomicCheckpointIO()],
-        # torchrun says on how many machines; Lightning's own launcher knows one.
+        # torchrun sets the number of machines; Lightning's own launcher uses one.
         num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")),
         num_sanity_val_steps=0,
-        default_root_dir=run.path,
+        default_root_dir=folder,
         profiler=profiler,
     )
 
 
 def patience(config: Config) -> list[pl.Callback]:
-    """What ends a training whose validation loss no longer falls, if the configuration says so."""
+    """Early stopping by the validation loss, unless trainer.patience is 0."""
     if not config.trainer.patience:
         return []
     return [Patience("valid_loss", patience=int(config.trainer.patience))]
 
 
 def bare_trainer(config: Config, callbacks: list[pl.Callback], **settings: Any) -> pl.Trainer:
-    """A Trainer for so many epochs with nothing of Lightning's own around it."""
+    """A Trainer for trainer.epochs without Lightning's own logger, bar and samplers."""
     return pl.Trainer(
         accelerator="gpu" if torch.cuda.is_available() else "cpu",
         max_epochs=int(config.trainer.epochs),
         callbacks=callbacks,
-        use_distributed_sampler=False,  # the loaders share the batches out themselves
+        use_distributed_sampler=False,  # the loaders split the batches themselves
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -154,23 +159,20 @@ def bare_trainer(config: Config, callbacks: list[pl.Callback], **settings: Any) 
 
 
 def build_model(config: Config, folders: PhotoFolders, backbone: Backbone) -> BreedClassifier:
-    """The untrained classifier that the configuration asks for."""
-    torch.manual_seed(config.seed)  # the head's first weights
+    """The classifier of the configuration, in its initial state, on a backbone that is built."""
+    torch.manual_seed(config.seed)  # of the head's initial weights
     counts = folders.counts(TRAIN)
     balanced = [sum(counts) / (len(counts) * count) for count in counts]
+    # The sections' keys are the classifier's arguments, but for these.
+    head, optim = asdict(config.model), asdict(config.optim)
+    for key in BACKBONE_KEYS:
+        del head[key]
+    optimizer, weighting = optim.pop("name"), optim.pop("class_weights")
     return BreedClassifier(
         folders.classes,
         backbone=backbone,
-        head=config.model.head,
-        hidden=config.model.hidden,
-        dropout=config.model.dropout,
-        optimizer=config.optim.name,
-        lr=config.optim.lr,
-        eps=config.optim.eps,
-        weight_decay=config.optim.weight_decay,
-        momentum=config.optim.momentum,
-        backbone_lr_scale=config.optim.backbone_lr_scale,
-        scheduler=config.optim.scheduler,
-        label_smoothing=config.optim.label_smoothing,
-        class_weights=balanced if config.optim.class_weights == "balanced" else None,
+        optimizer=optimizer,
+        class_weights=balanced if weighting == "balanced" else None,
+        **head,
+        **optim,
     )

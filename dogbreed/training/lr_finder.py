@@ -1,7 +1,7 @@
-"""The learning-rate finder: a short run at rising rates, and the rate at which the loss falls most.
+"""The learning-rate finder: a short run at rising rates suggests the rate of the steepest loss.
 
 Smith 2017, "Cyclical Learning Rates". The slope is taken over the logarithm of the rate; over the
-rate itself, as Lightning's finder takes it, a much too small one wins (its issue 21141).
+rate itself, as in Lightning's finder, a much too small rate wins (its issue 21141).
 """
 
 import itertools
@@ -19,34 +19,34 @@ from dogbreed.model import BreedClassifier
 from dogbreed.utils.progress import progress
 
 LOWEST_RATE, HIGHEST_RATE = 1e-6, 10.0
-# The best highest rate falls with the length of a run, so this one is as long, within limits.
+# The best maximum rate decreases with the length of a run, so the finder runs equally long.
 MIN_STEPS, MAX_STEPS = 100, 1200
-# The loss is smoothed over this share of the steps, evenly to both sides: a running mean would lag
-# behind and move the steepest point to a rate that is twice as high.
+# Fraction of the steps over which the loss is smoothed, symmetrically: a running mean would lag and
+# move the steepest point to a rate that is twice as high.
 SMOOTHING = 0.02
-# At so many times its first value the loss won't come back.
+# The loss counts as diverged at this multiple of its first value.
 DIVERGED = 4.0
 
 Doubles = npt.NDArray[np.float64]
 
 
 def find_rate(model: BreedClassifier, loader: BatchLoader, run_steps: int) -> RateCurve:
-    """Train `model`, to be thrown away after, at rates from LOWEST_RATE up to HIGHEST_RATE.
+    """Train `model`, which is unusable afterwards, at rates from LOWEST_RATE to HIGHEST_RATE.
 
     Raises:
-        TrainingError: the loss never falls, so no rate can be told from it.
+        TrainingError: the loss never falls, so it suggests no rate.
     """
     steps = min(max(run_steps, MIN_STEPS), MAX_STEPS)
     rates = np.geomspace(LOWEST_RATE, HIGHEST_RATE, steps)
     model.train()
     optimizer = model.build_optimizer()
-    shares = [group["lr"] / model.lr for group in optimizer.param_groups]
+    scales = [group["lr"] / model.lr for group in optimizer.param_groups]
     batches = _endless(loader)
     losses: list[float] = []
     with progress("learning rate", steps, "steps") as advance:
         for rate in rates:
-            for group, share in zip(optimizer.param_groups, shares, strict=True):
-                group["lr"] = float(rate) * share
+            for group, scale in zip(optimizer.param_groups, scales, strict=True):
+                group["lr"] = float(rate) * scale
             loss = model.loss(next(batches))
             if not loss.item() < DIVERGED * (losses or [math.inf])[0]:
                 break
@@ -59,7 +59,7 @@ def find_rate(model: BreedClassifier, loader: BatchLoader, run_steps: int) -> Ra
 
 
 def _endless(loader: BatchLoader) -> Iterator[FeatureBatch]:
-    """Batch after batch, each epoch in an order of its own."""
+    """Batches without end, each epoch in another order."""
     for epoch in itertools.count():
         loader.batches.set_epoch(epoch)
         yield from loader
@@ -68,8 +68,8 @@ def _endless(loader: BatchLoader) -> Iterator[FeatureBatch]:
 def _curve(rates: Doubles, losses: Doubles, steps: int) -> RateCurve:
     if len(losses) < MIN_STEPS // 2:
         raise TrainingError(
-            "lr_finder=true: the loss isn't finite from the first steps on; the photos' features "
-            "may not be: set optim.lr by hand."
+            "lr_finder=true: the loss isn't finite from the first steps on; the cached features "
+            "may not be finite: set optim.lr by hand."
         )
     smooth = gaussian_filter1d(losses, max(1.0, SMOOTHING * steps), mode="nearest")
     slope = np.gradient(smooth, np.log(rates))

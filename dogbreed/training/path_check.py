@@ -1,4 +1,4 @@
-"""Whether a configuration's paths can be used, before torch is imported or anything fetched."""
+"""Checks a configuration's paths, before torch is imported or anything is downloaded."""
 
 import os
 import tempfile
@@ -12,7 +12,7 @@ from dogbreed.errors import ConfigError, StoreError, WeightsError
 from dogbreed.training.run_folder import check_writable, resumed_folder
 from dogbreed.utils.user_paths import cache_dir, cached_in, make_private, private_folder
 
-# What a feature set and a run can't be without.
+# Files that every feature set and every run have.
 SET_FILE, RUN_FILE = "photos.json", "config.yaml"
 
 
@@ -43,7 +43,7 @@ def check_paths(config: Config) -> None:
 
 
 def check_sent_paths(config: Config) -> None:
-    """Check the paths that a training on SageMaker has on this machine; the others are there.
+    """Check the paths on this machine that a training on SageMaker uses.
 
     Raises:
         DogbreedError: as `check_paths`.
@@ -56,7 +56,7 @@ def check_sent_paths(config: Config) -> None:
 
 
 def _check_weights(weights: str) -> None:
-    """Raise a WeightsError for a file that isn't there; names are torchvision's to know."""
+    """Raise a WeightsError for a file that can't be read; names are checked by torchvision."""
     path = Path(weights)
     if not (path.suffix or "/" in weights):
         return
@@ -75,7 +75,7 @@ def _check_weights(weights: str) -> None:
 
 
 def _check_source(config: Config) -> None:
-    """Make the cache folder, if photos have to be drawn or fetched into it."""
+    """Create the cache folder, if photos are generated or downloaded into it."""
     if config.data.root is not None:
         return
     folder = cache_dir()
@@ -86,7 +86,7 @@ def _check_source(config: Config) -> None:
 
 
 def _check_features(root: str | None) -> None:
-    """Make the folder of the feature cache; one that can't be written may hold all there is to."""
+    """Create the folder of the feature cache; a read-only one may have all features already."""
     if root is None:
         folder = cache_dir() / "features"
         with cached_in(folder):
@@ -94,9 +94,9 @@ def _check_features(root: str | None) -> None:
             private_folder(folder)
         return
     try:
-        make_private(Path(root))  # one that is there may be shared among users
+        make_private(Path(root))  # an existing one may be shared by users
     except OSError as error:
         raise StoreError(
-            f"features.root={root}: the folder can't be made ({error.strerror}): set it to a "
-            "folder of yours."
+            f"features.root={root}: the folder can't be created ({error.strerror}): set it to a "
+            "folder of your own."
         ) from error

@@ -1,4 +1,4 @@
-"""Everything before the features: photos, their check, the "auto" values, the backbone."""
+"""What precedes the features: "auto" values, the backbone, photos and their check."""
 
 import math
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from dogbreed.features.shard import FeatureShard, read_feature_shard
 from dogbreed.runtime.engine import EngineChoice, choose_engine
 from dogbreed.training.run_folder import log
 from dogbreed.utils.clock import SET_UP, Clock
-from dogbreed.utils.machine import cores
+from dogbreed.utils.machine import worker_count
 from dogbreed.utils.user_paths import cache_dir
 
 UNUSED_SHOWN = 5
@@ -30,30 +30,39 @@ MIN_STEPS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """All that stands before the features: every "auto" is resolved, every photo was checked."""
+    """A configuration with every "auto" resolved, its backbone, and its checked photos.
+
+    `choice` is what runs the frozen part; `feature_shard` has its output, where a job computed it.
+    """
 
     config: Config
     backbone: Backbone
     choice: EngineChoice
     checked: Checked
-    feature_set: FeatureShard | None
+    feature_shard: FeatureShard | None
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How a photo becomes the pixels that the network sees."""
+        return Preprocessing(**self.config.preprocessing)
 
 
 def prepare(config: Config, clock: Clock) -> Prepared:
     """Resolve the configuration, build the backbone, check the photos.
 
     Raises:
-        DogbreedError: what was asked for can't be had, or the photos can't be used.
+        DogbreedError: something that the configuration requests isn't available, or the photos
+            can't be used.
     """
-    given = config.data.feature_set
+    folder = config.data.feature_set
     with clock.phase(SET_UP):
-        feature_set = read_feature_shard(Path(given)) if given is not None else None
-        config, backbone, choice = resolve(config, feature_set)
+        shard = read_feature_shard(Path(folder)) if folder is not None else None
+        config, backbone, choice = resolve(config, shard)
     with clock.phase("check"):
-        if feature_set is not None:
-            checked = feature_set.checked
-            config = _named(config, feature_set.name)
-            _tell(checked)
+        if shard is not None:
+            checked = shard.checked
+            config = _named(config, shard.name)
+            _log_checked(checked)
         else:
             root, config = find_photos(config)
             checked = check_photos(root, config)
@@ -64,16 +73,16 @@ def prepare(config: Config, clock: Clock) -> Prepared:
         *(config.trainer.epochs, config.trainer.patience),
     )
     return Prepared(
-        config=config, backbone=backbone, choice=choice, checked=checked, feature_set=feature_set
+        config=config, backbone=backbone, choice=choice, checked=checked, feature_shard=shard
     )
 
 
 def find_photos(config: Config) -> tuple[Path, Config]:
-    """The folder of photos (drawn or fetched if the configuration says so), and a name for the run.
+    """The folder of photos (generated or downloaded where necessary), and a name for the run.
 
     Raises:
         OutputError: the cache can't be used.
-        DownloadError: a public set can't be fetched.
+        DownloadError: a public data set can't be downloaded.
     """
     if config.data.root is not None:
         root = Path(config.data.root)
@@ -93,7 +102,7 @@ def _named(config: Config, name: str) -> Config:
 
 
 def check_photos(root: Path, config: Config) -> Checked:
-    """Read the folders, check every photo, say what was found.
+    """Read the folders, check every photo, log the findings.
 
     Raises:
         DataError: the folders aren't classes of photos, or too many of them are bad.
@@ -107,46 +116,46 @@ def check_photos(root: Path, config: Config) -> Checked:
         nested_classes=data.nested_classes,
         links=data.links,
     ).take(data.fraction, data.split_seed)
-    workers = cores() if data.workers == AUTO else max(1, int(data.workers))
     checked = check(
-        folders, max_bad_share=data.max_bad_share, max_pixels=data.max_pixels, workers=workers
+        folders, max_bad_share=data.max_bad_share, max_pixels=data.max_pixels, workers=data.workers
     )
-    _tell(checked)
+    _log_checked(checked)
     return checked
 
 
 def resolve(
-    config: Config, feature_set: FeatureShard | None
+    config: Config, feature_shard: FeatureShard | None
 ) -> tuple[Config, Backbone, EngineChoice]:
     """Replace every "auto" that doesn't depend on the photos; build the backbone.
 
-    What runs the frozen part is what ran it for the feature set, if there is one.
+    The engine is the one that computed the feature shard, if there is one.
 
     Raises:
-        WeightsError, ConfigError, EngineError: what was asked for can't be had.
+        WeightsError, ConfigError, EngineError: something requested isn't available.
     """
-    choice = feature_set.choice if feature_set else choose_engine(config.engine, config.precision)
+    choice = (
+        feature_shard.choice if feature_shard else choose_engine(config.engine, config.precision)
+    )
     check_name(config.model.backbone)
     weights = resolve_weights(config.model.backbone, config.model.weights)
-    drawn = config.data.root is None and config.data.source == SAMPLES
+    generated = config.data.root is None and config.data.source == SAMPLES
     try:
         backbone = build_backbone(config.model.backbone, weights, config.model.trainable)
     except WeightsError:
-        if not (drawn and config.model.weights == AUTO):
+        if not (generated and config.model.weights == AUTO):
             raise
         log.info(
-            "ImageNet weights can't be fetched: training on the built-in photos uses a random "
-            "backbone."
+            "ImageNet weights can't be fetched: the sample photos are trained on a random backbone."
         )
         weights = NONE
         backbone = build_backbone(config.model.backbone, weights, config.model.trainable)
-    split_point_shape(backbone, config.data.size_px)  # an error if the size doesn't fit the network
+    split_point_shape(backbone, config.data.size_px)  # raises if the network can't take the size
     store = config.features.store and config.model.trainable != ALL
     if config.features.store and not store:
         log.info("features.store is ignored: with model.trainable=all no part is frozen.")
-    _check_what_needs_the_store(config, store)
+    _check_cache_is_used(config, store)
     check_formats(config.artifact.forms)
-    workers = cores() if config.data.workers == AUTO else config.data.workers
+    workers = worker_count(config.data.workers)
     log.info(
         "auto: model.weights=%s, engine=%s (%s: %s), data.workers=%s",
         *(weights, choice.name, choice.precision, choice.reason, workers),
@@ -162,15 +171,16 @@ def resolve(
     return resolved, backbone, choice
 
 
-def _check_what_needs_the_store(config: Config, store: bool) -> None:
-    asked = {
+def _check_cache_is_used(config: Config, store: bool) -> None:
+    """Raise a ConfigError where an option that reads cached features can't."""
+    needs_cache = {
         "lr_finder=true": config.lr_finder,
         f"evaluate.folds={config.evaluate.folds}": config.evaluate.folds > 0,
     }
-    for name, wanted in asked.items():
-        if wanted and not store:
+    for name, requested in needs_cache.items():
+        if requested and not store:
             raise ConfigError(
-                f"{name} works on stored features: it needs features.store=true and a frozen part "
+                f"{name} works on cached features: it needs features.store=true and a frozen part "
                 "(model.trainable=head or last_stage)."
             )
     if config.evaluate.folds == 1:
@@ -178,7 +188,7 @@ def _check_what_needs_the_store(config: Config, store: bool) -> None:
 
 
 def check_folds(config: Config, folders: PhotoFolders) -> None:
-    """Raise a ConfigError if there are more folds than photos to deal out."""
+    """Raise a ConfigError if there are more folds than photos."""
     photos = len(folders.samples[TRAIN]) + len(folders.samples[VALID])
     if config.evaluate.folds > photos:
         raise ConfigError(
@@ -188,34 +198,29 @@ def check_folds(config: Config, folders: PhotoFolders) -> None:
 
 
 def schedule(config: Config, train_photos: int) -> Config:
-    """Replace "auto" in epochs and patience by what suits so many photos.
+    """Replace "auto" in epochs and patience by values for this number of photos.
 
-    A head needs a number of steps more than a number of passes (Big Transfer's rule, Kolesnikov et
-    al. 2020, sets steps by the size of the set too), and steps from the store cost next to
-    nothing. Live photos cost as much in each pass, so there it stays at MIN_EPOCHS.
+    A head needs a number of steps rather than of passes (Big Transfer's rule, Kolesnikov et al.
+    2020, also sets steps by the size of the set), and steps on cached features are cheap. With live
+    photos each pass costs the same, so "auto" is MIN_EPOCHS there.
     """
     epochs, patience = config.trainer.epochs, config.trainer.patience
     if epochs == AUTO:
         steps_per_epoch = math.ceil(train_photos / config.data.batch_size)
-        wanted = math.ceil(MIN_STEPS / steps_per_epoch) if config.features.store else 0
-        epochs = max(MIN_EPOCHS, wanted)
+        needed = math.ceil(MIN_STEPS / steps_per_epoch) if config.features.store else 0
+        epochs = max(MIN_EPOCHS, needed)
     if patience == AUTO:
         patience = max(5, int(epochs) // 4)
     return replace(config, trainer=replace(config.trainer, epochs=epochs, patience=patience))
 
 
-def preprocessing_of(config: Config) -> Preprocessing:
-    """How this configuration turns a photo into pixels."""
-    return Preprocessing(size_px=config.data.size_px, crop_share=config.data.crop_share)
-
-
-def _tell(checked: Checked) -> None:
-    """What the check found, in a few lines."""
+def _log_checked(checked: Checked) -> None:
+    """Log the photos' numbers, and the check's findings in a few lines."""
     folders = checked.folders
     sizes = ", ".join(f"{len(folders.samples[split])} {split}" for split in SPLITS)
     log.info("photos: %s, %d classes (%s)", folders.root, len(folders.classes), sizes)
     if folders.split_locally:
-        log.info("%s drawn from the training photos", " and ".join(folders.split_locally))
+        log.info("%s split off from the training photos", " and ".join(folders.split_locally))
     counts = folders.counts(TRAIN)
     log.info(
         "classes have %d to %d training photos (imbalance %.1f)",

@@ -1,12 +1,11 @@
-"""What is measured of a trained model, and where it is written: model/, report, metrics.json."""
+"""A trained model is measured; predictions.csv, model/ and metrics.json are written."""
 
 import hashlib
 import importlib.metadata
 import platform
-import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from dogbreed.artifact.description import Description
@@ -16,17 +15,22 @@ from dogbreed.configuration.schema import without_places
 from dogbreed.data.batches import CachedPhotos, evenly_spaced
 from dogbreed.data.check import Checked
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID
-from dogbreed.debug.rules.verdicts import FIRED
 from dogbreed.evaluation.baseline import fit_baseline
 from dogbreed.evaluation.calibration import choose_threshold, fit_temperature
 from dogbreed.evaluation.duplicates import find_duplicates
-from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, RateCurve
-from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
+from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, Folds, RateCurve, Watched
+from dogbreed.evaluation.metrics import (
+    ClassMetrics,
+    Scores,
+    SplitMetrics,
+    measure,
+    measure_classes,
+    wilson,
+)
 from dogbreed.model import BreedClassifier
-from dogbreed.training.preparation import preprocessing_of
+from dogbreed.training.context import RunContext
 from dogbreed.training.run_folder import METRICS_FILE, RunFolder, log
 from dogbreed.utils.files import atomic_write, json_text
-from dogbreed.utils.metric_lines import kept_line
 from dogbreed.utils.user_paths import optional_cache_dir
 from dogbreed.utils.version import __version__
 
@@ -41,107 +45,156 @@ VERSIONS_OF = (
 )
 
 
-def gather_facts(
-    config: Config,
-    checked: Checked,
-    scores: Mapping[str, Scores],
-    epochs: list[dict[str, float]],
-    stored: Mapping[str, CachedPhotos] | None,
-    rate_curve: RateCurve | None,
-) -> Facts:
-    """Everything that is known of a run before its files are written.
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A training's outcome: the model, each epoch's metrics, the learning-rate finder's curve."""
 
-    Temperature and threshold come from the validation photos; the test photos decide nothing.
+    model: BreedClassifier
+    epochs: tuple[Mapping[str, float], ...]
+    rate_curve: RateCurve | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was measured of a trained model, by split; `scores` are calibrated.
+
+    Temperature and threshold come from the validation photos; nothing is chosen on the test photos.
     """
-    folders = checked.folders
+
+    scores: Mapping[str, Scores]
+    metrics: Mapping[str, SplitMetrics]
+    class_metrics: tuple[ClassMetrics, ...]
+    temperature: float
+    threshold: float
+    unknown: Mapping[str, Any]
+    baseline: Baseline | None
+    duplicates: tuple[Duplicate, ...]
+
+
+def measure_run(
+    context: RunContext,
+    scores: Mapping[str, Scores],
+    cached: Mapping[str, CachedPhotos] | None,
+) -> Measured:
+    """Calibrate and measure the uncalibrated `scores` of each split."""
+    config, folders = context.config, context.folders
     temperature = fit_temperature(scores[VALID])
-    threshold = choose_threshold(scores[VALID].calibrated(temperature), config.evaluate.known_share)
-    test = scores[TEST].calibrated(temperature)
-    return Facts(
-        name=config.name,
-        finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        config=without_places(config),
-        versions=_versions(),
-        seconds={},
-        epochs=tuple(epochs),
-        root=folders.root,
-        within=folders.within,
-        classes=folders.classes,
-        display_names=folders.display_names,
-        counts={split: folders.counts(split) for split in SPLITS},
-        findings=checked.findings,
-        duplicates=_duplicates(checked, stored),
+    calibrated = {split: scores[split].calibrated(temperature) for split in SPLITS}
+    threshold = choose_threshold(calibrated[VALID], config.evaluate.known_share)
+    test = calibrated[TEST]
+    return Measured(
+        scores=calibrated,
         metrics={split: measure(scores[split], temperature) for split in SPLITS},
         class_metrics=measure_classes(test, folders.classes, folders.display_names),
         temperature=temperature,
         threshold=threshold,
         unknown=_unknown(test, threshold),
-        baseline=_baseline(config, stored, scores[TEST]),
-        folds=None,
-        rate_curve=rate_curve,
-        watched=None,
-        profile=None,
-        forms={},
-        data_fingerprint=data_fingerprint(checked),
-        test_samples=folders.samples[TEST],
-        test_scores=test,
+        duplicates=_duplicates(context.checked, cached),
+        baseline=_baseline(config, cached, scores[TEST]),
     )
 
 
-def write_artifact(
-    run: RunFolder,
-    config: Config,
-    checked: Checked,
-    model: BreedClassifier,
-    facts: Facts,
-    validation: Scores,
-) -> Description:
-    """model/: the weights, every form that was asked for, and what is to be known of them.
+def write_artifact(context: RunContext, model: BreedClassifier, measured: Measured) -> Description:
+    """Write model/: the weights, the exported formats of the configuration, the description.
 
-    `validation` are calibrated scores, to hold each form against.
+    Each format is compared with the calibrated scores of the validation photos.
     """
+    config, samples = context.config, context.folders.samples
     description = model.describe(
-        display_names=facts.display_names,
-        preprocessing=preprocessing_of(config).describe(),
+        display_names=context.folders.display_names,
+        preprocessing=context.prepared.preprocessing.describe(),
         noun=config.data.noun,
-        views=config.features.views if config.features.average else 1,
-        temperature=facts.temperature,
-        threshold=facts.threshold,
+        views=config.eval_views,
+        temperature=measured.temperature,
+        threshold=measured.threshold,
         dtype=config.artifact.dtype,
-        metrics={split: metrics.as_dict() for split, metrics in facts.metrics.items()},
-        versions=facts.versions,
-        data_fingerprint=facts.data_fingerprint,
-        config=facts.config,
+        metrics={split: metrics.as_dict() for split, metrics in measured.metrics.items()},
+        versions=_versions(),
+        data_fingerprint=data_fingerprint(context.checked),
+        config=without_places(config),
     )
-    train = checked.folders.samples[TRAIN]
+    train, validation = samples[TRAIN], measured.scores[VALID]
     probe = Probe(
-        paths=[sample.path for sample in checked.folders.samples[VALID]],
+        paths=[sample.path for sample in samples[VALID]],
         probabilities=validation.log_probabilities.exp().numpy(),
         targets=validation.targets.numpy(),
         calibration=[train[index].path for index in evenly_spaced(len(train), CALIBRATION_PHOTOS)],
     )
-    return write_model(run.path / "model", model, description, config.artifact.forms, probe)
+    folder = context.run.path / "model"
+    return write_model(folder, model, description, config.artifact.forms, probe)
 
 
-def write_predictions(run: RunFolder, checked: Checked, scores: Mapping[str, Scores]) -> None:
-    """predictions.csv: what calibrated `scores` say of each validation and test photo."""
-    folders = checked.folders
+def build_facts(
+    context: RunContext,
+    trained: Trained,
+    measured: Measured,
+    description: Description,
+    folds: Folds | None,
+) -> Facts:
+    """Everything that is known of a run once it is evaluated; `seconds` are those so far."""
+    folders, session = context.folders, context.session
+    seconds = context.clock.as_dict()
+    observed = profile = None
+    if session is not None:
+        recording = session.recording(context.run.path)
+        observed = Watched(recording=recording, verdicts=session.verdicts())
+        profile = session.profile()
+    return Facts(
+        name=context.config.name,
+        finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        config=description.config,
+        versions=description.versions,
+        seconds=seconds,
+        epochs=trained.epochs,
+        root=folders.root,
+        within=folders.within,
+        classes=folders.classes,
+        display_names=folders.display_names,
+        counts={split: folders.counts(split) for split in SPLITS},
+        findings=context.checked.findings,
+        duplicates=measured.duplicates,
+        metrics=measured.metrics,
+        class_metrics=measured.class_metrics,
+        temperature=measured.temperature,
+        threshold=measured.threshold,
+        unknown=measured.unknown,
+        baseline=measured.baseline,
+        folds=folds,
+        rate_curve=trained.rate_curve,
+        watched=observed,
+        profile=profile,
+        forms=description.forms,
+        data_fingerprint=str(description.data_fingerprint),
+        test_samples=folders.samples[TEST],
+        test_scores=measured.scores[TEST],
+    )
+
+
+def write_predictions(context: RunContext, measured: Measured) -> None:
+    """Write predictions.csv: the most probable class of each validation and test photo."""
+    folders = context.folders
     rows: list[tuple[object, ...]] = [("split", "class", "predicted", "probability", "path")]
     for split in (VALID, TEST):
-        own = scores[split]
+        scores = measured.scores[split]
         for sample, label, probability in zip(
-            folders.samples[split], own.predicted.tolist(), own.confidence.tolist(), strict=True
+            folders.samples[split],
+            scores.predicted.tolist(),
+            scores.confidence.tolist(),
+            strict=True,
         ):
             names = (folders.classes[sample.label], folders.classes[label])
             rows.append((split, *names, f"{probability:.6f}", sample.path))
-    run.write_table("predictions.csv", rows)
+    context.run.write_table("predictions.csv", rows)
 
 
-def write_metrics(run: RunFolder, facts: Facts) -> None:
-    """Finish the run: metrics.json, which says that it is, and outputs/latest."""
+def write_metrics(run: RunFolder, facts: Facts, seconds: Mapping[str, float]) -> None:
+    """Finish the run: write metrics.json, which marks it as finished, and move outputs/latest.
+
+    `seconds` are those of all phases, with the report's.
+    """
     values: dict[str, Any] = {split: facts.metrics[split].as_dict() for split in SPLITS}
     values |= {
-        "seconds": dict(facts.seconds),
+        "seconds": dict(seconds),
         "temperature": facts.temperature,
         "threshold_probability": facts.threshold,
         "unknown": facts.unknown,
@@ -156,78 +209,31 @@ def write_metrics(run: RunFolder, facts: Facts) -> None:
     }
     # metrics.json is complete before outputs/latest moves, and appears after it: a process that is
     # killed here leaves a run that resume=auto finishes, not a finished one behind an older latest.
-    with atomic_write(run.path / METRICS_FILE) as beside:
-        beside.write_text(json_text(values), encoding="utf-8")
+    with atomic_write(run.path / METRICS_FILE) as temporary:
+        temporary.write_text(json_text(values), encoding="utf-8")
         run.finish()
 
 
-def tell(facts: Facts) -> None:
-    """The results as a table on the screen, test shares with their intervals."""
-    log.info(
-        "\n%-10s %8s %7s %7s %9s %8s %7s",
-        *("", "loss", "top-1", "top-5", "macro F1", "ECE cal", "photos"),
-    )
-    for split, m in facts.metrics.items():
-        log.info(
-            "%-10s %8.4f %6.1f%% %6.1f%% %8.1f%% %8.3f %7d",
-            *(split, m.loss, 100 * m.top1, 100 * m.top5, 100 * m.macro_f1),
-            *(m.ece_calibrated_share, m.n),
-        )
-    if not sys.stderr.isatty():
-        kept = facts.metrics[VALID]
-        log.info("")
-        log.info(
-            kept_line({f"valid_{m}": (getattr(kept, m), kept.ci95[m]) for m in ("loss", "top1")})
-        )
-    test = facts.metrics[TEST]
-    low, high = test.ci95["top1"]
-    log.info("\ntest top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * test.top1, 100 * low, 100 * high)
-    if facts.baseline:
-        low, high = facts.baseline.top1_gain_ci95
-        log.info(
-            "logistic regression on the same features %.1f%%: %+.1f points (95%%: %+.1f to %+.1f)",
-            *(100 * facts.baseline.test.top1, facts.baseline.top1_gain_points, low, high),
-        )
-    if facts.folds:
-        log.info(
-            "%d folds: top-1 %.1f%% ± %.1f, loss %.4f ± %.4f (standard deviations)",
-            *(len(facts.folds.top1), 100 * facts.folds.top1_mean, 100 * facts.folds.top1_sd),
-            *(facts.folds.loss_mean, facts.folds.loss_sd),
-        )
-    log.info(
-        "temperature %.2f: ECE %.3f before, %.3f after; unknown below %.0f%%",
-        *(facts.temperature, test.ece_share, test.ece_calibrated_share, 100 * facts.threshold),
-    )
-    if facts.duplicates:
-        log.info("%d photos may be in two splits: see the report", len(facts.duplicates))
-    if facts.watched:
-        found = [verdict.name for verdict in facts.watched.verdicts if verdict.state == FIRED]
-        log.info("rules: %s", f"{', '.join(found)} fired" if found else "none fired")
-    for trigger in facts.profile.triggers if facts.profile else ():
-        if trigger.state == FIRED:
-            log.info("profile: %s: %s %s", trigger.name, trigger.seen, trigger.advice)
-
-
 def _baseline(
-    config: Config, stored: Mapping[str, CachedPhotos] | None, run: Scores
+    config: Config, cached: Mapping[str, CachedPhotos] | None, run: Scores
 ) -> Baseline | None:
     if not config.evaluate.baseline:
         return None
-    if stored is None:
+    if cached is None:
         log.info("no logistic regression to compare with: it needs features.store=true")
         return None
     cache = optional_cache_dir("baselines")
-    return fit_baseline(stored[TRAIN], stored[VALID], stored[TEST], run, cache)
+    return fit_baseline(cached[TRAIN], cached[VALID], cached[TEST], run, cache)
 
 
 def _duplicates(
-    checked: Checked, stored: Mapping[str, CachedPhotos] | None
+    checked: Checked, cached: Mapping[str, CachedPhotos] | None
 ) -> tuple[Duplicate, ...]:
-    if stored is None:
+    if cached is None:
         return ()
     samples = checked.folders.samples
     digests = {split: [checked.digests[s.path] for s in samples[split]] for split in SPLITS}
-    return find_duplicates(stored, samples, digests)
+    return find_duplicates(cached, samples, digests)
 
 
 def _unknown(test: Scores, threshold: float) -> dict[str, Any]:

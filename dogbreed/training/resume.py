@@ -1,4 +1,4 @@
-"""Which run a training continues, and why one can't be: another configuration, other data."""
+"""Which run a training resumes, and why one can't be resumed: other configuration or data."""
 
 import os
 from collections.abc import Mapping
@@ -30,38 +30,38 @@ from dogbreed.utils.files import first_odd_file
 from dogbreed.utils.printable import printable
 from dogbreed.utils.progress import is_main_process
 
-# Keys that may differ between the two commands: none of them changes the model.
+# Keys that may differ between the two commands, as none of them changes the model.
 MAY_DIFFER = {
     *("resume", "data.workers", "trainer.checkpoint_minutes", "features.root"),
-    "data.links",  # where it changes the photos, data.json says so
+    "data.links",  # where it changes the photos, data.json differs
 }
 # Keys that choose the photos: where these differ, so do the data.
 PHOTOS_KEYS = {
     *("data.source", "data.root", "data.feature_set", "data.fraction"),
     *("data.valid_share", "data.test_share", "data.split_seed"),
 }
-MAX_CHARACTERS = 200  # of a value of a run, which may be somebody else's
-MAX_REPORTED = 3  # runs that can't be continued, and keys that differ, are named up to this number
+MAX_CHARACTERS = 200  # of a logged value of a run, which may be another user's
+MAX_REPORTED = 3  # runs that can't be resumed, and keys that differ, that are logged
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Why a run can't be continued; `report` if `resume=auto` should say so."""
+class NotResumable:
+    """Why a run can't be resumed; `report`: whether `resume=auto` logs it."""
 
     reason: str
     report: bool = True
 
 
 def open_run(config: Config, data: RunData) -> tuple[RunFolder, Path | None]:
-    """The folder of this run, and the checkpoint that it continues from if it is resumed.
+    """The folder of this run, and the checkpoint from which it is resumed; None for a new run.
 
     Raises:
-        ConfigError: the run named in `resume` can't be continued.
+        ConfigError: the run named in `resume` can't be resumed.
     """
-    given = os.environ.get(RUN_FOLDER_VARIABLE)
-    if given:  # a further process of a distributed training
-        checkpoint = Path(given) / LAST_CHECKPOINT
-        return RunFolder(Path(given)), checkpoint if checkpoint.exists() else None
+    shared = os.environ.get(RUN_FOLDER_VARIABLE)
+    if shared:  # a further process of a distributed training
+        checkpoint = Path(shared) / LAST_CHECKPOINT
+        return RunFolder(Path(shared)), checkpoint if checkpoint.exists() else None
     root = Path(config.output_root)
     if is_main_process():
         _clean_up_killed_runs(root)
@@ -71,23 +71,23 @@ def open_run(config: Config, data: RunData) -> tuple[RunFolder, Path | None]:
             return found
     elif config.resume is not None:
         opened = _open(Path(config.resume), config, data)
-        if isinstance(opened, Refusal):
+        if isinstance(opened, NotResumable):
             raise ConfigError(f"resume={config.resume}: {opened.reason}.")
         return opened
     return new_run(root, config.name), None
 
 
 def _newest(root: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] | None:
-    """The newest run that can be continued; why others can't is logged where that isn't plain."""
+    """The newest run that can be resumed; logs why others can't, unless they are finished."""
     reasons = []
     for path in sorted(root.glob("*-*"), reverse=True):
         if path.is_symlink() or not path.is_dir():
             continue
         opened = _open(path, config, data)
-        if not isinstance(opened, Refusal):
+        if not isinstance(opened, NotResumable):
             return opened
         if opened.report:
-            reasons.append(f"{path} isn't continued: {opened.reason}")
+            reasons.append(f"{path} isn't resumed: {opened.reason}")
     if not reasons:
         log.info("resume=auto: there is no unfinished run; starting a new one")
         return None
@@ -99,27 +99,30 @@ def _newest(root: Path, config: Config, data: RunData) -> tuple[RunFolder, Path]
     return None
 
 
-def _open(path: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] | Refusal:
-    """The run at `path`, a folder or one of its checkpoints, held by this process."""
+def _open(path: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] | NotResumable:
+    """The run at `path`, a folder or one of its checkpoints, locked by this process."""
     folder = resumed_folder(str(path))
     named = path if folder != path else None
     try:
         values = read_yaml(folder / RUN_FILE)
     except DocumentError as error:
-        return Refusal(f"there is no run there: its {RUN_FILE} {error}", report=False)
+        return NotResumable(f"there is no run there: its {RUN_FILE} {error}", report=False)
     if (folder / METRICS_FILE).exists():
-        return Refusal("that run is finished", report=False)
+        return NotResumable("that run is finished", report=False)
     if odd := first_odd_file(folder):
-        return Refusal(f"{printable(str(odd))} is no regular file; no run makes such: remove it")
+        return NotResumable(
+            f"{printable(str(odd))} isn't a regular file, and no run creates one: remove it"
+        )
     try:
         lock = RunLock.acquire(folder) if is_main_process() else None
     except OSError as error:
-        return Refusal(f"its lock can't be taken ({error.filename}: {error.strerror})")
+        return NotResumable(f"its lock can't be acquired ({error.filename}: {error.strerror})")
     if lock is None and is_main_process():
-        return Refusal(f"that run is still running ({holder(folder)})")
-    refusal = _difference(folder, values, config, data)
-    found = refusal or _usable_checkpoint(folder, named, config.resume == AUTO)
-    if isinstance(found, Refusal):
+        return NotResumable(f"that run is still running ({holder(folder)})")
+    found = _difference(folder, values, config, data) or _usable_checkpoint(
+        folder, named, config.resume == AUTO
+    )
+    if isinstance(found, NotResumable):
         if lock is not None:
             lock.release()
         return found
@@ -132,41 +135,41 @@ def _open(path: Path, config: Config, data: RunData) -> tuple[RunFolder, Path] |
 
 def _difference(
     folder: Path, values: Mapping[str, Any], config: Config, data: RunData
-) -> Refusal | None:
-    """What in the run's configuration or data differs from this command's."""
+) -> NotResumable | None:
+    """How the run's configuration or data differ from this command's; None if they don't."""
     before = leaves(values)
-    # The finder suggests the same rate again; the run's configuration has it in place of the typed.
+    # The finder suggests the same rate again, which is in the run's configuration.
     left_out = MAY_DIFFER | ({"optim.lr"} if config.lr_finder else set())
     keys = {
         name: f"{name}={printable(str(before.get(name))[:MAX_CHARACTERS])} (now {value})"
         for name, value in leaves(asdict(replace(config, resume=None))).items()
         if name not in left_out and before.get(name) != value
     }
-    # First the photos, on whose number keys such as trainer.epochs=auto depend.
+    # The photos first: their number decides keys such as trainer.epochs=auto.
     if not PHOTOS_KEYS & keys.keys():
         of_run = read_run_data(folder)
         if of_run is None:
-            return Refusal("what it was trained on can't be read (data.json)")
+            return NotResumable("its record of the data (data.json) can't be read")
         if changed := differences(of_run, data):
-            return Refusal(f"its data have changed since: {'; '.join(changed)}")
+            return NotResumable(f"its data have changed since: {'; '.join(changed)}")
     if not keys:
         return None
     named = ", ".join(list(keys.values())[:MAX_REPORTED])
     more = f" and {len(keys) - MAX_REPORTED} more" if len(keys) > MAX_REPORTED else ""
-    return Refusal(f"its configuration has {named}{more}")
+    return NotResumable(f"its configuration has {named}{more}")
 
 
 def _usable_checkpoint(
     folder: Path, named: Path | None, fall_back: bool
-) -> tuple[Path, int] | Refusal:
-    """A checkpoint and how many epochs are complete in it.
+) -> tuple[Path, int] | NotResumable:
+    """A checkpoint, and the number of complete epochs in it.
 
-    The named one, else the last; the best if that is damaged and `fall_back`.
+    The named one, else last.ckpt; best.ckpt if that is damaged and `fall_back`.
     """
     last = named or folder / LAST_CHECKPOINT
     best = folder / BEST_CHECKPOINT
     if not last.exists() and not best.exists():
-        return Refusal("that run was stopped before its first checkpoint", report=False)
+        return NotResumable("that run was stopped before its first checkpoint", report=False)
     try:
         return last, epochs_in(last)
     except TrainingError as error:
@@ -174,11 +177,11 @@ def _usable_checkpoint(
     try:
         epochs = epochs_in(best)
     except TrainingError:
-        return Refusal(f"{fault}, and there is no other: start again with resume=null")
+        return NotResumable(f"{fault}, and there is no other: start again with resume=null")
     if named == best:
-        return Refusal(fault)
+        return NotResumable(fault)
     if not fall_back:
-        return Refusal(
+        return NotResumable(
             f"{fault}. resume={best} continues from the best epoch ({epochs} epochs are complete), "
             "resume=null starts again"
         )
@@ -187,7 +190,7 @@ def _usable_checkpoint(
 
 
 def _clean_up_killed_runs(root: Path) -> None:
-    """Remove the temporary files of runs whose process was killed: only these leave a lock file."""
+    """Remove the temporary files of killed runs: only these leave a lock file."""
     for lock_file in root.glob("*-*/.lock"):
         if lock_file.parent.is_symlink():
             continue

@@ -1,55 +1,50 @@
-"""The main job in its order: photos, check, features, fit, evaluation, results."""
+"""The training job, step by step: photos, check, features, fit, evaluation, results."""
 
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from torch import Tensor
-
-from dogbreed.backbone.architecture import Backbone
 from dogbreed.configuration.run import Config
 from dogbreed.data.batches import CachedPhotos
-from dogbreed.data.check import Checked, as_lines
-from dogbreed.data.layouts.splits import SPLITS, TRAIN, VALID
+from dogbreed.data.layouts.splits import SPLITS, TRAIN
 from dogbreed.data.module import BreedDataModule
 from dogbreed.debug.session import DebugSession
-from dogbreed.evaluation.facts import RateCurve, Watched
-from dogbreed.model import BreedClassifier
+from dogbreed.evaluation.facts import Facts, Folds, RateCurve
 from dogbreed.report.run.model_card import write_model_card
 from dogbreed.report.run.report import write_report
 from dogbreed.runtime.limit import photos_per_s_limit
+from dogbreed.training.context import RunContext, open_context
 from dogbreed.training.cross_validation import cross_validate
-from dogbreed.training.data_record import describe_data
 from dogbreed.training.features import FEATURES, cached_features
 from dogbreed.training.fit import build_model, fit, score
 from dogbreed.training.lr_finder import find_rate
 from dogbreed.training.path_check import check_paths
-from dogbreed.training.preparation import prepare, preprocessing_of
+from dogbreed.training.preparation import prepare
 from dogbreed.training.results import (
-    gather_facts,
-    tell,
+    Trained,
+    build_facts,
+    measure_run,
     write_artifact,
     write_metrics,
     write_predictions,
 )
-from dogbreed.training.resume import open_run
-from dogbreed.training.run_folder import RunFolder, log, log_to_terminal
+from dogbreed.training.run_folder import log, log_to_terminal
+from dogbreed.training.summary import log_results
 from dogbreed.utils.clock import SET_UP, Clock, as_text
 from dogbreed.utils.progress import is_main_process
 
-# Views of photos: of fewer the rate says nothing, and the machine's takes as long to measure.
-WORTH_A_LIMIT = 256
+# For fewer computed views their rate means little, and measuring the limit takes as long.
+MIN_VIEWS_FOR_LIMIT = 256
 
 
 def train(config: Config, clock: Clock | None = None) -> Path:
-    """Run the whole job; returns the run's folder.
+    """Run the whole training job; returns the run's folder.
 
-    `clock` is one that runs already, so that what came before counts as set-up.
+    `clock` is one that already runs, so that earlier work counts as set-up.
 
     Raises:
-        DogbreedError: what the user can mend, in one sentence; `Stopped` after a signal.
+        DogbreedError: the user can fix it, one sentence says how; `Stopped` after a signal.
     """
     clock = clock or Clock()
     log_to_terminal()
@@ -63,142 +58,136 @@ def _train(config: Config, clock: Clock, session: DebugSession | None) -> Path:
     with clock.phase(SET_UP):
         check_paths(config)
     prepared = prepare(config, clock)
-    config, backbone, checked = prepared.config, prepared.backbone, prepared.checked
     with clock.phase(SET_UP):
-        untrained = {name: tensor.clone() for name, tensor in backbone.tail.state_dict().items()}
-        data = describe_data(checked, backbone.digest())
-        run, checkpoint = open_run(config, data)
+        context = open_context(prepared, clock, session)
     try:
-        with clock.phase(SET_UP):
-            _write_inputs(run, config, checked)
-            if is_main_process():
-                data.write(run.path)
-        with clock.phase(FEATURES):
-            stored = cached_features(prepared, clock)
-            if session is not None and clock.done.get(FEATURES, 0) >= WORTH_A_LIMIT:
-                with clock.phase("limit"):
-                    session.limit = photos_per_s_limit(
-                        backbone, config.data.size_px, prepared.choice
-                    )
-        module = _data_module(config, checked, stored)
-        rate_curve = None
-        if config.lr_finder:
-            with clock.phase("lr_finder"):
-                rate_curve, config = _find_rate(config, checked, backbone, module)
-                backbone.tail.load_state_dict(untrained)
-            _write_inputs(run, config, checked)
-        model = build_model(config, checked.folders, backbone)
-        with clock.phase("fit"):
-            history = _fit(model, module, config, run, checkpoint, session)
-        if is_main_process():
-            _evaluate(
-                *(run, config, checked, model, module, stored, untrained),
-                *(history, rate_curve, session, clock),
-            )
+        _run_steps(context)
     except BaseException:
-        if session is not None:
-            with suppress(OSError):  # on a full disk the error that came first is told
-                session.write_profile(run.path)
+        context.write_profile_of_failure()
         raise
     finally:
-        run.close()
-    return run.path
+        context.run.close()
+    return context.run.path
 
 
-def _fit(
-    model: BreedClassifier,
-    module: BreedDataModule,
-    config: Config,
-    run: RunFolder,
-    checkpoint: Path | None,
-    session: DebugSession | None,
-) -> list[dict[str, float]]:
-    """The training, watched if it is to be."""
-    if session is None:
-        return fit(model, module, config, run, checkpoint)
-    photos = len(module.checked.folders.samples[TRAIN])
-    with session.fit(photos / math.ceil(photos / config.data.batch_size)) as profiler:
-        callbacks = session.callbacks(run.path)
-        return fit(model, module, config, run, checkpoint, callbacks, profiler)
+def _run_steps(context: RunContext) -> None:
+    """From features to results; only the main process evaluates and writes them."""
+    with context.clock.phase(SET_UP):
+        context.write_inputs()
+    cached = _compute_features(context)
+    module = _data_module(context, cached)
+    context, rate_curve = _choose_rate(context, module)
+    trained = _fit(context, module, rate_curve)
+    if is_main_process():
+        facts = _evaluate(context, trained, module, cached)
+        _write_results(context, facts)
 
 
-def _evaluate(
-    run: RunFolder,
-    config: Config,
-    checked: Checked,
-    model: BreedClassifier,
-    module: BreedDataModule,
-    stored: Mapping[str, CachedPhotos] | None,
-    untrained: Mapping[str, Tensor],
-    history: list[dict[str, float]],
-    rate_curve: RateCurve | None,
-    session: DebugSession | None,
-    clock: Clock,
-) -> None:
-    """Measure the trained model and write all that is known of it."""
-    folders = checked.folders
-    with clock.phase("test"):
-        scores = {
-            split: score(model, module.eval_dataloader(split), f"evaluating {split}")
-            for split in SPLITS
-        }
-        facts = gather_facts(config, checked, scores, history, stored, rate_curve)
-        calibrated = {split: scores[split].calibrated(facts.temperature) for split in SPLITS}
-        write_predictions(run, checked, calibrated)
-    with clock.phase("artifact"):
-        written = write_artifact(run, config, checked, model, facts, calibrated[VALID])
-        facts = replace(facts, forms=written.forms)
-    if config.evaluate.folds and stored is not None:
-        with clock.phase("folds"):  # after the artifact: they train the model's own backbone anew
-            folds = cross_validate(config, folders, model.backbone, untrained, stored)
-            facts = replace(facts, folds=folds)
-    facts = replace(facts, seconds=clock.as_dict())
-    if session is not None:
-        watched = Watched(recording=session.recording(run.path), verdicts=session.verdicts())
-        facts = replace(facts, watched=watched, profile=session.profile())
-    with clock.phase("report"):
-        write_report(run.path / "report.html", facts)
-        write_model_card(run.path / "MODEL_CARD.md", facts)
-    facts = replace(facts, seconds=clock.as_dict())
-    if session is not None:
-        session.write_profile(run.path)
-    write_metrics(run, facts)
-    tell(facts)
-    log.info("\n%s\nresults: %s", as_text(facts.seconds), run.path)
+def _compute_features(context: RunContext) -> dict[str, CachedPhotos] | None:
+    """Each split's features, and the rate that this machine could reach; None: live photos."""
+    clock, session, prepared = context.clock, context.session, context.prepared
+    with clock.phase(FEATURES):
+        cached = cached_features(prepared, clock)
+        if session is not None and clock.done.get(FEATURES, 0) >= MIN_VIEWS_FOR_LIMIT:
+            with clock.phase("limit"):
+                size_px = prepared.config.data.size_px
+                session.limit = photos_per_s_limit(prepared.backbone, size_px, prepared.choice)
+    return cached
 
 
-def _find_rate(
-    config: Config, checked: Checked, backbone: Backbone, module: BreedDataModule
-) -> tuple[RateCurve, Config]:
-    """The finder's curve, and the configuration with the rate that it suggests."""
-    steps = math.ceil(len(checked.folders.samples[TRAIN]) / config.data.batch_size)
-    model = build_model(config, checked.folders, backbone)
-    curve = find_rate(model, module.train_dataloader(), steps * int(config.trainer.epochs))
-    log.info("auto: optim.lr=%g (lr_finder)", curve.suggestion)
-    return curve, replace(config, optim=replace(config.optim, lr=curve.suggestion))
-
-
-def _data_module(
-    config: Config, checked: Checked, stored: Mapping[str, CachedPhotos] | None
-) -> BreedDataModule:
+def _data_module(context: RunContext, cached: Mapping[str, CachedPhotos] | None) -> BreedDataModule:
+    config = context.config
     return BreedDataModule(
-        checked,
+        context.checked,
         batch_size=config.data.batch_size,
-        preprocessing=preprocessing_of(config),
-        views=config.features.views if config.features.average else 1,
-        stored=stored,
-        workers=int(config.data.workers),
+        preprocessing=context.prepared.preprocessing,
+        views=config.eval_views,
+        cached=cached,
+        workers=config.data.workers,
         seed=config.seed,
         max_pixels=config.data.max_pixels,
     )
 
 
-def _write_inputs(run: RunFolder, config: Config, checked: Checked) -> None:
-    """What the run starts from: configuration, splits, findings."""
-    if not is_main_process():
-        return
-    run.write_config(config)
-    folders = checked.folders
-    rows = [(s.split, folders.classes[s.label], s.path) for s in folders.all_samples()]
-    run.write_table("splits.csv", [("split", "class", "path"), *rows])
-    run.write_lines("findings.txt", as_lines(checked.findings))
+def _choose_rate(
+    context: RunContext, module: BreedDataModule
+) -> tuple[RunContext, RateCurve | None]:
+    """Set optim.lr to what the learning-rate finder suggests, if the configuration wants that."""
+    config = context.config
+    if not config.lr_finder:
+        return context, None
+    with context.clock.phase("lr_finder"):
+        model = build_model(config, context.folders, context.prepared.backbone)
+        steps = _steps_per_epoch(context) * int(config.trainer.epochs)
+        curve = find_rate(model, module.train_dataloader(), steps)
+        log.info("auto: optim.lr=%g (lr_finder)", curve.suggestion)
+        context.reset_backbone()
+    context = context.with_config(replace(config, optim=replace(config.optim, lr=curve.suggestion)))
+    context.write_inputs()
+    return context, curve
+
+
+def _fit(context: RunContext, module: BreedDataModule, rate_curve: RateCurve | None) -> Trained:
+    """Train the model; the debug session observes it, if there is one."""
+    model = build_model(context.config, context.folders, context.prepared.backbone)
+    session = context.session
+    with context.clock.phase("fit"):
+        if session is None:
+            epochs = fit(context, model, module)
+        else:
+            photos = len(context.folders.samples[TRAIN])
+            with session.fit(photos / _steps_per_epoch(context)) as profiler:
+                callbacks = session.callbacks(context.run.path)
+                epochs = fit(context, model, module, callbacks, profiler)
+    return Trained(model=model, epochs=tuple(epochs), rate_curve=rate_curve)
+
+
+def _steps_per_epoch(context: RunContext) -> int:
+    return math.ceil(len(context.folders.samples[TRAIN]) / context.config.data.batch_size)
+
+
+def _evaluate(
+    context: RunContext,
+    trained: Trained,
+    module: BreedDataModule,
+    cached: Mapping[str, CachedPhotos] | None,
+) -> Facts:
+    """Measure the trained model; write predictions.csv and model/."""
+    with context.clock.phase("test"):
+        scores = {
+            split: score(trained.model, module.eval_dataloader(split), f"evaluating {split}")
+            for split in SPLITS
+        }
+        measured = measure_run(context, scores, cached)
+        write_predictions(context, measured)
+    with context.clock.phase("artifact"):
+        description = write_artifact(context, trained.model, measured)
+    # After the artifact: cross-validation trains the model's backbone again.
+    folds = _cross_validate(context, cached)
+    return build_facts(context, trained, measured, description, folds)
+
+
+def _cross_validate(context: RunContext, cached: Mapping[str, CachedPhotos] | None) -> Folds | None:
+    if not context.config.evaluate.folds or cached is None:
+        return None
+    with context.clock.phase("folds"):
+        return cross_validate(
+            context.config,
+            context.folders,
+            context.prepared.backbone,
+            context.initial_state,
+            cached,
+        )
+
+
+def _write_results(context: RunContext, facts: Facts) -> None:
+    """Write the report, the model card and metrics.json; print the results."""
+    folder = context.run.path
+    with context.clock.phase("report"):
+        write_report(folder / "report.html", facts)
+        write_model_card(folder / "MODEL_CARD.md", facts)
+    seconds = context.clock.as_dict()  # with those of the report
+    context.write_profile()
+    write_metrics(context.run, facts, seconds)
+    log_results(facts)
+    log.info("\n%s\nresults: %s", as_text(seconds), folder)

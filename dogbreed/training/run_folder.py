@@ -1,4 +1,4 @@
-"""A run's folder: outputs/<time>-<name>/, its log and its results."""
+"""A run's folder outputs/<time>-<name>/, with its log and its results."""
 
 import io
 import logging
@@ -35,7 +35,7 @@ LOG_FILE = "log.txt"
 METRICS_FILE = "metrics.json"  # written last: a run that has it is finished
 LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
 BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
-# Names the run's folder to the further processes of a distributed training.
+# Tells the other processes of a distributed training the run's folder.
 RUN_FOLDER_VARIABLE = "DOGBREED_RUN_FOLDER"
 
 log = logging.getLogger("dogbreed")
@@ -47,7 +47,7 @@ def config_text(config: Config) -> str:
 
 
 def yaml_text(values: Any) -> str:
-    """Values as YAML, in ASCII with escapes if any text in it isn't printable."""
+    """Values as YAML; in ASCII with escapes if any text isn't printable."""
     text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     if all(printable(line) == line for line in text.split("\n")):
         return text
@@ -55,14 +55,14 @@ def yaml_text(values: Any) -> str:
 
 
 class RunFolder:
-    """The folder of one run; `finish` makes it the one that outputs/latest points at."""
+    """The folder of one run; `finish` points outputs/latest at it."""
 
     def __init__(self, path: Path, lock: RunLock | None = None) -> None:
         self.path = path
         self._lock = lock
         self._file: logging.StreamHandler[TextIO] | None = None
         if is_main_process():
-            # A run's folder that is resumed may come from somebody else.
+            # The folder of a resumed run may come from another user.
             file = open_plain(path / LOG_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             self._file = logging.StreamHandler(
                 open(file, "a", encoding="utf-8", errors="backslashreplace")  # noqa: PTH123, SIM115
@@ -71,15 +71,15 @@ class RunFolder:
             log.addHandler(self._file)
 
     def write_config(self, config: Config) -> None:
-        """config.yaml: the configuration with every "auto" resolved."""
+        """Write config.yaml: the configuration with every "auto" resolved."""
         write_text(self.path / "config.yaml", config_text(config))
 
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
-        """A text file in the folder, in which each text is one line."""
+        """Write a text file with each text on one line."""
         write_text(self.path / name, "".join(f"{printable(line)}\n" for line in lines))
 
     def write_table(self, name: str, rows: Iterable[Sequence[object]]) -> None:
-        """A CSV file in the folder, the first row its head."""
+        """Write a CSV file; the first row is its header."""
         write_table(self.path / name, rows)
 
     def finish(self) -> None:
@@ -97,31 +97,31 @@ class RunFolder:
 
 
 def point_latest(folder: Path) -> None:
-    """Make `latest`, beside the folder, the one that leads to it, in one step."""
+    """Atomically replace the link `latest`, in the same folder as `folder`, by one to it."""
     latest = folder.parent / "latest"
-    with atomic_write(latest) as beside:
-        beside.symlink_to(folder.name)
+    with atomic_write(latest) as temporary:
+        temporary.symlink_to(folder.name)
 
 
 def log_to_terminal() -> None:
-    """Show what the package logs on stdout, plainly; nothing from further processes."""
+    """Write the package's log to stdout; only in the main process."""
     if not log.handlers:
-        if isinstance(sys.stdout, io.TextIOWrapper):  # file names that aren't text can be shown
+        if isinstance(sys.stdout, io.TextIOWrapper):  # for file names that aren't text
             sys.stdout.reconfigure(errors="backslashreplace")
         handler = logging.StreamHandler(sys.stdout)
         handler.setFormatter(LineFormatter())
         log.addHandler(handler)
     log.propagate = False
-    # Lightning tells of devices it found, of loaders, and of a product of its maker's.
+    # Lightning logs devices, loaders and an advertisement.
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     log.setLevel(logging.INFO if is_main_process() else logging.CRITICAL)
 
 
 def check_writable(output_root: Path) -> None:
-    """Make the folder of all runs; try now what would fail after the work.
+    """Create the folder of all runs and test that it can be written, before any work.
 
     Raises:
-        OutputError: it can't be made or written.
+        OutputError: it can't be created or written.
     """
     try:
         output_root.mkdir(parents=True, exist_ok=True)
@@ -132,30 +132,30 @@ def check_writable(output_root: Path) -> None:
             raise
         raise OutputError(
             f"Results can't be written to {output_root} ({error.strerror}): "
-            "set output_root to a folder of yours."
+            "set output_root to a folder of your own."
         ) from error
 
 
 def resumed_folder(resume: str) -> Path:
-    """The run's folder that the key `resume` names, by itself or by one of its checkpoints."""
+    """The run's folder that the key `resume` names, directly or by one of its checkpoints."""
     path = Path(resume)
     return path.parent.parent if path.suffix == LAST_CHECKPOINT.suffix else path
 
 
 def folder_name(name: str) -> str:
-    """A name for a folder: the time, and what of `name` a folder's name may hold."""
+    """A folder's name: the time, and `name` with - for characters that aren't safe in paths."""
     short = shortened(re.sub(r"[^\w.-]+", "-", name), 80)
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{short}"
 
 
 def new_run(root: Path, name: str) -> "RunFolder":
-    """A new folder below `root`, held by this process."""
+    """A new folder below `root`, locked by this process."""
     path = _new_folder(root, name)
     return RunFolder(path, RunLock.acquire(path) if is_main_process() else None)
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove what a killed process hadn't finished writing; the caller holds the run's lock."""
+    """Remove a killed process's temporary files; the caller holds the run's lock."""
     for path in sorted(folder.rglob(f".*{PARTIAL_SUFFIX}")):
         remove(path)
 
@@ -169,4 +169,6 @@ def _new_folder(root: Path, name: str) -> Path:
         except FileExistsError:
             continue
         return path
-    raise OutputError(f"{root} has a thousand runs of this second: set output_root elsewhere.")
+    raise OutputError(
+        f"{root} has a thousand runs of this second: set output_root to another folder."
+    )

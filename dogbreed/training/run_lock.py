@@ -1,4 +1,4 @@
-"""The lock on a run's folder: one process at a time trains there."""
+"""The lock on a run's folder: one process at a time trains in it."""
 
 import errno
 import fcntl
@@ -15,7 +15,7 @@ MAX_BYTES = 1024
 
 
 class RunLock:
-    """Holds `folder`/.lock until `release`, or until the process ends, however it does.
+    """Holds `folder`/.lock until `release` or the end of the process.
 
     A POSIX record lock: unlike flock's it isn't inherited by forked loader workers, which outlive a
     killed parent for some seconds.
@@ -29,7 +29,7 @@ class RunLock:
         """The lock, or None if another process holds it.
 
         Raises:
-            OSError: something else is at its place, such as a symbolic link.
+            OSError: there is no regular file at its path, but a symbolic link, for example.
         """
         path = folder / LOCK_FILE
         while True:
@@ -40,15 +40,15 @@ class RunLock:
                 if error.errno in (errno.EACCES, errno.EAGAIN):
                     os.close(descriptor)
                     return None
-                # A file system without locks, as some network mounts are: nothing to hold.
+                # The file system has no locks, as some network mounts: continue without.
             if is_at(descriptor, path):
                 os.truncate(descriptor, 0)
                 os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
                 return cls(folder, descriptor)
-            os.close(descriptor)  # its holder removed the file in the meantime
+            os.close(descriptor)  # the previous holder has removed the file
 
     def release(self) -> None:
-        """Remove the lock file and let go of the lock."""
+        """Remove the lock file and release the lock."""
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
 

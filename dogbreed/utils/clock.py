@@ -1,4 +1,4 @@
-"""Where the seconds of a run went: phases, the phases within them, and what ran beside."""
+"""How long each phase of a run took, nested phases, and background threads."""
 
 import threading
 import time
@@ -11,16 +11,16 @@ SET_UP = "set-up"
 
 @dataclass
 class Clock:
-    """Seconds of each phase since it was made.
+    """Seconds of each phase since the clock was created.
 
-    A phase within another is named after both ("features/compute") and is a part of its seconds.
-    `beside` are the seconds of threads that work beside the phases, summed over the threads;
-    `done` how many photos a phase has dealt with.
+    A nested phase is named after both ("features/compute"); its seconds are part of the outer's.
+    `background` are the seconds of work in other threads, summed over the threads; `done` is the
+    number of photos that a phase has processed.
     """
 
     started: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
-    beside: dict[str, float] = field(default_factory=dict)
+    background: dict[str, float] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -39,7 +39,7 @@ class Clock:
 
     @property
     def now(self) -> str:
-        """The innermost open phase with those around it; set-up where there is none."""
+        """The innermost open phase with the outer ones before it; set-up if no phase is open."""
         return "/".join(self._open) or SET_UP
 
     def add(self, place: str, seconds: float) -> None:
@@ -47,30 +47,30 @@ class Clock:
         self.seconds[place] = self.seconds.get(place, 0.0) + seconds
 
     def count(self, name: str, photos: int) -> None:
-        """So many photos more were dealt with in a phase."""
+        """Add `photos` to the number that a phase has processed."""
         self.done[name] = self.done.get(name, 0) + photos
 
     @contextmanager
-    def work_beside(self, name: str) -> Iterator[None]:
-        """Add the time of the block, in any thread, to what ran beside."""
+    def background_work(self, name: str) -> Iterator[None]:
+        """Add the time of the block, in any thread, to the background work `name`."""
         start = time.monotonic()
         try:
             yield
         finally:
             with self._lock:
                 spent = time.monotonic() - start
-                self.beside[name] = self.beside.get(name, 0.0) + spent
+                self.background[name] = self.background.get(name, 0.0) + spent
 
     def total(self) -> float:
-        """Seconds since it was made."""
+        """Seconds since the clock was created."""
         return time.monotonic() - self.started
 
     def as_dict(self) -> dict[str, float]:
-        """The phases without their parts, then the total."""
+        """Seconds of the outer phases, then the total."""
         phases = {name: spent for name, spent in self.seconds.items() if "/" not in name}
         return {name: round(s, 3) for name, s in {**phases, "total": self.total()}.items()}
 
 
 def as_text(seconds: Mapping[str, float]) -> str:
-    """What `Clock.as_dict` gives, for people."""
+    """The result of `Clock.as_dict` as text."""
     return ", ".join(f"{name} {spent:.1f} s" for name, spent in seconds.items())

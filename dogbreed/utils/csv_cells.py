@@ -1,9 +1,9 @@
-"""Cells of CSV files: untrusted text that no spreadsheet computes and no terminal obeys.
+"""Cells of CSV files: untrusted text that spreadsheets don't compute and terminals don't obey.
 
 Spreadsheets compute a text that begins with =, +, - or @. Such a text gets an apostrophe in front,
-the mark of a text there (OWASP, "CSV Injection"); numbers stay numbers. What a terminal would obey
-or nobody can see is written as an escape (`\\x1b`, `\\u202e`). Line breaks stay, in quotes, and
-bytes that are no text. `text_of` gives back exactly what was written.
+which marks text (OWASP, "CSV Injection"); numbers stay numbers. Control characters and invisible
+characters are written as escapes (`\\x1b`, `\\u202e`). Line breaks (in quotes) and bytes that
+aren't text stay unchanged. `text_of` returns exactly what was written.
 """
 
 import csv
@@ -24,7 +24,7 @@ _BREAK = r"(?='*[\t\r\n])"
 _DANGEROUS = re.compile(rf"{_BEGIN}{_FORMULA}|\A{_BREAK}")
 _PROTECTED = re.compile(rf"{_BEGIN}'{_FORMULA}|\A'{_BREAK}")
 
-# Backslashes before an escape are doubled, so that a name that only looks like one is kept apart.
+# Backslashes before an escape are doubled, so that a name that looks like one stays distinct.
 _ESCAPE = r"x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}"
 _TO_ESCAPE = re.compile(rf"(\\+)(?={_ESCAPE})|(\\*)([^\t\r\n -~\udc80-\udcff])")
 _ESCAPED = re.compile(rf"(\\+)({_ESCAPE})")
@@ -43,7 +43,7 @@ def text_of(cell: str) -> str:
 
 
 def _cell(value: object) -> object:
-    """A number as it is, a text so that it stays one."""
+    """A number unchanged; a text so that it stays text."""
     if value is None or isinstance(value, int | float):
         return value
     text = str(value)

@@ -1,9 +1,10 @@
-"""YAML and JSON files that may come from anywhere, read within bounds: the one reader of both.
+"""Reads untrusted YAML and JSON files within bounds; all such files are read here.
 
-A file of conf/ is the project's own; everything else (a search's best, a run's configuration, what
-a job left in S3) may have been written by somebody else. Of YAML only plain values are read: no
-anchor, no alias (ten lines of them can stand for a billion values), no tag, no merge key, no name
-twice. Nothing in a text is resolved: `${oc.env:HOME}` is these fourteen characters.
+The files in conf/ are the project's own; everything else (a search's best.yaml, a run's
+configuration, a job's files in S3) may have been written by somebody else. Of YAML only plain
+values are read: no anchor, no alias (ten lines of them can stand for a billion values), no tag, no
+merge key, no name twice. Interpolations aren't resolved: `${oc.env:HOME}` is these fourteen
+characters.
 """
 
 import json
@@ -26,7 +27,7 @@ _NUMBER = "+-.0123456789"
 
 
 class DocumentError(ValueError):
-    """Why a document isn't read, as the second half of a sentence that begins with its name."""
+    """Why a document isn't read: the rest of a sentence that begins with its name."""
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -36,7 +37,7 @@ def open_regular(path: Path) -> BinaryIO:
         DocumentError: it isn't there, can't be opened, or isn't such a file.
     """
     try:
-        # Not blocking: opening a pipe waits for somebody who writes to it.
+        # Not blocking: opening a pipe waits for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         what = "is a link" if path.is_symlink() else f"can't be opened ({error.strerror})"
@@ -78,7 +79,7 @@ def yaml_mapping(text: str) -> dict[str, Any]:
     Raises:
         DocumentError: as `read_yaml`.
     """
-    import yaml  # the predictor and `import dogbreed` do without
+    import yaml  # not needed by the predictor and by `import dogbreed`
 
     try:
         _check_events(yaml.parse(text, Loader=yaml.SafeLoader))
@@ -101,34 +102,34 @@ def yaml_mapping(text: str) -> dict[str, Any]:
 
 
 def _check_events(events: Iterable[Any]) -> None:
-    """Refuse what a document may not hold while it is parsed, before anything is built from it."""
+    """Raise for anything not allowed while parsing, before values are constructed."""
     import yaml
 
     depth, nodes = 0, 0
     for event in events:
         if isinstance(event, yaml.AliasEvent):
-            _refuse(event, f"has an alias (*{event.anchor}): write the value itself")
+            _fail(event, f"has an alias (*{event.anchor}): write the value itself")
         if isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             continue
         if event.anchor is not None:
-            _refuse(event, f"has an anchor (&{event.anchor}): write values without")
+            _fail(event, f"has an anchor (&{event.anchor}): write values without")
         if event.tag is not None:
-            _refuse(event, f"has a tag ({event.tag}): write values without")
+            _fail(event, f"has a tag ({event.tag}): write values without")
         nodes += 1
         if nodes > MAX_NODES:
-            _refuse(event, f"has more than {MAX_NODES} values")
+            _fail(event, f"has more than {MAX_NODES} values")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                _refuse(event, f"is nested deeper than {MAX_DEPTH} levels")
+                _fail(event, f"is nested deeper than {MAX_DEPTH} levels")
         elif event.style is None and len(event.value) > MAX_DIGITS and event.value[0] in _NUMBER:
-            _refuse(event, "has too long a number: write a text in quotes")
+            _fail(event, "has too long a number: write a text in quotes")
 
 
 def _check_names(node: Any) -> None:
-    """Refuse keys that are no texts, that are there twice, or that merge another mapping."""
+    """Raise for keys that aren't text, duplicate keys, and merge keys."""
     import yaml
 
     if isinstance(node, yaml.SequenceNode):
@@ -138,27 +139,29 @@ def _check_names(node: Any) -> None:
         names: set[str] = set()
         for name, value in node.value:
             if not isinstance(name, yaml.ScalarNode):
-                _refuse(name, "has a list or a mapping as a key")
+                _fail(name, "has a list or a mapping as a key")
             if name.value == "<<":
-                _refuse(name, "has a merge key (<<): write the values themselves")
+                _fail(name, "has a merge key (<<): write the values themselves")
             if name.value in names:
-                _refuse(name, f"has the key {name.value} twice")
+                _fail(name, f"has the key {name.value} twice")
             names.add(name.value)
             _check_names(value)
 
 
-def _refuse(place: Any, what: str) -> NoReturn:
+def _fail(place: Any, what: str) -> NoReturn:
     raise DocumentError(f"{printable(what[:200])} (line {place.start_mark.line + 1})")
 
 
 def json_value(text: str | bytes) -> Any:
-    """The value of a JSON text, without NaN, infinities and names given twice.
+    """The value of a JSON text, without NaN, infinities and duplicate names.
 
     Raises:
         DocumentError: it is no such text, or nested deeper than `MAX_DEPTH`.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_without_twins, parse_constant=_refuse_constant)
+        value = json.loads(
+            text, object_pairs_hook=_without_duplicates, parse_constant=_fail_constant
+        )
     except DocumentError:
         raise
     except (ValueError, RecursionError) as error:
@@ -186,21 +189,21 @@ def _text(data: bytes) -> str:
         raise DocumentError("is no text in UTF-8") from error
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
         names = [name for name, _ in pairs]
-        twin = next(name for name in names if names.count(name) > 1)
-        raise DocumentError(f"has the key {printable(twin[:80])} twice")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise DocumentError(f"has the key {printable(duplicate[:80])} twice")
     return values
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _fail_constant(name: str) -> NoReturn:
     raise DocumentError(f"holds {name}, which is no number")
 
 
 def _check_values(value: Any, depth: int = 0) -> None:
-    """Refuse nesting too deep, numbers that aren't finite, and values of other types (dates)."""
+    """Raise for deep nesting, numbers that aren't finite, and other types such as dates."""
     if depth > MAX_DEPTH:
         raise DocumentError(f"is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):

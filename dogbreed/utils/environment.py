@@ -1,4 +1,4 @@
-"""What dependencies would do unasked: report to their makers, and write into the home folder."""
+"""Keeps dependencies from sending telemetry and from writing into the home folder."""
 
 import os
 import sys
@@ -6,41 +6,41 @@ from pathlib import Path
 
 from dogbreed.utils.user_paths import NO_HOME, optional_cache_dir
 
-# ONNX Runtime's is read once, when it is imported (its Privacy.md, 1.31).
+# ONNX Runtime reads its variable once, when it is imported (its Privacy.md, 1.31).
 NO_REPORTS = {"ORT_DISABLE_TELEMETRY": "1", "NNCF_CI": "1"}
 
 
 def restrain_dependencies() -> None:
-    """Keep the dependencies of this process, and of those it starts, to what they are called for.
+    """Turn off telemetry and home-folder writes, in this process and those it starts.
 
-    `import dogbreed` calls it, so that no dependency can be imported before it. What the user has
-    set is left as it is.
+    `import dogbreed` calls it, so that no dependency is imported before. Variables that the user
+    has set stay unchanged.
     """
     for name, value in NO_REPORTS.items():
         os.environ.setdefault(name, value)
-    # `import openvino` writes an id below the home folder and reports to its maker. Where this
-    # package can't be imported, OpenVINO and NNCF use their own stubs instead (OpenVINO 2026.4).
+    # `import openvino` writes an id below the home folder and sends telemetry. Where this package
+    # can't be imported, OpenVINO and NNCF use their own stubs instead (OpenVINO 2026.4).
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    _have_a_home()
+    _ensure_home()
     _move_matplotlib()
 
 
-def _have_a_home() -> None:
-    """Some packages can't be imported without one: NNCF, and platformdirs for SageMaker's SDK."""
+def _ensure_home() -> None:
+    """Set HOME where it is missing: NNCF and platformdirs (SageMaker's SDK) need it to import."""
     try:
         Path.home()
-    except RuntimeError:  # no HOME, and a user without an entry: usual in containers
+    except RuntimeError:  # no HOME, and a user without a passwd entry: common in containers
         os.environ["HOME"] = NO_HOME
 
 
 def _move_matplotlib() -> None:
-    """Have Matplotlib, which torchmetrics imports where it is installed, use our cache.
+    """Move Matplotlib's cache into ours; torchmetrics imports it where it is installed.
 
-    Importing it makes two folders below the home folder. Who has one already keeps it.
+    Its import creates two folders below the home folder. An existing one stays in use.
     """
     settings = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     if os.path.isdir(Path(settings, "matplotlib")):  # noqa: PTH112 (no error for a closed home)
         return
     folder = optional_cache_dir("matplotlib")
-    if folder is not None:  # else it takes a temporary one
+    if folder is not None:  # else Matplotlib uses a temporary one
         os.environ.setdefault("MPLCONFIGDIR", str(folder))

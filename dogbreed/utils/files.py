@@ -1,7 +1,7 @@
-"""Files that are whole or not there, locks among processes; no link of another user's is followed.
+"""Atomic writes, and locks between processes, without following other users' symbolic links.
 
-Whoever can write to a folder that this user writes to, too, could put a symbolic link there, and
-have another file of the user's truncated or appended to; or a pipe, which would be waited for.
+A user who can write to the same folder could put a symbolic link there, so that another file of
+this user is truncated or appended to; or a pipe, at which this process would wait.
 """
 
 import errno
@@ -24,19 +24,19 @@ from typing import Any
 from dogbreed.utils.csv_cells import csv_line
 from dogbreed.utils.os_errors import DISK_FULL
 
-PARTIAL_SUFFIX = ".part"  # of a file that isn't complete yet
+PARTIAL_SUFFIX = ".part"  # of an incomplete file
 _TOKEN = re.compile(rf"\.((\w{{6}})-(\d+)-\w{{8}}){re.escape(PARTIAL_SUFFIX)}\Z")
-STALE_S = 86_400  # a temporary file of another host is taken for abandoned after a day
+STALE_S = 86_400  # after a day, another host's temporary file counts as abandoned
 
 # A file system takes 255 bytes per name (NAME_MAX of Linux; eCryptfs 143).
 MAX_NAME_BYTES = 255
 
 
 def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
-    """Open a regular file, never through a symbolic link at `path`: its descriptor.
+    """Open a regular file, never through a symbolic link at `path`; returns its descriptor.
 
     Raises:
-        OSError: there is a link or no regular file; what os.open raises.
+        OSError: `path` is a link or not a regular file; as os.open.
     """
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
@@ -56,7 +56,7 @@ def _not_plain(path: Path) -> OSError:
 
 
 def refuse_foreign_link(path: Path) -> None:
-    """Raise an OSError for a symbolic link that another user has put there; root's are fine."""
+    """Raise an OSError if `path` is a symbolic link of another user than this one and root."""
     with suppress(FileNotFoundError):
         status = path.lstat()
         if stat.S_ISLNK(status.st_mode) and status.st_uid not in (os.geteuid(), 0):
@@ -65,30 +65,30 @@ def refuse_foreign_link(path: Path) -> None:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; move it there if the block ends without an error.
+    """Yield a temporary path in the same folder, renamed to `path` if the block succeeds.
 
-    Works for files, links, and folders that don't exist yet. What a failed block wrote is removed,
-    and what a killed process left there for the same `path`.
+    For files, links, and folders that don't exist yet. Temporary files of a failed block, and those
+    that a killed process left for the same `path`, are removed.
 
     Raises:
-        OSError: of the file's name, where the disk is full.
+        OSError: if the disk is full, with `path` as its file name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
-    beside = _temporary(path, f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}")
+    temporary = _temporary(path, f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        yield beside
-        beside.replace(path)
+        yield temporary
+        temporary.replace(path)
     except OSError as error:
         if error.errno in DISK_FULL:
             error.filename = str(path)  # a failed write knows no name
         raise
     finally:
-        remove(beside)
+        remove(temporary)
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a whole folder, if it is there."""
+    """Remove a file, a link or a folder with its content, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -96,12 +96,12 @@ def remove(path: Path) -> None:
 
 
 def _host() -> str:
-    """This host's name as a few characters; processes have their numbers from it."""
+    """A short digest of the host's name, as process ids are unique per host only."""
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
 
 
 def _temporary(path: Path, token: str) -> Path:
-    """The temporary file for `path` of the process that `token` names."""
+    """The temporary file for `path` of the process identified by `token`."""
     return with_ending(path.with_name(f".{path.name}"), f".{token}{PARTIAL_SUFFIX}")
 
 
@@ -111,7 +111,7 @@ def _remove_abandoned(path: Path) -> None:
         match = _TOKEN.search(entry.name)
         if match is None or entry != _temporary(path, match[1]):
             continue
-        with suppress(OSError):  # another process may be removing it, or own it
+        with suppress(OSError):  # another process may be removing it, or another user owns it
             old = time.time() - entry.lstat().st_mtime > STALE_S
             if old or (match[2] == _host() and not _is_running(int(match[3]))):
                 remove(entry)
@@ -122,35 +122,35 @@ def _is_running(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it belongs to somebody else
+    except OSError:  # it belongs to another user
         return True
     return True
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` in UTF-8, whole or not at all."""
-    with atomic_write(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    """Write `text` to `path` in UTF-8, atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV file, whole or not at all; names with undecodable bytes are kept as they are."""
+    """Write a CSV file atomically; undecodable bytes of names stay unchanged."""
     with (
-        atomic_write(path) as beside,
-        beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        atomic_write(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         file.writelines(map(csv_line, rows))
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write `values` as JSON, whole or not at all; what isn't finite becomes null, as JSON asks."""
+    """Write `values` as JSON atomically; numbers that aren't finite become null."""
     write_text(path, json_text(values))
 
 
 def json_text(values: Any) -> str:
-    """`values` as JSON; what isn't finite becomes null, as JSON has no word for it."""
+    """`values` as JSON; numbers that aren't finite become null, as JSON has none."""
     text = json.dumps(_finite(values), indent=1, allow_nan=False)
-    return text.replace("\x7f", "\\u007f") + "\n"  # json takes DEL for harmless
+    return text.replace("\x7f", "\\u007f") + "\n"  # json doesn't escape DEL
 
 
 def _finite(values: Any) -> Any:
@@ -163,9 +163,9 @@ def _finite(values: Any) -> Any:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True, links: bool = False) -> Iterator[bool]:
-    """Hold the lock file `path` among processes; False if another has it and `wait` is false.
+    """Lock the file `path` between processes; False if another holds it and `wait` is false.
 
-    The system takes the lock back from a process that dies. A symbolic link at `path` is followed
+    The system releases the lock of a process that dies. A symbolic link at `path` is followed
     only if `links`.
     """
     while True:
@@ -176,7 +176,7 @@ def locked(path: Path, *, wait: bool = True, links: bool = False) -> Iterator[bo
             except BlockingIOError:
                 yield False
                 return
-            if not is_at(file.fileno(), path):  # who had the lock put another file there
+            if not is_at(file.fileno(), path):  # the previous holder has replaced the file
                 continue
             yield True
             return
@@ -191,9 +191,9 @@ def is_at(descriptor: int, path: Path) -> bool:
 
 
 def first_odd_file(folder: Path) -> Path | None:
-    """A link, pipe or device in a folder that this package writes: it puts none there itself.
+    """A link, pipe or device in a folder that this package writes, which creates none itself.
 
-    Who made it could have the next one who works there write to any file of theirs.
+    Whoever created it could make the next user of the folder write to any of their files.
     """
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -204,15 +204,15 @@ def first_odd_file(folder: Path) -> Path | None:
 
 
 def shortened(name: str, max_bytes: int) -> str:
-    """The start of `name` that takes at most `max_bytes` bytes on the disk, in full characters."""
-    room = max_bytes
+    """The longest start of `name` in at most `max_bytes` bytes, without a partial character."""
+    remaining = max_bytes
     for place, character in enumerate(name):
-        room -= len(character.encode("utf-8", "surrogateescape"))
-        if room < 0:
+        remaining -= len(character.encode("utf-8", "surrogateescape"))
+        if remaining < 0:
             return name[:place]
     return name
 
 
 def with_ending(path: Path, ending: str) -> Path:
-    """The path with `ending` (ASCII) after its name, cut where the disk takes no longer one."""
+    """The path with `ending` (ASCII) after its name, shortened to MAX_NAME_BYTES."""
     return path.with_name(shortened(path.name, MAX_NAME_BYTES - len(ending)) + ending)

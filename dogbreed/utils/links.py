@@ -1,7 +1,7 @@
-"""Symbolic links that lead out of a folder of photos: recognised, and refused when one is opened.
+"""Detects symbolic links that lead out of a folder of photos, when a file is opened.
 
-Who can put a link into the folder could otherwise have any file of the user's trained on, shown in
-a report or uploaded. A hard link is the file itself, under another name: it can't be told.
+Otherwise anybody who can create a link in the folder could have any of the user's files trained on,
+shown in a report or uploaded. A hard link can't be detected: it is the file under another name.
 """
 
 import errno
@@ -16,16 +16,16 @@ def is_within(real_path: str, folder: str) -> bool:
 
 
 def open_within(path: Path, folder: str | None) -> int:
-    """Open a file to read it: its descriptor. A pipe isn't waited for.
+    """Open a file to read it, without waiting for a pipe; returns its descriptor.
 
-    What was opened is compared, so that a link that is changed at the last moment gains nothing.
+    The open file is checked, so that changing a link at the last moment has no effect.
 
     Args:
         path: the file, reached through any links.
         folder: the real path of the folder that it must be in; None: anywhere.
 
     Raises:
-        OSError: it can't be opened; it is outside `folder`.
+        OSError: it can't be opened, or is outside `folder`.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -38,7 +38,7 @@ def open_within(path: Path, folder: str | None) -> int:
 
 
 def _real_path(descriptor: int, path: Path) -> str:
-    """Where an open file is, without links."""
+    """The path of an open file, without links."""
     with suppress(OSError):
         return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 (Linux; exact)
     real_path = os.path.realpath(path)

@@ -1,4 +1,4 @@
-"""What this process may use of the machine."""
+"""Which resources of the machine this process may use."""
 
 import functools
 import os
@@ -10,13 +10,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def worker_count(workers: int | str) -> int:
+    """The value of a key `workers` as a number: "auto" is one per core."""
+    return cores() if workers == "auto" else int(workers)
+
+
 @functools.cache
 def openvino_core() -> Any:
-    """The one `openvino.Core` of this process, which is never given up.
+    """The only `openvino.Core` of this process, which is never deleted.
 
-    Each Core gives the thread a stack for its signals and, when it goes, puts back the one that it
-    found. Two that don't go in the opposite order leave a stack that is gone: the next signal, even
-    that of a child that ended, then kills the process (OpenVINO 2026.4).
+    Each Core sets the thread's signal stack and restores the previous one when it is deleted. Two
+    that aren't deleted in reverse order leave a stack that is freed: the next signal, even that of
+    a child that ended, then kills the process (OpenVINO 2026.4).
     """
     import openvino
 

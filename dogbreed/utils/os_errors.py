@@ -1,12 +1,12 @@
-"""What the operating system refuses, as a message: which path, why, and what to do."""
+"""Errors of the operating system as messages: which path, why, and what to do."""
 
 import errno
 import os
 
-# No space, quota used up, file-size limit reached: to a person all three are a full disk.
+# No space, quota used up, file-size limit reached: all are reported as a full disk.
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
-_NO_PERMISSION = "see to its owner and its mode, or name another path"
+_NO_PERMISSION = "check its owner and its mode, or name another path"
 _TOO_MANY_FILES = "raise the limit of open files (ulimit -n)"
 _DEVICE = "check the disk or the network drive"
 _ADVICE = {
@@ -28,12 +28,12 @@ _ADVICE = {
 
 
 def os_message(error: OSError) -> str:
-    """The message for an error of the operating system that nothing has handled before."""
+    """The message for an OSError that no other code has handled."""
     if error.errno in DISK_FULL:
         place = f" while writing {error.filename}" if error.filename else ""
         return (
             f"the disk is full{place}: free some space and run it again "
-            "(resume=auto continues a training that had begun)."
+            "(resume=auto continues a training that was interrupted)."
         )
     if error.filename is None and error.errno == errno.ENOENT and not _has_working_folder():
         return "the current folder doesn't exist any more: change to one that does (cd)."

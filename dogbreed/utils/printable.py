@@ -1,6 +1,6 @@
-"""Untrusted text made printable: no terminal takes it for commands, and it forges no line.
+"""Makes untrusted text printable, so that it can't control a terminal or forge a line.
 
-Every output applies it where it is written: lines for people (terminal.py), CSV files
+It is applied to every output: lines for people (terminal.py), CSV files
 (csv_cells.py), pages (templates.py), the model card, and the messages of errors.
 """
 
@@ -10,7 +10,7 @@ import unicodedata
 _JOINERS = "\u200c\u200d"
 _SELECTORS = "\u180b\u180c\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _SELECTOR = re.compile(f"[{_SELECTORS}]")
-# What Python takes for printable and nobody can see: the grapheme joiner, fillers of Hangul and
+# Invisible characters that Python counts as printable: the grapheme joiner, fillers of Hangul and
 # Khmer, the empty Braille cell. Source: Default_Ignorable_Code_Point in Unicode's
 # DerivedCoreProperties.txt, and fonts for the last.
 _FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800"
@@ -20,16 +20,16 @@ _SUSPECT = re.compile("[^ -~]")
 # Symbols, and letters and marks of scripts without upper and lower case.
 _JOINED = frozenset(("So", "Sk", "Sm", "Po", "Pd", "Lo", "Lm", "Mn", "Mc"))
 _EUROPEAN_MARKS = 200  # combining classes from here on are accents, of Latin letters among others
-_MAX_MARKS = 8  # on one letter; more are painted over the lines above and below
+_MAX_MARKS = 8  # on one letter; more overlap the lines above and below
 
 
 def printable(text: object) -> str:
-    """The text in one line, with escapes for what could fool a terminal or a reader.
+    """The text in one line, with escapes for characters that could mislead a terminal or a reader.
 
     They are Python's (`\\n`, `\\x1b`, `\\u202e`, `\\udcff`) and stand for control characters, line
-    breaks, bytes that are no text, marks of writing direction, characters that can't be seen, and
-    spaces that look like the common one. The letters of every script stay, with the joiners that
-    some scripts and emoji need. Applied twice it does the same as once.
+    breaks, bytes that aren't text, marks of writing direction, invisible characters, and spaces
+    that look like the common one. The letters of every script stay, with the joiners that
+    some scripts and emoji need. Applying it twice changes nothing more.
     """
     text = str(text)
     if text.isascii() and text.isprintable():
@@ -52,7 +52,7 @@ def letter_at(text: str, place: int) -> str:
 
 
 def _is_joined(letter: str) -> bool:
-    """Whether a joiner or a variation selector beside the character can change how it looks."""
+    """Whether a joiner or variation selector next to the character can change its look."""
     if not letter or letter.isascii() or letter in _FILLERS:
         return False
     return (
@@ -61,7 +61,7 @@ def _is_joined(letter: str) -> bool:
 
 
 def _is_joined_after(text: str, place: int) -> bool:
-    """The same of the character before, as far as that is shown itself."""
+    """The same for the character before, if that is printed itself."""
     before = text[place - 1 : place]
     return _is_joined(before) and letter_at(text, place - 1) == before
 

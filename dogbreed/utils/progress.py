@@ -12,19 +12,19 @@ from dogbreed.utils.terminal import console, line_of, print_lines
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-# Where there is no terminal, a line now and then shows that the work goes on.
+# Without a terminal, a line at this interval shows that work continues.
 SECONDS_BETWEEN_LINES = 10.0
 
 
 def is_main_process() -> bool:
-    """False in the further processes that a distributed training starts: they stay silent."""
-    # RANK is torchrun's, over all machines; Lightning's own launcher numbers the local ones only.
+    """False in the additional processes of a distributed training, which print nothing."""
+    # RANK is torchrun's, over all machines; Lightning's launcher sets LOCAL_RANK only.
     return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
 
 
 @contextmanager
 def progress(what: str, total: int, unit: str = "photos") -> Iterator[Callable[[int], None]]:
-    """Show how much of `total` is done; the block calls what it is given with each amount done."""
+    """Show how much of `total` is done; the block calls the function with each amount done."""
     if sys.stderr.isatty() and is_main_process():
         with _bar() as bar:
             task = bar.add_task(line_of(what), total=total)

@@ -1,4 +1,4 @@
-"""Signals that end a command: its own process decides what they mean, its helpers don't."""
+"""Signals that end a command: its main process handles them, its helper processes don't."""
 
 import signal
 import time
@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# Ctrl-C and `timeout` send theirs to every process of the group.
+# Ctrl-C and `timeout` send them to every process of the group.
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # `timeout` sends its signal to the command and then to its group, so twice to the command.
 REPEATED_S = 1.0
 
 
 class NotedSignal:
-    """A signal handler that notes the first `number` and lets the work stop in its own time.
+    """A signal handler that records the first signal's `number`, so that the work can stop later.
 
-    Another one ends the process at once, unless it comes within REPEATED_S: then it is the same.
+    A second signal ends the process at once, unless it comes within REPEATED_S of the first.
     """
 
     def __init__(self, number: int = 0) -> None:
@@ -23,7 +23,7 @@ class NotedSignal:
         self._noted_at = time.monotonic()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Note the signal, or end the process by it."""
+        """Record the signal, or end the process by it."""
         if not self.number:
             self.number, self._noted_at = number, time.monotonic()
         elif time.monotonic() - self._noted_at >= REPEATED_S:
@@ -35,8 +35,8 @@ class NotedSignal:
 def starting_helpers() -> Iterator[None]:
     """Processes started in the block never receive ENDING_SIGNALS; this process gets them after it.
 
-    A process inherits the signals that its parent blocks, so there is no moment in which one could
-    end the helper. It has to be ended by other means: a message, SIGKILL, or its parent's death.
+    A process inherits its parent's blocked signals, so at no time can one of them end the helper.
+    It has to be ended in other ways: by a message, SIGKILL, or its parent's death.
     """
     from multiprocessing import resource_tracker
 

@@ -1,4 +1,4 @@
-"""HTML from templates: what is put in is escaped, and printable, whatever the template says."""
+"""HTML from templates: every inserted value is escaped and printable."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from dogbreed.utils.printable import printable
 
 
 def environment(*folders: Path) -> Environment:
-    """Jinja for the templates of these folders."""
+    """The Jinja environment for the templates in these folders."""
     return Environment(
         loader=FileSystemLoader(folders),
         autoescape=True,
@@ -22,5 +22,5 @@ def environment(*folders: Path) -> Environment:
 
 
 def _finalized(value: Any) -> Any:
-    """A text that comes from outside; HTML that a template has made is so already."""
+    """Text made printable; HTML that a template has produced already is."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

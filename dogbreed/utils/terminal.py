@@ -1,4 +1,4 @@
-"""What reaches a terminal or a log: lines that untrusted text can't break, colour or forge."""
+"""Output to terminals and logs: lines that untrusted text can't break, colour or forge."""
 
 import copy
 import logging
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def line_of(text: object) -> str:
-    """Untrusted text as a part of a line: printable, and without a metric to be read back.
+    """Untrusted text as a part of a line: printable, and without anything that reads as a metric.
 
-    SageMaker looks for metrics in every line of a job's log: a folder called `valid_loss=0.0` must
+    SageMaker searches every line of a job's log for metrics: a folder called `valid_loss=0.0` must
     not become the result of a trial.
     """
     return ASSIGNMENT.sub(r"\1\\u003d", printable(text))
@@ -34,28 +34,28 @@ def print_lines(*lines: str, file: TextIO | None = None) -> None:
 
 
 def print_exception(error: BaseException) -> None:
-    """A traceback on stderr, for an error that nobody foresaw."""
+    """Print the traceback of an unexpected error on stderr."""
     print_lines(*_traceback(error), file=sys.stderr)
 
 
 def console(file: TextIO, width: int | None = None) -> "Console":
-    """Rich on a stream, where texts are texts: [bold] and :star: are letters to it."""
+    """A Rich console on a stream that prints text as it is: no markup, no emoji names."""
     from rich.console import Console
 
     return Console(file=file, width=width, markup=False, emoji=False, highlight=False)
 
 
 class LineFormatter(logging.Formatter):
-    """Formats records whose arguments can't add a line: line breaks are the message's own."""
+    """Formats records so that arguments can't add lines; the message's line breaks stay."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text."""
-        record = copy.copy(record)  # other handlers have the arguments as they are
+        record = copy.copy(record)  # other handlers get the arguments unchanged
         if isinstance(record.args, Mapping):
             record.args = {name: _argument(value) for name, value in record.args.items()}
         elif record.args:
             record.args = tuple(map(_argument, record.args))
-        record.exc_text = None  # cached by a handler that formats otherwise
+        record.exc_text = None  # cached by a handler of another format
         return "\n".join(map(printable, super().format(record).split("\n")))
 
     def formatException(self, ei: Any) -> str:
@@ -64,7 +64,7 @@ class LineFormatter(logging.Formatter):
 
 
 def secure_other_output() -> None:
-    """Have what libraries warn of, log and raise printed the same way."""
+    """Print warnings, logs and exceptions of libraries in the same way."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(LineFormatter())
     warnings.formatwarning = _format_warning

@@ -1,4 +1,4 @@
-"""The user's own places: ~ in paths, the home folder, and the cache that is below it."""
+"""Paths of the user: ~ in paths, the home folder, and the cache folder below it."""
 
 import errno
 import os
@@ -11,12 +11,12 @@ from dogbreed.errors import ConfigError, DogbreedError, OutputError
 from dogbreed.utils.os_errors import DISK_FULL
 
 CACHE_VARIABLE = "DOGBREED_CACHE"
-# The home folder of a process that has none: nobody can read or write below it.
+# The home folder of a process without one: nothing below it can be read or written.
 NO_HOME = os.devnull
 
 
 def cache_dir() -> Path:
-    """The folder of what can be computed or fetched again: $DOGBREED_CACHE, else below ~/.cache.
+    """The cache folder: $DOGBREED_CACHE, else one below ~/.cache.
 
     Raises:
         ConfigError: the variable names the home folder of a user who doesn't exist.
@@ -26,18 +26,18 @@ def cache_dir() -> Path:
     if named:
         return Path(expanded(CACHE_VARIABLE, named))
     base = os.environ.get("XDG_CACHE_HOME", "")
-    if not Path(base).is_absolute():  # such a value is to be ignored (XDG Base Directory 0.8)
+    if not Path(base).is_absolute():  # must be ignored (XDG Base Directory 0.8)
         base = str(Path.home() / ".cache")
     if Path(base).is_relative_to(NO_HOME):
         raise OutputError(
             "There is no home folder to cache weights, features and sample photos in: set the "
-            f"variable {CACHE_VARIABLE} to a folder of yours."
+            f"variable {CACHE_VARIABLE} to a folder of your own."
         )
     return Path(base, "dogbreed")
 
 
 def optional_cache_dir(name: str) -> Path | None:
-    """The folder `name` in the cache; None where there is none, for what can do without."""
+    """The folder `name` in the cache; None if there is no cache, for optional uses."""
     try:
         return cache_dir() / name
     except DogbreedError:
@@ -45,7 +45,7 @@ def optional_cache_dir(name: str) -> Path | None:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder and those missing above it, all closed to other users; what is there stays."""
+    """Create a folder and its missing parents, all with mode 0700; existing ones stay unchanged."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
     except FileNotFoundError:
@@ -56,21 +56,21 @@ def make_private(folder: Path) -> None:
 
 
 def private_folder(folder: Path) -> Path:
-    """A folder of the cache, made closed to other users; one that is there must be this user's.
+    """A folder of the cache, created with mode 0700; an existing one must be this user's.
 
-    As ssh does with its files: its owner is this user or root, and nobody else can put files into
-    it (everybody may, if the sticky bit keeps them from files that aren't theirs). Root itself may
-    use a folder of any owner: in containers, caches of the host's users are mounted.
+    Like ssh's files, it must be owned by this user or root, and be writable by no other user
+    (unless the sticky bit protects files from other users). Root may use a folder of any owner:
+    in containers, caches of the host's users are mounted.
 
     Raises:
-        OSError: it can't be made, or another user could replace what is in it.
+        OSError: it can't be created, or another user could replace what is in it.
     """
     make_private(folder)
     user = os.geteuid()
-    own = {user, 0}
+    allowed = {user, 0}
     status = folder.stat()
     owners = {status.st_uid, folder.lstat().st_uid}  # of the folder, and of a link that leads to it
-    if not owners <= own and user != 0:
+    if not owners <= allowed and user != 0:
         raise OSError(errno.EPERM, "belongs to another user, who could replace it", str(folder))
     if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
         reason = "every user could replace what is in it (chmod o-w forbids that)"
@@ -80,12 +80,12 @@ def private_folder(folder: Path) -> Path:
 
 @contextmanager
 def cached_in(folder: Path) -> Iterator[None]:
-    """Turn what the system says of a cache folder into a message that names DOGBREED_CACHE.
+    """Turn an OSError of a cache folder into a message that names DOGBREED_CACHE.
 
-    A full disk is reported as everywhere.
+    The error of a full disk is passed on.
 
     Raises:
-        OutputError: `folder` can't be made, read or written.
+        OutputError: `folder` can't be created, read or written.
     """
     try:
         yield
@@ -94,7 +94,7 @@ def cached_in(folder: Path) -> Iterator[None]:
             raise
         raise OutputError(
             f"The cache can't be used: {error.filename or folder}: {error.strerror or error}. Set "
-            f"the variable {CACHE_VARIABLE} to a folder of yours."
+            f"the variable {CACHE_VARIABLE} to a folder of your own."
         ) from error
 
 
@@ -113,6 +113,6 @@ def expanded(name: str, path: str) -> str:
     if full.startswith("~") or (user == "~" and Path(full).is_relative_to(NO_HOME)):
         missing = "there is no home folder" if user == "~" else f"there is no user {user[1:]}"
         raise ConfigError(
-            f"{name}={path}: {missing}: write the whole path (./{user} for what is called so)."
+            f"{name}={path}: {missing}: write the full path (./{user} for a folder of this name)."
         )
     return full

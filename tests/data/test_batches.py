@@ -14,9 +14,9 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from dogbreed.data.batches import (
+    BatchIndices,
     BatchLoader,
     CachedPhotos,
-    Draw,
     EvalBatches,
     FeatureBatch,
     LivePhotos,
@@ -49,17 +49,17 @@ def train_batches(
     return batches
 
 
-def plain(draws: Sequence[Draw]) -> list[tuple[list[int], list[int], int, float]]:
-    """Draws as values that can be compared."""
+def plain(listed: Sequence[BatchIndices]) -> list[tuple[list[int], list[int], int, float]]:
+    """Batch indices as values that can be compared."""
     found = []
-    for draw in draws:
-        assert draw.views is not None
-        found.append((draw.indices.tolist(), draw.views.tolist(), draw.epoch, draw.share))
+    for part in listed:
+        assert part.views is not None
+        found.append((part.indices.tolist(), part.views.tolist(), part.epoch, part.weight))
     return found
 
 
 def indices_of(batches: TrainBatches | EvalBatches) -> list[int]:
-    return [int(index) for draw in batches for index in draw.indices]
+    return [int(index) for part in batches for index in part.indices]
 
 
 # --- which photos ----------------------------------------------------------------------------
@@ -69,11 +69,11 @@ def indices_of(batches: TrainBatches | EvalBatches) -> list[int]:
 def test_each_photo_once_in_each_epoch(count: int) -> None:
     for epoch in range(3):
         batches = train_batches(count, epoch=epoch)
-        draws = list(batches)
-        assert len(draws) == len(batches) == -(-count // 8)
+        listed = list(batches)
+        assert len(listed) == len(batches) == -(-count // 8)
         assert sorted(indices_of(batches)) == list(range(count))
-        assert [len(draw.indices) for draw in draws[:-1]] == [8] * (len(draws) - 1)
-        assert all(draw.share == 1 for draw in draws)
+        assert [len(part.indices) for part in listed[:-1]] == [8] * (len(listed) - 1)
+        assert all(part.weight == 1 for part in listed)
 
 
 def test_order_follows_from_seed_and_epoch_alone() -> None:
@@ -93,10 +93,10 @@ def test_epochs_are_not_shifted_seeds() -> None:
     assert indices_of(train_batches(seed=3, epoch=1)) != indices_of(train_batches(seed=4, epoch=0))
 
 
-def test_views_are_drawn_evenly_and_anew() -> None:
+def test_views_are_drawn_evenly_and_again() -> None:
     def views_of(epoch: int) -> dict[int, int]:
-        draws = plain(list(train_batches(4000, 100, epoch=epoch)))
-        return {i: v for own, views, _, _ in draws for i, v in zip(own, views, strict=True)}
+        listed = plain(list(train_batches(4000, 100, epoch=epoch)))
+        return {i: v for own, views, _, _ in listed for i, v in zip(own, views, strict=True)}
 
     first, second = views_of(0), views_of(1)
     assert np.bincount(list(first.values())) == pytest.approx([1000] * 4, abs=100)
@@ -109,14 +109,14 @@ def test_processes_share_the_same_batches(world: int, count: int) -> None:
     whole = list(train_batches(count))
     parts = [list(train_batches(count, rank=rank, world=world)) for rank in range(world)]
     assert {len(part) for part in parts} == {len(whole)}
-    for batch, *drawn in zip(whole, *parts, strict=True):
-        counted = [draw for draw in drawn if draw.share]
-        together = sorted(int(index) for draw in counted for index in draw.indices)
+    for batch, *of_processes in zip(whole, *parts, strict=True):
+        counted = [part for part in of_processes if part.weight]
+        together = sorted(int(index) for part in counted for index in part.indices)
         assert together == sorted(batch.indices.tolist())
         view_of = dict(zip(batch.indices.tolist(), batch.views.tolist(), strict=True))
-        for draw in drawn:
-            assert len(draw.indices), "a process without photos can't take part in the step"
-            assert draw.views.tolist() == [view_of[index] for index in draw.indices.tolist()]
+        for part in of_processes:
+            assert len(part.indices), "a process without photos can't take part in the step"
+            assert part.views.tolist() == [view_of[index] for index in part.indices.tolist()]
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
@@ -124,8 +124,8 @@ def test_processes_share_the_same_batches(world: int, count: int) -> None:
 def test_shares_make_the_mean_over_processes_that_over_photos(world: int, count: int) -> None:
     values = np.random.default_rng(0).normal(size=count)
     parts = [list(train_batches(count, rank=rank, world=world)) for rank in range(world)]
-    for batch, *drawn in zip(train_batches(count), *parts, strict=True):
-        mean = np.mean([values[draw.indices].mean() * draw.share for draw in drawn])
+    for batch, *of_processes in zip(train_batches(count), *parts, strict=True):
+        mean = np.mean([values[part.indices].mean() * part.weight for part in of_processes])
         assert mean == pytest.approx(values[batch.indices].mean())
 
 
@@ -135,10 +135,10 @@ def test_evaluation_takes_each_photo_once(world: int, count: int) -> None:
     parts = [EvalBatches(count, 8, rank, world) for rank in range(world)]
     assert sorted(itertools.chain(*map(indices_of, parts))) == list(range(count))
     for part in parts:
-        draws = list(part)
-        assert len(draws) == len(part)
+        listed = list(part)
+        assert len(listed) == len(part)
         assert indices_of(part) == sorted(indices_of(part))
-        assert all(draw.views is None and 0 < len(draw.indices) <= 8 for draw in draws)
+        assert all(part.views is None and 0 < len(part.indices) <= 8 for part in listed)
 
 
 # --- interrupted epochs ----------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_leaving_a_resumed_epoch_early_leaves_the_next_one_whole() -> None:
     assert given(resumed) == whole
 
 
-def test_evaluation_starts_anew() -> None:
+def test_evaluation_starts_again() -> None:
     evaluation = BatchLoader(Numbers(), EvalBatches(53, 8))
     whole = given(evaluation)
     evaluation.load_state_dict({"given": 3})
@@ -266,30 +266,30 @@ def test_lightning_goes_on_with_the_rest(
     assert first.seen + second.seen == whole.seen
 
 
-# --- stored features -------------------------------------------------------------------------
+# --- cached features -------------------------------------------------------------------------
 
 
-def test_stored_features_of_the_drawn_views() -> None:
-    stored = Numbers(10, 3)
-    batch = stored[Draw(np.array([7, 2, 5, 2]), np.array([0, 2, 1, 0]), 0, 0.5)]
+def test_cached_features_of_the_sampled_views() -> None:
+    cached = Numbers(10, 3)
+    batch = cached[BatchIndices(np.array([7, 2, 5, 2]), np.array([0, 2, 1, 0]), 0, 0.5)]
     assert isinstance(batch, FeatureBatch)
     assert batch.features.dtype == torch.float32
     assert batch.features.tolist() == [[[7, 0]], [[2, 2]], [[5, 1]], [[2, 0]]]
     assert batch.targets.tolist() == [7, 2, 5, 2]
-    assert batch.share == 0.5
+    assert batch.weight == 0.5
 
 
-def test_stored_features_of_all_views() -> None:
-    batch = Numbers(10, 3)[Draw(np.array([7, 2]), None, 0)]
+def test_cached_features_of_all_views() -> None:
+    batch = Numbers(10, 3)[BatchIndices(np.array([7, 2]), None, 0)]
     assert batch.features.tolist() == [[[7, 0], [7, 1], [7, 2]], [[2, 0], [2, 1], [2, 2]]]
     assert batch.targets.dtype == torch.int64
 
 
-def test_stored_features_at_other_rows_and_half_precision() -> None:
+def test_cached_features_at_other_rows_and_half_precision() -> None:
     rows = [np.arange(20, dtype=np.float16).reshape(10, 2), -np.ones((4, 2), np.float16)]
-    stored = CachedPhotos(rows, [np.array([9, 0, 3]), np.array([3, 1, 0])], [1, 0, 1])
-    assert (len(stored), stored.views) == (3, 2)
-    batch = stored[Draw(np.array([0, 2]), np.array([0, 0]), 0)]
+    cached = CachedPhotos(rows, [np.array([9, 0, 3]), np.array([3, 1, 0])], [1, 0, 1])
+    assert (len(cached), cached.views) == (3, 2)
+    batch = cached[BatchIndices(np.array([0, 2]), np.array([0, 0]), 0)]
     assert batch.features.tolist() == [[[18, 19]], [[6, 7]]]
     assert batch.features.dtype == torch.float32
     assert batch.targets.tolist() == [1, 1]
@@ -337,9 +337,9 @@ def test_an_epoch_interrupted_with_workers_goes_on_with_the_rest(live: LivePhoto
     assert same(pixels(second), whole[2:])
 
 
-def test_training_crops_are_drawn_anew_in_each_epoch(live: LivePhotos) -> None:
+def test_training_crops_are_drawn_again_in_each_epoch(live: LivePhotos) -> None:
     def photo(epoch: int, indices: list[int]) -> Tensor:
-        return live[Draw(np.array(indices), np.zeros(len(indices), int), epoch)].images
+        return live[BatchIndices(np.array(indices), np.zeros(len(indices), int), epoch)].images
 
     assert torch.equal(photo(0, [3]), photo(0, [3]))
     assert not torch.equal(photo(0, [3]), photo(1, [3]))
@@ -348,8 +348,8 @@ def test_training_crops_are_drawn_anew_in_each_epoch(live: LivePhotos) -> None:
 
 
 def test_training_crops_follow_from_the_seed(photos_root: Path) -> None:
-    draw = Draw(np.array([3]), np.array([0]), 0)
-    one, again, other = (live_photos(photos_root, seed)[draw].images for seed in (5, 5, 6))
+    part = BatchIndices(np.array([3]), np.array([0]), 0)
+    one, again, other = (live_photos(photos_root, seed)[part].images for seed in (5, 5, 6))
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 
@@ -368,7 +368,7 @@ def test_processes_see_the_photos_that_one_would(live: LivePhotos) -> None:
 def test_evaluation_views_are_the_ones_of_the_preprocessing(
     live: LivePhotos, photos_root: Path
 ) -> None:
-    batch = live[Draw(np.array([0, 20]), None, 0)]
+    batch = live[BatchIndices(np.array([0, 20]), None, 0)]
     assert batch.images.shape == (2, 2, 3, 32, 32)
     assert batch.images.dtype == torch.uint8
     assert batch.targets.tolist() == [0, 1]
@@ -384,7 +384,7 @@ def test_a_photo_that_vanished_after_the_check_is_named(
     path = photos_root / "train" / "Akita" / "000.jpg"
     path.unlink()
     with pytest.raises(DataError, match=r"000.jpg: can't be read.*Run the command again"):
-        live[Draw(np.array([0]), None, 0)]
+        live[BatchIndices(np.array([0]), None, 0)]
 
 
 # --- the module ------------------------------------------------------------------------------
@@ -397,9 +397,9 @@ def test_a_plain_loop(photos_root: Path, workers: int) -> None:
     )
     assert data.classes == data.display_names == ("Akita", "Beagle", "Collie")
     targets = []
-    for images, labels, share in data.train_dataloader():
+    for images, labels, weight in data.train_dataloader():
         assert images.shape == (len(labels), 1, 3, 32, 32)
-        assert (images.dtype, labels.dtype, share) == (torch.uint8, torch.int64, 1)
+        assert (images.dtype, labels.dtype, weight) == (torch.uint8, torch.int64, 1)
         targets += labels.tolist()
     assert sorted(targets) == sorted(list(range(3)) * 12)
     assert targets != sorted(targets)
@@ -447,10 +447,10 @@ def test_a_bad_folder_stops_before_any_batch(photos_root: Path) -> None:
         BreedDataModule.from_folder(photos_root / "nowhere")
 
 
-def test_stored_features_take_the_photos_place(photos_root: Path) -> None:
+def test_cached_features_take_the_photos_place(photos_root: Path) -> None:
     checked = check(read_folders(photos_root))
-    stored = {split: Numbers(len(checked.folders.samples[split])) for split in SPLITS}
-    data = BreedDataModule(checked, batch_size=8, stored=stored, workers=4)
+    cached = {split: Numbers(len(checked.folders.samples[split])) for split in SPLITS}
+    data = BreedDataModule(checked, batch_size=8, cached=cached, workers=4)
     assert data.train_dataloader().num_workers == 0
     batches = list(data.train_dataloader())
     assert all(batch.features.shape == (len(batch.targets), 1, 2) for batch in batches)

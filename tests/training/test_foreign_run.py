@@ -87,7 +87,7 @@ def test_nothing_is_written_through_its_links(
     (run / place).parent.mkdir(exist_ok=True)
     (run / place).unlink(missing_ok=True)
     (run / place).symlink_to(victim)
-    assert f"{place} is no regular file" in refusal(config, run)
+    assert f"{place} isn't a regular file" in refusal(config, run)
     if place == ".lock":
         with pytest.raises(PermissionError, match="symbolic link, which isn't followed"):
             RunLock.acquire(run)
@@ -96,7 +96,7 @@ def test_nothing_is_written_through_its_links(
 
 def test_a_pipe_in_it_is_not_waited_for(config: Config, run: Path) -> None:
     os.mkfifo(run / "log.txt")
-    assert "log.txt is no regular file" in refusal(config, run)
+    assert "log.txt isn't a regular file" in refusal(config, run)
     (run / "log.txt").unlink()
     (run / "config.yaml").unlink()
     os.mkfifo(run / "config.yaml")

@@ -92,7 +92,7 @@ def test_every_number_comes_with_its_interval(
 
 
 @pytest.mark.runs
-def test_folds_start_from_an_untrained_backbone(
+def test_folds_start_from_the_initial_backbone(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:
     last = ("model.trainable=last_stage", "optim.backbone_lr_scale=1", "evaluate.folds=2")
@@ -101,10 +101,10 @@ def test_folds_start_from_an_untrained_backbone(
     assert done.returncode == 0, done.stderr
     prepared = prepare(compose(command), Clock())
     backbone, folders = prepared.backbone, prepared.checked.folders
-    stored = cached_features(prepared, Clock())
-    assert stored is not None
-    untrained = copy.deepcopy(backbone.tail.state_dict())
-    folds = cross_validate(prepared.config, folders, backbone, untrained, stored)
+    cached = cached_features(prepared, Clock())
+    assert cached is not None
+    initial_state = copy.deepcopy(backbone.tail.state_dict())
+    folds = cross_validate(prepared.config, folders, backbone, initial_state, cached)
     assert results(tmp_path)[1]["folds"]["loss"] == pytest.approx(folds.loss, rel=1e-3)
 
 
@@ -162,7 +162,7 @@ def test_the_finder_finds_a_rate_and_the_run_takes_it(
     assert curve["lr"] == sorted(curve["lr"])
     assert yaml.safe_load((run / "config.yaml").read_text())["optim"]["lr"] == curve["suggestion"]
     assert "Learning-rate finder" in (run / "report.html").read_text("utf-8")
-    # It can be gone on with, though the command names another rate than the one that was found.
+    # It can be resumed, although the command names another rate than the one that was found.
     (run / "metrics.json").unlink()
     again = train(*command, f"resume={run}")
     assert again.returncode == 0, again.stderr
@@ -174,8 +174,8 @@ def test_the_finder_finds_a_rate_and_the_run_takes_it(
     [
         (("evaluate.folds=1",), "must be 0 (none) or at least 2"),
         (("evaluate.folds=90",), "there are 48 photos for training and validation"),
-        (("evaluate.folds=5", "features.store=false"), "evaluate.folds=5 works on stored features"),
-        (("lr_finder=true", "model.trainable=all"), "lr_finder=true works on stored features"),
+        (("evaluate.folds=5", "features.store=false"), "evaluate.folds=5 works on cached features"),
+        (("lr_finder=true", "model.trainable=all"), "lr_finder=true works on cached features"),
         (("evaluate.known_share=0",), "evaluate.known_share=0: must be above 0"),
         (("artifact.dtype=float8",), "must be one of float32, float16"),
         (("artifact.int9=true",), "Did you mean artifact.int8?"),
@@ -193,7 +193,7 @@ def test_what_cannot_be_measured_is_refused_before_any_work(
     assert not any((tmp_path / "outputs").glob("*-*"))
 
 
-def test_folds_deal_every_class_out_evenly() -> None:
+def test_folds_spread_every_class_evenly() -> None:
     labels = np.repeat([0, 1, 2], [10, 3, 7])
     fold_of = sample_folds(labels, 5, seed=0)
     assert np.bincount(fold_of).tolist() == [4] * 5

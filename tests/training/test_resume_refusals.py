@@ -208,7 +208,7 @@ def test_a_run_that_another_process_trains_is_left_alone(
         with pytest.raises(ConfigError, match=f"still running .process {other.pid} on "):
             resume(root, run)
         assert resume(root, "auto") != run
-        assert f"{run} isn't continued: that run is still running" in logged()
+        assert f"{run} isn't resumed: that run is still running" in logged()
         other.kill()
     assert resume(root, "auto") == run
 

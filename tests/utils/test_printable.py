@@ -19,7 +19,7 @@ from dogbreed.report.run.model_card import plain
 from dogbreed.search.table import live_table, print_table
 from dogbreed.search.trials import COMPLETED, FAILED, Trial
 from dogbreed.serving.offline.table import json_line
-from dogbreed.utils.metric_lines import METRICS, kept_line, metric_line, metric_regexes
+from dogbreed.utils.metric_lines import METRICS, metric_line, metric_regexes, result_line
 from dogbreed.utils.printable import printable
 from dogbreed.utils.terminal import LineFormatter, line_of, print_lines
 
@@ -144,8 +144,8 @@ def test_no_name_is_taken_for_a_metric(metric: str) -> None:
 
 
 def test_the_metrics_themselves_are_read_back() -> None:
-    kept = kept_line({"valid_loss": (0.5, (0.4, 0.6))})
-    for line, value in ((metric_line(1, {"valid_loss": 0.25}), "0.250000"), (kept, "0.500000")):
+    result = result_line({"valid_loss": (0.5, (0.4, 0.6))})
+    for line, value in ((metric_line(1, {"valid_loss": 0.25}), "0.250000"), (result, "0.500000")):
         written = LineFormatter().format(logging.makeLogRecord({"msg": line}))
         found = re.search(metric_regexes()["valid_loss"], written)
         assert found is not None

@@ -53,7 +53,7 @@ def test_what_is_logged_is_a_message_of_ours_with_arguments() -> None:
         if method in LOGS and owner and (owner[-1] == "log" or owner[0] == "logging"):
             message = node.args[0]
             made = isinstance(message, ast.Call) and ast.unparse(message.func) in (
-                *("metric_line", "kept_line"),
+                *("metric_line", "result_line"),
             )
             constant = isinstance(message, ast.Constant) and isinstance(message.value, str)
             assert constant or made, f"{path}:{node.lineno}: {ast.unparse(node)}"

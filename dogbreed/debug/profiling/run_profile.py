@@ -35,7 +35,7 @@ def build_profile(
     profile = Profile(
         total_s=clock.total(),
         phases=_phases(clock.seconds),
-        decode_s=clock.beside.get(DECODE, 0.0),
+        decode_s=clock.background.get(DECODE, 0.0),
         steps=profiler.steps.step_times(limits.outlier_times),
         samples=samples,
         cores=cores(),

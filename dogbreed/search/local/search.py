@@ -60,8 +60,8 @@ def run_local_search(config: TuneConfig, space: Space) -> Path:
     parents = [_parent(root, name, search) for name in search.warm_start]
     prepared = prepare(training_of(config), clock)
     with clock.phase("features"):
-        stored = cached_features(prepared, clock)
-    assert stored is not None  # check_local_search has refused everything else
+        cached = cached_features(prepared, clock)
+    assert cached is not None  # check_local_search has refused everything else
     folder = _open_folder(root, config, prepared.config.name)
     with locked(folder / "lock", wait=False) as alone:
         if not alone:
@@ -71,7 +71,7 @@ def run_local_search(config: TuneConfig, space: Space) -> Path:
             )
         _take_over(folder, config, data_fingerprint(prepared.checked))
         save_settings(folder, settings_of(config))
-        _search(folder, config, prepared, stored, space, parents, clock)
+        _search(folder, config, prepared, cached, space, parents, clock)
     return folder
 
 
@@ -79,7 +79,7 @@ def _search(
     folder: Path,
     config: TuneConfig,
     prepared: Prepared,
-    stored: Mapping[str, CachedPhotos],
+    cached: Mapping[str, CachedPhotos],
     space: Space,
     parents: Sequence[Path],
     clock: Clock,
@@ -95,7 +95,7 @@ def _search(
         work = Work(
             config=replace(prepared.config, trainer=config.trainer),
             checked=prepared.checked,
-            stored=stored,
+            cached=cached,
             metric=search.objective,
             threads=max(1, cores() // parallel),
         )

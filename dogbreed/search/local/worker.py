@@ -33,7 +33,7 @@ class Work:
 
     config: Config
     checked: Checked
-    stored: Mapping[str, CachedPhotos]
+    cached: Mapping[str, CachedPhotos]
     metric: str
     threads: int
 
@@ -75,7 +75,7 @@ def run_trials(connection: Connection, work: Work) -> None:
             values = connection.recv()
             backbone.tail.load_state_dict(untrained)
             # An "auto" number of epochs depends on the batch size, which may be searched.
-            config = schedule(apply(work.config, values), len(work.stored[TRAIN]))
+            config = schedule(apply(work.config, values), len(work.cached[TRAIN]))
             try:
                 connection.send(_train(connection, work, config, backbone))
             except DogbreedError as error:
@@ -89,8 +89,8 @@ def _train(connection: Connection, work: Work, config: Config, backbone: Any) ->
     module = BreedDataModule(
         work.checked,
         batch_size=config.data.batch_size,
-        views=config.features.views if config.features.average else 1,
-        stored=work.stored,
+        views=config.eval_views,
+        cached=work.cached,
         seed=config.seed,
     )
     model = build_model(config, work.checked.folders, backbone)
