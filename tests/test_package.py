@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("debug.recording",),
     ("debug.rules", "debug.smdebug"),
     ("debug.profiling",),
+    ("debug.profiling.triggers",),
     ("debug",),
     ("evaluation",),
     ("serving",),

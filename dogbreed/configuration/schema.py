@@ -85,19 +85,18 @@ def parse(schema: type[Section], values: Mapping[str, Any], prefix: str = "") ->
     parsed: dict[str, Any] = {}
     for item in fields(schema):  # type: ignore[arg-type]
         name, kind = prefix + item.name, _kind(item, hints)
-        if item.name not in values and "schema" not in item.metadata:
-            if item.default is MISSING:
-                raise ConfigError(f"{name} has no value: write {name}=VALUE.")
-            continue
-        value = values.get(item.name, {})
         if is_dataclass(kind):
-            if not isinstance(value, Mapping):
+            group = values.get(item.name, {})  # whose keys may have defaults
+            if not isinstance(group, Mapping):
                 raise ConfigError(
                     f"{name} is a group of keys, not a value: write {name}.KEY=VALUE."
                 )
-            parsed[item.name] = parse(typing.cast(type[Any], kind), value, name + ".")
-        else:
-            parsed[item.name] = _checked(name, value, kind, item.metadata)
+            parsed[item.name] = parse(typing.cast(type[Any], kind), group, name + ".")
+            continue
+        value = values.get(item.name, item.default)
+        if value is MISSING:
+            raise ConfigError(f"{name} has no value: write {name}=VALUE.")
+        parsed[item.name] = _checked(name, value, kind, item.metadata)
     return schema(**parsed)
 
 
@@ -199,7 +198,7 @@ def _kind(item: Field[Any], hints: Mapping[str, Any]) -> Any:
 
 
 def _choices(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    choices = metadata["choices"]
+    choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = metadata["choices"]
     return choices() if callable(choices) else choices
 
 

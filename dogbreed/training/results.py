@@ -204,7 +204,7 @@ def tell(facts: Facts) -> None:
         log.info("rules: %s", f"{', '.join(found)} fired" if found else "none fired")
     for trigger in facts.profile.triggers if facts.profile else ():
         if trigger.state == FIRED:
-            log.info("profile: %s: %s %s", trigger.name, trigger.seen, trigger.advice)
+            log.info("profile: %s: %s %s", trigger.name, trigger.message, trigger.recommendation)
 
 
 def _baseline(
