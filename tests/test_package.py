@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("data.layouts",),
     ("data.sets",),
     ("data",),
+    ("backbone.providers",),
     ("backbone",),
     ("runtime",),
     ("features",),
