@@ -22,6 +22,7 @@ from dogbreed.configuration.schema import argument
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.data.layouts.class_names import display_names
+from dogbreed.optimizers.registry import OPTIMIZERS, OptimizerSettings
 
 Batch = FeatureBatch | PhotoBatch | Sequence[Tensor]
 
@@ -43,7 +44,7 @@ class BreedClassifier(LightningModule):
         trainable: "head", "last_stage" or "all"; for a backbone given by name.
         head: "linear" or "mlp" (one hidden layer of `hidden` units).
         dropout: share of features dropped before the last layer.
-        optimizer: "adam", "adamw" or "sgd" (the one that `momentum` is for).
+        optimizer: "adam", "adamw", "sgd" (the one that `momentum` is for), or a registered one.
         lr: highest learning rate of the head.
         backbone_lr_scale: that of the trained backbone layers, as a share of `lr`.
         scheduler: "onecycle", "cosine" or "constant".
@@ -215,11 +216,10 @@ class BreedClassifier(LightningModule):
         trained = [p for p in self.backbone.parameters() if p.requires_grad]
         if trained:
             groups.append({"params": trained, "lr": self.lr * self.backbone_lr_scale})
-        if self.optimizer_name == "sgd":
-            return torch.optim.SGD(groups, momentum=self.momentum, weight_decay=self.weight_decay)
-        kinds: dict[str, type[torch.optim.Adam]]
-        kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-        return kinds[self.optimizer_name](groups, eps=self.eps, weight_decay=self.weight_decay)
+        settings = OptimizerSettings(
+            eps=self.eps, weight_decay=self.weight_decay, momentum=self.momentum
+        )
+        return OPTIMIZERS[self.optimizer_name](groups, settings)
 
     def _schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
         steps = int(self.trainer.estimated_stepping_batches)
@@ -229,7 +229,7 @@ class BreedClassifier(LightningModule):
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
             total_steps=steps,
-            cycle_momentum=self.optimizer_name != "sgd" or self.momentum > 0,
+            cycle_momentum=_has_momentum(optimizer),
         )
 
     def trained_state(self) -> dict[str, Tensor]:
@@ -280,6 +280,11 @@ class BreedClassifier(LightningModule):
             )
         finally:
             self.to(device).train(training)
+
+
+def _has_momentum(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether there is a momentum that OneCycleLR can cycle: above 0, or the first of the betas."""
+    return "betas" in optimizer.defaults or optimizer.defaults.get("momentum", 0) > 0
 
 
 def load_classifier(path: str | Path) -> BreedClassifier:

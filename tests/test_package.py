@@ -22,12 +22,14 @@ from dogbreed.configuration.search import FinalConfig, TuneConfig
 # sub-package is a package of its own here; a module at the top is named by itself.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "utils"),
+    ("optimizers",),
     ("configuration",),
     ("data.decoding.structure",),
     ("data.decoding",),
     ("data.layouts",),
     ("data.sets",),
     ("data",),
+    ("backbone.providers",),
     ("backbone",),
     ("runtime",),
     ("features",),
@@ -36,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("debug.recording",),
     ("debug.rules", "debug.smdebug"),
     ("debug.profiling",),
+    ("debug.profiling.triggers",),
     ("debug",),
     ("evaluation",),
     ("serving",),

@@ -1,1 +1,1 @@
-"""The pretrained network: its parts, its weights, and the store of what its frozen part gives."""
+"""The pretrained network: its providers, its weights, its frozen and its trained part."""

@@ -1,64 +1,37 @@
-"""torchvision's classification networks, cut where training begins: frozen trunk, trained tail."""
+"""A pretrained network, cut where training begins: frozen trunk, trained tail."""
 
-import re
-import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from os import PathLike, fspath
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from dogbreed.backbone.providers.base import InputScale, Provider, find_provider, provider_of
+from dogbreed.backbone.providers.torchvision_models import TorchvisionProvider
 from dogbreed.backbone.weights import AUTO, NONE, read_weights, weights_digest
 from dogbreed.configuration.run import ModelConfig
-from dogbreed.configuration.schema import argument, brief, nearest
-from dogbreed.data.decoding.photos import IMAGENET_MEAN, IMAGENET_STD
+from dogbreed.configuration.schema import argument, brief
 from dogbreed.errors import ConfigError, WeightsError
 
 HEAD, LAST_STAGE, ALL = "head", "last_stage", "all"
-
-# Networks whose layers can be called one after the other, and so be cut before the last stage:
-# the attributes in the order of their forward pass. `features` stands for its own layers.
-_STAGES = ("layer1", "layer2", "layer3", "layer4")
-_BLOCKS = ("block1", "block2", "block3", "block4")
-_SEQUENCES: dict[tuple[str, ...], tuple[tuple[str, ...], str]] = {
-    ("resnet", "resnext", "wide_resnet"): (
-        ("conv1", "bn1", "relu", "maxpool", *_STAGES, "avgpool", "flatten", "fc"),
-        "layer4",
-    ),
-    ("regnet",): (("stem", *_BLOCKS, "avgpool", "flatten", "fc"), "block4"),
-    ("efficientnet", "mobilenet_v3"): (
-        ("features", "avgpool", "flatten", "classifier"),
-        "features.-2",
-    ),
-    ("convnext",): (("features", "avgpool", "classifier"), "features.-1"),
-}
-
-# Names in torchvision's published files from before its DenseNet and its ViT were rewritten.
-_RENAMED = (
-    (re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)"), r"\1"),
-    (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
-    (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
-)
 
 
 class Normalise(nn.Module):
     """8-bit pixels to the scale of the pretrained weights.
 
-    Images of any other type are taken as normalised already, which is what most people's own
-    data modules hand over.
+    Images of any other type are taken as normalised already, as most data modules give them.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, scale: InputScale) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(scale.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(scale.std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """images: [n, 3, height, width], uint8 in 0..255 or already normalised floats."""
@@ -74,7 +47,7 @@ class Backbone(nn.Module):
     to features [n, num_features]. With trainable="head" the tail is empty, with "all" the trunk
     only normalises.
 
-    The whole stays in eval mode whatever is asked of it. Batch norms keep the statistics of the
+    All of it stays in eval mode, even after `train()`. Batch norms keep the statistics of the
     pretrained weights: those of a small batch, or of a frozen layer's drift, would spoil them
     (Lightning's issues 15062 and 20629).
     """
@@ -83,10 +56,13 @@ class Backbone(nn.Module):
         super().__init__()
         self.name = name
         self.trainable = trainable
-        self.num_features = _remove_classifier(network)
+        provider = _provider_or_generic(name)
+        self.num_features = _remove_classifier(network, provider)
         parts = {HEAD: (network, nn.Identity()), ALL: (nn.Identity(), network)}
-        trunk, tail = _cut(name, network) if trainable == LAST_STAGE else parts[trainable]
-        self.trunk = nn.Sequential(OrderedDict(normalise=Normalise(), layers=trunk))
+        trunk, tail = provider.cut(name, network) if trainable == LAST_STAGE else parts[trainable]
+        self.trunk = nn.Sequential(
+            OrderedDict(normalise=Normalise(provider.input_scale(name)), layers=trunk)
+        )
         self.tail = tail
         self.trunk.requires_grad_(False)
         self.to(memory_format=torch.channels_last)
@@ -116,32 +92,32 @@ class Backbone(nn.Module):
 def build_backbone(
     name: str, weights: str | PathLike[str] = AUTO, trainable: str = HEAD
 ) -> Backbone:
-    """Build a torchvision network by name, load its weights, freeze what isn't trained.
+    """Build a provider's network by name, load its weights, freeze what isn't trained.
 
     Args:
-        name: one of `torchvision.models.list_models(module=torchvision.models)`.
-        weights: a path, a torchvision name (IMAGENET1K_V1), "auto" or "none" (seeded random).
+        name: a network of a provider (dogbreed.backbone.providers), such as torchvision's.
+        weights: a path, a provider's name (IMAGENET1K_V1), "auto" or "none" (seeded random).
         trainable: "head", "last_stage" or "all".
 
     Raises:
         ConfigError: no such network, or one that has no last stage to cut at.
         WeightsError: the weights can't be had, are damaged, or belong to another network.
     """
-    check_name(name)
+    provider = provider_of(name)
     if not isinstance(weights, str | PathLike):
         raise ConfigError(
-            f"weights={brief(weights)}: must be a path, the name of torchvision's weights such as "
-            "'IMAGENET1K_V1', 'auto' or 'none'."
+            f"weights={brief(weights)}: must be a path, the name of {provider.title}'s weights such "
+            f"as {provider.default_weights(name)!r}, 'auto' or 'none'."
         )
     trainable = argument(ModelConfig, "trainable", trainable)
     if trainable == LAST_STAGE:
-        _sequence(name)  # no weights are fetched for a network that can't be cut
+        provider.check_cut(name)  # no weights are fetched for a network that can't be cut
     if weights == NONE:
-        network = _random_network(name)
+        network = _random_network(provider, name)
         _settle_norms(network)
     else:
-        network = _blank_network(name)
-        _load(network, name, read_weights(name, fspath(weights)))
+        network = _blank_network(provider, name)
+        _load(network, name, provider, read_weights(name, fspath(weights)))
     return Backbone(name, network, trainable)
 
 
@@ -176,41 +152,34 @@ def as_backbone(
 
 def empty_backbone(name: str, trainable: str) -> Backbone:
     """The same network, for weights that are loaded into it next."""
-    return Backbone(name, _blank_network(name), trainable)
+    return Backbone(name, _blank_network(provider_of(name), name), trainable)
 
 
 def parameters_of(name: str) -> int:
     """How many parameters a network has by its publisher, its classifier's included.
 
     Raises:
-        ConfigError: torchvision has no such network.
+        ConfigError: no provider has such a network.
     """
-    check_name(name)
-    return int(next(iter(torchvision.models.get_model_weights(name))).meta["num_params"])
+    return provider_of(name).parameters(name)
 
 
 def check_name(name: str) -> None:
-    """Raise a ConfigError if torchvision has no classification network `name`."""
-    known = torchvision.models.list_models(module=torchvision.models)
-    if name not in known:
-        hint = nearest(name, known) or f" There are: {', '.join(known)}."
-        raise ConfigError(f"model.backbone={name}: torchvision has no such network.{hint}")
+    """Raise a ConfigError if no provider has a network `name`."""
+    provider_of(name)
 
 
-def _random_network(name: str) -> nn.Module:
-    """The network with random weights of a fixed seed; the caller's random state is kept."""
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # GoogLeNet and Inception announce a change of their random weights.
-        warnings.simplefilter("ignore", FutureWarning)
+def _provider_or_generic(name: str) -> Provider:
+    """The provider of a network; for one that a caller built, under a name of its own, a default
+    that knows ImageNet's scale, the last linear layer and the families of torchvision."""
+    return find_provider(name) or TorchvisionProvider()
+
+
+def _random_network(provider: Provider, name: str) -> nn.Module:
+    """The network with random weights of a fixed seed; the caller's random state is restored."""
+    with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)  # torch.manual_seed would reseed the GPUs too
-        network: nn.Module = torchvision.models.get_model(name, weights=None)
-    if hasattr(network, "transform_input"):  # GoogLeNet, Inception: one output, and photos
-        network.transform_input = True  # type: ignore[assignment]  # normalised as for all others
-        network.aux_logits = False  # type: ignore[assignment]
-        for auxiliary in ("aux1", "aux2", "AuxLogits"):
-            if hasattr(network, auxiliary):
-                setattr(network, auxiliary, None)
-    return network
+        return provider.build(name)
 
 
 class _NoRandom(TorchFunctionMode):
@@ -224,14 +193,14 @@ class _NoRandom(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         if func in (torch.Tensor.uniform_, torch.Tensor.normal_):
-            return args[0].zero_()  # some draw again until all lie within bounds
+            return args[0].zero_()  # some sample again until all are within bounds
         return func(*args, **(kwargs or {}))
 
 
-def _blank_network(name: str) -> nn.Module:
+def _blank_network(provider: Provider, name: str) -> nn.Module:
     """The network for weights that are loaded next."""
     with _NoRandom():
-        return _random_network(name)
+        return _random_network(provider, name)
 
 
 def _settle_norms(network: nn.Module) -> None:
@@ -241,7 +210,7 @@ def _settle_norms(network: nn.Module) -> None:
     variance are taken over one pass, as in data-dependent initialisation (Mishkin & Matas 2016).
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    kept = [norm.momentum for norm in norms]
+    momenta = [norm.momentum for norm in norms]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums over several threads differ in their last bits
     with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -252,20 +221,21 @@ def _settle_norms(network: nn.Module) -> None:
         if norms:
             network.train()(images)
     torch.set_num_threads(threads)
-    for norm, momentum in zip(norms, kept, strict=True):
+    for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
 
 
-def _load(network: nn.Module, name: str, state: dict[str, Tensor]) -> None:
+def _load(network: nn.Module, name: str, provider: Provider, state: dict[str, Tensor]) -> None:
     """Load `state` into `network`, classifier and auxiliary heads aside.
 
     Raises:
         WeightsError: names or shapes of another network.
     """
     own = network.state_dict()
-    classifier = _classifier_name(network)
+    classifier = provider.classifier_name(network)
     ignored = tuple(p for p in (f"{classifier}.", "aux1.", "aux2.", "AuxLogits."))
-    state = {_renamed(key): value for key, value in state.items()}
+    # "module." is before the names of networks that were saved under DataParallel.
+    state = {provider.tensor_name(k.removeprefix("module.")): state[k] for k in state}
     wanted = {key for key in own if not key.startswith(ignored) and "num_batches" not in key}
     missing = sorted(wanted - state.keys())
     surplus = sorted(key for key in state.keys() - own.keys() if not key.startswith(ignored))
@@ -282,63 +252,11 @@ def _load(network: nn.Module, name: str, state: dict[str, Tensor]) -> None:
     network.load_state_dict(own)  # its own, with the format version that MNASNet insists on
 
 
-def _renamed(key: str) -> str:
-    """A tensor's name in a file as its network has it now."""
-    key = key.removeprefix("module.")  # of networks saved under DataParallel
-    for pattern, replacement in _RENAMED:
-        key = pattern.sub(replacement, key)
-    return key
-
-
-def _classifier_name(network: nn.Module) -> str:
-    """The dotted name of the classifier: the last linear layer; SqueezeNet has a convolution."""
-    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
-    return linear[-1] if linear else "classifier.1"
-
-
-def _remove_classifier(network: nn.Module) -> int:
+def _remove_classifier(network: nn.Module, provider: Provider) -> int:
     """Replace the classifier by nothing; how many features then come out."""
-    name = _classifier_name(network)
+    name = provider.classifier_name(network)
     last = network.get_submodule(name)
     parent, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(parent), attribute, nn.Identity())
     assert isinstance(last, nn.Linear | nn.Conv2d)
     return last.in_features if isinstance(last, nn.Linear) else last.in_channels
-
-
-def _cut(name: str, network: nn.Module) -> tuple[nn.Sequential, nn.Sequential]:
-    """The network as two sequences, cut before its last stage."""
-    order, boundary = _sequence(name)
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for attribute in order:
-        module = nn.Flatten(1) if attribute == "flatten" else _child(network, attribute)
-        if attribute == "features":
-            layers |= {f"features{index}": layer for index, layer in enumerate(module.children())}
-        else:
-            layers[attribute] = module
-    stage, _, index = boundary.partition(".")
-    names = list(layers)
-    staged = [name for name in names if name.startswith(stage)]
-    first = names.index(staged[int(index)] if index else stage)
-    return (
-        nn.Sequential(OrderedDict(list(layers.items())[:first])),
-        nn.Sequential(OrderedDict(list(layers.items())[first:])),
-    )
-
-
-def _sequence(name: str) -> tuple[Sequence[str], str]:
-    """The layers in their order, and the one that the last stage begins with."""
-    for families, sequence in _SEQUENCES.items():
-        if name.startswith(families):
-            return sequence
-    raise ConfigError(
-        f"model.trainable=last_stage: it isn't known where {name}'s last stage begins; "
-        "it is for ResNet, ResNeXt, RegNet, EfficientNet, MobileNetV3 and ConvNeXt."
-    )
-
-
-def _child(network: nn.Module, attribute: str) -> nn.Module:
-    """A layer by name; RegNet keeps its blocks in `trunk_output`."""
-    if attribute.startswith("block") and hasattr(network, "trunk_output"):
-        return network.trunk_output.get_submodule(attribute)  # type: ignore[union-attr]
-    return network.get_submodule(attribute)

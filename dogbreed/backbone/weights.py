@@ -1,60 +1,45 @@
-"""Pretrained weights: from a file or from torchvision, read without running code in the file."""
+"""Pretrained weights, from a file or a provider, read without running code in the file."""
 
 import hashlib
-import io
-import os
 import pickle
-import socket
-import sys
 import warnings
 from collections.abc import Mapping
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import torch
-import torchvision
 from torch import Tensor
 
+from dogbreed.backbone.providers.base import provider_of
 from dogbreed.configuration.schema import nearest
 from dogbreed.errors import WeightsError
-from dogbreed.utils.user_paths import cache_dir, cached_in, private_folder
 
 NONE = "none"
 AUTO = "auto"
 
 
 def resolve_weights(name: str, weights: str) -> str:
-    """The torchvision name that "auto" stands for; anything else as it is.
-
-    The first ImageNet weights of a network: later recipes (label smoothing, mixup) give worse
-    features under a frozen backbone (Kornblith et al. 2019, section 4.2). Two networks have none;
-    of theirs, those for photos of 224 px stand last.
-    """
-    if weights != AUTO:
-        return weights
-    names = [member.name for member in torchvision.models.get_model_weights(name)]
-    return "IMAGENET1K_V1" if "IMAGENET1K_V1" in names else names[-1]
+    """The provider's name of what "auto" stands for; anything else as it is."""
+    return provider_of(name).default_weights(name) if weights == AUTO else weights
 
 
 def read_weights(name: str, weights: str) -> dict[str, Tensor]:
-    """The state dict at a path or under a torchvision name; no code in the file is run.
+    """The state dict at a path or under a provider's name; no code in the file is run.
 
     Raises:
-        WeightsError: says what is wrong with the file or the name, and the ways out.
+        WeightsError: what is wrong with the file or the name, and what to do.
     """
     path = _file(weights)
     if path is not None:
         return _read_file(path)
-    available = torchvision.models.get_model_weights(name).__members__
+    provider = provider_of(name)
+    available = provider.weight_names(name)
     wanted = resolve_weights(name, weights)
     if wanted in available:
-        return _download(name, available[wanted])
+        return provider.fetch(name, wanted)
     if "/" in weights or Path(weights).suffix:
         raise WeightsError(f"model.weights={weights}: there is no such file.")
     raise WeightsError(
-        f"model.weights={weights}: neither a file nor weights of {name} in torchvision "
+        f"model.weights={weights}: neither a file nor weights of {name} in {provider.title} "
         f"({', '.join(available)}); model.weights=none starts from random ones."
         f"{nearest(weights, [*available, AUTO, NONE])}"
     )
@@ -119,44 +104,3 @@ def _why_unreadable(path: Path, error: Exception) -> str:
 def _starts(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(2)
-
-
-def _download(name: str, weights: Any) -> dict[str, Tensor]:
-    """torchvision's weights, from a cache or the network."""
-    folder = _download_dir(weights)
-    with cached_in(folder):
-        if folder.is_relative_to(torch.hub.get_dir()):  # torch's own, which users may share
-            folder.mkdir(parents=True, exist_ok=True)
-        else:
-            private_folder(folder.parent)
-            private_folder(folder)
-    patience = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(10)  # seconds for a silent network; the library sets none
-    # torch's own bar for a person; elsewhere silence, as its lines are no one's.
-    seen = sys.stderr.isatty()
-    try:
-        with ExitStack() as quiet:
-            if not seen:  # torch says one thing on stdout and another on stderr
-                quiet.enter_context(redirect_stdout(io.StringIO()))
-                quiet.enter_context(redirect_stderr(io.StringIO()))
-            state: dict[str, Tensor] = weights.get_state_dict(
-                progress=seen, check_hash=True, weights_only=True, model_dir=str(folder)
-            )
-    except Exception as error:
-        raise WeightsError(
-            f"The weights {weights.name} of {name} can't be fetched from {weights.url} "
-            f"({type(error).__name__}). Give a file (model.weights=FILE), use another network "
-            "connection, or start from random weights (model.weights=none)."
-        ) from error
-    finally:
-        socket.setdefaulttimeout(patience)
-    return state
-
-
-def _download_dir(weights: Any) -> Path:
-    """Our cache; torch's own where the user has set it, or where it has these weights already."""
-    of_torch = Path(torch.hub.get_dir(), "checkpoints")
-    name = Path(urlsplit(weights.url).path).name
-    if "TORCH_HOME" in os.environ or os.path.isfile(of_torch / name):  # noqa: PTH113 (never raises)
-        return of_torch
-    return cache_dir() / "weights"

@@ -8,6 +8,7 @@ from typing import Any
 
 from dogbreed.configuration.debug import DebugConfig
 from dogbreed.configuration.schema import key, noun_key, path_key
+from dogbreed.optimizers.registry import OPTIMIZERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ class ModelConfig:
 class OptimConfig:
     """The optimiser, its schedule and the loss."""
 
-    name: str = key("the optimiser", choices=("adam", "adamw", "sgd"))
+    name: str = key("the optimiser", choices=OPTIMIZERS.names)
     lr: float = key("highest learning rate of the head", above=0, at_most=100)
     eps: float = key("added to Adam's denominator; sgd has none", above=0, at_most=1)
     weight_decay: float = key("weight decay per step", at_least=0, at_most=10)

@@ -9,8 +9,8 @@ import math
 import sys
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, field, fields, is_dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,11 +43,25 @@ def key(
     below: float | None = None,
     at_least: float | None = None,
     at_most: float | None = None,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = (),
+    default: Any = MISSING,
 ) -> Any:
-    """A dataclass field with its sentence for --help and the bounds that `parse` holds it to."""
+    """A dataclass field with its sentence for --help and the bounds that `parse` holds it to.
+
+    Args:
+        choices: the texts that it takes, or a function that gives them, for names in a registry.
+        default: its value, for keys of a registry's entries; all others have theirs in conf/.
+    """
     bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
-    return field(metadata={"help": help, "bounds": bounds, "choices": choices})
+    return field(default=default, metadata={"help": help, "bounds": bounds, "choices": choices})
+
+
+def section_key(schema: Callable[[], type[Any]]) -> Any:
+    """A dataclass field for a group of keys that a registry makes up: `schema` gives its class.
+
+    Its keys have defaults, so that conf/ needn't name them.
+    """
+    return field(metadata={"schema": schema})
 
 
 def path_key(help: str) -> Any:
@@ -76,18 +90,19 @@ def parse(schema: type[Section], values: Mapping[str, Any], prefix: str = "") ->
             raise unknown_key(prefix + str(name), schema, prefix)
     parsed: dict[str, Any] = {}
     for item in fields(schema):  # type: ignore[arg-type]
-        name = prefix + item.name
-        if item.name not in values and item.default is MISSING:
-            raise ConfigError(f"{name} has no value: write {name}=VALUE.")
-        kind, value = hints[item.name], values[item.name]
+        name, kind = prefix + item.name, _kind(item, hints)
         if is_dataclass(kind):
-            if not isinstance(value, Mapping):
+            group = values.get(item.name, {})  # whose keys may have defaults
+            if not isinstance(group, Mapping):
                 raise ConfigError(
                     f"{name} is a group of keys, not a value: write {name}.KEY=VALUE."
                 )
-            parsed[item.name] = parse(typing.cast(type[Any], kind), value, name + ".")
-        else:
-            parsed[item.name] = _checked(name, value, kind, item.metadata)
+            parsed[item.name] = parse(typing.cast(type[Any], kind), group, name + ".")
+            continue
+        value = values.get(item.name, item.default)
+        if value is MISSING:
+            raise ConfigError(f"{name} has no value: write {name}=VALUE.")
+        parsed[item.name] = _checked(name, value, kind, item.metadata)
     return schema(**parsed)
 
 
@@ -95,7 +110,7 @@ def keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, Any, str]]:
     """Yield every key as (dotted name, type, sentence), in the order of the schema."""
     hints = typing.get_type_hints(schema)
     for item in fields(schema):
-        kind = hints[item.name]
+        kind = _kind(item, hints)
         if is_dataclass(kind):
             yield from keys(typing.cast(type[Any], kind), f"{prefix}{item.name}.")
         else:
@@ -177,9 +192,20 @@ def brief(value: Any) -> str:
 def _kind_and_metadata(schema: Any, name: str) -> tuple[Any, Mapping[str, Any]]:
     *sections, field_name = name.split(".")
     for section in sections:
-        schema = _hints(schema)[section]
+        item = next(each for each in fields(schema) if each.name == section)
+        schema = _kind(item, _hints(schema))
     item = next(each for each in fields(schema) if each.name == field_name)
     return _hints(schema)[field_name], item.metadata
+
+
+def _kind(item: Field[Any], hints: Mapping[str, Any]) -> Any:
+    """A field's type; a registry's group has that of the entries that there are now."""
+    return item.metadata["schema"]() if "schema" in item.metadata else hints[item.name]
+
+
+def _choices(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = metadata["choices"]
+    return choices() if callable(choices) else choices
 
 
 @cache
@@ -207,7 +233,7 @@ def unknown_key(name: str, schema: type[Any], prefix: str = "") -> ConfigError:
 
 
 def _sentence(metadata: Mapping[str, Any]) -> str:
-    allowed = " | ".join(metadata["choices"]) or ", ".join(_limits(metadata["bounds"]))
+    allowed = " | ".join(_choices(metadata)) or ", ".join(_limits(metadata["bounds"]))
     return f"{metadata['help']} ({allowed})" if allowed else str(metadata["help"])
 
 
@@ -222,11 +248,9 @@ def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], show
         return _texts(name, value)
     allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     converted = _converted(value, allowed)
-    if metadata["choices"] and converted not in metadata["choices"]:
-        choices = ", ".join(metadata["choices"])
-        raise ConfigError(
-            f"{shown}: must be one of {choices}.{nearest(value, metadata['choices'])}"
-        )
+    choices = _choices(metadata)
+    if choices and converted not in choices:
+        raise ConfigError(f"{shown}: must be one of {', '.join(choices)}.{nearest(value, choices)}")
     if converted is _WRONG or (
         str in allowed and int in allowed and isinstance(converted, str) and converted != AUTO
     ):

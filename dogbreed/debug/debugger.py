@@ -18,8 +18,8 @@ from dogbreed.configuration.debug import DebugConfig, checked_config
 from dogbreed.debug.recording.measures import Glance, TrainedLayers, first_not_finite
 from dogbreed.debug.recording.observations import Epoch, Layers, Observer, Start, Step
 from dogbreed.debug.recording.recorder import Recorder
+from dogbreed.debug.rules.observer import RuleObserver
 from dogbreed.debug.rules.verdicts import Verdict
-from dogbreed.debug.rules.watch import RuleWatch
 from dogbreed.errors import ConfigError, RecordingError, StoppedByRule
 from dogbreed.utils.os_errors import DISK_FULL
 
@@ -59,7 +59,7 @@ class Debugger(Callback):
         self._folder = Path(folder)
         self._every = config.every_n_steps
         self._metrics = (valid_loss, valid_top1)
-        self._rules = RuleWatch(config.rules, self._folder / RULES_FILE)
+        self._rules = RuleObserver(config.rules, self._folder / RULES_FILE)
         self._builders: list[Callable[[], Observer]] = [
             lambda: Recorder(self._folder / RECORDING),
             lambda: self._rules,

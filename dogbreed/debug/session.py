@@ -8,19 +8,18 @@ from pytorch_lightning import Callback
 
 from dogbreed.configuration.debug import DebugConfig
 from dogbreed.debug.debugger import RECORDING, Debugger
-from dogbreed.debug.profiling.profile import Profile, Rates
-from dogbreed.debug.profiling.run_profile import build_profile, split_fit
+from dogbreed.debug.profiling.profile import FEATURES, LOOP, Profile, Rates
 from dogbreed.debug.profiling.sampler import Sampler
-from dogbreed.debug.profiling.time_profiler import LOOP, TimeProfiler
+from dogbreed.debug.profiling.time_profiler import TimeProfiler
 from dogbreed.debug.profiling.trace import TraceSteps
 from dogbreed.debug.recording.records import Recording, empty_recording, read_recording
 from dogbreed.debug.rules.verdicts import Verdict
+from dogbreed.debug.run_profile import build_profile, split_fit
 from dogbreed.errors import RecordingError
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.files import write_json
 from dogbreed.utils.progress import is_main_process
 
-FEATURES = "features"
 # What a pass over the photos goes on with; its engine is built once, whatever their number.
 PASS_PARTS = ("wait", "compute", "write")
 PROFILE_FILE = "profile.json"

@@ -150,7 +150,7 @@ def test_a_training_that_goes_on_has_one_recording(
     rules = json.loads((run / "debug/rules.json").read_text("utf-8"))
     start = next(rule for rule in rules if rule["name"] == "poor_start")
     assert start["state"] == NOT_APPLICABLE
-    assert "checkpoint" in start["seen"]
+    assert "checkpoint" in start["message"]
 
 
 def test_a_full_disk_ends_the_recording_not_the_training(tmp_path: Path) -> None:

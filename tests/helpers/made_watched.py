@@ -55,8 +55,8 @@ def make_verdict(name: str, state: str = FINE, first: int | None = None, **more:
     """A rule's or a trigger's; one that fired did so at `first` and for 99 steps or seconds."""
     times = 0 if state != FIRED else 12
     given: dict[str, Any] = {
-        "seen": f"What {name} saw.",
-        "advice": f"Set a key because of {name}.",
+        "message": f"What {name} saw.",
+        "recommendation": f"Set a key because of {name}.",
         "points": (Point(step=first or 0, values={"mean": 1.5, "rise_share": 0.0712}),)
         if times
         else (),

@@ -123,7 +123,7 @@ def test_the_headline(tmp_path: Path, facts: Facts, verdicts: tuple[Any, ...], s
 
 
 def test_a_rule_that_says_nothing(open_page: "OpenPage", tmp_path: Path, facts: Facts) -> None:
-    silent = (make_verdict("a", FINE, seen=""), make_verdict("b", OFF, seen=""))
+    silent = (make_verdict("a", FINE, message=""), make_verdict("b", OFF, message=""))
     page = open_page(written(tmp_path, replace(facts, **watched_by(None, *silent))))
     assert [row[2] for row in cells(page, "#debug .verdicts")] == [
         "Nothing.",
@@ -186,8 +186,8 @@ def test_hostile_names_stay_text(open_page: "OpenPage", tmp_path: Path, facts: F
                 name,
                 FIRED,
                 10 * number,
-                seen=name,
-                advice=name,
+                message=name,
+                recommendation=name,
                 points=(Point(step=3, values={name: name}),),
                 parameters={name: name},
             )
@@ -307,7 +307,7 @@ def test_nothing_overflows_a_narrow_page(
 ) -> None:
     long = "x" * 200
     verdicts = tuple(
-        make_verdict(f"{name}", FIRED, 640, seen=f"{long} was seen.", parameters={long: long})
+        make_verdict(f"{name}", FIRED, 640, message=f"{long} was seen.", parameters={long: long})
         for name in (long, "a rather long name of a rule " * 3, "short")
     )
     profile = replace(

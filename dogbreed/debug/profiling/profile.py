@@ -5,6 +5,12 @@ from typing import Any
 
 from dogbreed.debug.rules.verdicts import Verdict
 
+# Phases of a run, and the parts of the fit.
+FEATURES, FIT = "features", "fit"
+DATA_WAIT, FORWARD, BACKWARD, STEP = "data wait", "forward", "backward", "step"
+CALLBACKS, CHECKPOINTS, LOOP, VALIDATION = "callbacks", "checkpoints", "loop", "validation"
+FIT_PARTS = (DATA_WAIT, FORWARD, BACKWARD, STEP, CALLBACKS, CHECKPOINTS, LOOP)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:

@@ -8,11 +8,18 @@ from pytorch_lightning.profilers import Profiler
 
 from dogbreed.configuration.debug import TriggersConfig
 from dogbreed.configuration.schema import argument
-from dogbreed.debug.profiling.profile import StepTimes
-
-DATA_WAIT, FORWARD, BACKWARD, STEP = "data wait", "forward", "backward", "step"
-CALLBACKS, CHECKPOINTS, LOOP, VALIDATION = "callbacks", "checkpoints", "loop", "validation"
-FIT_PARTS = (DATA_WAIT, FORWARD, BACKWARD, STEP, CALLBACKS, CHECKPOINTS, LOOP)
+from dogbreed.debug.profiling.profile import (
+    BACKWARD,
+    CALLBACKS,
+    CHECKPOINTS,
+    DATA_WAIT,
+    FIT_PARTS,
+    FORWARD,
+    LOOP,
+    STEP,
+    VALIDATION,
+    StepTimes,
+)
 
 # Lightning's names of what it does end in these; the first that fits counts.
 PART_OF_ENDING = {

@@ -1,11 +1,30 @@
-"""What a rule is: it is told what is seen of a training and answers with what is wrong in it."""
+"""What a rule is: it receives the observations of a training and returns the faults in it.
+
+A rule of your own, in a package of yours (see dogbreed.utils.registry for how it is loaded):
+
+    @dataclass(frozen=True, kw_only=True)
+    class LossSpikeThresholds(Thresholds):
+        times: float = key("step over the median of the last ones", above=1, default=5.0)
+
+    class LossSpike(Rule[LossSpikeThresholds]):
+        thresholds_class = LossSpikeThresholds
+        recommendation = "Lower optim.lr."
+
+        def on_step(self, step: Step) -> Fault | None: ...
+
+    RULES.register("loss_spike", LossSpike)
+
+Its thresholds are the keys debug.rules.loss_spike.*, with `action` among them; --help, rules.json
+and the report show it like any other.
+"""
 
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from dogbreed.configuration.debug import OFF
+from dogbreed.configuration.debug import OFF, STOP, WARN
+from dogbreed.configuration.schema import key
 from dogbreed.debug.recording.observations import Epoch, Layers, Start, Step
 from dogbreed.debug.rules.verdicts import FINE, FIRED, NOT_APPLICABLE, Point, Verdict
 from dogbreed.debug.rules.verdicts import OFF as SWITCHED_OFF
@@ -13,31 +32,48 @@ from dogbreed.debug.rules.verdicts import OFF as SWITCHED_OFF
 SHOWN_POINTS = 5  # so many of the first, and of the latest
 
 
+def action_key(*choices: str, default: str = WARN) -> str:
+    """The key `action` of a rule; `choices` are WARN, STOP and OFF where nothing else is given."""
+    action: str = key(
+        "what happens when it fires", choices=choices or (WARN, STOP, OFF), default=default
+    )
+    return action
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """What every rule's keys begin with; a rule adds its own, each with its default."""
+
+    action: str = action_key()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """One time that a rule found its fault: a sentence without its step, and the values."""
 
-    seen: str
+    message: str
     values: Mapping[str, float | str]
 
 
-LimitsType = TypeVar("LimitsType")
+ThresholdsType = TypeVar("ThresholdsType", bound=Thresholds)
 
 
-class Rule(Generic[LimitsType]):
-    """A rule with its limits; a kind of rule overrides what it wants to be told.
+class Rule(Generic[ThresholdsType]):
+    """A rule with its thresholds; a subclass overrides the methods of what it evaluates.
 
-    `not_judged` says why the rule doesn't apply; a rule sets it to "" once it could judge.
+    `recommendation` is a sentence that names the setting to change. `not_evaluated` says why the
+    rule doesn't apply; a rule sets it to "" once it could evaluate something.
     """
 
-    advice: ClassVar[str]
+    thresholds_class: ClassVar[type[Thresholds]]
+    recommendation: ClassVar[str]
 
-    def __init__(self, name: str, limits: LimitsType) -> None:
-        self.name, self.limits = name, limits
-        self.action: str = limits.action  # type: ignore[attr-defined]
-        self.not_judged = "the training was too short to tell"
+    def __init__(self, name: str, thresholds: ThresholdsType) -> None:
+        self.name, self.thresholds = name, thresholds
+        self.action = thresholds.action
+        self.not_evaluated = "the training was too short to evaluate it"
         self.times = 0
-        self.seen = ""
+        self.message = ""
         self._first: list[Point] = []
         self._latest: deque[Point] = deque(maxlen=SHOWN_POINTS)
 
@@ -56,10 +92,19 @@ class Rule(Generic[LimitsType]):
         """After each epoch's validation."""
         return None
 
-    def note(self, step: int, fault: Fault) -> None:
-        """Keep what was found."""
+    @property
+    def poll_s(self) -> float | None:
+        """Seconds between two calls of `poll`; None for a rule that isn't polled."""
+        return None
+
+    def poll(self) -> tuple[int, Fault] | None:
+        """The step and the fault, if there is one without any observation; in a thread."""
+        return None
+
+    def record(self, step: int, fault: Fault) -> None:
+        """Add a fault to the verdict."""
         if not self.times:
-            self.seen = fault.seen
+            self.message = fault.message
         self.times += 1
         point = Point(step=step, values=fault.values)
         if len(self._first) < SHOWN_POINTS:
@@ -68,19 +113,19 @@ class Rule(Generic[LimitsType]):
             self._latest.append(point)
 
     def verdict(self) -> Verdict:
-        """What has come of it so far."""
+        """The result so far."""
         points = (*self._first, *self._latest)
-        limits: dict[str, Any] = asdict(self.limits)  # type: ignore[call-overload]
+        parameters: dict[str, Any] = asdict(self.thresholds)
         return Verdict(
             name=self.name,
             state=self._state(),
-            seen=self.seen or (self.not_judged if self.action != OFF else ""),
-            advice=self.advice,
+            message=self.message or (self.not_evaluated if self.action != OFF else ""),
+            recommendation=self.recommendation,
             times=self.times,
             first_step=points[0].step if points else None,
             last_step=points[-1].step if points else None,
             points=points,
-            parameters=limits,
+            parameters=parameters,
         )
 
     def _state(self) -> str:
@@ -88,16 +133,16 @@ class Rule(Generic[LimitsType]):
             return SWITCHED_OFF
         if self.times:
             return FIRED
-        return NOT_APPLICABLE if self.not_judged else FINE
+        return NOT_APPLICABLE if self.not_evaluated else FINE
 
 
 class InARow:
-    """How often in a row something was so."""
+    """How often in a row a condition was true."""
 
     def __init__(self) -> None:
         self.count = 0
 
-    def add(self, so: bool) -> int:
-        """Count one more, or begin anew."""
-        self.count = self.count + 1 if so else 0
+    def add(self, is_true: bool) -> int:
+        """Count one more, or start again from 0."""
+        self.count = self.count + 1 if is_true else 0
         return self.count

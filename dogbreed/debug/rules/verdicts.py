@@ -1,4 +1,4 @@
-"""What a rule or a trigger has found: the shape that both share, on the page and in JSON."""
+"""The result of a rule or a trigger: one shape for both, in the report and in JSON."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ FIRED, FINE, NOT_APPLICABLE, OFF = "fired", "fine", "not applicable", "off"
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One time that something was seen: the step (or second, for a trigger), and its values."""
+    """One observation: the step (for a trigger, the second), and its values."""
 
     step: int
     values: Mapping[str, float | str]
@@ -17,18 +17,18 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What came of a rule.
+    """The result of a rule or a trigger.
 
-    `state` is one of FIRED, FINE, NOT_APPLICABLE, OFF; `seen` a sentence on what was seen, or why
-    the rule doesn't apply; `advice` the sentence that names the setting to change. `points` are
-    the first and the latest of the `times`, `parameters` the rule's limits. Where a rule has
-    steps, a trigger has seconds of the run.
+    `state` is one of FIRED, FINE, NOT_APPLICABLE, OFF; `message` a sentence on what was observed,
+    or why the rule doesn't apply; `recommendation` the sentence that names the setting to change.
+    `points` are the first and the latest of the `times`, `parameters` the thresholds. Where a rule
+    has steps, a trigger has seconds of the run.
     """
 
     name: str
     state: str
-    seen: str
-    advice: str
+    message: str
+    recommendation: str
     times: int
     first_step: int | None
     last_step: int | None

@@ -71,10 +71,10 @@ def _row(own: Verdict, when: When, brief: When) -> dict[str, Any]:
         "rule": _capital(words(own.name)),
         "state": own.state,
         "kind": own.state.replace(" ", "-"),
-        "seen": _sentence(own.seen or SILENT.get(own.state, "")),
+        "seen": _sentence(own.message or SILENT.get(own.state, "")),
         "times": f"{own.times:,}" if has_fired else NOTHING,
         "span": _span(own, brief),
-        "advice": own.advice if has_fired else "",
+        "advice": own.recommendation if has_fired else "",
         "limits": [value_of(*pair) for pair in own.parameters.items()] if has_fired else [],
         "points": [_said(own, point, when) for point in own.points] if has_fired else [],
     }

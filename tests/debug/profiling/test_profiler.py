@@ -18,8 +18,7 @@ from conftest import SMALL, Train, TrainedRun
 from helpers import planted
 
 from dogbreed.debug.profiling import sampler
-from dogbreed.debug.profiling.sampler import Sampler, open_gpu
-from dogbreed.debug.profiling.time_profiler import (
+from dogbreed.debug.profiling.profile import (
     BACKWARD,
     CALLBACKS,
     CHECKPOINTS,
@@ -28,9 +27,9 @@ from dogbreed.debug.profiling.time_profiler import (
     FORWARD,
     STEP,
     VALIDATION,
-    Durations,
-    TimeProfiler,
 )
+from dogbreed.debug.profiling.sampler import Sampler, open_gpu
+from dogbreed.debug.profiling.time_profiler import Durations, TimeProfiler
 from dogbreed.utils.clock import Clock
 
 SMALL_RUN = (*SMALL, "data.root=photos", "evaluate.baseline=false")
@@ -271,7 +270,7 @@ def test_live_photos_that_wait_are_called_a_bottleneck(
     profile = profile_of(tmp_path)
     triggers = {trigger["name"]: trigger for trigger in profile["triggers"]}
     assert triggers["data_wait"]["state"] == "fired"
-    assert "data.workers" in triggers["data_wait"]["advice"]
+    assert "data.workers" in triggers["data_wait"]["recommendation"]
     assert triggers["data_wait"]["parameters"] == {"data_wait_share": 0.02}
     assert profile["photos_per_s"]["features"] is None
     assert "data_wait" in done.stdout

@@ -1,4 +1,4 @@
-"""Each trigger fires above its limit, keeps still below it, and says where it can't judge."""
+"""Each trigger fires above its limit, keeps still below it, and says where it can't evaluate."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from dogbreed.configuration.composing import compose
+from dogbreed.configuration.debug import TRIGGERS
 from dogbreed.debug.profiling.profile import Phase, Profile, Rates, Sample, StepTimes
-from dogbreed.debug.profiling.triggers import TRIGGERS, judge
+from dogbreed.debug.profiling.triggers.base import evaluate_triggers
 from dogbreed.debug.rules.verdicts import FINE, FIRED, NOT_APPLICABLE
 
-LIMITS = compose([]).debug.triggers
+THRESHOLDS = compose([]).debug.triggers
 
 
 def sample(second: int, **changes: Any) -> Sample:
@@ -82,22 +83,22 @@ FAULTY = {
 
 
 def states(profile: Profile) -> dict[str, str]:
-    return {verdict.name: verdict.state for verdict in judge(profile, LIMITS)}
+    return {verdict.name: verdict.state for verdict in evaluate_triggers(profile, THRESHOLDS)}
 
 
 def test_a_good_profile_triggers_nothing() -> None:
     assert set(states(GOOD).values()) == {FINE}
 
 
-@pytest.mark.parametrize("name", TRIGGERS)
+@pytest.mark.parametrize("name", TRIGGERS.names())
 def test_each_trigger_fires_alone(name: str) -> None:
-    verdicts = {verdict.name: verdict for verdict in judge(FAULTY[name], LIMITS)}
+    verdicts = {verdict.name: verdict for verdict in evaluate_triggers(FAULTY[name], THRESHOLDS)}
     assert [n for n, verdict in verdicts.items() if verdict.state == FIRED] == [name]
     found = verdicts[name]
     assert found.times >= 1
     assert found.points[0].values
-    assert set(found.parameters) <= set(vars(LIMITS))
-    assert found.advice.endswith(".")
+    assert set(found.parameters) <= set(vars(THRESHOLDS))
+    assert found.recommendation.endswith(".")
 
 
 def test_without_a_gpu_its_triggers_do_not_apply() -> None:
@@ -119,7 +120,7 @@ def test_cores_that_others_use_are_not_called_idle() -> None:
     assert states(profile)["low_use"] == NOT_APPLICABLE
 
 
-def test_what_was_too_short_is_not_judged() -> None:
+def test_what_was_too_short_is_not_evaluated() -> None:
     short = replace(
         GOOD,
         total_s=9.0,
@@ -133,3 +134,19 @@ def test_what_was_too_short_is_not_judged() -> None:
         "cpu_bottleneck",
         "gpu_memory",
     ]
+
+
+@pytest.mark.parametrize(
+    ("start", "grown", "state"),
+    [
+        (100, 255, FINE),  # over 20 % of it, as any process grows that has just started
+        (100, 257, FIRED),
+        (2000, 399, FINE),
+        (2000, 401, FIRED),
+    ],
+)
+def test_memory_may_grow_by_256_mib_or_by_its_share(start: int, grown: int, state: str) -> None:
+    mib = 2**20
+    last = GOOD.samples[-1].elapsed_s
+    profile = each(lambda s: replace(s, memory_bytes=(start + grown * (s.elapsed_s == last)) * mib))
+    assert states(profile)["memory_growth"] == state

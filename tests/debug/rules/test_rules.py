@@ -10,8 +10,8 @@ import torch
 from helpers import planted
 from helpers.planted import FAULTS, Training, fired, watch
 
+from dogbreed.configuration.debug import RULES
 from dogbreed.debug.rules.verdicts import FINE, FIRED, NOT_APPLICABLE, OFF
-from dogbreed.debug.rules.watch import RULES
 
 pytestmark = pytest.mark.watch
 
@@ -34,8 +34,8 @@ def test_a_planted_fault_is_found_and_nothing_else(
     assert found.first_step <= found.last_step
     assert found.points[0].values
     assert found.parameters["action"] in ("warn", "stop")
-    assert found.seen.endswith(".")
-    assert found.advice.endswith(".")
+    assert found.message.endswith(".")
+    assert found.recommendation.endswith(".")
 
 
 def test_every_rule_has_a_planted_fault() -> None:
@@ -67,7 +67,7 @@ def test_the_layer_is_named_that_the_fault_comes_from(tmp_path: Path) -> None:
     with torch.no_grad():
         hidden.get_parameter("weight")[3, 5] = torch.nan
     verdicts = watch(training, tmp_path)
-    assert "the weights of network.0" in verdicts[0].seen
+    assert "the weights of network.0" in verdicts[0].message
     assert verdicts[0].first_step == 0
 
 

@@ -1,20 +1,20 @@
-"""A run's profile: put together from its clock, its training's profiler and its samples."""
+"""A run's profile, made from its clock, its training's profiler and its samples."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 from dogbreed.configuration.debug import TriggersConfig
-from dogbreed.debug.profiling.profile import Phase, Profile, Rates, Sample
-from dogbreed.debug.profiling.time_profiler import VALIDATION, TimeProfiler
-from dogbreed.debug.profiling.triggers import judge
+from dogbreed.debug.profiling.profile import FIT, VALIDATION, Phase, Profile, Rates, Sample
+from dogbreed.debug.profiling.time_profiler import TimeProfiler
+from dogbreed.debug.profiling.triggers.base import evaluate_triggers
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.machine import cores
 
-FIT, DECODE = "fit", "decode"
+DECODE = "decode"
 
 
 def split_fit(clock: Clock, profiler: TimeProfiler) -> None:
-    """Tell the clock the parts of the fit that it has timed; validation is a phase of its own."""
+    """Add the parts of the fit that were timed to the clock; validation is a phase of its own."""
     for part, seconds in profiler.parts().items():
         if part == VALIDATION:
             clock.add(VALIDATION, seconds)
@@ -29,21 +29,21 @@ def build_profile(
     samples: tuple[Sample, ...],
     gpu: str | None,
     rates: Rates,
-    limits: TriggersConfig,
+    thresholds: TriggersConfig,
 ) -> Profile:
     """Everything so far, with the triggers' verdicts."""
     profile = Profile(
         total_s=clock.total(),
         phases=_phases(clock.seconds),
         decode_s=clock.background.get(DECODE, 0.0),
-        steps=profiler.steps.step_times(limits.outlier_times),
+        steps=profiler.steps.step_times(thresholds.outlier_times),
         samples=samples,
         cores=cores(),
         gpu=gpu,
         photos_per_s=rates,
         triggers=(),
     )
-    return replace(profile, triggers=judge(profile, limits))
+    return replace(profile, triggers=evaluate_triggers(profile, thresholds))
 
 
 def _phases(seconds: Mapping[str, float]) -> tuple[Phase, ...]:

@@ -1,0 +1,159 @@
+"""What a provider of backbones says of its networks, and which provider a name belongs to."""
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from dogbreed.configuration.schema import nearest
+from dogbreed.data.decoding.photos import IMAGENET_MEAN, IMAGENET_STD
+from dogbreed.errors import ConfigError
+from dogbreed.utils.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputScale:
+    """The pixels that a network was trained with: (value - mean) / std of values in 0..255.
+
+    Args:
+        mean, std: of red, green and blue.
+        size_px: side of the square.
+    """
+
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    size_px: int = 224
+
+
+class Provider(ABC):
+    """A source of classification networks and of their weights.
+
+    A provider of your own registers an instance, `PROVIDERS.register("mine", Mine())`, in a module
+    that is loaded as an extension (dogbreed.utils.registry). Names of networks are unique over all
+    providers: begin yours with the provider's, as in "mine/small".
+
+    Attributes:
+        title: as messages name it.
+        licence: of the networks and their weights, as far as the provider states one.
+        cut_families: for messages, the networks that `layer_order` knows.
+    """
+
+    title: str
+    licence: str
+    cut_families: tuple[str, ...] = ()
+
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """The names that model.backbone takes."""
+
+    @abstractmethod
+    def build(self, name: str) -> nn.Module:
+        """The network with random weights, by torch's generator: images [n, 3, height, width] to
+        one output, normalised images in."""
+
+    @abstractmethod
+    def parameters(self, name: str) -> int:
+        """How many parameters a network has by its publisher, its classifier's included."""
+
+    @abstractmethod
+    def weight_names(self, name: str) -> Sequence[str]:
+        """The names of pretrained weights that model.weights takes for a network."""
+
+    @abstractmethod
+    def default_weights(self, name: str) -> str:
+        """The one of them that model.weights=auto stands for."""
+
+    @abstractmethod
+    def fetch(self, name: str, weights: str) -> dict[str, Tensor]:
+        """The state dict of pretrained weights, from a cache or the network.
+
+        Raises:
+            WeightsError: they can't be fetched.
+        """
+
+    def input_scale(self, name: str) -> InputScale:
+        """The pixels that a network was trained with; those of ImageNet unless overridden."""
+        return InputScale()
+
+    def tensor_name(self, key: str) -> str:
+        """A tensor's name in a published file as the network has it now."""
+        return key
+
+    def classifier_name(self, network: nn.Module) -> str:
+        """The dotted name of the classifier, by default the last linear layer."""
+        linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+        return linear[-1] if linear else "classifier.1"
+
+    def layer_order(self, name: str) -> tuple[Sequence[str], str] | None:
+        """The attributes of a network in the order of its forward pass, and the first of the last
+        stage: what model.trainable=last_stage cuts at. None where the layers are no sequence.
+
+        "flatten" stands for flattening [n, c, 1, 1]. A stage such as "features.-2" is a part of
+        the attribute before the dot, by its index.
+        """
+        return None
+
+    def layer(self, network: nn.Module, attribute: str) -> nn.Module:
+        """A layer by its attribute in `layer_order`."""
+        return network.get_submodule(attribute)
+
+    def check_cut(self, name: str) -> tuple[Sequence[str], str]:
+        """As `layer_order`.
+
+        Raises:
+            ConfigError: the layers of the network are no sequence.
+        """
+        order = self.layer_order(name)
+        if order is None:
+            *others, last = [each for known in PROVIDERS.values() for each in known.cut_families]
+            raise ConfigError(
+                f"model.trainable=last_stage: it isn't known where {name}'s last stage begins; "
+                f"it is for {', '.join(others)} and {last}."
+            )
+        return order
+
+    def cut(self, name: str, network: nn.Module) -> tuple[nn.Sequential, nn.Sequential]:
+        """The network as two sequences, cut before its last stage.
+
+        Raises:
+            ConfigError: as `check_cut`.
+        """
+        order, first_layer = self.check_cut(name)
+        stage, _, index = first_layer.partition(".")
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for attribute in order:
+            module = nn.Flatten(1) if attribute == "flatten" else self.layer(network, attribute)
+            if attribute == stage and index:
+                layers |= {f"{stage}{place}": part for place, part in enumerate(module.children())}
+            else:
+                layers[attribute] = module
+        staged = [each for each in layers if each.startswith(stage)]
+        split = list(layers).index(staged[int(index)] if index else stage)
+        items = list(layers.items())
+        return nn.Sequential(OrderedDict(items[:split])), nn.Sequential(OrderedDict(items[split:]))
+
+
+PROVIDERS: Registry[Provider] = Registry("provider of backbones")
+
+
+def find_provider(name: str) -> Provider | None:
+    """The provider of the network `name`, if there is one."""
+    return next((each for each in PROVIDERS.values() if name in each.names()), None)
+
+
+def provider_of(name: str) -> Provider:
+    """The provider of the network `name`.
+
+    Raises:
+        ConfigError: no provider has such a network.
+    """
+    found = find_provider(name)
+    if found is None:
+        known = [each for provider in PROVIDERS.values() for each in provider.names()]
+        titles = [provider.title for provider in PROVIDERS.values()]
+        have = f"{' and '.join(titles)} {'has' if len(titles) == 1 else 'have'}"
+        hint = nearest(name, known) or f" There are: {', '.join(known)}."
+        raise ConfigError(f"model.backbone={name}: {have} no such network.{hint}")
+    return found

@@ -1,0 +1,56 @@
+"""The inputs of the first layer aren't normalised."""
+
+import math
+from dataclasses import dataclass
+
+from dogbreed.configuration.debug import RULES
+from dogbreed.configuration.schema import key
+from dogbreed.debug.recording.observations import Layers
+from dogbreed.debug.rules.base import Fault, Rule, Thresholds
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputsNotNormalisedThresholds(Thresholds):
+    """The keys of debug.rules.inputs_not_normalised."""
+
+    mean_above: float = key("mean of the inputs, without its sign", above=0, default=3.0)
+    sd_below: float = key("standard deviation of the inputs: too small", at_least=0, default=0.03)
+    sd_above: float = key("standard deviation of the inputs: too large", above=0, default=5.0)
+
+
+class InputsNotNormalised(Rule[InputsNotNormalisedThresholds]):
+    """The first layer sees values of a scale that networks aren't trained for."""
+
+    thresholds_class = InputsNotNormalisedThresholds
+    recommendation = (
+        "Normalise: photos by the mean and standard deviation that the backbone was trained with "
+        "(Preprocessing does it), features by their own."
+    )
+
+    def __init__(self, name: str, thresholds: InputsNotNormalisedThresholds) -> None:
+        super().__init__(name, thresholds)
+        self.not_evaluated = "what the first layer sees isn't known"
+
+    def on_layers(self, layers: Layers) -> Fault | None:
+        """At each record."""
+        inputs, thresholds = layers.inputs, self.thresholds
+        if inputs is None or not math.isfinite(inputs.mean):  # the loss will say so
+            return None
+        self.not_evaluated = ""
+        # Normalised photos have dark pixels below zero; photos from 0 to 1, or to 255, have none.
+        # Features that come out of an activation have none either, and are as they should be.
+        off = (
+            abs(inputs.mean) > thresholds.mean_above
+            or not thresholds.sd_below <= inputs.sd <= thresholds.sd_above
+            or (inputs.is_photos and inputs.least >= 0)
+        )
+        if not off:
+            return None
+        return Fault(
+            message=f"The first layer saw {'photos' if inputs.is_photos else 'features'} of mean "
+            f"{inputs.mean:.3g}, standard deviation {inputs.sd:.3g}, from {inputs.least:.3g} up.",
+            values={"mean": inputs.mean, "sd": inputs.sd, "least": inputs.least},
+        )
+
+
+RULES.register("inputs_not_normalised", InputsNotNormalised)
