@@ -15,6 +15,7 @@ from dogbreed.cloud.aws.bucket_owner import check_owner, expect_owner
 from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.regions import check_region, partition_of
 from dogbreed.cloud.aws.request_check import CHECKED, refuse_unfit
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.search import AccountConfig, LauncherConfig
 from dogbreed.errors import CloudError, Stopped
 
@@ -101,7 +102,7 @@ def _way_out(launcher: AccountConfig, *, to_make: bool) -> str:
     if isinstance(launcher, LauncherConfig):
         return ", work on this machine (launcher=local), or look first with dry_run=true"
     if to_make:
-        return ", serve on this machine (python -m dogbreed.serve), or look first with dry_run=true"
+        return f", serve on this machine ({typed('serve')}), or look first with dry_run=true"
     return ""
 
 

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import NO_NETWORK, THROTTLED, code_of, translate_errors
+from dogbreed.configuration.commands import typed
 from dogbreed.errors import CloudError, PhotoError
 from dogbreed.serving.requests.invocations import JSON_TYPE
 
@@ -96,16 +97,15 @@ class Client:
         name, place = self._endpoint, self._place
         if code_of(error) == "ValidationError" and "not found" in str(error).lower():
             raise CloudError(
-                f"There is no endpoint {name} in this region, or it isn't up: python "
-                f"launch/teardown.py{place} lists this project's, python launch/deploy.py makes "
-                "one."
+                f"There is no endpoint {name} in this region, or it isn't up: "
+                f"{typed('teardown')}{place} lists this project's, {typed('deploy')} makes one."
             ) from error
         if _may_pass(error):
             said = _error_in(str(error.response.get("OriginalMessage", "")))
             why = said.get("message") or str(error.response["Error"].get("Message", ""))
             raise CloudError(
                 f"endpoint {name} didn't answer within {self._patience_s:g} s ({code_of(error)}: "
-                f"{why.rstrip('.')}): python launch/query.py endpoint={name}{place} "
+                f"{why.rstrip('.')}): {typed('query')} endpoint={name}{place} "
                 "logs=true shows what its server wrote."
             ) from error
 
@@ -157,5 +157,5 @@ def _reply(endpoint: str, body: bytes, client_ms: float) -> Reply:
     except (ValueError, TypeError, KeyError) as error:
         raise CloudError(
             f"endpoint {endpoint} answers in a form that isn't this project's: was it made by "
-            "python launch/deploy.py?"
+            f"{typed('deploy')}?"
         ) from error

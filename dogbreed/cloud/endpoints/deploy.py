@@ -25,6 +25,7 @@ from dogbreed.cloud.endpoints.serving_costs import serving_costs
 from dogbreed.cloud.endpoints.serving_images import serving_image
 from dogbreed.cloud.endpoints.smoke_test import read_trial, try_out
 from dogbreed.cloud.jobs.staging import MEGABYTE
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import BATCH, DeployConfig
 from dogbreed.training.run_folder import log, log_to_terminal
 
@@ -145,7 +146,7 @@ def _tell_endpoint(account: Account, config: DeployConfig, name: str, photo: byt
         for line in serving_costs(config.deploy):
             log.info("%s", line)
         log.info(
-            "\nask it:     python launch/query.py endpoint=%s%s photo.jpg\n"
-            "delete all: python launch/teardown.py endpoint=%s%s",
-            *(config.endpoint, place, config.endpoint, place),
+            "\nask it:     %s endpoint=%s%s photo.jpg\ndelete all: %s endpoint=%s%s",
+            *(typed("query"), config.endpoint, place),
+            *(typed("teardown"), config.endpoint, place),
         )

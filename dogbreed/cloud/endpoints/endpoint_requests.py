@@ -16,6 +16,7 @@ from dogbreed.cloud.aws.images import (
     runs_aws_images,
 )
 from dogbreed.cloud.aws.tags import ENDPOINT, tag_list
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import BATCH, PYTORCH, SERVERLESS, DeployConfig, ServingConfig
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ConfigError
@@ -60,12 +61,12 @@ def check_deployment(config: DeployConfig) -> None:
         )
     if config.endpoint == NEWEST:
         raise ConfigError(
-            "endpoint=newest: to launch/query.py that is the newest of all: take another name."
+            f"endpoint=newest: to {typed('query')} that is the newest of all: take another name."
         )
     if deploy.photos is not None and deploy.kind != BATCH:
         raise ConfigError(
             f"deploy.photos={deploy.photos} is for deploy=batch; an endpoint is asked by "
-            "launch/query.py once it is up. Take deploy=batch, or leave it out."
+            f"{typed('query')} once it is up. Take deploy=batch, or leave it out."
         )
     if deploy.kind != BATCH and deploy.ttl_hours is not None:
         _check_lifetime(deploy.ttl_hours, deploy.startup_minutes)

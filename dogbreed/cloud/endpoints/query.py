@@ -14,6 +14,7 @@ from dogbreed.cloud.endpoints.endpoints import check_endpoint_name
 from dogbreed.cloud.endpoints.inventory import newest_endpoint
 from dogbreed.cloud.endpoints.log import log_lines
 from dogbreed.cloud.endpoints.photo_size import to_send
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import QueryConfig
 from dogbreed.configuration.search import NEWEST
 from dogbreed.data.decoding.photos import read_bytes
@@ -65,7 +66,7 @@ def _endpoint(account: Account, config: QueryConfig) -> str:
         name = newest_endpoint(account.client("sagemaker"))
     if name is None:
         raise CloudError(
-            f"There is no endpoint of this project in {account.region}: python launch/deploy.py "
+            f"There is no endpoint of this project in {account.region}: {typed('deploy')} "
             "makes one, launcher.region=NAME looks elsewhere."
         )
     print_lines(f"endpoint {name}", file=sys.stderr)

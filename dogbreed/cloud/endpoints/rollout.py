@@ -20,6 +20,7 @@ from dogbreed.cloud.endpoints.endpoint_requests import (
 )
 from dogbreed.cloud.endpoints.expiry import drop_schedule, schedule_expiry, schedules
 from dogbreed.cloud.endpoints.log import log_lines
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import SERVERLESS, DeployConfig
 from dogbreed.errors import CloudError, ConfigError, Stopped
 from dogbreed.training.run_folder import log
@@ -70,7 +71,7 @@ class Rollout:
         if self.config.deploy.kind == SERVERLESS and "ServerlessConfig" not in variant:
             raise ConfigError(
                 f"deploy=serverless: endpoint {name} has instances, and SageMaker can't take them "
-                f"from it: delete it first (python launch/teardown.py endpoint={name}"
+                f"from it: delete it first ({typed('teardown')} endpoint={name}"
                 f"{same_place(self.config.launcher)}), or take "
                 "another endpoint=NAME."
             )
@@ -199,7 +200,7 @@ class Rollout:
             self.take_back()
             raise CloudError(f"endpoint {name} didn't come up{reason}. It was deleted again.")
         raise CloudError(
-            f"endpoint {name} is {now.status} now{reason}: python launch/teardown.py "
+            f"endpoint {name} is {now.status} now{reason}: {typed('teardown')} "
             f"endpoint={name}{same_place(self.config.launcher)} deletes it."
         )
 
@@ -225,8 +226,8 @@ class Rollout:
         except CloudError as error:
             log.warning(
                 "warning: %s What was of endpoint %s before may be left, a schedule that deletes "
-                "it too: python launch/teardown.py%s lists it.",
-                *(error, name, same_place(self.config.launcher)),
+                "it too: %s%s lists it.",
+                *(error, name, typed("teardown"), same_place(self.config.launcher)),
             )
 
     def _drop_schedules(self, *, keep: bool) -> None:
@@ -282,8 +283,8 @@ class Rollout:
         name = self.config.endpoint
         if self.before is None:
             return (
-                f"what was made for endpoint {name} is left, and may cost: python "
-                f"launch/teardown.py endpoint={name}{same_place(self.config.launcher)} deletes it."
+                f"what was made for endpoint {name} is left, and may cost: "
+                f"{typed('teardown')} endpoint={name}{same_place(self.config.launcher)} deletes it."
             )
         paused = ""
         if self._paused and self._scales is not None:

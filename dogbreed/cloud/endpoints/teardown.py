@@ -36,6 +36,7 @@ from dogbreed.cloud.endpoints.inventory import (
 from dogbreed.cloud.endpoints.log import GROUP as LOG_GROUP
 from dogbreed.cloud.endpoints.scaling import SERVICE as SCALING_SERVICE
 from dogbreed.cloud.endpoints.scaling import stop_scaling
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import TeardownConfig
 from dogbreed.errors import ConfigError, Stopped
 from dogbreed.training.run_folder import log, log_to_terminal
@@ -115,8 +116,9 @@ def _tell(account: Account, config: TeardownConfig, found: Sequence[Thing]) -> N
     for thing in found:
         log.info("%s", thing)
     log.info(
-        "\nnothing was deleted. python launch/teardown.py endpoint=NAME%s deletes what was made\n"
+        "\nnothing was deleted. %s endpoint=NAME%s deletes what was made\n"
         "for an endpoint, all=true all of the above.",
+        typed("teardown"),
         same_place(config.launcher),
     )
     _tell_what_stays(account, config)

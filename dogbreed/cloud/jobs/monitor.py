@@ -13,6 +13,7 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.polling import looks
 from dogbreed.cloud.jobs.costs import cost
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.search import DIRECTIONS, SearchConfig
 from dogbreed.errors import CloudError, ConfigError, Stopped
 from dogbreed.search.hyperparameters import decode
@@ -152,7 +153,7 @@ def searched_by(account: Account, name: str, search: SearchConfig) -> tuple[Sear
     if known.objective not in OBJECTIVES or known.direction not in DIRECTIONS:
         raise CloudError(
             f"{name} searches for the {known.direction} of {printable(known.objective)}: it is no "
-            "search of this project's; attach one that launch/tune.py started."
+            f"search of this project's; attach one that {typed('tune')} started."
         )
     _check_ranges(name, space)
     return known, space
@@ -171,8 +172,8 @@ def _searched(job: str, values: Mapping[str, Any]) -> dict[str, Value]:
         return searched_values(values)
     except ConfigError as error:
         raise CloudError(
-            f"{job}: {error} It is no search of this project's; attach one that launch/tune.py "
-            "started."
+            f"{job}: {error} It is no search of this project's; attach one that "
+            f"{typed('tune')} started."
         ) from error
 
 
