@@ -23,7 +23,7 @@ def test_dashes_before_a_key_or_a_group_mean_nothing() -> None:
     ("schema", "name", "argument", "sentence"),
     [
         (Config, "train", "--optim.lr", "options are written KEY=VALUE, as in optim.lr=VALUE."),
-        (Config, "train", "-optim.lr=1", "options are written KEY=VALUE, as in optim.lr=1=VALUE."),
+        (Config, "train", "-optim.lr=1", "options are written KEY=VALUE, as in optim.lr=VALUE."),
         (Config, "train", "photos", "a folder of photos is written data.root=photos."),
         (Config, "train", "~/dogs", "is written 'data.root=~/dogs'."),
         (Config, "train", "my photos/", "is written 'data.root=my photos/'."),
