@@ -1,10 +1,10 @@
-"""What runs in a job's container; nobody calls it by hand. The source's own folder is two up."""
+"""Entry point of a job's container. The folder of the source is the parent of launch/."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# From wherever further processes are started: this file moves to the platform's folder first.
+# Absolute, for the further processes of a DDP training: run_job changes the working folder.
 sys.argv[0] = str(Path(__file__).resolve())
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 

@@ -7,16 +7,13 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import PROJECT, SMALL, Train
 
+from dogbreed.configuration.commands import BY_NAME
 from dogbreed.configuration.composing import compose_as, groups_of
-from dogbreed.configuration.deploy import DeployConfig, QueryConfig, TeardownConfig
-from dogbreed.configuration.run import Config
-from dogbreed.configuration.schema import conf_dir, keys
-from dogbreed.configuration.search import FinalConfig, TuneConfig
+from dogbreed.configuration.schema import conf_dir
 
 # From the ground up: a package imports from its own layer's packages and from lower layers. A
 # sub-package is a package of its own here; a module at the top is named by itself.
@@ -154,16 +151,11 @@ def test_decoding_a_photo_needs_no_torch() -> None:
     )
 
 
-def test_help_loads_no_torch_and_names_every_key(train: Train) -> None:
+def test_help_loads_no_torch_and_says_how_it_was_started(train: Train) -> None:
     done = train("--help")
     assert done.returncode == 0
-    for name, _, sentence in keys(Config):
-        assert f"  {name}=" in done.stdout
-        assert sentence in done.stdout
+    assert "Usage: python -m dogbreed.train " in done.stdout
     assert "samples | stanford_dogs" in done.stdout
-    assert "optim.lr=0.001" in done.stdout
-    assert "features.store=true" in done.stdout
-    assert "data.root=null" in done.stdout
     loaded = loaded_by(
         "import dogbreed.train\ndogbreed.train.main(['--help'])\nprint(end='', flush=True)"
     )
@@ -171,16 +163,8 @@ def test_help_loads_no_torch_and_names_every_key(train: Train) -> None:
 
 
 def test_every_key_has_a_value_in_conf_and_every_value_a_key() -> None:
-    commands: dict[str, type[Any]] = {
-        "train": Config,
-        "tune": TuneConfig,
-        "final": FinalConfig,
-        "deploy": DeployConfig,
-        "query": QueryConfig,
-        "teardown": TeardownConfig,
-    }
     tried = set()
-    for name, schema in commands.items():
+    for name, schema in ((name, command.schema) for name, command in BY_NAME.items()):
         compose_as(schema, name, [])
         for group, choices in groups_of(schema).items():
             for choice in choices:
@@ -222,6 +206,17 @@ def test_the_wheel_works_outside_the_checkout(photos_root: Path, tmp_path: Path)
         text=True,
     )
     assert done.returncode == 0, done.stderr
+    entry_points = next(name for name in names if name.endswith("entry_points.txt"))
+    assert "dogbreed = dogbreed.__main__:console_script" in (site / entry_points).read_text("utf-8")
+    for command in BY_NAME:
+        helped = subprocess.run(
+            [sys.executable, "-m", "dogbreed", command, "--help"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(site)},
+            capture_output=True,
+            text=True,
+        )
+        assert helped.stdout.count(f"python -m dogbreed {command} ") >= 2, helped.stderr
     where = subprocess.run(
         [
             sys.executable,

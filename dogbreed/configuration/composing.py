@@ -160,7 +160,7 @@ def override_name(argument: str) -> str:
 def _split(argument: str, schema: type[Any]) -> tuple[str, str]:
     """Key or group and value of an argument."""
     name, equals, value = override_name(argument), "=" in argument, argument.partition("=")[2]
-    if name.startswith("~"):
+    if name.startswith("~") and not name.startswith("~/"):
         raise errors.ConfigError(
             f"{argument}: no key can be removed: write KEY=null for one that may be empty."
         )

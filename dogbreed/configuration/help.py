@@ -115,7 +115,8 @@ def sections(schema: type[Any], name: str = "") -> Iterator[Section]:
     """Every section of a schema, each before those below it."""
     hints = typing.get_type_hints(schema)
     prefix = f"{name}." if name else ""
-    own, below = [], []
+    own: list[str] = []
+    below: list[str] = []
     for item in fields(schema):
         nested = is_dataclass(hints[item.name])
         (below if nested else own).append(item.name)

@@ -26,7 +26,7 @@ def _section(command: Command) -> Iterator[str]:
     other = BY_NAME[command.extends] if command.extends else None
     listed = {name for name, _, _ in keys(other.schema)} if other else set()
     yield f"## {PROGRAM} {command.name}\n"
-    yield f"From a checkout also `{command.script}`.\n"
+    yield f"Also started by `{command.script}`.\n"
     if other:
         own = {name for name, _, _ in keys(command.schema)}
         left = sorted({name.split(".")[0] for name in listed - own})

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.schema import brief
 from dogbreed.configuration.search import DIRECTIONS, NEWEST
 from dogbreed.errors import ConfigError, SearchError
@@ -57,7 +58,7 @@ def write_best(path: Path, best: Best) -> None:
         "settings": dict(best.settings),
     }
     text = yaml_text(values)
-    write_text(path, f"# The best of a search; `python launch/train.py` trains it.\n{text}")
+    write_text(path, f"# The best of a search; `dogbreed final` trains it.\n{text}")
 
 
 def searchable_settings(settings: Mapping[str, Any], searched: Collection[str]) -> dict[str, Value]:
@@ -81,7 +82,7 @@ def find_best(best: str, output_root: Path) -> Path:
         if not found:
             raise ConfigError(
                 f"There is no search in {searches} whose best could be trained: run "
-                "launch/tune.py first, name one (best=NAME), or set best=null to train what the "
+                f"{typed('tune')} first, name one (best=NAME), or set best=null to train what the "
                 "configuration says."
             )
         return found[-1]

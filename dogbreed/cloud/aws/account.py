@@ -13,6 +13,7 @@ from dogbreed.cloud.aws.bucket_owner import check_owner, expect_owner
 from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.regions import check_region
 from dogbreed.cloud.aws.request_check import CHECKED, check_request
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.search import AccountConfig, LauncherConfig
 from dogbreed.errors import CloudError, Stopped
 
@@ -92,7 +93,7 @@ def _alternative(launcher: AccountConfig, *, needs_role: bool) -> str:
     if isinstance(launcher, LauncherConfig):
         return ", work on this machine (launcher=local), or preview with dry_run=true"
     if needs_role:
-        return ", serve on this machine (python -m dogbreed.serve), or preview with dry_run=true"
+        return f", serve on this machine ({typed('serve')}), or preview with dry_run=true"
     return ""
 
 

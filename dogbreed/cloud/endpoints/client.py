@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import NO_NETWORK, THROTTLED, code_of, translate_errors
+from dogbreed.configuration.commands import typed
 from dogbreed.errors import CloudError, PhotoError
 from dogbreed.serving.requests.invocations import JSON_TYPE
 
@@ -102,16 +103,15 @@ class Client:
         name, arguments = self._endpoint, self._arguments
         if code_of(error) == "ValidationError" and "not found" in str(error).lower():
             raise CloudError(
-                f"There is no endpoint {name} in this region, or it isn't in service: python "
-                f"launch/teardown.py{arguments} lists this project's, python launch/deploy.py "
-                "creates one."
+                f"There is no endpoint {name} in this region, or it isn't in service: "
+                f"{typed('teardown')}{arguments} lists this project's, {typed('deploy')} creates one."
             ) from error
         if _is_busy(error):
             details = _error_in(str(error.response.get("OriginalMessage", "")))
             why = details.get("message") or str(error.response["Error"].get("Message", ""))
             raise CloudError(
                 f"endpoint {name} didn't respond within {self._retry_s:.12g} s ({code_of(error)}: "
-                f"{why.rstrip('.')}): python launch/query.py endpoint={name}{arguments} "
+                f"{why.rstrip('.')}): {typed('query')} endpoint={name}{arguments} "
                 "logs=true shows its server's log."
             ) from error
 
@@ -164,5 +164,5 @@ def _reply(endpoint: str, body: bytes, client_ms: float) -> Reply:
     except (ValueError, TypeError, KeyError) as error:
         raise CloudError(
             f"the response of endpoint {endpoint} isn't in this project's format: was it created "
-            "by python launch/deploy.py?"
+            f"by {typed('deploy')}?"
         ) from error

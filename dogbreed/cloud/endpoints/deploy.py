@@ -27,6 +27,7 @@ from dogbreed.cloud.endpoints.serving_costs import serving_costs
 from dogbreed.cloud.endpoints.serving_images import serving_image
 from dogbreed.cloud.endpoints.smoke_test import read_smoke_photo, run_smoke_test
 from dogbreed.cloud.jobs.inputs import MEGABYTE
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import BATCH, DeployConfig
 from dogbreed.training.run_folder import log, log_to_terminal
 
@@ -147,7 +148,7 @@ def _test_endpoint(account: Account, config: DeployConfig, name: str, photo: byt
         for line in serving_costs(config.deploy):
             log.info("%s", line)
         log.info(
-            "\nquery it:   python launch/query.py endpoint=%s%s photo.jpg\n"
-            "delete all: python launch/teardown.py endpoint=%s%s",
-            *(config.endpoint, arguments, config.endpoint, arguments),
+            "\nquery it:   %s endpoint=%s%s photo.jpg\ndelete all: %s endpoint=%s%s",
+            *(typed("query"), config.endpoint, arguments),
+            *(typed("teardown"), config.endpoint, arguments),
         )

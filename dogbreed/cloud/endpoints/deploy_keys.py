@@ -9,6 +9,7 @@ from dogbreed.cloud.aws.images import (
     family_of,
     runs_aws_images,
 )
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import BATCH, SERVERLESS, DeployConfig
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ConfigError
@@ -34,11 +35,11 @@ def check_deployment(config: DeployConfig) -> None:
         )
     if config.endpoint == NEWEST:
         raise ConfigError(
-            "endpoint=newest: launch/query.py uses this for the newest endpoint: take another name."
+            f"endpoint=newest: {typed('query')} uses this for the newest endpoint: take another name."
         )
     if deploy.photos is not None and deploy.kind != BATCH:
         raise ConfigError(
-            f"deploy.photos={deploy.photos} is for deploy=batch; launch/query.py sends photos to "
+            f"deploy.photos={deploy.photos} is for deploy=batch; {typed('query')} sends photos to "
             "an endpoint. Take deploy=batch, or leave deploy.photos out."
         )
     if deploy.kind != BATCH and deploy.ttl_hours is not None:

@@ -7,6 +7,7 @@ from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.tags import is_ours
 from dogbreed.cloud.endpoints import lifecycle
 from dogbreed.cloud.endpoints.expiry import delete_schedule, schedules
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError
 from dogbreed.training.run_folder import log
@@ -34,8 +35,8 @@ def delete_previous(
     except CloudError as error:
         log.warning(
             "warning: %s The previous model of endpoint %s may be left, and a schedule that "
-            "deletes the endpoint: python launch/teardown.py%s lists them.",
-            *(error, config.endpoint, account_arguments(config.launcher)),
+            "deletes the endpoint: %s%s lists them.",
+            *(error, config.endpoint, typed("teardown"), account_arguments(config.launcher)),
         )
 
 

@@ -14,6 +14,7 @@ from dogbreed.cloud.endpoints.cloudwatch import log_lines
 from dogbreed.cloud.endpoints.downscale import downscaled
 from dogbreed.cloud.endpoints.inventory import newest_endpoint
 from dogbreed.cloud.endpoints.lifecycle import check_endpoint_name
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import QueryConfig
 from dogbreed.configuration.search import NEWEST
 from dogbreed.data.decoding.photos import read_bytes
@@ -39,7 +40,7 @@ def query(config: QueryConfig, given: Sequence[str]) -> bool:
     account = sign_in(
         config.launcher,
         needs_role=False,
-        alternative="or use a model on this machine (python -m dogbreed.predict)",
+        alternative=f"or use a model on this machine ({typed('predict')})",
     )
     name = _endpoint(account, config)
     complete = found.complete
@@ -65,7 +66,7 @@ def _endpoint(account: Account, config: QueryConfig) -> str:
         name = newest_endpoint(account.client("sagemaker"))
     if name is None:
         raise CloudError(
-            f"There is no endpoint of this project in {account.region}: python launch/deploy.py "
+            f"There is no endpoint of this project in {account.region}: {typed('deploy')} "
             "creates one, launcher.region=NAME uses another region."
         )
     print_lines(f"endpoint {name}", file=sys.stderr)

@@ -21,6 +21,7 @@ from dogbreed.cloud.endpoints.endpoint_requests import (
 )
 from dogbreed.cloud.endpoints.expiry import delete_schedule, schedule_expiry
 from dogbreed.cloud.endpoints.previous_version import delete_previous
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import SERVERLESS, DeployConfig
 from dogbreed.errors import CloudError, ConfigError, Stopped
 from dogbreed.training.run_folder import log
@@ -80,7 +81,7 @@ class Rollout:
     def _teardown(self) -> str:
         """The command that deletes this endpoint."""
         arguments = account_arguments(self.config.launcher)
-        return f"python launch/teardown.py endpoint={self.config.endpoint}{arguments}"
+        return f"{typed('teardown')} endpoint={self.config.endpoint}{arguments}"
 
     def _delete_failed(self) -> None:
         """Delete an endpoint whose status is Failed: it can't be updated, and blocks the name."""

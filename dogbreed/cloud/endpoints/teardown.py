@@ -29,6 +29,7 @@ from dogbreed.cloud.endpoints.inventory import (
     find_all,
 )
 from dogbreed.cloud.endpoints.lifecycle import check_endpoint_name
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import TeardownConfig
 from dogbreed.errors import ConfigError, Stopped
 from dogbreed.training.run_folder import log, log_to_terminal
@@ -106,9 +107,9 @@ def _log_list(account: Account, config: TeardownConfig, found: Sequence[Resource
     for resource in found:
         log.info("%s", resource)
     log.info(
-        "\nnothing was deleted. python launch/teardown.py endpoint=NAME%s deletes those of an\n"
+        "\nnothing was deleted. %s endpoint=NAME%s deletes those of an\n"
         "endpoint, all=true all of the above.",
-        account_arguments(config.launcher),
+        *(typed("teardown"), account_arguments(config.launcher)),
     )
     _log_retained(account, config)
 

@@ -7,6 +7,7 @@ from sagemaker.core.resources import HyperParameterTuningJob
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.jobs.status import given, hyperparameters_of
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.search import DIRECTIONS, SearchConfig
 from dogbreed.errors import CloudError
 from dogbreed.search.hyperparameters import decode
@@ -49,7 +50,7 @@ def search_of(account: Account, name: str, search: SearchConfig) -> tuple[Search
     if known.objective not in OBJECTIVES or known.direction not in DIRECTIONS:
         raise CloudError(
             f"{name} searches for the {known.direction} of {printable(known.objective)}: it is no "
-            "search of this project; attach one that launch/tune.py started."
+            f"search of this project; attach one that {typed('tune')} started."
         )
     _check_ranges(name, space)
     return known, space

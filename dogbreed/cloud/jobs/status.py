@@ -10,6 +10,7 @@ from sagemaker.core.utils.utils import Unassigned
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.jobs.costs import cost
+from dogbreed.configuration.commands import typed
 from dogbreed.errors import CloudError, ConfigError
 from dogbreed.search.hyperparameters import decode
 from dogbreed.search.searchable import Value, searched_values
@@ -93,8 +94,8 @@ def hyperparameters_of(job: str, values: Mapping[str, Any]) -> dict[str, Value]:
         return searched_values(values)
     except ConfigError as error:
         raise CloudError(
-            f"{job}: {error} It is no search of this project; attach one that launch/tune.py "
-            "started."
+            f"{job}: {error} It is no search of this project; attach one that "
+            f"{typed('tune')} started."
         ) from error
 
 
