@@ -9,13 +9,18 @@ SMDEBUG_TESTS := tests/debug/smdebug/test_smdebug.py
 SERVERS := .venv-servers
 SERVED := openvino|openvino-telemetry|pillow|pillow-heif
 
-.PHONY: train test test-runs test-launch test-watch test-containers test-smdebug test-servers check benchmarks reference constraints audit clean
+.PHONY: train test test-all test-runs test-launch test-watch test-containers test-smdebug test-servers check benchmarks reference constraints audit clean
 
 train: $(READY)
 	$(BIN)/python -m dogbreed.train $(ARGS)
 
 test: check
 	$(BIN)/python -m pytest $(ARGS)
+
+# test, test-runs, test-launch and test-watch in one go: one start, and no core waits for the last
+# test of each.
+test-all: check
+	$(BIN)/python -m pytest -m 'not containers and not smdebug and not servers' $(ARGS)
 
 # Whole trainings and exports: killed and resumed, on a full disk, on two processes, on real photos.
 test-runs: $(READY)
