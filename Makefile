@@ -9,7 +9,7 @@ SMDEBUG_TESTS := tests/debug/smdebug/test_smdebug.py
 SERVERS := .venv-servers
 SERVED := openvino|openvino-telemetry|pillow|pillow-heif
 
-.PHONY: train test test-runs test-launch test-watch test-containers test-smdebug test-servers check \
+.PHONY: train test test-slow test-runs test-launch test-watch test-containers test-smdebug test-servers check \
   coverage docs examples benchmarks reference constraints audit clean
 
 train: $(READY)
@@ -17,6 +17,11 @@ train: $(READY)
 
 test: check
 	$(BIN)/python -m pytest $(ARGS)
+
+# test-runs, test-launch, test-watch and examples in one go: one start, and no core waits for the
+# last test of each.
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m 'runs or launch or watch or examples' $(ARGS)
 
 # Complete trainings and exports: killed and resumed, on a full disk, on two processes, on real photos.
 test-runs: $(READY)

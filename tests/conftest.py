@@ -108,7 +108,7 @@ def train(tmp_path: Path) -> Train:
     def run(
         *arguments: str, cwd: Path = tmp_path, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        return run_in_process("dogbreed.train", *arguments, cwd=cwd, **variables)
+        return run_in_process("dogbreed.train", *arguments, cwd=cwd, stdin=None, **variables)
 
     return run
 

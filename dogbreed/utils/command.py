@@ -46,7 +46,8 @@ def run(command: Command, arguments: Sequence[str]) -> int:
     Raises:
         Exception: an error that no command foresees, as it was raised.
     """
-    code, message = 0, ()
+    code = 0
+    message: tuple[str, ...] = ()
     try:
         with _own_logging(), warnings.catch_warnings():
             # Pillow's remarks on photos that it can still read: they don't name the photo.

@@ -65,7 +65,7 @@ def run_in_process(
         for file in (stdout, stderr):
             file.seek(0)
             texts.append(file.read().decode())
-    return subprocess.CompletedProcess([what, *arguments], code, *texts)
+    return subprocess.CompletedProcess([str(what), *map(os.fsdecode, arguments)], code, *texts)
 
 
 def _main_of(what: str | Path) -> Main:

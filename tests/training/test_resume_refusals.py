@@ -110,6 +110,7 @@ def test_photos_that_only_got_another_name_are_the_same_data(root: Path) -> None
     assert resume(root, "auto") == run
 
 
+@pytest.mark.runs
 def test_other_weights_in_the_same_file_are_other_data(root: Path) -> None:
     weights = torchvision.models.resnet18(weights=None).state_dict()
     torch.save(weights, root / "w.pth")
@@ -134,9 +135,7 @@ def test_keys_that_differ_are_named(root: Path, logged: Callable[[], str]) -> No
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "text", "missing"])
-def test_a_damaged_checkpoint_is_reported_and_the_best_one_offered(
-    root: Path, logged: Callable[[], str], damage: str
-) -> None:
+def test_a_damaged_checkpoint_is_reported_and_the_best_one_offered(root: Path, damage: str) -> None:
     (run,) = runs_in(root / "outputs")
     last, best = run / "checkpoints/last.ckpt", run / "checkpoints/best.ckpt"
     content = bytearray(last.read_bytes())
@@ -151,7 +150,16 @@ def test_a_damaged_checkpoint_is_reported_and_the_best_one_offered(
         last.write_bytes(b"" if damage == "empty" else b"no checkpoint")
     with pytest.raises(ConfigError, match=rf"last.ckpt .* resume={best} continues from the best"):
         resume(root, run)
+
+
+@pytest.mark.runs
+def test_in_place_of_a_damaged_checkpoint_the_best_one_is_continued(
+    root: Path, logged: Callable[[], str]
+) -> None:
+    (run,) = runs_in(root / "outputs")
+    last, best = run / "checkpoints/last.ckpt", run / "checkpoints/best.ckpt"
     epochs = epochs_in(best)
+    last.write_bytes(b"no checkpoint")
     assert resume(root, best) == run
     assert f"resuming {run} after epoch {epochs}" in logged()
     (run / "metrics.json").unlink()
@@ -195,6 +203,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.runs
 def test_a_run_that_another_process_trains_is_left_alone(
     root: Path, logged: Callable[[], str]
 ) -> None:

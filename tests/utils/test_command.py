@@ -132,8 +132,9 @@ def test_a_command_in_process_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(warnings.filters) == filters
     assert {number: signal.getsignal(number) for number in ENDING_SIGNALS} == signals
     assert logging.raiseExceptions
+    nothing: dict[str, None] = {}
     with pytest.raises(KeyError):
-        run_in_process(lambda _: {}["x"], cwd=tmp_path)
+        run_in_process(lambda _: nothing["x"], cwd=tmp_path)
 
 
 def test_a_fault_of_our_own_still_shows_where_it_is() -> None:

@@ -55,7 +55,7 @@ def run(
     base: Path, hyperparameters: dict[str, str], *arguments: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     variables = {**configured(base, hyperparameters), **variables}
-    return run_in_process(JOB, *arguments, cwd=base, **variables)
+    return run_in_process(JOB, *arguments, cwd=base, stdin=None, **variables)
 
 
 def small() -> dict[str, str]:
