@@ -332,7 +332,7 @@ def test_numbers_that_are_not_finite(tiny_model: Path, tmp_path: Path) -> None:
 def test_the_smallest_temperature_gives_probabilities(tiny_model: Path, tmp_path: Path) -> None:
     model = copy_of(tiny_model / "model", tmp_path / "model", put("temperature", 5e-324))
     prediction = load(model).predict(torch_photo())
-    assert sum(breed.probability for breed in prediction.breeds) == pytest.approx(1)
+    assert sum(each.probability for each in prediction.classes) == pytest.approx(1)
 
 
 def torch_photo() -> bytes:

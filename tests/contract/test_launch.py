@@ -125,7 +125,7 @@ def test_tune_table_train_the_best_attach(
         text=True,
     )
     assert asked.returncode == 0, asked.stderr
-    assert json.loads(asked.stdout)["breeds"][0]["breed"] in ("Akita", "Beagle", "Collie")
+    assert json.loads(asked.stdout)["classes"][0]["label"] in ("Akita", "Beagle", "Collie")
 
     # Both can be taken up again, by name and from elsewhere; nothing is started by it.
     before = len(account.training_jobs)

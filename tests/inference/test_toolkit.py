@@ -127,7 +127,7 @@ def test_photos_and_parameters(server: Server, predictor: Predictor, photo: byte
     headers = {"x-amzn-sagemaker-custom-attributes": attributes, "Content_Type": JPEG}
     for found in (server.ask(photo, **headers), server.ask(body_of(photo, top_k=1, explain=True))):
         (entry,) = found[1]["predictions"]
-        assert len(entry["breeds"]) == 1
+        assert len(entry["classes"]) == 1
         picture = Image.open(io.BytesIO(base64.b64decode(entry["explanation"])))
         assert picture.size == (200, 150)
 

@@ -46,15 +46,15 @@ def predictor(tiny_model: Path) -> Predictor:
 def agrees(found: dict[str, Any], predictor: Predictor, sent: bytes, top_k: int = 5) -> bool:
     """Whether an answer is the predictor's: top-1 equal, |Δp| ≤ 0.01."""
     wanted = predictor.predict(sent, top_k).as_dict()
-    probabilities = {each["class"]: each["probability"] for each in found["breeds"]}
+    probabilities = {each["class"]: each["probability"] for each in found["classes"]}
     return (
         sorted(found) == sorted(wanted)
         and found["unknown"] == wanted["unknown"]
-        and len(found["breeds"]) == len(wanted["breeds"])
-        and found["breeds"][0]["class"] == wanted["breeds"][0]["class"]
+        and len(found["classes"]) == len(wanted["classes"])
+        and found["classes"][0]["class"] == wanted["classes"][0]["class"]
         and all(
             abs(probabilities[each["class"]] - each["probability"]) <= 0.01
-            for each in wanted["breeds"]
+            for each in wanted["classes"]
         )
     )
 
@@ -91,9 +91,9 @@ def test_json_with_several_photos(server: LocalServer, predictor: Predictor) -> 
     entries = answer.values["predictions"]
     assert [agrees(e, predictor, p, 2) for e, p in zip(entries, sent, strict=True)] == [True] * 4
     assert len({json.dumps(entry) for entry in entries}) == 4, "else their order isn't seen"
-    assert [len(entry["breeds"]) for entry in entries] == [2] * 4
+    assert [len(entry["classes"]) for entry in entries] == [2] * 4
     assert alike(
-        one_of(server.ask_json(photos=[sent[0]]))["breeds"], one_of(server.ask(sent[0]))["breeds"]
+        one_of(server.ask_json(photos=[sent[0]]))["classes"], one_of(server.ask(sent[0]))["classes"]
     )
 
 
@@ -121,7 +121,7 @@ def test_torch_explains_what_the_network_cannot(tiny_model: Path) -> None:
         entry = one_of(started.ask_json(photos=[sent], explain=True))
         assert len(started.workers(EXPLAINING)) == 1
     explain = load(tiny_model, engine="torch").explain
-    likeliest, *others = [breed["class"] for breed in entry["breeds"]]
+    likeliest, *others = [each["class"] for each in entry["classes"]]
     assert looks_like(base64.b64decode(entry["explanation"]), as_jpeg(explain(sent, likeliest)))
     assert not any(
         looks_like(base64.b64decode(entry["explanation"]), as_jpeg(explain(sent, other)))
@@ -132,12 +132,12 @@ def test_torch_explains_what_the_network_cannot(tiny_model: Path) -> None:
 def test_parameters_by_the_header_of_invoke_endpoint(server: LocalServer) -> None:
     header = "X-Amzn-SageMaker-Custom-Attributes"
     entry = one_of(server.ask(photo(), headers={header: "top_k=2;explain=true"}))
-    assert len(entry["breeds"]) == 2
+    assert len(entry["classes"]) == 2
     assert entry["explanation"]
     others = one_of(server.ask(photo(), headers={header: "trace=7; top_k=1 ;x"}))
-    assert len(others["breeds"]) == 1
+    assert len(others["classes"]) == 1
     body = json.dumps({"photos": [as_text(photo())], "top_k": 2.0})
-    assert len(one_of(server.ask(body, headers={header: "top_k=1"}))["breeds"]) == 2
+    assert len(one_of(server.ask(body, headers={header: "top_k=1"}))["classes"]) == 2
 
 
 def test_a_bad_photo_spoils_none_of_the_others(server: LocalServer, predictor: Predictor) -> None:

@@ -86,7 +86,7 @@ def test_commands_that_work(server: LocalServer, folder: Path, command: str) -> 
     assert status == 200, values
     assert len(values["predictions"]) == ACCEPTED[command]
     for entry in values["predictions"]:
-        assert len(entry["breeds"]) == (1 if "top_k=1" in command else 3)
+        assert len(entry["classes"]) == (1 if "top_k=1" in command else 3)
 
 
 def test_a_tiff_is_refused_and_the_photos_beside_it_are_answered(server: LocalServer) -> None:
@@ -96,7 +96,7 @@ def test_a_tiff_is_refused_and_the_photos_beside_it_are_answered(server: LocalSe
     assert "tiff=true" in error["message"]
     first, second = server.ask_json(photos=[as_text(tiff), as_text(photo())]).values["predictions"]
     assert first["error"] == error
-    assert len(second["breeds"]) == 3
+    assert len(second["classes"]) == 3
 
 
 def test_a_photo_of_too_many_scans_is_a_413(server: LocalServer) -> None:
@@ -175,7 +175,7 @@ def test_the_documentation_reads_well_without_another_host(
     page.wait_for_url(f"{address}/docs")
     for operation in ("GET /ping", "POST /invocations"):
         assert page.get_by_role("heading", name=operation).is_visible()
-    for text in ("multipart/form-data", "predictions[].breeds[].probability", "429"):
+    for text in ("multipart/form-data", "predictions[].classes[].probability", "429"):
         assert page.get_by_text(text, exact=True).first.is_visible()
     assert f"{address}/invocations?top_k=3" in page.locator("pre").first.inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") <= width

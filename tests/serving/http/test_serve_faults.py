@@ -156,7 +156,7 @@ def test_a_deadly_photo_is_refused_and_the_others_are_answered(
     assert server.metrics()["dogbreed_worker_restarts_total"] == before + restarts
     mixed = server.ask_json(photos=[photo(), deadly, photo("PNG")])
     assert mixed.status == 200
-    assert ["breeds" in entry for entry in mixed.values["predictions"]] == [True, False, True]
+    assert ["classes" in entry for entry in mixed.values["predictions"]] == [True, False, True]
     assert server.process.poll() is None
 
 

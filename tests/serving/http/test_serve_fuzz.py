@@ -136,8 +136,8 @@ def test_ten_thousand_fuzzed_requests(patient: LocalServer, tiny_model: Path) ->
     assert server.worker().pid == worker
     wanted = load(tiny_model).predict(photo()).as_dict()
     (found,) = server.ask(photo()).values["predictions"]
-    assert found["breeds"][0]["class"] == wanted["breeds"][0]["class"]
-    assert abs(found["breeds"][0]["probability"] - wanted["breeds"][0]["probability"]) <= 0.01
+    assert found["classes"][0]["class"] == wanted["classes"][0]["class"]
+    assert abs(found["classes"][0]["probability"] - wanted["classes"][0]["probability"]) <= 0.01
     assert server.metrics()["dogbreed_waiting_photos"] == 0
     assert max(memory) <= PEAK_MB
     assert server.resident_mb() <= 1.1 * before + 20

@@ -98,7 +98,7 @@ def test_base64_in_every_spelling(name: str) -> None:
         ("====", "padding"),
         ("data:image/png,abc", "a data URI must say ;base64"),
         ("data:image/png;base64,?", "isn't base64"),
-        ("Größe", "signs beyond ASCII"),
+        ("Größe", "characters beyond ASCII"),
     ],
 )
 def test_what_is_no_base64_is_said(text: str, why: str) -> None:
