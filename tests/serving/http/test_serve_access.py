@@ -1,8 +1,9 @@
-"""Who may use the local endpoint: by Host, by the page that asks, by token; and every header."""
+"""Access to the local endpoint: by Host, by the requesting site, by token; and every header."""
 
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -165,6 +166,25 @@ def test_a_photo_for_another_host_is_refused_and_not_computed(server: LocalServe
     assert server.ask(photo(), headers={"Host": "dogs.example.org"}).status == 200
 
 
+def test_refused_requests_are_counted_by_their_code(server: LocalServer) -> None:
+    requests = [
+        ("wrong_host", {"Host": "evil.test"}),
+        ("bad_host", {"Host": "e:v:i:l"}),
+        ("other_site", {"Origin": "http://evil.test"}),
+    ]
+
+    def served(metrics: dict[str, float]) -> float:
+        return sum(metrics[each] for each in metrics if each.startswith("dogbreed_requests_total"))
+
+    for code, headers in requests:
+        name, before = f"dogbreed_refused_requests_total {code}", server.metrics()
+        for path, method in (("/invocations", "POST"), ("/metrics", "GET")):
+            assert server.ask(path=path, method=method, headers=headers).refused[1] == code
+        after = server.metrics()
+        assert after[name] == before.get(name, 0) + 2
+        assert served(after) == served(before), "they never reach the endpoint"
+
+
 def test_the_address_that_a_connection_came_to_is_a_host(server: LocalServer) -> None:
     assert raw(server, "GET /ping HTTP/1.1\nHost: 127.0.0.3\n\n", address="127.0.0.3").status == 200
     address = own_address()
@@ -318,6 +338,11 @@ def test_all_but_ping_needs_the_token(guarded: tuple[LocalServer, Path], number:
             assert refused.refused == (401, "no_token")
             assert refused.headers["www-authenticate"].startswith("Bearer")
     assert server.ask(path="/ping", method="GET", headers=headers).status == 200
+    known = {"Authorization": f"Bearer {TOKEN}"}
+    metrics = server.ask(path="/metrics", method="GET", headers=known).body.decode()
+    counted = re.search(r'dogbreed_refused_requests_total\{code="no_token"\} ([\d.]+)', metrics)
+    assert counted is not None
+    assert float(counted[1]) >= 2 * len(PATHS)
 
 
 def test_the_right_token_opens_all(guarded: tuple[LocalServer, Path]) -> None:
