@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     config = cli.compose_as(PredictConfig, "predict", options)
     if not given:
         raise ConfigError(f"No photo is given: write {EXAMPLE} (or a folder, a URL, - for stdin).")
-    # Half a second of imports that --help and a mistyped key shouldn't wait for.
+    # Imported late, so that --help and a mistyped key don't wait half a second for it.
     from dogbreed.serving.offline.predictions import predict
 
     if not predict(config, given):

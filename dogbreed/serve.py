@@ -1,4 +1,4 @@
-"""The endpoint on your own machine: `python -m dogbreed.serve`, with a page to drop a photo on."""
+"""The endpoint on a local machine: `python -m dogbreed.serve`, with a web page."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from dogbreed.errors import EngineError
 from dogbreed.utils.command import run_command
 
 PURPOSE = (
-    "Answer for photos over HTTP as an endpoint of SageMaker does (/ping, /invocations), with a\n"
-    "page to drop a photo on, and figures for Prometheus (/metrics). Ctrl-C stops it once what it\n"
-    "was asked is answered."
+    "Classify photos over HTTP as a SageMaker endpoint does (/ping, /invocations), with a web page\n"
+    "to drop photos on, and Prometheus metrics (/metrics). Ctrl-C stops it once all requests are\n"
+    "answered."
 )
 USAGE = "python -m dogbreed.serve [KEY=VALUE ...]"
 EXAMPLE = "python -m dogbreed.serve model=outputs/latest port=8080"
@@ -19,7 +19,7 @@ EXTRA = ("fastapi", "uvicorn", "httptools", "prometheus_client")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve the model that `arguments` name until a signal comes, or print the help."""
+    """Serve the model of `arguments` until a signal, or print the help."""
     if {"-h", "--help"} & set(arguments):
         cli.print_help(USAGE, PURPOSE, EXAMPLE, ServeConfig, "serve")
         return
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
         raise EngineError(
             f"To serve, {', '.join(missing)} must be installed: pip install 'dogbreed[serve]'."
         )
-    # Imports that --help and a mistyped key shouldn't wait for.
+    # Imported late, so that --help and a mistyped key don't wait for it.
     from dogbreed.serving.http.server import serve
 
     serve(config)

@@ -19,7 +19,7 @@ EXAMPLE = "python launch/query.py endpoint=photos photo.jpg"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Ask for the photos among `arguments`, or print the help; exits 1 if any is bad."""
+    """Classify the photos among `arguments`, or print the help; exits 1 if any is bad."""
     if {"-h", "--help"} & set(arguments):
         cli.print_help(USAGE, PURPOSE, EXAMPLE, QueryConfig, "query")
         return
