@@ -9,9 +9,9 @@ from dogbreed.errors import EngineError
 from dogbreed.utils.command import run_command
 
 PURPOSE = (
-    "Classify photos over HTTP as a SageMaker endpoint does (/ping, /invocations), with a web page\n"
-    "to drop photos on, and Prometheus metrics (/metrics). Ctrl-C stops it once all requests are\n"
-    "answered."
+    "Classify photos over HTTP as a SageMaker endpoint does (/ping, /invocations), with a web\n"
+    "page to drop photos on, and Prometheus metrics (/metrics). Ctrl-C stops it once all requests\n"
+    "are answered."
 )
 USAGE = "python -m dogbreed.serve [KEY=VALUE ...]"
 EXAMPLE = "python -m dogbreed.serve model=outputs/latest port=8080"
