@@ -171,7 +171,7 @@ def test_the_documentation_reads_well_without_another_host(
         lambda own: None if own.url.startswith(address) else complaints.append(own.url),
     )
     page.goto(f"{address}/")
-    page.get_by_role("link", name="All requests and answers").click()
+    page.get_by_role("link", name="All requests and responses").click()
     page.wait_for_url(f"{address}/docs")
     for operation in ("GET /ping", "POST /invocations"):
         assert page.get_by_role("heading", name=operation).is_visible()

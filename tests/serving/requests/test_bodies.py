@@ -90,8 +90,8 @@ def test_base64_in_every_spelling(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("http://example.org/a.jpg", "no URL is fetched and no file is read"),
-        ("/home/user/photo.jpg", "no URL is fetched and no file is read"),
+        ("http://example.org/a.jpg", "the server fetches no URLs and reads no files"),
+        ("/home/user/photo.jpg", "the server fetches no URLs and reads no files"),
         (f"b'{TEXT}'", r"photos\[1\] isn't base64"),
         ("AAAA=AAA", "isn't base64"),
         ("A", "its end is missing"),
