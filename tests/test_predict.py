@@ -256,11 +256,11 @@ def test_pictures_are_written_beside_and_never_over(predict: Predict, folder: Pa
         *("a.jpg.jpg", "a.png.jpg", "b.jpg.jpg"),
         *("sub/c.jpeg.jpg", "sub/deep/no-suffix.jpg"),
     ]
-    kept = {path: path.read_bytes() for path in pictures.rglob("*.jpg")}
+    before = {path: path.read_bytes() for path in pictures.rglob("*.jpg")}
     draw_photo(folder / "a.bmp", 200, 3)
     draw_photo(folder / f"{'n' * 248}.jpg", 30, 4)
     done = predict("explain=true", "output=photos/out.csv", "photos")
-    assert {path: path.read_bytes() for path in kept} == kept
+    assert {path: path.read_bytes() for path in before} == before
     assert (pictures / "a.bmp.jpg").is_file()
     (long,) = [row for row in table(folder / "out.csv") if "nnn" in row["path"]]
     assert "too long" in long["error"]  # and the others were answered
@@ -441,12 +441,12 @@ def test_a_stopped_run_goes_on_to_the_same_file(
     Waiting.may.set()
     done = predict(*arguments)
     assert done.returncode == 1, done.stderr
-    kept = re.match(rf"stopped.{suffix} has (\d+) of 42 photos already", done.stdout)
-    assert kept is not None
-    assert 30 <= int(kept[1]) < 42
-    whole = predict(f"output=whole.{suffix}", *arguments[1:])
-    assert f"whole.{suffix}: 42 photos, 1 of them" in whole.stdout
-    rows, wanted = (rows_of(path) for path in (output, tmp_path / f"whole.{suffix}"))
+    resumed = re.match(rf"stopped.{suffix} has (\d+) of 42 photos already", done.stdout)
+    assert resumed is not None
+    assert 30 <= int(resumed[1]) < 42
+    complete = predict(f"output=complete.{suffix}", *arguments[1:])
+    assert f"complete.{suffix}: 42 photos, 1 of them" in complete.stdout
+    rows, wanted = (rows_of(path) for path in (output, tmp_path / f"complete.{suffix}"))
     assert alike(rows, wanted)
 
 

@@ -177,7 +177,7 @@ def as_json(photos: list[bytes], **parameters: Any) -> bytes:
 
 
 def same(entry: dict[str, Any], predictor: Predictor, photo: bytes) -> str:
-    """Hold an answer against the predictor's own; its likeliest class."""
+    """Hold an answer against the predictor's own; its most likely class."""
     wanted = predictor.predict(photo)
     assert entry["classes"][0]["class"] == wanted.classes[0].class_name
     assert entry["unknown"] == wanted.unknown

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser
 pytest_plugins = ("helpers.browser",)
 pytestmark = pytest.mark.servers
 
-BIG = photo("BMP", picture(size=(900, 700)))  # curl asks by Expect: 100-continue over 1 MB
+BIG = photo("BMP", picture(size=(900, 700)))  # curl sends Expect: 100-continue over 1 MB
 
 
 @pytest.fixture(scope="module")
@@ -91,16 +91,16 @@ def test_commands_that_work(server: LocalServer, folder: Path, command: str) -> 
 
 def test_a_tiff_is_refused_and_the_photos_beside_it_are_answered(server: LocalServer) -> None:
     tiff = photo("TIFF", compression="tiff_lzw")
-    status, error = server.ask(tiff).status, server.ask(tiff).values["error"]
+    status, error = server.send(tiff).status, server.send(tiff).values["error"]
     assert (status, error["code"]) == (415, "unsupported_format")
     assert "tiff=true" in error["message"]
-    first, second = server.ask_json(photos=[as_text(tiff), as_text(photo())]).values["predictions"]
+    first, second = server.send_json(photos=[as_text(tiff), as_text(photo())]).values["predictions"]
     assert first["error"] == error
     assert len(second["classes"]) == 3
 
 
 def test_a_photo_of_too_many_scans_is_a_413(server: LocalServer) -> None:
-    answer = server.ask(scans(40))
+    answer = server.send(scans(40))
     assert (answer.status, answer.values["error"]["code"]) == (413, "too_complex")
 
 
@@ -150,9 +150,9 @@ def test_an_expectation_is_met_or_the_refusal_comes_at_once(server: LocalServer)
 def test_bodies_that_grow_take_no_more_memory_than_others(server: LocalServer) -> None:
     bomb = gzip.compress(bytes(25 * 2**20))
     for _ in range(8):
-        assert server.ask(bomb).refused == (415, "not_an_image")
-    assert server.ask(gzip.compress(bytes(26 * 2**20))).refused == (413, "too_large")
-    assert server.ask(gzip.compress(photo())).status == 200
+        assert server.send(bomb).refused == (415, "not_an_image")
+    assert server.send(gzip.compress(bytes(26 * 2**20))).refused == (413, "too_large")
+    assert server.send(gzip.compress(photo())).status == 200
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])

@@ -16,7 +16,7 @@ import pytest
 from conftest import wait_for_line
 from helpers.local_server import PATIENCE_S, wait_until
 
-from dogbreed.serving.http.limits import MAX_SERVED, MAX_REFUSED, RESERVED_FILES, limits_for
+from dogbreed.serving.http.limits import MAX_REFUSED, MAX_SERVED, RESERVED_FILES, limits_for
 
 _, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 FRONT = """

@@ -124,9 +124,9 @@ def test_a_folder_that_changes_ends_the_server_at_the_next_restart(
     model, other = tmp_path / "run" / "model", other_model(tmp_path / "other")
     shutil.copytree(tiny_model / "model", model)
     with serving(model.parent, "threads=1", stderr=subprocess.PIPE) as server:
-        wanted = server.ask(photo()).values["predictions"]
+        wanted = server.send(photo()).values["predictions"]
         change(model, other)
-        assert server.ask(photo()).values["predictions"] == wanted, "from memory"
+        assert server.send(photo()).values["predictions"] == wanted, "from memory"
         server.worker().kill()
         assert sentence in end_of(server)
 
@@ -136,14 +136,14 @@ def test_an_explanation_of_another_model_ends_the_server(tiny_model: Path, tmp_p
     model, other = tmp_path / "run" / "model", other_model(tmp_path / "other")
     shutil.copytree(tiny_model / "model", model)
     with serving(model.parent, "threads=1", "engine=torch", stderr=subprocess.PIPE) as server:
-        wanted = server.ask(photo()).values["predictions"]
+        wanted = server.send(photo()).values["predictions"]
         moved = model.rename(tmp_path / "moved")
-        gone = server.ask_json(photos=[as_text(photo())], explain=True)
+        gone = server.send_json(photos=[as_text(photo())], explain=True)
         assert gone.refused == (503, "no_model")
-        assert server.ask(photo()).values["predictions"] == wanted, "which continues"
+        assert server.send(photo()).values["predictions"] == wanted, "which continues"
         moved.rename(model)
     with serving(model.parent, "threads=1", "engine=torch", stderr=subprocess.PIPE) as server:
         replace(model, other)
-        assert server.ask(photo()).values["predictions"] == wanted
-        assert server.ask_json(photos=[as_text(photo())], explain=True).status == 503
+        assert server.send(photo()).values["predictions"] == wanted
+        assert server.send_json(photos=[as_text(photo())], explain=True).status == 503
         assert "was replaced while it was served" in end_of(server)

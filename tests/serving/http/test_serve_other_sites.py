@@ -21,7 +21,7 @@ expect.set_options(timeout=15_000)
 
 
 class _Empty(BaseHTTPRequestHandler):
-    """A site whose pages are empty: what they do, a test says."""
+    """A site whose pages are empty; a test decides what they do."""
 
     def do_GET(self) -> None:
         self.send_response(200)

@@ -56,7 +56,7 @@ def address(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def open_at(chromium: Browser, address: str) -> Iterator[Open]:
-    """Open the page; the test fails if the page complains or asks another host.
+    """Open the page; the test fails on console messages and requests to other hosts.
 
     `expected` begins what Chromium itself writes where a photo is refused.
     """
@@ -77,7 +77,7 @@ def open_at(chromium: Browser, address: str) -> Iterator[Open]:
         page.on("console", hear)
         page.on("request", see)
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        # Chromium is told now that choosers are awaited: at the key press it sometimes is late.
+        # Chromium must know now that choosers are awaited: at the key press it sometimes is late.
         page.on("filechooser", lambda chooser: None)
         page.goto(address)
         return page
@@ -251,7 +251,7 @@ def test_a_large_photo_is_scaled_down_before_it_is_sent(
     large, long = tmp_path / "large.jpg", tmp_path / "long.png"
     draw_photo(tmp_path / "small.png", hue=90, seed=3, size=(30, 20))
     exif = Image.Exif()
-    exif[0x0112] = 6  # lies on its side
+    exif[0x0112] = 6  # rotated
     with Image.open(tmp_path / "small.png") as small:
         small.resize((3000, 2000)).save(large, exif=exif)
         small.resize((6000, 800)).save(long)

@@ -260,7 +260,9 @@ def test_what_is_compressed_on_the_way_is_decompressed(server: str, coding: str)
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, br"])
 def test_other_encodings_are_named(server: str, coding: str) -> None:
-    with pytest.raises(PhotoError, match=f"encoded as {coding}: only gzip and deflate are supported"):
+    with pytest.raises(
+        PhotoError, match=f"encoded as {coding}: only gzip and deflate are supported"
+    ):
         fetch(f"{server}/encoded-{coding}")
 
 
@@ -305,15 +307,15 @@ def test_a_password_is_sent_to_the_server_that_it_is_for_alone(server: str) -> N
     port = server.rpartition(":")[2]
     secret = "Basic " + base64.b64encode(b"user:se cret").decode()
 
-    def asked(place: str) -> list[str | None]:
+    def headers_of(place: str) -> list[str | None]:
         Handler.seen.clear()
         text = base64.urlsafe_b64encode(place.encode()).decode()
         assert fetch(f"http://user:se%20cret@127.0.0.1:{port}/to-{text}") == DATA
         return [authorization for _, _, authorization in Handler.seen]
 
-    assert asked("/photo") == [secret, secret]
-    assert asked(f"http://localhost:{port}/photo") == [secret, None]
-    assert asked(f"http://other:password@127.0.0.1:{port}/photo") == [secret, secret]
+    assert headers_of("/photo") == [secret, secret]
+    assert headers_of(f"http://localhost:{port}/photo") == [secret, None]
+    assert headers_of(f"http://other:password@127.0.0.1:{port}/photo") == [secret, secret]
     with pytest.raises(PhotoError) as caught:
         fetch(f"http://user:secret@127.0.0.1:{port}/status-401")
     assert "secret" not in str(caught.value)

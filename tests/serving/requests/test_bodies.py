@@ -81,7 +81,7 @@ def test_base64_in_every_spelling(name: str) -> None:
         data = JPEG[: len(JPEG) - cut] + noise.randbytes(3)
         text = SPELLINGS[name](data)
         assert read(json.dumps({"photos": [text]}).encode()).photos == (data,)
-        assert read(text.encode()).photos == (data,), "as the whole body"
+        assert read(text.encode()).photos == (data,), "as the entire body"
         assert read(form(("x", None, text.encode()))).photos == (data,)
         raw = b'{"photos": ["' + text.encode() + b'"]}'  # as a shell pastes it
         assert read(raw).photos == (data,)
