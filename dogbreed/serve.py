@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> None:
         raise EngineError(
             f"To serve, {', '.join(missing)} must be installed: pip install 'dogbreed[serve]'."
         )
-    # Imports that --help and a mistyped key shouldn't wait for.
+    # Imported late, so that --help and a mistyped key don't wait for it.
     from dogbreed.serving.http.server import serve
 
     serve(config)

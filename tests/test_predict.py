@@ -85,13 +85,13 @@ def test_into_a_pipe_each_photo_is_a_line_of_json(
     assert done.returncode == 1
     good, bad = map(json.loads, done.stdout.splitlines())
     prediction = load(tiny_model).predict(photo, 2)
-    best = prediction.breeds[0]
-    assert (good["path"], good["breed"], good["class"]) == ("dog.jpg", best.name, best.class_name)
+    best = prediction.classes[0]
+    assert (good["path"], good["label"], good["class"]) == ("dog.jpg", best.label, best.class_name)
     assert good["probability"] == pytest.approx(best.probability, abs=1e-6)
     assert good["unknown"] is prediction.unknown
-    assert [b["class"] for b in good["breeds"]] == [b.class_name for b in prediction.breeds]
+    assert [b["class"] for b in good["classes"]] == [b.class_name for b in prediction.classes]
     assert good["error"] is None
-    assert (bad["path"], bad["breed"], bad["breeds"]) == ("gone.jpg", None, [])
+    assert (bad["path"], bad["label"], bad["classes"]) == ("gone.jpg", None, [])
     assert bad["error"] == "can't be read: No such file or directory"
     assert done.stderr == "error: gone.jpg: can't be read: No such file or directory\n"
 
@@ -115,16 +115,18 @@ def test_on_a_terminal_it_is_a_list_for_people(photo: Path, tiny_model: Path) ->
     prediction = load(tiny_model).predict(photo)
     code, lines = on_a_terminal(tiny_model, photo.parent, "dog.jpg")
     assert code == 0
-    ranked = [f"  {b.probability:6.1%}  {b.name}" for b in prediction.breeds]
-    note = ["   unknown: no breed reaches 40.0%; the best guesses are"] * prediction.unknown
+    ranked = [f"  {b.probability:6.1%}  {b.label}" for b in prediction.classes]
+    note = ["   unknown: no class reaches 40.0%; the best guesses are"] * prediction.unknown
     assert lines == ["dog.jpg", *note, *ranked]
 
 
-def test_unknown_is_said_plainly(photo: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_unknown_is_written_out_with_the_models_noun(
+    photo: Path, tiny_model: Path, tmp_path: Path
+) -> None:
     from dogbreed import load_classifier
 
     model = load_classifier(tiny_model)
-    model.save(tmp_path / "sure" / "model", threshold=0.999)
+    model.save(tmp_path / "sure" / "model", threshold=0.999, noun="breed")
     _, lines = on_a_terminal(tmp_path / "sure", tmp_path, "dog.jpg")
     assert lines[1] == "   unknown: no breed reaches 99.9%; the best guesses are"
     assert len(lines) == 5
@@ -166,16 +168,16 @@ def test_a_folder_becomes_a_table(predict: Predict, folder: Path, tiny_model: Pa
     path = folder.parent / "predictions.csv"
     rows = table(path)
     assert list(rows[0]) == [
-        *("path", "breed", "class", "probability", "unknown", "breed_2", "probability_2", "error")
+        *("path", "label", "class", "probability", "unknown", "label_2", "probability_2", "error")
     ]
     names = ["a.png", "b.jpg", "sub/bad.jpg", "sub/c.jpeg", "sub/deep/no-suffix"]
     assert [row["path"] for row in rows] == [f"photos/{name}" for name in names]
     assert rows[2]["error"] == "the file is empty (0 bytes)"
-    assert rows[2]["breed"] == rows[2]["unknown"] == ""
+    assert rows[2]["label"] == rows[2]["unknown"] == ""
     first = load(tiny_model).predict(folder / "a.png")
-    assert rows[0]["class"] == first.breeds[0].class_name
-    assert float(rows[0]["probability"]) == pytest.approx(first.breeds[0].probability, abs=1e-6)
-    assert rows[0]["breed_2"] == first.breeds[1].name
+    assert rows[0]["class"] == first.classes[0].class_name
+    assert float(rows[0]["probability"]) == pytest.approx(first.classes[0].probability, abs=1e-6)
+    assert rows[0]["label_2"] == first.classes[1].label
     assert rows[0]["unknown"] == str(first.unknown).lower()
 
     written = path.read_bytes()
@@ -186,8 +188,12 @@ def test_a_folder_becomes_a_table(predict: Predict, folder: Path, tiny_model: Pa
     written = path.read_bytes()
     refused(predict("photos", "top_k=3"), "predictions.csv was made with another top_k")
     refused(predict("dog.jpg", "top_k=2", "output=predictions.csv"), "with another photos")
-    path.with_name("predictions.csv.meta.json").unlink()
-    refused(predict("photos", "top_k=2"), "is there already, and nothing")
+    meta = path.with_name("predictions.csv.meta.json")
+    origin = json.loads(meta.read_text())
+    meta.write_text(json.dumps({key: origin[key] for key in origin if key != "columns"}))
+    refused(predict("photos", "top_k=2"), "was written by an older version of dogbreed")
+    meta.unlink()
+    refused(predict("photos", "top_k=2"), "which says which model and photos it is of, is missing")
     assert path.read_bytes() == written
 
 
@@ -231,8 +237,8 @@ def test_pictures_are_written_beside_and_never_over(predict: Predict, folder: Pa
     with (here / "a.jpg").open("rb") as file:
         done = predict("explain=true", "a.jpg", "photos/a.png", "-", stdin=file)
     assert done.returncode == 0, done.stderr
-    assert "standard input: explained in stdin-explained.jpg" in done.stderr
-    assert "a.jpg: explained in a-explained-2.jpg" in done.stderr
+    assert "standard input: Grad-CAM overlay in stdin-explained.jpg" in done.stderr
+    assert "a.jpg: Grad-CAM overlay in a-explained-2.jpg" in done.stderr
     assert (here / "a-explained.jpg").read_bytes() == before
     for number in (2, 3):
         with Image.open(here / f"a-explained-{number}.jpg") as picture:
@@ -248,11 +254,11 @@ def test_pictures_are_written_beside_and_never_over(predict: Predict, folder: Pa
         *("a.jpg.jpg", "a.png.jpg", "b.jpg.jpg"),
         *("sub/c.jpeg.jpg", "sub/deep/no-suffix.jpg"),
     ]
-    kept = {path: path.read_bytes() for path in pictures.rglob("*.jpg")}
+    before = {path: path.read_bytes() for path in pictures.rglob("*.jpg")}
     draw_photo(folder / "a.bmp", 200, 3)
     draw_photo(folder / f"{'n' * 248}.jpg", 30, 4)
     done = predict("explain=true", "output=photos/out.csv", "photos")
-    assert {path: path.read_bytes() for path in kept} == kept
+    assert {path: path.read_bytes() for path in before} == before
     assert (pictures / "a.bmp.jpg").is_file()
     (long,) = [row for row in table(folder / "out.csv") if "nnn" in row["path"]]
     assert "too long" in long["error"]  # and the others were answered
@@ -303,7 +309,7 @@ def test_a_table_is_of_the_photos_that_were_given(
         piped = predict("output=piped.jsonl", "-", stdin=file)
         assert piped.returncode == 0, piped.stderr
         again = predict("output=piped.jsonl", "-", stdin=file)
-    refused(again, "has an answer for a standard input already")
+    refused(again, "has a row for a photo from the standard input")
     for name in ("one", "two"):
         draw_photo(tmp_path / name / "x.jpg", 50, len(name))
         done = predict(f"output={tmp_path / 'x.csv'}", ".", cwd=tmp_path / name)
@@ -427,12 +433,12 @@ def test_a_stopped_run_goes_on_to_the_same_file(
     Waiting.may.set()
     done = predict(*arguments)
     assert done.returncode == 1, done.stderr
-    kept = re.match(rf"stopped.{suffix} has (\d+) of 42 photos already", done.stdout)
-    assert kept is not None
-    assert 30 <= int(kept[1]) < 42
-    whole = predict(f"output=whole.{suffix}", *arguments[1:])
-    assert f"whole.{suffix}: 42 photos, 1 of them" in whole.stdout
-    rows, wanted = (rows_of(path) for path in (output, tmp_path / f"whole.{suffix}"))
+    resumed = re.match(rf"stopped.{suffix} has (\d+) of 42 photos already", done.stdout)
+    assert resumed is not None
+    assert 30 <= int(resumed[1]) < 42
+    complete = predict(f"output=complete.{suffix}", *arguments[1:])
+    assert f"complete.{suffix}: 42 photos, 1 of them" in complete.stdout
+    rows, wanted = (rows_of(path) for path in (output, tmp_path / f"complete.{suffix}"))
     assert alike(rows, wanted)
 
 

@@ -246,7 +246,7 @@ def test_what_is_no_photo_or_no_list_of_them(predictor: Predictor, photos_root: 
     refused("a photo is a path", predictor.predict, None)
     refused("a photo is a path", lambda: list(predictor.predict_many([photo, 5])))  # type: ignore[list-item]
     answers: Iterator[Any] = predictor.predict_many([photo], np.int64(2))  # type: ignore[arg-type]
-    assert len(next(answers).breeds) == 2
+    assert len(next(answers).classes) == 2
 
 
 def test_the_callbacks(tmp_path: Path) -> None:

@@ -46,7 +46,10 @@ def probe(model: BreedClassifier, tmp_path_factory: pytest.TempPathFactory) -> P
     answers = list(Predictor.load(folder / "model", engine="torch").predict_many(paths, 4))
     probabilities = np.array(
         [
-            [next(b.probability for b in answer.breeds if b.class_name == name) for name in CLASSES]
+            [
+                next(b.probability for b in answer.classes if b.class_name == name)
+                for name in CLASSES
+            ]
             for answer in answers
             if not isinstance(answer, Exception)
         ]
@@ -70,7 +73,7 @@ def test_every_form_answers_as_torch_does(
     assert written.forms["onnx"]["max_logit_difference"] < 1e-3
     exact = Predictor.load(tmp_path / "m", engine="openvino", precision="f32")
     for path, expected in zip(probe.paths, probe.probabilities, strict=True):
-        given = {breed.class_name: breed.probability for breed in exact.predict(path, 4).breeds}
+        given = {each.class_name: each.probability for each in exact.predict(path, 4).classes}
         assert [given[name] for name in CLASSES] == pytest.approx(expected, abs=1e-3)
 
     # Nothing says where it was made.
@@ -105,7 +108,7 @@ def test_half_precision_halves_the_files(
     assert whole.dtype == "float32"
     for engine in ("torch", "openvino"):
         predictor = Predictor.load(tmp_path / "h", engine=engine)
-        given = {b.class_name: b.probability for b in predictor.predict(probe.paths[3], 4).breeds}
+        given = {b.class_name: b.probability for b in predictor.predict(probe.paths[3], 4).classes}
         assert [given[name] for name in CLASSES] == pytest.approx(
             probe.probabilities[3].tolist(), abs=0.03
         )
@@ -129,7 +132,7 @@ def test_int8_stays_only_if_it_costs_little(
     assert agreement["photos"] == 24
     assert agreement["top1_equal_share"] == 1 - agreement["valid_top1_loss_points"] / 100
     predictor = Predictor.load(tmp_path / "m")  # "auto" takes it
-    assert predictor.predict(probe.paths[0]).breeds
+    assert predictor.predict(probe.paths[0]).classes
     assert predictor.has_class_maps
     weights = (tmp_path / "m" / "int8.bin").stat().st_size
     assert weights < (tmp_path / "m" / "openvino.bin").stat().st_size / 3

@@ -181,6 +181,11 @@ WRONG: dict[str, tuple[Callable[[Values], object], str]] = {
     ),
     "preprocessing list": (put("preprocessing", [64]), "preprocessing=[64]: must be an object"),
     "preprocessing deep": (put("preprocessing", "version", {"a": 1}), "preprocessing: 'version'="),
+    "noun markup": (put("noun", "<b>"), "noun='<b>': must be letters, hyphens and single spaces"),
+    "noun lines": (put("noun", "a\nb"), "noun='a\\nb': must be letters"),
+    "noun long": (put("noun", "x" * 41), "at most 40 characters"),
+    "noun number": (put("noun", ["breed"]), "noun=['breed']: must be text"),
+    "noun null": (put("noun", None), "noun=None: must be text"),
     "views huge": (put("views", 10**9), "views=1000000000: must be at least 1 and at most 16"),
     "views 0": (put("views", 0), "views=0: must be"),
     "views list": (put("views", [2]), "views=[2]: must be a whole number"),
@@ -332,7 +337,7 @@ def test_numbers_that_are_not_finite(tiny_model: Path, tmp_path: Path) -> None:
 def test_the_smallest_temperature_gives_probabilities(tiny_model: Path, tmp_path: Path) -> None:
     model = copy_of(tiny_model / "model", tmp_path / "model", put("temperature", 5e-324))
     prediction = load(model).predict(torch_photo())
-    assert sum(breed.probability for breed in prediction.breeds) == pytest.approx(1)
+    assert sum(each.probability for each in prediction.classes) == pytest.approx(1)
 
 
 def torch_photo() -> bytes:
@@ -496,3 +501,9 @@ def test_an_archive_that_is_damaged_or_inflates_without_end(
         (tmp_path / "b").write_bytes(data)
         with pytest.raises(ArtifactError, match="The archive can't be unpacked"):
             unpack_model(tmp_path / "b", tmp_path / f"model-{number}")
+
+
+def test_a_model_of_before_the_noun_has_the_noun_of_its_time(small: Path, tmp_path: Path) -> None:
+    assert read_description(small).noun == "class"
+    old = copy_of(small, tmp_path / "model", put("noun", GONE))
+    assert read_description(old).noun == "breed"

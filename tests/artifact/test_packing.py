@@ -39,13 +39,13 @@ def offline(event, arguments):
 
 sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Finder
 sys.addaudithook(offline)
-from dogbreed.serving.requests.invocations import answer, attributes, read_invocation
+from dogbreed.serving.requests.invocations import attributes, read_invocation, respond
 from dogbreed.serving.predictor import Predictor
 model = pathlib.Path(code).parent
 predictor = Predictor.load(model)
 data = pathlib.Path(photo).read_bytes()
-answers = answer(predictor, read_invocation(data, {}))
-explained = answer(predictor, read_invocation(data, attributes("explain=true")))
+answers = respond(predictor, read_invocation(data, {}))
+explained = respond(predictor, read_invocation(data, attributes("explain=true")))
 loaded = sorted({name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names)
 for path in pathlib.Path(code).rglob("dogbreed/**/*.py"):
     name = ".".join(path.relative_to(code).with_suffix("").parts).removesuffix(".__init__")
@@ -123,9 +123,9 @@ def test_torch_answers_where_nothing_can_be_installed(
     answers, loaded = answered_alone(model, photo, "openvino", "safetensors")
     assert "torch" in loaded
     wanted = load(tiny_model).predict(photo)
-    found = {breed["class"]: breed["probability"] for breed in answers[0]["breeds"]}
-    for breed in wanted.breeds:
-        assert found[breed.class_name] == pytest.approx(breed.probability, abs=TOLERANCE)
+    found = {each["class"]: each["probability"] for each in answers[0]["classes"]}
+    for each in wanted.classes:
+        assert found[each.class_name] == pytest.approx(each.probability, abs=TOLERANCE)
 
 
 def test_a_damaged_model_is_not_packed(tiny_model: Path, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def answers(predictor: Predictor, photos: list[str]) -> list[tuple[str, float]]:
     for answer in predictor.predict_many(photos, 1):
         if isinstance(answer, Exception):
             raise answer
-        given.append((answer.breeds[0].class_name, answer.breeds[0].probability))
+        given.append((answer.classes[0].class_name, answer.classes[0].probability))
     return given
 
 

@@ -113,10 +113,10 @@ def one_client(predictor: Predictor, url: str, seeds: str, photo: bytes) -> floa
     alone, server, handler, explained = (list[float]() for _ in range(4))
     for number in range(PAIRS):
         alone.append(seconds_of(lambda: predictor.predict(photo)))
-        server.append(seconds_of(lambda: ours.ask(photo)))
+        server.append(seconds_of(lambda: ours.send(photo)))
         if number % 4 == 0:
-            handler.append(seconds_of(lambda: theirs.ask(photo)))
-            explained.append(seconds_of(lambda: explaining.ask(photo)))
+            handler.append(seconds_of(lambda: theirs.send(photo)))
+            explained.append(seconds_of(lambda: explaining.send(photo)))
     own, p50, seeds_p50, explained_p50 = (
         1000 * float(np.median(each)) for each in (alone, server, handler, explained)
     )
@@ -139,7 +139,7 @@ class Client:
         self._socket = socket.create_connection((place.hostname, place.port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def ask(self, photo: bytes) -> None:
+    def send(self, photo: bytes) -> None:
         """Send a photo and read the answer, which must be a 200."""
         self._socket.sendall(f"{self._head}Content-Length: {len(photo)}\r\n\r\n".encode() + photo)
         answer = b""

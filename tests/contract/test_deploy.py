@@ -140,7 +140,7 @@ def asked_all_the_time(account: "SageMakerAccount", photo: Path) -> Iterator[lis
             try:
                 told = client.invoke_endpoint(EndpointName="dogs", Body=photo.read_bytes())
                 (entry,) = json.loads(told["Body"].read())["predictions"]
-                answers.append(entry["breeds"][0]["breed"])
+                answers.append(entry["classes"][0]["label"])
             except Exception as error:
                 answers.append(f"lost: {error}")
 
@@ -314,8 +314,8 @@ def test_query_photos_of_all_kinds(
     rows = {Path(row["path"]).name: row for row in map(json.loads, lines[:4])}
     assert json.loads(lines[3])["path"].startswith("http://")
     for name in ("small.png", "large.jpg"):
-        assert rows[name]["breed"] == BREEDS[0]
-        assert len(rows[name]["breeds"]) == 2
+        assert rows[name]["label"] == BREEDS[0]
+        assert len(rows[name]["classes"]) == 2
         assert rows[name]["client_ms"] >= rows[name]["model_ms"] > 0
     assert "error" in rows["broken.jpg"]
     assert "broken.jpg: " in asked.stderr
@@ -557,7 +557,7 @@ def test_batch_answers_for_every_photo_of_a_folder(
     file = tmp_path / "outputs" / job["TransformJobName"] / "predictions.jsonl"
     rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
     assert [row["path"] for row in rows] == [f"of dogs/{number}.jpg" for number in range(3)]
-    assert {row["breed"] for row in rows} == {BREEDS[1]}
+    assert {row["label"] for row in rows} == {BREEDS[1]}
     assert account.client("sagemaker").list_models()["Models"] == []
 
     # One in S3 that can't be used: the others are answered, and it is said.

@@ -116,7 +116,7 @@ def test_tune_table_train_the_best_attach(
     assert f"test top-1 {100 * metrics['test']['top1']:.1f}%" in done.stdout
     asked = run_in_process("dogbreed.predict", str(next(photos.rglob("*.jpg"))), cwd=tmp_path)
     assert asked.returncode == 0, asked.stderr
-    assert json.loads(asked.stdout)["breeds"][0]["breed"] in ("Akita", "Beagle", "Collie")
+    assert json.loads(asked.stdout)["classes"][0]["label"] in ("Akita", "Beagle", "Collie")
 
     # Both can be taken up again, by name and from elsewhere; nothing is started by it.
     before = len(account.training_jobs)

@@ -22,8 +22,8 @@ def alike(one: Any, other: Any) -> bool:
 
 
 def looks_like(one: bytes, other: bytes) -> bool:
-    """Whether two pictures are the same to the eye: a level more or less in the heat moves a pixel
-    of the JPEG by a few levels, and other heat moves most of them by far more."""
+    """Whether two pictures are the same to the eye: a level more or less in the map moves a pixel
+    of the JPEG by a few levels, and another map moves most of them by far more."""
     with Image.open(io.BytesIO(one)) as first, Image.open(io.BytesIO(other)) as second:
         if first.size != second.size:
             return False

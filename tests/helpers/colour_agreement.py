@@ -24,7 +24,7 @@ def agreements(
 
     def answers(many: Sequence[bytes]) -> list[str]:
         found = list(predictor.predict_many(many, 1))
-        return [each.breeds[0].class_name for each in found if isinstance(each, Prediction)]
+        return [each.classes[0].class_name for each in found if isinstance(each, Prediction)]
 
     sent = [path.read_bytes() for path in paths]
     wanted = answers(sent)

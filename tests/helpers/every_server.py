@@ -147,7 +147,7 @@ class Contract:
             status, answer = ask(url, body, Content_Type="application/json")
         assert status == 200
         entry = answer["predictions"][0]
-        assert len(entry["breeds"]) == 2
+        assert len(entry["classes"]) == 2
         found = Image.open(io.BytesIO(base64.b64decode(entry["explanation"])))
         wanted = made.predictor.explain(photo)
         assert found.size == wanted.size
@@ -177,11 +177,11 @@ def as_json(photos: list[bytes], **parameters: Any) -> bytes:
 
 
 def same(entry: dict[str, Any], predictor: Predictor, photo: bytes) -> str:
-    """Hold an answer against the predictor's own; its likeliest class."""
+    """Hold an answer against the predictor's own; its most likely class."""
     wanted = predictor.predict(photo)
-    assert entry["breeds"][0]["class"] == wanted.breeds[0].class_name
+    assert entry["classes"][0]["class"] == wanted.classes[0].class_name
     assert entry["unknown"] == wanted.unknown
-    found = {breed["class"]: breed["probability"] for breed in entry["breeds"]}
-    for breed in wanted.breeds:
-        assert found[breed.class_name] == pytest.approx(breed.probability, abs=0.01)
-    return wanted.breeds[0].class_name
+    found = {each["class"]: each["probability"] for each in entry["classes"]}
+    for each in wanted.classes:
+        assert found[each.class_name] == pytest.approx(each.probability, abs=0.01)
+    return wanted.classes[0].class_name

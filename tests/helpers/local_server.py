@@ -1,4 +1,4 @@
-"""`python -m dogbreed.serve` as tests meet it: started on a free port, asked, and looked into."""
+"""`python -m dogbreed.serve` for tests: started on a free port, sent requests, and inspected."""
 
 import asyncio
 import base64
@@ -33,14 +33,14 @@ PATIENCE_S = 60.0
 
 # Stand-ins for what may be in C code: at a photo with such a word the process is gone, the one that
 # decodes it or the one that computes its answer.
-DEADLY, FATAL = b"a word that no photo has", b"another word that no photo has"
-DEADLY_SITE = f"""
+CRASHES_DECODER, FATAL = b"a word that no photo has", b"another word that no photo has"
+CRASHES_DECODER_SITE = f"""
 import os, sys
 if "dogbreed.data.decoding.process" in sys.orig_argv:
     import PIL.Image
     opened = PIL.Image.open
     def open(file, *arguments, **options):
-        if {DEADLY!r} in file.getvalue():
+        if {CRASHES_DECODER!r} in file.getvalue():
             os._exit(9)
         return opened(file, *arguments, **options)
     PIL.Image.open = open
@@ -92,7 +92,7 @@ class LocalServer:
         """A new connection to it."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
 
-    def ask(
+    def send(
         self,
         body: Any = None,
         path: str = "/invocations",
@@ -109,14 +109,14 @@ class LocalServer:
 
     def get(self, path: str) -> Answer:
         """Ask for a page."""
-        return self.ask(path=path, method="GET")
+        return self.send(path=path, method="GET")
 
-    def ask_json(self, **values: Any) -> Answer:
+    def send_json(self, **values: Any) -> Answer:
         """Send JSON; photos as bytes are sent in base64."""
         photos = values.get("photos")
         if isinstance(photos, list):
             values["photos"] = [as_text(each) if type(each) is bytes else each for each in photos]
-        return self.ask(json.dumps(values), headers={"Content-Type": "application/json"})
+        return self.send(json.dumps(values), headers={"Content-Type": "application/json"})
 
     def metrics(self) -> dict[str, float]:
         """Its figures by name, and status where they have one."""

@@ -1,6 +1,6 @@
 """A packed model in a real Ray Serve, started as AWS's container starts it.
 
-The container's adapter before it passes on what is asked and answered here; of the headers only
+The container's adapter before it passes on the requests and the responses here; of the headers only
 Content-Type and Accept.
 """
 

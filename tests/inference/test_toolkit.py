@@ -55,7 +55,7 @@ class Server:
         self.context = Context(folder)
         self._handler.initialize(self.context)
 
-    def ask(self, body: bytes | None, **headers: str) -> tuple[int, Any]:
+    def send(self, body: bytes | None, **headers: str) -> tuple[int, Any]:
         """The status and the JSON of an answer; `a_b` is a header a-b."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         self.context.headers = {"body": {"content-type": "as TorchServe adds it"}, **given}
@@ -108,16 +108,16 @@ def test_a_photo_is_answered_as_the_predictor_does(
 ) -> None:
     wanted = predictor.predict(photo).as_dict()
     for headers in ({"Content_Type": JPEG}, {"content_type": "text/csv"}, {}):
-        status, answer = server.ask(photo, **headers)
+        status, answer = server.send(photo, **headers)
         assert status == 200
         assert answer["predictions"] == [wanted]
         assert answer["model_ms"] > 0
-    assert server.ask(body_of(photo), Content_Type=JSON)[1]["predictions"] == [wanted]
+    assert server.send(body_of(photo), Content_Type=JSON)[1]["predictions"] == [wanted]
 
 
 def test_photos_and_parameters(server: Server, predictor: Predictor, photo: bytes) -> None:
     many = body_of(photo, b"no photo", photo, top_k=2)
-    status, answer = server.ask(many, Content_Type=f"{JSON}; charset=utf-8")
+    status, answer = server.send(many, Content_Type=f"{JSON}; charset=utf-8")
     assert status == 200
     first, bad, last = answer["predictions"]
     assert first == last == predictor.predict(photo, 2).as_dict()
@@ -125,9 +125,12 @@ def test_photos_and_parameters(server: Server, predictor: Predictor, photo: byte
 
     attributes = "top_k=1;explain=true"
     headers = {"x-amzn-sagemaker-custom-attributes": attributes, "Content_Type": JPEG}
-    for found in (server.ask(photo, **headers), server.ask(body_of(photo, top_k=1, explain=True))):
+    for found in (
+        server.send(photo, **headers),
+        server.send(body_of(photo, top_k=1, explain=True)),
+    ):
         (entry,) = found[1]["predictions"]
-        assert len(entry["breeds"]) == 1
+        assert len(entry["classes"]) == 1
         picture = Image.open(io.BytesIO(base64.b64decode(entry["explanation"])))
         assert picture.size == (200, 150)
 
@@ -143,7 +146,7 @@ def test_bodies_in_other_forms(server: Server, predictor: Predictor, photo: byte
         json.dumps({"photos": [uri.decode()]}).encode(): {"Content_Type": JSON},
         gzip.compress(photo): {"Content_Type": JPEG, "Content_Encoding": "gzip"},
     }.items():
-        status, answer = server.ask(body, **headers)
+        status, answer = server.send(body, **headers)
         assert status == 200, answer
         assert answer["predictions"] == [wanted]
 
@@ -174,12 +177,12 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_the_callers_fault(server: Server, photo: bytes, name: str) -> None:
     body, headers, status, code = BAD[name]
-    found, answer = server.ask(body, **headers)
+    found, answer = server.send(body, **headers)
     assert (found, answer["error"]["code"]) == (status, code)
     assert "Traceback" not in answer["error"]["message"]
     if code in ("empty", "stripped", "encoded", "url_encoded"):
         assert "curl" in answer["error"]["message"]
-    assert server.ask(photo, Content_Type=JPEG)[0] == 200
+    assert server.send(photo, Content_Type=JPEG)[0] == 200
 
 
 def test_a_network_that_cannot_be_explained_is_said(
@@ -189,5 +192,5 @@ def test_a_network_that_cannot_be_explained_is_said(
         raise EngineError("explain: it ends in tokens.")
 
     monkeypatch.setattr(Predictor, "explain", refuse)
-    status, answer = server.ask(body_of(photo, explain=True), Content_Type=JSON)
+    status, answer = server.send(body_of(photo, explain=True), Content_Type=JSON)
     assert (status, answer["error"]["code"]) == (400, "not_explained")

@@ -68,9 +68,9 @@ def test_class_maps_are_what_grad_cam_finds(
     predictor = written(network, tmp_path / "model")
     assert predictor.has_class_maps
     for index in range(3):
-        found = predictor.explainer.heat(PIXELS, index)
+        found = predictor.explainer.activation(PIXELS, index)
         assert found.shape == (cells, cells)
-        np.testing.assert_allclose(found, grad_cam_of(network).heat(PIXELS, index), atol=1e-3)
+        np.testing.assert_allclose(found, grad_cam_of(network).activation(PIXELS, index), atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_where_there_are_no_class_maps_grad_cam_explains(
     network = random_network(name, head=head)
     predictor = written(network, tmp_path / "model")
     assert not predictor.has_class_maps
-    found = predictor.explainer.heat(PIXELS, 1)
-    np.testing.assert_allclose(found, grad_cam_of(network).heat(PIXELS, 1), atol=1e-3)
+    found = predictor.explainer.activation(PIXELS, 1)
+    np.testing.assert_allclose(found, grad_cam_of(network).activation(PIXELS, 1), atol=1e-3)
 
 
 def test_under_a_linear_head_over_pooled_features_it_is_cam(tiny_model: Path) -> None:
@@ -105,9 +105,9 @@ def test_under_a_linear_head_over_pooled_features_it_is_cam(tiny_model: Path) ->
     explainer = grad_cam_of(network)
     for index in range(3):
         cam = torch.einsum("k,khw->hw", output.weight[index], maps[0]).detach().relu()
-        heat = explainer.heat(PIXELS, index)
-        assert heat.shape == (3, 3)
-        np.testing.assert_allclose(heat, cam / cam.max(), atol=1e-5)
+        activation = explainer.activation(PIXELS, index)
+        assert activation.shape == (3, 3)
+        np.testing.assert_allclose(activation, cam / cam.max(), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_under_a_linear_head_over_pooled_features_it_is_cam(tiny_model: Path) ->
 def test_networks_of_every_build_are_explained(name: str, trainable: str, cells: int) -> None:
     network = random_network(name, trainable, head="mlp")
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    heat = grad_cam_of(network).heat(PIXELS, 1)
-    assert heat.shape == (cells, cells)
-    assert 0 <= heat.min() <= heat.max() <= 1
+    activation = grad_cam_of(network).activation(PIXELS, 1)
+    assert activation.shape == (cells, cells)
+    assert 0 <= activation.min() <= activation.max() <= 1
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     assert not any(module._forward_hooks for module in network.modules())
 
@@ -137,11 +137,11 @@ def test_a_network_of_tokens_is_refused_by_name() -> None:
         GradCam(random_network("vit_b_16"), 224)
 
 
-def test_the_heat_lies_where_the_network_looked() -> None:
+def test_the_overlay_is_where_the_activation_is() -> None:
     photo = Image.new("RGB", (300, 100), (100, 100, 100))
-    heat = np.zeros((4, 4), np.float32)
-    heat[0, 3] = 1  # the upper right of the centre square
-    difference = np.abs(np.asarray(overlay(photo, heat)).astype(int) - 100).sum(-1)
+    activation = np.zeros((4, 4), np.float32)
+    activation[0, 3] = 1  # the upper right of the centre square
+    difference = np.abs(np.asarray(overlay(photo, activation)).astype(int) - 100).sum(-1)
     rows, columns = np.nonzero(difference > 60)
     assert columns.min() >= 160
     assert columns.max() < 200
@@ -163,7 +163,7 @@ def test_the_picture_has_the_photos_shape_and_the_asked_class(
     small = tmp_path / "small.png"
     pictures = {name: predictor.explain(small, name) for name in predictor.description.classes}
     assert all(picture.size == (90, 70) for picture in pictures.values())
-    best = predictor.predict(small).breeds[0].class_name
+    best = predictor.predict(small).classes[0].class_name
     assert predictor.explain(small).tobytes() == pictures[best].tobytes()
     assert len({picture.tobytes() for picture in pictures.values()}) == 3
     with pytest.raises(ConfigError, match=r"no class n02085620-Chihuaha. Did you mean n02085620-"):

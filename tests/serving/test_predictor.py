@@ -58,7 +58,7 @@ def changed(predictor: Predictor, folder: Path, **fields: Any) -> Predictor:
 
 
 def probabilities(prediction: Prediction) -> dict[str, float]:
-    return {breed.class_name: breed.probability for breed in prediction.breeds}
+    return {each.class_name: each.probability for each in prediction.classes}
 
 
 def test_the_arithmetic_is_that_of_training_and_evaluation(tiny_model: Path) -> None:
@@ -103,15 +103,15 @@ def test_a_photo_may_come_as_anything(predictor: Predictor, photo: Path) -> None
 
 def test_an_answer_is_ranked_and_named(predictor: Predictor, photo: Path) -> None:
     prediction = predictor.predict(photo)
-    shares = [breed.probability for breed in prediction.breeds]
+    shares = [each.probability for each in prediction.classes]
     assert shares == sorted(shares, reverse=True)
-    names = {breed.class_name: breed.name for breed in prediction.breeds}
+    names = {each.class_name: each.label for each in prediction.classes}
     assert names["n02099601-golden_retriever"] == "golden retriever"
-    assert len(predictor.predict(photo, top_k=2).breeds) == 2
-    assert len(predictor.predict(photo, top_k=99).breeds) == 3
-    best = prediction.breeds[0]
-    assert json.loads(json.dumps(prediction.as_dict()))["breeds"][0] == {
-        "breed": best.name,
+    assert len(predictor.predict(photo, top_k=2).classes) == 2
+    assert len(predictor.predict(photo, top_k=99).classes) == 3
+    best = prediction.classes[0]
+    assert json.loads(json.dumps(prediction.as_dict()))["classes"][0] == {
+        "label": best.label,
         "class": best.class_name,
         "probability": best.probability,
     }
@@ -120,7 +120,7 @@ def test_an_answer_is_ranked_and_named(predictor: Predictor, photo: Path) -> Non
 def test_unknown_is_what_lies_below_the_threshold(
     predictor: Predictor, tiny_model: Path, photo: Path
 ) -> None:
-    best = predictor.predict(photo).breeds[0].probability
+    best = predictor.predict(photo).classes[0].probability
     assert not changed(predictor, tiny_model, threshold=best).predict(photo).unknown
     assert changed(predictor, tiny_model, threshold=best + 1e-6).predict(photo).unknown
 
@@ -128,8 +128,8 @@ def test_unknown_is_what_lies_below_the_threshold(
 def test_temperature_and_views_are_the_models(
     predictor: Predictor, tiny_model: Path, photo: Path
 ) -> None:
-    best = predictor.predict(photo).breeds[0]
-    softer = changed(predictor, tiny_model, temperature=5.0).predict(photo).breeds[0]
+    best = predictor.predict(photo).classes[0]
+    softer = changed(predictor, tiny_model, temperature=5.0).predict(photo).classes[0]
     assert softer.class_name == best.class_name
     assert softer.probability < best.probability
     crops = changed(predictor, tiny_model, views=4)
@@ -240,7 +240,7 @@ def test_odd_photos_get_proper_answers(predictor: Predictor) -> None:
     ]
     for answer in predictor.predict_many(odd):
         assert isinstance(answer, Prediction)
-        assert sum(breed.probability for breed in answer.breeds) == pytest.approx(1)
+        assert sum(each.probability for each in answer.classes) == pytest.approx(1)
 
 
 def test_openvino_answers_without_torch_lightning_hydra_or_pandas(

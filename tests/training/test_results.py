@@ -72,8 +72,9 @@ def test_every_number_comes_with_its_interval(
     right = [line["class"] == line["predicted"] for line in predictions]
     assert np.mean(right) == pytest.approx(metrics["test"]["top1"])
     predictor = dogbreed.load(run, engine="torch")
+    assert predictor.description.noun == "class"
     for line in predictions[:5]:  # one photo, one answer
-        best = predictor.predict(line["path"]).breeds[0]
+        best = predictor.predict(line["path"]).classes[0]
         assert best.class_name == line["predicted"]
         assert best.probability == pytest.approx(float(line["probability"]), abs=0.01)
 

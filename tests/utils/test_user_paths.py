@@ -227,8 +227,8 @@ def test_commands_leave_an_empty_home_empty(start: Start, tmp_path: Path) -> Non
         assert done.returncode == 0, done.stderr
         assert list((tmp_path / "home").iterdir()) == [], command
     with serving(tmp_path / "outputs" / "latest", stderr=None, **variables) as server:
-        assert server.ask(photo()).status == 200
-        assert server.ask_json(photos=[photo()], explain=True).status == 200
+        assert server.send(photo()).status == 200
+        assert server.send_json(photos=[photo()], explain=True).status == 200
     assert list((tmp_path / "home").iterdir()) == []
     assert not (tmp_path / "log").exists()
 

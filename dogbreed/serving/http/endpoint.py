@@ -135,7 +135,9 @@ class Endpoint:
                 if isinstance(result, BaseException):
                     raise result
                 entries.append(result)
-            return response_of(entries, started, invocation.hint)
+            # The hints are about curl: browsers, which send this header, need none.
+            hint = "" if "sec-fetch-site" in request.headers else invocation.hint
+            return response_of(entries, started, hint)
 
     async def _entry(self, photo: bytes, invocation: Invocation) -> dict[str, Any]:
         """The response's entry for one photo."""

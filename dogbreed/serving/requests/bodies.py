@@ -98,7 +98,7 @@ def _json(text: bytes) -> Body:
     """{"photos": ["<base64>", ...]} and parameters."""
     if sum(map(text.count, (b"[", b"{", b","))) > _MAX_JSON_MARKS:
         raise RequestError(
-            413, "too_many_photos", f"A request has {MAX_PHOTOS} photos at most: send several."
+            413, "too_many_photos", f"A request has at most {MAX_PHOTOS} photos: send several."
         )
     try:
         values = json.loads(text, strict=False)  # base64 may contain line breaks

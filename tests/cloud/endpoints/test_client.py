@@ -1,4 +1,4 @@
-"""What an endpoint answers, and what becomes of it: breeds, another try, or a sentence."""
+"""What an endpoint answers, and what becomes of it: classes, another try, or a sentence."""
 
 import io
 import json
@@ -12,8 +12,8 @@ from dogbreed.cloud.endpoints.client import Client
 from dogbreed.errors import CloudError, PhotoError
 from dogbreed.serving.requests.invocations import Invocation, read_invocation
 
-BREED = {"breed": "Akita", "class": "n1-Akita", "probability": 0.75}
-GOOD = {"predictions": [{"unknown": False, "breeds": [BREED]}], "model_ms": 12.5}
+AKITA = {"label": "Akita", "class": "n1-Akita", "probability": 0.75}
+GOOD = {"predictions": [{"unknown": False, "classes": [AKITA]}], "model_ms": 12.5}
 
 
 class Answering:
@@ -58,9 +58,9 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
 
 
-def test_an_answer_has_breeds_and_both_times() -> None:
+def test_an_answer_has_classes_and_both_times() -> None:
     reply, session = invoke(GOOD, explain=True)
-    assert reply.breeds == [BREED]
+    assert reply.classes == [AKITA]
     assert reply.model_ms == 12.5
     assert reply.client_ms > 0
     (request,) = session.requests
@@ -84,7 +84,7 @@ def test_an_answer_has_breeds_and_both_times() -> None:
 )
 def test_what_passes_is_waited_for(passing: Exception) -> None:
     reply, session = invoke(passing, passing, GOOD)
-    assert reply.breeds == [BREED]
+    assert reply.classes == [AKITA]
     assert len(session.requests) == 3
 
 

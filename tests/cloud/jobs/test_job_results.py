@@ -22,8 +22,8 @@ pytest_plugins = ("helpers.s3_server",)
 
 PREFIX = "dogbreed/answers/dogs/"
 TOLD = {"TransformOutput": {"S3OutputPath": f"s3://photos-of-dogs/{PREFIX}"}}
-CLASSES = [{"breed": "Akita", "probability": 0.75}]
-ANSWER = {"predictions": [{"breeds": CLASSES, "unknown": False}]}
+CLASSES = [{"label": "Akita", "probability": 0.75}]
+ANSWER = {"predictions": [{"classes": CLASSES, "unknown": False}]}
 
 
 @pytest.fixture
@@ -58,9 +58,9 @@ def test_answers_to_photos_that_were_sent_are_read(account: Account, s3: "S3") -
         b'{"predictions": [1, 2]}',
         b'{"predictions": [1]}',
         b'{"predictions": [{}]}',
-        b'{"predictions": [{"breeds": [], "unknown": false}]}',
-        b'{"predictions": [{"breeds": [{}], "unknown": false}]}',
-        b'{"predictions": [{"breeds": [{"probability": "1"}], "unknown": false}]}',
+        b'{"predictions": [{"classes": [], "unknown": false}]}',
+        b'{"predictions": [{"classes": [{}], "unknown": false}]}',
+        b'{"predictions": [{"classes": [{"probability": "1"}], "unknown": false}]}',
         b"[" * 100_000,
     ],
     ids=lambda body: str(body[:50]),

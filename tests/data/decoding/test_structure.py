@@ -13,7 +13,7 @@ from PIL import Image
 from dogbreed.data.decoding import jpeg_end, photos
 from dogbreed.data.decoding.structure import TOO_COMPLEX, base, check_structure
 from dogbreed.errors import PhotoError
-from dogbreed.serving.requests.invocations import Invocation, RequestError, answer
+from dogbreed.serving.requests.invocations import Invocation, RequestError, respond
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 
@@ -170,7 +170,7 @@ def test_a_container_takes_no_tiff_unless_it_is_told_to(monkeypatch: pytest.Monk
 
     def code() -> tuple[int, str]:
         with pytest.raises(RequestError) as caught:
-            answer(Echo(), Invocation(photos=(bombs.encoded("TIFF"),)))  # type: ignore[arg-type]
+            respond(Echo(), Invocation(photos=(bombs.encoded("TIFF"),)))  # type: ignore[arg-type]
         return caught.value.status, caught.value.code
 
     assert code() == (415, "unsupported_format")
@@ -188,5 +188,5 @@ def test_a_bomb_is_a_413() -> None:
                     yield error
 
     with pytest.raises(RequestError) as caught:
-        answer(Opens(), Invocation(photos=(bombs.scans(40),)))  # type: ignore[arg-type]
+        respond(Opens(), Invocation(photos=(bombs.scans(40),)))  # type: ignore[arg-type]
     assert (caught.value.status, caught.value.code) == (413, TOO_COMPLEX)

@@ -46,15 +46,15 @@ def predictor(tiny_model: Path) -> Predictor:
 def agrees(found: dict[str, Any], predictor: Predictor, sent: bytes, top_k: int = 5) -> bool:
     """Whether an answer is the predictor's: top-1 equal, |Δp| ≤ 0.01."""
     wanted = predictor.predict(sent, top_k).as_dict()
-    probabilities = {each["class"]: each["probability"] for each in found["breeds"]}
+    probabilities = {each["class"]: each["probability"] for each in found["classes"]}
     return (
         sorted(found) == sorted(wanted)
         and found["unknown"] == wanted["unknown"]
-        and len(found["breeds"]) == len(wanted["breeds"])
-        and found["breeds"][0]["class"] == wanted["breeds"][0]["class"]
+        and len(found["classes"]) == len(wanted["classes"])
+        and found["classes"][0]["class"] == wanted["classes"][0]["class"]
         and all(
             abs(probabilities[each["class"]] - each["probability"]) <= 0.01
-            for each in wanted["breeds"]
+            for each in wanted["classes"]
         )
     )
 
@@ -80,28 +80,29 @@ def test_the_bytes_decide_whatever_the_header_says(
     sent = photo(kind)
     for media_type in (KINDS[kind], "image/gif", "application/json", "text/plain; charset=x", None):
         headers = {"Content-Type": media_type} if media_type else {}
-        entry = one_of(server.ask(sent, headers=headers))
+        entry = one_of(server.send(sent, headers=headers))
         assert agrees(entry, predictor, sent), media_type
 
 
 def test_json_with_several_photos(server: LocalServer, predictor: Predictor) -> None:
     sent = [photo(kind, picture(seed)) for seed, kind in enumerate(KINDS)]
-    answer = server.ask_json(photos=sent, top_k=2)
+    answer = server.send_json(photos=sent, top_k=2)
     assert answer.status == 200
     entries = answer.values["predictions"]
     assert [agrees(e, predictor, p, 2) for e, p in zip(entries, sent, strict=True)] == [True] * 4
     assert len({json.dumps(entry) for entry in entries}) == 4, "else their order isn't seen"
-    assert [len(entry["breeds"]) for entry in entries] == [2] * 4
+    assert [len(entry["classes"]) for entry in entries] == [2] * 4
     assert alike(
-        one_of(server.ask_json(photos=[sent[0]]))["breeds"], one_of(server.ask(sent[0]))["breeds"]
+        one_of(server.send_json(photos=[sent[0]]))["classes"],
+        one_of(server.send(sent[0]))["classes"],
     )
 
 
 def test_an_explanation_is_a_picture(server: LocalServer, predictor: Predictor) -> None:
     sent = photo(image=picture(size=(300, 200)))
     entries = [
-        one_of(server.ask_json(photos=[sent], top_k=1, explain=True)),
-        one_of(server.ask(sent, "/invocations?top_k=1&explain=true")),
+        one_of(server.send_json(photos=[sent], top_k=1, explain=True)),
+        one_of(server.send(sent, "/invocations?top_k=1&explain=true")),
     ]
     for entry in entries:
         explanation = base64.b64decode(entry.pop("explanation"))
@@ -109,41 +110,41 @@ def test_an_explanation_is_a_picture(server: LocalServer, predictor: Predictor) 
         with Image.open(io.BytesIO(explanation)) as opened:
             opened.load()
             assert (opened.format, opened.size) == ("JPEG", (300, 200))
-    mixed = server.ask_json(photos=[b"no photo", sent], explain=True)
+    mixed = server.send_json(photos=[b"no photo", sent], explain=True)
     assert ["explanation" in entry for entry in mixed.values["predictions"]] == [False, True]
-    assert server.workers(EXPLAINING) == [], "no torch where the network says it by itself"
+    assert server.workers(EXPLAINING) == [], "no torch for a network with class maps"
 
 
 @pytest.mark.servers
 def test_torch_explains_what_the_network_cannot(tiny_model: Path) -> None:
     sent = photo(image=picture(size=(300, 200)))
     with serving(tiny_model, "threads=1", "engine=torch") as started:
-        entry = one_of(started.ask_json(photos=[sent], explain=True))
+        entry = one_of(started.send_json(photos=[sent], explain=True))
         assert len(started.workers(EXPLAINING)) == 1
     explain = load(tiny_model, engine="torch").explain
-    likeliest, *others = [breed["class"] for breed in entry["breeds"]]
-    assert looks_like(base64.b64decode(entry["explanation"]), as_jpeg(explain(sent, likeliest)))
+    best, *others = [each["class"] for each in entry["classes"]]
+    assert looks_like(base64.b64decode(entry["explanation"]), as_jpeg(explain(sent, best)))
     assert not any(
         looks_like(base64.b64decode(entry["explanation"]), as_jpeg(explain(sent, other)))
         for other in others
-    ), "else any heat would pass"
+    ), "else any overlay would pass"
 
 
 def test_parameters_by_the_header_of_invoke_endpoint(server: LocalServer) -> None:
     header = "X-Amzn-SageMaker-Custom-Attributes"
-    entry = one_of(server.ask(photo(), headers={header: "top_k=2;explain=true"}))
-    assert len(entry["breeds"]) == 2
+    entry = one_of(server.send(photo(), headers={header: "top_k=2;explain=true"}))
+    assert len(entry["classes"]) == 2
     assert entry["explanation"]
-    others = one_of(server.ask(photo(), headers={header: "trace=7; top_k=1 ;x"}))
-    assert len(others["breeds"]) == 1
+    others = one_of(server.send(photo(), headers={header: "trace=7; top_k=1 ;x"}))
+    assert len(others["classes"]) == 1
     body = json.dumps({"photos": [as_text(photo())], "top_k": 2.0})
-    assert len(one_of(server.ask(body, headers={header: "top_k=1"}))["breeds"]) == 2
+    assert len(one_of(server.send(body, headers={header: "top_k=1"}))["classes"]) == 2
 
 
 def test_a_bad_photo_spoils_none_of_the_others(server: LocalServer, predictor: Predictor) -> None:
     good = photo()
     bad = [b"", b"no photo", photo()[:-900]]
-    answer = server.ask_json(photos=[bad[0], good, bad[1], good, bad[2]])
+    answer = server.send_json(photos=[bad[0], good, bad[1], good, bad[2]])
     assert answer.status == 200
     entries = answer.values["predictions"]
     codes = [entry.get("error", {}).get("code") for entry in entries]
@@ -160,7 +161,7 @@ def test_many_at_once_are_computed_together_and_answered_rightly(
     paths = [f"/invocations?top_k={count}" for count in counts]
     for _ in range(20):  # whether two meet in the server is chance
         with ThreadPoolExecutor(12) as pool:
-            entries = [one_of(answer) for answer in pool.map(server.ask, sent, paths)]
+            entries = [one_of(answer) for answer in pool.map(server.send, sent, paths)]
         assert all(
             agrees(*each)
             for each in zip(entries, [predictor] * len(sent), sent, counts, strict=True)
@@ -174,8 +175,8 @@ def test_many_at_once_are_computed_together_and_answered_rightly(
 def test_the_figures_are_right(server: LocalServer) -> None:
     before = server.metrics()
     for body in (photo(), b"no photo", b"", b'{"photos": []}'):
-        server.ask(body)
-    server.ask_json(photos=[photo(), photo("PNG"), b"bad"])
+        server.send(body)
+    server.send_json(photos=[photo(), photo("PNG"), b"bad"])
     after = server.metrics()
     changes = {
         name: after[name] - before.get(name, 0)
@@ -203,17 +204,17 @@ def test_nothing_that_a_request_names_is_fetched_or_read(server: LocalServer) ->
         url = f"http://127.0.0.1:{trap.getsockname()[1]}/photo.jpg"
         secret = Path(__file__)
         for name in (url, str(secret), f"file://{secret}", "/etc/passwd", "//etc/passwd"):
-            refused = server.ask_json(photos=[name]).refused  # some paths are right base64
+            refused = server.send_json(photos=[name]).refused  # some paths are right base64
             assert refused in {(400, "not_base64"), (415, "not_an_image")}
-            assert server.ask_json(photos=[name.encode()]).refused == (415, "not_an_image")
-            assert server.ask(name).refused == (415, "not_an_image")
+            assert server.send_json(photos=[name.encode()]).refused == (415, "not_an_image")
+            assert server.send(name).refused == (415, "not_an_image")
         for text in (SVG, XML, f'<?xml version="1.0"?>{XML}', f"#EXTM3U\n{url}", f"%!PS\n({url})"):
             hostile = text.replace("{url}", url)
             no_photo = {(415, "not_an_image"), (415, "unsupported_format")}
-            assert server.ask(hostile).refused in no_photo
-            assert server.ask_json(photos=[hostile.encode()]).refused in no_photo
+            assert server.send(hostile).refused in no_photo
+            assert server.send_json(photos=[hostile.encode()]).refused in no_photo
         for path in (f"/invocations?photos={url}", f"/invocations?url={url}"):
-            assert server.ask(photo(), path).refused == (400, "unknown_key")
+            assert server.send(photo(), path).refused == (400, "unknown_key")
         for path in ("/../../../etc/passwd", "/..%2f..%2fetc/passwd", "//etc/passwd", f"/{secret}"):
             assert server.get(path).refused == (404, "not_found")
         trap.setblocking(False)
@@ -236,12 +237,16 @@ def test_a_connection_is_used_again_after_whatever_went_wrong(server: LocalServe
 
 
 def test_who_asks_for_http_2_is_answered_by_http_1(server: LocalServer) -> None:
-    wanted = one_of(server.ask(photo()))
+    wanted = one_of(server.send(photo()))
     # As Java's and curl's clients ask.
-    asks = {"Connection": "Upgrade, HTTP2-Settings", "UPGRADE": "h2c", "HTTP2-Settings": "AAQAAP__"}
+    upgrade = {
+        "Connection": "Upgrade, HTTP2-Settings",
+        "UPGRADE": "h2c",
+        "HTTP2-Settings": "AAQAAP__",
+    }
     with closing(server.connection()) as connection:
         for _ in range(2):
-            connection.request("POST", "/invocations", photo(), asks)
+            connection.request("POST", "/invocations", photo(), upgrade)
             assert alike(one_of(answer_on(connection)), wanted)
 
 
@@ -257,4 +262,4 @@ def test_who_gives_up_leaves_nothing_behind(server: LocalServer) -> None:
         )
     time.sleep(0.1)
     wait_until(lambda: server.metrics()["dogbreed_waiting_photos"] == 0, "nobody waits")
-    assert server.ask(photo()).status == 200
+    assert server.send(photo()).status == 200

@@ -1,8 +1,9 @@
-"""Who may use the local endpoint: by Host, by the page that asks, by token; and every header."""
+"""Access to the local endpoint: by Host, by the requesting site, by token; and every header."""
 
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -29,7 +30,7 @@ Headers = dict[str, str]
 def with_stderr(
     folder: Path, model: Path, *arguments: str, **variables: str
 ) -> Iterator[tuple[LocalServer, Path]]:
-    """A server, and the file of what it says on stderr."""
+    """A server, and the file of its stderr."""
     with (
         (folder / "stderr").open("wb") as file,
         serving(model, "threads=1", *arguments, stderr=file.fileno(), **variables) as started,
@@ -160,9 +161,28 @@ def test_a_request_is_for_one_host(server: LocalServer, head: str) -> None:
 
 def test_a_photo_for_another_host_is_refused_and_not_computed(server: LocalServer) -> None:
     before = server.metrics()["dogbreed_batch_photos_count"]
-    assert server.ask(photo(), headers={"Host": "evil.test"}).refused == (421, "wrong_host")
+    assert server.send(photo(), headers={"Host": "evil.test"}).refused == (421, "wrong_host")
     assert server.metrics()["dogbreed_batch_photos_count"] == before
-    assert server.ask(photo(), headers={"Host": "dogs.example.org"}).status == 200
+    assert server.send(photo(), headers={"Host": "dogs.example.org"}).status == 200
+
+
+def test_refused_requests_are_counted_by_their_code(server: LocalServer) -> None:
+    requests = [
+        ("wrong_host", {"Host": "evil.test"}),
+        ("bad_host", {"Host": "e:v:i:l"}),
+        ("other_site", {"Origin": "http://evil.test"}),
+    ]
+
+    def served(metrics: dict[str, float]) -> float:
+        return sum(metrics[each] for each in metrics if each.startswith("dogbreed_requests_total"))
+
+    for code, headers in requests:
+        name, before = f"dogbreed_refused_requests_total {code}", server.metrics()
+        for path, method in (("/invocations", "POST"), ("/metrics", "GET")):
+            assert server.send(path=path, method=method, headers=headers).refused[1] == code
+        after = server.metrics()
+        assert after[name] == before.get(name, 0) + 2
+        assert served(after) == served(before), "they never reach the endpoint"
 
 
 def test_the_address_that_a_connection_came_to_is_a_host(server: LocalServer) -> None:
@@ -225,30 +245,30 @@ def test_a_page_of_another_site_is_refused(server: LocalServer, number: int) -> 
     headers = filled(FOREIGN[number], server)
     before = server.metrics()["dogbreed_batch_photos_count"]
     for media_type in ("text/plain", "multipart/form-data; boundary=x", "application/json"):
-        refused = server.ask(photo(), headers={**headers, "Content-Type": media_type})
+        refused = server.send(photo(), headers={**headers, "Content-Type": media_type})
         assert refused.refused == (403, "other_site")
         assert not [name for name in refused.headers if name.startswith("access-control")]
     assert server.metrics()["dogbreed_batch_photos_count"] == before
     for path in ("/", "/ping", "/metrics", "/openapi.json", "/docs", "/page.js"):
-        assert server.ask(path=path, method="GET", headers=headers).refused == (403, "other_site")
+        assert server.send(path=path, method="GET", headers=headers).refused == (403, "other_site")
     preflight = {**headers, "Access-Control-Request-Method": "POST"}
-    answer = server.ask(method="OPTIONS", headers=preflight)
+    answer = server.send(method="OPTIONS", headers=preflight)
     assert answer.refused == (403, "other_site")
 
 
 @pytest.mark.parametrize("number", range(len(FRIENDLY)))
 def test_its_own_page_and_programs_are_answered(server: LocalServer, number: int) -> None:
     headers = filled(FRIENDLY[number], server)
-    assert server.ask(photo(), headers=headers).status == 200
-    assert server.ask(path="/", method="GET", headers=headers).status == 200
+    assert server.send(photo(), headers=headers).status == 200
+    assert server.send(path="/", method="GET", headers=headers).status == 200
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_a_link_on_another_site_opens_the_page(server: LocalServer, site: str) -> None:
     headers = {**NAVIGATION, "Sec-Fetch-Site": site}
-    assert server.ask(path="/", method="GET", headers=headers).status == 200
-    assert server.ask(path="/docs", method="GET", headers=headers).status == 200
-    assert server.ask(photo(), headers=headers).refused == (403, "other_site"), "a form that posts"
+    assert server.send(path="/", method="GET", headers=headers).status == 200
+    assert server.send(path="/docs", method="GET", headers=headers).status == 200
+    assert server.send(photo(), headers=headers).refused == (403, "other_site"), "a form that posts"
 
 
 ANSWERS: list[tuple[str, int]] = [
@@ -282,8 +302,8 @@ def test_every_answer_says_what_a_browser_may_do_with_it(server: LocalServer, nu
 def test_a_warning_where_others_can_use_it(
     opened: tuple[LocalServer, Path], guarded: tuple[LocalServer, Path]
 ) -> None:
-    said = opened[1].read_text().splitlines()
-    (warning,) = [line for line in said if line.startswith("warning: ")]
+    lines = opened[1].read_text().splitlines()
+    (warning,) = [line for line in lines if line.startswith("warning: ")]
     assert warning.startswith("warning: host=0.0.0.0: ")
     for remedy in ("DOGBREED_TOKEN=", "host=127.0.0.1", "hosts=["):
         assert remedy in warning
@@ -314,19 +334,24 @@ def test_all_but_ping_needs_the_token(guarded: tuple[LocalServer, Path], number:
         for query in ("", f"?token={TOKEN}&access_token={TOKEN}"):
             method = "POST" if path == "/invocations" else "GET"
             body = photo() if method == "POST" else None
-            refused = server.ask(body, path + query, method, headers)
+            refused = server.send(body, path + query, method, headers)
             assert refused.refused == (401, "no_token")
             assert refused.headers["www-authenticate"].startswith("Bearer")
-    assert server.ask(path="/ping", method="GET", headers=headers).status == 200
+    assert server.send(path="/ping", method="GET", headers=headers).status == 200
+    known = {"Authorization": f"Bearer {TOKEN}"}
+    metrics = server.send(path="/metrics", method="GET", headers=known).body.decode()
+    counted = re.search(r'dogbreed_refused_requests_total\{code="no_token"\} ([\d.]+)', metrics)
+    assert counted is not None
+    assert float(counted[1]) >= 2 * len(PATHS)
 
 
 def test_the_right_token_opens_all(guarded: tuple[LocalServer, Path]) -> None:
     server, headers = guarded[0], {"Authorization": f"bearer {TOKEN}"}
-    assert server.ask(photo(), headers=headers).status == 200
+    assert server.send(photo(), headers=headers).status == 200
     for path in PATHS[:4]:
-        assert server.ask(path=path, method="GET", headers=headers).status == 200
+        assert server.send(path=path, method="GET", headers=headers).status == 200
     foreign = {**headers, "Origin": "http://evil.test"}
-    assert server.ask(photo(), headers=foreign).refused == (403, "other_site"), "with it too"
+    assert server.send(photo(), headers=foreign).refused == (403, "other_site"), "with it too"
     assert raw(
         server,
         "GET / HTTP/1.1\nHost: localhost\n" + f"Authorization: Bearer {TOKEN}\n" * 2 + "\n",
@@ -337,7 +362,7 @@ def test_a_person_without_the_token_gets_the_form_for_it(
     guarded: tuple[LocalServer, Path],
 ) -> None:
     server = guarded[0]
-    answer = server.ask(path="/", method="GET", headers={"Accept": "text/html,*/*;q=0.8"})
+    answer = server.send(path="/", method="GET", headers={"Accept": "text/html,*/*;q=0.8"})
     assert answer.status == 401
     assert answer.headers["content-type"].startswith("text/html")
     assert b'type="password"' in answer.body
@@ -348,7 +373,7 @@ def test_a_person_without_the_token_gets_the_form_for_it(
 
 def test_the_token_is_in_no_output_and_in_no_worker(guarded: tuple[LocalServer, Path]) -> None:
     server, stderr = guarded
-    shown = server.ask(path="/openapi.json", method="GET",
+    shown = server.send(path="/openapi.json", method="GET",
                        headers={"Authorization": f"Bearer {TOKEN}"})  # fmt: skip
     document = json.loads(shown.body)
     assert document["security"] == [{"token": []}]

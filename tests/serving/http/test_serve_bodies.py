@@ -17,10 +17,10 @@ from helpers.bombs import scans
 from helpers.local_server import LocalServer, as_text, photo, picture, serving
 from playwright.sync_api import Browser
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 pytestmark = pytest.mark.servers
 
-BIG = photo("BMP", picture(size=(900, 700)))  # curl asks by Expect: 100-continue over 1 MB
+BIG = photo("BMP", picture(size=(900, 700)))  # curl sends Expect: 100-continue over 1 MB
 
 
 @pytest.fixture(scope="module")
@@ -86,21 +86,21 @@ def test_commands_that_work(server: LocalServer, folder: Path, command: str) -> 
     assert status == 200, values
     assert len(values["predictions"]) == ACCEPTED[command]
     for entry in values["predictions"]:
-        assert len(entry["breeds"]) == (1 if "top_k=1" in command else 3)
+        assert len(entry["classes"]) == (1 if "top_k=1" in command else 3)
 
 
 def test_a_tiff_is_refused_and_the_photos_beside_it_are_answered(server: LocalServer) -> None:
     tiff = photo("TIFF", compression="tiff_lzw")
-    status, error = server.ask(tiff).status, server.ask(tiff).values["error"]
+    status, error = server.send(tiff).status, server.send(tiff).values["error"]
     assert (status, error["code"]) == (415, "unsupported_format")
     assert "tiff=true" in error["message"]
-    first, second = server.ask_json(photos=[as_text(tiff), as_text(photo())]).values["predictions"]
+    first, second = server.send_json(photos=[as_text(tiff), as_text(photo())]).values["predictions"]
     assert first["error"] == error
-    assert len(second["breeds"]) == 3
+    assert len(second["classes"]) == 3
 
 
 def test_a_photo_of_too_many_scans_is_a_413(server: LocalServer) -> None:
-    answer = server.ask(scans(40))
+    answer = server.send(scans(40))
     assert (answer.status, answer.values["error"]["code"]) == (413, "too_complex")
 
 
@@ -150,9 +150,9 @@ def test_an_expectation_is_met_or_the_refusal_comes_at_once(server: LocalServer)
 def test_bodies_that_grow_take_no_more_memory_than_others(server: LocalServer) -> None:
     bomb = gzip.compress(bytes(25 * 2**20))
     for _ in range(8):
-        assert server.ask(bomb).refused == (415, "not_an_image")
-    assert server.ask(gzip.compress(bytes(26 * 2**20))).refused == (413, "too_large")
-    assert server.ask(gzip.compress(photo())).status == 200
+        assert server.send(bomb).refused == (415, "not_an_image")
+    assert server.send(gzip.compress(bytes(26 * 2**20))).refused == (413, "too_large")
+    assert server.send(gzip.compress(photo())).status == 200
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
@@ -171,11 +171,11 @@ def test_the_documentation_reads_well_without_another_host(
         lambda own: None if own.url.startswith(address) else complaints.append(own.url),
     )
     page.goto(f"{address}/")
-    page.get_by_role("link", name="All requests and answers").click()
+    page.get_by_role("link", name="All requests and responses").click()
     page.wait_for_url(f"{address}/docs")
     for operation in ("GET /ping", "POST /invocations"):
         assert page.get_by_role("heading", name=operation).is_visible()
-    for text in ("multipart/form-data", "predictions[].breeds[].probability", "429"):
+    for text in ("multipart/form-data", "predictions[].classes[].probability", "429"):
         assert page.get_by_text(text, exact=True).first.is_visible()
     assert f"{address}/invocations?top_k=3" in page.locator("pre").first.inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,8 +1,8 @@
-"""What each client of the server may hold: shares, and whom an address counts for."""
+"""The limits of each client of the server, and the client of an address."""
 
 import pytest
 
-from dogbreed.serving.http.client_limits import Shares, client_of
+from dogbreed.serving.http.client_limits import ClientLimits, client_of
 
 
 @pytest.mark.parametrize(
@@ -22,15 +22,15 @@ def test_a_client_is_an_address_or_a_network_of_ipv6(one: str, other: str, same:
 
 
 def test_one_client_leaves_something_to_others() -> None:
-    shares = Shares(total=5, each=4)
-    shares.add("a", 4)
-    assert not shares.fit("a")
-    assert shares.fit("b")
-    assert not shares.fit("b", 2)
-    shares.add("b")
-    assert not shares.fit("c"), "nothing is left"
-    shares.add("a", -4)
-    assert shares.held == 1
-    assert shares.fit("a", 4)
-    shares.add("b", -1)
-    assert not shares._held, "who holds nothing is forgotten"
+    limits = ClientLimits(total=5, each=4)
+    limits.add("a", 4)
+    assert not limits.fit("a")
+    assert limits.fit("b")
+    assert not limits.fit("b", 2)
+    limits.add("b")
+    assert not limits.fit("c"), "nothing is left"
+    limits.add("a", -4)
+    assert limits.used == 1
+    assert limits.fit("a", 4)
+    limits.add("b", -1)
+    assert not limits._used_by, "a client that uses nothing is removed"

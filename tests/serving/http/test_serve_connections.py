@@ -16,7 +16,7 @@ import pytest
 from conftest import wait_for_line
 from helpers.local_server import PATIENCE_S, wait_until
 
-from dogbreed.serving.http.limits import MAX_ANSWERED, MAX_REFUSED, RESERVED_FILES, limits_for
+from dogbreed.serving.http.limits import MAX_REFUSED, MAX_SERVED, RESERVED_FILES, limits_for
 
 _, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 FRONT = """
@@ -129,7 +129,7 @@ def test_a_signal_right_after_the_line_loses_no_request(times: int) -> None:
 
 
 def test_requests_too_many_of_one_client_are_answered_429_and_none_is_reset() -> None:
-    most, surplus = limits_for(1_000_000).answered_each, 12
+    most, surplus = limits_for(1_000_000).served_each, 12
     body = bytes(300_000)
     head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with front() as server, ExitStack() as stack:
@@ -190,7 +190,7 @@ def test_who_has_too_many_connections_loses_those_that_wait_longest() -> None:
         assert greedy[12].recv(1) == b""
 
 
-def test_who_does_not_read_the_answer_is_let_go() -> None:
+def test_a_client_that_does_not_read_is_disconnected() -> None:
     with front(timeout_s=0.5) as server:
         process = psutil.Process(server.process.pid)
         with connected(server.next_port()) as idle:
@@ -203,7 +203,7 @@ def test_as_many_files_as_are_needed_and_allowed() -> None:
     def few() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, HARD))
 
-    wanted = RESERVED_FILES + MAX_ANSWERED + MAX_REFUSED
+    wanted = RESERVED_FILES + MAX_SERVED + MAX_REFUSED
     with front(set_up=few) as server:
         server.next_port()
         server.stop()
@@ -211,15 +211,15 @@ def test_as_many_files_as_are_needed_and_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "answered", "most"),
+    ("files", "served", "max_open"),
     [
-        (1_000_000, MAX_ANSWERED, MAX_ANSWERED + MAX_REFUSED),
+        (1_000_000, MAX_SERVED, MAX_SERVED + MAX_REFUSED),
         (1024, 480, 960),
-        (4096, MAX_ANSWERED, 4096 - RESERVED_FILES),
+        (4096, MAX_SERVED, 4096 - RESERVED_FILES),
         (128, 32, 64),
         (10, 1, 2),
     ],
 )
-def test_connections_by_the_files_that_may_be_open(files: int, answered: int, most: int) -> None:
+def test_connections_by_the_files_that_may_be_open(files: int, served: int, max_open: int) -> None:
     limits = limits_for(files)
-    assert (limits.answered, limits.open) == (answered, most)
+    assert (limits.served, limits.open) == (served, max_open)

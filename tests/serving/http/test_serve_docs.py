@@ -21,7 +21,7 @@ def test_all_that_the_document_says_is_on_the_page(openapi: dict[str, Any]) -> N
     post = openapi["paths"]["/invocations"]["post"]
     for name in [*post["requestBody"]["content"], *post["responses"], "top_k", "explain"]:
         assert name in text
-    for name in ("predictions[].breeds[].class", "predictions[].error.message", "error.code"):
+    for name in ("predictions[].classes[].class", "predictions[].error.message", "error.code"):
         assert name in text, "nested keys"
     assert "integer, 1 to 1000; 5 by default" in text
     assert "list of 1 to 32" in text

@@ -16,8 +16,8 @@ import pytest
 from helpers.alike import alike
 from helpers.hostile_decoder import HANGS, OUTCOMES, hostile_site
 from helpers.local_server import (
-    DEADLY,
-    DEADLY_SITE,
+    CRASHES_DECODER,
+    CRASHES_DECODER_SITE,
     EXPLAINING,
     FATAL,
     PATIENCE_S,
@@ -36,9 +36,9 @@ TIMEOUT_S = 3.0
 
 @pytest.fixture(scope="module")
 def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """One whose decoder ends the process at a deadly photo."""
+    """One whose decoder crashes on a poison request."""
     site = tmp_path_factory.mktemp("site")
-    (site / "sitecustomize.py").write_text(DEADLY_SITE)
+    (site / "sitecustomize.py").write_text(CRASHES_DECODER_SITE)
     # As many may wait as the tests send at once, however slow the machine is.
     arguments = ("threads=1", f"timeout_s={TIMEOUT_S}", "queue=64")
     with serving(tiny_model, *arguments, PYTHONPATH=str(site)) as started:
@@ -55,14 +55,14 @@ def gone(pid: int) -> bool:
 
 def test_a_killed_worker_costs_no_answer(server: LocalServer) -> None:
     front, before = server.process.pid, server.metrics()["dogbreed_worker_restarts_total"]
-    wanted = [server.ask(photo("PNG", picture(seed))).values["predictions"] for seed in range(8)]
+    wanted = [server.send(photo("PNG", picture(seed))).values["predictions"] for seed in range(8)]
     worker = server.worker()
     worker.suspend()  # so that all are in flight when it dies
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(server.ask, photo("PNG", picture(seed))) for seed in range(8)]
+        futures = [pool.submit(server.send, photo("PNG", picture(seed))) for seed in range(8)]
         wait_until(lambda: server.metrics()["dogbreed_waiting_photos"] == 8, "all wait")
         worker.kill()
-        answers = [each.result() for each in asked]
+        answers = [each.result() for each in futures]
     assert [answer.status for answer in answers] == [200] * 8
     assert [answer.values["predictions"] for answer in answers] == wanted
     assert server.process.pid == front
@@ -74,10 +74,10 @@ def test_a_killed_worker_costs_no_answer(server: LocalServer) -> None:
 
 def test_a_killed_explainer_is_replaced(tiny_model: Path) -> None:
     with serving(tiny_model, "threads=1", "engine=torch") as server:
-        first = server.ask_json(photos=[as_text(photo())], explain=True).values["predictions"]
+        first = server.send_json(photos=[as_text(photo())], explain=True).values["predictions"]
         explainer = server.worker(EXPLAINING)
         explainer.kill()
-        again = server.ask_json(photos=[as_text(photo())], explain=True)
+        again = server.send_json(photos=[as_text(photo())], explain=True)
         assert again.status == 200
         assert again.values["predictions"] == first
         assert server.worker(EXPLAINING).pid != explainer.pid
@@ -85,13 +85,13 @@ def test_a_killed_explainer_is_replaced(tiny_model: Path) -> None:
 
 def test_a_worker_killed_while_it_explains_costs_no_answer(server: LocalServer) -> None:
     sent = [photo("PNG", picture(seed, (900, 700))) for seed in range(4)]
-    wanted = server.ask_json(photos=sent, explain=True).values["predictions"]
+    wanted = server.send_json(photos=sent, explain=True).values["predictions"]
     worker = server.worker()
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(server.ask_json, photos=sent, explain=True)
+        future = pool.submit(server.send_json, photos=sent, explain=True)
         wait_until(lambda: server.metrics()["dogbreed_waiting_photos"] == 4, "it is at work")
         worker.kill()
-        assert asked.result().values["predictions"] == wanted
+        assert future.result().values["predictions"] == wanted
     assert server.worker().pid != worker.pid
 
 
@@ -99,11 +99,11 @@ def test_explaining_and_answering_at_once(server: LocalServer) -> None:
     restarts = server.metrics()["dogbreed_worker_restarts_total"]
     sent = [photo("PNG", picture(seed)) for seed in range(4)]
 
-    def ask(number: int) -> int:
-        return server.ask_json(photos=sent[: 1 + number % 4], explain=number % 2 == 0).status
+    def send(number: int) -> int:
+        return server.send_json(photos=sent[: 1 + number % 4], explain=number % 2 == 0).status
 
     with ThreadPoolExecutor(12) as pool:
-        assert set(pool.map(ask, range(1200))) == {200}
+        assert set(pool.map(send, range(1200))) == {200}
     assert server.metrics()["dogbreed_worker_restarts_total"] == restarts
 
 
@@ -113,20 +113,20 @@ def test_another_model_under_the_same_name_changes_nothing(
     latest, other = tmp_path / "latest", tmp_path / "other"
     latest.symlink_to(tiny_model)
     with serving(latest, "threads=1") as started:
-        wanted = started.ask(photo()).values["predictions"]
+        wanted = started.send(photo()).values["predictions"]
         other.mkdir()  # as a training that ends meanwhile, with another model
         latest.unlink()
         latest.symlink_to(other)
         started.worker().kill()
         wait_until(lambda: started.metrics()["dogbreed_worker_restarts_total"] == 1, "a new one")
-        assert alike(started.ask(photo()).values["predictions"], wanted)
+        assert alike(started.send(photo()).values["predictions"], wanted)
 
 
 def test_a_worker_that_dies_while_nobody_asks(server: LocalServer) -> None:
     worker = server.worker()
     worker.kill()
     wait_until(lambda: server.get("/ping").status == 503, "it isn't ready")
-    assert server.ask(photo()).status == 200, "asked before it is ready: waited for"
+    assert server.send(photo()).status == 200, "sent before it is ready: it waits"
     assert server.get("/ping").status == 200
 
 
@@ -134,29 +134,29 @@ def test_a_worker_that_hangs_is_replaced(server: LocalServer) -> None:
     worker = server.worker()
     worker.suspend()
     start = time.monotonic()
-    assert server.ask(photo()).status == 200
+    assert server.send(photo()).status == 200
     assert time.monotonic() - start >= TIMEOUT_S
     assert gone(worker.pid)
     assert server.worker().pid != worker.pid
 
 
 @pytest.mark.parametrize(
-    ("word", "code", "restarts"), [(DEADLY, "damaged", 0), (FATAL, "unusable", 2)]
+    ("word", "code", "restarts"), [(CRASHES_DECODER, "damaged", 0), (FATAL, "unusable", 2)]
 )
-def test_a_deadly_photo_is_refused_and_the_others_are_answered(
+def test_a_poison_photo_is_refused_and_the_others_are_answered(
     server: LocalServer, word: bytes, code: str, restarts: int
 ) -> None:
-    deadly, before = photo() + word, server.metrics()["dogbreed_worker_restarts_total"]
+    poison, before = photo() + word, server.metrics()["dogbreed_worker_restarts_total"]
     with ThreadPoolExecutor(5) as pool:
-        bad = pool.submit(server.ask, deadly)
-        good = [pool.submit(server.ask, photo("PNG", picture(seed))) for seed in range(4)]
+        bad = pool.submit(server.send, poison)
+        good = [pool.submit(server.send, photo("PNG", picture(seed))) for seed in range(4)]
         assert [each.result().status for each in good] == [200] * 4
         assert bad.result().refused == (400, code)
-    # It is asked alone once, and once only.
+    # It is sent alone once, and only once.
     assert server.metrics()["dogbreed_worker_restarts_total"] == before + restarts
-    mixed = server.ask_json(photos=[photo(), deadly, photo("PNG")])
+    mixed = server.send_json(photos=[photo(), poison, photo("PNG")])
     assert mixed.status == 200
-    assert ["breeds" in entry for entry in mixed.values["predictions"]] == [True, False, True]
+    assert ["classes" in entry for entry in mixed.values["predictions"]] == [True, False, True]
     assert server.process.poll() is None
 
 
@@ -168,16 +168,16 @@ def test_photos_that_hang_are_refused_and_keep_nobody_waiting(
         worker, hanging = server.worker().pid, photo("WEBP") + HANGS
         with ThreadPoolExecutor(2) as pool:
             # More than there are processors.
-            many = pool.submit(server.ask_json, photos=[hanging] * 12)
+            many = pool.submit(server.send_json, photos=[hanging] * 12)
             wait_until(lambda: server.metrics()["dogbreed_waiting_photos"] == 12, "all wait")
             while not many.done():
-                assert server.ask(photo()).status == 200
+                assert server.send(photo()).status == 200
             assert many.result().refused == (413, "too_slow")
         for end, (reason, _) in OUTCOMES.items():
             status = 400 if reason == "damaged" else 413
             for data in (photo("WEBP"), photo("JPEG")):
-                assert server.ask(data + end).refused == (status, reason)
-        assert server.ask(photo("WEBP")).status == 200
+                assert server.send(data + end).refused == (status, reason)
+        assert server.send(photo("WEBP")).status == 200
         assert server.worker().pid == worker
         assert server.metrics()["dogbreed_worker_restarts_total"] == 0
 
@@ -187,13 +187,13 @@ def test_a_signal_stops_it_once_all_is_answered(tiny_model: Path) -> None:
         worker = server.worker()
         worker.suspend()
         with ThreadPoolExecutor(4) as pool:
-            asked = [pool.submit(server.ask, photo()) for _ in range(4)]
+            futures = [pool.submit(server.send, photo()) for _ in range(4)]
             wait_until(lambda: server.metrics()["dogbreed_waiting_photos"] == 4, "all wait")
             server.process.send_signal(signal.SIGTERM)
             wait_until(lambda: not listens(server.port), "no new connection is taken")
             time.sleep(0.5)  # else it would go well too where nothing is waited for
             worker.resume()
-            assert [each.result().status for each in asked] == [200] * 4
+            assert [each.result().status for each in futures] == [200] * 4
         out, _ = server.process.communicate(timeout=PATIENCE_S)
         assert server.process.returncode == 0
         assert "Traceback" not in out

@@ -116,7 +116,7 @@ def test_ten_thousand_fuzzed_requests(patient: LocalServer, tiny_model: Path) ->
         return kind, seed, request.answers, statuses(server, request)
 
     assert len(kinds) == 10_000
-    with ThreadPoolExecutor(4) as pool:  # what is loaded and kept once, it has after these
+    with ThreadPoolExecutor(4) as pool:  # after these, lazy imports and caches are filled
         list(pool.map(one, kinds[:500], range(500)))
     before, worker = server.resident_mb(), server.worker().pid
     with ThreadPoolExecutor(4) as pool, watched(server) as memory:
@@ -128,16 +128,16 @@ def test_ten_thousand_fuzzed_requests(patient: LocalServer, tiny_model: Path) ->
     assert not silent
     counted = Counter((each[0], status) for each in done for status in each[3])
     assert {status for kind, status in counted if kind == "good"} <= {200, 429}
-    assert counted["good", 200] > 100, "else the rest says little"
+    assert counted["good", 200] > 100, "else the rest means little"
     assert counted["flipped", 200] > 500
     assert sum(n for (_, status), n in counted.items() if status == 429) < 500
 
     assert server.process.poll() is None
     assert server.worker().pid == worker
     wanted = load(tiny_model).predict(photo()).as_dict()
-    (found,) = server.ask(photo()).values["predictions"]
-    assert found["breeds"][0]["class"] == wanted["breeds"][0]["class"]
-    assert abs(found["breeds"][0]["probability"] - wanted["breeds"][0]["probability"]) <= 0.01
+    (found,) = server.send(photo()).values["predictions"]
+    assert found["classes"][0]["class"] == wanted["classes"][0]["class"]
+    assert abs(found["classes"][0]["probability"] - wanted["classes"][0]["probability"]) <= 0.01
     assert server.metrics()["dogbreed_waiting_photos"] == 0
     assert max(memory) <= PEAK_MB
     assert server.resident_mb() <= 1.1 * before + 20
@@ -146,7 +146,7 @@ def test_ten_thousand_fuzzed_requests(patient: LocalServer, tiny_model: Path) ->
 def test_64_clients_get_answers_or_are_told_to_wait(server: LocalServer) -> None:
     def client(seed: int) -> Counter[int]:
         sent = photo("PNG", picture(seed))
-        return Counter(server.ask(sent).status for _ in range(20))
+        return Counter(server.send(sent).status for _ in range(20))
 
     with ThreadPoolExecutor(64) as pool:
         found = sum(pool.map(client, range(64)), Counter[int]())

@@ -1,4 +1,4 @@
-"""A model's folder that changes under a running server: it ends and says so, or nothing changes."""
+"""A model's folder that changes under a running server: it exits with an error, or carries on."""
 
 import shutil
 import subprocess
@@ -47,10 +47,10 @@ def test_a_worker_that_loads_another_model_is_not_used(fake: Path) -> None:
         worker = Worker("fake_worker", [str(fake)], silence_s=60, identity="one")
         await worker.start()
         await worker.wait_until_ready()
-        assert (await worker.ask(0, b"photo"))[1] == b"photo"
+        assert (await worker.request(0, b"photo"))[1] == b"photo"
         fake.write_text("two")
-        with pytest.raises(ModelReplaced, match="was replaced by another while it was served"):
-            await worker.ask(0, b"die")
+        with pytest.raises(ModelReplaced, match="was replaced while it was served"):
+            await worker.request(0, b"die")
         with pytest.raises(ModelReplaced, match=str(fake)):
             await worker.wait_for_end()
         await worker.stop()
@@ -58,7 +58,7 @@ def test_a_worker_that_loads_another_model_is_not_used(fake: Path) -> None:
     run_async(replaced())
 
 
-def test_what_explains_another_model_ends_the_server(
+def test_an_explain_worker_with_another_model_ends_the_server(
     fake: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make = Worker.__init__
@@ -69,11 +69,11 @@ def test_what_explains_another_model_ends_the_server(
     )
 
     async def replaced() -> None:
-        answering = Worker("", [str(fake)], silence_s=60)
-        explanations = Explanations(str(fake), answering, silence_s=60, identity="two")
+        predict_worker = Worker("", [str(fake)], silence_s=60)
+        explanations = Explanations(str(fake), predict_worker, silence_s=60, identity="two")
         with pytest.raises(ModelReplaced):
             await explanations.explain(b"photo", 0)
-        with pytest.raises(ModelReplaced, match="start the server again"):
+        with pytest.raises(ModelReplaced, match="restart the server"):
             await explanations.wait_for_end()
         await explanations.stop()
 
@@ -101,7 +101,7 @@ def remove(model: Path, other: Path) -> None:
 
 
 def end_of(server: LocalServer) -> str:
-    """What the server says at its end, which is an error."""
+    """The error that the server prints when it exits."""
     _, errors = server.process.communicate(timeout=PATIENCE_S)
     assert server.process.returncode == 1
     assert errors.startswith("error: "), errors
@@ -113,7 +113,7 @@ def end_of(server: LocalServer) -> str:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (replace, "was replaced by another while it was served: start the server again"),
+        (replace, "was replaced while it was served: restart the server"),
         (replace_half, "was changed or removed while it was served"),
         (remove, "was changed or removed while it was served"),
     ],
@@ -124,9 +124,9 @@ def test_a_folder_that_changes_ends_the_server_at_the_next_restart(
     model, other = tmp_path / "run" / "model", other_model(tmp_path / "other")
     shutil.copytree(tiny_model / "model", model)
     with serving(model.parent, "threads=1", stderr=subprocess.PIPE) as server:
-        wanted = server.ask(photo()).values["predictions"]
+        wanted = server.send(photo()).values["predictions"]
         change(model, other)
-        assert server.ask(photo()).values["predictions"] == wanted, "from memory"
+        assert server.send(photo()).values["predictions"] == wanted, "from memory"
         server.worker().kill()
         assert sentence in end_of(server)
 
@@ -136,14 +136,14 @@ def test_an_explanation_of_another_model_ends_the_server(tiny_model: Path, tmp_p
     model, other = tmp_path / "run" / "model", other_model(tmp_path / "other")
     shutil.copytree(tiny_model / "model", model)
     with serving(model.parent, "threads=1", "engine=torch", stderr=subprocess.PIPE) as server:
-        wanted = server.ask(photo()).values["predictions"]
+        wanted = server.send(photo()).values["predictions"]
         moved = model.rename(tmp_path / "moved")
-        gone = server.ask_json(photos=[as_text(photo())], explain=True)
+        gone = server.send_json(photos=[as_text(photo())], explain=True)
         assert gone.refused == (503, "no_model")
-        assert server.ask(photo()).values["predictions"] == wanted, "which goes on"
+        assert server.send(photo()).values["predictions"] == wanted, "which continues"
         moved.rename(model)
     with serving(model.parent, "threads=1", "engine=torch", stderr=subprocess.PIPE) as server:
         replace(model, other)
-        assert server.ask(photo()).values["predictions"] == wanted
-        assert server.ask_json(photos=[as_text(photo())], explain=True).status == 503
-        assert "was replaced by another while it was served" in end_of(server)
+        assert server.send(photo()).values["predictions"] == wanted
+        assert server.send_json(photos=[as_text(photo())], explain=True).status == 503
+        assert "was replaced while it was served" in end_of(server)

@@ -13,7 +13,7 @@ from conftest import draw_photo
 from helpers.local_server import LocalServer, photo, serving
 from playwright.sync_api import Browser, Page, expect
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 pytestmark = pytest.mark.servers
 
 TOKEN = "geheim-0123456789+/=="
@@ -21,7 +21,7 @@ expect.set_options(timeout=15_000)
 
 
 class _Empty(BaseHTTPRequestHandler):
-    """A site whose pages are empty: what they do, a test says."""
+    """A site whose pages are empty; a test decides what they do."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -153,12 +153,12 @@ def test_a_link_opens_the_page_and_the_other_site_has_no_hold_on_it(
     address = f"http://127.0.0.1:{server.port}/"
     with attacker.expect_popup() as popup:
         attacker.evaluate("(url) => { window.other = window.open(url); }", address)
-    expect(popup.value).to_have_title("Which breed is it? · dogbreed")
+    expect(popup.value).to_have_title("Which class is it? · dogbreed")
     assert popup.value.evaluate("window.opener") is None
     assert attacker.evaluate("window.other.closed"), "cut off"
     popup.value.close()
     attacker.evaluate("(url) => { location.href = url; }", address)
-    expect(attacker).to_have_title("Which breed is it? · dogbreed")
+    expect(attacker).to_have_title("Which class is it? · dogbreed")
 
 
 def test_a_name_that_is_led_here_is_not_answered(server: LocalServer, chromium: Browser) -> None:
@@ -218,36 +218,36 @@ def test_a_person_gives_the_token_once(guarded: LocalServer, page: Page, tmp_pat
     for wrong in ("wrong", "ü€"):
         field.fill(wrong)
         field.press("Enter")
-        expect(page.get_by_role("alert")).to_have_text("That isn’t this server’s token.")
+        expect(page.get_by_role("alert")).to_have_text("This isn’t the server’s token.")
     field.fill(TOKEN)
     page.get_by_role("button", name="Open").click()
-    expect(page).to_have_title("Which breed is it? · dogbreed")
+    expect(page).to_have_title("Which class is it? · dogbreed")
     expect(page.locator("#copy")).to_be_visible()  # by the page's script
     for _ in range(2):
         page.set_input_files("#file", tmp_path / "a.jpg")
         expect(page.get_by_role("meter")).to_have_count(3)
         page.reload()
         expect(page.locator("#command")).to_contain_text("Bearer $DOGBREED_TOKEN")
-    page.get_by_role("link", name="All requests and answers").click()
-    expect(page).to_have_title(re.compile("^Requests and answers"))
+    page.get_by_role("link", name="All requests and responses").click()
+    expect(page).to_have_title(re.compile("^Requests and responses"))
     expect(page.get_by_text("needs the server’s token")).to_be_visible()
     expect(page.locator(".command-line").first).to_contain_text(f":{guarded.port}/invocations")
-    page.get_by_role("link", name="figures for Prometheus").click()
+    page.get_by_role("link", name="Prometheus metrics").click()
     expect(page.locator("pre")).to_contain_text("dogbreed_requests")
 
 
 def test_the_token_may_be_in_the_fragment(guarded: LocalServer, page: Page) -> None:
     address = f"http://127.0.0.1:{guarded.port}/"
     page.goto(f"{address}#token={TOKEN}")
-    expect(page).to_have_title("Which breed is it? · dogbreed")
+    expect(page).to_have_title("Which class is it? · dogbreed")
     assert page.url == address, "out of sight"
     page.goto(f"{address}#token=wrong")
     page.reload()
     for wrong in ("%zz", "%C3%BC", "ü"):
         page.goto(f"{address}#token={wrong}")
-        expect(page.get_by_role("alert")).to_have_text("That isn’t this server’s token.")
+        expect(page.get_by_role("alert")).to_have_text("This isn’t the server’s token.")
     page.goto(f"{address}#token={TOKEN}")  # in the same tab, without a reload
-    expect(page).to_have_title("Which breed is it? · dogbreed")
+    expect(page).to_have_title("Which class is it? · dogbreed")
 
 
 @pytest.mark.parametrize("width", [390, 1280])

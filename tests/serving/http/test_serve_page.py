@@ -21,10 +21,10 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request,
 from dogbreed.artifact.folder import read_description
 from dogbreed.serving.http.page import pages
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 pytestmark = pytest.mark.servers
 
-HEAT_MS = 60_000  # the first one loads torch
+OVERLAY_MS = 60_000  # the first one loads torch
 REFUSED = "Failed to load resource: the server responded with a status of 4"
 Open = Callable[..., Page]
 expect.set_options(timeout=15_000)  # other tests run beside it
@@ -56,7 +56,7 @@ def address(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def open_at(chromium: Browser, address: str) -> Iterator[Open]:
-    """Open the page; the test fails if the page complains or asks another host.
+    """Open the page; the test fails on console messages and requests to other hosts.
 
     `expected` begins what Chromium itself writes where a photo is refused.
     """
@@ -77,7 +77,7 @@ def open_at(chromium: Browser, address: str) -> Iterator[Open]:
         page.on("console", hear)
         page.on("request", see)
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        # Chromium is told now that choosers are awaited: at the key press it sometimes is late.
+        # Chromium must know now that choosers are awaited: at the key press it sometimes is late.
         page.on("filechooser", lambda chooser: None)
         page.goto(address)
         return page
@@ -119,8 +119,8 @@ def transfer(page: Page, event: str, *paths: Path) -> None:
     )
 
 
-def asked(address: str, photo: bytes) -> dict[str, Any]:
-    """What /invocations says of one photo."""
+def predicted(address: str, photo: bytes) -> dict[str, Any]:
+    """The entry of /invocations for one photo."""
     with urllib.request.urlopen(f"{address}/invocations", data=photo, timeout=30) as answer:
         entry: dict[str, Any] = json.load(answer)["predictions"][0]
         return entry
@@ -130,29 +130,29 @@ def card(page: Page, name: str) -> Locator:
     return page.get_by_role("article", name=name, exact=True)
 
 
-def expect_breeds(of: Locator, entry: dict[str, Any]) -> None:
-    """The card says what the answer does, in text and for who hears it."""
-    bars = of.get_by_role("list", name="Breeds").get_by_role("listitem")
+def expect_classes(of: Locator, entry: dict[str, Any]) -> None:
+    """The card shows the prediction, as text and to screen readers."""
+    bars = of.get_by_role("list", name="The most likely first").get_by_role("listitem")
     expect(bars).to_have_text(
-        [f"{own['breed']} {100 * own['probability']:.1f} %" for own in entry["breeds"]]
+        [f"{own['label']} {100 * own['probability']:.1f} %" for own in entry["classes"]]
     )
-    for bar, own in zip(bars.all(), entry["breeds"], strict=True):
-        meter = bar.get_by_role("meter", name=own["breed"])
+    for bar, own in zip(bars.all(), entry["classes"], strict=True):
+        meter = bar.get_by_role("meter", name=own["label"])
         assert meter.evaluate("own => own.value") == pytest.approx(own["probability"])
-    best = "Unknown" if entry["unknown"] else entry["breeds"][0]["breed"]
+    best = "Unknown" if entry["unknown"] else entry["classes"][0]["label"]
     expect(of.get_by_role("heading")).to_have_text(best)
 
 
-def test_a_dropped_photo_gets_its_breeds(open_at: Open, address: str, photo: Path) -> None:
+def test_a_dropped_photo_gets_its_classes(open_at: Open, address: str, photo: Path) -> None:
     page = open_at()
     transfer(page, "dragover", photo)
     expect(page.locator("body")).to_have_class("dragging")
     transfer(page, "drop", photo)
     expect(page.locator("body")).not_to_have_class("dragging")
     own = card(page, photo.name)
-    expect_breeds(own, asked(address, photo.read_bytes()))
+    expect_classes(own, predicted(address, photo.read_bytes()))
     expect(own.get_by_text("in the server")).to_have_text(
-        re.compile(r"^Answered in \d+ ms, \d+ ms of it in the server$")
+        re.compile(r"^\d+ ms, of which \d+ ms in the server$")
     )
     shown = own.get_by_role("img", name="The photo")
     assert shown.evaluate("own => own.naturalWidth") == 300
@@ -175,9 +175,9 @@ def test_pasted_and_chosen_photos_the_newest_first(
     names = [own.get_attribute("aria-label") for own in articles.all()]
     assert names == [path.name for path in (*paths[1:], paths[0])]
     for path in paths:
-        expect_breeds(card(page, path.name), asked(address, path.read_bytes()))
-    # Who listens hears every answer.
-    expect(page.get_by_role("log").get_by_text("Looking at 7 photos")).to_have_count(1)
+        expect_classes(card(page, path.name), predicted(address, path.read_bytes()))
+    # Screen readers announce every prediction.
+    expect(page.get_by_role("log").get_by_text("Classifying 7 photos")).to_have_count(1)
     for path in paths:
         expect(page.get_by_role("log").get_by_text(f"{path.name}: ")).to_have_count(1)
 
@@ -198,15 +198,15 @@ def test_everything_by_keyboard(open_at: Open, photo: Path) -> None:
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.textContent"))
     assert seen[0] == "Clear"
-    assert [name.startswith("What speaks for ") for name in seen[1:3]] == [True, True]
+    assert [name.startswith("Evidence for ") for name in seen[1:3]] == [True, True]
     assert seen[3].startswith("curl ")
     assert seen[4] == "Copy"
-    assert seen[5] == "The 3 breeds it knows"
+    assert seen[5] == "The 3 classes"
     page.keyboard.press("Enter")
     expect(page.get_by_text("golden retriever", exact=True).last).to_be_visible()
 
 
-def test_a_bad_file_says_why_and_the_others_are_answered(
+def test_a_bad_file_has_an_error_and_the_others_are_classified(
     open_at: Open, address: str, photo: Path, tmp_path: Path
 ) -> None:
     text = tmp_path / "notes.jpg"
@@ -214,29 +214,33 @@ def test_a_bad_file_says_why_and_the_others_are_answered(
     page = open_at(REFUSED)
     transfer(page, "drop", text, photo)
     bad = card(page, "notes.jpg")
-    expect(bad.get_by_role("heading")).to_have_text("No answer")
+    expect(bad.get_by_role("heading")).to_have_text("No prediction")
     expect(bad.get_by_text("Not an image of a known format.")).to_be_visible()
     expect(bad.get_by_role("button")).to_have_count(0)
-    expect(page.get_by_role("log")).to_contain_text("notes.jpg: no answer. Not an image of a known")
-    expect_breeds(card(page, photo.name), asked(address, photo.read_bytes()))
+    expect(page.get_by_role("log")).to_contain_text(
+        "notes.jpg: no prediction. Not an image of a known"
+    )
+    expect_classes(card(page, photo.name), predicted(address, photo.read_bytes()))
 
 
-def test_what_speaks_for_a_breed(open_at: Open, photo: Path) -> None:
+def test_the_grad_cam_overlay(open_at: Open, photo: Path) -> None:
     page = open_at()
     page.set_input_files("#file", photo)
     own = card(page, photo.name)
-    button = own.get_by_role("button", name=re.compile("^What speaks for "))
+    button = own.get_by_role("button", name=re.compile("^Evidence for "))
     button.press("Space")
-    expect(own.get_by_text("Looking closer")).to_be_visible()
-    heat = own.get_by_role("img", name=re.compile("^Heat map: What speaks for .* is bright$"))
-    expect(heat).to_be_visible(timeout=HEAT_MS)
-    size, box = heat.evaluate("own => [own.naturalWidth / own.naturalHeight, own.clientWidth]")
+    expect(own.get_by_text("Computing")).to_be_visible()
+    overlay = own.get_by_role(
+        "img", name=re.compile("^Grad-CAM overlay: evidence for .* is bright$")
+    )
+    expect(overlay).to_be_visible(timeout=OVERLAY_MS)
+    size, box = overlay.evaluate("own => [own.naturalWidth / own.naturalHeight, own.clientWidth]")
     assert size == pytest.approx(1.5, abs=0.01)
     assert box > 200
     expect(button).to_have_attribute("aria-pressed", "true")
-    expect(own.get_by_text("Looking closer")).to_be_hidden()
+    expect(own.get_by_text("Computing")).to_be_hidden()
     button.press("Enter")
-    expect(heat).to_be_hidden()
+    expect(overlay).to_be_hidden()
     expect(button).to_have_attribute("aria-pressed", "false")
     assert button.evaluate("own => own === document.activeElement")
 
@@ -247,7 +251,7 @@ def test_a_large_photo_is_scaled_down_before_it_is_sent(
     large, long = tmp_path / "large.jpg", tmp_path / "long.png"
     draw_photo(tmp_path / "small.png", hue=90, seed=3, size=(30, 20))
     exif = Image.Exif()
-    exif[0x0112] = 6  # lies on its side
+    exif[0x0112] = 6  # rotated
     with Image.open(tmp_path / "small.png") as small:
         small.resize((3000, 2000)).save(large, exif=exif)
         small.resize((6000, 800)).save(long)
@@ -257,15 +261,15 @@ def test_a_large_photo_is_scaled_down_before_it_is_sent(
     page.set_input_files("#file", large)
     own = card(page, "large.jpg")
     expect(own.get_by_text("sent as 1365 × 2048 pixels")).to_be_visible()
-    whole = asked(address, large.read_bytes())["breeds"]
+    unscaled = predicted(address, large.read_bytes())["classes"]
     shown = own.get_by_role("meter").evaluate_all("all => all.map(own => own.value)")
-    assert shown == pytest.approx([breed["probability"] for breed in whole], abs=0.01)
+    assert shown == pytest.approx([each["probability"] for each in unscaled], abs=0.01)
     page.set_input_files("#file", long)  # its shorter side stays large enough to be looked at
     expect(card(page, "long.png").get_by_text("sent as 3840 × 512 pixels")).to_be_visible()
     assert max(map(len, sent)) < 2**20
 
 
-def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_said(
+def test_a_busy_server_is_retried_and_one_that_is_gone_is_reported(
     open_at: Open, photo: Path
 ) -> None:
     page = open_at("Failed to load resource: ")
@@ -297,21 +301,21 @@ def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_said(
     page.get_by_role("button", name="Try again").press("Enter")
     expect(page.get_by_role("meter")).to_have_count(3)
     expect(sentence).to_be_hidden()
-    expect(page.get_by_role("button", name="What speaks")).to_be_focused()
+    expect(page.get_by_role("button", name="Evidence for")).to_be_focused()
 
 
-def test_unknown_is_said_in_words(open_at: Open, photo: Path) -> None:
+def test_unknown_is_written_out(open_at: Open, photo: Path) -> None:
     page = open_at()
-    # (The tiny model's own answers depend on its random weights.)
-    breeds = [{"breed": "<i>pug</i>", "class": "pug", "probability": 0.3}]
-    answer = {"predictions": [{"unknown": True, "breeds": breeds}], "model_ms": 4.2}
+    # (The tiny model's own predictions depend on its random weights.)
+    classes = [{"label": "<i>pug</i>", "class": "pug", "probability": 0.3}]
+    answer = {"predictions": [{"unknown": True, "classes": classes}], "model_ms": 4.2}
     page.route("**/invocations*", lambda route: route.fulfill(json=answer))
     page.set_input_files("#file", photo)
     own = card(page, photo.name)
     expect(own.get_by_role("heading")).to_have_text("Unknown")
-    expect(own.get_by_text("No breed reaches 40.0 %. The best guesses:")).to_be_visible()
+    expect(own.get_by_text("No class reaches 40.0 %. The best guesses:")).to_be_visible()
     expect(own.get_by_role("meter", name="<i>pug</i>")).to_be_visible()
-    expect(page.get_by_role("log")).to_contain_text("unknown. No breed reaches 40.0 %.")
+    expect(page.get_by_role("log")).to_contain_text("unknown. No class reaches 40.0 %.")
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -327,7 +331,7 @@ def test_a_phone_scrolls_one_way_only(open_at: Open, photo: Path, dark: bool) ->
     )
     page.set_input_files("#file", [long, long])
     expect(page.get_by_role("meter")).to_have_count(6)
-    page.get_by_text("breeds it knows").tap()
+    page.get_by_text("The 3 classes").tap()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     cut_off = page.evaluate(
         "[...document.querySelectorAll('main :not(.hidden, .hidden *)')]"
@@ -343,27 +347,28 @@ def test_a_phone_scrolls_one_way_only(open_at: Open, photo: Path, dark: bool) ->
         )(getComputedStyle(document.body))"""
     )
     assert (sum(page_colour) < sum(text_colour)) == dark
-    for moving in (page.get_by_role("meter"), page.locator(".heat")):
+    for moving in (page.get_by_role("meter"), page.locator(".overlay")):
         assert moving.first.evaluate("own => getComputedStyle(own).animationName") == "none"
 
 
-def test_what_it_says_of_the_model(tiny_model: Path, open_at: Open, address: str) -> None:
+def test_the_model_is_described(tiny_model: Path, open_at: Open, address: str) -> None:
     page = open_at()
-    expect(page).to_have_title("Which breed is it? · dogbreed")
+    expect(page).to_have_title("Which class is it? · dogbreed")
     banner = page.get_by_role("banner")
-    expect(banner).to_have_text(re.compile(r"A model that knows 3 breeds\.\s*$"))  # never tested
+    expect(banner).to_have_text(re.compile(r"A model of 3 classes\.\s*$"))  # never tested
     expect(page.locator("#command")).to_have_text(
         f"curl --data-binary @photo.jpg {address}/invocations"
     )
     description = read_description(tiny_model / "model")
     test = {"top1": 0.7708, "n": 1200, "ci95": {"top1": [0.7462, 0.7937]}}
-    known = ("<script>alert(1)</script>",)
-    changed = replace(description, display_names=known, metrics={"test": test})
+    labels = ("<script>alert(1)</script>", "pug", "beagle")
+    changed = replace(description, noun="breed", display_names=labels, metrics={"test": test})
     media_type, content = pages(changed)["/"]
     assert media_type == "text/html; charset=utf-8"
     html = " ".join(content.decode().replace("&nbsp;", " ").split())
+    assert "<title>Which breed is it? · dogbreed</title>" in html
     assert (
-        "A model that knows 1 breed. It named 77.1 % of 1,200 test photos right "
+        "A model of 3 breeds. It classified 77.1 % of 1,200 test photos correctly "
         "(95 % interval: 74.6 to 79.4 %)." in html
     )
     assert "<script>alert" not in html

@@ -37,7 +37,7 @@ def server(tiny_model: Path) -> Iterator[LocalServer]:
 
 
 def claims(width: int, height: int, mode: str = "RGB") -> bytes:
-    """A PNG whose header says that it is so large."""
+    """A PNG whose header has this size."""
     data = bytearray(photo("PNG", picture(mode=mode)))
     data[16:24] = width.to_bytes(4) + height.to_bytes(4)
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4)
@@ -95,7 +95,7 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
 @pytest.mark.parametrize("name", BODIES)
 def test_a_body_is_refused(server: LocalServer, name: str) -> None:
     body, status, code = BODIES[name]
-    assert server.ask(body).refused == (status, code)
+    assert server.send(body).refused == (status, code)
 
 
 PATHS = {
@@ -113,11 +113,11 @@ PATHS = {
 
 @pytest.mark.parametrize("query", PATHS)
 def test_a_parameter_is_refused(server: LocalServer, query: str) -> None:
-    assert server.ask(photo(), f"/invocations?{query}").refused == (400, PATHS[query])
+    assert server.send(photo(), f"/invocations?{query}").refused == (400, PATHS[query])
     name, _, value = query.partition("=")
     if name in ("top_k", "explain"):
         headers = {"X-Amzn-SageMaker-Custom-Attributes": f"{name}={value}"}
-        assert server.ask(photo(), headers=headers).refused == (400, PATHS[query])
+        assert server.send(photo(), headers=headers).refused == (400, PATHS[query])
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_parameter_is_refused(server: LocalServer, query: str) -> None:
     ],
 )
 def test_answers_are_json_or_none(server: LocalServer, accept: str, status: int) -> None:
-    answer = server.ask(photo(), headers={"Accept": accept})
+    answer = server.send(photo(), headers={"Accept": accept})
     assert answer.status == status
     if status != 200:
         assert answer.refused == (406, "not_acceptable")
@@ -140,10 +140,10 @@ def test_answers_are_json_or_none(server: LocalServer, accept: str, status: int)
 
 def test_other_paths_and_methods(server: LocalServer) -> None:
     assert server.get("/nowhere").refused == (404, "not_found")
-    assert server.ask(photo(), "/invocations/").refused == (404, "not_found")
+    assert server.send(photo(), "/invocations/").refused == (404, "not_found")
     assert server.get("/invocations").refused == (405, "method_not_allowed")
-    assert server.ask(photo(), method="PUT").refused == (405, "method_not_allowed")
-    refused = server.ask(photo(), "/ping")
+    assert server.send(photo(), method="PUT").refused == (405, "method_not_allowed")
+    refused = server.send(photo(), "/ping")
     assert refused.refused == (405, "method_not_allowed")
     assert refused.headers["allow"] == "GET"
 
@@ -153,10 +153,10 @@ def test_a_full_queue_is_said_and_then_service_goes_on(server: LocalServer) -> N
     worker.suspend()
     try:
         with ThreadPoolExecutor(1) as pool:
-            first = pool.submit(server.ask, photo())
+            first = pool.submit(server.send, photo())
             wait_until(lambda: server.metrics()["dogbreed_waiting_photos"] == 1, "one waits")
             for _ in range(3):
-                refused = server.ask(photo())
+                refused = server.send(photo())
                 assert refused.refused == (429, "busy")
                 assert int(refused.headers["retry-after"]) >= 1
             assert server.get("/ping").status == 200
@@ -164,7 +164,7 @@ def test_a_full_queue_is_said_and_then_service_goes_on(server: LocalServer) -> N
             assert first.result().status == 200
     finally:
         worker.resume()
-    assert server.ask(photo()).status == 200
+    assert server.send(photo()).status == 200
     assert server.worker().pid == worker.pid
     assert server.metrics()["dogbreed_requests_total 429"] == 3
 
@@ -174,11 +174,11 @@ def test_a_network_that_cannot_be_explained_is_said_and_nobody_waits(tmp_path: P
     model.save(tmp_path / "model", preprocessing=Preprocessing().describe())
     with serving(tmp_path, "threads=1") as started:
         many = {"photos": [photo(), photo("PNG"), photo("WEBP")]}
-        refused = started.ask_json(**many, explain=True)
+        refused = started.send_json(**many, explain=True)
         assert refused.refused == (400, "not_explained")
         assert "vit_b_16 ends in tokens" in refused.values["error"]["message"]
         assert started.metrics()["dogbreed_waiting_photos"] == 0
-        assert started.ask_json(**many).status == 200
+        assert started.send_json(**many).status == 200
 
 
 def test_a_body_that_takes_too_long(server: LocalServer) -> None:
@@ -187,7 +187,7 @@ def test_a_body_that_takes_too_long(server: LocalServer) -> None:
         slow.putrequest("POST", "/invocations")
         slow.putheader("Content-Length", "1000")
         slow.endheaders(b"half")
-        assert server.ask(photo()).status == 200, "while the other waits"
+        assert server.send(photo()).status == 200, "while the other waits"
         assert answer_on(slow).refused == (408, "too_slow")
     assert time.monotonic() - start >= TIMEOUT_S
 
@@ -203,7 +203,7 @@ def test_bodies_take_no_more_memory_than_there_is_for_them(server: LocalServer) 
     with ExitStack() as stack:
         held = [half_sent(20) for _ in range(6)]
         assert answer_on(half_sent(8.1)).refused == (429, "busy")
-        assert server.ask(photo()).status == 200, "7 MiB are left"
+        assert server.send(photo()).status == 200, "7 MiB are left"
         assert [answer_on(each).refused for each in held] == [(408, "too_slow")] * 6
         again = [half_sent(20) for _ in range(6)]
         assert [answer_on(each).refused for each in again] == [(408, "too_slow")] * 6
@@ -258,7 +258,7 @@ def test_a_head_without_end_is_refused(server: LocalServer, begin: bytes, part: 
             received = answered(flood)
     assert sent < 20_000, "hung up on for its size, before the clock"
     assert received == b"" or received.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
-    assert server.ask(photo()).status == 200
+    assert server.send(photo()).status == 200
 
 
 def answered(connection: socket.socket) -> bytes:

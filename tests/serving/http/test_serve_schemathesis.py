@@ -32,7 +32,7 @@ def test_schemathesis_finds_nothing(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(SETTINGS)
     with serving(tiny_model, "threads=1") as server:
         # What explains is loaded now, not while the first request that wants it waits.
-        assert server.ask(photo(), "/invocations?explain=true").status == 200
+        assert server.send(photo(), "/invocations?explain=true").status == 200
         page = f"http://127.0.0.1:{server.port}/openapi.json"
         done = subprocess.run(
             [sys.executable, "-m", "schemathesis.cli", "run", page, *ARGUMENTS],
@@ -46,7 +46,7 @@ def test_schemathesis_finds_nothing(tiny_model: Path, tmp_path: Path) -> None:
         assert "2 selected / 2 total" in done.stdout
         assert "No issues found" in done.stdout
         figures = server.metrics()
-    # Both kinds were asked, or nothing that it says means much.
+    # Both kinds were sent, or the result would mean little.
     assert figures["dogbreed_requests_total 200"] > EXAMPLES / 10
     assert figures["dogbreed_requests_total 400"] > EXAMPLES / 10
     assert not [name for name in figures if name.endswith((" 429", " 500", " 503"))]

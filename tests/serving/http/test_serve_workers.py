@@ -1,4 +1,4 @@
-"""What stands behind the local endpoint, by itself: its workers, and room for what they decode."""
+"""The parts of the local endpoint: its workers, and the memory budget of their decoding."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ from dogbreed.serving.requests.invocations import RequestError
         ("HEIF", "RGB", HEIF_BYTES),
     ],
 )
-def test_a_photo_is_refused_where_it_needs_more_than_there_is(
+def test_a_photo_that_needs_more_than_the_budget_is_refused(
     kind: str, mode: str, pixel_bytes: int
 ) -> None:
     sent = photo(kind, picture(size=(50, 40), mode=mode))
@@ -67,7 +67,7 @@ def test_a_photo_is_refused_where_it_needs_more_than_there_is(
     assert caught.value.reason == "too_large"
 
 
-def test_a_photo_waits_for_its_room_which_comes_back_whatever_happens() -> None:
+def test_a_photo_waits_for_its_memory_which_is_always_released() -> None:
     sent, entered = photo("PNG", picture(size=(50, 40))), list[str]()
     room = Room(2 * 50 * 40 * PLAIN_BYTES)
 
@@ -86,7 +86,9 @@ def test_a_photo_waits_for_its_room_which_comes_back_whatever_happens() -> None:
         assert entered == ["third"]
 
 
-def test_the_budget_is_asked_before_a_canvas_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_budget_is_checked_before_a_canvas_is_allocated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     sent = photo("WEBP", picture(size=(50, 40)))
     room = Room(50 * 40 * PLAIN_BYTES)
     with room.opened(sent):
@@ -99,7 +101,7 @@ def test_the_budget_is_asked_before_a_canvas_is_allocated(monkeypatch: pytest.Mo
             pass
 
 
-def test_a_photo_waits_no_longer_than_it_may() -> None:
+def test_a_photo_waits_until_its_timeout() -> None:
     sent = photo("PNG", picture(size=(50, 40)))
     lane = Room(50 * 40 * PLAIN_BYTES).ordinary
     with lane.opened(sent):
@@ -111,7 +113,7 @@ def test_a_photo_waits_no_longer_than_it_may() -> None:
         pass
 
 
-def test_costly_photos_take_nothing_of_the_others() -> None:
+def test_costly_photos_have_a_budget_of_their_own() -> None:
     costly, ordinary = photo("WEBP", picture(size=(50, 40))), photo("PNG", picture(size=(50, 40)))
     room = Room(50 * 40 * PLAIN_BYTES)
     with room.opened(costly), room.opened(ordinary) as opened:
@@ -124,7 +126,7 @@ def not_started() -> Worker:
     return Worker("nothing", [], silence_s=60)
 
 
-def test_why_nothing_can_be_explained_is_found_out_once(
+def test_an_explain_worker_that_cannot_load_is_started_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts, start = list[Worker](), Worker.start
@@ -135,13 +137,13 @@ def test_why_nothing_can_be_explained_is_found_out_once(
 
     async def twice() -> list[str]:
         explanations = Explanations(str(tmp_path / "nowhere"), not_started(), silence_s=60)
-        said = []
+        messages = []
         for _ in range(2):
             with pytest.raises(WorkerRefusal) as caught:
                 await explanations.explain(photo(), 0)
-            said.append(str(caught.value))
+            messages.append(str(caught.value))
         await explanations.stop()
-        return said
+        return messages
 
     monkeypatch.setattr(Worker, "start", counted)
     first, second = run_async(twice())
@@ -151,7 +153,7 @@ def test_why_nothing_can_be_explained_is_found_out_once(
 
 
 @pytest.mark.servers
-def test_what_explains_is_there_only_while_it_is_used(tiny_model: Path) -> None:
+def test_the_explain_worker_stops_when_idle(tiny_model: Path) -> None:
     def explainers() -> list[Any]:
         return workers_of(os.getpid(), EXPLAINING)
 
@@ -169,7 +171,7 @@ def test_what_explains_is_there_only_while_it_is_used(tiny_model: Path) -> None:
     run_async(twice())
 
 
-def test_a_worker_that_hangs_while_it_loads_is_started_anew(
+def test_a_worker_that_hangs_while_it_loads_is_restarted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "hangs_once.py").write_text(
@@ -194,7 +196,7 @@ def test_a_worker_that_hangs_while_it_loads_is_started_anew(
     run_async(start())
 
 
-def test_a_worker_that_never_comes_up_is_given_up(
+def test_a_worker_that_never_starts_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = tmp_path / "tries"
@@ -209,7 +211,7 @@ def test_a_worker_that_never_comes_up_is_given_up(
         "list(frames)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("dogbreed.serving.http.worker.PAUSES_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("dogbreed.serving.http.worker.START_PAUSES_S", (0.0, 0.0, 0.0))
 
     async def started(deaths: int) -> Any:
         worker = Worker("dies_thrice", [str(tries), str(deaths + 1)], silence_s=60)
@@ -222,7 +224,7 @@ def test_a_worker_that_never_comes_up_is_given_up(
     run_async(started(3))
     assert tries.read_text() == "xxxx"
     tries.unlink()
-    with pytest.raises(WorkerError, match="ends before it is ready"):
+    with pytest.raises(WorkerError, match="exits before it is ready"):
         run_async(started(4))
     wait_until(lambda: tries.read_text() == "xxxx", "four tries")
 
@@ -231,7 +233,7 @@ def test_photos_of_a_request_that_fails_count_until_they_are_done(tiny_model: Pa
     slow, done = photo("PNG"), asyncio.Event()
 
     class OneIsSlow(Worker):
-        async def ask(self, value: int, photo: bytes) -> tuple[int, bytes]:
+        async def request(self, value: int, photo: bytes) -> tuple[int, bytes]:
             if photo != slow:
                 raise WorkerError("it is gone")
             await done.wait()
@@ -252,19 +254,19 @@ def test_photos_of_a_request_that_fails_count_until_they_are_done(tiny_model: Pa
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": body, "more_body": False}
 
-        def ask() -> asyncio.Task[Any]:
+        def send() -> asyncio.Task[Any]:
             scope = {"type": "http", "method": "POST", "headers": [], "query_string": b""}
-            return asyncio.create_task(endpoint.answer(Request(scope, receive)))
+            return asyncio.create_task(endpoint.respond(Request(scope, receive)))
 
-        asked = ask()
+        first = send()
         async with asyncio.timeout(60):
             while b"dogbreed_waiting_photos 2.0" not in counters.as_text():
                 await asyncio.sleep(0.02)
-        with pytest.raises(RequestError, match="Too many photos wait"):
-            await ask()
+        with pytest.raises(RequestError, match="Too many photos are pending"):
+            await send()
         done.set()
         with pytest.raises(RequestError, match="it is gone"):
-            await asked
+            await first
         assert b"dogbreed_waiting_photos 0.0" in counters.as_text()
 
     run_async(request())

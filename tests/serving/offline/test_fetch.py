@@ -19,6 +19,7 @@ from dogbreed.serving.offline.connections import Connections
 
 from dogbreed.errors import PhotoError
 from dogbreed.serving.offline.fetch import MAX_REDIRECTS, fetch
+from dogbreed.serving.offline.fetch_connections import FetchConnections
 
 DATA = bytes(range(256)) * 400
 ENCODED = {
@@ -222,17 +223,17 @@ def test_redirects_are_followed_and_counted(server: str) -> None:
         ("missing", "can't be fetched: the server answers 404 Not Found: is the address complete"),
         ("status-204", "the server answers 204 No Content: there is nothing at this address"),
         ("status-206", "the server answers 206 Partial Content"),
-        ("status-401", "the server answers 401 Unauthorized: it wants a password"),
+        ("status-401", "the server answers 401 Unauthorized: it needs a password"),
         ("status-403", "the server answers 403 Forbidden: it doesn't give this photo"),
         ("status-429", "the server answers 429 Too Many Requests: .*try again later"),
         ("status-503", "the server answers 503 Service Unavailable: try again later"),
         ("status-799", "the server answers 799"),
-        ("torn", "the server doesn't answer in HTTP, or breaks off"),
+        ("torn", "the server's response isn't HTTP, or is incomplete"),
         ("nowhere", "can't be fetched: the server answers 302"),
         ("file", "can't be fetched: file: only http and https"),
         ("ftp", "can't be fetched: ftp: only http and https"),
         ("short", "the connection ended after 102,400 of 102,401 bytes"),
-        ("garbage", "can't be fetched: the server doesn't answer in HTTP"),
+        ("garbage", "can't be fetched: the server's response isn't HTTP"),
     ],
 )
 def test_what_a_server_says_instead_is_one_sentence(server: str, path: str, sentence: str) -> None:
@@ -260,7 +261,9 @@ def test_what_is_compressed_on_the_way_is_decompressed(server: str, coding: str)
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, br"])
 def test_other_encodings_are_named(server: str, coding: str) -> None:
-    with pytest.raises(PhotoError, match=f"encoded as {coding}: gzip and deflate are read"):
+    with pytest.raises(
+        PhotoError, match=f"encoded as {coding}: only gzip and deflate are supported"
+    ):
         fetch(f"{server}/encoded-{coding}")
 
 
@@ -305,15 +308,15 @@ def test_a_password_is_sent_to_the_server_that_it_is_for_alone(server: str) -> N
     port = server.rpartition(":")[2]
     secret = "Basic " + base64.b64encode(b"user:se cret").decode()
 
-    def asked(place: str) -> list[str | None]:
+    def headers_of(place: str) -> list[str | None]:
         Handler.seen.clear()
         text = base64.urlsafe_b64encode(place.encode()).decode()
         assert fetch(f"http://user:se%20cret@127.0.0.1:{port}/to-{text}") == DATA
         return [authorization for _, _, authorization in Handler.seen]
 
-    assert asked("/photo") == [secret, secret]
-    assert asked(f"http://localhost:{port}/photo") == [secret, None]
-    assert asked(f"http://other:password@127.0.0.1:{port}/photo") == [secret, secret]
+    assert headers_of("/photo") == [secret, secret]
+    assert headers_of(f"http://localhost:{port}/photo") == [secret, None]
+    assert headers_of(f"http://other:password@127.0.0.1:{port}/photo") == [secret, secret]
     with pytest.raises(PhotoError) as caught:
         fetch(f"http://user:secret@127.0.0.1:{port}/status-401")
     assert "secret" not in str(caught.value)
@@ -366,7 +369,7 @@ def test_after_the_time_limit_neither_thread_nor_connection_is_left(server: str,
 
 def test_a_connection_of_tls_that_is_being_made_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
-    connections = Connections(time.monotonic() + 600)
+    connections = FetchConnections(time.monotonic() + 600)
     errors: list[Exception] = []
 
     def request(url: str) -> None:

@@ -81,7 +81,7 @@ def test_base64_in_every_spelling(name: str) -> None:
         data = JPEG[: len(JPEG) - cut] + noise.randbytes(3)
         text = SPELLINGS[name](data)
         assert read(json.dumps({"photos": [text]}).encode()).photos == (data,)
-        assert read(text.encode()).photos == (data,), "as the whole body"
+        assert read(text.encode()).photos == (data,), "as the entire body"
         assert read(form(("x", None, text.encode()))).photos == (data,)
         raw = b'{"photos": ["' + text.encode() + b'"]}'  # as a shell pastes it
         assert read(raw).photos == (data,)
@@ -90,15 +90,15 @@ def test_base64_in_every_spelling(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("http://example.org/a.jpg", "no URL is fetched and no file is read"),
-        ("/home/user/photo.jpg", "no URL is fetched and no file is read"),
+        ("http://example.org/a.jpg", "the server fetches no URLs and reads no files"),
+        ("/home/user/photo.jpg", "the server fetches no URLs and reads no files"),
         (f"b'{TEXT}'", r"photos\[1\] isn't base64"),
         ("AAAA=AAA", "isn't base64"),
         ("A", "its end is missing"),
         ("====", "padding"),
         ("data:image/png,abc", "a data URI must say ;base64"),
         ("data:image/png;base64,?", "isn't base64"),
-        ("Größe", "signs beyond ASCII"),
+        ("Größe", "characters beyond ASCII"),
     ],
 )
 def test_what_is_no_base64_is_said(text: str, why: str) -> None:

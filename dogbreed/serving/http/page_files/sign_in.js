@@ -28,10 +28,10 @@ async function show() {
   const headers = authorization();
   if (!SENDABLE.test(headers.Authorization)) return refuse();
   try {
-    const answer = await fetch(location.pathname + location.search, { headers });
-    if (answer.status === 401) return refuse();
-    const text = await answer.text();
-    if (answer.headers.get("Content-Type").startsWith("text/html")) return await replace(text);
+    const response = await fetch(location.pathname + location.search, { headers });
+    if (response.status === 401) return refuse();
+    const text = await response.text();
+    if (response.headers.get("Content-Type").startsWith("text/html")) return await replace(text);
     const plain = document.createElement("pre");
     plain.textContent = text;
     document.body.replaceChildren(plain);
