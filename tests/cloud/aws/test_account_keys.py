@@ -122,7 +122,7 @@ def test_places_in_s3_are_known_however_they_are_written() -> None:
         ("instance_type=ml.c7i.9xlarge", "ml.c7i.8xlarge"),
         ("extract_instance_type=ml.t2.medium", "launcher.extract_instance_type=ml.t2.medium"),
         ("subnets=[subnet-0a1b2c3d]", "go together"),
-        ("tags.aws:x=1", "AWS's own"),
+        ("tags.aws:x=1", "reserved for AWS"),
         ("tags.a=b!", "! can't be in the value"),
         ("tags.🐶=b", "can't be in the name"),
         (f"tags.{'a' * 129}=b", "129 characters; 128 at most"),

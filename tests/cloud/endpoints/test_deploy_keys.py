@@ -43,7 +43,10 @@ def composed(*overrides: str) -> DeployConfig:
         (("deploy=serverless", "deploy.memory_mb=1500"), "multiple of 1024"),
         (("deploy=batch",), "deploy.photos has no value"),
         (("deploy=batch", "deploy.photos=x", "deploy.ttl_hours=3"), "not for batch transform jobs"),
-        (("deploy=batch", "deploy.photos=x", "deploy.instance_type=ml.t2.large"), "none of the t2"),
+        (
+            ("deploy=batch", "deploy.photos=x", "deploy.instance_type=ml.t2.large"),
+            "no t2 instances",
+        ),
     ],
 )
 def test_what_can_not_be_is_refused(overrides: tuple[str, ...], sentence: str) -> None:

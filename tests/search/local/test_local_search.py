@@ -82,7 +82,7 @@ def test_a_search_is_gone_on_with_and_its_best_is_trained(
 
     other = launch("tune.py", *search, "model.dropout=0.5")
     assert other.returncode == 2
-    assert "search.name=mine was searched with model.dropout=0.0, now it is 0.5" in other.stderr
+    assert "search.name=mine exists with model.dropout=0.0, now it is 0.5" in other.stderr
     assert rows(folder) == after
 
     # What the search left out of its space stays what its configuration said.
@@ -105,7 +105,7 @@ def test_a_search_is_gone_on_with_and_its_best_is_trained(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_what_ended_is_kept_when_a_search_is_stopped(
+def test_ended_trials_are_saved_when_a_search_is_stopped(
     launch: Launch, photos_root: Path, tmp_path: Path, number: int
 ) -> None:
     search = (f"data.root={photos_root}", "search.name=s", *QUICK, *SPACE, "search.parallel=1")
@@ -123,7 +123,7 @@ def test_what_ended_is_kept_when_a_search_is_stopped(
         _, stderr = process.communicate()
     if number != signal.SIGKILL:
         assert process.returncode == 128 + number
-        assert re.search(r"stopped with \d+ of 200 trials; they are kept", stderr), stderr
+        assert re.search(r"stopped with \d+ of 200 trials; they are saved", stderr), stderr
         assert "Traceback" not in stderr
         begun = len(rows(tmp_path / "outputs" / "searches" / "s"))
         assert 2 <= begun < 200
@@ -140,7 +140,7 @@ def test_a_damaged_study_is_said_so(launch: Launch, photos_root: Path, tmp_path:
     study.write_bytes(b"no database" * 1000)
     done = launch("tune.py", f"data.root={photos_root}", "search.name=s", *QUICK, *SPACE)
     assert done.returncode == 1
-    assert "study.db can't be read: start anew under another search.name" in done.stderr
+    assert "study.db can't be read: start a new search with another search.name" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -169,7 +169,7 @@ def test_a_grid_tries_each_combination_once_and_teaches_the_next_search(
     assert len({(row["optim.lr"], row["data.batch_size"]) for row in tried}) == 6
     done = launch("tune.py", *common, "search.warm_start=[g]", "search.trials=2", "search.name=n")
     assert done.returncode == 0, done.stderr
-    assert "6 trials of g are known beforehand" in done.stdout
+    assert "6 trials of g are reused" in done.stdout
     # The same values come to the same.
     told = {(row["optim.lr"], row["data.batch_size"]): row["FinalObjectiveValue"] for row in tried}
     for row in rows(tmp_path / "outputs" / "searches" / "n"):
@@ -177,7 +177,7 @@ def test_a_grid_tries_each_combination_once_and_teaches_the_next_search(
     # What lies outside of a narrower space is left out, another objective is refused.
     narrow = "search.space.data.batch_size.values=[8,16]"
     done = launch("tune.py", *common, narrow, "search.warm_start=[g]", "search.trials=1")
-    assert "4 trials of g are known beforehand" in done.stdout, done.stderr
+    assert "4 trials of g are reused" in done.stdout, done.stderr
     other = ("search.objective=valid_top1", "search.direction=maximize")
     done = launch("tune.py", *common, *other, "search.warm_start=[g]")
     assert done.returncode == 2
@@ -199,7 +199,7 @@ def test_a_training_without_a_search_says_what_to_do(launch: Launch) -> None:
     for remote, told in {
         "dry_run=true": "leave dry_run out, or take launcher=sagemaker",
         "attach=x": "search.name=NAME",
-        "wait=false": "ends with its command",
+        "wait=false": "which runs in this command",
         "search.name=../x": "so no path",
     }.items():
         done = launch("tune.py", "launcher=local", remote)

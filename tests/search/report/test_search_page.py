@@ -14,6 +14,7 @@ from helpers.made_trials import SPACE, make_trials
 from playwright.sync_api import Page
 
 from dogbreed.report.formatting import shown
+from dogbreed.search.report.facts import SearchFacts
 from dogbreed.search.report.page import write_page
 from dogbreed.search.searchable import Value
 from dogbreed.search.space import Choice, Numbers, Space
@@ -40,7 +41,10 @@ def written(tmp_path: Path, trials: Sequence[Trial], space: Space = SPACE, **cha
         "direction": "minimize",
         "settings": {"data.root": "photos", "optim.name": None},
     }
-    write_page(path, trials=trials, parameters=list(space), space=space, **(given | changed))
+    facts = SearchFacts(
+        trials=tuple(trials), parameters=tuple(space), space=space, **(given | changed)
+    )
+    write_page(path, facts)
     assert [file.name for file in tmp_path.iterdir() if file.suffix == ".part"] == []
     return path
 
@@ -81,12 +85,16 @@ def test_a_whole_search(open_page: "OpenPage", tmp_path: Path) -> None:
         f"{BEST.name} is the best of 35 completed trials: valid_loss {BEST.objective:.4f} "
         f"[{low:.4f}, {high:.4f}]",
         *(f"{name} {BEST.parameters[name]}" for name in SPACE),
-        "Told from chance: lr (",
-        "not: eps, batch_size",
+        "Significant: lr (",
+        "not significant: eps, batch_size",
         "data.root photos",
         "optim.name null",
     ):
-        assert said in text or said.replace("not: eps, batch_size", "not: batch_size, eps") in text
+        assert (
+            said in text
+            or said.replace("not significant: eps, batch_size", "not significant: batch_size, eps")
+            in text
+        )
     drawn = "figures[{!r}].data.map(own => own.x.filter(x => x !== null).length)"
     assert page.evaluate(drawn.format("history"))[:3] == [4, 35, 1]
     assert page.evaluate(drawn.format("curves")) == [4 * 4, 34 * 12, 12]
@@ -138,9 +146,9 @@ def test_a_share_is_written_in_per_cent_and_more_of_it_is_better(
     page = open_page(path)
     text = text_of(page)
     assert "trial-002 is the best of 3 completed trials: valid_top1 77.15 % [75.15, 79.15]" in text
-    assert "Of 2 other trials 0 lie within that interval." in text
+    assert "Of 2 other trials 0 are within that interval." in text
     assert "The trials reported nothing after each epoch." in text
-    assert "Too few trials to tell which parameter mattered: 3 completed" in text
+    assert "Too few trials to estimate the parameters' importance: 3 completed" in text
     assert column(page, "95 %")[0] == "48.00 % to 52.00 %"
     assert column(page, "USD") == ["0.012"] * 3
     assert page.evaluate("figures.history.data.at(-1).y") == [0.5, 0.7715, 0.7715]
@@ -149,14 +157,14 @@ def test_a_share_is_written_in_per_cent_and_more_of_it_is_better(
 @pytest.mark.parametrize(
     ("trials", "sentences"),
     [
-        ([], ["0 trials completed", "No trial has begun.", "there is no best one"]),
+        ([], ["0 trials completed", "No trial has started.", "there is no best one"]),
         (
             [replace(t, status=FAILED, objective=None, ci95=None, curve=()) for t in TRIALS[:3]],
             [
                 "0 trials completed, 3 failed",
                 "No trial has come to an objective that could be drawn.",
                 "The trials reported nothing after each epoch.",
-                "Fewer than two trials came to an objective",
+                "Fewer than two trials have an objective",
             ],
         ),
         (
@@ -170,7 +178,7 @@ def test_a_share_is_written_in_per_cent_and_more_of_it_is_better(
         ),
         (
             [replace(t, objective=1.0, ci95=None) for t in TRIALS if t.objective is not None],
-            ["All trials came to the same objective: no parameter made a difference."],
+            ["All trials have the same objective: no parameter made a difference."],
         ),
     ],
     ids=["none", "all-failed", "nan", "one", "running", "all-the-same"],
@@ -180,7 +188,7 @@ def test_a_chart_that_cannot_be_made_is_a_sentence(
 ) -> None:
     page = open_page(written(tmp_path, trials, settings={}))
     text = text_of(page)
-    for sentence in [*sentences, "Nothing was set otherwise than in conf/."]:
+    for sentence in [*sentences, "No settings differ from conf/."]:
         assert sentence in text
     for word in ("nan", "NaN", "None", "undefined", "inf"):
         assert not re.search(rf"\b{word}\b", text)
@@ -191,7 +199,7 @@ def test_one_parameter(open_page: "OpenPage", tmp_path: Path) -> None:
     page = open_page(written(tmp_path, TRIALS, space))
     text = text_of(page, "#parameters")
     assert "Only one parameter was searched" in text
-    assert "With one parameter the chart below shows all there is" in text
+    assert "With one parameter the chart below has all comparisons" in text
     assert page.locator("#parameters .chart").count() == 1
 
 
@@ -200,7 +208,9 @@ def test_a_trial_far_beyond_presses_no_other_together(
 ) -> None:
     trials = [*TRIALS, replace(TRIALS[0], name="wild", objective=250.0, ci95=(240.0, 260.0))]
     page = open_page(written(tmp_path, trials))
-    reading = re.search(r"Trials beyond ([\d.]+) stand at that edge", text_of(page, "#progress"))
+    reading = re.search(
+        r"Trials beyond ([\d.]+) are drawn as triangles at that edge", text_of(page, "#progress")
+    )
     assert reading is not None
     assert float(reading[1]) < 3
     completed = page.evaluate("figures.history.data[1]")
