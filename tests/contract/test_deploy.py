@@ -471,7 +471,7 @@ def test_ctrl_c_says_what_is_left(
     )
     done = launch("deploy.py", *dogs)
     assert done.returncode == 1
-    assert "sign in again (aws login, aws sso login). Meanwhile what was made" in done.stderr
+    assert "sign in again (aws login, aws sso login). Meanwhile what was created" in done.stderr
     account.client("s3").upload_file(str(photo), account.bucket, "dogbreed/questions/a.jpg")
     photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/"
     code, err = stopped_at(account, tmp_path, "CreateTransformJob", *dogs, "deploy=batch", photos)
@@ -559,7 +559,7 @@ def test_batch_answers_for_every_photo_of_a_folder(
     assert done.returncode == 1
     job = sent(account, "CreateTransformJob")[-1]
     file = Path("outputs", job["TransformJobName"], "predictions.jsonl")
-    assert f"{file} has the answers for 2 photos" in done.stderr
+    assert f"{file} has the predictions of 2 photos" in done.stderr
     rows = [json.loads(line) for line in (tmp_path / file).read_text("utf-8").splitlines()]
     assert [row["path"] for row in rows] == ["0.jpg", "2.jpg"]
 

@@ -147,7 +147,7 @@ def test_tune_table_train_the_best_attach(
         *("search.trials=1", "search.parallel=1", "search.name=more", "wait=false", *LOSS),
     )
     assert more.returncode == 0, more.stderr
-    assert "features are there already" in more.stdout
+    assert "features exist already" in more.stdout
     assert "attach=more" in more.stdout
     assert account.wait("more", 120) == "Completed"
 
@@ -353,7 +353,7 @@ def test_a_search_that_was_stopped_half_way_keeps_what_ended(
         )
         out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    assert "half was stopped: what ended before counts" in out
+    assert "half was stopped: its completed trials count" in out
     assert (tmp_path / "outputs" / "searches" / "half" / "best.yaml").is_file()
 
 

@@ -256,7 +256,7 @@ def test_own_settings_come_from_the_own_cache_alone(tmp_path: Path, own_cache: P
     for name in ("settings.yaml", "config.yaml", "launch.yaml"):
         (folder / name).write_text(yaml.safe_dump(foreign), "utf-8")
     arguments = [f"output_root={tmp_path / 'outputs'}"]
-    with pytest.raises(ConfigError, match=r"type data\.root=PHOTOS"):
+    with pytest.raises(ConfigError, match=r"add data\.root=PHOTOS"):
         compose_final(arguments)
     config, _ = compose_final([*arguments, "data=samples"])
     assert (config.launcher.bucket, config.data.root) == (None, None)

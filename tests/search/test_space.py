@@ -168,7 +168,7 @@ def values(count: int) -> str:
         (("search.name=my_search",), "letters, digits and single hyphens"),
         ((f"search.name={'a' * 33}",), "at most 32"),
         (CHOICES, "set search.trials=6, or search.strategy=grid"),
-        (("artifact.int8=true",), "leave it to the training that follows"),
+        (("artifact.int8=true",), "set it in the final training"),
         (("launcher.subnets=[subnet-1]",), "launcher.security_groups go together"),
         (("search.jobs=one", "search.warm_start=[a]"), "take search.jobs=many"),
     ],

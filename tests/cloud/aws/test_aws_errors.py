@@ -76,7 +76,7 @@ def test_without_credentials_or_region_the_ways_out_are_named(
     [
         ("GetCallerIdentity", "ExpiredToken", "expired", "have expired: sign in again"),
         ("GetCallerIdentity", "InvalidClientTokenId", "bad", "AWS doesn't know these credentials"),
-        ("HeadBucket", "403", "Forbidden", "give the user or the role (launcher.role)"),
+        ("HeadBucket", "403", "Forbidden", "grant the user or the role (launcher.role)"),
         (
             "CreateTrainingJob",
             "AccessDeniedException",
@@ -100,7 +100,7 @@ def test_without_credentials_or_region_the_ways_out_are_named(
             "CreateTrainingJob",
             "AccessDeniedException",
             "User: me is not authorized to perform: iam:PassRole on resource: role/debugger-1",
-            "give the user or the role (launcher.role)",
+            "grant the user or the role (launcher.role)",
         ),
         (
             "CreateTrainingJob",

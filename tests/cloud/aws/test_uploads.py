@@ -151,7 +151,7 @@ def test_a_folder_of_others_is_left_alone(s3: "S3", root: Path) -> None:
     s3.write(f"{FOLDER.prefix}/", b"")  # as S3's console marks a folder
     assert stored(s3.client, FOLDER) == {}
     s3.write(f"{FOLDER.prefix}/theirs.jpg", b"x")
-    with pytest.raises(CloudError, match=r"holds 1 objects .* name another launcher\.prefix"):
+    with pytest.raises(CloudError, match=r"has 1 objects .* name another launcher\.prefix"):
         stored(s3.client, FOLDER)
 
 

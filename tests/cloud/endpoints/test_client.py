@@ -106,7 +106,7 @@ def test_a_photo_that_the_model_refuses_is_told_in_its_words_and_not_sent_again(
             "invoking endpoint dogs: AWS answers ValidationError: because",
         ),
         (refusal("AccessDeniedException"), "AWS doesn't allow it"),
-        ({"something": "else"}, "isn't this project's"),
+        ({"something": "else"}, "isn't in this project's format"),
     ],
 )
 def test_what_does_not_pass_is_one_sentence(answer: Any, sentence: str) -> None:

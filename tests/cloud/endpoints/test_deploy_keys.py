@@ -26,7 +26,7 @@ def composed(*overrides: str) -> DeployConfig:
         (("endpoint=newest",), "take another name"),
         (("deploy.photos=x",), "Take deploy=batch"),
         (("launcher.subnets=[subnet-1]",), "launcher.security_groups go together"),
-        ((f"endpoint={'d' * (MAX_NAME_CHARACTERS + 1)}",), "43 at most"),
+        ((f"endpoint={'d' * (MAX_NAME_CHARACTERS + 1)}",), "at most 43"),
         (("deploy.max_instances=3",), "doesn't scale burstable instances such as ml.t2.medium"),
         (
             (
@@ -37,7 +37,7 @@ def composed(*overrides: str) -> DeployConfig:
             "at least deploy.instance_count=2",
         ),
         (("deploy.instance_type=null",), "deploy=realtime needs one"),
-        (("deploy=serverless", "deploy.capture_percent=5"), "a serverless endpoint has no such"),
+        (("deploy=serverless", "deploy.capture_percent=5"), "not supported by serverless endpoints"),
         (("deploy=serverless", "deploy.instance_type=ml.c7i.large"), "deploy.instance_type: "),
         (("deploy=serverless", "launcher.subnets=[subnet-1]"), "launcher.subnets: "),
         (("deploy=serverless", "deploy.memory_mb=1500"), "multiple of 1024"),

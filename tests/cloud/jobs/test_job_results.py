@@ -87,7 +87,7 @@ def test_an_endless_answer_is_not_read(
 )
 def test_metrics_that_are_none_are_a_sentence(text: str, tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text(text, "utf-8")
-    with pytest.raises(CloudError, match="isn't what a training of this project writes"):
+    with pytest.raises(CloudError, match="isn't the metrics.json of a training"):
         _test_top1(tmp_path / "metrics.json")
 
 

@@ -192,7 +192,7 @@ def test_a_grid_tries_each_combination_once_and_teaches_the_next_search(
 def test_a_training_without_a_search_says_what_to_do(launch: Launch) -> None:
     done = launch("train.py", "launcher=local")
     assert done.returncode == 2
-    assert "run launch/tune.py first, name one (best=NAME), or set best=null" in done.stderr
+    assert "run launch/tune.py first, name a search (best=NAME), or set best=null" in done.stderr
     done = launch("tune.py", "launcher=local", "search.warm_start=[nothing]")
     assert done.returncode == 2
     assert "search.warm_start=nothing" in done.stderr
@@ -200,7 +200,7 @@ def test_a_training_without_a_search_says_what_to_do(launch: Launch) -> None:
         "dry_run=true": "leave dry_run out, or take launcher=sagemaker",
         "attach=x": "search.name=NAME",
         "wait=false": "which runs in this command",
-        "search.name=../x": "so no path",
+        "search.name=../x": "not a path",
     }.items():
         done = launch("tune.py", "launcher=local", remote)
         assert done.returncode == 2

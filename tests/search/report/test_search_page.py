@@ -157,24 +157,24 @@ def test_a_share_is_written_in_per_cent_and_more_of_it_is_better(
 @pytest.mark.parametrize(
     ("trials", "sentences"),
     [
-        ([], ["0 trials completed", "No trial has started.", "there is no best one"]),
+        ([], ["0 trials completed", "No trial has started.", "there is no best trial"]),
         (
             [replace(t, status=FAILED, objective=None, ci95=None, curve=()) for t in TRIALS[:3]],
             [
                 "0 trials completed, 3 failed",
-                "No trial has come to an objective that could be drawn.",
+                "No trial has an objective that can be drawn.",
                 "The trials reported nothing after each epoch.",
                 "Fewer than two trials have an objective",
             ],
         ),
         (
             [replace(TRIALS[0], objective=math.nan, ci95=None, curve=(math.nan,))],
-            ["1 trial completed", "there is no best one", "No trial has come to an objective"],
+            ["1 trial completed", "there is no best trial", "No trial has an objective"],
         ),
-        (TRIALS[:1], ["the best of 1 completed trial", "Fewer than two trials came to"]),
+        (TRIALS[:1], ["the best of 1 completed trial", "Fewer than two trials have an"]),
         (
             [replace(TRIALS[0], status=RUNNING, objective=None, ci95=None, ended=None)],
-            ["0 trials completed, 1 still running", "there is no best one"],
+            ["0 trials completed, 1 still running", "there is no best trial"],
         ),
         (
             [replace(t, objective=1.0, ci95=None) for t in TRIALS if t.objective is not None],
