@@ -118,14 +118,14 @@ def test_tune_table_train_the_best_attach(
     assert "36 train" in account.log(name)
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
     assert f"test top-1 {100 * metrics['test']['top1']:.1f}%" in done.stdout
-    asked = subprocess.run(
+    queried = subprocess.run(
         [sys.executable, "-m", "dogbreed.predict", str(next(photos.rglob("*.jpg")))],
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
-    assert asked.returncode == 0, asked.stderr
-    assert json.loads(asked.stdout)["breeds"][0]["breed"] in ("Akita", "Beagle", "Collie")
+    assert queried.returncode == 0, queried.stderr
+    assert json.loads(queried.stdout)["breeds"][0]["breed"] in ("Akita", "Beagle", "Collie")
 
     # Both can be taken up again, by name and from elsewhere; nothing is started by it.
     before = len(account.training_jobs)
@@ -223,8 +223,8 @@ def test_an_interrupted_spot_job_ends_with_the_same_weights(
         "trainer.epochs=300",
         "trainer.patience=0",
     )
-    whole = launch("train.py", *common)
-    assert whole.returncode == 0, whole.stderr
+    uninterrupted = launch("train.py", *common)
+    assert uninterrupted.returncode == 0, uninterrupted.stderr
     uninterrupted = head_of((tmp_path / "outputs" / "latest").resolve())
     with subprocess.Popen(
         command(

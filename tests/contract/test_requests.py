@@ -1,7 +1,7 @@
 """What a dry run prints is what the SDK would send: as the service takes it, and as reviewed.
 
 Each request is held against a copy in tests/contract/requests/. After a wanted change
-`RENEW_REQUESTS=1 python -m pytest tests/contract/test_requests.py` writes the copies anew; review
+`RENEW_REQUESTS=1 python -m pytest tests/contract/test_requests.py` writes the copies again; review
 them as the change that they are.
 """
 

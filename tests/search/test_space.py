@@ -85,7 +85,7 @@ def test_optuna_and_sagemaker_get_the_same_space() -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "expected"),
     [
         ("optim.lr.low=1", "search.space.optim.lr: low=1 must be below high=0.1"),
         ("optim.lr.low=0", "search.space.optim.lr.low=0: a logarithmic scale starts above 0"),
@@ -104,10 +104,10 @@ def test_optuna_and_sagemaker_get_the_same_space() -> None:
         ("data.batch_size={type: float, low: 1, high: 3}", "take type=int"),
     ],
 )
-def test_a_range_that_is_none_is_named(override: str, told: str) -> None:
+def test_a_range_that_is_none_is_named(override: str, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         space_of(f"search.space.{override}")
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_a_space_without_ranges_is_refused() -> None:
@@ -123,7 +123,7 @@ CHOICES: tuple[str, ...] = (
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "expected"),
     [
         (("search.direction=minimize",), "search.direction=maximize"),
         (("search.objective=valid_loss",), "search.direction=minimize"),
@@ -145,11 +145,11 @@ CHOICES: tuple[str, ...] = (
         (("search.space.features.views={type: int, low: 1, high: 2}",), "search.input=photos"),
     ],
 )
-def test_what_no_runner_can_do_is_refused(overrides: tuple[str, ...], told: str) -> None:
+def test_what_no_runner_can_do_is_refused(overrides: tuple[str, ...], expected: str) -> None:
     for check in (check_local_search, check_on_sagemaker):
         with pytest.raises(ConfigError) as caught:
             check(tune(*overrides))
-        assert told in str(caught.value)
+        assert expected in str(caught.value)
 
 
 def values(count: int) -> str:
@@ -157,7 +157,7 @@ def values(count: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "expected"),
     [
         ((f"search.space.data.batch_size.values=[{values(31)}]",), "at most 30"),
         (("search.trials=751",), "search.trials: 751; SageMaker takes at most 750"),
@@ -173,10 +173,10 @@ def values(count: int) -> str:
         (("search.jobs=one", "search.warm_start=[a]"), "take search.jobs=many"),
     ],
 )
-def test_sagemakers_limits_are_sagemakers_alone(overrides: tuple[str, ...], told: str) -> None:
+def test_sagemakers_limits_are_sagemakers_alone(overrides: tuple[str, ...], expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check_on_sagemaker(tune(*overrides))
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     check_local_search(tune(*overrides))
 
 

@@ -140,7 +140,11 @@ def test_what_aws_would_refuse_is_refused(override: str, sentence: str) -> None:
     ("subnets", "groups", "sentence"),
     [
         ("[subnet-1]", "[sg-0a1b2c3d]", "'subnet-1' is no valid id"),
-        ("[subnet-0a1b2c3d]", "[subnet-0a1b2c3d]", "security_groups: 'subnet-0a1b2c3d' is no valid id"),
+        (
+            "[subnet-0a1b2c3d]",
+            "[subnet-0a1b2c3d]",
+            "security_groups: 'subnet-0a1b2c3d' is no valid id",
+        ),
         ("[subnet-0a1b2c3d,subnet-0a1b2c3d]", "[sg-0a1b2c3d]", "given twice"),
         ("[subnet-0a1b2c3d]", f"[{','.join(f'sg-0a1b2c3{n}' for n in range(6))}]", "at most 5"),
     ],

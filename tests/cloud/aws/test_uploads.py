@@ -91,7 +91,7 @@ def test_a_second_time_nothing_is_sent(s3: "S3", root: Path) -> None:
     for path in files_of(root):
         os.utime(path, (1, 1))  # when a file was written says nothing about what it holds
     assert sync(s3, root) == []
-    # The objects are those that this machine sent: S3 isn't asked for each of them.
+    # The objects are those that this machine sent: S3 isn't queried for each of them.
     assert [operation for operation, _ in s3.requests] == ["ListObjectsV2", "HeadObject"]
     record = cache_dir() / "uploads"
     shutil.rmtree(record)

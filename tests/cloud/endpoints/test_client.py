@@ -89,9 +89,9 @@ def test_what_passes_is_waited_for(passing: Exception) -> None:
 
 
 def test_a_photo_that_the_model_refuses_is_told_in_its_words_and_not_sent_again() -> None:
-    said = json.dumps({"error": {"code": "truncated", "message": "The file ends too early."}})
+    body = json.dumps({"error": {"code": "truncated", "message": "The file ends too early."}})
     with pytest.raises(PhotoError, match=r"The file ends too early\.") as caught:
-        invoke(model_error(400, said))
+        invoke(model_error(400, body))
     assert caught.value.reason == "truncated"
     with pytest.raises(PhotoError, match="refused with 413"):
         invoke(model_error(413))

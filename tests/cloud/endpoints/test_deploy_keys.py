@@ -37,7 +37,10 @@ def composed(*overrides: str) -> DeployConfig:
             "at least deploy.instance_count=2",
         ),
         (("deploy.instance_type=null",), "deploy=realtime needs one"),
-        (("deploy=serverless", "deploy.capture_percent=5"), "not supported by serverless endpoints"),
+        (
+            ("deploy=serverless", "deploy.capture_percent=5"),
+            "not supported by serverless endpoints",
+        ),
         (("deploy=serverless", "deploy.instance_type=ml.c7i.large"), "deploy.instance_type: "),
         (("deploy=serverless", "launcher.subnets=[subnet-1]"), "launcher.subnets: "),
         (("deploy=serverless", "deploy.memory_mb=1500"), "multiple of 1024"),
@@ -65,8 +68,8 @@ def test_what_can_be_is_not_refused() -> None:
 @pytest.mark.parametrize("server", ["ray", "pytorch"])
 def test_a_container_takes_tiffs_where_it_is_told_to(server: str) -> None:
     plain = container_environment(composed(f"deploy.server={server}").deploy)
-    told = container_environment(composed(f"deploy.server={server}", "deploy.tiff=true").deploy)
-    assert told == plain | {"DOGBREED_TIFF": "1"}
+    expected = container_environment(composed(f"deploy.server={server}", "deploy.tiff=true").deploy)
+    assert expected == plain | {"DOGBREED_TIFF": "1"}
 
 
 def test_names_of_attempts_of_one_second_differ(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,8 +62,8 @@ def test_pages_are_framed_and_other_active_files_renamed(tmp_path: Path) -> None
 
 
 @pytest.fixture
-def asked() -> Iterator[tuple[str, list[str]]]:
-    """A server's address, and what it was asked for."""
+def requested() -> Iterator[tuple[str, list[str]]]:
+    """A server's address, and the requested paths."""
     paths: list[str] = []
 
     class Notes(BaseHTTPRequestHandler):
@@ -87,9 +87,9 @@ def asked() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_a_hostile_page_reaches_nobody(
-    chromium: "Browser", asked: tuple[str, list[str]], tmp_path: Path
+    chromium: "Browser", requested: tuple[str, list[str]], tmp_path: Path
 ) -> None:
-    address, paths = asked
+    address, paths = requested
     for name, text in (("report.html", EVIL), ("refreshed.html", REFRESHED)):
         (tmp_path / name).write_text(text.replace("ADDRESS", address), "utf-8")
     confine_pages(tmp_path)

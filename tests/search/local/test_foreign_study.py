@@ -94,7 +94,7 @@ def test_a_database_with_more_in_it_is_not_opened(folder: Path, statements: list
 
 
 @pytest.mark.parametrize(
-    ("table", "change", "told"),
+    ("table", "change", "expected"),
     [
         ("trials", "state = 'DONE'", "can't be read"),
         ("trial_params", "distribution_json = '{}'", "can't be read"),
@@ -116,13 +116,13 @@ def test_a_database_with_more_in_it_is_not_opened(folder: Path, statements: list
     ],
 )
 def test_a_study_with_other_values_is_refused(
-    folder: Path, search: SearchConfig, table: str, change: str, told: str
+    folder: Path, search: SearchConfig, table: str, change: str, expected: str
 ) -> None:
     changed(folder, f"UPDATE {table} SET {change}")
     with pytest.raises(SearchError) as caught:
         Study(folder, search, SPACE, 3)
     message = str(caught.value)
-    assert told in message
+    assert expected in message
     assert STUDY_FILE in message
     assert "can't be read: start a new search with another search.name" in message
 

@@ -62,7 +62,7 @@ def column(page: Page, title: str) -> list[str]:
 
 
 def hovered(page: Page, key: str, place: str) -> str:
-    """What is said beside the mouse on a point of a chart."""
+    """The hover text of a point of a chart."""
     page.locator(f"#{key}").scroll_into_view_if_needed()
     box = page.locator(f"#{key} {place}").bounding_box()
     assert box is not None
@@ -75,12 +75,12 @@ def hovered(page: Page, key: str, place: str) -> str:
     return "\n".join(lines)
 
 
-def test_a_whole_search(open_page: "OpenPage", tmp_path: Path) -> None:
+def test_a_complete_search(open_page: "OpenPage", tmp_path: Path) -> None:
     page = open_page(written(tmp_path, TRIALS))
     assert page.inner_text("h1") == "made search"
     text = text_of(page)
     low, high = BEST.ci95 or (0, 0)
-    for said in (
+    for text_shown in (
         "minimize valid_loss · 35 trials completed, 4 stopped early, 1 failed",
         f"{BEST.name} is the best of 35 completed trials: valid_loss {BEST.objective:.4f} "
         f"[{low:.4f}, {high:.4f}]",
@@ -91,8 +91,10 @@ def test_a_whole_search(open_page: "OpenPage", tmp_path: Path) -> None:
         "optim.name null",
     ):
         assert (
-            said in text
-            or said.replace("not significant: eps, batch_size", "not significant: batch_size, eps")
+            text_shown in text
+            or text_shown.replace(
+                "not significant: eps, batch_size", "not significant: batch_size, eps"
+            )
             in text
         )
     drawn = "figures[{!r}].data.map(own => own.x.filter(x => x !== null).length)"
@@ -111,11 +113,11 @@ def test_a_whole_search(open_page: "OpenPage", tmp_path: Path) -> None:
 
 def test_what_stands_beside_the_mouse(open_page: "OpenPage", tmp_path: Path) -> None:
     page = open_page(written(tmp_path, TRIALS))
-    said = hovered(page, "history", f"{DOTS}:nth-child(2) .point:nth-child(1)")
+    text_shown = hovered(page, "history", f"{DOTS}:nth-child(2) .point:nth-child(1)")
     first = TRIALS[0]
     assert first.objective is not None
-    assert f"{first.name}\nCompleted\nvalid_loss {first.objective:.4f} [" in said
-    assert f"lr {first.parameters['optim.lr']:.3g}" in said
+    assert f"{first.name}\nCompleted\nvalid_loss {first.objective:.4f} [" in text_shown
+    assert f"lr {first.parameters['optim.lr']:.3g}" in text_shown
     assert "Loss is not a number" in hovered(page, "history", ".xy2 .point")
 
 
@@ -131,8 +133,8 @@ def test_values_stand_where_they_belong(open_page: "OpenPage", tmp_path: Path) -
     places = page.evaluate("figures['slice-0'].data.at(-1).x")
     assert places == [pytest.approx(math.log10(float(BEST.parameters["optim.lr"])))]
     beside = page.locator("#parallel .textpoint text").all_text_contents()
-    for said in ("lr", "valid_loss", "0.001", "5e-9", "128"):
-        assert said in [text.strip() for text in beside]
+    for text_shown in ("lr", "valid_loss", "0.001", "5e-9", "128"):
+        assert text_shown in [text.strip() for text in beside]
 
 
 def test_a_share_is_written_in_per_cent_and_more_of_it_is_better(
@@ -286,8 +288,8 @@ def test_hostile_texts_stay_text(open_page: "OpenPage", tmp_path: Path) -> None:
     assert column(page, "head")[:4] == list(values)
     ticks = page.locator("#slice-3 .xtick text").all_text_contents()
     assert [tick[:13] for tick in ticks] == [value[:13] for value in values]
-    said = hovered(page, "history", f"{DOTS}:nth-child(1) .point:nth-child(1)")
-    assert said.startswith(f"{HOSTILE[0]}\nCompleted")
+    text_shown = hovered(page, "history", f"{DOTS}:nth-child(1) .point:nth-child(1)")
+    assert text_shown.startswith(f"{HOSTILE[0]}\nCompleted")
 
 
 def test_formulas_and_templates_stay_text(open_page: "OpenPage", tmp_path: Path) -> None:
@@ -336,7 +338,7 @@ LABELS_AT_ODDS = """() => {
       for (const [other, at] of placed.slice(n + 1)) {
         const across = Math.min(own.right, at.right) - Math.max(own.left, at.left);
         const down = Math.min(own.bottom, at.bottom) - Math.max(own.top, at.top);
-        if (across > 1 && down > 3) problems.push(`${key}: ${text} lies on ${other}`);
+        if (across > 1 && down > 3) problems.push(`${key}: ${text} overlaps ${other}`);
       }
     });
   }
@@ -344,7 +346,7 @@ LABELS_AT_ODDS = """() => {
 }"""
 
 
-def test_labels_are_whole_and_apart(open_page: "OpenPage", tmp_path: Path) -> None:
+def test_labels_are_complete_and_apart(open_page: "OpenPage", tmp_path: Path) -> None:
     path = written(tmp_path, TRIALS)
     for width in (320, 400, 768, 1280):
         assert open_page(path, width=width).evaluate(LABELS_AT_ODDS) == [], width
