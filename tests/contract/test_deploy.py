@@ -133,13 +133,13 @@ def asked_all_the_time(account: "SageMakerAccount", photo: Path) -> Iterator[lis
             except Exception as error:
                 answers.append(f"lost: {error}")
 
-    asker = threading.Thread(target=ask)
-    asker.start()
+    sender = threading.Thread(target=ask)
+    sender.start()
     try:
         yield answers
     finally:
         over.set()
-        asker.join()
+        sender.join()
 
 
 @contextmanager
@@ -446,7 +446,7 @@ def stopped_at(
     return process.returncode, err
 
 
-def test_ctrl_c_says_what_is_left(
+def test_ctrl_c_names_what_is_left(
     account: "SageMakerAccount",
     launch: Launch,
     runs: tuple[Path, Path],
@@ -484,7 +484,7 @@ def test_ctrl_c_says_what_is_left(
     assert names_left(account) == []
 
 
-def test_of_two_deployments_at_once_one_wins_and_the_other_says_so(
+def test_of_two_concurrent_deployments_one_wins_and_the_other_reports_it(
     account: "SageMakerAccount", launch: Launch, runs: tuple[Path, Path]
 ) -> None:
     for _ in ("created again", "updated"):

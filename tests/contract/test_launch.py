@@ -292,7 +292,7 @@ def test_two_instances_share_the_extraction(
     assert sorted(map(int, counts)) == [60, 60]
 
 
-def test_a_job_that_fails_says_why(
+def test_a_failed_job_reports_why(
     launch: Launch, account: "SageMakerAccount", photos: Path, tmp_path: Path
 ) -> None:
     done = launch(

@@ -62,7 +62,7 @@ def test_job_runs_on_two_hosts(account: "SageMakerAccount") -> None:
         assert "step 2 valid:top1=0.8000;" in read_log(account, "two", host)
 
 
-def test_failure_tells_what_the_script_said(account: "SageMakerAccount") -> None:
+def test_failure_reason_is_the_message_of_the_script(account: "SageMakerAccount") -> None:
     create(account, "bad", {"fail": "no photos here", "requirements": "pip\n"})
     assert account.wait("bad") == "Failed"
     description = describe(account, "bad")
@@ -103,7 +103,7 @@ def test_too_long_a_job_is_ended(account: "SageMakerAccount") -> None:
     assert describe(account, "slow")["SecondaryStatus"] == "MaxRuntimeExceeded"
 
 
-def test_interrupted_job_goes_on_from_its_checkpoint(account: "SageMakerAccount") -> None:
+def test_interrupted_job_resumes_from_its_checkpoint(account: "SageMakerAccount") -> None:
     create(account, "spot", {"steps": 20, "step_s": 0.1}, **spot(account))
     account.wait_for_line("spot", "step 4 ")
     account.interrupt("spot")

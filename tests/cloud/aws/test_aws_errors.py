@@ -126,7 +126,7 @@ def test_a_refusal_is_one_sentence_with_the_next_step(
     assert account.training_jobs == {}
 
 
-def test_an_account_that_never_used_debugger_is_told_what_it_has_without(
+def test_an_account_without_debugger_gets_the_alternative(
     launch: Launch, account: "SageMakerAccount"
 ) -> None:
     account.close_debugger()

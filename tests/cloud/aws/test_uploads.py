@@ -123,7 +123,7 @@ def test_photos_that_are_gone_are_removed(
     assert sync(s3, root) == []
 
 
-def test_photos_that_can_not_be_removed_are_told_of(s3: "S3", root: Path) -> None:
+def test_photos_that_can_not_be_deleted_are_reported(s3: "S3", root: Path) -> None:
     def refuse(parsed: dict[str, Any], **more: Any) -> None:
         parsed["Errors"] = [{"Key": "dogs/1.jpg", "Code": "AccessDenied"}]
 
@@ -176,7 +176,7 @@ def stopped_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_an_interrupted_upload_goes_on_where_it_was(s3: "S3", root: Path) -> None:
+def test_an_interrupted_upload_resumes(s3: "S3", root: Path) -> None:
     for number in range(60):
         write(root / f"train/Beagle/{number}.jpg", str(number))
     plan = plan_upload(root, files_of(root), stored(s3.client, FOLDER))

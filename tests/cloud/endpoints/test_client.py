@@ -88,7 +88,7 @@ def test_what_passes_is_waited_for(passing: Exception) -> None:
     assert len(session.requests) == 3
 
 
-def test_a_photo_that_the_model_refuses_is_told_in_its_words_and_not_sent_again() -> None:
+def test_a_photo_that_the_model_refuses_is_reported_and_not_retried() -> None:
     body = json.dumps({"error": {"code": "truncated", "message": "The file ends too early."}})
     with pytest.raises(PhotoError, match=r"The file ends too early\.") as caught:
         invoke(model_error(400, body))

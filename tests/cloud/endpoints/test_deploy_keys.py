@@ -66,7 +66,7 @@ def test_what_can_be_is_not_refused() -> None:
 
 
 @pytest.mark.parametrize("server", ["ray", "pytorch"])
-def test_a_container_takes_tiffs_where_it_is_told_to(server: str) -> None:
+def test_a_container_accepts_tiffs_if_configured(server: str) -> None:
     plain = container_environment(composed(f"deploy.server={server}").deploy)
     expected = container_environment(composed(f"deploy.server={server}", "deploy.tiff=true").deploy)
     assert expected == plain | {"DOGBREED_TIFF": "1"}

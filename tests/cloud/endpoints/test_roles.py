@@ -145,7 +145,7 @@ def test_ray_reports_nothing_from_a_model_of_the_registry(monkeypatch: pytest.Mo
     assert container["Environment"]["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
-def test_a_role_that_can_not_read_the_model_is_told_what_it_needs() -> None:
+def test_a_role_that_can_not_read_the_model_is_reported() -> None:
     message = (
         "Could not access model data at s3://b/model.tar.gz. Please ensure that the role exists "
         'and that its trust relationship policy allows the action "sts:AssumeRole"'

@@ -49,7 +49,7 @@ def best(folder: Path) -> dict[str, Any]:
     return values
 
 
-def test_a_search_is_gone_on_with_and_its_best_is_trained(
+def test_a_search_is_resumed_and_its_best_is_trained(
     launch: Launch, photos_root: Path, tmp_path: Path
 ) -> None:
     search = (f"data.root={photos_root}", "data.fraction=0.5", "search.name=mine", *QUICK, *SPACE)
@@ -134,7 +134,7 @@ def test_ended_trials_are_saved_when_a_search_is_stopped(
     assert {row["TrainingJobStatus"] for row in saved} == {"Completed"}
 
 
-def test_a_damaged_study_is_said_so(launch: Launch, photos_root: Path, tmp_path: Path) -> None:
+def test_a_damaged_study_is_reported(launch: Launch, photos_root: Path, tmp_path: Path) -> None:
     study = tmp_path / "outputs" / "searches" / "s" / "study.db"
     study.parent.mkdir(parents=True)
     study.write_bytes(b"no database" * 1000)
@@ -191,7 +191,7 @@ def test_a_grid_tries_each_combination_once_and_teaches_the_next_search(
     assert "Traceback" not in done.stderr
 
 
-def test_a_training_without_a_search_says_what_to_do(launch: Launch) -> None:
+def test_a_training_without_a_search_is_an_error(launch: Launch) -> None:
     done = launch("train.py", "launcher=local")
     assert done.returncode == 2
     assert "run launch/tune.py first, name a search (best=NAME), or set best=null" in done.stderr
