@@ -197,6 +197,6 @@ def test_a_trial_that_waits_is_tried_as_it_was(folder: Path, search: SearchConfi
     with closing(sqlite3.connect(folder / STUDY_FILE)) as connection:
         ((text,),) = connection.execute("SELECT value_json FROM trial_system_attributes")
     waiting: dict[str, Any] = json.loads(text)
-    trial = Study(folder, search, SPACE, 3).ask()
+    trial = Study(folder, search, SPACE, 3).next_trial()
     assert trial is not None
     assert trial.params == waiting
