@@ -1,4 +1,4 @@
-"""Every key of launch/deploy.py, launch/query.py and launch/teardown.py."""
+"""The keys of launch/deploy.py, launch/query.py and launch/teardown.py."""
 
 from dataclasses import dataclass
 
@@ -12,85 +12,89 @@ RAY, PYTORCH = SERVERS = ("ray", "pytorch")
 
 @dataclass(frozen=True, kw_only=True)
 class ServingConfig:
-    """How a model is put to use."""
+    """How a model is deployed."""
 
     kind: str = key(
-        "an endpoint on instances, one without, or a job over many photos", choices=KINDS
+        "endpoint on instances, serverless endpoint, or batch transform job", choices=KINDS
     )
     server: str = key(
-        "AWS's container: Ray Serve, or TorchServe, which gets no patches any more", choices=SERVERS
+        "AWS's container: Ray Serve, or TorchServe, which gets no more patches", choices=SERVERS
     )
-    image_uri: str | None = key("container to serve in; null: AWS's of that server")
-    role: str | None = key("role that models are served under, name or ARN; null: launcher.role")
+    image_uri: str | None = key("serving container; null: AWS's for that server")
+    role: str | None = key("execution role of the model, name or ARN; null: launcher.role")
     install: bool = key(
-        "have the container install OpenVINO and Pillow; false: it computes with its own, isolated"
+        "install OpenVINO and Pillow in the container; false: network isolation, no install"
     )
-    instance_type: str | None = key("of the endpoint or the job")
-    instance_count: int = key("instances, the fewest where they scale", at_least=1, at_most=100)
+    instance_type: str | None = key("instance type of the endpoint or job")
+    instance_count: int = key("instances; with scaling the minimum", at_least=1, at_most=100)
     max_instances: int | None = key(
-        "scale up to so many; null: no scaling", at_least=1, at_most=100
+        "maximum instances of automatic scaling; null: no scaling", at_least=1, at_most=100
     )
-    photos_per_minute: int = key("of an instance, before another is added", at_least=1)
+    photos_per_minute: int = key(
+        "target of an instance, above which scaling adds another", at_least=1
+    )
     memory_mb: int = key(
-        "of a serverless endpoint: whole gigabytes of 1024", at_least=1024, at_most=6144
+        "memory of a serverless endpoint, a multiple of 1024", at_least=1024, at_most=6144
     )
     concurrency: int = key(
-        "photos at a time: of a serverless endpoint, or of a job's instance",
+        "concurrent photos of a serverless endpoint, or of a job's instance",
         at_least=1,
         at_most=200,
     )
-    startup_minutes: int = key("how long the server may take to start", at_least=1, at_most=60)
+    startup_minutes: int = key("maximum start-up time of the server", at_least=1, at_most=60)
     capture_percent: int = key(
-        "of requests and answers that are kept in S3", at_least=0, at_most=100
+        "percentage of requests and responses captured in S3", at_least=0, at_most=100
     )
-    tiff: bool = key("decode TIFFs too, whoever sends them; else they get 415")
-    register: str | None = key("group of the model registry that the model is entered in")
+    tiff: bool = key("accept TIFF from any client; false: they get 415")
+    register: str | None = key("model package group in which the model is registered")
     ttl_hours: float | None = key(
-        "delete the endpoint by itself after so long", above=0, at_most=8760
+        "delete the endpoint automatically after this time", above=0, at_most=8760
     )
-    ttl_role: str | None = key("ARN of the role that deletes it; null: the one that serves")
-    photos: str | None = path_key("of a job: a folder here, or s3://BUCKET/PREFIX/")
-    max_photo_mb: int = key("largest photo of a job", at_least=1, at_most=25)
+    ttl_role: str | None = key("ARN of the role that deletes it; null: the execution role")
+    photos: str | None = path_key("photos of a job: a local folder, or s3://BUCKET/PREFIX/")
+    max_photo_mb: int = key("maximum size of a photo of a job", at_least=1, at_most=25)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeployConfig:
-    """What launch/deploy.py takes."""
+    """The keys of launch/deploy.py."""
 
     deploy: ServingConfig
-    endpoint: str = key("its name; one of that name is updated in place, and goes on answering")
+    endpoint: str = key("its name; an existing endpoint is updated, and continues to serve")
     model: str = path_key(
         "newest, a run's folder, a training or tuning job, or s3://.../model.tar.gz"
     )
-    photo: str | None = path_key("sent when it is up; null: one that is drawn")
+    photo: str | None = path_key("photo of the smoke test; null: a generated one")
     output_root: str = path_key("folder of the runs")
-    dry_run: bool = key("show what would be sent and what it costs; needs no credentials")
+    dry_run: bool = key("show requests, uploads and costs; needs no credentials")
     data: FolderConfig
     launcher: AccountConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueryConfig:
-    """What launch/query.py takes beside photos."""
+    """The keys of launch/query.py, in addition to photos."""
 
-    endpoint: str = key("its name; newest: the newest that this project made")
-    top_k: int = key("classes per photo, the most likely first", at_least=1)
-    explain: bool = key("also write the photo with a Grad-CAM overlay of its most likely class")
+    endpoint: str = key("its name; newest: the newest endpoint of this project")
+    top_k: int = key("number of classes, the most likely first", at_least=1)
+    explain: bool = key("write the Grad-CAM overlay of the most likely class")
     max_px: int = key("longer side that larger photos are scaled down to", at_least=64)
-    patience_s: float = key("how long to try again when it is busy or starting", at_least=0)
-    timeout_s: float = key("for each URL, from its name to its last byte", above=0)
-    max_bytes: int = key("of each URL", at_least=1)
-    logs: bool = key("print what the endpoint's server wrote")
-    log_minutes: float = key("how far back", above=0)
+    patience_s: float = key("how long to retry while it is busy or starting", at_least=0)
+    timeout_s: float = key("time limit of each URL, including name resolution", above=0)
+    max_bytes: int = key("maximum size of each URL's response", at_least=1)
+    logs: bool = key("print the log of the endpoint's server")
+    log_minutes: float = key("minutes of the log to print", above=0)
     data: FolderConfig
     launcher: AccountConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeardownConfig:
-    """What launch/teardown.py takes."""
+    """The keys of launch/teardown.py."""
 
-    endpoint: str | None = key("delete this endpoint and all that was made for it")
-    all: bool = key("delete everything that this project made")
-    wait_minutes: float = key("how long to wait for what can't be deleted yet", at_least=0)
+    endpoint: str | None = key("delete this endpoint and all its resources")
+    all: bool = key("delete all resources of this project")
+    wait_minutes: float = key(
+        "how long to wait for resources that can't be deleted yet", at_least=0
+    )
     launcher: AccountConfig

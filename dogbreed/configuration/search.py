@@ -1,4 +1,4 @@
-"""Every key of launch/tune.py and launch/train.py beyond those of a training."""
+"""The keys of launch/tune.py and launch/train.py in addition to those of a training."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -17,94 +17,96 @@ NEWEST = "newest"
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """What is searched, for what, how, and for how long."""
+    """The space, objective, strategy and budget of a search."""
 
-    name: str = key("auto: by the time; a local search of that name is gone on with")
-    space: dict[str, Any] = key("the keys that are searched, each with its range")
+    name: str = key("auto: from the time; an existing local search of that name is resumed")
+    space: dict[str, Any] = key("the searched keys, each with its range")
     objective: str = key("the metric of the epoch that a trial keeps", choices=OBJECTIVES)
     direction: str = key("whether less of it is better, or more", choices=DIRECTIONS)
-    strategy: str = key("how the next trial is chosen", choices=STRATEGIES)
-    trials: int = key("how many trials", at_least=1, at_most=10_000)
-    parallel: int | str = key("trials at a time; auto: one per core, 2 jobs", at_least=1)
-    early_stopping: bool = key("stop trials that are worse than others were at the same epoch")
-    warm_start: tuple[str, ...] = key("earlier searches whose trials are known beforehand")
-    seed: int = key("seed of what is tried", at_least=0, at_most=2147483646)
+    strategy: str = key("how the next trial's values are chosen", choices=STRATEGIES)
+    trials: int = key("number of trials", at_least=1, at_most=10_000)
+    parallel: int | str = key("parallel trials; auto: one per core, 2 jobs", at_least=1)
+    early_stopping: bool = key("stop trials that are worse than the median at the same epoch")
+    warm_start: tuple[str, ...] = key("earlier searches whose trials are reused")
+    seed: int = key("seed of the sampled values", at_least=0, at_most=2147483646)
     jobs: str = key(
-        "on SageMaker: many: a job per trial; one: the local search inside one job", choices=JOBS
+        "on SageMaker: many: a job per trial; one: the local search in one job", choices=JOBS
     )
     input: str = key(
-        "what SageMaker's trials read: features that one job extracted first, or photos",
+        "input of the trials on SageMaker: features, which one job extracts first, or photos",
         choices=INPUTS,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccountConfig:
-    """Which AWS account's region, role and bucket; and what everything made there has."""
+    """Region, role, bucket, network and tags in the AWS account."""
 
-    region: str | None = key("AWS region; null: as AWS's own configuration says")
-    role: str | None = key(
-        "role of what runs there, name or ARN; null: $SAGEMAKER_ROLE or caller's"
-    )
+    region: str | None = key("AWS region; null: that of the AWS configuration")
+    role: str | None = key("execution role, name or ARN; null: $SAGEMAKER_ROLE or the caller's")
     bucket: str | None = key("S3 bucket; null: sagemaker-REGION-ACCOUNT")
-    prefix: str = key("folder in the bucket that everything lies in")
-    output_kms_key: str | None = key("KMS key of what lies in S3; null: the bucket's")
-    subnets: tuple[str, ...] = key("VPC subnets that everything runs in")
-    security_groups: tuple[str, ...] = key("VPC security groups of it")
-    tags: dict[str, str] = key("tags of everything that is made, name: value")
+    prefix: str = key("folder in the bucket for all objects")
+    output_kms_key: str | None = key("KMS key of objects in S3; null: the bucket's")
+    subnets: tuple[str, ...] = key("VPC subnets of jobs and endpoints")
+    security_groups: tuple[str, ...] = key("VPC security groups of jobs and endpoints")
+    tags: dict[str, str] = key("tags of all resources, name: value")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LauncherConfig(AccountConfig):
-    """Where trainings run: on this machine, or in jobs of SageMaker."""
+    """Where trainings run: on this machine, or as SageMaker jobs."""
 
-    name: str = key("where", choices=(LOCAL, SAGEMAKER))
-    image_uri: str | None = key("container to train in; null: AWS's PyTorch container")
-    instance_type: str = key("of trainings and trials")
-    instance_count: int = key("instances of a training, through DDP", at_least=1, at_most=100)
-    extract_instance_type: str | None = key("of the feature extraction; null: as of trainings")
+    name: str = key("where trainings run", choices=(LOCAL, SAGEMAKER))
+    image_uri: str | None = key("training container; null: AWS's PyTorch container")
+    instance_type: str = key("instance type of trainings and trials")
+    instance_count: int = key("instances of a training (DDP)", at_least=1, at_most=100)
+    extract_instance_type: str | None = key(
+        "instance type of the feature extraction; null: that of trainings"
+    )
     extract_instance_count: int = key(
-        "instances that share the photos of the extraction", at_least=1, at_most=100
+        "instances of the feature extraction", at_least=1, at_most=100
     )
-    spot: bool = key("spot instances: cheaper, may be interrupted, go on from the checkpoint")
-    max_run_minutes: int = key("longest time of a job", at_least=1, at_most=28 * 24 * 60)
+    spot: bool = key("spot instances: cheaper, may be interrupted, resume from the checkpoint")
+    max_run_minutes: int = key("maximum run time of a job", at_least=1, at_most=28 * 24 * 60)
     max_wait_minutes: int = key(
-        "longest wait for spot instances, on top", at_least=0, at_most=28 * 24 * 60
+        "maximum additional wait for spot instances", at_least=0, at_most=28 * 24 * 60
     )
-    volume_gb: int = key("disk of an instance", at_least=1, at_most=16384)
-    volume_kms_key: str | None = key("KMS key of the disks; null: AWS's own")
+    volume_gb: int = key("disk size of an instance", at_least=1, at_most=16384)
+    volume_kms_key: str | None = key("KMS key of the disks; null: AWS's")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchConfig(Config):
-    """A training's keys, and where it runs."""
+    """The keys of a training, and where it runs."""
 
     launcher: LauncherConfig
     wait: bool = key("show a live table until it ends; false: return at once")
-    attach: str | None = key("take up the job of this name, running or ended, and start nothing")
-    dry_run: bool = key("show what would be done, sent and paid; needs no credentials")
+    attach: str | None = key(
+        "wait for the existing job of this name, running or ended; start nothing"
+    )
+    dry_run: bool = key("show requests, uploads and maximum costs; needs no credentials")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TuneConfig(LaunchConfig):
-    """What launch/tune.py takes."""
+    """The keys of launch/tune.py."""
 
     search: SearchConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinalConfig(LaunchConfig):
-    """What launch/train.py takes."""
+    """The keys of launch/train.py."""
 
     best: str | None = path_key(
         "search whose best hyperparameters are trained: its name, its best.yaml, or newest; "
-        "null: what the configuration says"
+        "null: the configuration as it is"
     )
     cloud_debugger: bool = key(
-        "on SageMaker: AWS's own Debugger too, for accounts that had it before 2026-07-30"
+        "SageMaker Debugger too, for accounts that used it before 2026-07-30"
     )
 
 
 def training_of(config: LaunchConfig) -> Config:
-    """The part of a launch that is a training."""
+    """The training part of a launch's configuration."""
     return Config(**{item.name: getattr(config, item.name) for item in fields(Config)})

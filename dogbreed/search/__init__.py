@@ -1,1 +1,1 @@
-"""Searches for hyperparameters: one space, here or on SageMaker, and what came of it."""
+"""Hyperparameter search: the space, the trials, and the results of both runners."""

@@ -1,7 +1,7 @@
-"""best.yaml: the best trial of a search, written, found and read.
+"""best.yaml: write, find and read the best trial of a search.
 
-A foreign one is read like an own one: it carries hyperparameters, and nothing about where a
-training runs, what it reads, or where it writes.
+A file from another user is as safe as the user's: it has hyperparameters, and no keys that say
+where a training runs, what it reads, or where it writes.
 """
 
 import sys
@@ -27,10 +27,10 @@ SEARCHES = "searches"
 
 @dataclass(frozen=True, kw_only=True)
 class Best:
-    """What best.yaml says: the best trial of a search, and what else its training was set to.
+    """The content of best.yaml: the best trial of a search, and the settings of its training.
 
-    `settings` are the keys that could have been searched and weren't, but which the search's
-    configuration has otherwise than conf/.
+    `settings` are the searchable keys that weren't searched, where the search's configuration
+    differs from conf/.
     """
 
     search: str
@@ -44,7 +44,7 @@ class Best:
 
 
 def write_best(path: Path, best: Best) -> None:
-    """best.yaml."""
+    """Write best.yaml."""
     values = {
         "search": best.search,
         "trial": best.trial,
@@ -62,7 +62,7 @@ def write_best(path: Path, best: Best) -> None:
 
 
 def searchable_settings(settings: Mapping[str, Any], searched: Collection[str]) -> dict[str, Value]:
-    """Those of a search's settings that go into best.yaml beside the searched keys."""
+    """The settings of a search that best.yaml has in addition to the searched keys."""
     return {
         name: value
         for name, value in settings.items()
@@ -81,9 +81,8 @@ def find_best(best: str, output_root: Path) -> Path:
         found = sorted(searches.glob(f"*/{BEST_FILE}"), key=lambda path: path.lstat().st_mtime)
         if not found:
             raise ConfigError(
-                f"There is no search in {searches} whose best could be trained: run "
-                f"{typed('tune')} first, name one (best=NAME), or set best=null to train what the "
-                "configuration says."
+                f"There is no search with a result in {searches}: run {typed('tune')} first, "
+                "name a search (best=NAME), or set best=null to train the configuration as it is."
             )
         return found[-1]
     for path in (searches / best / BEST_FILE, Path(best) / BEST_FILE, Path(best)):
@@ -99,7 +98,7 @@ def read_best(path: Path) -> Best:
     """Read best.yaml.
 
     Raises:
-        SearchError: it isn't what write_best writes, or sets a key that can't be searched.
+        SearchError: it isn't in the format of write_best, or sets a key that can't be searched.
     """
     try:
         values = read_yaml(path)
@@ -117,23 +116,23 @@ def read_best(path: Path) -> Best:
             settings=searched_values(_mapping(values, "settings")),
         )
     except DocumentError as error:
-        reason = f"{error}. It can't be read as the best of a search"
+        reason = f"{error}. It can't be read as a search's best.yaml"
     except ConfigError as error:
         reason = str(error).rstrip(".")
     raise SearchError(f"{printable(str(path))}: {reason}: run the search again, or name another.")
 
 
 def _check_keys(values: Mapping[str, Any], names: tuple[str, ...], prefix: str) -> None:
-    """Make sure that the mapping has these keys and no other."""
+    """Check that the mapping has exactly these keys."""
     for name in values:
         if name not in names:
             raise ConfigError(
-                f"{printable(prefix + name[:MAX_CHARACTERS])} is no key of the best of a search, "
+                f"{printable(prefix + name[:MAX_CHARACTERS])} is no key of best.yaml, "
                 f"which has {', '.join(names)}. Remove it"
             )
     for name in names:
         if name not in values:
-            raise ConfigError(f"{prefix}{name} is missing in the best of a search")
+            raise ConfigError(f"{prefix}{name} is missing in best.yaml")
 
 
 def _mapping(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

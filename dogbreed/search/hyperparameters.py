@@ -1,4 +1,4 @@
-"""A configuration as SageMaker's hyperparameters, which are all text, and back, unchanged."""
+"""Convert configuration values to SageMaker's hyperparameters, which are strings, and back."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ from dogbreed.utils.documents import DocumentError, json_value
 
 
 def encode(value: Any) -> str:
-    """A value as a hyperparameter: JSON, so that "64" and 64, "null" and null stay apart."""
+    """Encode a value as JSON, which distinguishes "64" and 64, "null" and null."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def decode(text: str) -> Any:
-    """The value of a hyperparameter; text that is no JSON, as others write it, is itself."""
+    """Decode a hyperparameter; text that isn't JSON is returned as it is."""
     try:
         return json_value(text)
     except DocumentError:
@@ -24,27 +24,27 @@ def decode(text: str) -> Any:
 
 
 def as_hyperparameters(values: Mapping[str, Any]) -> dict[str, str]:
-    """Keys and their values as hyperparameters."""
+    """Encode values by their keys."""
     return {name: encode(value) for name, value in values.items()}
 
 
 def changed(config: Any, defaults: Any) -> dict[str, Any]:
-    """What `config` has otherwise than `defaults`, by dotted key."""
-    ground = flat(defaults)
+    """The values of `config` that differ from `defaults`, by dotted key."""
+    default_values = flat(defaults)
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in flat(config).items()
-        if value != ground[name] or type(value) is not type(ground[name])
+        if value != default_values[name] or type(value) is not type(default_values[name])
     }
 
 
 def as_overrides(hyperparameters: Mapping[str, str]) -> list[str]:
-    """What a person would type for these hyperparameters: KEY=VALUE."""
-    return [f"{name}={_typed(decode(text))}" for name, text in hyperparameters.items()]
+    """The hyperparameters as command-line overrides, KEY=VALUE."""
+    return [f"{name}={_as_override(decode(text))}" for name, text in hyperparameters.items()]
 
 
 def from_arguments(arguments: Sequence[str]) -> dict[str, str]:
-    """The hyperparameters in `--key value --other value`, as the training toolkit writes them.
+    """Parse `--key value --other value`, the arguments from SageMaker's training toolkit.
 
     Raises:
         ConfigError: the arguments aren't such pairs.
@@ -55,15 +55,17 @@ def from_arguments(arguments: Sequence[str]) -> dict[str, str]:
     return {name[2:]: text for name, text in zip(names, texts, strict=True)}
 
 
-def _typed(value: Any) -> str:
+def _as_override(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return f"[{','.join(map(_typed, value))}]"
+        return f"[{','.join(map(_as_override, value))}]"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{quoted(k)}:{_typed(each)}" for k, each in value.items()) + "}"
+        return (
+            "{" + ",".join(f"{quoted(k)}:{_as_override(each)}" for k, each in value.items()) + "}"
+        )
     if isinstance(value, str):
-        return quoted(value)  # or "null" and "1e3" would be read as what they look like
+        return quoted(value)  # else "null" and "1e3" would be parsed as null and a number
     return repr(value)

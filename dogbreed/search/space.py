@@ -1,4 +1,4 @@
-"""The search space: one form in YAML, and what Optuna and SageMaker make of it.
+"""The search space: parsed from YAML, converted for Optuna and SageMaker.
 
     search:
       space:
@@ -8,7 +8,7 @@
         data:
           batch_size: {type: choice, values: [64, 128, 256]}
 
-The tree is that of the configuration: what stands at optim.lr is the range of optim.lr.
+The tree has the structure of the configuration: the entry optim.lr is the range of optim.lr.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class Numbers:
-    """All numbers of a type from `low` to `high`, evenly or evenly in their logarithm."""
+    """Numbers from `low` to `high`, on a linear or a logarithmic scale."""
 
     type: str
     low: float
@@ -44,7 +44,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values."""
+    """A list of values."""
 
     values: tuple[Value, ...]
 
@@ -54,10 +54,10 @@ Space = Mapping[str, Range]
 
 
 def read_space(tree: Mapping[str, Any]) -> Space:
-    """The ranges of `search.space` by dotted key, each end of them a value that the key may have.
+    """Parse `search.space` into ranges by dotted key; both ends are valid values of the key.
 
     Raises:
-        ConfigError: an unknown key, a range that is none, a value that the key doesn't take.
+        ConfigError: an unknown key, a malformed range, or a value that isn't valid for the key.
     """
     kinds = {name for name, _, _ in keys(Config)}
     space: dict[str, Range] = {}
@@ -68,7 +68,7 @@ def read_space(tree: Mapping[str, Any]) -> Space:
             continue
         if name not in SEARCHABLE:
             raise ConfigError(
-                f"search.space.{name}: {name} can't be searched: set it for the whole search. "
+                f"search.space.{name}: {name} can't be searched: set it for all trials. "
                 f"These can: {', '.join(SEARCHABLE)}."
             )
         space[name] = _range(name, node)
@@ -104,9 +104,7 @@ def _range(name: str, node: Any) -> Range:
         raise ConfigError(f"{where}.type={kind}: must be one of {', '.join(FIELDS)}.")
     unknown = [str(field) for field in node if field not in (*FIELDS[kind], "type")]
     if unknown:
-        raise ConfigError(
-            f"{where}.{unknown[0]}: a {kind} has {', '.join(FIELDS[kind])}, and nothing else."
-        )
+        raise ConfigError(f"{where}.{unknown[0]}: a {kind} has only {', '.join(FIELDS[kind])}.")
     return _choice(name, node) if kind == CHOICE else _numbers(name, node)
 
 
@@ -116,11 +114,11 @@ def _choice(name: str, node: Mapping[str, Any]) -> Choice:
         raise ConfigError(f"{where}.values={values}: must be a list.")
     checked = tuple(_value(f"{where}.values", name, value) for value in values)
     if len(set(checked)) != len(checked):
-        raise ConfigError(f"{where}.values={list(values)}: a value stands there twice.")
+        raise ConfigError(f"{where}.values={list(values)}: a value occurs twice.")
     if len(checked) < 2:
         raise ConfigError(
-            f"{where}.values={list(values)}: one choice is nothing to search: add another, or set "
-            f"{name} itself."
+            f"{where}.values={list(values)}: a search needs at least two values: add another, or "
+            f"set {name} itself."
         )
     return Choice(checked)
 
@@ -131,24 +129,24 @@ def _numbers(name: str, node: Mapping[str, Any]) -> Numbers:
     if scale not in (LINEAR, LOG):
         raise ConfigError(f"{where}.scale={scale}: must be {LINEAR} or {LOG}.")
     if kind == FLOAT and not _takes_fractions(name):
-        raise ConfigError(f"{where}.type=float: {name} is a whole number: take type=int.")
+        raise ConfigError(f"{where}.type=float: {name} is an integer: take type=int.")
     ends: list[float] = []
     for end in ("low", "high"):
         value: Any = node.get(end)
         if type(value) not in (int, float) or not math.isfinite(value):
             raise ConfigError(f"{where}.{end}={value}: must be a number.")
         if kind == INT and value != int(value):
-            raise ConfigError(f"{where}.{end}={value}: must be a whole number.")
+            raise ConfigError(f"{where}.{end}={value}: must be an integer.")
         if end == "low" and scale == LOG and not value > 0:
             raise ConfigError(
-                f"{where}.low={value:g}: a logarithmic scale starts above 0; "
+                f"{where}.low={value:.12g}: a logarithmic scale starts above 0; "
                 f"take a small number, or scale={LINEAR}."
             )
         _value(f"{where}.{end}", name, int(value) if kind == INT else float(value))
         ends.append(value)
     low, high = ends
     if not low < high:
-        raise ConfigError(f"{where}: low={low:g} must be below high={high:g}.")
+        raise ConfigError(f"{where}: low={low:.12g} must be below high={high:.12g}.")
     return Numbers(kind, low, high, scale == LOG)
 
 
@@ -157,7 +155,7 @@ def _takes_fractions(name: str) -> bool:
 
 
 def _value(where: str, name: str, value: Any) -> Value:
-    """A value that the key takes."""
+    """Validate a value of the key."""
     try:
         return typing.cast(Value, parse_key(Config, name, value))
     except ConfigError as error:
@@ -165,7 +163,7 @@ def _value(where: str, name: str, value: Any) -> Value:
 
 
 def holds(each: Range, value: Value) -> bool:
-    """Whether a value is one of the range."""
+    """Whether a value is in the range."""
     if isinstance(each, Choice):
         return any(value == one and type(value) is type(one) for one in each.values)
     kinds = (int, float) if each.type == FLOAT else int
@@ -175,7 +173,7 @@ def holds(each: Range, value: Value) -> bool:
 
 
 def grid_size(space: Space) -> int | None:
-    """How many combinations a space has; None where numbers between numbers can be taken."""
+    """The number of combinations in a space; None if it has a float range."""
     sizes = []
     for each in space.values():
         if isinstance(each, Choice):
@@ -188,7 +186,7 @@ def grid_size(space: Space) -> int | None:
 
 
 def apply(config: Config, values: Mapping[str, Value]) -> Config:
-    """The configuration with some keys set, e.g. {"optim.lr": 0.01}."""
+    """The configuration with these values set, e.g. {"optim.lr": 0.01}."""
     changed: Any = config
     for name, value in values.items():
         section, _, field = name.rpartition(".")
@@ -219,7 +217,7 @@ def as_distributions(space: Space) -> dict[str, Any]:
 
 
 def as_parameter_ranges(space: Space) -> dict[str, list[dict[str, Any]]]:
-    """The space as SageMaker's ParameterRanges; values as they stand in hyperparameters."""
+    """The space as SageMaker's ParameterRanges, with encoded values."""
     from dogbreed.search.hyperparameters import encode
 
     ranges: dict[str, list[dict[str, Any]]] = {
@@ -242,4 +240,4 @@ def as_parameter_ranges(space: Space) -> dict[str, list[dict[str, Any]]]:
                 "ScalingType": "Logarithmic" if each.log else "Linear",
             }
         )
-    return {kind: own for kind, own in ranges.items() if own}
+    return {kind: listed for kind, listed in ranges.items() if listed}

@@ -1,4 +1,4 @@
-"""The trials on the screen: a table that stays up to date, plain lines elsewhere."""
+"""Show the trials: a live table on a terminal, log lines elsewhere."""
 
 import os
 import sys
@@ -16,8 +16,8 @@ from dogbreed.search.trials import COMPLETED, Show, Trial, best_of, short_names
 from dogbreed.training.run_folder import log
 from dogbreed.utils.terminal import console, line_of
 
-SHORT_NAME = 20  # letters: such a name is shown whole
-COLUMNS_ELSEWHERE = 160  # where no terminal says how wide it is
+SHORT_NAME = 20  # characters: names up to this length aren't abbreviated
+COLUMNS_ELSEWHERE = 160  # width without a terminal
 
 
 def trial_table(
@@ -36,7 +36,7 @@ def trial_table(
         table.add_column(line_of(title), justify="left" if title == "status" else "right")
     if priced:
         table.add_column("USD", justify="right")
-    common = _common_start([trial.name for trial in trials])
+    common = _common_prefix([trial.name for trial in trials])
     for trial in trials:
         cells = [
             "*" if trial is best else "",
@@ -55,15 +55,15 @@ def trial_table(
     return table
 
 
-def _common_start(names: Sequence[str]) -> int:
-    """How many letters all names start with that need no repeating: a search's name, a hyphen."""
+def _common_prefix(names: Sequence[str]) -> int:
+    """The length of the common prefix, such as the search's name and a hyphen, to leave out."""
     if len(names) < 2 or len(names[0]) <= SHORT_NAME:
         return 0
     return os.path.commonprefix(names).rfind("-") + 1  # noqa: RUF071 - names, not paths
 
 
 def shown_value(value: Value | None) -> str:
-    """A parameter's value with as many digits as anyone reads."""
+    """A parameter's value with three significant digits."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -74,45 +74,45 @@ def shown_value(value: Value | None) -> str:
 def print_table(
     trials: Sequence[Trial], parameters: Sequence[str], metric: str, direction: str
 ) -> None:
-    """The whole table on stdout."""
+    """Print the complete table on stdout."""
     width = None if sys.stdout.isatty() else COLUMNS_ELSEWHERE
     console(sys.stdout, width).print(trial_table(trials, parameters, metric, direction))
 
 
 @contextmanager
 def live_table(
-    parameters: Sequence[str], metric: str, direction: str, wanted: int
+    parameters: Sequence[str], metric: str, direction: str, total: int
 ) -> Iterator[Show]:
-    """Give what shows the trials as they are: a table on a terminal, a line per ended trial."""
+    """Yield a function that shows the trials: a live table, or a log line per ended trial."""
     if sys.stderr.isatty():
         with Live(console=console(sys.stderr), transient=True, refresh_per_second=4) as live:
             yield lambda trials: live.update(trial_table(trials, parameters, metric, direction))
         return
-    told: set[str] = set()
+    logged: set[str] = set()
     started = time.monotonic()
 
-    def tell(trials: Sequence[Trial]) -> None:
+    def log_ended(trials: Sequence[Trial]) -> None:
         over = [trial for trial in trials if trial.over]
         for trial in over:
-            if trial.name in told:
+            if trial.name in logged:
                 continue
-            told.add(trial.name)
+            logged.add(trial.name)
             values = ", ".join(
                 f"{short}={shown_value(trial.parameters.get(name))}"
                 for name, short in short_names(parameters).items()
             )
             status = "" if trial.status == COMPLETED else f" {trial.status}"
             why = f" ({trial.reason})" if trial.reason else ""
-            among = f" of {wanted}" if wanted > 1 else ""
+            among = f" of {total}" if total > 1 else ""
             rest = (status, why, values, time.monotonic() - started)
             if trial.objective is None:
                 log.info("%s%s:%s%s  %s  %.0f s", trial.name, among, *rest)
             else:
-                came = (metric, trial.objective)
-                log.info("%s%s: %s=%.4f%s%s  %s  %.0f s", trial.name, among, *came, *rest)
+                result = (metric, trial.objective)
+                log.info("%s%s: %s=%.4f%s%s  %s  %.0f s", trial.name, among, *result, *rest)
 
-    yield tell
+    yield log_ended
 
 
-def _clock(moment: datetime | None) -> str:
-    return f"{moment.astimezone():%H:%M:%S}" if moment else ""
+def _clock(when: datetime | None) -> str:
+    return f"{when.astimezone():%H:%M:%S}" if when else ""

@@ -1,4 +1,4 @@
-"""The trials of a search, in whichever runner, and trials.csv."""
+"""The trials of a search, common to both runners, and trials.csv."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,17 +10,17 @@ from dogbreed.configuration.search import MAXIMIZE
 from dogbreed.search.searchable import Value
 from dogbreed.utils.files import write_table
 
-# Where a trial stands, in SageMaker's words; a pruned one of a local search is Stopped too.
+# Statuses of SageMaker's training jobs; a pruned trial of a local search is Stopped too.
 RUNNING, COMPLETED, STOPPED, FAILED = "InProgress", "Completed", "Stopped", "Failed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One trial: what it tried, what came of it, when, and for how much.
+    """One trial: its parameters, result, times and costs.
 
-    `objective` is that of the epoch whose weights it keeps, `ci95` its 95 % interval where the
-    runner measures it; `curve` the objective after each epoch, where the runner tells. `reason` is
-    why it failed or, while it runs, what it is at.
+    `objective` is the objective of the epoch whose weights are saved, `ci95` its 95 % interval if
+    the runner measures it; `curve` the objective after each epoch if the runner reports it.
+    `reason` is why it failed or, while it runs, its current step.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Trial:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether the trial has ended."""
         return self.status != RUNNING
 
 
@@ -45,7 +45,7 @@ Show = Callable[[Sequence[Trial]], None]
 
 
 def best_of(trials: Sequence[Trial], direction: str) -> Trial | None:
-    """The trial with the best objective among those that ran to their end; None without any."""
+    """The completed trial with the best objective; None without any."""
     sign = -1.0 if direction == MAXIMIZE else 1.0
     done = [
         (sign * trial.objective, number)
@@ -58,7 +58,7 @@ def best_of(trials: Sequence[Trial], direction: str) -> Trial | None:
 
 
 def short_names(parameters: Sequence[str]) -> dict[str, str]:
-    """Each parameter's last word, or its whole name where two have the same."""
+    """Each parameter's last word, or its full name if two have the same."""
     last = [name.split(".")[-1] for name in parameters]
     return {
         name: word if last.count(word) == 1 else name
@@ -67,7 +67,7 @@ def short_names(parameters: Sequence[str]) -> dict[str, str]:
 
 
 def write_csv(path: Path, trials: Sequence[Trial], parameters: Sequence[str]) -> None:
-    """All trials, a row each, as the seeds of this project listed them."""
+    """Write trials.csv, a row per trial; columns as in SageMaker's tuning job analytics."""
     write_table(path, _rows(trials, parameters))
 
 

@@ -1,7 +1,7 @@
-"""Where this user's searches ran and on which photos: for the training after a search.
+"""Save the settings of the user's searches (photos, launcher) for the final training.
 
-Account keys and paths aren't part of a search's result, which may be somebody else's. What the user
-typed for an own search is saved in the user's own cache, under the path of the search's folder.
+Account keys and paths aren't part of a search's result, which may come from another user. They are
+saved in the user's cache, under the path of the search's folder.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ MAX_BYTES = 2**20
 
 
 def save_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Save the settings of the search in `folder`; without a cache they have to be typed again."""
+    """Save the settings of the search in `folder`; does nothing without a writable cache."""
     path = _path(folder)
     if path is None:
         return
@@ -32,7 +32,7 @@ def save_settings(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def load_settings(folder: Path) -> dict[str, Any] | None:
-    """The settings that this user saved for the search in `folder`; None if there are none."""
+    """The saved settings of the search in `folder`; None if there are none."""
     path = _path(folder)
     if path is None or not _is_private(path.parent) or not _is_private(path):
         return None
@@ -49,7 +49,7 @@ def _path(folder: Path) -> Path | None:
 
 
 def _is_private(path: Path) -> bool:
-    """Whether it is this user's, and nobody else may write it: a cache may be shared."""
+    """Whether the user owns it and nobody else can write it, as the cache folder may be shared."""
     try:
         status = path.lstat()
     except OSError:

@@ -48,7 +48,7 @@ def action_of(service: str, operation: str) -> str | None:
 
 
 class Authorization:
-    """Tells what calls need; remembers the tags of what was made in SageMaker."""
+    """Returns the permissions that calls need; stores the tags of resources in SageMaker."""
 
     def __init__(self, region: str) -> None:
         self._region = region
@@ -79,13 +79,13 @@ class Authorization:
         self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]
     ) -> Iterator[Need]:
         tags = {each["Key"]: each["Value"] for each in request.get("Tags") or ()}
-        asked = {f"aws:RequestTag/{name}": value for name, value in tags.items()}
+        requested = {f"aws:RequestTag/{name}": value for name, value in tags.items()}
         for arn in self._sagemaker_arns(operation, environ, request):
             owned = {f"aws:ResourceTag/{k}": v for k, v in self._tags.get(arn, {}).items()}
-            yield Need(f"sagemaker:{operation}", arn, {**asked, **owned})
+            yield Need(f"sagemaker:{operation}", arn, {**requested, **owned})
             if operation.startswith("Create") and tags:
                 yield Need(
-                    "sagemaker:AddTags", arn, {**asked, "sagemaker:TaggingAction": operation}
+                    "sagemaker:AddTags", arn, {**requested, "sagemaker:TaggingAction": operation}
                 )
                 self._tags.setdefault(arn, tags)
         definition = request.get("TrainingJobDefinition") or {}
@@ -142,8 +142,8 @@ class Authorization:
         reads = operation.startswith("Describe")
         yield Need(f"application-autoscaling:{operation}", "*" if reads else arn, space)
         if tags := request.get("Tags"):
-            asked = {f"aws:RequestTag/{name}": value for name, value in tags.items()}
-            yield Need("application-autoscaling:TagResource", arn, asked)
+            requested = {f"aws:RequestTag/{name}": value for name, value in tags.items()}
+            yield Need("application-autoscaling:TagResource", arn, requested)
 
     def _logs(
         self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]

@@ -22,8 +22,8 @@ from contract.instance import LogStream
 from contract.storage import split_uri
 
 PATIENCE_S = 60.0
-# Kept from what runs the tests; everything else in the container's environment is its own.
-KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "OMP_NUM_THREADS")
+# Passed on from the test process; everything else in the container's environment is its own.
+PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "OMP_NUM_THREADS")
 
 
 class DidNotStart(Exception):
@@ -38,7 +38,7 @@ class Container:
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="ct-"))
         self._s3, self._uri, self._log = s3, model_uri, log
-        self._variables = {name: os.environ[name] for name in KEPT if name in os.environ}
+        self._variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         self._variables |= variables
         self._process: subprocess.Popen[str] | None = None
         self._port = 0

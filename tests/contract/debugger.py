@@ -32,7 +32,7 @@ CLOSED = "Amazon SageMaker Debugger is no longer open to new customers."
 
 
 def debugger_problems(request: Mapping[str, Any], is_open: bool) -> Iterator[str]:
-    """What the service says against the Debugger that a request asks for."""
+    """The service's error for the Debugger of a request."""
     if not is_open and any(field in request for field in FIELDS):
         yield CLOSED
     names = [rule["RuleConfigurationName"] for field in RULES for rule in request.get(field, [])]
@@ -45,10 +45,12 @@ def debugger_problems(request: Mapping[str, Any], is_open: bool) -> Iterator[str
 def rule_statuses(
     request: Mapping[str, Any], *, ended: bool, findings: Mapping[str, str], now: datetime
 ) -> dict[str, Any]:
-    """What DescribeTrainingJob tells of the rules."""
+    """The rules in DescribeTrainingJob's response."""
     return {
-        told: [_status(rule["RuleConfigurationName"], ended, findings, now) for rule in rules]
-        for field, told in RULES.items()
+        status_field: [
+            _status(rule["RuleConfigurationName"], ended, findings, now) for rule in rules
+        ]
+        for field, status_field in RULES.items()
         if (rules := request.get(field))
     }
 

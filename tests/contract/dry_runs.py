@@ -1,6 +1,6 @@
 """Dry runs of the launchers, and what they print held against the reviewed copies in requests/.
 
-After a wanted change RENEW_REQUESTS=1 writes the copies anew; review them as the change they are.
+After a wanted change RENEW_REQUESTS=1 writes the copies again; review them as the change they are.
 """
 
 import os
@@ -16,7 +16,7 @@ from helpers.in_process import run_in_process
 
 COPIES = Path(__file__).with_name("requests")
 
-# Every key of launcher that security asks for.
+# Every key of launcher for security.
 SECURED = (
     "launcher.spot=true",
     "launcher.volume_kms_key=arn:aws:kms:eu-west-1:111122223333:key/disk",

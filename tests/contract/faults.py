@@ -56,7 +56,7 @@ Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
 
 @dataclass(frozen=True)
 class Call:
-    """A request as far as it can be told before a service has read it."""
+    """A request, as far as it is known before a service has read it."""
 
     service: str
     operation: str
@@ -98,7 +98,7 @@ class Gate:
         self._faults: list[Fault] = []
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.untagged: list[str] = []  # what a caller made without the project's tag
-        self.without_owner: list[str] = []  # what a caller asked of S3 without naming the owner
+        self.without_owner: list[str] = []  # S3 requests that name no owner
 
     def add(self, fault: Fault) -> None:
         with self._lock:

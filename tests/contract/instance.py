@@ -65,7 +65,7 @@ class LogStream:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The hosts of a job as each of them is told of them."""
+    """The hosts of a job, as in each host's resource configuration."""
 
     hosts: tuple[str, ...]
     instance_type: str
@@ -139,7 +139,7 @@ class Instance:
         self._reader.start()
 
     def exit_code(self) -> int | None:
-        """The first process's exit code as a shell tells it; None while it runs."""
+        """The first process's exit code as in a shell; None while it runs."""
         assert self._process is not None
         code = self._process.poll()
         return 128 - code if code is not None and code < 0 else code
@@ -184,7 +184,7 @@ class Instance:
         ]
 
     def _read(self, read: Callable[[list[str]], None]) -> None:
-        """Hand the output on as it comes, in whole lines."""
+        """Pass the output on line by line."""
         assert self._process is not None
         assert self._process.stdout is not None
         rest = b""

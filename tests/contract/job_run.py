@@ -1,4 +1,4 @@
-"""How a training job runs: instances, data, checkpoints, its end, and what is kept of it."""
+"""How a training job runs: instances, data, checkpoints, its end, and what is stored of it."""
 
 import math
 import socket

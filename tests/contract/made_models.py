@@ -29,7 +29,7 @@ def make_run(folder: Path, sure_of: int) -> Path:
 
 
 def broken_run(good: Path, folder: Path) -> Path:
-    """A copy of a run that is whole by its checksums, and that no server can load."""
+    """A copy of a run with valid checksums, and that no server can load."""
     import dataclasses
     import shutil
 

@@ -245,20 +245,20 @@ def listing(
     request: dict[str, Any], found: Sequence[dict[str, Any]], kind: str, sort_by: str
 ) -> dict[str, Any]:
     """One page of a list of jobs: filtered, sorted, and cut where the request says so."""
-    kept = [job for job in found if _is_wanted(request, job, kind)]
+    selected = [job for job in found if _is_wanted(request, job, kind)]
     order = request.get("SortBy", sort_by)
     if order == "FinalObjectiveMetricValue":
-        kept = [job for job in kept if "FinalHyperParameterTuningJobObjectiveMetric" in job]
-    kept.sort(key=lambda job: _sort_key(job, order, kind))
+        selected = [job for job in selected if "FinalHyperParameterTuningJobObjectiveMetric" in job]
+    selected.sort(key=lambda job: _sort_key(job, order, kind))
     if request.get("SortOrder") == "Descending":
-        kept.reverse()
+        selected.reverse()
     try:
         start = int(base64.b64decode(request.get("NextToken", "MA==")).decode())
     except (ValueError, binascii.Error):
         raise ValidationError("Invalid pagination token.") from None
     end = start + request.get("MaxResults", 10)
-    answer: dict[str, Any] = {f"{kind}Summaries": kept[start:end]}
-    if end < len(kept):
+    answer: dict[str, Any] = {f"{kind}Summaries": selected[start:end]}
+    if end < len(selected):
         answer["NextToken"] = base64.b64encode(str(end).encode()).decode()
     return answer
 

@@ -20,7 +20,7 @@ REST_OPERATIONS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("POST", r"/schedule-groups/[^/]+", "CreateScheduleGroup"),
         ("DELETE", r"/schedule-groups/[^/]+", "DeleteScheduleGroup"),
     ),
-    # What asks an endpoint is signed for sagemaker, too; all else there has a name.
+    # Requests to an endpoint are signed for sagemaker, too; all else there has a name.
     "sagemaker": (("POST", r"/endpoints/[^/]+/invocations", INVOKE),),
 }
 

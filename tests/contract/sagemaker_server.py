@@ -1,8 +1,8 @@
 """An AWS account in this process: moto's server, with training and tuning jobs that really run.
 
 Everything goes over HTTP, so the command line, boto3 and the SageMaker SDK are used as they are.
-moto keeps S3, IAM, STS, Logs, tags, models and endpoints. A training job runs here, in processes of
-its own, through the real entry point of SageMaker's PyTorch containers (see toolkit.py).
+moto emulates S3, IAM, STS, Logs, tags, models and endpoints. A training job runs here, in processes
+of its own, through the real entry point of SageMaker's PyTorch containers (see toolkit.py).
 """
 
 import io
@@ -182,7 +182,7 @@ class SageMakerAccount:
         return self._gate.needs
 
     def lose_answer(self, operation: str) -> None:
-        """Do what the next call of an operation asks for, and break its connection then."""
+        """Execute the next call of an operation, then break its connection."""
         self._gate.add(Fault(operation, 1, lost=True))
 
     def when_called(self, operation: str, do: Callable[[], None]) -> None:
@@ -286,5 +286,5 @@ class SageMakerAccount:
 
 @cache
 def _session(key: str, region: str) -> Any:
-    """Kept, as reading a service's description takes longer than most tests."""
+    """Cached, as reading a service's description takes longer than most tests."""
     return boto3.Session(key, SECRET, region_name=region)

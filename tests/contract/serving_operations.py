@@ -115,8 +115,8 @@ class ServingOperations:
                     "instance type is changed."
                 )
             instances = new.get("InitialInstanceCount", 0)
-            keeps = request.get("RetainAllVariantProperties", False)
-            endpoint.update(request["EndpointConfigName"], None if keeps else instances)
+            retains = request.get("RetainAllVariantProperties", False)
+            endpoint.update(request["EndpointConfigName"], None if retains else instances)
         return {"EndpointArn": endpoint.arn}
 
     def describe_endpoint(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -184,8 +184,8 @@ class ServingOperations:
     def list_transform_jobs(self, request: dict[str, Any]) -> dict[str, Any]:
         wanted = request.get("StatusEquals")
         found = [job.summary() for job in list(self._jobs.values())]
-        kept = [one for one in found if wanted in (None, one["TransformJobStatus"])]
-        return {"TransformJobSummaries": kept}
+        selected = [one for one in found if wanted in (None, one["TransformJobStatus"])]
+        return {"TransformJobSummaries": selected}
 
     def _job(self, request: dict[str, Any]) -> TransformJob:
         try:

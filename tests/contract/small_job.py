@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
 
-# Trains from its last checkpoint on, in as many steps as it is told; prints as ours does.
+# Trains from its last checkpoint on, in a configured number of steps; prints like dogbreed.
 SCRIPT = """
 import argparse, os, pathlib, sys, time
 parser = argparse.ArgumentParser()

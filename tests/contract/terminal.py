@@ -1,4 +1,4 @@
-"""Commands on a terminal of their own, and a browser that notes what it is asked to open."""
+"""Commands on a terminal of their own, and a browser that records what it should open."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 NO_SCREEN = {"BROWSER": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}
-# It shows the page as text, and would rather have the whole terminal.
+# It shows the page as text, and would rather take over the terminal.
 BROWSER = """#!/bin/sh
 echo a page in text
 (exec </dev/tty) 2>&1 && echo has the terminal >> {opened}

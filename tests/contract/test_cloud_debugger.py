@@ -22,7 +22,7 @@ pytestmark = pytest.mark.launch
 
 @pytest.fixture
 def job_variables(job_variables: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Jobs are told that smdebug is installed: the tests' environment hasn't got it, and pip mayn't
+    """For jobs smdebug counts as installed: the tests' environment hasn't got it, and pip mayn't
     fetch it. Trainings say that they can't load it, and go on."""
     if importlib.util.find_spec("smdebug") is None:
         metadata = tmp_path / "installed" / "smdebug-1.0.34.dist-info" / "METADATA"

@@ -37,7 +37,7 @@ pytestmark = [
 VARIABLE = "DOGBREED_CONTAINER_IMAGE"
 STAND_IN = "localhost/dogbreed-stand-in"
 BUILD = Path(__file__).with_name("image.sh")
-REGION = "us-east-1"  # for the SDK, which asks for one
+REGION = "us-east-1"  # the SDK needs one
 # What the stand-in has of Python comes to it as a channel, and must be made for its Python.
 PACKAGES = "packages"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"

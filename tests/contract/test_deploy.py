@@ -101,8 +101,8 @@ def sent(account: "SageMakerAccount", operation: str) -> list[dict[str, Any]]:
 
 
 def status_of(account: "SageMakerAccount", endpoint: str) -> dict[str, Any]:
-    told: dict[str, Any] = account.client("sagemaker").describe_endpoint(EndpointName=endpoint)
-    return told
+    response: dict[str, Any] = account.client("sagemaker").describe_endpoint(EndpointName=endpoint)
+    return response
 
 
 def names_left(account: "SageMakerAccount") -> list[str]:
@@ -138,19 +138,19 @@ def asked_all_the_time(account: "SageMakerAccount", photo: Path) -> Iterator[lis
     def ask() -> None:
         while not over.is_set():
             try:
-                told = client.invoke_endpoint(EndpointName="dogs", Body=photo.read_bytes())
-                (entry,) = json.loads(told["Body"].read())["predictions"]
+                response = client.invoke_endpoint(EndpointName="dogs", Body=photo.read_bytes())
+                (entry,) = json.loads(response["Body"].read())["predictions"]
                 answers.append(entry["classes"][0]["label"])
             except Exception as error:
                 answers.append(f"lost: {error}")
 
-    asker = threading.Thread(target=ask)
-    asker.start()
+    sender = threading.Thread(target=ask)
+    sender.start()
     try:
         yield answers
     finally:
         over.set()
-        asker.join()
+        sender.join()
 
 
 @contextmanager
@@ -215,7 +215,7 @@ def test_deploy_query_update_roll_back_teardown(
     body = account.client("s3").get_object(Bucket=account.bucket, Key=statistics.split("/", 3)[3])
     assert json.loads(body["Body"].read())["test"]["top1"] == 0.875
 
-    # To the other model, asked all the time: no request is lost, and the old parts are gone.
+    # To the other model, invoked all the time: no request is lost, and the old parts are gone.
     account.scale_out("dogs", 2)
     with asked_all_the_time(account, photo) as answers:
         done = launch("deploy.py", *FULL, f"model={runs[1]}")
@@ -232,7 +232,7 @@ def test_deploy_query_update_roll_back_teardown(
     assert first not in left
     assert left.count(second) == 3  # config, model and schedule
 
-    # To one that doesn't come up: rolled back, said, and the old one answers.
+    # To one that doesn't start: rolled back, reported, and the previous one serves.
     broken = broken_run(runs[0], tmp_path / "broken")
     with asked_all_the_time(account, photo) as answers:
         done = launch("deploy.py", "endpoint=dogs", f"model={broken}")
@@ -269,9 +269,11 @@ def test_deploy_query_update_roll_back_teardown(
     assert f"left: model {second}: " in gone.stdout
     assert "no right to do that" in gone.stdout
     # A registered version goes on needing its archive; the one that nothing needs went.
-    kept = {package["ModelPackageDescription"] for package in sent(account, "CreateModelPackage")}
+    descriptions = {
+        package["ModelPackageDescription"] for package in sent(account, "CreateModelPackage")
+    }
     archives = [name for name in names_left(account) if name.endswith("model.tar.gz")]
-    assert len(archives) == len(kept) == 2
+    assert len(archives) == len(descriptions) == 2
     gone = launch("teardown.py", "all=true")
     assert gone.returncode == 0, gone.stdout
     assert ", 0 left" in gone.stdout
@@ -307,10 +309,10 @@ def test_query_photos_of_all_kinds(
     draw_photo(folder / "large.jpg", 120, 2, (3000, 2000))
     (folder / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
     with served(folder) as url:
-        asked = launch("query.py", "top_k=2", "logs=true", str(folder), f"{url}/small.png")
-    assert asked.returncode == 1
-    assert "endpoint older\n" in asked.stderr
-    lines = asked.stdout.splitlines()
+        queried = launch("query.py", "top_k=2", "logs=true", str(folder), f"{url}/small.png")
+    assert queried.returncode == 1
+    assert "endpoint older\n" in queried.stderr
+    lines = queried.stdout.splitlines()
     rows = {Path(row["path"]).name: row for row in map(json.loads, lines[:4])}
     assert json.loads(lines[3])["path"].startswith("http://")
     for name in ("small.png", "large.jpg"):
@@ -318,7 +320,7 @@ def test_query_photos_of_all_kinds(
         assert len(rows[name]["classes"]) == 2
         assert rows[name]["client_ms"] >= rows[name]["model_ms"] > 0
     assert "error" in rows["broken.jpg"]
-    assert "broken.jpg: " in asked.stderr
+    assert "broken.jpg: " in queried.stderr
     assert any("serving" in line for line in lines[4:])
 
     # What is sent of a large photo is small, and stands upright.
@@ -331,18 +333,18 @@ def test_query_photos_of_all_kinds(
     with Image.open(io.BytesIO(base64.b64decode(question["photos"][0]))) as image:
         assert image.size == (683, 1024)
 
-    # Busy for a while: asked again. Busy for longer than the patience, or not there: a sentence.
+    # Busy for a while: retried. Busy for longer than patience_s, or missing: one sentence.
     account.fail_next("InvokeEndpoint", "ThrottlingException", "slow down", times=2)
     account.drop_next(operation="InvokeEndpoint")
-    asked = launch("query.py", "endpoint=older", str(folder / "small.png"))
-    assert asked.returncode == 0, asked.stderr
+    queried = launch("query.py", "endpoint=older", str(folder / "small.png"))
+    assert queried.returncode == 0, queried.stderr
     account.fail_next("InvokeEndpoint", "ServiceUnavailable", "starting", times=99, status=503)
-    asked = launch("query.py", "endpoint=older", "patience_s=1", str(folder / "small.png"))
-    assert asked.returncode == 1
-    assert "didn't respond within 1 s" in asked.stderr
+    queried = launch("query.py", "endpoint=older", "patience_s=1", str(folder / "small.png"))
+    assert queried.returncode == 1
+    assert "didn't respond within 1 s" in queried.stderr
     account.beyond_our_policies = ("endpoint/nobody",)  # of no tag, so IAM would refuse it
-    asked = launch("query.py", "endpoint=nobody", "patience_s=0", str(folder / "small.png"))
-    assert asked.returncode == 1
+    queried = launch("query.py", "endpoint=nobody", "patience_s=0", str(folder / "small.png"))
+    assert queried.returncode == 1
 
 
 def tear_down_here(*overrides: str) -> bool:
@@ -364,8 +366,8 @@ def cut_off(account: "SageMakerAccount", folder: Path, step: str, *arguments: st
 
 
 def groups_of(account: "SageMakerAccount") -> list[str]:
-    told = account.client("sagemaker").list_model_package_groups()
-    return [each["ModelPackageGroupName"] for each in told["ModelPackageGroupSummaryList"]]
+    response = account.client("sagemaker").list_model_package_groups()
+    return [each["ModelPackageGroupName"] for each in response["ModelPackageGroupSummaryList"]]
 
 
 # Before there is an endpoint, and once there is one.
@@ -455,7 +457,7 @@ def stopped_at(
     return process.returncode, err
 
 
-def test_ctrl_c_says_what_is_left(
+def test_ctrl_c_names_what_is_left(
     account: "SageMakerAccount",
     launch: Launch,
     runs: tuple[Path, Path],
@@ -465,8 +467,8 @@ def test_ctrl_c_says_what_is_left(
     dogs, other = (("endpoint=dogs", f"model={run}") for run in runs)
     code, err = stopped_at(account, tmp_path, "CreateEndpoint", *dogs, "launcher.region=us-east-1")
     assert code == 143
-    told = "python launch/teardown.py endpoint=dogs launcher.region=us-east-1 deletes it"
-    assert told in err
+    command = "python launch/teardown.py endpoint=dogs launcher.region=us-east-1 deletes it"
+    assert command in err
     # An endpoint that was there before is nothing to delete.
     wait_until_settled(account, "dogs")
     code, err = stopped_at(account, tmp_path, "UpdateEndpoint", *other)
@@ -482,7 +484,7 @@ def test_ctrl_c_says_what_is_left(
     )
     done = launch("deploy.py", *dogs)
     assert done.returncode == 1
-    assert "sign in again (aws login, aws sso login). Meanwhile what was made" in done.stderr
+    assert "sign in again (aws login, aws sso login). Meanwhile what was created" in done.stderr
     account.client("s3").upload_file(str(photo), account.bucket, "dogbreed/questions/a.jpg")
     photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/"
     code, err = stopped_at(account, tmp_path, "CreateTransformJob", *dogs, "deploy=batch", photos)
@@ -493,7 +495,7 @@ def test_ctrl_c_says_what_is_left(
     assert names_left(account) == []
 
 
-def test_of_two_deployments_at_once_one_wins_and_the_other_says_so(
+def test_of_two_concurrent_deployments_one_wins_and_the_other_reports_it(
     account: "SageMakerAccount", launch_process: Launch, runs: tuple[Path, Path]
 ) -> None:
     for _ in ("created again", "updated"):
@@ -560,7 +562,7 @@ def test_batch_answers_for_every_photo_of_a_folder(
     assert {row["label"] for row in rows} == {BREEDS[1]}
     assert account.client("sagemaker").list_models()["Models"] == []
 
-    # One in S3 that can't be used: the others are answered, and it is said.
+    # One in S3 that can't be used: the others get predictions, and it is reported.
     for number, path in enumerate(
         (folder / "of dogs" / "0.jpg", folder / "broken.jpg", folder / "of dogs" / "1.jpg")
     ):
@@ -572,7 +574,7 @@ def test_batch_answers_for_every_photo_of_a_folder(
     assert done.returncode == 1
     job = sent(account, "CreateTransformJob")[-1]
     file = Path("outputs", job["TransformJobName"], "predictions.jsonl")
-    assert f"{file} has the answers for 2 photos" in done.stderr
+    assert f"{file} has the predictions of 2 photos" in done.stderr
     rows = [json.loads(line) for line in (tmp_path / file).read_text("utf-8").splitlines()]
     assert [row["path"] for row in rows] == ["0.jpg", "2.jpg"]
 

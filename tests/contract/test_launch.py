@@ -114,9 +114,9 @@ def test_tune_table_train_the_best_attach(
     assert "36 train" in account.log(name)
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
     assert f"test top-1 {100 * metrics['test']['top1']:.1f}%" in done.stdout
-    asked = run_in_process("dogbreed.predict", str(next(photos.rglob("*.jpg"))), cwd=tmp_path)
-    assert asked.returncode == 0, asked.stderr
-    assert json.loads(asked.stdout)["classes"][0]["label"] in ("Akita", "Beagle", "Collie")
+    queried = run_in_process("dogbreed.predict", str(next(photos.rglob("*.jpg"))), cwd=tmp_path)
+    assert queried.returncode == 0, queried.stderr
+    assert json.loads(queried.stdout)["classes"][0]["label"] in ("Akita", "Beagle", "Collie")
 
     # Both can be taken up again, by name and from elsewhere; nothing is started by it.
     before = len(account.training_jobs)
@@ -138,7 +138,7 @@ def test_tune_table_train_the_best_attach(
         *("search.trials=1", "search.parallel=1", "search.name=more", "wait=false", *LOSS),
     )
     assert more.returncode == 0, more.stderr
-    assert "features are there already" in more.stdout
+    assert "features exist already" in more.stdout
     assert "attach=more" in more.stdout
     assert account.wait("more", 120) == "Completed"
 
@@ -214,10 +214,10 @@ def test_an_interrupted_spot_job_ends_with_the_same_weights(
         "trainer.epochs=300",
         "trainer.patience=0",
     )
-    trained_here = run_in_process(
+    uninterrupted = run_in_process(
         PROJECT / "launch" / "train.py", *common, "launcher=local", cwd=tmp_path
     )
-    assert trained_here.returncode == 0, trained_here.stderr
+    assert uninterrupted.returncode == 0, uninterrupted.stderr
     uninterrupted = head_of((tmp_path / "outputs" / "latest").resolve())
     with subprocess.Popen(
         command(
@@ -285,7 +285,7 @@ def test_two_instances_share_the_extraction(
     assert sorted(map(int, counts)) == [60, 60]
 
 
-def test_a_job_that_fails_says_why(
+def test_a_failed_job_reports_why(
     launch: Launch, account: "SageMakerAccount", photos: Path, tmp_path: Path
 ) -> None:
     done = launch(
@@ -346,7 +346,7 @@ def test_a_search_that_was_stopped_half_way_keeps_what_ended(
         )
         out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    assert "half was stopped: what ended before counts" in out
+    assert "half was stopped: its completed trials count" in out
     assert (tmp_path / "outputs" / "searches" / "half" / "best.yaml").is_file()
 
 

@@ -1,7 +1,7 @@
 """What a dry run prints is what the SDK would send: as the service takes it, and as reviewed.
 
 Each request is held against a copy in tests/contract/requests/. After a wanted change
-`RENEW_REQUESTS=1 python -m pytest tests/contract/test_requests.py` writes the copies anew; review
+`RENEW_REQUESTS=1 python -m pytest tests/contract/test_requests.py` writes the copies again; review
 them as the change that they are.
 """
 
@@ -43,7 +43,7 @@ def same_everywhere(text: str) -> str:
     return re.sub(r"photos/photos-[0-9a-f]{8}/", "photos/photos-DIGEST/", text)
 
 
-def test_features_are_extracted_anew_for_what_decides_them_alone(tmp_path: Path) -> None:
+def test_features_are_extracted_again_only_for_what_determines_them(tmp_path: Path) -> None:
     photos = draw_folders(tmp_path / "photos", {"train": 3, "valid": 1, "test": 1})
     names = {}
     for setting in ("seed=0", "optim.lr=0.1", "data.split_seed=1", "features.views=1"):

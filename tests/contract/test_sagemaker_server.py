@@ -38,20 +38,20 @@ def test_job_runs_on_two_hosts(account: "SageMakerAccount") -> None:
     create(account, "two", {"steps": 2}, InputDataConfig=[channel], ResourceConfig=resources)
     assert account.wait("two") == "Completed", account.log("two")
 
-    told = describe(account, "two")
-    assert told["AlgorithmSpecification"]["MetricDefinitions"] == METRICS
-    assert told["Environment"] == {"NOTE": "as it was sent"}
-    assert [entry["Status"] for entry in told["SecondaryStatusTransitions"]] == [
+    description = describe(account, "two")
+    assert description["AlgorithmSpecification"]["MetricDefinitions"] == METRICS
+    assert description["Environment"] == {"NOTE": "as it was sent"}
+    assert [entry["Status"] for entry in description["SecondaryStatusTransitions"]] == [
         "Starting",
         "Downloading",
         "Training",
         "Uploading",
         "Completed",
     ]
-    assert told["BillableTimeInSeconds"] == told["TrainingTimeInSeconds"] > 0
-    [metric] = told["FinalMetricDataList"]
+    assert description["BillableTimeInSeconds"] == description["TrainingTimeInSeconds"] > 0
+    [metric] = description["FinalMetricDataList"]
     assert metric["Value"] == pytest.approx(0.8)
-    place = told["ModelArtifacts"]["S3ModelArtifacts"]
+    place = description["ModelArtifacts"]["S3ModelArtifacts"]
     assert place == f"s3://{account.bucket}/dogbreed/jobs/two/output/model.tar.gz"
     model = read_archive(account, "dogbreed/jobs/two/output/model.tar.gz")
     assert model == {"algo-1.txt": "a.txt c.txt", "algo-2.txt": "b.txt"}
@@ -62,15 +62,15 @@ def test_job_runs_on_two_hosts(account: "SageMakerAccount") -> None:
         assert "step 2 valid:top1=0.8000;" in read_log(account, "two", host)
 
 
-def test_failure_tells_what_the_script_said(account: "SageMakerAccount") -> None:
+def test_failure_reason_is_the_message_of_the_script(account: "SageMakerAccount") -> None:
     create(account, "bad", {"fail": "no photos here", "requirements": "pip\n"})
     assert account.wait("bad") == "Failed"
-    told = describe(account, "bad")
-    assert told["FailureReason"].startswith("AlgorithmError: ")
+    description = describe(account, "bad")
+    assert description["FailureReason"].startswith("AlgorithmError: ")
     # In pieces: the toolkit takes every write of the script for a line.
-    assert re.search(r"ValueError\W+no photos here", told["FailureReason"])
-    assert told["FailureReason"].endswith(", exit code: 1")
-    assert "ModelArtifacts" not in told
+    assert re.search(r"ValueError\W+no photos here", description["FailureReason"])
+    assert description["FailureReason"].endswith(", exit code: 1")
+    assert "ModelArtifacts" not in description
 
 
 def test_a_requirement_that_is_not_here_is_not_fetched(account: "SageMakerAccount") -> None:
@@ -85,12 +85,12 @@ def test_stop_keeps_the_checkpoints(account: "SageMakerAccount") -> None:
     client = account.client("sagemaker")
     client.stop_training_job(TrainingJobName="long")
     assert account.wait("long") == "Stopped"
-    told = describe(account, "long")
-    statuses = [entry["Status"] for entry in told["SecondaryStatusTransitions"]]
+    description = describe(account, "long")
+    statuses = [entry["Status"] for entry in description["SecondaryStatusTransitions"]]
     assert statuses[2:] == ["Training", "Stopping", "Uploading", "Stopped"]
-    assert 0 < told["BillableTimeInSeconds"] <= told["TrainingTimeInSeconds"]
-    kept = account.client("s3").get_object(Bucket=account.bucket, Key="dogbreed/checkpoints/step")
-    assert int(kept["Body"].read()) >= 3
+    assert 0 < description["BillableTimeInSeconds"] <= description["TrainingTimeInSeconds"]
+    stored = account.client("s3").get_object(Bucket=account.bucket, Key="dogbreed/checkpoints/step")
+    assert int(stored["Body"].read()) >= 3
     with pytest.raises(botocore_errors.ClientError, match="is in status Stopped") as error:
         client.stop_training_job(TrainingJobName="long")
     assert code_of(error) == "ValidationException"
@@ -103,7 +103,7 @@ def test_too_long_a_job_is_ended(account: "SageMakerAccount") -> None:
     assert describe(account, "slow")["SecondaryStatus"] == "MaxRuntimeExceeded"
 
 
-def test_interrupted_job_goes_on_from_its_checkpoint(account: "SageMakerAccount") -> None:
+def test_interrupted_job_resumes_from_its_checkpoint(account: "SageMakerAccount") -> None:
     create(account, "spot", {"steps": 20, "step_s": 0.1}, **spot(account))
     account.wait_for_line("spot", "step 4 ")
     account.interrupt("spot")
@@ -139,13 +139,13 @@ def test_debugger_has_its_files_and_its_statuses(account: "SageMakerAccount") ->
     [status] = describe(account, "watched")["DebugRuleEvaluationStatuses"]
     assert status["RuleEvaluationStatus"] == "InProgress"
     assert account.wait("watched") == "Completed", account.log("watched")
-    told = describe(account, "watched")
-    assert {name: told[name] for name in debugger} == debugger
-    assert told["DebugRuleEvaluationStatuses"][0]["RuleEvaluationStatus"] == "NoIssuesFound"
-    kept = account.client("s3").get_object(
+    description = describe(account, "watched")
+    assert {name: description[name] for name in debugger} == debugger
+    assert description["DebugRuleEvaluationStatuses"][0]["RuleEvaluationStatus"] == "NoIssuesFound"
+    stored = account.client("s3").get_object(
         Bucket=account.bucket, Key="dogbreed/jobs/watched/debug-output/events/0.tfevents"
     )
-    assert kept["Body"].read() == b"losses"
+    assert stored["Body"].read() == b"losses"
     with pytest.raises(botocore_errors.ClientError, match="must be unique"):
         create(account, "twice", DebugRuleConfigurations=[rule, rule])
     account.close_debugger()
@@ -160,9 +160,9 @@ def test_tuning_job_finds_its_best_trial(account: "SageMakerAccount") -> None:
     tune(account, "search", 3)
     assert account.wait("search") == "Completed"
     client = account.client("sagemaker")
-    told = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
-    assert told["TrainingJobStatusCounters"]["Completed"] == 3
-    assert told["ObjectiveStatusCounters"] == {"Succeeded": 3, "Pending": 0, "Failed": 0}
+    description = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
+    assert description["TrainingJobStatusCounters"]["Completed"] == 3
+    assert description["ObjectiveStatusCounters"] == {"Succeeded": 3, "Pending": 0, "Failed": 0}
 
     pages: list[list[dict[str, Any]]] = []
     more: dict[str, str] = {}
@@ -178,7 +178,7 @@ def test_tuning_job_finds_its_best_trial(account: "SageMakerAccount") -> None:
         more = {"NextToken": page["NextToken"]} if "NextToken" in page else {}
     assert [len(page) for page in pages] == [2, 1]
     trials = [trial for page in pages for trial in page]
-    best = told["BestTrainingJob"]
+    best = description["BestTrainingJob"]
     assert best["TrainingJobName"] == trials[0]["TrainingJobName"]
     for trial in trials:
         rate = float(trial["TunedHyperParameters"]["lr"])
@@ -197,9 +197,9 @@ def test_tuning_job_without_a_success_fails(account: "SageMakerAccount") -> None
     tune(account, "search", 2, fail="no photos here")
     assert account.wait("search") == "Failed"
     client = account.client("sagemaker")
-    told = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
-    assert told["FailureReason"].startswith("No training job succeeded after 2 attempts.")
-    assert told["TrainingJobStatusCounters"]["NonRetryableError"] == 2
+    description = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
+    assert description["FailureReason"].startswith("No training job succeeded after 2 attempts.")
+    assert description["TrainingJobStatusCounters"]["NonRetryableError"] == 2
 
 
 def test_tuning_job_stops_its_trials(account: "SageMakerAccount") -> None:
@@ -209,8 +209,8 @@ def test_tuning_job_stops_its_trials(account: "SageMakerAccount") -> None:
         assert not account.tuning_jobs["search"].done.wait(0.02)
     client.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
     assert account.wait("search") == "Stopped"
-    told = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
-    assert told["TrainingJobStatusCounters"]["Stopped"] == 3
+    description = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
+    assert description["TrainingJobStatusCounters"]["Stopped"] == 3
 
 
 def test_names_are_taken_once(account: "SageMakerAccount") -> None:

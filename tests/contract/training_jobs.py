@@ -29,7 +29,7 @@ MESSAGES = {
 
 
 class TrainingJob:
-    """What DescribeTrainingJob tells. `tags` and `arn` have the names that moto looks for."""
+    """DescribeTrainingJob's response. `tags` and `arn` have the names that moto looks for."""
 
     def __init__(self, request: dict[str, Any], arn: str, tuning_job_arn: str = "") -> None:
         self.request = {key: value for key, value in request.items() if key != "Tags"}
@@ -40,7 +40,7 @@ class TrainingJob:
         self.transitions: list[dict[str, Any]] = []
         self.lines: list[str] = []  # what the job printed
         self.metrics: dict[str, dict[str, Any]] = {}  # the latest of each
-        self.facts: dict[str, Any] = {}  # what only some jobs have to tell
+        self.facts: dict[str, Any] = {}  # fields of some jobs only
         self.findings: dict[str, str] = {}  # of Debugger's rules, see debugger.py
         self.training_s = 0.0
         self.created = self.modified = datetime.now(UTC)
@@ -151,5 +151,5 @@ class TrainingJob:
 
 
 def single(value: float) -> float:
-    """In single precision, as the service keeps metrics: 0.9 comes back as 0.8999999761581421."""
+    """In single precision, as the service stores metrics: 0.9 comes back as 0.8999999761581421."""
     return float(struct.unpack("f", struct.pack("f", value))[0])

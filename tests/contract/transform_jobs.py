@@ -1,4 +1,4 @@
-"""A transform job: every object below a place in S3 sent to a container, each answer kept."""
+"""A transform job: every object below a place in S3 sent to a container, each response stored."""
 
 import threading
 from datetime import UTC, datetime

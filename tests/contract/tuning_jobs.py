@@ -22,7 +22,7 @@ FAILURE = (
 
 
 class TuningJob:
-    """What DescribeHyperParameterTuningJob tells; runs in a thread of its own.
+    """The description in DescribeHyperParameterTuningJob; runs in a thread of its own.
 
     `launch` starts a training job from a request. `earlier` are the trials of the tuning jobs that
     this one starts from. `tags` and `arn` have the names that moto looks for.

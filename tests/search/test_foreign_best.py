@@ -165,7 +165,7 @@ def test_any_other_key_or_value_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"hydra": {"run": 1}}, "hydra is no key"),
         ({"defaults": []}, "defaults is no key"),
@@ -182,11 +182,11 @@ def test_any_other_key_or_value_is_refused_by_name(
     ],
 )
 def test_a_file_of_another_form_is_refused(
-    tmp_path: Path, changes: dict[str, Any], told: str
+    tmp_path: Path, changes: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(SearchError) as caught:
         read_best(written(tmp_path, document(**changes)))
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert str(caught.value).isprintable()
 
 
@@ -215,14 +215,14 @@ def test_a_million_keys_a_bomb_and_an_empty_file_end_at_once(
     path = tmp_path / "best.yaml"
     lines = "".join(f"  k{n}: 1\n" for n in range(10**6))
     levels = "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30))
-    for text, told in {
+    for text, expected in {
         f"parameters:\n{lines}": "is larger than 256 KiB",
         f"a0: &a0 [x]\n{levels}": "has an anchor",
         "": "holds no mapping",
         "parameters: {optim.lr: 1, optim.lr: 2}": "has the key optim.lr twice",
     }.items():
         path.write_text(text, "utf-8")
-        with pytest.raises(SearchError, match=told):
+        with pytest.raises(SearchError, match=expected):
             read_best(path)
 
 
@@ -253,7 +253,7 @@ def test_own_settings_come_from_the_own_cache_alone(tmp_path: Path, own_cache: P
     for name in ("settings.yaml", "config.yaml", "launch.yaml"):
         (folder / name).write_text(yaml.safe_dump(foreign), "utf-8")
     arguments = [f"output_root={tmp_path / 'outputs'}"]
-    with pytest.raises(ConfigError, match=r"type data\.root=PHOTOS"):
+    with pytest.raises(ConfigError, match=r"add data\.root=PHOTOS"):
         compose_final(arguments)
     config, _ = compose_final([*arguments, "data=samples"])
     assert (config.launcher.bucket, config.data.root) == (None, None)
@@ -266,14 +266,14 @@ def test_own_settings_come_from_the_own_cache_alone(tmp_path: Path, own_cache: P
     assert (config.launcher.bucket, config.data.root) == (None, "/others")
 
     # In a cache that several users share somebody else may have put the file there.
-    (kept,) = (own_cache / "searches").iterdir()
-    kept.chmod(0o666)
+    (saved,) = (own_cache / "searches").iterdir()
+    saved.chmod(0o666)
     assert load_settings(folder) is None
-    kept.chmod(0o600)
+    saved.chmod(0o600)
     assert load_settings(folder) is not None
     other = tmp_path / "elsewhere.json"
-    kept.rename(other)
-    kept.symlink_to(other)
+    saved.rename(other)
+    saved.symlink_to(other)
     assert load_settings(folder) is None
 
 
@@ -292,14 +292,14 @@ def test_settings_are_values_and_no_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"settings": {"launcher.bucket": "theirs-123"}}, "launcher.bucket='theirs-123'"),
         ({"parameters": {"optim.lr": "${oc.env:SECRET}"}}, "optim.lr='${oc.env:SECRET}'"),
     ],
 )
 def test_the_command_sends_nothing_under_a_foreign_best(
-    tmp_path: Path, photos_root: Path, changes: dict[str, Any], told: str
+    tmp_path: Path, photos_root: Path, changes: dict[str, Any], expected: str
 ) -> None:
     written(tmp_path, document(**changes))
     done = run_in_process(
@@ -310,7 +310,7 @@ def test_the_command_sends_nothing_under_a_foreign_best(
     )
     assert done.returncode == 1
     assert done.stderr.startswith("error: best.yaml: ")
-    assert told in done.stderr
+    assert expected in done.stderr
     assert "Would" not in done.stdout
     assert "s3cr3t" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

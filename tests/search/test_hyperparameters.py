@@ -76,7 +76,7 @@ def test_values_are_put_in_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "expected"),
     [
         ("hydra.run.dir", "/tmp", "There is no key hydra.run.dir"),
         ("optim", "sgd", "There is no key optim"),
@@ -88,8 +88,8 @@ def test_values_are_put_in_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
         ("optim.lr", True, "must be a number"),
     ],
 )
-def test_names_of_values_are_keys_and_nothing_more(name: str, value: Any, told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_names_of_values_are_keys_and_nothing_more(name: str, value: Any, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
         compose_as(TuneConfig, "tune", [], {name: value})
 
 

@@ -160,13 +160,13 @@ def _extract(config: Config) -> None:
     clock = Clock()
     prepared = prepare(config, clock)
     hosts: list[str] = json.loads(os.environ.get("SM_HOSTS", '["algo-1"]'))
-    share = sorted(hosts).index(os.environ.get("SM_CURRENT_HOST", hosts[0]))
+    shard = sorted(hosts).index(os.environ.get("SM_CURRENT_HOST", hosts[0]))
     folder = Path("checkpoints")
     with clock.phase("features"):
-        extract_share(prepared, share_folder(folder, share), share, len(hosts), clock)
-    if share == 0:
+        extract_share(prepared, share_folder(folder, shard), shard, len(hosts), clock)
+    if shard == 0:
         write_index(folder, prepared.config.name, prepared.checked, prepared.choice)
-    log.info("shard %d of %d: %s", share + 1, len(hosts), as_text(clock.as_dict()))
+    log.info("shard %d of %d: %s", shard + 1, len(hosts), as_text(clock.as_dict()))
 
 
 def _copy_results(folder: Path) -> None:

@@ -1,1 +1,1 @@
-"""SageMaker's training jobs and searches, from staging to results."""
+"""SageMaker training and tuning jobs: inputs, requests, waiting, results, costs."""

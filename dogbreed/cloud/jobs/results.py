@@ -10,7 +10,7 @@ from sagemaker.core.resources import TrainingJob
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.downloads import download_archive, download_model
 from dogbreed.cloud.aws.errors import translate_errors
-from dogbreed.cloud.jobs.fetched_pages import confine_pages
+from dogbreed.cloud.jobs.page_sandbox import sandbox_pages
 from dogbreed.errors import CloudError
 from dogbreed.training.run_folder import log
 from dogbreed.utils.files import remove
@@ -47,14 +47,14 @@ def check_no_local_results(folder: Path, job: str) -> None:
 def fetch_outputs(account: Account, name: str, folder: Path, wanted: Collection[str]) -> None:
     """Download the `wanted` output files of a training job into `folder`.
 
-    HTML pages are sandboxed: see `confine_pages`.
+    HTML pages are sandboxed: see `sandbox_pages`.
 
     Raises:
         CloudError: there is no output, AWS refuses, or `folder` has results of this machine.
     """
     check_no_local_results(folder, name)
     temporary = _fetch(account, name, "output.tar.gz", folder, download_archive)
-    confine_pages(temporary)
+    sandbox_pages(temporary)
     found = sorted(path.name for path in temporary.iterdir())
     folder.mkdir(parents=True, exist_ok=True)
     for file_name in found:

@@ -1,6 +1,6 @@
-"""launcher=local: the search on this machine, from photos to best.yaml."""
+"""launcher=local: run a hyperparameter search on this machine and write its results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,17 +39,17 @@ from dogbreed.utils.machine import cores
 from dogbreed.utils.printable import printable
 
 CONFIG_FILE = "config.yaml"
-# What may differ when a search is gone on with: how much of it, and how it is watched.
 MAX_FINGERPRINT_BYTES = 1024
 MAX_SHOWN = 100  # characters of a key, and of a value
+# Keys that may differ when a search is resumed.
 MAY_DIFFER = ("search.trials", "search.parallel", "wait", "attach", "dry_run")
 
 
 def run_local_search(config: TuneConfig, space: Space) -> Path:
-    """Run what is missing of a search over a checked space; returns its folder.
+    """Run the remaining trials of a search over a checked space; return its folder.
 
     Raises:
-        DogbreedError: what the user can mend, in one sentence; `Stopped` after a signal.
+        DogbreedError: one sentence with the reason and the remedy; `Stopped` after a signal.
     """
     clock = Clock()
     log_to_terminal()
@@ -57,21 +57,22 @@ def run_local_search(config: TuneConfig, space: Space) -> Path:
     root = Path(config.output_root) / SEARCHES
     check_paths(training_of(config))
     check_writable(root)
-    parents = [_parent(root, name, search) for name in search.warm_start]
+    for name in search.warm_start:
+        _check_parent(root, name, search)
     prepared = prepare(training_of(config), clock)
     with clock.phase("features"):
         cached = cached_features(prepared, clock)
-    assert cached is not None  # check_local_search has refused everything else
+    assert cached is not None  # check_local_search requires cached features
     folder = _open_folder(root, config, prepared.config.name)
     with locked(folder / "lock", wait=False) as alone:
         if not alone:
             raise ConfigError(
-                f"{folder} is being searched by another command: wait for it, or choose another "
+                f"another command runs the search in {folder}: wait for it, or choose another "
                 "search.name."
             )
-        _take_over(folder, config, data_fingerprint(prepared.checked))
+        _prepare_folder(folder, config, data_fingerprint(prepared.checked))
         save_settings(folder, settings_of(config))
-        _search(folder, config, prepared, cached, space, parents, clock)
+        _search(folder, config, prepared, cached, space, clock)
     return folder
 
 
@@ -81,16 +82,15 @@ def _search(
     prepared: Prepared,
     cached: Mapping[str, CachedPhotos],
     space: Space,
-    parents: Sequence[Path],
     clock: Clock,
 ) -> None:
-    """Run the trials, and write what came of them whatever ends them."""
+    """Run the trials, and write the results even if an error or a signal ends them."""
     search = config.search
     run = RunFolder(folder)
     try:
         study = Study(folder, search, space, int(prepared.config.trainer.epochs))
-        for parent in parents:
-            log.info("%d trials of %s are known beforehand", study.learn_from(parent), parent.name)
+        for name in search.warm_start:
+            log.info("%d trials of %s are reused", study.add_trials_of(folder.parent / name), name)
         parallel = cores() if search.parallel == AUTO else int(search.parallel)
         work = Work(
             config=replace(prepared.config, trainer=config.trainer),
@@ -101,12 +101,12 @@ def _search(
         )
         log.info(
             "search %s: %d of %d trials to run, %d at a time, %s of %s",
-            *(folder.name, study.missing(), study.wanted, parallel),
+            *(folder.name, study.remaining(), study.total, parallel),
             *(search.direction, search.objective),
         )
         with (
             clock.phase("trials"),
-            live_table(list(space), search.objective, search.direction, study.wanted) as show,
+            live_table(list(space), search.objective, search.direction, study.total) as show,
         ):
             try:
                 run_study(study, work, parallel, show)
@@ -115,51 +115,50 @@ def _search(
         run.finish()
     except optuna.exceptions.StorageInternalError as error:
         raise SearchError(
-            f"{folder / STUDY_FILE} can't be written; is the disk full? What ended before is kept."
+            f"{folder / STUDY_FILE} can't be written; is the disk full? Ended trials are saved."
         ) from error
     finally:
         run.close()
     log.info("%s\nresults: %s", as_text(clock.as_dict()), folder)
 
 
-def _parent(root: Path, name: str, search: SearchConfig) -> Path:
-    """The folder of an earlier search for the same objective."""
+def _check_parent(root: Path, name: str, search: SearchConfig) -> None:
+    """Raise a ConfigError if there is no earlier search `name` for the same objective."""
     folder = root / name
     if not (folder / STUDY_FILE).is_file():
         raise ConfigError(f"search.warm_start={name}: {root} has no search of that name.")
-    objective = _kept(folder).get("search.objective")
+    objective = _saved_config(folder).get("search.objective")
     if objective != search.objective:
         raise ConfigError(
             f"search.warm_start={name}: its objective was {printable(str(objective)[:MAX_SHOWN])}, "
             f"this search's is {search.objective}: their trials can't be compared."
         )
-    return folder
 
 
 def _open_folder(root: Path, config: TuneConfig, photos: str) -> Path:
-    """The search's folder, new or of the search of that name."""
+    """The search's folder, new or existing."""
     name = config.search.name
     folder = root / (folder_name(photos) if name == AUTO else name)
     folder.mkdir(exist_ok=name != AUTO)
     if odd := first_odd_file(folder):
         raise SearchError(
-            f"{printable(str(odd))} is no regular file, and no search makes such: remove it, or "
+            f"{printable(str(odd))} is no regular file, so no search wrote it: remove it, or "
             "choose another search.name."
         )
     return folder
 
 
-def _take_over(folder: Path, config: TuneConfig, photos: str) -> None:
-    """Make sure that what was begun in the folder is this search over these photos."""
+def _prepare_folder(folder: Path, config: TuneConfig, photos: str) -> None:
+    """Check that a search in the folder has this configuration and these photos; save both."""
     fingerprint = folder / "photos.sha256"
     if (folder / STUDY_FILE).is_file() and (folder / CONFIG_FILE).is_file():
         _check_same(folder, config)
         if fingerprint.is_file() and _read_fingerprint(fingerprint) != photos:
             raise ConfigError(
-                f"search.name={config.search.name} was searched with other photos: choose another "
+                f"search.name={config.search.name} exists with other photos: choose another "
                 "search.name."
             )
-        log.info("going on with %s", folder)
+        log.info("resuming %s", folder)
     write_text(folder / CONFIG_FILE, config_text(config))
     write_text(fingerprint, f"{photos}\n")
 
@@ -171,8 +170,8 @@ def _read_fingerprint(path: Path) -> str:
         raise SearchError(f"{path} {error}: choose another search.name.") from error
 
 
-def _kept(folder: Path) -> dict[str, Any]:
-    """The configuration under which a search was begun, by dotted key."""
+def _saved_config(folder: Path) -> dict[str, Any]:
+    """The configuration of an existing search, by dotted key."""
     try:
         return leaves(read_yaml(folder / CONFIG_FILE))
     except DocumentError as error:
@@ -180,11 +179,11 @@ def _kept(folder: Path) -> dict[str, Any]:
 
 
 def _check_same(folder: Path, config: TuneConfig) -> None:
-    before, now = _kept(folder), leaves(yaml_mapping(config_text(config)))
+    before, now = _saved_config(folder), leaves(yaml_mapping(config_text(config)))
     for name in sorted(before.keys() | now.keys()):
         if name not in MAY_DIFFER and before.get(name) != now.get(name):
             shown = printable(f"{name[:MAX_SHOWN]}={str(before.get(name))[:MAX_SHOWN]}")
             raise ConfigError(
-                f"search.name={config.search.name} was searched with {shown}, now it is "
+                f"search.name={config.search.name} exists with {shown}, now it is "
                 f"{now.get(name)}: choose another search.name."
             )

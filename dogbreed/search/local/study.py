@@ -1,4 +1,4 @@
-"""A search's trials on this machine: Optuna chooses them, and keeps them in a file."""
+"""The study of a local search: Optuna chooses the trials, and stores them in a database."""
 
 import itertools
 import sqlite3
@@ -17,7 +17,7 @@ from dogbreed.configuration.search import BAYESIAN, GRID, HYPERBAND, MAXIMIZE, S
 from dogbreed.errors import SearchError
 from dogbreed.search.local.study_file import check_study_file
 from dogbreed.search.local.study_trials import check_trial
-from dogbreed.search.local.worker import Kept
+from dogbreed.search.local.worker import TrialResult
 from dogbreed.search.searchable import Value
 from dogbreed.search.space import Choice, Space, as_distributions, grid_size, holds
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Trial
@@ -25,27 +25,27 @@ from dogbreed.utils.documents import DocumentError
 
 STUDY_FILE = "study.db"
 
-# Before so many trials have ended nothing is known that a trial could be worse than.
+# Completed trials that the median pruner needs for a comparison.
 TRIALS_BEFORE_PRUNING = 5
-# A schedule's first epochs say little: the learning rate is still rising.
-SHARE_BEFORE_PRUNING = 0.3
-# Hyperband's first rung, as a share of all epochs, and how many of a rung go on (its authors' 3).
+# In the first epochs the learning rate still warms up, so the objective isn't comparable.
+FRACTION_BEFORE_PRUNING = 0.3
+# Hyperband continues one in three trials of each rung (the value of its authors).
 REDUCTION = 3
 
 
 class Study:
-    """A search's trials in a file that outlives the process.
+    """A search's trials in a database file, which a later process can resume.
 
     Raises:
-        SearchError: the file is damaged, or of a search over other parameters.
+        SearchError: the file is damaged, or belongs to a search over other parameters.
     """
 
     def __init__(self, folder: Path, search: SearchConfig, space: Space, epochs: int) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         self._space, self._distributions = space, as_distributions(space)
-        self.wanted = min(search.trials, grid_size(space) or search.trials)
-        with _readable(folder / STUDY_FILE, "start anew under another search.name"):
+        self.total = min(search.trials, grid_size(space) or search.trials)
+        with _readable(folder / STUDY_FILE, "start a new search with another search.name"):
             self._study = optuna.create_study(
                 storage=f"sqlite:///{folder / STUDY_FILE}",
                 study_name="search",
@@ -55,21 +55,20 @@ class Study:
             )
             for trial in self._study.get_trials(deepcopy=False):
                 check_trial(trial, self._space, self._distributions)
-            self._take_up()
-            # A sampler doesn't know how far another process came: with the same seed it would
-            # begin with the same values.
-            self._study.sampler = _sampler(search, search.seed + len(self._own()))
+            self._requeue_interrupted()
+            # With the seed of the earlier process a sampler would propose the same first values.
+            self._study.sampler = _sampler(search, search.seed + len(self._trials()))
             if search.strategy == GRID:
-                for values in itertools.islice(_grid(space), self.wanted):
+                for values in itertools.islice(_grid(space), self.total):
                     self._study.enqueue_trial(values, skip_if_exists=True)
 
-    def _take_up(self) -> None:
-        """Try again what a process that died had begun."""
+    def _requeue_interrupted(self) -> None:
+        """Queue the trials again that a process which died had started."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self.put_back(trial.number)
+            self.requeue(trial.number)
 
-    def learn_from(self, other: Path) -> int:
-        """Take over the ended trials of another search; how many fit into this space.
+    def add_trials_of(self, other: Path) -> int:
+        """Add the completed trials of another search; return how many are in this space.
 
         Raises:
             SearchError: the other's file is damaged.
@@ -86,7 +85,7 @@ class Study:
         added = 0
         for trial in completed:
             origin = f"{other.name}/{trial.number}"
-            if origin in taken or not self._has_room_for(trial.params):
+            if origin in taken or not self._is_in_space(trial.params):
                 continue
             self._study.add_trial(
                 optuna.trial.create_trial(
@@ -103,69 +102,74 @@ class Study:
             added += 1
         return added
 
-    def _has_room_for(self, values: Mapping[str, Value]) -> bool:
-        """Whether these are values of this space."""
+    def _is_in_space(self, values: Mapping[str, Value]) -> bool:
+        """Whether these values are in this space."""
         return values.keys() == self._space.keys() and all(
             holds(self._space[name], value) for name, value in values.items()
         )
 
-    def missing(self) -> int:
-        """How many trials are still to be begun."""
-        begun = [t for t in self._own() if t.state != TrialState.WAITING and not _put_back(t)]
-        return max(0, self.wanted - len(begun))
+    def remaining(self) -> int:
+        """The number of trials that haven't started."""
+        started = [
+            t for t in self._trials() if t.state != TrialState.WAITING and not _is_requeued(t)
+        ]
+        return max(0, self.total - len(started))
 
-    def ask(self) -> optuna.Trial | None:
-        """The next trial whose outcome isn't known yet; None once there are enough.
+    def next_trial(self) -> optuna.Trial | None:
+        """The next trial to run; None if none remains.
 
-        Trials are the same for the same values, so a choice that comes again needs no training.
+        Trials are deterministic: values that are proposed again get the known result without a run.
         """
-        while self.missing():
+        while self.remaining():
             trial = self._study.ask(self._distributions)
-            done = (each for each in self._own() if each.state == TrialState.COMPLETE)
+            done = (each for each in self._trials() if each.state == TrialState.COMPLETE)
             same = next((each for each in done if each.params == trial.params), None)
             if same is None:
                 return trial
             ci95 = same.user_attrs["ci95"]
-            self.tell(trial, Kept(same.user_attrs["objective"], (ci95[0], ci95[1]), False))
+            self.record(trial, TrialResult(same.user_attrs["objective"], (ci95[0], ci95[1]), False))
         return None
 
-    def tell(self, trial: optuna.Trial, kept: Kept) -> None:
-        """Note what a trial came to."""
-        trial.set_user_attr("objective", kept.objective)
-        trial.set_user_attr("ci95", list(kept.ci95))
-        state = TrialState.PRUNED if kept.pruned else TrialState.COMPLETE
-        self._study.tell(trial, None if kept.pruned else kept.objective, state)
+    def record(self, trial: optuna.Trial, result: TrialResult) -> None:
+        """Record the result of a trial."""
+        trial.set_user_attr("objective", result.objective)
+        trial.set_user_attr("ci95", list(result.ci95))
+        state = TrialState.PRUNED if result.pruned else TrialState.COMPLETE
+        self._study.tell(trial, None if result.pruned else result.objective, state)
 
-    def give_up(self, trial: optuna.Trial, reason: str) -> None:
-        """Note that a trial failed, and why."""
+    def record_failure(self, trial: optuna.Trial, reason: str) -> None:
+        """Record that a trial failed, and why."""
         trial.set_user_attr("reason", reason)
         self._study.tell(trial, state=TrialState.FAIL)
 
-    def put_back(self, number: int) -> None:
-        """End a trial that was interrupted; its values are the next to be tried."""
+    def requeue(self, number: int) -> None:
+        """End an interrupted trial; its values are the next to be run."""
         self._study.enqueue_trial(self._study.trials[number].params)
         self._study.tell(number, state=TrialState.FAIL)
 
     def trials(self) -> list[Trial]:
-        """Every trial that was begun here and not put back, in its order."""
-        own = [t for t in self._own() if t.state != TrialState.WAITING and not _put_back(t)]
-        return [_trial(trial, number) for number, trial in enumerate(own, 1)]
+        """All started trials that weren't queued again, in order."""
+        started = [
+            t for t in self._trials() if t.state != TrialState.WAITING and not _is_requeued(t)
+        ]
+        return [_trial(trial, number) for number, trial in enumerate(started, 1)]
 
-    def _own(self) -> list[FrozenTrial]:
+    def _trials(self) -> list[FrozenTrial]:
+        """The trials of this search, without those of `add_trials_of`."""
         return [t for t in self._study.get_trials(deepcopy=False) if "from" not in t.user_attrs]
 
 
 @contextmanager
 def _readable(path: Path, advice: str) -> Iterator[None]:
-    """Look at a study's database before Optuna opens it; turn what it then says into an error."""
+    """Check a study's database before Optuna opens it; turn Optuna's errors into SearchErrors."""
     try:
         check_study_file(path)
-        with warnings.catch_warnings():  # they quote what they were read from
+        with warnings.catch_warnings():  # they may quote untrusted values
             warnings.simplefilter("ignore")
             yield
     except DocumentError as error:
         raise SearchError(f"{path} can't be read: {advice} (it {error}).") from error
-    # What Optuna makes of a database with odd values in it is any of these.
+    # Optuna raises any of these for invalid values in the database.
     except (
         *(optuna.exceptions.OptunaError, SQLAlchemyError, sqlite3.Error, RuntimeError),
         *(ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
@@ -173,7 +177,7 @@ def _readable(path: Path, advice: str) -> Iterator[None]:
         raise SearchError(f"{path} can't be read: {advice}.") from error
 
 
-def _put_back(trial: FrozenTrial) -> bool:
+def _is_requeued(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and "reason" not in trial.user_attrs
 
 
@@ -208,8 +212,8 @@ def _grid(space: Space) -> Iterator[dict[str, Value]]:
 
 def _sampler(search: SearchConfig, seed: int) -> BaseSampler:
     if search.strategy == BAYESIAN:
-        # Parameters together, and trials that run as if they would do badly: several at a time
-        # would else crowd around one point.
+        # Multivariate: models dependencies between parameters. Constant liar: counts running trials
+        # as bad, so that parallel trials don't all sample near the same point.
         return TPESampler(multivariate=True, constant_liar=True, seed=seed)
     return RandomSampler(seed=seed)
 
@@ -222,6 +226,6 @@ def _pruner(search: SearchConfig, epochs: int) -> optuna.pruners.BasePruner:
     if search.early_stopping:
         return optuna.pruners.MedianPruner(
             n_startup_trials=TRIALS_BEFORE_PRUNING,
-            n_warmup_steps=int(SHARE_BEFORE_PRUNING * epochs),
+            n_warmup_steps=int(FRACTION_BEFORE_PRUNING * epochs),
         )
     return optuna.pruners.NopPruner()

@@ -1,6 +1,6 @@
-"""The trials in a study's database, which may be somebody else's, held to what this package writes.
+"""Validate the trials of an untrusted study database.
 
-Optuna checks little of what it reads: values outside the space would be tried as they are.
+Optuna validates little: values outside the space would be run as they are.
 """
 
 import math
@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from dogbreed.search.space import Space, holds
 from dogbreed.utils.documents import DocumentError
 
-QUEUED = "fixed_params"  # Optuna's own name for the values of a trial that waits
+QUEUED = "fixed_params"  # Optuna's name for the values of a queued trial
 
 
 def check_trial(
@@ -20,10 +20,10 @@ def check_trial(
     space: Space | None = None,
     distributions: Mapping[str, Any] | None = None,
 ) -> None:
-    """Make sure that a trial is one of this package's; with a space, one of a search over it.
+    """Check that a trial has the attributes that this package writes, and values in the space.
 
     Raises:
-        DocumentError: it isn't.
+        DocumentError: it doesn't.
     """
     where = f"has a trial ({trial.number}) that "
     attributes = trial.user_attrs
@@ -39,18 +39,18 @@ def check_trial(
         or not ("ci95" not in attributes or _is_interval(attributes["ci95"]))
         or not all(isinstance(value, float) for value in trial.intermediate_values.values())
     ):
-        raise DocumentError(f"{where}holds other values than a search writes")
+        raise DocumentError(f"{where}has other values than a search writes")
     if space is None or distributions is None:
         return
     values = {**trial.system_attrs.get(QUEUED, {}), **trial.params}
     if not all(name in space and holds(space[name], value) for name, value in values.items()):
         raise DocumentError(f"{where}is outside the space of this search")
-    if not all(distributions[name] == own for name, own in trial.distributions.items()):
-        raise DocumentError(f"{where}was drawn from another space")
+    if not all(distributions[name] == each for name, each in trial.distributions.items()):
+        raise DocumentError(f"{where}was sampled from another space")
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number that isn't NaN."""
+    """Whether a value is a number other than NaN."""
     return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
 
 

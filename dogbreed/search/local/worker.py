@@ -1,4 +1,4 @@
-"""The process that trains a search's heads on this machine, one trial after the other."""
+"""The worker process of a local search: trains one trial after the other."""
 
 import math
 import warnings
@@ -29,7 +29,7 @@ from dogbreed.training.run_folder import log_to_terminal
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What all trials of a search share; in `config` epochs and patience may still be "auto"."""
+    """What all trials of a search share; trainer.epochs and patience of `config` may be "auto"."""
 
     config: Config
     checked: Checked
@@ -40,15 +40,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Epoch:
-    """A trial's objective after an epoch; the answer is whether it should stop."""
+    """Message to the main process: the objective after an epoch; the reply: whether to stop."""
 
     number: int
     objective: float
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The end of a trial: the objective of the epoch that it keeps, with its 95 % interval."""
+class TrialResult:
+    """The end of a trial: the objective of its best epoch, with its 95 % interval."""
 
     objective: float
     ci95: tuple[float, float]
@@ -56,36 +56,38 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Broken:
-    """A trial that came to nothing, and why."""
+class TrialFailed:
+    """The end of a trial that failed, and why."""
 
     reason: str
 
 
 def run_trials(connection: Connection, work: Work) -> None:
-    """Train for every set of values that comes in, until the other end is gone."""
-    log_to_terminal()  # which silences Lightning
+    """Train with each set of values received, until the main process closes the connection."""
+    log_to_terminal()  # also silences Lightning
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     torch.set_num_threads(work.threads)
     model = work.config.model
     backbone = build_backbone(model.backbone, model.weights, model.trainable)
-    untrained = {name: tensor.clone() for name, tensor in backbone.tail.state_dict().items()}
+    initial_state = {name: tensor.clone() for name, tensor in backbone.tail.state_dict().items()}
     try:
         while True:
             values = connection.recv()
-            backbone.tail.load_state_dict(untrained)
+            backbone.tail.load_state_dict(initial_state)
             # An "auto" number of epochs depends on the batch size, which may be searched.
             config = schedule(apply(work.config, values), len(work.cached[TRAIN]))
             try:
                 connection.send(_train(connection, work, config, backbone))
             except DogbreedError as error:
-                connection.send(Broken(str(error)))
+                connection.send(TrialFailed(str(error)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _train(connection: Connection, work: Work, config: Config, backbone: Any) -> Kept | Broken:
-    """One trial, as a training of the same configuration would go."""
+def _train(
+    connection: Connection, work: Work, config: Config, backbone: Any
+) -> TrialResult | TrialFailed:
+    """Run one trial, as a training with the same configuration."""
     module = BreedDataModule(
         work.checked,
         batch_size=config.data.batch_size,
@@ -94,22 +96,22 @@ def _train(connection: Connection, work: Work, config: Config, backbone: Any) ->
         seed=config.seed,
     )
     model = build_model(config, work.checked.folders, backbone)
-    kept = _KeepBest(connection, work.metric)
-    callbacks: list[pl.Callback] = [SeedEachStep(config.seed), kept, *patience(config)]
+    best = _BestEpoch(connection, work.metric)
+    callbacks: list[pl.Callback] = [SeedEachStep(config.seed), best, *patience(config)]
     trainer = bare_trainer(
         config, callbacks, devices=1, enable_checkpointing=False, num_sanity_val_steps=0
     )
     trainer.fit(model, module)
-    if not kept.state:
-        return Broken(f"the loss isn't finite at optim.lr={config.optim.lr:g}")
-    model.load_state_dict(kept.state, strict=False)
+    if not best.state:
+        return TrialFailed(f"the loss isn't finite at optim.lr={config.optim.lr:.12g}")
+    model.load_state_dict(best.state, strict=False)
     metrics = measure(score(model, module.eval_dataloader(VALID)))
     name = work.metric.removeprefix("valid_")
-    return Kept(getattr(metrics, name), metrics.ci95[name], kept.stopped)
+    return TrialResult(getattr(metrics, name), metrics.ci95[name], best.stopped)
 
 
-class _KeepBest(pl.Callback):
-    """Keeps the weights of the lowest validation loss, as a training does; tells each epoch."""
+class _BestEpoch(pl.Callback):
+    """Stores the weights of the lowest validation loss, and reports each epoch."""
 
     def __init__(self, connection: Connection, metric: str) -> None:
         self._connection, self._metric = connection, metric
@@ -118,7 +120,7 @@ class _KeepBest(pl.Callback):
         self.stopped = False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep, tell, and stop if that is the answer."""
+        """Store the weights, report the objective, and stop if the reply says so."""
         loss = float(trainer.callback_metrics["valid_loss"])
         if loss < self._lowest:
             self._lowest = loss

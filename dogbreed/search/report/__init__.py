@@ -1,1 +1,1 @@
-"""What a search leaves: its table, its page and best.yaml."""
+"""The results of a search: terminal table, trials.csv, search.html and best.yaml."""

@@ -1,4 +1,4 @@
-"""What a search's page is made from: the trials and what is drawn and written of them."""
+"""The data of a search's page: the trials, and how they are drawn and formatted."""
 
 import math
 import statistics
@@ -15,18 +15,21 @@ from dogbreed.search.space import Space
 from dogbreed.search.table import shown_value
 from dogbreed.search.trials import COMPLETED, STOPPED, Trial, best_of, short_names
 
-# A trial that diverged would press all others together: charts end so many times as far from the
-# best as three quarters of the trials lie.
-REACH = 3
-CROWD = 100  # more trials than so many are drawn finer
-PARAMETERS_NAMED = 8  # beside the mouse
-# More points than a trial has parameters times so many are slow to draw, and hide each other.
+# Charts end at this multiple of the distance from the best objective to the third quartile, so that
+# a diverged trial doesn't compress all others.
+AXIS_FACTOR = 3
+CROWDED_ABOVE = 100  # trials; more are drawn with finer marks
+HOVER_PARAMETERS = 8
+# More trials are slow to draw, and hide each other.
 MAX_DRAWN = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchFacts:
-    """A search; `trials` in the order in which they began."""
+    """A search; `trials` in the order of their start.
+
+    An objective that isn't finite counts as missing, see `finite_facts`.
+    """
 
     name: str
     trials: tuple[Trial, ...]
@@ -38,7 +41,7 @@ class SearchFacts:
 
     @cached_property
     def completed(self) -> list[Trial]:
-        """The trials that ran to their end and have an objective."""
+        """The completed trials that have an objective."""
         return [t for t in self.trials if t.status == COMPLETED and t.objective is not None]
 
     @cached_property
@@ -50,7 +53,7 @@ class SearchFacts:
     def drawn(self) -> list[tuple[int, Trial]]:
         """The trials in the charts with their numbers from 1: all, or `MAX_DRAWN` and the best.
 
-        They are evenly spaced in the order in which the trials began.
+        Evenly spaced in the order of their start.
         """
         chosen = set(cuts(len(self.trials), MAX_DRAWN)[:-1].tolist())
         return [
@@ -61,7 +64,7 @@ class SearchFacts:
 
     @cached_property
     def drawn_scored(self) -> list[Trial]:
-        """Those in the charts that have an objective."""
+        """The trials in the charts that have an objective."""
         return [trial for _, trial in self.drawn if _is_scored(trial)]
 
     @cached_property
@@ -71,7 +74,7 @@ class SearchFacts:
 
     @property
     def sign(self) -> int:
-        """Times it, more of an objective is worse."""
+        """The factor with which a greater objective is worse: -1 to maximize, 1 to minimize."""
         return -1 if self.direction == MAXIMIZE else 1
 
     @cached_property
@@ -81,19 +84,19 @@ class SearchFacts:
 
     @cached_property
     def edge(self) -> float | None:
-        """The objective at which charts end; None where they show all."""
+        """The objective at which the charts end; None if they show all."""
         return edge([t.objective for t in self.scored if t.objective is not None], self.sign)
 
-    def held(self, objective: float) -> float:
-        """The objective, or the charts' edge if it lies beyond."""
+    def clipped(self, objective: float) -> float:
+        """The objective, clipped to the charts' edge."""
         if self.edge is None:
             return objective
         return self.sign * min(self.sign * objective, self.sign * self.edge)
 
     @property
     def crowded(self) -> bool:
-        """Whether trials drawn as a few are would hide each other."""
-        return len(self.trials) > CROWD
+        """Whether there are too many trials for large marks."""
+        return len(self.trials) > CROWDED_ABOVE
 
     @property
     def is_share(self) -> bool:
@@ -115,10 +118,10 @@ class SearchFacts:
         return decimal(objective, ci95, digits=4)
 
     def hover(self, trial: Trial) -> str:
-        """What stands beside the mouse on a trial."""
+        """The hover text of a trial."""
         values = [
             f"{self.short[name]} {shown_value(trial.parameters.get(name)) or NOTHING}"
-            for name in self.parameters[:PARAMETERS_NAMED]
+            for name in self.parameters[:HOVER_PARAMETERS]
         ]
         result = f"{self.metric} {self.written(trial.objective, trial.ci95)}"
         why = [trial.reason] if trial.reason else []
@@ -126,26 +129,9 @@ class SearchFacts:
         return "<br>".join(label(line) for line in lines)
 
 
-def searched(
-    *,
-    name: str,
-    trials: Sequence[Trial],
-    parameters: Sequence[str],
-    space: Space,
-    metric: str,
-    direction: str,
-    settings: Mapping[str, object],
-) -> SearchFacts:
-    """The facts; an objective that is infinite or no number counts as none."""
-    return SearchFacts(
-        name=name,
-        trials=tuple(_finite(trial) for trial in trials),
-        parameters=tuple(parameters),
-        space=space,
-        metric=metric,
-        direction=direction,
-        settings=settings,
-    )
+def finite_facts(facts: SearchFacts) -> SearchFacts:
+    """The facts without objectives and intervals that aren't finite."""
+    return replace(facts, trials=tuple(_finite(trial) for trial in facts.trials))
 
 
 def _is_scored(trial: Trial) -> bool:
@@ -159,15 +145,15 @@ def _finite(trial: Trial) -> Trial:
 
 
 def edge(values: Sequence[float], sign: int) -> float | None:
-    """Where an axis ends so that a few far worse values don't press the others together."""
+    """Where an axis ends so that a few much worse values don't compress the others."""
     if len(values) < 4:
         return None
     losses = sorted(sign * value for value in values)
     best, worst = losses[0], losses[-1]
-    end = best + REACH * (statistics.quantiles(losses, method="inclusive")[2] - best)
+    end = best + AXIS_FACTOR * (statistics.quantiles(losses, method="inclusive")[2] - best)
     return sign * end if best < end < worst else None
 
 
 def label(text: str) -> str:
-    """A text that Plotly shows as it is, cut where it is long."""
+    """A text escaped for Plotly, shortened if it is long."""
     return labels([text])[0]

@@ -1,4 +1,4 @@
-"""Which parameter mattered: the share of the objective's variance that each explains by itself."""
+"""Parameter importance (fANOVA): the fraction of the objective's variance that each explains."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -11,71 +11,71 @@ from optuna.importance import FanovaImportanceEvaluator
 from dogbreed.search.report.scales import Placed, Scale
 
 MIN_TRIALS = 10
-TREES, TREES_OF_A_DRAW = 48, 8
-# The spread over draws of four fifths is about that over searches of as many other trials.
-DRAWS, SHARE_DRAWN = 10, 0.8
-SHUFFLES = 39  # the second highest of 39 is what one in twenty gets by chance
-DEPTH = 6  # deeper trees tell no more of single parameters, and take seconds with many trials
+TREES, SUBSAMPLE_TREES = 48, 8
+# The variation over subsamples of 80 % approximates that over searches with other trials.
+SUBSAMPLES, SUBSAMPLE_FRACTION = 10, 0.8
+PERMUTATIONS = 39  # the second highest of 39 is the 95 % quantile under the null hypothesis
+DEPTH = 6  # deeper trees don't change the importance of single parameters, but take seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Importance:
-    """Of one parameter: its share (fANOVA), how sure that is, and what chance would give it.
+    """The importance of one parameter as a fraction of the variance (fANOVA).
 
-    `low` and `high` hold eight of ten draws of four fifths of the trials. `chance` is a share that
-    one parameter in twenty reaches where the objectives are shuffled among the trials, so that
-    none matters.
+    `low` and `high` contain eight of ten subsamples of 80 % of the trials. `chance` is the 95 %
+    quantile under permutations of the objectives, where no parameter matters.
     """
 
     parameter: str
-    share: float
+    fraction: float
     low: float
     high: float
     chance: float
 
     @property
-    def told(self) -> bool:
-        """Whether it can be told from chance."""
-        return self.share > self.chance
+    def significant(self) -> bool:
+        """Whether it is greater than chance (p < 0.05)."""
+        return self.fraction > self.chance
 
 
 def importances(scales: Mapping[str, Scale], trials: Sequence[Placed]) -> list[Importance]:
-    """Each parameter's importance, the greatest first; none where all objectives are the same."""
+    """Each parameter's importance, the greatest first; empty if all objectives are equal."""
     objectives = [trial.objective for trial in trials]
     if len(set(objectives)) < 2:
         return []
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     generator = random.Random(0)
-    shares = _shares(scales, trials, objectives, TREES)
-    drawn, shuffled = [], []
-    for _ in range(DRAWS):
-        some = generator.sample(trials, round(SHARE_DRAWN * len(trials)))
-        drawn.append(_shares(scales, some, [own.objective for own in some], TREES_OF_A_DRAW))
-    for _ in range(SHUFFLES):
+    fractions = _fractions(scales, trials, objectives, TREES)
+    subsamples, permuted = [], []
+    for _ in range(SUBSAMPLES):
+        some = generator.sample(trials, round(SUBSAMPLE_FRACTION * len(trials)))
+        values = [trial.objective for trial in some]
+        subsamples.append(_fractions(scales, some, values, SUBSAMPLE_TREES))
+    for _ in range(PERMUTATIONS):
         mixed = generator.sample(objectives, len(objectives))
-        shuffled.append(_shares(scales, trials, mixed, TREES_OF_A_DRAW))
+        permuted.append(_fractions(scales, trials, mixed, SUBSAMPLE_TREES))
     found = []
-    for name, share in shares.items():
-        own = sorted(draw[name] for draw in drawn)
+    for name, fraction in fractions.items():
+        ordered = sorted(subsample[name] for subsample in subsamples)
         found.append(
             Importance(
                 parameter=name,
-                share=share,
-                low=min(share, own[1]),
-                high=max(share, own[-2]),
-                chance=sorted(shuffle[name] for shuffle in shuffled)[-2],
+                fraction=fraction,
+                low=min(fraction, ordered[1]),
+                high=max(fraction, ordered[-2]),
+                chance=sorted(permutation[name] for permutation in permuted)[-2],
             )
         )
-    return sorted(found, key=lambda importance: -importance.share)
+    return sorted(found, key=lambda importance: -importance.fraction)
 
 
-def _shares(
+def _fractions(
     scales: Mapping[str, Scale],
     trials: Sequence[Placed],
     objectives: Sequence[float],
     trees: int,
 ) -> dict[str, float]:
-    """Each parameter's share, by one forest."""
+    """Each parameter's fraction of the variance, from one random forest."""
     distributions = {name: _distribution(scale) for name, scale in scales.items()}
     study = optuna.create_study()
     study.add_trials(
@@ -88,14 +88,14 @@ def _shares(
     )
     evaluator = FanovaImportanceEvaluator(n_trees=trees, max_depth=DEPTH, seed=0)
     try:
-        shares = evaluator.evaluate(study)
-    except RuntimeError:  # all its trees drew trials of one and the same objective
+        fractions = evaluator.evaluate(study)
+    except RuntimeError:  # each tree sampled only trials with equal objectives
         return dict.fromkeys(scales, 0.0)
-    return {name: float(shares[name]) for name in scales}
+    return {name: float(fractions[name]) for name in scales}
 
 
 def _distribution(scale: Scale) -> BaseDistribution:
-    """Of places, not of values: fANOVA would weigh a logarithmic range by its upper end alone."""
+    """A distribution of axis positions: fANOVA would weight a logarithmic range by its top end."""
     if scale.choices:
         return CategoricalDistribution(range(len(scale.choices)))
     return FloatDistribution(scale.low, scale.high)

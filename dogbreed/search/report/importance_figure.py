@@ -1,4 +1,4 @@
-"""The chart of which parameter mattered."""
+"""The chart of the parameters' importance."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,57 +11,57 @@ from dogbreed.search.report.scales import Scale, placed
 
 
 def importance(facts: SearchFacts, scales: Mapping[str, Scale]) -> Chart | str:
-    """How much each parameter mattered, or the sentence that says why it isn't known."""
+    """The chart of the parameters' importance, or a sentence that says why there is none."""
     if len(scales) < 2:
-        return "Only one parameter was searched: there is none to compare it with."
+        return "Only one parameter was searched: there is no other to compare it with."
     known = placed(facts, scales, facts.completed)
     if len(known) < MIN_TRIALS:
         return (
-            f"Too few trials to tell which parameter mattered: {len(known)} completed, and with "
-            f"fewer than {MIN_TRIALS} chance looks like importance."
+            f"Too few trials to estimate the parameters' importance: {len(known)} completed, at "
+            f"least {MIN_TRIALS} are needed."
         )
     found = importances(scales, known)
     if not found:
-        return "All trials came to the same objective: no parameter made a difference."
+        return "All trials have the same objective: no parameter made a difference."
     return Chart(
         key="importance",
-        title="Which parameter mattered",
-        reading=f"{_verdict(facts, found)} A bar is the share of the objective's variance that the "
-        "parameter explains by itself (fANOVA); its blue line, how far that changes with the "
-        "trials at hand. The orange mark is what chance gives one parameter in twenty: a bar that "
-        "doesn't pass it says nothing.",
+        title="Parameter importance",
+        reading=f"{_verdict(facts, found)} A bar is the fraction of the objective's variance that "
+        "the parameter explains by itself (fANOVA); its blue line is the variation over subsamples "
+        "of the trials. The orange mark is the 95 % quantile under random permutations: a shorter "
+        "bar is not significant.",
         figure=_bars(facts, found),
         height_px=80 + 44 * len(found),
     )
 
 
 def _verdict(facts: SearchFacts, found: Sequence[Importance]) -> str:
-    told = [
-        f"{facts.short[own.parameter]} ({percent(own.share, digits=0)})"
-        for own in found
-        if own.told
+    significant = [
+        f"{facts.short[each.parameter]} ({percent(each.fraction, digits=0)})"
+        for each in found
+        if each.significant
     ]
-    rest = [facts.short[own.parameter] for own in found if not own.told]
-    if not told:
-        return "None of the parameters can be told from chance."
+    rest = [facts.short[each.parameter] for each in found if not each.significant]
+    if not significant:
+        return "No parameter has a significant effect."
     if not rest:
-        return f"Told from chance: {', '.join(told)}."
-    return f"Told from chance: {', '.join(told)}; not: {', '.join(rest)}."
+        return f"Significant: {', '.join(significant)}."
+    return f"Significant: {', '.join(significant)}; not significant: {', '.join(rest)}."
 
 
 def _bars(facts: SearchFacts, found: Sequence[Importance]) -> dict[str, Any]:
-    names = labels([facts.short[own.parameter] for own in found])
+    names = labels([facts.short[each.parameter] for each in found])
     bars = {
         "type": "bar",
         "orientation": "h",
-        "x": [own.share for own in found],
+        "x": [each.fraction for each in found],
         "y": names,
-        "marker": {"color": [pale_blue(0.55 if own.told else 0.2) for own in found]},
+        "marker": {"color": [pale_blue(0.55 if each.significant else 0.2) for each in found]},
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [own.high - own.share for own in found],
-            "arrayminus": [own.share - own.low for own in found],
+            "array": [each.high - each.fraction for each in found],
+            "arrayminus": [each.fraction - each.low for each in found],
             "color": BLUE,
             "thickness": 2,
         },
@@ -71,7 +71,7 @@ def _bars(facts: SearchFacts, found: Sequence[Importance]) -> dict[str, Any]:
     chance = {
         "type": "scatter",
         "mode": "markers",
-        "x": [own.chance for own in found],
+        "x": [each.chance for each in found],
         "y": names,
         "marker": {
             "symbol": "line-ns-open",
@@ -82,7 +82,7 @@ def _bars(facts: SearchFacts, found: Sequence[Importance]) -> dict[str, Any]:
         "hovertemplate": "%{y}, by chance: %{x:.0%}<extra></extra>",
     }
     layout = layout_of(
-        axis("share of the variance", range=[0, 1.02], tickformat=".0%"),
+        axis("fraction of the variance", range=[0, 1.02], tickformat=".0%"),
         axis(None, type="category", autorange="reversed", showgrid=False),
     )
     layout["margin"] |= {"t": 8}

@@ -1,4 +1,4 @@
-"""What a search leaves behind: the table, trials.csv, search.html and best.yaml."""
+"""Write the results of a search: terminal table, trials.csv, search.html and best.yaml."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from dogbreed.configuration.search import SearchConfig
 from dogbreed.search.best import BEST_FILE, Best, searchable_settings, write_best
+from dogbreed.search.report.facts import SearchFacts
 from dogbreed.search.report.page import write_page
 from dogbreed.search.space import Space
 from dogbreed.search.table import print_table, shown_value
@@ -20,26 +21,26 @@ def finish_search(
     space: Space,
     settings: Mapping[str, Any],
 ) -> Best | None:
-    """Print the table, write the files; the best trial, None if none has ended well.
+    """Print the table and write the files; return the best trial, None if none completed.
 
-    `settings` are what the search's configuration has otherwise than conf/.
+    `settings` are the values in which the search's configuration differs from conf/.
     """
     parameters = list(space)
     print_table(trials, parameters, search.objective, search.direction)
     write_csv(folder / "trials.csv", trials, parameters)
-    write_page(
-        folder / "search.html",
+    facts = SearchFacts(
         name=folder.name,
-        trials=trials,
-        parameters=parameters,
+        trials=tuple(trials),
+        parameters=tuple(parameters),
         space=space,
         metric=search.objective,
         direction=search.direction,
         settings=settings,
     )
+    write_page(folder / "search.html", facts)
     found = best_of(trials, search.direction)
     if found is None or found.objective is None:
-        log.info("no trial has ended well yet: there is no %s", BEST_FILE)
+        log.info("no trial has completed yet: there is no %s", BEST_FILE)
         return None
     best = Best(
         search=folder.name,

@@ -1,51 +1,36 @@
-"""search.html: all that is known of a search in one file that fetches nothing."""
+"""search.html: a self-contained page with the results of a search."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from dogbreed.report.charts import Chart
 from dogbreed.report.formatting import NOTHING, counted, flat, setting, shown
 from dogbreed.report.frame import Section, page
-from dogbreed.search.report.facts import SearchFacts, searched
+from dogbreed.search.report.facts import SearchFacts, finite_facts
 from dogbreed.search.report.importance_figure import importance
 from dogbreed.search.report.page_table import trial_table
 from dogbreed.search.report.parameter_figures import parallel, slices
 from dogbreed.search.report.progress_figures import curves, history
 from dogbreed.search.report.scales import scales
-from dogbreed.search.space import Space
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Trial
 from dogbreed.utils.files import write_text
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
-def write_page(
-    path: Path,
-    *,
-    name: str,
-    trials: Sequence[Trial],
-    parameters: Sequence[str],
-    space: Space,
-    metric: str,
-    direction: str,
-    settings: Mapping[str, object],
-) -> None:
-    """Write a search's page to `path`, whole or not at all; `trials` in the order they began."""
-    facts = searched(
-        name=name,
-        trials=trials,
-        parameters=parameters,
-        space=space,
-        metric=metric,
-        direction=direction,
-        settings=settings,
+def write_page(path: Path, facts: SearchFacts) -> None:
+    """Write a search's page to `path`, atomically."""
+    facts = finite_facts(facts)
+    html = page(
+        TEMPLATE,
+        title=facts.name,
+        sections=_sections(facts),
+        counts=_counts(facts),
+        facts=facts,
     )
-    sections = _sections(facts)
-    write_text(
-        path, page(TEMPLATE, title=name, sections=sections, counts=_counts(facts), facts=facts)
-    )
+    write_text(path, html)
 
 
 def _sections(facts: SearchFacts) -> list[Section]:
@@ -61,13 +46,13 @@ def _sections(facts: SearchFacts) -> list[Section]:
 
 
 def _drawn(key: str, title: str, found: Iterable[Chart | str], **values: Any) -> Section:
-    """A section of charts, and of the sentences that stand for those that can't be made."""
+    """A section of charts, and of sentences in place of charts that can't be drawn."""
     charts, sentences = [], []
-    for own in found:
-        if isinstance(own, Chart):
-            charts.append(own)
+    for each in found:
+        if isinstance(each, Chart):
+            charts.append(each)
         else:
-            sentences.append(own)
+            sentences.append(each)
     return Section(
         key=key, title=title, charts=tuple(charts), values={"sentences": sentences, **values}
     )
@@ -106,13 +91,13 @@ def _best(facts: SearchFacts) -> dict[str, Any]:
 
 
 def _near(facts: SearchFacts, best: Trial) -> str:
-    """How many others could as well have been the best."""
+    """How many other trials have an objective within the best trial's interval."""
     if best.ci95 is None or len(facts.completed) < 2:
         return ""
     low, high = best.ci95
     others = [trial.objective for trial in facts.completed if trial is not best]
-    inside = sum(low <= value <= high for value in others if value is not None)
-    return f"Of {counted(len(others), 'other trial')} {inside:,} lie within that interval."
+    within = sum(low <= value <= high for value in others if value is not None)
+    return f"Of {counted(len(others), 'other trial')} {within:,} are within that interval."
 
 
 def _value(trial: Trial, name: str) -> str:

@@ -11,12 +11,12 @@ from dogbreed.search.table import shown_value
 from dogbreed.search.trials import COMPLETED, Trial
 
 MAX_ROWS = 1000
-REASON_CHARACTERS = 240  # trials.csv has the whole of it
+REASON_CHARACTERS = 240  # trials.csv has the full text
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the table: what is read, and the number it is sorted by; None: by its text."""
+    """A table cell: its text, and the value it is sorted by; None: the text."""
 
     text: str
     value: float | str | None = None
@@ -44,8 +44,8 @@ def trial_table(facts: SearchFacts) -> dict[str, Any]:
     trials = _best(facts)
     rows = [(trial is facts.best, _cells(facts, trial, priced, reasons)) for trial in trials]
     left_out = (
-        f"The table has the {len(trials):,} best of {len(facts.trials):,} trials, in the order in "
-        "which they began; trials.csv has all."
+        f"The table has the {len(trials):,} best of {len(facts.trials):,} trials, in the order of "
+        "their start; trials.csv has all."
         if len(trials) < len(facts.trials)
         else ""
     )
@@ -53,8 +53,7 @@ def trial_table(facts: SearchFacts) -> dict[str, Any]:
 
 
 def _best(facts: SearchFacts) -> list[Trial]:
-    """At most `MAX_ROWS` in the order in which they began, those without an objective the first
-    to be left out."""
+    """The best `MAX_ROWS` trials in the order of their start; no objective ranks last."""
 
     def loss(number: int) -> tuple[bool, float]:
         trial = facts.trials[number]
@@ -79,8 +78,8 @@ def _cells(facts: SearchFacts, trial: Trial, priced: bool, reasons: bool) -> lis
         _number(trial.objective, facts.written(trial.objective)),
         _number(low, between),
         *(_parameter(trial.parameters.get(name)) for name in facts.parameters),
-        _moment(trial.started),
-        _moment(trial.ended, since=trial.started),
+        _time(trial.started),
+        _time(trial.ended, since=trial.started),
         _number(trial.seconds, f"{trial.seconds or 0:.1f}"),
     ]
     if priced:
@@ -104,10 +103,10 @@ def _parameter(value: Value | None) -> Cell:
     return Cell(shown_value(value), float(value))
 
 
-def _moment(moment: datetime | None, since: datetime | None = None) -> Cell:
-    """A moment; its day is left out where it is the one it began on."""
-    if moment is None:
+def _time(when: datetime | None, since: datetime | None = None) -> Cell:
+    """A time in UTC; the date is left out if it is that of `since`."""
+    if when is None:
         return Cell(NOTHING, "")
-    here = moment.astimezone(UTC)
-    same_day = since is not None and since.astimezone(UTC).date() == here.date()
-    return Cell(f"{here:%H:%M:%S}" if same_day else f"{here:%Y-%m-%d %H:%M:%S}", here.timestamp())
+    utc = when.astimezone(UTC)
+    same_day = since is not None and since.astimezone(UTC).date() == utc.date()
+    return Cell(f"{utc:%H:%M:%S}" if same_day else f"{utc:%Y-%m-%d %H:%M:%S}", utc.timestamp())

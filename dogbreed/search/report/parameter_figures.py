@@ -1,6 +1,6 @@
-"""The charts of what was tried: which values went together, and each parameter by itself.
+"""Charts of the parameters: parallel coordinates, and the objective over each parameter.
 
-Each function gives a chart, or the sentence that stands in its place.
+Each function returns a chart, or a sentence in its place.
 """
 
 from collections import Counter, defaultdict
@@ -16,20 +16,20 @@ from dogbreed.search.table import shown_value
 from dogbreed.search.trials import COMPLETED, Trial
 
 SHADES = 12
-AXIS_PX = 84  # room for an axis with its ticks beside it
+AXIS_PX = 84  # minimum distance of axes, for their tick labels
 CHARACTER_PX = 7
-SPREAD = 0.2  # how far from a choice its trials stand: they would hide each other
-GOLDEN = (5**0.5 - 1) / 2  # its multiples spread evenly, however many
+JITTER = 0.2  # maximum horizontal offset of the trials of a choice, which would hide each other
+GOLDEN = (5**0.5 - 1) / 2  # multiples modulo 1 are evenly spaced for any number of trials
 
 
 def parallel(facts: SearchFacts, scales: Mapping[str, Scale]) -> Chart | str:
     """Each completed trial as a line through its values to its objective."""
     if len(scales) < 2:
-        return "With one parameter the chart below shows all there is to compare."
+        return "With one parameter the chart below has all comparisons."
     known = placed(facts, scales, facts.drawn_scored)
     if len(known) < 2:
         return "Fewer than two trials were completed: there are no values to compare."
-    every = [*scales.values(), _objectives(facts, [own.objective for own in known])]
+    every = [*scales.values(), _objectives(facts, [trial.objective for trial in known])]
     titles = labels([*facts.short.values(), facts.metric], TICK_CHARACTERS)
     layout = layout_of(
         {"visible": False, "range": [-0.04, len(every) - 0.96]},
@@ -43,31 +43,31 @@ def parallel(facts: SearchFacts, scales: Mapping[str, Scale]) -> Chart | str:
     ]
     return Chart(
         key="parallel",
-        title="Values that went together",
-        reading="Each line is a completed trial; the stronger the blue the better its objective, "
-        "and orange is the best.",
+        title="Parallel coordinates",
+        reading="Each line is a completed trial; the darker the blue the better its objective; "
+        "orange is the best trial.",
         figure={"data": [*_shaded(facts, known, every), _texts(every, titles)], "layout": layout},
         height_px=420,
-        least_width_px=_room(facts, every) * len(every),
+        least_width_px=_axis_width_px(facts, every) * len(every),
     )
 
 
 def _objectives(facts: SearchFacts, values: Sequence[float]) -> Scale:
     low, high = min(values), max(values)
-    room = 0.01 if low == high else 0.0
-    even = linear(low - room, high + room)
+    margin = 0.01 if low == high else 0.0
+    even = linear(low - margin, high + margin)
     if not facts.is_share:
         return even
     return replace(even, ticks=tuple((at, f"{100 * at:.4g} %") for at, _ in even.ticks))
 
 
-def _room(facts: SearchFacts, every: Sequence[Scale]) -> int:
+def _axis_width_px(facts: SearchFacts, every: Sequence[Scale]) -> int:
     written = [*facts.short.values(), facts.metric, *(text for s in every for _, text in s.ticks)]
     longest = min(TICK_CHARACTERS, max(map(len, written)))
     return max(AXIS_PX, CHARACTER_PX * longest + 10)
 
 
-def _share(scale: Scale, place: float) -> float:
+def _fraction(scale: Scale, place: float) -> float:
     return (place - scale.low) / (scale.high - scale.low)
 
 
@@ -76,19 +76,19 @@ def _shaded(
     known: Sequence[Placed],
     every: Sequence[Scale],
 ) -> list[dict[str, Any]]:
-    """The lines, the best on top; those of one shade in one trace, a gap after each."""
-    ranked = sorted(known, key=lambda own: (-facts.sign * own.objective, own.trial is facts.best))
+    """The lines, the best on top; one trace per shade, with a gap after each line."""
+    ranked = sorted(known, key=lambda one: (-facts.sign * one.objective, one.trial is facts.best))
     traces: dict[str, dict[str, list[Any]]] = defaultdict(lambda: {"x": [], "y": [], "text": []})
     for rank, line in enumerate(ranked):
         shade = round(SHADES * rank / max(1, len(ranked) - 1)) / SHADES
         strength = 0.03 + 0.7 * shade**8 if facts.crowded else 0.12 + 0.7 * shade**2
         colour = ORANGE if line.trial is facts.best else pale_blue(strength)
-        own = traces[colour]
+        trace = traces[colour]
         at = [*line.places.values(), line.objective]
-        shares = [_share(scale, place) for scale, place in zip(every, at, strict=True)]
-        own["x"] += [*range(len(every)), None]
-        own["y"] += [*shares, None]
-        own["text"] += [facts.hover(line.trial)] * (len(every) + 1)
+        fractions = [_fraction(scale, place) for scale, place in zip(every, at, strict=True)]
+        trace["x"] += [*range(len(every)), None]
+        trace["y"] += [*fractions, None]
+        trace["text"] += [facts.hover(line.trial)] * (len(every) + 1)
     return [
         {
             "type": "scatter",
@@ -103,9 +103,9 @@ def _shaded(
 
 
 def _texts(every: Sequence[Scale], titles: Sequence[str]) -> dict[str, Any]:
-    """The names above the axes and the values beside them."""
+    """The names above the axes and the tick labels."""
     ticks = [
-        (x, _share(scale, place), f" {text}")
+        (x, _fraction(scale, place), f" {text}")
         for x, scale in enumerate(every)
         for place, text in scale.ticks
     ]
@@ -124,9 +124,9 @@ def _texts(every: Sequence[Scale], titles: Sequence[str]) -> dict[str, Any]:
 
 
 def slices(facts: SearchFacts, scales: Mapping[str, Scale]) -> list[Chart] | str:
-    """For each parameter the objective over its values."""
+    """Charts of the objective over each parameter."""
     if len(facts.scored) < 2:
-        return "Fewer than two trials came to an objective: their values can't be compared."
+        return "Fewer than two trials have an objective: their values can't be compared."
     return [
         _slice(facts, number, name, scale) for number, (name, scale) in enumerate(scales.items())
     ]
@@ -140,12 +140,12 @@ def _slice(facts: SearchFacts, number: int, name: str, scale: Scale) -> Chart:
         ([t for t in rest if t.status == COMPLETED], BLUE, "circle", size),
         ([facts.best] if facts.best else [], ORANGE, "circle", 10),
     )
-    # Some room at the ends, or the outermost points and ticks would be cut.
-    room = 0.5 if scale.choices else 0.06 * (scale.high - scale.low)
+    # A margin, so that the outermost points and ticks aren't clipped.
+    margin = 0.5 if scale.choices else 0.06 * (scale.high - scale.low)
     layout = layout_of(
         axis(
             None,
-            range=[scale.low - room, scale.high + room],
+            range=[scale.low - margin, scale.high + margin],
             tickvals=[place for place, _ in scale.ticks],
             ticktext=[text for _, text in scale.ticks],
         ),
@@ -163,28 +163,28 @@ def _slice(facts: SearchFacts, number: int, name: str, scale: Scale) -> Chart:
         key=f"slice-{number}",
         title=shown(facts.short[name]) + (" (log scale)" if scale.log else ""),
         reading=best,
-        figure={"data": [own for own in data if own["x"]], "layout": layout},
+        figure={"data": [trace for trace in data if trace["x"]], "layout": layout},
         height_px=240,
     )
 
 
 def _points(
-    facts: SearchFacts, name: str, scale: Scale, trials: Sequence[Trial], *look: Any
+    facts: SearchFacts, name: str, scale: Scale, trials: Sequence[Trial], *style: Any
 ) -> dict[str, Any]:
-    colour, symbol, size = look
+    colour, symbol, size = style
     x: list[float | None] = []
-    seen: Counter[float] = Counter()
+    counts: Counter[float] = Counter()
     for trial in trials:
         place = scale.place(trial.parameters.get(name))
         if place is not None and scale.choices:
-            seen[place] += 1
-            place += SPREAD * (2 * (GOLDEN * seen[place] % 1) - 1)
+            counts[place] += 1
+            place += JITTER * (2 * (GOLDEN * counts[place] % 1) - 1)
         x.append(place)
     return {
         "type": "scatter",
         "mode": "markers",
         "x": x,
-        "y": [facts.held(t.objective) for t in trials if t.objective is not None],
+        "y": [facts.clipped(t.objective) for t in trials if t.objective is not None],
         "marker": {"color": colour, "symbol": symbol, "size": size},
         "text": [facts.hover(trial) for trial in trials],
         "hovertemplate": "%{text}<extra></extra>",

@@ -1,4 +1,4 @@
-"""Where a parameter's values stand on an axis, and what is written beside it."""
+"""The axis of a parameter: positions of values, and tick labels."""
 
 import math
 import re
@@ -12,13 +12,13 @@ from dogbreed.search.space import INT, Choice, Numbers, Range
 from dogbreed.search.table import shown_value
 from dogbreed.search.trials import COMPLETED, Trial
 
-TICKS = 5  # about so many on an axis
+TICKS = 5  # approximate number on an axis
 TICK_CHARACTERS = 14
 
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis from `low` to `high`; `choices` are the values that stand at 0, 1, 2, ... of it."""
+    """An axis from `low` to `high`; `choices` are the values at the positions 0, 1, 2, ..."""
 
     low: float
     high: float
@@ -27,14 +27,14 @@ class Scale:
     choices: tuple[Value, ...] = ()
 
     def place(self, value: Value | None) -> float | None:
-        """Where a value stands; None if it has no place."""
+        """The position of a value; None if it has none."""
         if self.choices:
             return self.choices.index(value) if value in self.choices else None
         return _number(value, self.log)
 
 
 def scales(facts: SearchFacts) -> dict[str, Scale]:
-    """The axis of each parameter, with room for all that was tried."""
+    """The axis of each parameter, which contains its range and the values of all trials."""
     return {
         name: scale(facts.space[name], [trial.parameters.get(name) for trial in facts.trials])
         for name in facts.parameters
@@ -58,7 +58,7 @@ def scale(each: Range, tried: Iterable[Value | None]) -> Scale:
 
 @dataclass(frozen=True)
 class Placed:
-    """A completed trial: where its values stand, and its objective as it is drawn."""
+    """A completed trial: the positions of its values, and its clipped objective."""
 
     trial: Trial
     places: Mapping[str, float]
@@ -68,15 +68,15 @@ class Placed:
 def placed(
     facts: SearchFacts, scales: Mapping[str, Scale], trials: Iterable[Trial]
 ) -> list[Placed]:
-    """The completed ones of these trials, but for those that lack a parameter."""
+    """The completed trials that have a value for each parameter."""
     found = []
     for trial in trials:
         if trial.status != COMPLETED:
             continue
-        places = {name: own.place(trial.parameters.get(name)) for name, own in scales.items()}
+        places = {name: each.place(trial.parameters.get(name)) for name, each in scales.items()}
         known = {name: place for name, place in places.items() if place is not None}
         if len(known) == len(scales) and trial.objective is not None:
-            found.append(Placed(trial, known, facts.held(trial.objective)))
+            found.append(Placed(trial, known, facts.clipped(trial.objective)))
     return found
 
 
@@ -93,21 +93,21 @@ def _number(value: Value | None, log: bool) -> float | None:
 
 def _ticks(low: float, high: float, each: Numbers) -> Iterator[tuple[float, str]]:
     if not each.log:
-        for value in _round_numbers(low, high, whole=each.type == INT):
+        for value in _round_numbers(low, high, integers=each.type == INT):
             yield value, _short(value)
         return
     values = _round_powers(low, high)
     if len(values) < 2:
-        values = list(_round_numbers(10**low, 10**high, whole=False))
+        values = list(_round_numbers(10**low, 10**high, integers=False))
     for value in values:
         yield math.log10(value), _short(value)
 
 
-def _round_numbers(low: float, high: float, whole: bool) -> Iterator[float]:
+def _round_numbers(low: float, high: float, integers: bool) -> Iterator[float]:
     rough = (high - low) / TICKS or 1.0
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * own for own in (1, 2, 5, 10) if power * own >= rough * (1 - 1e-9))
-    if whole:
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
+    if integers:
         step = max(1, round(step))
     slack = 1e-9 * step
     for number in range(math.ceil((low - slack) / step), math.floor((high + slack) / step) + 1):
@@ -115,11 +115,11 @@ def _round_numbers(low: float, high: float, whole: bool) -> Iterator[float]:
 
 
 def _round_powers(low: float, high: float) -> list[float]:
-    """Powers of ten; their doubles and fives too where there are few."""
+    """Powers of ten; with 2 and 5 times each if there are few."""
     powers = range(math.floor(low), math.ceil(high) + 1)
     factors = (1,) if high - low >= 2 else (1, 2, 5)
     every = max(1, round(len(powers) / (2 * TICKS)))
-    values = [float(f"{own}e{power}") for power in powers[::every] for own in factors]
+    values = [float(f"{factor}e{power}") for power in powers[::every] for factor in factors]
     return [value for value in values if low - 1e-9 <= math.log10(value) <= high + 1e-9]
 
 

@@ -98,12 +98,12 @@ def test_places_in_s3_are_known_however_they_are_written() -> None:
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        (f"role={ROLE.replace('role', 'user')}x", "something else than a role"),
-        ("role=arn:aws:iam::111122223333:instance-profile/x", "something else than a role"),
-        ("role=arn:aws:iam::aws:policy/AdministratorAccess", "something else than a role"),
-        ("role=arn:aws:sts::111122223333:assumed-role/x/y", "something else than a role"),
+        (f"role={ROLE.replace('role', 'user')}x", "something other than an IAM role"),
+        ("role=arn:aws:iam::111122223333:instance-profile/x", "something other than an IAM role"),
+        ("role=arn:aws:iam::aws:policy/AdministratorAccess", "something other than an IAM role"),
+        ("role=arn:aws:sts::111122223333:assumed-role/x/y", "something other than an IAM role"),
         ("role=arn:aws:iam::1111:role/x", "twelve digits"),
-        (f"role={ROLE}{'a' * 65}", "isn't the ARN of a role"),
+        (f"role={ROLE}{'a' * 65}", "isn't a valid ARN of an IAM role"),
         ("role=service-role/x", r"write launcher\.role=x"),
         ("role=a b", "at most 64"),
         (f"role={'a' * 65}", "at most 64"),
@@ -122,12 +122,12 @@ def test_places_in_s3_are_known_however_they_are_written() -> None:
         ("instance_type=ml.c7i.9xlarge", "ml.c7i.8xlarge"),
         ("extract_instance_type=ml.t2.medium", "launcher.extract_instance_type=ml.t2.medium"),
         ("subnets=[subnet-0a1b2c3d]", "go together"),
-        ("tags.aws:x=1", "AWS's own"),
+        ("tags.aws:x=1", "reserved for AWS"),
         ("tags.a=b!", "! can't be in the value"),
         ("tags.🐶=b", "can't be in the name"),
-        (f"tags.{'a' * 129}=b", "129 characters; 128 at most"),
-        (f"tags.a={'b' * 257}", "257 characters; 256 at most"),
-        (f"tags={{{', '.join(f'a{n}: b' for n in range(49))}}}", "49 tags; 48 at most"),
+        (f"tags.{'a' * 129}=b", "129 characters; at most 128"),
+        (f"tags.a={'b' * 257}", "257 characters; at most 256"),
+        (f"tags={{{', '.join(f'a{n}: b' for n in range(49))}}}", "49 tags; at most 48"),
         *((f"{key}=", "is empty") for key in ("role", "region", "output_kms_key", "image_uri")),
     ],
 )
@@ -139,10 +139,14 @@ def test_what_aws_would_refuse_is_refused(override: str, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("subnets", "groups", "sentence"),
     [
-        ("[subnet-1]", "[sg-0a1b2c3d]", "'subnet-1' is none"),
-        ("[subnet-0a1b2c3d]", "[subnet-0a1b2c3d]", "security_groups: 'subnet-0a1b2c3d' is none"),
+        ("[subnet-1]", "[sg-0a1b2c3d]", "'subnet-1' is no valid id"),
+        (
+            "[subnet-0a1b2c3d]",
+            "[subnet-0a1b2c3d]",
+            "security_groups: 'subnet-0a1b2c3d' is no valid id",
+        ),
         ("[subnet-0a1b2c3d,subnet-0a1b2c3d]", "[sg-0a1b2c3d]", "given twice"),
-        ("[subnet-0a1b2c3d]", f"[{','.join(f'sg-0a1b2c3{n}' for n in range(6))}]", "5 at most"),
+        ("[subnet-0a1b2c3d]", f"[{','.join(f'sg-0a1b2c3{n}' for n in range(6))}]", "at most 5"),
     ],
 )
 def test_networks(subnets: str, groups: str, sentence: str) -> None:

@@ -50,7 +50,7 @@ WAYS_OUT = ("launcher=local", "dry_run=true")
 
 
 @pytest.mark.parametrize(
-    ("missing", "told"),
+    ("missing", "expected"),
     [
         (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("no AWS credentials", *WAYS_OUT)),
         (("AWS_SECRET_ACCESS_KEY",), ("no usable AWS credentials", *WAYS_OUT)),
@@ -62,21 +62,21 @@ def test_without_credentials_or_region_the_ways_out_are_named(
     account: "SageMakerAccount",
     monkeypatch: pytest.MonkeyPatch,
     missing: tuple[str, ...],
-    told: tuple[str, ...],
+    expected: tuple[str, ...],
 ) -> None:
     for name in missing:
         monkeypatch.delenv(name)
     sentence = refused(launch)
-    assert all(words in sentence for words in told), sentence
+    assert all(words in sentence for words in expected), sentence
     assert account.requests == []
 
 
 @pytest.mark.parametrize(
-    ("operation", "code", "message", "told"),
+    ("operation", "code", "message", "expected"),
     [
         ("GetCallerIdentity", "ExpiredToken", "expired", "have expired: sign in again"),
         ("GetCallerIdentity", "InvalidClientTokenId", "bad", "AWS doesn't know these credentials"),
-        ("HeadBucket", "403", "Forbidden", "give the user or the role (launcher.role)"),
+        ("HeadBucket", "403", "Forbidden", "grant the user or the role (launcher.role)"),
         (
             "CreateTrainingJob",
             "AccessDeniedException",
@@ -100,7 +100,7 @@ def test_without_credentials_or_region_the_ways_out_are_named(
             "CreateTrainingJob",
             "AccessDeniedException",
             "User: me is not authorized to perform: iam:PassRole on resource: role/debugger-1",
-            "give the user or the role (launcher.role)",
+            "grant the user or the role (launcher.role)",
         ),
         (
             "CreateTrainingJob",
@@ -116,17 +116,17 @@ def test_a_refusal_is_one_sentence_with_the_next_step(
     operation: str,
     code: str,
     message: str,
-    told: str,
+    expected: str,
 ) -> None:
     status = int(code) if code.isdigit() else 400  # the answer to HEAD has no body
     account.fail_next(operation, code, message, times=20, status=status)
     sentence = refused(launch)
-    assert told in sentence
+    assert expected in sentence
     assert "\n" not in sentence
     assert account.training_jobs == {}
 
 
-def test_an_account_that_never_used_debugger_is_told_what_it_has_without(
+def test_an_account_without_debugger_gets_the_alternative(
     launch: Launch, account: "SageMakerAccount"
 ) -> None:
     account.close_debugger()
@@ -165,7 +165,7 @@ def test_a_bucket_elsewhere_or_nowhere(launch: Launch, account: "SageMakerAccoun
     where = {"LocationConstraint": "eu-west-1"}
     client.create_bucket(Bucket="elsewhere", CreateBucketConfiguration=where)
     sentence = refused(launch, "launcher.bucket=elsewhere")
-    assert "lies in eu-west-1" in sentence or "another region" in sentence
+    assert "is in eu-west-1" in sentence or "another region" in sentence
 
 
 def job_of(account: "SageMakerAccount") -> Job:

@@ -116,7 +116,7 @@ def test_an_unknown_region_is_refused() -> None:
         training_image("eu-wst-1", "ml.c7i.xlarge", None, TODAY)
 
 
-def test_without_the_sdk_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_sdk_the_message_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(CloudError, match=r"install dogbreed\[aws\]"):
         training_image("eu-west-1", "ml.c7i.xlarge", None, TODAY)

@@ -82,7 +82,7 @@ def test_an_unknown_pattern_is_left_to_the_service() -> None:
         ),
     ],
 )
-def test_what_the_service_would_refuse_is_told_by_its_key(
+def test_what_the_service_would_refuse_is_named_by_its_key(
     change: dict[str, Any], sentence: str
 ) -> None:
     refuse("CreateTrainingJob", TRAINING)

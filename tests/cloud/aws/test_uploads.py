@@ -91,7 +91,7 @@ def test_a_second_time_nothing_is_sent(s3: "S3", root: Path) -> None:
     for path in files_of(root):
         os.utime(path, (1, 1))  # when a file was written says nothing about what it holds
     assert sync(s3, root) == []
-    # The objects are those that this machine sent: S3 isn't asked for each of them.
+    # The objects are those that this machine sent: S3 isn't queried for each of them.
     assert [operation for operation, _ in s3.requests] == ["ListObjectsV2", "HeadObject"]
     record = cache_dir() / "uploads"
     shutil.rmtree(record)
@@ -123,7 +123,7 @@ def test_photos_that_are_gone_are_removed(
     assert sync(s3, root) == []
 
 
-def test_photos_that_can_not_be_removed_are_told_of(s3: "S3", root: Path) -> None:
+def test_photos_that_can_not_be_deleted_are_reported(s3: "S3", root: Path) -> None:
     def refuse(parsed: dict[str, Any], **more: Any) -> None:
         parsed["Errors"] = [{"Key": "dogs/1.jpg", "Code": "AccessDenied"}]
 
@@ -151,7 +151,7 @@ def test_a_folder_of_others_is_left_alone(s3: "S3", root: Path) -> None:
     s3.write(f"{FOLDER.prefix}/", b"")  # as S3's console marks a folder
     assert stored(s3.client, FOLDER) == {}
     s3.write(f"{FOLDER.prefix}/theirs.jpg", b"x")
-    with pytest.raises(CloudError, match=r"holds 1 objects .* name another launcher\.prefix"):
+    with pytest.raises(CloudError, match=r"has 1 objects .* name another launcher\.prefix"):
         stored(s3.client, FOLDER)
 
 
@@ -176,7 +176,7 @@ def stopped_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_an_interrupted_upload_goes_on_where_it_was(s3: "S3", root: Path) -> None:
+def test_an_interrupted_upload_resumes(s3: "S3", root: Path) -> None:
     for number in range(60):
         write(root / f"train/Beagle/{number}.jpg", str(number))
     plan = plan_upload(root, files_of(root), stored(s3.client, FOLDER))

@@ -90,8 +90,8 @@ def test_a_training_that_fails_leaves_what_it_recorded(container: Path, photos_r
     rule = {f"debug.rules.vanishing_gradient.{name}": text for name, text in stop.items()}
     done = run(container, {**small(), **rule}, SM_CHANNEL_PHOTOS=str(channel))
     assert done.returncode == 1
-    told = (container / "output" / "failure").read_text("utf-8")
-    assert "vanishing_gradient" in told
+    failure = (container / "output" / "failure").read_text("utf-8")
+    assert "vanishing_gradient" in failure
     papers = container / "output" / "data"
     assert json.loads((papers / "debug" / "rules.json").read_text("utf-8"))
     assert (papers / "debug" / "recording").is_file()
@@ -123,7 +123,7 @@ def test_arguments_alone_are_enough(container: Path, photos_root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hyperparameters", "told"),
+    ("hyperparameters", "expected"),
     [
         ({"optim.lrr": "1"}, "Did you mean optim.lr?"),
         ({"optim.lr": "-1"}, "optim.lr=-1: must be above 0"),
@@ -132,11 +132,11 @@ def test_arguments_alone_are_enough(container: Path, photos_root: Path) -> None:
     ],
 )
 def test_the_failure_file_holds_the_sentence(
-    container: Path, hyperparameters: dict[str, str], told: str
+    container: Path, hyperparameters: dict[str, str], expected: str
 ) -> None:
     done = run(container, hyperparameters)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     failure = (container / "output" / "failure").read_text("utf-8")
-    assert told in failure
+    assert expected in failure
     assert len(failure) <= 1024

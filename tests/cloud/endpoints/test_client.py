@@ -88,10 +88,10 @@ def test_what_passes_is_waited_for(passing: Exception) -> None:
     assert len(session.requests) == 3
 
 
-def test_a_photo_that_the_model_refuses_is_told_in_its_words_and_not_sent_again() -> None:
-    said = json.dumps({"error": {"code": "truncated", "message": "The file ends too early."}})
+def test_a_photo_that_the_model_refuses_is_reported_and_not_retried() -> None:
+    body = json.dumps({"error": {"code": "truncated", "message": "The file ends too early."}})
     with pytest.raises(PhotoError, match=r"The file ends too early\.") as caught:
-        invoke(model_error(400, said))
+        invoke(model_error(400, body))
     assert caught.value.reason == "truncated"
     with pytest.raises(PhotoError, match="refused with 413"):
         invoke(model_error(413))
@@ -106,7 +106,7 @@ def test_a_photo_that_the_model_refuses_is_told_in_its_words_and_not_sent_again(
             "invoking endpoint dogs: AWS answers ValidationError: because",
         ),
         (refusal("AccessDeniedException"), "AWS doesn't allow it"),
-        ({"something": "else"}, "isn't this project's"),
+        ({"something": "else"}, "isn't in this project's format"),
     ],
 )
 def test_what_does_not_pass_is_one_sentence(answer: Any, sentence: str) -> None:

@@ -26,7 +26,7 @@ def composed(*overrides: str) -> DeployConfig:
         (("endpoint=newest",), "take another name"),
         (("deploy.photos=x",), "Take deploy=batch"),
         (("launcher.subnets=[subnet-1]",), "launcher.security_groups go together"),
-        ((f"endpoint={'d' * (MAX_NAME_CHARACTERS + 1)}",), "43 at most"),
+        ((f"endpoint={'d' * (MAX_NAME_CHARACTERS + 1)}",), "at most 43"),
         (("deploy.max_instances=3",), "doesn't scale burstable instances such as ml.t2.medium"),
         (
             (
@@ -37,13 +37,19 @@ def composed(*overrides: str) -> DeployConfig:
             "at least deploy.instance_count=2",
         ),
         (("deploy.instance_type=null",), "deploy=realtime needs one"),
-        (("deploy=serverless", "deploy.capture_percent=5"), "a serverless endpoint has no such"),
+        (
+            ("deploy=serverless", "deploy.capture_percent=5"),
+            "not supported by serverless endpoints",
+        ),
         (("deploy=serverless", "deploy.instance_type=ml.c7i.large"), "deploy.instance_type: "),
         (("deploy=serverless", "launcher.subnets=[subnet-1]"), "launcher.subnets: "),
         (("deploy=serverless", "deploy.memory_mb=1500"), "multiple of 1024"),
         (("deploy=batch",), "deploy.photos has no value"),
         (("deploy=batch", "deploy.photos=x", "deploy.ttl_hours=3"), "not for batch transform jobs"),
-        (("deploy=batch", "deploy.photos=x", "deploy.instance_type=ml.t2.large"), "none of the t2"),
+        (
+            ("deploy=batch", "deploy.photos=x", "deploy.instance_type=ml.t2.large"),
+            "no t2 instances",
+        ),
     ],
 )
 def test_what_can_not_be_is_refused(overrides: tuple[str, ...], sentence: str) -> None:
@@ -60,10 +66,10 @@ def test_what_can_be_is_not_refused() -> None:
 
 
 @pytest.mark.parametrize("server", ["ray", "pytorch"])
-def test_a_container_takes_tiffs_where_it_is_told_to(server: str) -> None:
+def test_a_container_accepts_tiffs_if_configured(server: str) -> None:
     plain = container_environment(composed(f"deploy.server={server}").deploy)
-    told = container_environment(composed(f"deploy.server={server}", "deploy.tiff=true").deploy)
-    assert told == plain | {"DOGBREED_TIFF": "1"}
+    expected = container_environment(composed(f"deploy.server={server}", "deploy.tiff=true").deploy)
+    assert expected == plain | {"DOGBREED_TIFF": "1"}
 
 
 def test_names_of_attempts_of_one_second_differ(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ def at(day: int) -> datetime:
 
 
 class Client:
-    """A SageMaker with some jobs: name to what it tells of them; tags by name, ours by default."""
+    """A SageMaker with some jobs: name to description; tags by name, ours by default."""
 
     def __init__(
         self, trainings: dict[str, Any], tunings: dict[str, Any], others: set[str]
@@ -27,12 +27,12 @@ class Client:
         self.trainings, self.tunings, self.others = trainings, tunings, others
 
     def describe_training_job(self, TrainingJobName: str) -> dict[str, Any]:
-        return self._told(self.trainings, TrainingJobName, "Requested resource not found.")
+        return self._describe(self.trainings, TrainingJobName, "Requested resource not found.")
 
     def describe_hyper_parameter_tuning_job(
         self, HyperParameterTuningJobName: str
     ) -> dict[str, Any]:
-        return self._told(self.tunings, HyperParameterTuningJobName, "Unable to find a job.")
+        return self._describe(self.tunings, HyperParameterTuningJobName, "Unable to find a job.")
 
     def list_tags(self, ResourceArn: str) -> dict[str, Any]:
         return {"Tags": [] if ResourceArn in self.others else OURS}
@@ -41,8 +41,8 @@ class Client:
         self.listed = operation
         return self
 
-    def paginate(self, **asked: Any) -> list[dict[str, Any]]:
-        assert asked["StatusEquals"] == "Completed"
+    def paginate(self, **parameters: Any) -> list[dict[str, Any]]:
+        assert parameters["StatusEquals"] == "Completed"
         if self.listed == "list_training_jobs":
             names = sorted(self.trainings, reverse=True)
             return [{"TrainingJobSummaries": [{"TrainingJobName": name} for name in names]}]
@@ -51,7 +51,7 @@ class Client:
         return [{"HyperParameterTuningJobSummaries": jobs}]
 
     @staticmethod
-    def _told(jobs: dict[str, Any], name: str, missing: str) -> dict[str, Any]:
+    def _describe(jobs: dict[str, Any], name: str, missing: str) -> dict[str, Any]:
         if name not in jobs:
             raise ClientError({"Error": {"Code": "ValidationException", "Message": missing}}, "x")
         found: dict[str, Any] = jobs[name]

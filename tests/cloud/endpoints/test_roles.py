@@ -1,4 +1,4 @@
-"""Under which role a model is served, what its container can reach, and what it is told."""
+"""Under which role a model is served, what its container can reach, and its environment."""
 
 import logging
 from collections.abc import Callable
@@ -145,12 +145,14 @@ def test_ray_reports_nothing_from_a_model_of_the_registry(monkeypatch: pytest.Mo
     assert container["Environment"]["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
-def test_a_role_that_can_not_read_the_model_is_told_what_it_needs() -> None:
-    said = (
+def test_a_role_that_can_not_read_the_model_is_reported() -> None:
+    message = (
         "Could not access model data at s3://b/model.tar.gz. Please ensure that the role exists "
         'and that its trust relationship policy allows the action "sts:AssumeRole"'
     )
-    error = ClientError({"Error": {"Code": "ValidationException", "Message": said}}, "CreateModel")
+    error = ClientError(
+        {"Error": {"Code": "ValidationException", "Message": message}}, "CreateModel"
+    )
     with (
         pytest.raises(CloudError, match=r"launch/iam/serving\.json, or name .* as deploy\.role"),
         translate_errors("model dogs-1"),

@@ -21,7 +21,7 @@ TRIALS = Use(
 NOTHING = {"stored_bytes": 0, "writes": 0, "reads": 0}
 
 
-def test_every_row_of_the_table_says_where_it_is_from_and_when() -> None:
+def test_every_row_of_the_table_has_source_and_date() -> None:
     with TABLE.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len({row["instance_type"] for row in rows}) == len(rows) > 20
@@ -74,7 +74,7 @@ def test_disks_cost_where_they_are_not_the_machine_s_own() -> None:
     assert max_cost([own], **NOTHING).total_usd == pytest.approx(20 * 1.408)
 
 
-def test_s3_costs_for_what_lies_there_and_for_requests() -> None:
+def test_s3_costs_for_storage_and_requests() -> None:
     costs = max_cost([], stored_bytes=100 * 10**9, writes=6000, reads=120_000)
     assert costs.total_usd == pytest.approx(2.3 + 0.03 + 0.048)
     assert costs.lines[0] == (

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytest_plugins = ("helpers.s3_server",)
 
 PREFIX = "dogbreed/answers/dogs/"
-TOLD = {"TransformOutput": {"S3OutputPath": f"s3://photos-of-dogs/{PREFIX}"}}
+JOB = {"TransformOutput": {"S3OutputPath": f"s3://photos-of-dogs/{PREFIX}"}}
 CLASSES = [{"label": "Akita", "probability": 0.75}]
 ANSWER = {"predictions": [{"classes": CLASSES, "unknown": False}]}
 
@@ -36,7 +36,7 @@ def account(s3: "S3", aws_session: "boto3.Session", monkeypatch: pytest.MonkeyPa
 
 
 def rows(account: Account, *sent: str) -> list[dict[str, Any]]:
-    return list(_predictions(account, TOLD, sent))
+    return list(_predictions(account, JOB, sent))
 
 
 def test_answers_to_photos_that_were_sent_are_read(account: Account, s3: "S3") -> None:
@@ -87,7 +87,7 @@ def test_an_endless_answer_is_not_read(
 )
 def test_metrics_that_are_none_are_a_sentence(text: str, tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text(text, "utf-8")
-    with pytest.raises(CloudError, match="isn't what a training of this project writes"):
+    with pytest.raises(CloudError, match=r"isn't the metrics\.json of a training"):
         _test_top1(tmp_path / "metrics.json")
 
 

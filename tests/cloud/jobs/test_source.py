@@ -174,7 +174,7 @@ def test_a_checkout_of_something_else_is_refused(checkout: Path) -> None:
         pack_source(checkout, CARRIED)
 
 
-def test_without_git_it_says_so(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_there_is_a_message(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(checkout))
     with pytest.raises(CloudError, match="git isn't installed"):
         pack_source(checkout, CARRIED)

@@ -16,7 +16,7 @@ from dogbreed.configuration.search import SearchConfig, TuneConfig
 from dogbreed.errors import SearchError
 from dogbreed.search.local.study import STUDY_FILE, Study
 from dogbreed.search.local.study_file import check_study_file
-from dogbreed.search.local.worker import Kept
+from dogbreed.search.local.worker import TrialResult
 from dogbreed.search.space import Choice, Numbers, Space
 from dogbreed.utils.documents import DocumentError
 
@@ -37,13 +37,13 @@ def database(search: SearchConfig, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("study")
     study = Study(folder, search, SPACE, 3)
     for objective in (0.5, 0.6):
-        trial = study.ask()
+        trial = study.next_trial()
         assert trial is not None
         trial.report(float("nan"), 1)
-        study.tell(trial, Kept(objective, (0.4, 0.7), False))
-    trial = study.ask()
+        study.record(trial, TrialResult(objective, (0.4, 0.7), False))
+    trial = study.next_trial()
     assert trial is not None
-    study.put_back(trial.number)
+    study.requeue(trial.number)
     return (folder / STUDY_FILE).read_bytes()
 
 
@@ -60,12 +60,14 @@ def changed(folder: Path, *statements: str) -> None:
         connection.commit()
 
 
-def test_an_own_study_is_gone_on_with(folder: Path, search: SearchConfig, tmp_path: Path) -> None:
+def test_an_interrupted_study_is_resumed(
+    folder: Path, search: SearchConfig, tmp_path: Path
+) -> None:
     study = Study(folder, search, SPACE, 3)
     assert [trial.objective for trial in study.trials()] == [0.5, 0.6]
     other = tmp_path / "other"
     other.mkdir()
-    assert Study(other, search, SPACE, 3).learn_from(folder) == 2
+    assert Study(other, search, SPACE, 3).add_trials_of(folder) == 2
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_a_database_with_more_in_it_is_not_opened(folder: Path, statements: list
 
 
 @pytest.mark.parametrize(
-    ("table", "change", "told"),
+    ("table", "change", "expected"),
     [
         ("trials", "state = 'DONE'", "can't be read"),
         ("trial_params", "distribution_json = '{}'", "can't be read"),
@@ -114,15 +116,15 @@ def test_a_database_with_more_in_it_is_not_opened(folder: Path, statements: list
     ],
 )
 def test_a_study_with_other_values_is_refused(
-    folder: Path, search: SearchConfig, table: str, change: str, told: str
+    folder: Path, search: SearchConfig, table: str, change: str, expected: str
 ) -> None:
     changed(folder, f"UPDATE {table} SET {change}")
     with pytest.raises(SearchError) as caught:
         Study(folder, search, SPACE, 3)
     message = str(caught.value)
-    assert told in message
+    assert expected in message
     assert STUDY_FILE in message
-    assert "can't be read: start anew under another search.name" in message
+    assert "can't be read: start a new search with another search.name" in message
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_nothing_is_learnt_from_a_foreign_one(
     other = tmp_path / "other"
     other.mkdir()
     with pytest.raises(SearchError, match=r"leave it out of search\.warm_start"):
-        Study(other, search, SPACE, 3).learn_from(folder)
+        Study(other, search, SPACE, 3).add_trials_of(folder)
 
 
 def test_values_outside_the_space_are_not_learnt(
@@ -152,7 +154,7 @@ def test_values_outside_the_space_are_not_learnt(
     changed(folder, f"UPDATE trial_params SET param_value = 0, distribution_json = '{choices}'")
     other = tmp_path / "other"
     other.mkdir()
-    assert Study(other, search, SPACE, 3).learn_from(folder) == 0
+    assert Study(other, search, SPACE, 3).add_trials_of(folder) == 0
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link", "folder", "text", "journal", "large"])
@@ -195,6 +197,6 @@ def test_a_trial_that_waits_is_tried_as_it_was(folder: Path, search: SearchConfi
     with closing(sqlite3.connect(folder / STUDY_FILE)) as connection:
         ((text,),) = connection.execute("SELECT value_json FROM trial_system_attributes")
     waiting: dict[str, Any] = json.loads(text)
-    trial = Study(folder, search, SPACE, 3).ask()
+    trial = Study(folder, search, SPACE, 3).next_trial()
     assert trial is not None
     assert trial.params == waiting

@@ -48,7 +48,7 @@ def best(folder: Path) -> dict[str, Any]:
     return values
 
 
-def test_a_search_is_gone_on_with_and_its_best_is_trained(
+def test_a_search_is_resumed_and_its_best_is_trained(
     launch: Launch, photos_root: Path, tmp_path: Path
 ) -> None:
     search = (f"data.root={photos_root}", "data.fraction=0.5", "search.name=mine", *QUICK, *SPACE)
@@ -81,10 +81,10 @@ def test_a_search_is_gone_on_with_and_its_best_is_trained(
 
     other = launch("tune.py", *search, "model.dropout=0.5")
     assert other.returncode == 2
-    assert "search.name=mine was searched with model.dropout=0.0, now it is 0.5" in other.stderr
+    assert "search.name=mine exists with model.dropout=0.0, now it is 0.5" in other.stderr
     assert rows(folder) == after
 
-    # What the search left out of its space stays what its configuration said.
+    # What the search left out of its space stays as configured.
     done = launch("train.py")
     assert done.returncode == 0, done.stderr
     assert f"best of mine ({values['trial']})" in done.stdout
@@ -98,13 +98,13 @@ def test_a_search_is_gone_on_with_and_its_best_is_trained(
 
     # A trial is what a training of the same configuration is.
     again = launch("train.py", "best=mine", "data.fraction=0.5")
-    told = re.search(r"^kept valid_loss=(\S+)", again.stdout, re.MULTILINE)
-    assert told is not None, again.stderr
-    assert float(told[1]) == pytest.approx(min(objectives), rel=1e-4)
+    expected = re.search(r"^kept valid_loss=(\S+)", again.stdout, re.MULTILINE)
+    assert expected is not None, again.stderr
+    assert float(expected[1]) == pytest.approx(min(objectives), rel=1e-4)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_what_ended_is_kept_when_a_search_is_stopped(
+def test_ended_trials_are_saved_when_a_search_is_stopped(
     launch: Launch, photos_root: Path, tmp_path: Path, number: int
 ) -> None:
     search = (f"data.root={photos_root}", "search.name=s", *QUICK, *SPACE, "search.parallel=1")
@@ -117,29 +117,29 @@ def test_what_ended_is_kept_when_a_search_is_stopped(
         start_new_session=True,
     ) as process:
         wait_for_line(process.stdout, "trial-002 of 200")
-        # Ctrl-C and `timeout` signal the whole group.
+        # Ctrl-C and `timeout` signal the process group.
         os.killpg(process.pid, number) if number != signal.SIGKILL else process.kill()
         _, stderr = process.communicate()
     if number != signal.SIGKILL:
         assert process.returncode == 128 + number
-        assert re.search(r"stopped with \d+ of 200 trials; they are kept", stderr), stderr
+        assert re.search(r"stopped with \d+ of 200 trials; they are saved", stderr), stderr
         assert "Traceback" not in stderr
         begun = len(rows(tmp_path / "outputs" / "searches" / "s"))
         assert 2 <= begun < 200
     done = launch("tune.py", *search, "search.trials=3")
     assert done.returncode == 0, done.stderr
-    kept = rows(tmp_path / "outputs" / "searches" / "s")
-    assert len(kept) >= 3
-    assert {row["TrainingJobStatus"] for row in kept} == {"Completed"}
+    saved = rows(tmp_path / "outputs" / "searches" / "s")
+    assert len(saved) >= 3
+    assert {row["TrainingJobStatus"] for row in saved} == {"Completed"}
 
 
-def test_a_damaged_study_is_said_so(launch: Launch, photos_root: Path, tmp_path: Path) -> None:
+def test_a_damaged_study_is_reported(launch: Launch, photos_root: Path, tmp_path: Path) -> None:
     study = tmp_path / "outputs" / "searches" / "s" / "study.db"
     study.parent.mkdir(parents=True)
     study.write_bytes(b"no database" * 1000)
     done = launch("tune.py", f"data.root={photos_root}", "search.name=s", *QUICK, *SPACE)
     assert done.returncode == 1
-    assert "study.db can't be read: start anew under another search.name" in done.stderr
+    assert "study.db can't be read: start a new search with another search.name" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -168,15 +168,17 @@ def test_a_grid_tries_each_combination_once_and_teaches_the_next_search(
     assert len({(row["optim.lr"], row["data.batch_size"]) for row in tried}) == 6
     done = launch("tune.py", *common, "search.warm_start=[g]", "search.trials=2", "search.name=n")
     assert done.returncode == 0, done.stderr
-    assert "6 trials of g are known beforehand" in done.stdout
+    assert "6 trials of g are reused" in done.stdout
     # The same values come to the same.
-    told = {(row["optim.lr"], row["data.batch_size"]): row["FinalObjectiveValue"] for row in tried}
+    expected = {
+        (row["optim.lr"], row["data.batch_size"]): row["FinalObjectiveValue"] for row in tried
+    }
     for row in rows(tmp_path / "outputs" / "searches" / "n"):
-        assert told[row["optim.lr"], row["data.batch_size"]] == row["FinalObjectiveValue"]
-    # What lies outside of a narrower space is left out, another objective is refused.
+        assert expected[row["optim.lr"], row["data.batch_size"]] == row["FinalObjectiveValue"]
+    # Trials outside a narrower space are left out, another objective is refused.
     narrow = "search.space.data.batch_size.values=[8,16]"
     done = launch("tune.py", *common, narrow, "search.warm_start=[g]", "search.trials=1")
-    assert "4 trials of g are known beforehand" in done.stdout, done.stderr
+    assert "4 trials of g are reused" in done.stdout, done.stderr
     other = ("search.objective=valid_top1", "search.direction=maximize")
     done = launch("tune.py", *common, *other, "search.warm_start=[g]")
     assert done.returncode == 2
@@ -188,22 +190,22 @@ def test_a_grid_tries_each_combination_once_and_teaches_the_next_search(
     assert "Traceback" not in done.stderr
 
 
-def test_a_training_without_a_search_says_what_to_do(launch: Launch) -> None:
+def test_a_training_without_a_search_is_an_error(launch: Launch) -> None:
     done = launch("train.py", "launcher=local")
     assert done.returncode == 2
-    assert "run launch/tune.py first, name one (best=NAME), or set best=null" in done.stderr
+    assert "run launch/tune.py first, name a search (best=NAME), or set best=null" in done.stderr
     done = launch("tune.py", "launcher=local", "search.warm_start=[nothing]")
     assert done.returncode == 2
     assert "search.warm_start=nothing" in done.stderr
-    for remote, told in {
+    for remote, expected in {
         "dry_run=true": "leave dry_run out, or take launcher=sagemaker",
         "attach=x": "search.name=NAME",
-        "wait=false": "ends with its command",
-        "search.name=../x": "so no path",
+        "wait=false": "which runs in this command",
+        "search.name=../x": "not a path",
     }.items():
         done = launch("tune.py", "launcher=local", remote)
         assert done.returncode == 2
-        assert told in done.stderr
+        assert expected in done.stderr
     for script in ("tune.py", "train.py"):
         done = launch(script, "--help")
         assert "launcher.instance_type=ml.c7i.2xlarge" in done.stdout

@@ -14,6 +14,7 @@ from helpers.made_trials import SPACE, make_trials
 from playwright.sync_api import Page
 
 from dogbreed.report.formatting import shown
+from dogbreed.search.report.facts import SearchFacts
 from dogbreed.search.report.page import write_page
 from dogbreed.search.searchable import Value
 from dogbreed.search.space import Choice, Numbers, Space
@@ -40,7 +41,10 @@ def written(tmp_path: Path, trials: Sequence[Trial], space: Space = SPACE, **cha
         "direction": "minimize",
         "settings": {"data.root": "photos", "optim.name": None},
     }
-    write_page(path, trials=trials, parameters=list(space), space=space, **(given | changed))
+    facts = SearchFacts(
+        trials=tuple(trials), parameters=tuple(space), space=space, **(given | changed)
+    )
+    write_page(path, facts)
     assert [file.name for file in tmp_path.iterdir() if file.suffix == ".part"] == []
     return path
 
@@ -58,7 +62,7 @@ def column(page: Page, title: str) -> list[str]:
 
 
 def hovered(page: Page, key: str, place: str) -> str:
-    """What is said beside the mouse on a point of a chart."""
+    """The hover text of a point of a chart."""
     page.locator(f"#{key}").scroll_into_view_if_needed()
     box = page.locator(f"#{key} {place}").bounding_box()
     assert box is not None
@@ -71,22 +75,28 @@ def hovered(page: Page, key: str, place: str) -> str:
     return "\n".join(lines)
 
 
-def test_a_whole_search(open_page: "OpenPage", tmp_path: Path) -> None:
+def test_a_complete_search(open_page: "OpenPage", tmp_path: Path) -> None:
     page = open_page(written(tmp_path, TRIALS))
     assert page.inner_text("h1") == "made search"
     text = text_of(page)
     low, high = BEST.ci95 or (0, 0)
-    for said in (
+    for text_shown in (
         "minimize valid_loss · 35 trials completed, 4 stopped early, 1 failed",
         f"{BEST.name} is the best of 35 completed trials: valid_loss {BEST.objective:.4f} "
         f"[{low:.4f}, {high:.4f}]",
         *(f"{name} {BEST.parameters[name]}" for name in SPACE),
-        "Told from chance: lr (",
-        "not: eps, batch_size",
+        "Significant: lr (",
+        "not significant: eps, batch_size",
         "data.root photos",
         "optim.name null",
     ):
-        assert said in text or said.replace("not: eps, batch_size", "not: batch_size, eps") in text
+        assert (
+            text_shown in text
+            or text_shown.replace(
+                "not significant: eps, batch_size", "not significant: batch_size, eps"
+            )
+            in text
+        )
     drawn = "figures[{!r}].data.map(own => own.x.filter(x => x !== null).length)"
     assert page.evaluate(drawn.format("history"))[:3] == [4, 35, 1]
     assert page.evaluate(drawn.format("curves")) == [4 * 4, 34 * 12, 12]
@@ -103,11 +113,11 @@ def test_a_whole_search(open_page: "OpenPage", tmp_path: Path) -> None:
 
 def test_what_stands_beside_the_mouse(open_page: "OpenPage", tmp_path: Path) -> None:
     page = open_page(written(tmp_path, TRIALS))
-    said = hovered(page, "history", f"{DOTS}:nth-child(2) .point:nth-child(1)")
+    text_shown = hovered(page, "history", f"{DOTS}:nth-child(2) .point:nth-child(1)")
     first = TRIALS[0]
     assert first.objective is not None
-    assert f"{first.name}\nCompleted\nvalid_loss {first.objective:.4f} [" in said
-    assert f"lr {first.parameters['optim.lr']:.3g}" in said
+    assert f"{first.name}\nCompleted\nvalid_loss {first.objective:.4f} [" in text_shown
+    assert f"lr {first.parameters['optim.lr']:.3g}" in text_shown
     assert "Loss is not a number" in hovered(page, "history", ".xy2 .point")
 
 
@@ -123,8 +133,8 @@ def test_values_stand_where_they_belong(open_page: "OpenPage", tmp_path: Path) -
     places = page.evaluate("figures['slice-0'].data.at(-1).x")
     assert places == [pytest.approx(math.log10(float(BEST.parameters["optim.lr"])))]
     beside = page.locator("#parallel .textpoint text").all_text_contents()
-    for said in ("lr", "valid_loss", "0.001", "5e-9", "128"):
-        assert said in [text.strip() for text in beside]
+    for text_shown in ("lr", "valid_loss", "0.001", "5e-9", "128"):
+        assert text_shown in [text.strip() for text in beside]
 
 
 def test_a_share_is_written_in_per_cent_and_more_of_it_is_better(
@@ -138,9 +148,9 @@ def test_a_share_is_written_in_per_cent_and_more_of_it_is_better(
     page = open_page(path)
     text = text_of(page)
     assert "trial-002 is the best of 3 completed trials: valid_top1 77.15 % [75.15, 79.15]" in text
-    assert "Of 2 other trials 0 lie within that interval." in text
+    assert "Of 2 other trials 0 are within that interval." in text
     assert "The trials reported nothing after each epoch." in text
-    assert "Too few trials to tell which parameter mattered: 3 completed" in text
+    assert "Too few trials to estimate the parameters' importance: 3 completed" in text
     assert column(page, "95 %")[0] == "48.00 % to 52.00 %"
     assert column(page, "USD") == ["0.012"] * 3
     assert page.evaluate("figures.history.data.at(-1).y") == [0.5, 0.7715, 0.7715]
@@ -149,28 +159,28 @@ def test_a_share_is_written_in_per_cent_and_more_of_it_is_better(
 @pytest.mark.parametrize(
     ("trials", "sentences"),
     [
-        ([], ["0 trials completed", "No trial has begun.", "there is no best one"]),
+        ([], ["0 trials completed", "No trial has started.", "there is no best trial"]),
         (
             [replace(t, status=FAILED, objective=None, ci95=None, curve=()) for t in TRIALS[:3]],
             [
                 "0 trials completed, 3 failed",
-                "No trial has come to an objective that could be drawn.",
+                "No trial has an objective that can be drawn.",
                 "The trials reported nothing after each epoch.",
-                "Fewer than two trials came to an objective",
+                "Fewer than two trials have an objective",
             ],
         ),
         (
             [replace(TRIALS[0], objective=math.nan, ci95=None, curve=(math.nan,))],
-            ["1 trial completed", "there is no best one", "No trial has come to an objective"],
+            ["1 trial completed", "there is no best trial", "No trial has an objective"],
         ),
-        (TRIALS[:1], ["the best of 1 completed trial", "Fewer than two trials came to"]),
+        (TRIALS[:1], ["the best of 1 completed trial", "Fewer than two trials have an"]),
         (
             [replace(TRIALS[0], status=RUNNING, objective=None, ci95=None, ended=None)],
-            ["0 trials completed, 1 still running", "there is no best one"],
+            ["0 trials completed, 1 still running", "there is no best trial"],
         ),
         (
             [replace(t, objective=1.0, ci95=None) for t in TRIALS if t.objective is not None],
-            ["All trials came to the same objective: no parameter made a difference."],
+            ["All trials have the same objective: no parameter made a difference."],
         ),
     ],
     ids=["none", "all-failed", "nan", "one", "running", "all-the-same"],
@@ -180,7 +190,7 @@ def test_a_chart_that_cannot_be_made_is_a_sentence(
 ) -> None:
     page = open_page(written(tmp_path, trials, settings={}))
     text = text_of(page)
-    for sentence in [*sentences, "Nothing was set otherwise than in conf/."]:
+    for sentence in [*sentences, "No settings differ from conf/."]:
         assert sentence in text
     for word in ("nan", "NaN", "None", "undefined", "inf"):
         assert not re.search(rf"\b{word}\b", text)
@@ -191,7 +201,7 @@ def test_one_parameter(open_page: "OpenPage", tmp_path: Path) -> None:
     page = open_page(written(tmp_path, TRIALS, space))
     text = text_of(page, "#parameters")
     assert "Only one parameter was searched" in text
-    assert "With one parameter the chart below shows all there is" in text
+    assert "With one parameter the chart below has all comparisons" in text
     assert page.locator("#parameters .chart").count() == 1
 
 
@@ -200,7 +210,9 @@ def test_a_trial_far_beyond_presses_no_other_together(
 ) -> None:
     trials = [*TRIALS, replace(TRIALS[0], name="wild", objective=250.0, ci95=(240.0, 260.0))]
     page = open_page(written(tmp_path, trials))
-    reading = re.search(r"Trials beyond ([\d.]+) stand at that edge", text_of(page, "#progress"))
+    reading = re.search(
+        r"Trials beyond ([\d.]+) are drawn as triangles at that edge", text_of(page, "#progress")
+    )
     assert reading is not None
     assert float(reading[1]) < 3
     completed = page.evaluate("figures.history.data[1]")
@@ -276,8 +288,8 @@ def test_hostile_texts_stay_text(open_page: "OpenPage", tmp_path: Path) -> None:
     assert column(page, "head")[:4] == list(values)
     ticks = page.locator("#slice-3 .xtick text").all_text_contents()
     assert [tick[:13] for tick in ticks] == [value[:13] for value in values]
-    said = hovered(page, "history", f"{DOTS}:nth-child(1) .point:nth-child(1)")
-    assert said.startswith(f"{HOSTILE[0]}\nCompleted")
+    text_shown = hovered(page, "history", f"{DOTS}:nth-child(1) .point:nth-child(1)")
+    assert text_shown.startswith(f"{HOSTILE[0]}\nCompleted")
 
 
 def test_formulas_and_templates_stay_text(open_page: "OpenPage", tmp_path: Path) -> None:
@@ -326,7 +338,7 @@ LABELS_AT_ODDS = """() => {
       for (const [other, at] of placed.slice(n + 1)) {
         const across = Math.min(own.right, at.right) - Math.max(own.left, at.left);
         const down = Math.min(own.bottom, at.bottom) - Math.max(own.top, at.top);
-        if (across > 1 && down > 3) problems.push(`${key}: ${text} lies on ${other}`);
+        if (across > 1 && down > 3) problems.push(`${key}: ${text} overlaps ${other}`);
       }
     });
   }
@@ -334,7 +346,7 @@ LABELS_AT_ODDS = """() => {
 }"""
 
 
-def test_labels_are_whole_and_apart(open_page: "OpenPage", tmp_path: Path) -> None:
+def test_labels_are_complete_and_apart(open_page: "OpenPage", tmp_path: Path) -> None:
     path = written(tmp_path, TRIALS)
     for width in (320, 400, 768, 1280):
         assert open_page(path, width=width).evaluate(LABELS_AT_ODDS) == [], width

@@ -9,7 +9,7 @@ import pytest
 from helpers.made_trials import SPACE, make_trials
 
 from dogbreed.search.report import page
-from dogbreed.search.report.facts import MAX_DRAWN
+from dogbreed.search.report.facts import MAX_DRAWN, SearchFacts
 from dogbreed.search.report.page_table import MAX_ROWS
 from dogbreed.search.space import Numbers, Space
 from dogbreed.search.trials import COMPLETED, best_of
@@ -36,16 +36,16 @@ def test_two_thousand_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     trials[number] = replace(trials[number], objective=0.01)
     assert best_of(trials, "minimize") is trials[number]
     path = tmp_path / "search.html"
-    page.write_page(
-        path,
+    facts = SearchFacts(
         name="many",
-        trials=trials,
-        parameters=list(space),
+        trials=tuple(trials),
+        parameters=tuple(space),
         space=space,
         metric="valid_loss",
         direction="minimize",
         settings={},
     )
+    page.write_page(path, facts)
     text = path.read_text("utf-8")
     assert path.stat().st_size < MAX_BYTES
     drawn = re.search(r"The charts show ([\d,]+) trials of 2,000", text)

@@ -27,7 +27,7 @@ body {{ overflow: hidden; }}</style>
 """
 
 
-def confine_pages(folder: Path) -> None:
+def sandbox_pages(folder: Path) -> None:
     """Put each page below `folder` into a sandboxed iframe; rename other formats with scripts."""
     from dogbreed.report.frame import policy
 

@@ -12,7 +12,7 @@ import pytest
 from helpers.local_server import wait_until
 from helpers.made_facts import make_facts
 
-from dogbreed.cloud.jobs.fetched_pages import confine_pages
+from dogbreed.cloud.jobs.page_sandbox import sandbox_pages
 from dogbreed.report.frame import policy
 from dogbreed.report.run.report import write_report
 
@@ -48,7 +48,7 @@ def test_pages_are_framed_and_other_active_files_renamed(tmp_path: Path) -> None
     for name, text in {**pages, "log.txt": "<script>"}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, "utf-8")
-    confine_pages(tmp_path)
+    sandbox_pages(tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == sorted(
         ["Other.HTM", "drawn.svg.txt", "log.txt", "report.html", "x.xhtml.txt"]
     )
@@ -62,8 +62,8 @@ def test_pages_are_framed_and_other_active_files_renamed(tmp_path: Path) -> None
 
 
 @pytest.fixture
-def asked() -> Iterator[tuple[str, list[str]]]:
-    """A server's address, and what it was asked for."""
+def requested() -> Iterator[tuple[str, list[str]]]:
+    """A server's address, and the requested paths."""
     paths: list[str] = []
 
     class Notes(BaseHTTPRequestHandler):
@@ -87,12 +87,12 @@ def asked() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_a_hostile_page_reaches_nobody(
-    chromium: "Browser", asked: tuple[str, list[str]], tmp_path: Path
+    chromium: "Browser", requested: tuple[str, list[str]], tmp_path: Path
 ) -> None:
-    address, paths = asked
+    address, paths = requested
     for name, text in (("report.html", EVIL), ("refreshed.html", REFRESHED)):
         (tmp_path / name).write_text(text.replace("ADDRESS", address), "utf-8")
-    confine_pages(tmp_path)
+    sandbox_pages(tmp_path)
     page = chromium.new_page()
     page.goto((tmp_path / "report.html").as_uri())
     inside = page.frame_locator("iframe")
@@ -111,7 +111,7 @@ def test_a_hostile_page_reaches_nobody(
 def test_our_report_draws_its_charts_in_the_frame(open_page: "OpenPage", tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     write_report(path, make_facts(tmp_path / "photos"))
-    confine_pages(tmp_path)
+    sandbox_pages(tmp_path)
     inside = open_page(path).frame_locator("iframe")
     inside.locator(".plot-container svg").first.wait_for(state="attached")
     assert inside.locator("h1").inner_text()
