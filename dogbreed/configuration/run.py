@@ -1,6 +1,6 @@
 """Every key of the configuration with its type, its range and one sentence.
 
-The values stand in conf/; nothing here has a default, so a value is found in one place.
+The values are in conf/; nothing here has a default, so each value is defined in one place.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class DataConfig:
     )
     links: bool = key("follow symbolic links that lead out of data.root; false: skip and report")
     max_bad_share: float = key("share of unusable photos that stops the run", at_least=0, at_most=1)
-    # The most is Pillow's own limit, which `predict` and the report keep to.
+    # The maximum is Pillow's own limit, which `predict` and the report also use.
     max_pixels: int = key(
         "a photo of more pixels than this is unusable", at_least=1, at_most=89_478_485
     )
@@ -55,7 +55,7 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderConfig:
-    """How folders of photos that are given to a model are walked."""
+    """How folders of photos are searched for a model."""
 
     links: bool = key("follow symbolic links that lead out of a given folder; false: skip them")
 
@@ -80,7 +80,7 @@ class OptimConfig:
     lr: float = key("highest learning rate of the head", above=0, at_most=100)
     eps: float = key("added to Adam's denominator; sgd has none", above=0, at_most=1)
     weight_decay: float = key("weight decay per step", at_least=0, at_most=10)
-    momentum: float = key("momentum of sgd; Adam keeps its betas", at_least=0, below=1)
+    momentum: float = key("momentum of sgd; Adam uses its default betas", at_least=0, below=1)
     backbone_lr_scale: float = key(
         "learning rate of the trained backbone layers, as a share of optim.lr", above=0, at_most=1
     )
@@ -116,18 +116,18 @@ class TrainerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesConfig:
-    """The frozen part's output: computed once per photo, then read."""
+    """The frozen part's output: computed once per photo, then read from the cache."""
 
     store: bool = key("false: run the backbone live on augmented photos in every epoch")
     views: int = key("1: centre; 2: and its mirror; more: and seeded crops", at_least=1, at_most=16)
     average: bool = key("validation and test average the views; false: they take the first")
-    root: str | None = path_key("folder of the feature store; null: ~/.cache/dogbreed/features")
-    dtype: str = key("how features are kept on disk", choices=("float16", "float32"))
+    root: str | None = path_key("folder of the feature cache; null: ~/.cache/dogbreed/features")
+    dtype: str = key("how features are stored on disk", choices=("float16", "float32"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """What is measured of a trained model."""
+    """What is measured on a trained model."""
 
     folds: int = key(
         "parts for a cross-validation of the head over training and validation photos; 0: none",
@@ -136,7 +136,7 @@ class EvaluateConfig:
     )
     baseline: bool = key("a logistic regression on the same features, to beat")
     known_share: float = key(
-        "share of the right validation answers that are kept above the threshold of unknown",
+        "share of the right validation answers that stay above the threshold of unknown",
         above=0,
         at_most=1,
     )
@@ -146,33 +146,33 @@ class EvaluateConfig:
 class ArtifactConfig:
     """The forms in which the trained model is written."""
 
-    dtype: str = key("how weights are kept", choices=("float32", "float16"))
+    dtype: str = key("how weights are stored", choices=("float32", "float16"))
     openvino: bool = key("the compiled form that predict uses on a CPU, in bf16 where it can")
-    int8: bool = key("quantise it too; kept if validation top-1 falls by half a point at most")
+    int8: bool = key("quantise it too; used if validation top-1 falls by half a point at most")
     onnx: bool = key("also write model.onnx, its numbers checked")
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """The names of the forms that are asked for."""
+        """The names of the requested forms."""
         return tuple(form for form in ("openvino", "int8", "onnx") if getattr(self, form))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The whole configuration of a training run."""
+    """The complete configuration of a training run."""
 
     name: str = key("name of the run's folder; auto: that of the photos")
-    # The most is what NumPy's generator takes.
+    # The maximum is that of NumPy's generator.
     seed: int = key("seed of weights, order and augmentation", at_least=0, at_most=4_294_967_295)
     engine: str = key("what runs the frozen part", choices=("auto", "openvino", "cuda", "torch"))
     precision: str = key(
         "of the frozen part; auto: bf16 where the machine has it", choices=("auto", "bf16", "f32")
     )
-    lr_finder: bool = key("find optim.lr in a short run on the stored features, then train with it")
+    lr_finder: bool = key("find optim.lr in a short run on the cached features, then train with it")
     resume: str | None = path_key(
         "auto: continue the newest unfinished run of this configuration and data; or a run's folder"
     )
-    output_root: str = path_key("folder that run folders are made in")
+    output_root: str = path_key("folder in which run folders are created")
     data: DataConfig
     model: ModelConfig
     optim: OptimConfig
@@ -195,7 +195,7 @@ class Config:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedConfig:
-    """Which trained model answers, and on what."""
+    """Which trained model is used, and how it is run."""
 
     model: str = path_key("folder of a run or of a model")
     engine: str = key(
@@ -210,30 +210,30 @@ class TrainedConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig(TrainedConfig):
-    """What answers for photos, and where the answers go."""
+    """Which model classifies photos, and where the answers are written."""
 
     workers: int | str = key(
         "threads that read photos; auto: one per core", at_least=1, at_most=1024
     )
-    top_k: int = key("breeds per answer, the likeliest first", at_least=1)
+    top_k: int = key("classes per answer, the most probable first", at_least=1)
     output: str | None = path_key(
         "a .csv or .jsonl file for the answers; null: the terminal; predictions.csv for a folder"
     )
-    explain: bool = key("also write each photo with the heat of what speaks for its breed")
+    explain: bool = key("also write each photo with a Grad-CAM overlay for its class")
     embeddings: bool = key("also write each photo's features, as JSON lines")
-    timeout_s: float = key("seconds that a URL may take in all", above=0, at_most=86400)
-    max_bytes: int = key("a URL's photo may have so many bytes", at_least=1)
+    timeout_s: float = key("seconds that a URL may take in total", above=0, at_most=86400)
+    max_bytes: int = key("largest photo of a URL, in bytes", at_least=1)
     data: FolderConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeConfig(TrainedConfig):
-    """What answers for photos over HTTP, and where."""
+    """Which model classifies photos over HTTP, and on which address."""
 
     host: str = key("address to listen on")
-    port: int = key("port to listen on; 0: any that is free", at_least=0, at_most=65535)
+    port: int = key("port to listen on; 0: any free port", at_least=0, at_most=65535)
     hosts: tuple[str, ...] = key(
-        "names and addresses that it is reached by, besides host, localhost and its own address"
+        "names and addresses of the server, besides host, localhost and its own address"
     )
     token: str | None = key(
         "requests must bring it (Authorization: Bearer); null: the variable DOGBREED_TOKEN, if set"
@@ -244,4 +244,4 @@ class ServeConfig(TrainedConfig):
     timeout_s: float = key(
         "seconds for a request's body to arrive, and for a photo's answer", above=0, at_most=3600
     )
-    tiff: bool = key("decode TIFFs too, whoever sends them; else they get 415")
+    tiff: bool = key("also decode TIFFs of any client; else they get 415")
