@@ -82,7 +82,7 @@ def test_lists_trees_and_single_values() -> None:
         ("[" * 5000, TREE, "nested too deeply"),
     ],
 )
-def test_what_can_not_be_read_is_told_where(text: str, kind: object, sentence: str) -> None:
+def test_errors_name_the_character(text: str, kind: object, sentence: str) -> None:
     with pytest.raises(UnreadableValueError, match=sentence):
         read_value(text, kind)
 
