@@ -99,7 +99,7 @@ def test_a_search_is_gone_on_with_and_its_best_is_trained(
 
     # A trial is what a training of the same configuration is.
     again = launch("train.py", "best=mine", "data.fraction=0.5")
-    told = re.search(r"^kept valid_loss=(\S+)", again.stdout, re.MULTILINE)
+    told = re.search(r"^result valid_loss=(\S+)", again.stdout, re.MULTILINE)
     assert told is not None, again.stderr
     assert float(told[1]) == pytest.approx(min(objectives), rel=1e-4)
 
