@@ -158,8 +158,8 @@ WRONG: dict[str, str] = {
     "output_root=file": "Results can't be written to file",
     "output_root=/proc/x": "Results can't be written to /proc/x",
     f"output_root={'x' * 256}": "File name too long",
-    "features.root=file": "features.root=file: the folder can't be made",
-    "features.root=/proc/x": "features.root=/proc/x: the folder can't be made",
+    "features.root=file": "features.root=file: the folder can't be created",
+    "features.root=/proc/x": "features.root=/proc/x: the folder can't be created",
 }
 SENT = ("data.root", "model.weights", "output_root")  # the others jobs have elsewhere
 ENTRY_POINTS = {
