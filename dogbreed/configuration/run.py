@@ -21,12 +21,14 @@ class DataConfig:
     root: str | None = path_key("folder of photographs: class folders, or train/valid/test of them")
     noun: str = key("what pages and the terminal call a class, in the singular: class, breed, ...")
     feature_set: str | None = path_key("folder of extracted features, in place of photographs")
-    fraction: float = key("share of each class's photos to use, in every split", above=0, at_most=1)
+    fraction: float = key(
+        "fraction of each class's photos to use, in every split", above=0, at_most=1
+    )
     valid_share: float = key(
-        "share split off for validation where the root has none", above=0, below=1
+        "fraction split off for validation where the root has none", above=0, below=1
     )
     test_share: float = key(
-        "share split off for the test where the root has none", above=0, below=1
+        "fraction split off for the test where the root has none", above=0, below=1
     )
     split_seed: int = key("seed of that split and of data.fraction", at_least=0)
     nested_classes: bool | None = key(
@@ -34,7 +36,9 @@ class DataConfig:
         "in a split, with all below it; null: stop where that matters"
     )
     links: bool = key("follow symbolic links that lead out of data.root; false: skip and report")
-    max_bad_share: float = key("share of unusable photos that stops the run", at_least=0, at_most=1)
+    max_bad_share: float = key(
+        "fraction of unusable photos that stops the run", at_least=0, at_most=1
+    )
     # The maximum is Pillow's own limit, which `predict` and the report also use.
     max_pixels: int = key(
         "a photo of more pixels than this is unusable", at_least=1, at_most=89_478_485
@@ -43,7 +47,7 @@ class DataConfig:
         "side of the square that the network sees, in pixels", at_least=32, at_most=1024
     )
     crop_share: float = key(
-        "side of the centre square, as a share of the shorter side", above=0, at_most=1
+        "side of the centre square, as a fraction of the shorter side", above=0, at_most=1
     )
     batch_size: int = key(
         "photos per optimiser step, over all processes", at_least=1, at_most=1_000_000
@@ -69,7 +73,7 @@ class ModelConfig:
     trainable: str = key("what is trained besides the head", choices=("head", "last_stage", "all"))
     head: str = key("what turns features into logits", choices=("linear", "mlp"))
     hidden: int = key("width of the mlp head's hidden layer", at_least=1, at_most=65_536)
-    dropout: float = key("share of features dropped before the last layer", at_least=0, below=1)
+    dropout: float = key("fraction of features dropped before the last layer", at_least=0, below=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +86,16 @@ class OptimConfig:
     weight_decay: float = key("weight decay per step", at_least=0, at_most=10)
     momentum: float = key("momentum of sgd; Adam uses its default betas", at_least=0, below=1)
     backbone_lr_scale: float = key(
-        "learning rate of the trained backbone layers, as a share of optim.lr", above=0, at_most=1
+        "learning rate of the trained backbone layers, as a fraction of optim.lr",
+        above=0,
+        at_most=1,
     )
     scheduler: str = key(
         "the learning rate over the run", choices=("onecycle", "cosine", "constant")
     )
-    label_smoothing: float = key("share of the target spread over all classes", at_least=0, below=1)
+    label_smoothing: float = key(
+        "fraction of the target spread over all classes", at_least=0, below=1
+    )
     class_weights: str = key(
         "weight of each class in the loss; balanced: 1 / its count", choices=("none", "balanced")
     )
@@ -136,7 +144,7 @@ class EvaluateConfig:
     )
     baseline: bool = key("a logistic regression on the same features, to beat")
     known_share: float = key(
-        "share of the right validation answers that stay above the threshold of unknown",
+        "fraction of the right validation answers that stay above the threshold of unknown",
         above=0,
         at_most=1,
     )
@@ -144,17 +152,17 @@ class EvaluateConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactConfig:
-    """The forms in which the trained model is written."""
+    """The formats in which the trained model is exported."""
 
     dtype: str = key("how weights are stored", choices=("float32", "float16"))
-    openvino: bool = key("the compiled form that predict uses on a CPU, in bf16 where it can")
+    openvino: bool = key("the compiled format that predict runs on a CPU, in bf16 where possible")
     int8: bool = key("quantise it too; used if validation top-1 falls by half a point at most")
     onnx: bool = key("also write model.onnx, its numbers checked")
 
     @property
-    def forms(self) -> tuple[str, ...]:
-        """The names of the requested forms."""
-        return tuple(form for form in ("openvino", "int8", "onnx") if getattr(self, form))
+    def formats(self) -> tuple[str, ...]:
+        """The names of the requested formats."""
+        return tuple(name for name in ("openvino", "int8", "onnx") if getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)
