@@ -1,7 +1,7 @@
-"""Values as they are typed on a command line: KEY=VALUE, lists [A,B], and trees {NAME: VALUE}.
+"""Parses values of a command line: KEY=VALUE, lists [A,B], and trees {NAME: VALUE}.
 
-Hydra's own grammar isn't used for them: it refuses letters beyond ASCII and names with a colon,
-and its errors are those of its parser generator. What is written for it reads the same here.
+Hydra's grammar isn't used: it rejects letters beyond ASCII and names with a colon, and its errors
+are those of its parser generator. Values that are valid for Hydra have the same meaning here.
 """
 
 import re
@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 
 from dogbreed.configuration.schema import TAGS, TEXTS, TREE
 
-MAX_DEPTH = 20  # of lists and trees in each other, far from Python's own limit
+MAX_DEPTH = 20  # of nested lists and trees, far from Python's recursion limit
 _QUOTES = ("'", '"')
 _CLOSING = {"[": "]", "{": "}"}
-# A backslash stands for itself, but for those before a quote, the end, or "${".
+# A backslash is literal, except before a quote, the end, or "${".
 _QUOTED = {
     quote: re.compile(rf"{quote}((?:[^{quote}\\]|\\.)*){quote}", re.DOTALL) for quote in _QUOTES
 }
@@ -24,20 +24,20 @@ _SEPARATOR = re.compile(r":(?=\s|['\"]|\Z)")
 
 
 class UnreadableValueError(ValueError):
-    """What is wrong with a value, as the end of a sentence that begins with the argument."""
+    """What is wrong with a value: the rest of a sentence that begins with the argument."""
 
 
 def read_value(text: str, kind: Any) -> Any:
-    """What `text` says, typed for a key of this `kind` (a type of the schema).
+    """The value of `text` for a key of this `kind` (a type of the schema).
 
-    A value that the key doesn't take, such as a word for a number, is returned as text: the schema
-    knows what the key may hold.
+    A value that the key doesn't take, such as a word for a number, is returned as text; the schema
+    rejects it.
 
     Raises:
         UnreadableValueError: an open bracket or quote, or several values where there is one.
     """
     if kind in (TREE, TAGS):
-        return _Reader(text, typed=kind == TREE).whole()
+        return _Reader(text, typed=kind == TREE).read_all()
     if kind == TEXTS:
         return _read_list(text)
     allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
@@ -49,10 +49,10 @@ def read_value(text: str, kind: Any) -> Any:
 
 
 def read_name(text: str) -> str:
-    """A name below a tree, which may be quoted.
+    """A name in a tree, which may be quoted.
 
     Raises:
-        UnreadableValueError: there is none, or a quote is left open.
+        UnreadableValueError: it is empty, or a quote isn't closed.
     """
     name = _read_text(text)
     if not name.strip():
@@ -61,7 +61,7 @@ def read_name(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Any text as a value on the command line that is read as this text and nothing else."""
+    """Any text, quoted so that it is read from the command line unchanged."""
     text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
     text = re.sub(r"(\\*)'", r"\1\1\\'", text)
     text = re.sub(r"(\\+)\Z", r"\1\1", text)
@@ -69,7 +69,7 @@ def quoted(text: str) -> str:
 
 
 def _read_text(text: str) -> str:
-    """Text as it stands, or what is between its quotes."""
+    """The text itself, or what is between its quotes."""
     if text[:1] not in _QUOTES:
         return text
     reader = _Reader(text, typed=False)
@@ -99,7 +99,7 @@ def _read_list(text: str) -> Any:
     """[A,B], or one text alone; null is null."""
     stripped = text.strip()
     if stripped.startswith("["):
-        return _Reader(text, typed=False).whole()
+        return _Reader(text, typed=False).read_all()
     if not stripped:
         raise UnreadableValueError("is empty: write [ONE,TWO], or [] for none.")
     if stripped == "null":
@@ -116,24 +116,24 @@ class _Reader:
     def __init__(self, text: str, *, typed: bool) -> None:
         self._text, self._typed, self._place, self._depth = text, typed, 0, 0
 
-    def whole(self) -> Any:
-        """The value that is all of the text."""
+    def read_all(self) -> Any:
+        """The value, which must be the complete text."""
         value = self._value()
         self.end()
         return value
 
     def end(self) -> None:
-        """Make sure that nothing follows."""
+        """Raise if anything follows."""
         if self._next() == ",":
             raise UnreadableValueError(
                 "give one value; several are written in brackets, and a text with a comma in "
                 "quotes."
             )
         if self._next():
-            self._fail("can't stand there: a text with brackets or quotes is written in quotes")
+            self._fail("can't be there: a text with brackets or quotes is written in quotes")
 
     def quoted(self) -> str:
-        """The text between the quote here and its like."""
+        """The text between the quote here and the closing one."""
         quote = self._text[self._place]
         found = _QUOTED[quote].match(self._text, self._place)
         if found is None:
@@ -198,16 +198,16 @@ class _Reader:
         elif found[0].count(":") == 1:
             at = found[0].index(":")
         else:
-            self._refuse_name(found[0].strip())
+            self._fail_at_name(found[0].strip())
         name = found[0][:at].strip()
         if not name:
             self._fail("has no name before it: write {NAME: VALUE}")
         self._place += at + 1
         return name
 
-    def _refuse_name(self, entry: str) -> NoReturn:
+    def _fail_at_name(self, entry: str) -> NoReturn:
         if not entry:
-            self._fail("can't stand there: write {NAME: VALUE}")
+            self._fail("can't be there: write {NAME: VALUE}")
         if ":" in entry:
             raise UnreadableValueError(
                 f"{entry} has several colons: write a space after the one before the value."
@@ -219,13 +219,13 @@ class _Reader:
         return self._place - 1
 
     def _closed(self, start: int, *, first: bool) -> bool:
-        """Go past the closing bracket, or past the comma before another item."""
+        """Skip the closing bracket, or the comma before another item."""
         closing = _CLOSING[self._text[start]]
         here = self._next()
         if not here or here in set(_CLOSING.values()) - {closing}:
             self._place = start
             self._fail(
-                f"is never closed: write {closing} where it ends, and the whole argument in quotes "
+                f"is never closed: write {closing} where it ends, and quote the complete argument "
                 "for the shell"
             )
         if here == closing:
@@ -234,12 +234,12 @@ class _Reader:
         if first:
             return False
         if here != ",":
-            self._fail("can't stand there: a text with brackets or quotes is written in quotes")
+            self._fail("can't be there: a text with brackets or quotes is written in quotes")
         self._place += 1
         return False
 
     def _next(self) -> str:
-        """The next character that isn't space, left where it is; empty at the end."""
+        """The next character that isn't space, without consuming it; empty at the end."""
         while self._place < len(self._text) and self._text[self._place].isspace():
             self._place += 1
         return self._text[self._place : self._place + 1]

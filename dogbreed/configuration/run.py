@@ -1,6 +1,6 @@
 """Every key of the configuration with its type, its range and one sentence.
 
-The values stand in conf/; nothing here has a default, so a value is found in one place.
+The values are in conf/; nothing here has a default, so each value is defined in one place.
 """
 
 from dataclasses import dataclass
@@ -22,12 +22,14 @@ class DataConfig:
     root: str | None = path_key("folder of photographs: class folders, or train/valid/test of them")
     noun: str = noun_key("what pages and the terminal call a class, in the singular: class, breed")
     feature_set: str | None = path_key("folder of extracted features, in place of photographs")
-    fraction: float = key("share of each class's photos to use, in every split", above=0, at_most=1)
+    fraction: float = key(
+        "fraction of each class's photos to use, in every split", above=0, at_most=1
+    )
     valid_share: float = key(
-        "share split off for validation where the root has none", above=0, below=1
+        "fraction split off for validation where the root has none", above=0, below=1
     )
     test_share: float = key(
-        "share split off for the test where the root has none", above=0, below=1
+        "fraction split off for the test where the root has none", above=0, below=1
     )
     split_seed: int = key("seed of that split and of data.fraction", at_least=0)
     nested_classes: bool | None = key(
@@ -35,8 +37,10 @@ class DataConfig:
         "in a split, with all below it; null: stop where that matters"
     )
     links: bool = key("follow symbolic links that lead out of data.root; false: skip and report")
-    max_bad_share: float = key("share of unusable photos that stops the run", at_least=0, at_most=1)
-    # The most is Pillow's own limit, which `predict` and the report keep to.
+    max_bad_share: float = key(
+        "fraction of unusable photos that stops the run", at_least=0, at_most=1
+    )
+    # The maximum is Pillow's own limit, which `predict` and the report also use.
     max_pixels: int = key(
         "a photo of more pixels than this is unusable", at_least=1, at_most=89_478_485
     )
@@ -44,7 +48,7 @@ class DataConfig:
         "side of the square that the network sees, in pixels", at_least=32, at_most=1024
     )
     crop_share: float = key(
-        "side of the centre square, as a share of the shorter side", above=0, at_most=1
+        "side of the centre square, as a fraction of the shorter side", above=0, at_most=1
     )
     batch_size: int = key(
         "photos per optimiser step, over all processes", at_least=1, at_most=1_000_000
@@ -56,7 +60,7 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderConfig:
-    """How folders of photos that are given to a model are walked."""
+    """How folders of photos are searched for a model."""
 
     links: bool = key("follow symbolic links that lead out of a given folder; false: skip them")
 
@@ -70,7 +74,7 @@ class ModelConfig:
     trainable: str = key("what is trained besides the head", choices=("head", "last_stage", "all"))
     head: str = key("what turns features into logits", choices=("linear", "mlp"))
     hidden: int = key("width of the mlp head's hidden layer", at_least=1, at_most=65_536)
-    dropout: float = key("share of features dropped before the last layer", at_least=0, below=1)
+    dropout: float = key("fraction of features dropped before the last layer", at_least=0, below=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +85,18 @@ class OptimConfig:
     lr: float = key("highest learning rate of the head", above=0, at_most=100)
     eps: float = key("added to Adam's denominator; sgd has none", above=0, at_most=1)
     weight_decay: float = key("weight decay per step", at_least=0, at_most=10)
-    momentum: float = key("momentum of sgd; Adam keeps its betas", at_least=0, below=1)
+    momentum: float = key("momentum of sgd; Adam uses its default betas", at_least=0, below=1)
     backbone_lr_scale: float = key(
-        "learning rate of the trained backbone layers, as a share of optim.lr", above=0, at_most=1
+        "learning rate of the trained backbone layers, as a fraction of optim.lr",
+        above=0,
+        at_most=1,
     )
     scheduler: str = key(
         "the learning rate over the run", choices=("onecycle", "cosine", "constant")
     )
-    label_smoothing: float = key("share of the target spread over all classes", at_least=0, below=1)
+    label_smoothing: float = key(
+        "fraction of the target spread over all classes", at_least=0, below=1
+    )
     class_weights: str = key(
         "weight of each class in the loss; balanced: 1 / its count", choices=("none", "balanced")
     )
@@ -117,18 +125,18 @@ class TrainerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesConfig:
-    """The frozen part's output: computed once per photo, then read."""
+    """The frozen part's output: computed once per photo, then read from the cache."""
 
     store: bool = key("false: run the backbone live on augmented photos in every epoch")
     views: int = key("1: centre; 2: and its mirror; more: and seeded crops", at_least=1, at_most=16)
     average: bool = key("validation and test average the views; false: they take the first")
-    root: str | None = path_key("folder of the feature store; null: ~/.cache/dogbreed/features")
-    dtype: str = key("how features are kept on disk", choices=("float16", "float32"))
+    root: str | None = path_key("folder of the feature cache; null: ~/.cache/dogbreed/features")
+    dtype: str = key("how features are stored on disk", choices=("float16", "float32"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """What is measured of a trained model."""
+    """What is measured on a trained model."""
 
     folds: int = key(
         "parts for a cross-validation of the head over training and validation photos; 0: none",
@@ -137,7 +145,7 @@ class EvaluateConfig:
     )
     baseline: bool = key("a logistic regression on the same features, to beat")
     known_share: float = key(
-        "share of the right validation answers that are kept above the threshold of unknown",
+        "fraction of the right validation answers that stay above the threshold of unknown",
         above=0,
         at_most=1,
     )
@@ -145,35 +153,35 @@ class EvaluateConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactConfig:
-    """The forms in which the trained model is written."""
+    """The formats in which the trained model is exported."""
 
-    dtype: str = key("how weights are kept", choices=("float32", "float16"))
-    openvino: bool = key("the compiled form that predict uses on a CPU, in bf16 where it can")
-    int8: bool = key("quantise it too; kept if validation top-1 falls by half a point at most")
+    dtype: str = key("how weights are stored", choices=("float32", "float16"))
+    openvino: bool = key("the compiled format that predict runs on a CPU, in bf16 where possible")
+    int8: bool = key("quantise it too; used if validation top-1 falls by half a point at most")
     onnx: bool = key("also write model.onnx, its numbers checked")
 
     @property
-    def forms(self) -> tuple[str, ...]:
-        """The names of the forms that are asked for."""
-        return tuple(form for form in ("openvino", "int8", "onnx") if getattr(self, form))
+    def formats(self) -> tuple[str, ...]:
+        """The names of the requested formats."""
+        return tuple(name for name in ("openvino", "int8", "onnx") if getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The whole configuration of a training run."""
+    """The complete configuration of a training run."""
 
     name: str = key("name of the run's folder; auto: that of the photos")
-    # The most is what NumPy's generator takes.
+    # The maximum is that of NumPy's generator.
     seed: int = key("seed of weights, order and augmentation", at_least=0, at_most=4_294_967_295)
     engine: str = key("what runs the frozen part", choices=("auto", "openvino", "cuda", "torch"))
     precision: str = key(
         "of the frozen part; auto: bf16 where the machine has it", choices=("auto", "bf16", "f32")
     )
-    lr_finder: bool = key("find optim.lr in a short run on the stored features, then train with it")
+    lr_finder: bool = key("find optim.lr in a short run on the cached features, then train with it")
     resume: str | None = path_key(
         "auto: continue the newest unfinished run of this configuration and data; or a run's folder"
     )
-    output_root: str = path_key("folder that run folders are made in")
+    output_root: str = path_key("folder in which run folders are created")
     data: DataConfig
     model: ModelConfig
     optim: OptimConfig
@@ -196,7 +204,7 @@ class Config:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedConfig:
-    """Which trained model answers, and on what."""
+    """Which trained model is used, and how it is run."""
 
     model: str = path_key("folder of a run or of a model")
     engine: str = key(
@@ -211,7 +219,7 @@ class TrainedConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig(TrainedConfig):
-    """What answers for photos, and where the answers go."""
+    """Which model classifies photos, and where the answers are written."""
 
     workers: int | str = key(
         "threads that read photos; auto: one per core", at_least=1, at_most=1024
@@ -222,19 +230,19 @@ class PredictConfig(TrainedConfig):
     )
     explain: bool = key("also write each photo with a Grad-CAM overlay of its most likely class")
     embeddings: bool = key("also write each photo's features, as JSON lines")
-    timeout_s: float = key("seconds that a URL may take in all", above=0, at_most=86400)
-    max_bytes: int = key("a URL's photo may have so many bytes", at_least=1)
+    timeout_s: float = key("seconds that a URL may take in total", above=0, at_most=86400)
+    max_bytes: int = key("largest photo of a URL, in bytes", at_least=1)
     data: FolderConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeConfig(TrainedConfig):
-    """What answers for photos over HTTP, and where."""
+    """Which model classifies photos over HTTP, and on which address."""
 
     host: str = key("address to listen on")
-    port: int = key("port to listen on; 0: any that is free", at_least=0, at_most=65535)
+    port: int = key("port to listen on; 0: any free port", at_least=0, at_most=65535)
     hosts: tuple[str, ...] = key(
-        "names and addresses that it is reached by, besides host, localhost and its own address"
+        "names and addresses of the server, besides host, localhost and its own address"
     )
     token: str | None = key(
         "requests must bring it (Authorization: Bearer); null: the variable DOGBREED_TOKEN, if set"
@@ -245,4 +253,4 @@ class ServeConfig(TrainedConfig):
     timeout_s: float = key(
         "seconds for a request's body to arrive, and for a photo's answer", above=0, at_most=3600
     )
-    tiff: bool = key("decode TIFFs too, whoever sends them; else they get 415")
+    tiff: bool = key("also decode TIFFs of any client; else they get 415")

@@ -1,7 +1,7 @@
-"""What a configuration class is made of, and values turned into one: types, bounds, choices.
+"""Configuration classes: how they are declared, and how values are parsed and checked.
 
-A class of keys is a frozen dataclass whose fields are made by `key`. `parse` fills it, or says
-which key is wrong and what would be right.
+A class of keys is a frozen dataclass whose fields are created by `key`. `parse` fills it, or raises
+an error that names the wrong key and what it may hold.
 """
 
 import difflib
@@ -23,8 +23,8 @@ Section = TypeVar("Section")
 
 AUTO = "auto"
 
-# Kinds of keys beside single values: whatever is nested below a key, texts by names of any
-# characters, and a list of texts.
+# Kinds of keys besides single values: nested values, texts by names of any characters, and lists
+# of texts.
 TREE = dict[str, Any]
 TAGS = dict[str, str]
 TEXTS = tuple[str, ...]
@@ -46,7 +46,7 @@ def key(
     choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = (),
     default: Any = MISSING,
 ) -> Any:
-    """A dataclass field with its sentence for --help and the bounds that `parse` holds it to.
+    """A dataclass field with its sentence for --help and the bounds that `parse` checks.
 
     Args:
         choices: the texts that it takes, or a function that gives them, for names in a registry.
@@ -67,7 +67,7 @@ def section_key(schema: Callable[[], type[Any]]) -> Any:
 def path_key(help: str) -> Any:
     """A dataclass field for the path of a file or a folder: `parse` replaces ~ by the home folder.
 
-    It may take other words too, such as auto, or the name of a job.
+    It may also hold other words, such as auto, or the name of a job.
     """
     return field(metadata={"help": help, "bounds": {}, "choices": (), "path": True})
 
@@ -81,7 +81,7 @@ def parse(schema: type[Section], values: Mapping[str, Any], prefix: str = "") ->
     """Turn nested values into `schema`, checking names, types, choices and bounds.
 
     Raises:
-        ConfigError: names the key, what it holds, what it may hold, and the nearest key.
+        ConfigError: names the key, its value, what it may hold, and the nearest key.
     """
     hints = typing.get_type_hints(schema)
     names = {f.name for f in fields(schema)}  # type: ignore[arg-type]
@@ -132,7 +132,7 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
 def without_places(config: Any) -> dict[str, Any]:
     """A parsed configuration as plain, nested values for publishing.
 
-    Of a path only its last name is there: who trained, and where, is nobody's business.
+    Of a path only its last component is published: the others may name users and machines.
     """
     values: dict[str, Any] = {}
     for item in fields(config):
@@ -146,7 +146,7 @@ def without_places(config: Any) -> dict[str, Any]:
 
 
 def leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Every value of nested ones, such as a configuration that was written, by its dotted name."""
+    """Every value of a nested mapping, such as a run's config.yaml, by its dotted name."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -157,10 +157,10 @@ def leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def parse_key(schema: type[Any], name: str, value: Any) -> Any:
-    """One key's value in its own type.
+    """One key's value, converted to the key's type.
 
     Raises:
-        ConfigError: the key doesn't take it.
+        ConfigError: the key doesn't take the value.
     """
     return _checked(name, value, *_kind_and_metadata(schema, name))
 
@@ -168,13 +168,13 @@ def parse_key(schema: type[Any], name: str, value: Any) -> Any:
 def argument(
     schema: type[Any], key: str, value: Any, *, name: str = "", kind: type[Any] | None = None
 ) -> Any:
-    """A Python caller's argument, held to what the configuration's `key` takes.
+    """A Python caller's argument, checked like the configuration's `key`.
 
-    numpy's scalars count as what they hold. `name` is the argument's where it isn't the key's
-    last word, `kind` its type where the key takes more than that (auto, null).
+    numpy's scalars count as Python numbers. `name` is the argument's name where that isn't the
+    key's last word, `kind` its type where the key takes more types (auto, null).
 
     Raises:
-        ConfigError: it isn't of that type, or outside its bounds or choices.
+        ConfigError: it has another type, or is outside its bounds or choices.
     """
     found, metadata = _kind_and_metadata(schema, key)
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
@@ -238,7 +238,7 @@ def _sentence(metadata: Mapping[str, Any]) -> str:
 
 
 def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], shown: str = "") -> Any:
-    """The value in its own type, or a ConfigError; `shown` is how its message shows the value."""
+    """The value, converted to `kind`; `shown` is the value as a ConfigError shows it."""
     shown = shown or f"{name}={value}"
     if kind == TREE:
         return _tree(name, value)
@@ -323,11 +323,11 @@ def _limits(bounds: Mapping[str, float | None]) -> list[str]:
 
 
 def _converted(value: Any, allowed: tuple[Any, ...]) -> Any:
-    """The value as one of the allowed types where nothing is lost by it, else `_WRONG`."""
+    """The value as one of the allowed types if the conversion is exact, else `_WRONG`."""
     if type(value) in allowed and not (isinstance(value, float) and not math.isfinite(value)):
         return value
     if float in allowed and type(value) is int:
-        # No key takes a number that a float can't hold.
+        # No key takes an integer beyond the range of float.
         return float(value) if abs(value) < sys.float_info.max else _WRONG
     if int in allowed and isinstance(value, float) and value.is_integer():
         return int(value)

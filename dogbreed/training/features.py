@@ -50,9 +50,7 @@ def extract_share(prepared: Prepared, root: Path, share: int, shares: int, clock
 def _views(config: Config) -> dict[str, tuple[str, ...]]:
     """The views of each split's photos that are cached."""
     views = photos.view_names(config.features.views)
-    return {
-        split: views if split == TRAIN or config.features.average else views[:1] for split in SPLITS
-    }
+    return {split: views if split == TRAIN else views[: config.eval_views] for split in SPLITS}
 
 
 def _requests(prepared: Prepared) -> list[Request]:

@@ -154,7 +154,7 @@ def resolve(
     if config.features.store and not store:
         log.info("features.store is ignored: with model.trainable=all no part is frozen.")
     _check_cache_is_used(config, store)
-    check_formats(config.artifact.forms)
+    check_formats(config.artifact.formats)
     workers = worker_count(config.data.workers)
     log.info(
         "auto: model.weights=%s, engine=%s (%s: %s), data.workers=%s",

@@ -121,7 +121,7 @@ def write_artifact(context: RunContext, model: BreedClassifier, measured: Measur
         calibration=[train[index].path for index in evenly_spaced(len(train), CALIBRATION_PHOTOS)],
     )
     folder = context.run.path / "model"
-    return write_model(folder, model, description, config.artifact.forms, probe)
+    return write_model(folder, model, description, config.artifact.formats, probe)
 
 
 def build_facts(

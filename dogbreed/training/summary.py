@@ -10,7 +10,26 @@ from dogbreed.utils.metric_lines import result_line
 
 
 def log_results(facts: Facts) -> None:
-    """Log the results as a table, and the test fractions with their intervals."""
+    """Log the metrics as a table, the test fractions with their intervals, and what fired."""
+    _log_table(facts)
+    if not sys.stderr.isatty():
+        valid = facts.metrics[VALID]
+        log.info("")
+        log.info(
+            result_line(
+                {f"valid_{m}": (getattr(valid, m), valid.ci95[m]) for m in ("loss", "top1")}
+            )
+        )
+    _log_evaluation(facts)
+    if facts.watched:
+        found = [verdict.name for verdict in facts.watched.verdicts if verdict.state == FIRED]
+        log.info("rules: %s", f"{', '.join(found)} fired" if found else "none fired")
+    for trigger in facts.profile.triggers if facts.profile else ():
+        if trigger.state == FIRED:
+            log.info("profile: %s: %s %s", trigger.name, trigger.seen, trigger.advice)
+
+
+def _log_table(facts: Facts) -> None:
     log.info(
         "\n%-10s %8s %7s %7s %9s %8s %7s",
         *("", "loss", "top-1", "top-5", "macro F1", "ECE cal", "photos"),
@@ -21,14 +40,10 @@ def log_results(facts: Facts) -> None:
             *(split, m.loss, 100 * m.top1, 100 * m.top5, 100 * m.macro_f1),
             *(m.ece_calibrated_share, m.n),
         )
-    if not sys.stderr.isatty():
-        valid = facts.metrics[VALID]
-        log.info("")
-        log.info(
-            result_line(
-                {f"valid_{m}": (getattr(valid, m), valid.ci95[m]) for m in ("loss", "top1")}
-            )
-        )
+
+
+def _log_evaluation(facts: Facts) -> None:
+    """Log how good the model is on the test photos, and by how much better than the baseline."""
     test = facts.metrics[TEST]
     low, high = test.ci95["top1"]
     log.info("\ntest top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * test.top1, 100 * low, 100 * high)
@@ -50,9 +65,3 @@ def log_results(facts: Facts) -> None:
     )
     if facts.duplicates:
         log.info("%d photos may be in two splits: see the report", len(facts.duplicates))
-    if facts.watched:
-        found = [verdict.name for verdict in facts.watched.verdicts if verdict.state == FIRED]
-        log.info("rules: %s", f"{', '.join(found)} fired" if found else "none fired")
-    for trigger in facts.profile.triggers if facts.profile else ():
-        if trigger.state == FIRED:
-            log.info("profile: %s: %s %s", trigger.name, trigger.seen, trigger.advice)

@@ -207,7 +207,7 @@ def test_the_same_preprocessing_is_described_alike() -> None:
         ({"batch_size": 0}, "batch_size=0: must be at least 1 and at most 1000000."),
         ({"views": 17}, "views=17: must be at least 1 and at most 16."),
         ({"workers": -1}, "workers=-1: must be at least 0."),
-        ({"workers": "auto"}, "workers='auto': must be a whole number."),
+        ({"workers": "many"}, "workers='many': must be a whole number or auto."),
         ({"seed": 1.5}, "seed=1.5: must be a whole number."),
         ({"preprocessing": 224}, "preprocessing=224: must be a Preprocessing"),
     ],

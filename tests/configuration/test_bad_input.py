@@ -21,9 +21,9 @@ from PIL import Image
 def refused(done: subprocess.CompletedProcess[str], *words: str, code: int = 1) -> None:
     """The command failed with one sentence that has all the words."""
     assert done.returncode == code, done.stderr
-    # Work that takes long on a busy machine tells of its progress first.
-    told = re.sub(r"^[\w ]+: \d+ of \d+ \w+\n", "", done.stderr, flags=re.MULTILINE)
-    assert told.startswith("error: ")
+    # On a busy machine, progress lines of long work come first.
+    message = re.sub(r"^[\w ]+: \d+ of \d+ \w+\n", "", done.stderr, flags=re.MULTILINE)
+    assert message.startswith("error: ")
     assert "Traceback" not in done.stderr + done.stdout
     for word in words:
         assert word in done.stderr
@@ -266,7 +266,7 @@ def _limited(
 
 
 @pytest.mark.runs
-def test_a_full_disk_while_features_are_stored_loses_nothing(
+def test_a_full_disk_while_features_are_cached_loses_nothing(
     train: Train, tmp_path: Path, own_cache: Path
 ) -> None:
     # 512 photos are appended at a time; a row of resnet18 in float16 has 1,024 bytes.
@@ -346,8 +346,8 @@ def test_a_photo_that_changes_gives_new_features(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:
     train(f"data.root={photos_root}", *SMALL)
-    shutil.copy(photos_root / "train/Beagle/001.jpg", tmp_path / "kept.jpg")
+    shutil.copy(photos_root / "train/Beagle/001.jpg", tmp_path / "original.jpg")
     draw_photo(photos_root / "train" / "Beagle" / "001.jpg", 222, 222)
     assert "2 computed now" in train(f"data.root={photos_root}", *SMALL).stdout
-    shutil.copy(tmp_path / "kept.jpg", photos_root / "train/Beagle/001.jpg")
+    shutil.copy(tmp_path / "original.jpg", photos_root / "train/Beagle/001.jpg")
     assert "0 computed now" in train(f"data.root={photos_root}", *SMALL).stdout

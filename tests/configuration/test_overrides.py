@@ -73,16 +73,16 @@ def test_lists_trees_and_single_values() -> None:
         ("{a: 'b}", TAGS, "the ' at character 5 is never closed"),
         ("{a:b:c}", TAGS, "a:b:c has several colons: write a space after the one before"),
         ("{a: b, a: c}", TAGS, "a is given twice"),
-        ("{a: b}}", TAGS, "the } at character 7 can't stand there"),
+        ("{a: b}}", TAGS, "the } at character 7 can't be there"),
         ("{: a}", TAGS, "the : at character 2 has no name"),
         ("0.1,0.2", TREE, "give one value"),
         ("1,2", int, "give one value"),
         ("'a", str, "the ' at character 1 is never closed"),
-        ("'a'b", str, "the b at character 4 can't stand there"),
+        ("'a'b", str, "the b at character 4 can't be there"),
         ("[" * 5000, TREE, "nested too deeply"),
     ],
 )
-def test_what_can_not_be_read_is_told_where(text: str, kind: object, sentence: str) -> None:
+def test_errors_name_the_character(text: str, kind: object, sentence: str) -> None:
     with pytest.raises(UnreadableValueError, match=sentence):
         read_value(text, kind)
 

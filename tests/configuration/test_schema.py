@@ -24,7 +24,7 @@ class Bounded:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "kept"),
+    ("name", "value", "converted"),
     [
         ("data.batch_size", 64.0, 64),
         ("data.batch_size", 1e3, 1000),
@@ -34,15 +34,17 @@ class Bounded:
         ("data.fraction", 1, 1.0),
     ],
 )
-def test_numbers_that_lose_nothing_are_converted(name: str, value: object, kept: object) -> None:
+def test_numbers_that_lose_nothing_are_converted(
+    name: str, value: object, converted: object
+) -> None:
     parsed = parse_key(Config, name, value)
-    assert parsed == kept
-    assert type(parsed) is type(kept)
+    assert parsed == converted
+    assert type(parsed) is type(converted)
     # On the command line too, from the text on.
     section, _, own = name.rpartition(".")
     composed = getattr(getattr(compose([f"{name}={value}"]), section), own)
-    assert composed == kept
-    assert type(composed) is type(kept)
+    assert composed == converted
+    assert type(composed) is type(converted)
 
 
 @pytest.mark.parametrize(
@@ -83,14 +85,14 @@ def test_bounds_can_be_typed_back(name: str, value: float, bounds: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(Bounded, {**values, name: value})
     assert str(caught.value) == f"{name}={value}: must be {bounds}."
-    # The bound itself, as the message writes it, is the bound and nothing beside it.
-    number = bounds.split()[-1]
-    bound = float(read_value(number, float))
-    if bounds.startswith("at "):
-        assert parse(Bounded, {**values, name: read_value(number, float)}) is not None
+    # The last number of the message, typed as it is written, is the bound itself.
+    word, _, number = bounds.rpartition(" and ")[2].rpartition(" ")
+    typed = {**values, name: read_value(number, float)}
+    if word in ("at least", "at most"):
+        assert getattr(parse(Bounded, typed), name) == float(number)
     else:
         with pytest.raises(ConfigError):
-            parse(Bounded, {**values, name: bound})
+            parse(Bounded, typed)
 
 
 def test_the_help_writes_the_same_bounds() -> None:

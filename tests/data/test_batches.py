@@ -173,7 +173,7 @@ def set_epoch(loader: BatchLoader, epoch: int) -> BatchLoader:
 
 @pytest.mark.parametrize("world", [1, 2])
 @pytest.mark.parametrize("done", range(8))
-def test_an_interrupted_epoch_goes_on_with_the_rest(done: int, world: int) -> None:
+def test_an_interrupted_epoch_continues_with_the_rest(done: int, world: int) -> None:
     whole = given(set_epoch(loader(0, world), 2))
     first = set_epoch(loader(0, world), 2)
     taken = given(itertools.islice(first, done))
@@ -181,7 +181,7 @@ def test_an_interrupted_epoch_goes_on_with_the_rest(done: int, world: int) -> No
     resumed.load_state_dict(first.state_dict())
     rest = given(resumed)
     assert taken == whole[:done]
-    # After its last batch an epoch is over and the next one whole.
+    # After its last batch an epoch is over and the next one complete.
     assert rest == (whole[done:] if done < len(whole) else whole)
     assert given(set_epoch(resumed, 3)) == given(set_epoch(loader(0, world), 3))
 
@@ -198,7 +198,7 @@ def test_an_epoch_can_be_interrupted_again() -> None:
     assert third.state_dict() == {"given": 7}
 
 
-def test_leaving_a_resumed_epoch_early_leaves_the_next_one_whole() -> None:
+def test_leaving_a_resumed_epoch_early_leaves_the_next_one_complete() -> None:
     whole = given(loader())
     resumed = loader()
     resumed.load_state_dict({"given": 2})
@@ -252,7 +252,7 @@ def lightning(epochs: int, *callbacks: Callback) -> Trainer:
 # Lightning's advice on workers, and its warning that a loop was left in the middle.
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("steps", [3, 7, 10])
-def test_lightning_goes_on_with_the_rest(
+def test_lightning_continues_with_the_rest(
     tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, first, second = Recorder(), Recorder(), Recorder()
@@ -326,7 +326,7 @@ def test_workers_change_nothing(live: LivePhotos) -> None:
             assert type(other) is PhotoBatch
 
 
-def test_an_epoch_interrupted_with_workers_goes_on_with_the_rest(live: LivePhotos) -> None:
+def test_an_epoch_interrupted_with_workers_continues_with_the_rest(live: LivePhotos) -> None:
     whole = pixels(BatchLoader(live, train_batches(len(live), epoch=1)))
     first = BatchLoader(live, train_batches(len(live), epoch=1), workers=1)
     # The worker is ahead of what was given out.
@@ -471,7 +471,7 @@ def test_evaluation_over_processes(photos_root: Path, world: int) -> None:
 
 @needs(ORIGINAL_PHOTOS)
 def test_real_photos_of_original_size(tmp_path: Path) -> None:
-    """One real breed, linked to, beside a drawn one."""
+    """One real breed, linked to, with a drawn one."""
     root = draw_folders(tmp_path, {"train": 3, "valid": 1, "test": 1}, ("Drawn",))
     for split in SPLITS:
         breed = ORIGINAL_PHOTOS / split / "002.Afghan_hound"

@@ -31,7 +31,7 @@ def run(tmp_path: Path, config: Config) -> Path:
     return folder
 
 
-def refusal(config: Config, run: Path) -> str:
+def reason_not_resumed(config: Config, run: Path) -> str:
     from dataclasses import replace
 
     with pytest.raises(ConfigError) as caught:
@@ -44,7 +44,7 @@ def refusal(config: Config, run: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("a0: &a [x]\na1: [*a, *a]\n", "its config.yaml has an anchor"),
         ("a: !!python/name:os.system\n", "its config.yaml has a tag"),
@@ -56,10 +56,10 @@ def refusal(config: Config, run: Path) -> str:
     ],
 )
 def test_its_configuration_is_read_within_bounds(
-    config: Config, run: Path, text: str, told: str
+    config: Config, run: Path, text: str, message: str
 ) -> None:
     (run / "config.yaml").write_text(text, "utf-8")
-    assert told in refusal(config, run)
+    assert message in reason_not_resumed(config, run)
 
 
 def test_its_configuration_is_compared_and_never_used(
@@ -68,12 +68,12 @@ def test_its_configuration_is_compared_and_never_used(
     monkeypatch.setenv("SECRET", "s3cr3t")
     text = config_text(config).replace("output_root: outputs", "output_root: ${oc.env:SECRET}")
     (run / "config.yaml").write_text(text, "utf-8")
-    assert "output_root=${oc.env:SECRET} (now outputs)" in refusal(config, run)
+    assert "output_root=${oc.env:SECRET} (now outputs)" in reason_not_resumed(config, run)
     text = config_text(config).replace(
         "output_root: outputs", '"output_root": "\\e[31m\\n' + "x" * 999
     )
     (run / "config.yaml").write_text(text.replace("x" * 999, "x" * 999 + '"'), "utf-8")
-    assert "output_root=\\x1b[31m\\nxxx" in refusal(config, run)
+    assert "output_root=\\x1b[31m\\nxxx" in reason_not_resumed(config, run)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_nothing_is_written_through_its_links(
     (run / place).parent.mkdir(exist_ok=True)
     (run / place).unlink(missing_ok=True)
     (run / place).symlink_to(victim)
-    assert f"{place} isn't a regular file" in refusal(config, run)
+    assert f"{place} isn't a regular file" in reason_not_resumed(config, run)
     if place == ".lock":
         with pytest.raises(PermissionError, match="symbolic link, which isn't followed"):
             RunLock.acquire(run)
@@ -96,11 +96,11 @@ def test_nothing_is_written_through_its_links(
 
 def test_a_pipe_in_it_is_not_waited_for(config: Config, run: Path) -> None:
     os.mkfifo(run / "log.txt")
-    assert "log.txt isn't a regular file" in refusal(config, run)
+    assert "log.txt isn't a regular file" in reason_not_resumed(config, run)
     (run / "log.txt").unlink()
     (run / "config.yaml").unlink()
     os.mkfifo(run / "config.yaml")
-    assert "its config.yaml is no regular file" in refusal(config, run)
+    assert "its config.yaml is no regular file" in reason_not_resumed(config, run)
 
 
 @pytest.mark.parametrize(

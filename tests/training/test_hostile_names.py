@@ -62,13 +62,13 @@ pytestmark = pytest.mark.runs
 
 def test_what_is_printed_and_logged_is_lines_of_ours(outputs: Outputs) -> None:
     log = (outputs.run / "log.txt").read_text("utf-8")
-    assert outputs.printed.count("valid_loss") >= 3, "the root's name, an epoch, what is kept"
+    assert outputs.printed.count("valid_loss") >= 3, "the root's name, an epoch, the result"
     for text in (outputs.printed, log):
         assert unsafe(text) == []
         assert not re.search(r"^(2026-01-01|forged|-)", text, re.MULTILINE)
         for line in text.splitlines():
             if any(re.search(own, line) for own in metric_regexes().values()):
-                assert re.search(r"^([-\d]+ [:,\d]+ )?(epoch=1|kept) ", line)
+                assert re.search(r"^([-\d]+ [:,\d]+ )?(epoch=1|result) ", line)
     assert "p.csv has 3 of 3 photos already" in outputs.printed
 
 

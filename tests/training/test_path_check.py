@@ -115,8 +115,8 @@ def test_names_are_cut_between_characters() -> None:
 
 def test_a_file_of_the_longest_name_is_written(tmp_path: Path) -> None:
     write_text(tmp_path / LONG, "x")
-    with atomic_write(tmp_path / ("y" * 255)) as beside:
-        beside.mkdir()
+    with atomic_write(tmp_path / ("y" * 255)) as temporary:
+        temporary.mkdir()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted((LONG, "y" * 255))
 
 
@@ -158,8 +158,8 @@ WRONG: dict[str, str] = {
     "output_root=file": "Results can't be written to file",
     "output_root=/proc/x": "Results can't be written to /proc/x",
     f"output_root={'x' * 256}": "File name too long",
-    "features.root=file": "features.root=file: the folder can't be made",
-    "features.root=/proc/x": "features.root=/proc/x: the folder can't be made",
+    "features.root=file": "features.root=file: the folder can't be created",
+    "features.root=/proc/x": "features.root=/proc/x: the folder can't be created",
 }
 SENT = ("data.root", "model.weights", "output_root")  # the others jobs have elsewhere
 ENTRY_POINTS = {
@@ -182,7 +182,9 @@ for line in sys.stdin:
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
-def test_wrong_paths_are_told_before_torch_is_imported(entry_point: str, tmp_path: Path) -> None:
+def test_wrong_paths_are_reported_before_torch_is_imported(
+    entry_point: str, tmp_path: Path
+) -> None:
     _photos(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
@@ -241,7 +243,7 @@ def test_nothing_is_made_where_what_is_read_is_wrong(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_photo_folder_that_is_closed_is_told(
+def test_a_photo_folder_that_is_closed_is_reported(
     tmp_path: Path, as_another_user: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     (tmp_path / "closed").mkdir(mode=0o000)
@@ -255,9 +257,9 @@ def test_of_a_path_only_its_last_name_is_published() -> None:
     config = compose([f"{name}={path}" for name, path in given.items()])
     published = leaves(without_places(config))
     assert {name: published[name] for name in given} == {name: f"{name}.x" for name in given}
-    kept = flat(config)
-    assert {name: kept[name] for name in given} == given, "the run's own configuration keeps them"
-    assert {name: kept[name] for name in kept if name not in given} == {
-        name: published[name] for name in kept if name not in given
+    values = flat(config)
+    assert {name: values[name] for name in given} == given, "the run's own configuration has them"
+    assert {name: values[name] for name in values if name not in given} == {
+        name: published[name] for name in values if name not in given
     }
     assert "secret" not in json.dumps(without_places(compose(["data.root=~/secret/dogs"])))

@@ -1,4 +1,4 @@
-"""What a run says of its model: metrics with intervals, folds, learning-rate finder, forms."""
+"""What a run reports of its model: metrics with intervals, folds, learning-rate finder, forms."""
 
 import copy
 import csv

@@ -294,7 +294,7 @@ def test_two_processes_stop_and_continue_together(photos: Path, tmp_path: Path) 
         "optim.scheduler=constant",
     ]
     command += ["trainer.strategy=ddp", "trainer.devices=2"]
-    whole = start_train(*command, f"output_root={tmp_path / 'whole'}", cwd=tmp_path)
+    uninterrupted = start_train(*command, f"output_root={tmp_path / 'uninterrupted'}", cwd=tmp_path)
     # With a save at every step: one that the processes didn't make together would hang.
     often = "trainer.checkpoint_minutes=0.00001"
     process = start_train(*command, often, cwd=tmp_path, start_new_session=True)
@@ -303,12 +303,12 @@ def test_two_processes_stop_and_continue_together(photos: Path, tmp_path: Path) 
     printed, error = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM, error
     assert "nothing is lost" in error
-    _, error = whole.communicate(timeout=120)
-    assert whole.returncode == 0, error
+    _, error = uninterrupted.communicate(timeout=120)
+    assert uninterrupted.returncode == 0, error
     resumed = start_train(*command, "resume=auto", cwd=tmp_path)
     continued, error = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, error
     assert epochs_of(continued)[0] == max([2, *epochs_of(printed)]) + 1
-    (run,), (other,) = runs_in(tmp_path / "outputs"), runs_in(tmp_path / "whole")
+    (run,), (other,) = runs_in(tmp_path / "outputs"), runs_in(tmp_path / "uninterrupted")
     for epoch, expected in zip(metrics_of(run)["epochs"], metrics_of(other)["epochs"], strict=True):
         assert epoch == pytest.approx(expected, rel=1e-4)

@@ -33,7 +33,7 @@ def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def root(unfinished: Path, tmp_path: Path) -> Path:
-    """A copy of it, moved to where the copy lies."""
+    """A copy of it, moved to where the copy is."""
     root = tmp_path / "root"
     shutil.copytree(unfinished, root, symlinks=True)
     (run,) = runs_in(root / "outputs")

@@ -14,11 +14,11 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from dogbreed.utils.files import atomic_write
-with atomic_write(Path(sys.argv[1])) as beside:
+with atomic_write(Path(sys.argv[1])) as temporary:
     if sys.argv[2] == "folder":
-        beside.mkdir()
-        beside = beside / "part of it"
-    beside.write_text("half")
+        temporary.mkdir()
+        temporary = temporary / "part of it"
+    temporary.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -33,9 +33,9 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path, kind: 
     subprocess.run([sys.executable, "-c", KILLED, str(path), kind], check=False, timeout=60)
     assert len(hidden(tmp_path)) == 1
     assert not path.exists()
-    write_text(path, "whole")
+    write_text(path, "complete")
     assert hidden(tmp_path) == []
-    assert path.read_text("utf-8") == "whole"
+    assert path.read_text("utf-8") == "complete"
 
 
 def test_what_another_writer_is_at_is_left_alone(tmp_path: Path) -> None:
@@ -61,8 +61,8 @@ def test_a_failed_block_leaves_what_was_there(tmp_path: Path) -> None:
     write_text(path, "before")
 
     def fail() -> None:
-        with atomic_write(path) as beside:
-            beside.write_text("half", "utf-8")
+        with atomic_write(path) as temporary:
+            temporary.write_text("half", "utf-8")
             raise ValueError("no more")
 
     with pytest.raises(ValueError, match="no more"):
@@ -71,18 +71,18 @@ def test_a_failed_block_leaves_what_was_there(tmp_path: Path) -> None:
     assert hidden(tmp_path) == []
 
 
-def test_a_link_to_a_folder_is_replaced_and_the_folder_kept(tmp_path: Path) -> None:
+def test_a_link_to_a_folder_is_replaced_and_the_folder_stays(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     link = tmp_path / "latest"
     for name in ("one", "two"):
-        with atomic_write(link) as beside:
-            beside.symlink_to(name)
+        with atomic_write(link) as temporary:
+            temporary.symlink_to(name)
         assert link.resolve() == tmp_path / name
 
     def fail() -> None:
-        with atomic_write(link) as beside:
-            beside.symlink_to("one")
+        with atomic_write(link) as temporary:
+            temporary.symlink_to("one")
             raise ValueError("no more")
 
     with pytest.raises(ValueError, match="no more"):

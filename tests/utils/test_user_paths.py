@@ -52,7 +52,7 @@ def site(folder: Path, code: str) -> str:
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None of the variables that say where things are kept."""
+    """None of the variables that say where files are stored."""
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
 
@@ -129,7 +129,7 @@ def test_settings_of_the_user_are_left_as_they_are(start: Start, tmp_path: Path)
     ],
 )
 @pytest.mark.parametrize("arguments", [(), ("data.root=photos",)], ids=["samples", "own photos"])
-def test_a_cache_that_cannot_be_made_is_told_by_its_variable(
+def test_a_cache_that_cannot_be_made_is_reported_by_its_variable(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     bare: None,
@@ -164,7 +164,7 @@ def test_the_cache_is_where_its_variables_say(
     assert optional_cache_dir("baselines") is None
 
 
-def test_a_full_disk_under_the_cache_is_told_as_everywhere() -> None:
+def test_a_full_disk_under_the_cache_is_reported_as_everywhere() -> None:
     with pytest.raises(OSError, match="No space") as caught, cached_in(Path("x")):
         raise OSError(28, "No space left on device", "x")
     assert not isinstance(caught.value, OutputError)

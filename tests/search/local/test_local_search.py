@@ -98,7 +98,7 @@ def test_a_search_is_resumed_and_its_best_is_trained(
 
     # A trial is what a training of the same configuration is.
     again = launch("train.py", "best=mine", "data.fraction=0.5")
-    expected = re.search(r"^kept valid_loss=(\S+)", again.stdout, re.MULTILINE)
+    expected = re.search(r"^result valid_loss=(\S+)", again.stdout, re.MULTILINE)
     assert expected is not None, again.stderr
     assert float(expected[1]) == pytest.approx(min(objectives), rel=1e-4)
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from dogbreed.serving.offline.connections import Connections
 
 from dogbreed.errors import PhotoError
 from dogbreed.serving.offline.fetch import MAX_REDIRECTS, fetch
