@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("optimizers",),
     ("configuration",),
     ("data.decoding.structure",),
+    ("data.decoding.image_formats",),
     ("data.decoding",),
     ("data.layouts",),
     ("data.sets",),
