@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("backbone",),
     ("runtime",),
     ("features",),
+    ("artifact.servers",),
     ("artifact",),
     ("model",),
     ("debug.recording",),

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from dogbreed.artifact.packing import RAY_ENVIRONMENT, TORCHSERVE_ENVIRONMENT
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.images import (
     ENDPOINT_TYPES,
@@ -16,7 +15,7 @@ from dogbreed.cloud.aws.images import (
     runs_aws_images,
 )
 from dogbreed.cloud.aws.tags import ENDPOINT, tag_list
-from dogbreed.configuration.deploy import BATCH, PYTORCH, SERVERLESS, DeployConfig, ServingConfig
+from dogbreed.configuration.deploy import BATCH, SERVERLESS, SERVERS, DeployConfig, ServingConfig
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ConfigError
 from dogbreed.search.runner_limits import check_network
@@ -155,8 +154,7 @@ def _check_scaling(instance_type: str, fewest: int, most: int) -> None:
 
 def container_environment(deploy: ServingConfig) -> dict[str, str]:
     """The environment variables of the container that serves."""
-    of_server = TORCHSERVE_ENVIRONMENT if deploy.server == PYTORCH else RAY_ENVIRONMENT
-    return of_server | ({TIFF_VARIABLE: "1"} if deploy.tiff else {})
+    return dict(SERVERS[deploy.server].environment) | ({TIFF_VARIABLE: "1"} if deploy.tiff else {})
 
 
 def model_request(account: Account, config: DeployConfig, it: Deployment) -> dict[str, Any]:
