@@ -40,7 +40,7 @@ def test_a_run_records_its_training(train: Train, photos_root: Path, tmp_path: P
     run = tmp_path / "outputs/latest"
     recording = read_recording(str(run / "debug/recording"))
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
-    assert recording.whole
+    assert recording.complete
     assert recording.layer_names == ("head.output",)
     steps = 3 * 3  # 36 photos in batches of 16, three epochs
     np.testing.assert_array_equal(recording.steps["step"], np.arange(steps))
@@ -315,7 +315,7 @@ def test_tensorboard_events_hold_the_same_numbers(
     assert len(written.Scalars("grad_norm/head.output")) == 1
 
 
-def test_without_tensorboard_the_training_goes_on(photos_root: Path, tmp_path: Path) -> None:
+def test_without_tensorboard_the_training_continues(photos_root: Path, tmp_path: Path) -> None:
     hidden = tmp_path / "hidden/tensorboard"
     hidden.mkdir(parents=True)
     (hidden / "__init__.py").write_text("raise ImportError('not here')")

@@ -122,7 +122,7 @@ def unsupported(head: bytes) -> Unsupported | None:
 
 
 def unsupported_by_name(head: bytes, suffix: str) -> Unsupported | None:
-    """The format that a file's name tells (its suffix, as .cr2), where its content doesn't.
+    """The format by a file's name (its suffix, as .cr2), where its content doesn't decide.
 
     The content of many camera raw files is a TIFF whose first picture is a thumbnail.
     """

@@ -163,7 +163,7 @@ def checked(data: bytes) -> bytes:
 
 
 def digest(data: bytes) -> bytes:
-    """What identifies a photo's content wherever it lies: 32 bytes."""
+    """What identifies a photo's content wherever it is stored: 32 bytes."""
     return hashlib.sha256(data).digest()
 
 
@@ -247,7 +247,7 @@ def upright(
     """A photo of any mode as upright 8-bit RGB; in sRGB, unless not `to_srgb`.
 
     A JPEG that is opened and much larger than wanted is decoded at 1/2, 1/4 or 1/8 of its size,
-    never below twice what is wanted, which the resize that follows can't tell from the whole photo.
+    never below twice what is wanted, which after the resize looks the same as the full photo.
 
     Raises:
         PhotoError: the pixels are truncated or damaged.

@@ -39,7 +39,7 @@ def read_folders(
     """Read `root` as train/valid/test folders of classes, or as class folders alone.
 
     A split that isn't there is drawn from the training photos of each class, in the order of
-    their names' hashes: the same whatever else lies in the folders. `nested_classes` says whether
+    their names' hashes: the same whatever else is in the folders. `nested_classes` says whether
     a folder in a class folder is a class of its own; None refuses where that matters. Symbolic
     links that lead out of `root` are skipped and reported, unless `links`.
 
@@ -129,7 +129,7 @@ def _findings(
     for folder in levels.values():
         if loose := len(folder.named_photos):
             what = "class" if folder.path in {p.path for _, p in layout.parts} else "split"
-            note(folder.path, "no_class", f"{loose} photos lie beside the {what} folders; left out")
+            note(folder.path, "no_class", f"{loose} photos are beside the {what} folders; left out")
     holders = {
         (own.split, str(above))
         for own in classes

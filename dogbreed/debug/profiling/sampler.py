@@ -16,7 +16,7 @@ from dogbreed.utils.machine import cores
 log = logging.getLogger("dogbreed")
 
 INTERVAL_S = 1.0
-MAX_SAMPLES = 1800  # then pairs become one: what is kept of a long run has the same size
+MAX_SAMPLES = 1800  # then pairs become one: the samples of a long run take no more memory
 
 
 class Sampler:
@@ -31,7 +31,7 @@ class Sampler:
         self._samples: list[Sample] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._per_kept = 1  # how many samples each that is kept is the mean of
+        self._per_saved = 1  # how many samples each saved one is the mean of
         self.gpu = open_gpu()
 
     def start(self) -> None:
@@ -55,13 +55,13 @@ class Sampler:
             after = self._counters()
             waiting.append(self._sample(before, after))
             before = after
-            if len(waiting) >= self._per_kept:
+            if len(waiting) >= self._per_saved:
                 self._samples.append(_mean(waiting))
                 waiting.clear()
             if len(self._samples) >= MAX_SAMPLES:
                 pairs = zip(self._samples[::2], self._samples[1::2], strict=False)
                 self._samples[:] = [_mean(list(pair)) for pair in pairs]
-                self._per_kept *= 2
+                self._per_saved *= 2
 
     def _sample(self, before: "_Counters", after: "_Counters") -> Sample:
         elapsed = max(after.at - before.at, 1e-9)
@@ -165,4 +165,4 @@ def open_gpu() -> Gpu | None:
 
 def _warn(error: Exception) -> None:
     """NVML fails in its own ways on every system; none of them is worth the training."""
-    log.warning("warning: the GPU's use isn't profiled: NVML can't be asked (%s)", error)
+    log.warning("warning: the GPU's use isn't profiled: NVML gives no answer (%s)", error)

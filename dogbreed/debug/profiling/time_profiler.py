@@ -69,7 +69,7 @@ class TimeProfiler(Profiler):
         self._open.append(self._part(action_name))
 
     def stop(self, action_name: str) -> None:
-        """An action ends: what was open before goes on."""
+        """An action ends: what was open before continues."""
         now = time.perf_counter()
         if self._open:
             self._seconds[self._open.pop()] += now - self._last

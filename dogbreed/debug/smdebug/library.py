@@ -26,7 +26,9 @@ def load() -> Any:
     """
     advice = "start Python with PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python, or in an environment"
     with (
-        told("smdebug can't be loaded", f"{advice} with dogbreed[smdebug] alone, {OR_WITHOUT}"),
+        translated(
+            "smdebug can't be loaded", f"{advice} with dogbreed[smdebug] alone, {OR_WITHOUT}"
+        ),
         environment(**_variables()),
         warnings.catch_warnings(),
     ):
@@ -73,7 +75,7 @@ def _variables() -> dict[str, str]:
         "SMPROFILER_CONFIG_PATH": "",
     }
     # Its messages were compiled in 2019; protobuf from 4 on takes such in pure Python alone. Can go
-    # with the first smdebug that was compiled anew.
+    # with the first smdebug that was compiled again.
     if "google.protobuf.internal.api_implementation" not in sys.modules:
         variables["PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"] = "python"
     return variables
@@ -142,7 +144,7 @@ def environment(**variables: str) -> Iterator[None]:
 
 
 @contextmanager
-def told(what: str, advice: str) -> Iterator[None]:
+def translated(what: str, advice: str) -> Iterator[None]:
     """Whatever smdebug raises as a RecordingError: what, why and what to do in one sentence."""
     try:
         yield
