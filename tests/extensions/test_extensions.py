@@ -5,6 +5,7 @@ The package is installed as pip would: its module and its metadata are on the pa
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import PROJECT
 
 from dogbreed.artifact.tensors import read_safetensors
 from dogbreed.utils.registry import GROUP
@@ -209,3 +211,21 @@ def test_a_name_is_taken_once() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "The name 'sgd' of another optimiser is taken" in done.stderr
+
+
+def test_the_examples_of_the_docs_work(tmp_path: Path) -> None:
+    text = (PROJECT / "docs" / "extensions.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    shown = (
+        "from dogbreed.configuration.composing import compose\n"
+        "config = compose(['optim.name=nadam', 'debug.rules.high_loss.above=3'])\n"
+        "print(config.debug.rules.high_loss.above)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([*blocks, shown])],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "3.0", done.stderr

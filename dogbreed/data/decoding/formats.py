@@ -129,6 +129,8 @@ def unsupported_by_name(head: bytes, suffix: str) -> Unsupported | None:
     named = _BY_SUFFIX.get(suffix.lower())
     if named is None or _is_decoded(head) or brands_of(head):
         return None
+    if head.startswith(_JPEG_LS.beginnings):
+        return None
     if head.startswith(_TIFF) and named is not CAMERA_RAW:
         return None
     return _raw(f"camera raw ({suffix[1:].upper()})", suffix) if named is CAMERA_RAW else named
