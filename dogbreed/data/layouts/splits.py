@@ -1,4 +1,4 @@
-"""Classes and their photos in three splits: fractions, drawn splits, names. No file is opened."""
+"""Classes and their photos in three splits: fractions, sampled splits, names. No file is opened."""
 
 import hashlib
 import math
@@ -48,7 +48,7 @@ class PhotoFolders:
 
     `classes` are the folders' names in sorted order (a label is an index into them), with nested
     classes their paths ("shoes/boots"); `display_names` are what people read. `split_locally` names
-    the splits that were drawn by this package rather than found as folders. `class_folders` has
+    the splits that were sampled by this package rather than found as folders. `class_folders` has
     one folder of each class, for findings. `within` is the real path of the folder that no photo is
     read from outside of; None where links may lead anywhere (data.links).
     """

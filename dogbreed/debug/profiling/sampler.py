@@ -1,4 +1,4 @@
-"""What a run uses of the machine, looked at each second beside it: cores, memory, disks, GPU."""
+"""What a run uses of the machine, sampled each second beside it: cores, memory, disks, GPU."""
 
 import contextlib
 import logging
@@ -80,7 +80,7 @@ class Sampler:
         if self.gpu is None:
             return sample
         try:
-            use, memory = self.gpu.look()
+            use, memory = self.gpu.sample()
         except Exception as error:
             _warn(error)
             self.gpu = None
@@ -132,12 +132,12 @@ def _mean(samples: list[Sample]) -> Sample:
 
 
 class Gpu:
-    """The GPU that torch computes on, seen through NVML."""
+    """The GPU that torch computes on, measured through NVML."""
 
     def __init__(self, nvml: Any, handle: Any, name: str) -> None:
         self._nvml, self._handle, self.name = nvml, handle, name
 
-    def look(self) -> tuple[float, float]:
+    def sample(self) -> tuple[float, float]:
         """Share of the time that it computed, and share of its memory in use."""
         memory = self._nvml.nvmlDeviceGetMemoryInfo(self._handle)
         use = self._nvml.nvmlDeviceGetUtilizationRates(self._handle)

@@ -123,10 +123,10 @@ class Durations:
 
     def quantile_s(self, share: float) -> float:
         """The time that so large a share of the steps took at most, to 1 %."""
-        wanted, seen = share * self.count, 0
+        wanted, counted = share * self.count, 0
         for place in sorted(self._counts):
-            seen += self._counts[place]
-            if seen >= wanted:
+            counted += self._counts[place]
+            if counted >= wanted:
                 return self.SHORTEST_S * math.exp((place + 0.5) * self.WIDTH)
         return math.nan
 

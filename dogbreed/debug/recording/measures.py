@@ -110,10 +110,10 @@ class ActivationProbe:
         if self.inputs is not None:
             return
         self._first = module
-        seen = arguments[0].detach().float()
-        sd, mean = torch.std_mean(seen)
+        inputs = arguments[0].detach().float()
+        sd, mean = torch.std_mean(inputs)
         is_photos = isinstance(module, nn.Conv2d) and module.in_channels in (1, 3)
-        numbers = torch.stack([mean, sd, seen.min()]).tolist()
+        numbers = torch.stack([mean, sd, inputs.min()]).tolist()
         self.inputs = Inputs(mean=numbers[0], sd=numbers[1], least=numbers[2], is_photos=is_photos)
 
     def _on_outputs(self, module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
@@ -133,7 +133,7 @@ def first_not_finite(module: nn.Module, run: Callable[[], object]) -> str | None
     found: list[str] = []
     names = {m: name for name, m in module.named_modules() if _is_leaf(m)}
 
-    def look(layer: nn.Module, arguments: tuple[object, ...], output: object) -> None:
+    def inspect(layer: nn.Module, arguments: tuple[object, ...], output: object) -> None:
         if found or not isinstance(output, Tensor) or bool(output.isfinite().all()):
             return
         given = [a for a in arguments if isinstance(a, Tensor)]
@@ -144,7 +144,7 @@ def first_not_finite(module: nn.Module, run: Callable[[], object]) -> str | None
         else:
             found.append(f"the output of {names[layer]}")
 
-    handles = [layer.register_forward_hook(look) for layer in names]
+    handles = [layer.register_forward_hook(inspect) for layer in names]
     try:
         with torch.no_grad():
             run()
@@ -163,7 +163,7 @@ def _has_weights(module: nn.Module) -> bool:
 
 
 def _trained_activations(module: nn.Module) -> Iterable[tuple[nn.Module, str]]:
-    """Activations that stand beside trained layers, with their names."""
+    """Activations beside trained layers, with their names."""
     for parent_name, parent in module.named_modules():
         if not any(p.requires_grad for p in parent.parameters()):
             continue

@@ -47,7 +47,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What the first layer saw of a batch: mean, standard deviation, and the least value."""
+    """The inputs of the first layer in a batch: mean, standard deviation, and the least value."""
 
     mean: float
     sd: float
@@ -93,7 +93,7 @@ class Epoch:
 class Observer(Protocol):
     """What receives the observations of a training.
 
-    An OSError or RecordingError from any of these ends its watching, not the training.
+    An OSError or RecordingError from any of these ends its observations, not the training.
     """
 
     def start(self, start: Start) -> None:

@@ -55,8 +55,8 @@ class SmdebugHook:
         given = os.environ.get(CONFIG_VARIABLE)
         if given or Path(SAGEMAKER_CONFIG).exists():
             file = given or SAGEMAKER_CONFIG
-            advice = f"mend or unset {CONFIG_VARIABLE}" if given else "mend DebugHookConfig"
-            self._failed = f"smdebug can't record as {file} requires", f"{advice}, {OR_WITHOUT}"
+            remedy = f"mend or unset {CONFIG_VARIABLE}" if given else "mend DebugHookConfig"
+            self._failed = f"smdebug can't record as {file} requires", f"{remedy}, {OR_WITHOUT}"
             with translated(*self._failed):
                 hook = hook_class().create_from_json_file(file)
                 self._prepare(hook)
@@ -143,7 +143,7 @@ def _hook_in(folder: Path, save_config: Any) -> Any:
     # into a folder with the other.
     for name in ("training_job_end.ts", "claim.smd"):
         (folder / name).unlink(missing_ok=True)
-    # With SageMaker's file of where checkpoints are, smdebug would look through all of them at each
+    # With SageMaker's file of where checkpoints are, smdebug would read all of them at each
     # step, to retain its counters; `start` has those from the folder.
     with environment(CHECKPOINT_CONFIG_FILE_PATH=str(folder / "none")):
         return hook_class()(

@@ -24,10 +24,10 @@ def load() -> Any:
     Raises:
         RecordingError: it isn't installed, or at odds with what is.
     """
-    advice = "start Python with PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python, or in an environment"
+    remedy = "start Python with PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python, or in an environment"
     with (
         translated(
-            "smdebug can't be loaded", f"{advice} with dogbreed[smdebug] alone, {OR_WITHOUT}"
+            "smdebug can't be loaded", f"{remedy} with dogbreed[smdebug] alone, {OR_WITHOUT}"
         ),
         environment(**_variables()),
         warnings.catch_warnings(),
@@ -42,7 +42,7 @@ def load() -> Any:
                 f"debug.smdebug=true: the module {error.name} isn't installed: "
                 f"pip install 'dogbreed[smdebug]', {OR_WITHOUT}."
             ) from error
-        # Else it would look for its file at each step.
+        # Else it would search for its file at each step.
         profiler_config_parser.load_config = lambda: None
         _mend_tensors()
         _mend_writing()
@@ -144,7 +144,7 @@ def environment(**variables: str) -> Iterator[None]:
 
 
 @contextmanager
-def translated(what: str, advice: str) -> Iterator[None]:
+def translated(what: str, remedy: str) -> Iterator[None]:
     """Whatever smdebug raises as a RecordingError: what, why and what to do in one sentence."""
     try:
         yield
@@ -152,4 +152,4 @@ def translated(what: str, advice: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
-        raise RecordingError(f"{what} ({type(error).__name__}: {reason}): {advice}.") from error
+        raise RecordingError(f"{what} ({type(error).__name__}: {reason}): {remedy}.") from error
