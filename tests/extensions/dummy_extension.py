@@ -176,7 +176,6 @@ def echo_image(catalog: ImageCatalog, processor: str) -> ServingImage:
 SERVERS.register(
     "echo",
     Server(
-        title="Echo",
         files={"echo/app.py": Path(__file__)},
         image=echo_image,
         environment={"ECHO": "1"},

@@ -37,14 +37,12 @@ class Server:
     """A server that answers for a packed model.
 
     Args:
-        title: as messages name it.
         files: each file's name in model.tar.gz, and where it is: a path, or a name in inference/.
         image: the container for "cpu" or "gpu" in the catalog's region.
         environment: variables of the container.
         modules: where the adapter's imports begin; these and all that they import are packed.
     """
 
-    title: str
     files: Mapping[str, str | Path]
     image: Callable[[ImageCatalog, str], ServingImage]
     environment: Mapping[str, str] = field(default_factory=dict)

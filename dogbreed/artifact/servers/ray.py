@@ -18,7 +18,6 @@ def _image(catalog: ImageCatalog, processor: str) -> ServingImage:
 SERVERS.register(
     RAY,
     Server(
-        title="Ray Serve",
         files={"config.yaml": "config.yaml", "deployment.py": "deployment.py"},
         image=_image,
         environment=ENVIRONMENT,

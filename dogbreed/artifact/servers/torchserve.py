@@ -33,7 +33,6 @@ def _image(catalog: ImageCatalog, processor: str) -> ServingImage:
 SERVERS.register(
     PYTORCH,
     Server(
-        title="TorchServe",
         files={"code/inference.py": "inference.py"},
         image=_image,
         environment=ENVIRONMENT,
