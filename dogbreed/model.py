@@ -238,7 +238,7 @@ class BreedClassifier(LightningModule):
         return {name: value for name, value in state if not name.startswith("backbone.trunk.")}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave the frozen trunk out; keep the training sums of an epoch that isn't complete."""
+        """Leave the frozen trunk out; save the training sums of an epoch that isn't complete."""
         checkpoint["state_dict"] = self.trained_state()
         checkpoint["train_sums"] = self._over_processes("train")
 
@@ -264,7 +264,7 @@ class BreedClassifier(LightningModule):
         )
 
     def save(self, folder: str | Path, **fields: Any) -> None:
-        """Write the model to `folder` as `dogbreed.load` reads it, whole or not at all.
+        """Write the model to `folder` as `dogbreed.load` reads it, in one atomic step.
 
         `fields` are those of Description that the network doesn't decide: display_names,
         preprocessing (Preprocessing.describe()), views, temperature, threshold, ...

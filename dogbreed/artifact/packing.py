@@ -1,4 +1,4 @@
-"""A trained model as the model.tar.gz that serves it, in AWS's TorchServe and Ray Serve containers.
+"""A trained model as the model.tar.gz that serves it, in the container of any registered server.
 
 model.json, model.safetensors, openvino.xml/.bin, ...   the artifact's files
 deployment.py, config.yaml                              what Ray Serve starts
@@ -15,37 +15,12 @@ from pathlib import Path
 
 from dogbreed.artifact.file_names import DESCRIPTION
 from dogbreed.artifact.folder import checked_file, find_artifact, read_description
+from dogbreed.configuration.deploy import SERVERS
 from dogbreed.errors import ArtifactError
 from dogbreed.utils.files import atomic_write
 
 CODE = "code"
 REQUIREMENTS = "requirements.txt"
-# Where each adapter lies in the archive.
-_ADAPTERS = {
-    "config.yaml": "config.yaml",
-    "deployment.py": "deployment.py",
-    f"{CODE}/inference.py": "inference.py",
-    f"{CODE}/{REQUIREMENTS}": REQUIREMENTS,
-}
-# Where the container's code begins: requests, the predictor, and the process that decodes photos.
-# These and all that they import are packed.
-_ENTRY_MODULES = (
-    "dogbreed.serving.requests.invocations",
-    "dogbreed.serving.predictor",
-    "dogbreed.data.decoding.process",
-)
-
-# What the TorchServe container is to be told, as environment variables of the model: one worker,
-# as OpenVINO computes on all cores at once, and requests as large as we take (its own limit is
-# 6.5 MB).
-TORCHSERVE_ENVIRONMENT = {
-    "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
-    "TS_MAX_REQUEST_SIZE": str(26 * 2**20),
-    "TS_MAX_RESPONSE_SIZE": str(26 * 2**20),
-}
-# And the Ray Serve container: else Ray reports its usage to its maker.
-RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0"}
-
 # Weights hardly get smaller, whatever time they are given.
 _LEVEL = 1
 
@@ -91,14 +66,18 @@ def _members(folder: Path, *, install: bool) -> Iterator[tuple[str, Path]]:
     for name in description.sha256:
         yield name, checked_file(folder, description, name)
     adapters = adapters_dir()
-    for name, source in _ADAPTERS.items():
+    sources = {f"{CODE}/{REQUIREMENTS}": Path(REQUIREMENTS)}
+    for server in SERVERS.values():
+        sources |= {name: Path(source) for name, source in server.files.items()}
+    for name, source in sources.items():
         if not (adapters / source).is_file():
             raise ArtifactError(
                 f"{adapters / source} is missing: install dogbreed again, or pack in a checkout."
             )
-        if install or source != REQUIREMENTS:
+        if install or source.name != REQUIREMENTS:
             yield name, adapters / source
-    for path in imported_files(_ENTRY_MODULES):
+    modules = {module for server in SERVERS.values() for module in server.modules}
+    for path in imported_files(modules):
         yield f"{CODE}/dogbreed/{path.relative_to(_package())}", path
 
 

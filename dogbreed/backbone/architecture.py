@@ -106,7 +106,7 @@ def build_backbone(
     provider = provider_of(name)
     if not isinstance(weights, str | PathLike):
         raise ConfigError(
-            f"weights={brief(weights)}: must be a path, {provider.title}'s name of weights such "
+            f"weights={brief(weights)}: must be a path, a name of weights in {provider.title} such "
             f"as {provider.default_weights(name)!r}, 'auto' or 'none'."
         )
     trainable = argument(ModelConfig, "trainable", trainable)

@@ -1,13 +1,17 @@
 """The keys of launch/deploy.py, launch/query.py and launch/teardown.py."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from dogbreed.configuration.run import FolderConfig
 from dogbreed.configuration.schema import key, path_key
 from dogbreed.configuration.search import AccountConfig
+from dogbreed.utils.registry import Registry
 
 REALTIME, SERVERLESS, BATCH = KINDS = ("realtime", "serverless", "batch")
-RAY, PYTORCH = SERVERS = ("ray", "pytorch")
+RAY, PYTORCH = "ray", "pytorch"
+# A dogbreed.artifact.servers.base.Server each.
+SERVERS: Registry[Any] = Registry("server", "dogbreed.artifact.servers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +22,8 @@ class ServingConfig:
         "endpoint on instances, serverless endpoint, or batch transform job", choices=KINDS
     )
     server: str = key(
-        "AWS's container: Ray Serve, or TorchServe, which gets no more patches", choices=SERVERS
+        "AWS's container: Ray Serve, or TorchServe, which gets no more patches",
+        choices=SERVERS.names,
     )
     image_uri: str | None = key("serving container; null: AWS's for that server")
     role: str | None = key("execution role of the model, name or ARN; null: launcher.role")

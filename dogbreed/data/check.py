@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dogbreed.configuration.schema import AUTO
 from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.image_formats.base import suffixes_of
 from dogbreed.data.decoding.inspection import inspect
 from dogbreed.data.layouts.splits import ONE_SPLIT_ONLY, Finding, PhotoFolders
 from dogbreed.errors import DataError, PhotoError
@@ -77,7 +78,7 @@ def _check_photo(
     except PhotoError as error:
         return None, [Finding(path=path, reason=error.reason, message=str(error), bad=True)]
     remarks = list(inspected.remarks)
-    if path.suffix.lower() not in photos.SUFFIXES_OF[inspected.format]:
+    if path.suffix.lower() not in suffixes_of(inspected.format):
         message = f"is a {inspected.format} in spite of its name; it is used"
         remarks.insert(0, ("wrong_extension", message))
     return photos.digest(data), [

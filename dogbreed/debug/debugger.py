@@ -1,4 +1,4 @@
-"""The Lightning callback that watches a training: any module's, with any Trainer."""
+"""The Lightning callback that observes a training: any module's, with any Trainer."""
 
 import contextlib
 import logging
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dogbreed.configuration.debug import DebugConfig, checked_config
-from dogbreed.debug.recording.measures import Glance, TrainedLayers, first_not_finite
+from dogbreed.debug.recording.measures import ActivationProbe, TrainedLayers, first_not_finite
 from dogbreed.debug.recording.observations import Epoch, Layers, Observer, Start, Step
 from dogbreed.debug.recording.recorder import Recorder
 from dogbreed.debug.rules.observer import RuleObserver
@@ -30,9 +30,9 @@ MAX_WAITING = 256  # steps whose numbers stay on a GPU until they are fetched to
 
 
 class Debugger(Callback):
-    """Records a training in `folder` and holds the rules against it.
+    """Records a training in `folder` and evaluates the rules.
 
-    A module needs nothing for it. If its training_step gives a dictionary with `loss`, `logits`
+    It works with any module. If its training_step gives a dictionary with `loss`, `logits`
     [n, classes] and `targets` [n], cross entropy, accuracy and the classes' counts are of these;
     else the loss that it gives is taken for the cross entropy. `valid_loss` and `valid_top1` name
     the metrics that the module logs in validation.
@@ -65,7 +65,7 @@ class Debugger(Callback):
             lambda: self._rules,
         ]
         # Before TensorBoard: who imports protobuf first decides which kind of it both get, and
-        # smdebug can't do with the compiled one.
+        # smdebug doesn't work with the compiled one.
         if config.smdebug:
             from dogbreed.debug.smdebug.hook import SmdebugHook
 
@@ -74,20 +74,20 @@ class Debugger(Callback):
             from dogbreed.debug.recording.tensorboard import TensorBoardEvents
 
             self._builders.append(lambda: TensorBoardEvents(self._folder / "tensorboard"))
-        self._watchers: list[Observer] = []
+        self._observers: list[Observer] = []
         self._waiting: list[tuple[int, Tensor, float, float, bool]] = []
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._stop: StoppedByRule | None = None
-        self._seen_not_finite: int | None = None
+        self._not_finite_step: int | None = None
 
     def verdicts(self) -> tuple[Verdict, ...]:
-        """What has come of each rule so far."""
+        """The result of each rule so far."""
         return self._rules.verdicts()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find what is trained; open what is written. Only the first of several processes does."""
         self._layers = TrainedLayers(pl_module, trainer.optimizers)
-        self._glance = Glance(pl_module)
+        self._probe = ActivationProbe(pl_module)
         self._classes: int | None = None
         self._counts: Tensor | None = None
         self._cross_entropy = math.nan
@@ -95,7 +95,7 @@ class Debugger(Callback):
             return
         for build in self._builders:
             try:
-                self._watchers.append(build())
+                self._observers.append(build())
             except (OSError, RecordingError) as error:
                 self._warn(error)
         start = Start(
@@ -104,7 +104,7 @@ class Debugger(Callback):
             first_step=trainer.global_step,
             weighted_classes=getattr(pl_module, "class_weights", None) is not None,
         )
-        self._tell(lambda watcher: watcher.start(start))
+        self._notify(lambda observer: observer.start(start))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin the epoch's means; or end, now that the epoch before is saved."""
@@ -121,15 +121,15 @@ class Debugger(Callback):
         self._recorded = self._step % self._every == 0
         self._batch = batch, batch_idx
         if self._recorded:
-            self._glance.begin()
+            self._probe.begin()
 
     def on_before_backward(
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
     ) -> None:
-        """Look at a loss that isn't finite before it gets into the weights."""
+        """Report a loss that isn't finite before it gets into the weights."""
         if self._recorded:
-            self._glance.end()
-        # On a GPU each look waits for it.
+            self._probe.end()
+        # Reading it on a GPU waits for the GPU.
         if (loss.device.type == "cpu" or self._recorded) and not math.isfinite(loss.item()):
             self._not_finite(trainer, pl_module, loss.item())
 
@@ -155,7 +155,7 @@ class Debugger(Callback):
             return
         now = time.perf_counter()
         seconds, self._since = now - self._since, now
-        if self._step != self._seen_not_finite:
+        if self._step != self._not_finite_step:
             numbers = self._numbers(loss, outputs, first_epoch=trainer.current_epoch == 0)
             last = bool(trainer.is_last_batch)
             self._waiting.append((self._step, numbers, self._lr, seconds, last))
@@ -163,7 +163,7 @@ class Debugger(Callback):
             if on_cpu or self._recorded or last or len(self._waiting) >= MAX_WAITING:
                 self._fetch()
         if self._recorded:
-            self._tell_layers()
+            self._notify_layers()
         self._stop_together(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -181,7 +181,7 @@ class Debugger(Callback):
             valid_top1=values[1],
             class_counts=None if self._counts is None else self._counts.tolist(),
         )
-        self._tell(lambda watcher: watcher.epoch(epoch))
+        self._notify(lambda observer: observer.epoch(epoch))
         self._since = time.perf_counter()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -213,7 +213,7 @@ class Debugger(Callback):
         )
 
     def _fetch(self) -> None:
-        """Tell the watchers of all steps that wait."""
+        """Pass all steps that wait to the observers."""
         waiting, self._waiting = self._waiting, []
         rows = torch.stack([numbers for _, numbers, *_ in waiting]).double().cpu()
         self._sums += torch.cat([rows[:, :2] * rows[:, 2:], rows[:, 2:]], 1).sum(0)
@@ -221,7 +221,7 @@ class Debugger(Callback):
             waiting, rows.tolist(), strict=True
         ):
             self._cross_entropy = loss
-            self._tell_step(
+            self._notify_step(
                 Step(
                     step=number,
                     cross_entropy=loss,
@@ -233,10 +233,10 @@ class Debugger(Callback):
                 )
             )
 
-    def _tell_step(self, step: Step) -> None:
-        self._tell(lambda watcher: watcher.step(step))
+    def _notify_step(self, step: Step) -> None:
+        self._notify(lambda observer: observer.step(step))
 
-    def _tell_layers(self) -> None:
+    def _notify_layers(self) -> None:
         grad_norm, weight_norm, update_ratio = self._layers.after_step()
         layers = Layers(
             step=self._step,
@@ -245,19 +245,19 @@ class Debugger(Callback):
             grad_norm=grad_norm,
             weight_norm=weight_norm,
             update_ratio=update_ratio,
-            inputs=self._glance.inputs,
-            silent=self._glance.silent,
+            inputs=self._probe.inputs,
+            silent=self._probe.silent,
         )
-        self._tell(lambda watcher: watcher.layers(layers))
+        self._notify(lambda observer: observer.layers(layers))
 
     def _not_finite(self, trainer: Trainer, pl_module: LightningModule, loss: float) -> None:
-        """Tell at once, with the layer that it comes from; the first time, which costs a pass."""
+        """Report it at once; the first time with the layer that causes it, which costs a pass."""
         culprit = None
-        if self._seen_not_finite is None:
-            with contextlib.suppress(Exception):  # a module that can't be asked twice
+        if self._not_finite_step is None:
+            with contextlib.suppress(Exception):  # a module whose step can't run twice
                 culprit = first_not_finite(pl_module, lambda: pl_module.training_step(*self._batch))
-        self._seen_not_finite = self._step
-        self._tell_step(
+        self._not_finite_step = self._step
+        self._notify_step(
             Step(
                 step=self._step,
                 cross_entropy=loss,
@@ -270,15 +270,15 @@ class Debugger(Callback):
         if self._stop and trainer.world_size == 1:
             raise self._stop  # before it gets into the weights
 
-    def _tell(self, tell: Callable[[Observer], None]) -> None:
-        """Tell every watcher; one that can't write any more is let go, with a warning."""
-        for watcher in tuple(self._watchers):
+    def _notify(self, notify: Callable[[Observer], None]) -> None:
+        """Notify every observer; one that can't write any more is dropped, with a warning."""
+        for observer in tuple(self._observers):
             try:
-                tell(watcher)
+                notify(observer)
             except StoppedByRule as stopped:
                 self._stop = stopped
             except (OSError, RecordingError) as error:
-                self._watchers.remove(watcher)
+                self._observers.remove(observer)
                 self._warn(error)
 
     def _stop_together(self, trainer: Trainer) -> None:
@@ -290,13 +290,15 @@ class Debugger(Callback):
             raise self._stop or StoppedByRule("a rule of the first process ended the training")
 
     def _close(self) -> None:
-        self._tell(lambda watcher: watcher.close())
-        self._watchers.clear()
+        self._notify(lambda observer: observer.close())
+        self._observers.clear()
 
     def _warn(self, error: Exception) -> None:
-        """Say once what ended a record; a full disk ends them all."""
+        """Log once what ended a record; a full disk ends them all."""
         full = isinstance(error, OSError) and error.errno in DISK_FULL
         reason = "the disk is full" if full else str(error)
-        if reason not in self._told:
-            self._told.add(reason)
-            log.warning("warning: %s; the training goes on without that record", reason.rstrip("."))
+        if reason not in self._reported:
+            self._reported.add(reason)
+            log.warning(
+                "warning: %s; the training continues without that record", reason.rstrip(".")
+            )

@@ -1,4 +1,4 @@
-"""All that watches one run: the debugger, the profiler, the samples, a trace; or nothing of it."""
+"""All that observes one run: the debugger, the profiler, the samples, a trace; or nothing of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +20,13 @@ from dogbreed.utils.clock import Clock
 from dogbreed.utils.files import write_json
 from dogbreed.utils.progress import is_main_process
 
-# What a pass over the photos goes on with; its engine is built once, whatever their number.
+# The parts of a pass over the photos; its engine is built once, whatever their number.
 PASS_PARTS = ("wait", "compute", "write")
 PROFILE_FILE = "profile.json"
 
 
 class DebugSession:
-    """What a run is watched by, from its first second to its last.
+    """The observers of a run, from its first second to its last.
 
     `limit` is what `photos_per_s_limit` measured, where features were computed.
     """
@@ -48,7 +48,7 @@ class DebugSession:
             self._sampler.stop()
 
     def callbacks(self, run: Path) -> list[Callback]:
-        """What watches the training of the run's folder."""
+        """The callbacks that observe the training of the run's folder."""
         self._debugger = Debugger(run / "debug", self._config)
         callbacks: list[Callback] = [self._debugger]
         if self._config.trace and is_main_process():
@@ -57,7 +57,7 @@ class DebugSession:
 
     @contextmanager
     def fit(self, photos_per_step: float) -> Iterator[TimeProfiler]:
-        """The profiler for the training that the block is; its parts are told to the clock."""
+        """The profiler for the training that the block is; its parts are added to the clock."""
         self._photos_per_step = photos_per_step
         # What no action of Lightning's covers is its own, too.
         self._profiler.start(LOOP)
@@ -68,7 +68,7 @@ class DebugSession:
             split_fit(self._clock, self._profiler)
 
     def verdicts(self) -> tuple[Verdict, ...]:
-        """What has come of each rule."""
+        """The result of each rule."""
         return self._debugger.verdicts() if self._debugger is not None else ()
 
     def recording(self, run: Path) -> Recording:

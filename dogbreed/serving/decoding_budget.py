@@ -8,17 +8,20 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from dogbreed.data.decoding.memory import PLAIN_BYTES, TRANSPARENT_OR_DEEP_BYTES
+from dogbreed.data.decoding.image_formats.base import (
+    PLAIN_BYTES,
+    check_structure,
+    format_by_name,
+)
+from dogbreed.data.decoding.memory import TRANSPARENT_OR_DEEP_BYTES
 from dogbreed.data.decoding.photos import MAX_PIXELS, checked
 from dogbreed.data.decoding.pool import DecodingPool, OpenedPhoto
-from dogbreed.data.decoding.structure import check_structure
 from dogbreed.errors import PhotoError
 from dogbreed.serving.memory_budget import decoding_budget
 
 TIMEOUT_S = 24.0  # for one photo; SageMaker waits 60 s for an answer
 # Costly photos are decoded with what the others and the network leave of the processors.
 COSTLY_NICENESS = 10
-_ALLOCATED_WHEN_OPENED = "WEBP"  # libwebp's animation decoder takes its canvas twice
 
 
 class CostlyPhoto(Exception):
@@ -53,7 +56,8 @@ class Lane:
         """
         until = time.monotonic() + timeout_s
         structure = check_structure(checked(data))
-        opens_large = structure.format == _ALLOCATED_WHEN_OPENED
+        known = format_by_name(structure.format)
+        opens_large = known is not None and known.allocates_when_opened
         if opens_large and not self._costly:
             raise CostlyPhoto
         with ExitStack() as stack:

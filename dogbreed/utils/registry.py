@@ -48,7 +48,9 @@ class Registry(Generic[Entry]):
             ConfigError: there is one of that name.
         """
         if self._entries.get(name, entry) is not entry:
-            raise ConfigError(f"There is a {self._kind} {name!r} already: give yours another name.")
+            raise ConfigError(
+                f"The name {name!r} of another {self._kind} is taken: give yours another name."
+            )
         self._entries[name] = entry
         return entry
 

@@ -37,7 +37,7 @@ def test_a_run_records_its_training(trained: TrainedRun) -> None:
     run = trained.run
     recording = read_recording(str(run / "debug/recording"))
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
-    assert recording.whole
+    assert recording.complete
     assert recording.layer_names == ("head.output",)
     steps = 3 * 3  # 36 photos in batches of 16, three epochs
     np.testing.assert_array_equal(recording.steps["step"], np.arange(steps))
@@ -304,7 +304,7 @@ def test_tensorboard_events_hold_the_same_numbers(trained: TrainedRun) -> None:
     assert len(written.Scalars("grad_norm/head.output")) == 5  # of every second of nine steps
 
 
-def test_without_tensorboard_the_training_goes_on(
+def test_without_tensorboard_the_training_continues(
     train_process: Train, photos_root: Path, tmp_path: Path
 ) -> None:
     hidden = tmp_path / "hidden/tensorboard"

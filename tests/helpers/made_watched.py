@@ -47,7 +47,7 @@ def make_recording(
             "valid_cross_entropy": valid,
             "valid_top1": 1 - valid / 6,
         },
-        whole=True,
+        complete=True,
     )
 
 

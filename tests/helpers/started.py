@@ -19,7 +19,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dogbreed.artifact.packing import RAY_ENVIRONMENT, TORCHSERVE_ENVIRONMENT
+from dogbreed.artifact.servers.ray import ENVIRONMENT as RAY_ENVIRONMENT
+from dogbreed.artifact.servers.torchserve import ENVIRONMENT as TORCHSERVE_ENVIRONMENT
 
 PROJECT = Path(__file__).parents[2]
 BIN = PROJECT / ".venv-servers" / "bin"

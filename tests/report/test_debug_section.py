@@ -227,7 +227,7 @@ def test_hostile_names_stay_text(open_page: "OpenPage", tmp_path: Path, facts: F
 
 
 def test_a_run_that_stopped_at_once(open_page: "OpenPage", tmp_path: Path, facts: Facts) -> None:
-    recording = replace(make_recording((), epochs=0), whole=False)
+    recording = replace(make_recording((), epochs=0), complete=False)
     verdicts = make_watched().verdicts
     profile = replace(
         make_profile(),
@@ -263,7 +263,7 @@ def test_a_first_epoch_that_never_ended(
     open_page: "OpenPage", tmp_path: Path, facts: Facts
 ) -> None:
     made = make_recording(epochs=1)
-    recording = replace(made, epochs=make_recording((), epochs=0).epochs, whole=False)
+    recording = replace(made, epochs=make_recording((), epochs=0).epochs, complete=False)
     fired = make_verdict("poor_start", FIRED, 0)
     page = open_page(written(tmp_path, replace(facts, **watched_by(recording, fired))))
     assert text_of(page, "#debug .lead") == "Of 1 rule poor start fired at step 0."

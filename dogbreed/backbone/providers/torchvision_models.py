@@ -124,17 +124,17 @@ def _download(name: str, weights: Any) -> dict[str, Tensor]:
         else:
             private_folder(folder.parent)
             private_folder(folder)
-    patience = socket.getdefaulttimeout()
+    previous_s = socket.getdefaulttimeout()
     socket.setdefaulttimeout(10)  # seconds for a silent network; the library sets none
     # torch's own bar for a person; elsewhere silence, as its lines are no one's.
-    seen = sys.stderr.isatty()
+    is_terminal = sys.stderr.isatty()
     try:
         with ExitStack() as quiet:
-            if not seen:  # torch says one thing on stdout and another on stderr
+            if not is_terminal:  # torch says one thing on stdout and another on stderr
                 quiet.enter_context(redirect_stdout(io.StringIO()))
                 quiet.enter_context(redirect_stderr(io.StringIO()))
             state: dict[str, Tensor] = weights.get_state_dict(
-                progress=seen, check_hash=True, weights_only=True, model_dir=str(folder)
+                progress=is_terminal, check_hash=True, weights_only=True, model_dir=str(folder)
             )
     except Exception as error:
         raise WeightsError(
@@ -143,7 +143,7 @@ def _download(name: str, weights: Any) -> dict[str, Tensor]:
             "connection, or start from random weights (model.weights=none)."
         ) from error
     finally:
-        socket.setdefaulttimeout(patience)
+        socket.setdefaulttimeout(previous_s)
     return state
 
 

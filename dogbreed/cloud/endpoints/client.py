@@ -104,7 +104,8 @@ class Client:
         if code_of(error) == "ValidationError" and "not found" in str(error).lower():
             raise CloudError(
                 f"There is no endpoint {name} in this region, or it isn't in service: "
-                f"{typed('teardown')}{arguments} lists this project's, {typed('deploy')} creates one."
+                f"{typed('teardown')}{arguments} lists this project's, "
+                f"{typed('deploy')} creates one."
             ) from error
         if _is_busy(error):
             details = _error_in(str(error.response.get("OriginalMessage", "")))

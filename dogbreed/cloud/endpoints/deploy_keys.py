@@ -35,7 +35,8 @@ def check_deployment(config: DeployConfig) -> None:
         )
     if config.endpoint == NEWEST:
         raise ConfigError(
-            f"endpoint=newest: {typed('query')} uses this for the newest endpoint: take another name."
+            f"endpoint=newest: {typed('query')} uses this for the newest endpoint: "
+            "take another name."
         )
     if deploy.photos is not None and deploy.kind != BATCH:
         raise ConfigError(

@@ -4,10 +4,10 @@ import tarfile
 
 import yaml
 
+from dogbreed.artifact.servers.base import ServingImage
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.endpoints.archive import Archive
 from dogbreed.cloud.endpoints.serving_costs import serving_costs
-from dogbreed.cloud.endpoints.serving_images import ServingImage
 from dogbreed.cloud.jobs.inputs import MEGABYTE
 from dogbreed.configuration.deploy import BATCH, DeployConfig
 from dogbreed.training.run_folder import log

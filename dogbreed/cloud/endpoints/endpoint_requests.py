@@ -5,10 +5,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from dogbreed.artifact.packing import RAY_ENVIRONMENT, TORCHSERVE_ENVIRONMENT
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.tags import ENDPOINT, tag_list
-from dogbreed.configuration.deploy import PYTORCH, SERVERLESS, DeployConfig, ServingConfig
+from dogbreed.configuration.deploy import SERVERLESS, SERVERS, DeployConfig, ServingConfig
 from dogbreed.serving.requests.invocations import JSON_TYPE, TIFF_VARIABLE
 
 VARIANT = "AllTraffic"
@@ -33,9 +32,8 @@ def deployment_name(endpoint: str) -> str:
 
 
 def container_environment(deploy: ServingConfig) -> dict[str, str]:
-    """The environment variables of the serving container."""
-    of_server = TORCHSERVE_ENVIRONMENT if deploy.server == PYTORCH else RAY_ENVIRONMENT
-    return of_server | ({TIFF_VARIABLE: "1"} if deploy.tiff else {})
+    """The environment variables of the container that serves."""
+    return dict(SERVERS[deploy.server].environment) | ({TIFF_VARIABLE: "1"} if deploy.tiff else {})
 
 
 def model_request(account: Account, config: DeployConfig, deployment: Deployment) -> dict[str, Any]:

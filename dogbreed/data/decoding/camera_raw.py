@@ -73,7 +73,7 @@ def _is_raw(directories: list[Directory]) -> bool:
         if compression in _RAW_COMPRESSIONS:
             return True
     first = directories[0]
-    # A camera's file that begins with a smaller copy of what stands further behind.
+    # A camera's file that begins with a smaller copy of what is further behind.
     return bool((_number(first, _SUBFILE) or 0) & _REDUCED) and _MAKE in first
 
 
@@ -99,7 +99,7 @@ def _directories(head: bytes, order: str) -> Iterator[Directory]:
 
 
 def _directory(head: bytes, order: str, place: int) -> tuple[Directory, int]:
-    """The tags that are looked at of the directory at `place`, and where the next one is."""
+    """The tags of interest of the directory at `place`, and where the next one is."""
     (count,) = struct.unpack_from(f"{order}H", head, place)
     found: Directory = {}
     for number in range(min(count, _MAX_ENTRIES)):

@@ -1,4 +1,4 @@
-"""Which picture formats are decoded, and which are only recognised, so that an error can name them.
+"""Which image formats are only recognised, so that an error can name them.
 
 The content decides. The file's name decides where the content is unknown, and for camera raw files
 that begin as a TIFF does.
@@ -8,39 +8,14 @@ import re
 from dataclasses import dataclass
 
 from dogbreed.data.decoding.camera_raw import raw_tiff
-from dogbreed.data.decoding.structure.tiff import is_tiff
+from dogbreed.data.decoding.image_formats.base import decoded_suffixes, format_of
+from dogbreed.data.decoding.image_formats.brands import AVIF_BRANDS, HEIF_BRANDS, brands_of
 from dogbreed.errors import PhotoError
 
-# What Pillow may decode (an MPO is opened as a JPEG). Formats that run programs or fetch files
-# (EPS, WMF) are left out. HEIF is decoded by pillow-heif.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
-HEIF = "HEIF"
-SUFFIXES_OF = {
-    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
-    # Phones write JPEGs with a second picture inside and call them .jpg.
-    "MPO": {".mpo", ".jpg", ".jpeg"},
-    "PNG": {".png"},
-    "WEBP": {".webp"},
-    "BMP": {".bmp", ".dib"},
-    "GIF": {".gif"},
-    "TIFF": {".tif", ".tiff"},
-    "AVIF": {".avif"},
-    HEIF: {".heic", ".heif", ".hif", ".heics", ".heifs"},
-}
 UNSUPPORTED = "unsupported_format"  # the reason of a PhotoError
 HEAD_BYTES = 64 * 1024  # of a file, enough to recognise its format
 
-# The first bytes of the formats that are decoded, but for HEIF's and AVIF's.
-_DECODED = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM", b"GIF8")
 _TIFF = (b"II*\0", b"MM\0*")
-
-# Brands of ISO 14496-12 files. Sources: ISO 23008-12 (HEIF), AVIF 1.2, the MP4 registry.
-_HEIF_BRANDS = frozenset(
-    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2",
-     b"msf1", b"jpeg", b"avci", b"vvic"}
-)  # fmt: skip
-_AVIF_BRANDS = frozenset({b"avif", b"avis"})
-_HEVC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,21 +91,11 @@ _NETPBM_HEADER = re.compile(rb"P[1-6]\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s|P7\nWIDTH "
 _BY_SUFFIX = {
     suffix: each for each in UNSUPPORTED_FORMATS for suffix in each.suffixes if each.pictures
 }
-SUFFIXES = frozenset().union(*SUFFIXES_OF.values(), _BY_SUFFIX)
 
 
-def is_heif(head: bytes) -> bool:
-    """Whether a file that begins so is a HEIF (HEIC) that isn't an AVIF."""
-    brands = _brands(head)
-    if not brands or brands[0] in _AVIF_BRANDS or brands[0] not in _HEIF_BRANDS:
-        return False
-    # Major brand mif1 or msf1 says only that it is some HEIF: the others say of which codec.
-    return brands[0] in _HEVC_BRANDS or not _AVIF_BRANDS & set(brands)
-
-
-def is_decoded(head: bytes) -> bool:
-    """Whether a file that begins so may be of a format that is decoded."""
-    return head.startswith(_DECODED) or is_tiff(head) or bool(_brands(head))
+def is_photo_suffix(suffix: str) -> bool:
+    """Whether files of this suffix are photos, of a format that is decoded or of another."""
+    return suffix.lower() in _BY_SUFFIX or suffix.lower() in decoded_suffixes()
 
 
 def unsupported(head: bytes) -> Unsupported | None:
@@ -138,9 +103,9 @@ def unsupported(head: bytes) -> Unsupported | None:
 
     `head` is all of the file, or its first HEAD_BYTES.
     """
-    if head.startswith(_DECODED) and not head.startswith(_JPEG_LS.beginnings):
+    if _is_decoded(head):
         return None
-    brands = _brands(head)
+    brands = brands_of(head)
     if brands:
         return _of_brand(brands[0])
     raw = raw_tiff(head)
@@ -157,16 +122,24 @@ def unsupported(head: bytes) -> Unsupported | None:
 
 
 def unsupported_by_name(head: bytes, suffix: str) -> Unsupported | None:
-    """The format that a file's name tells (its suffix, as .cr2), where its content doesn't.
+    """The format by a file's name (its suffix, as .cr2), where its content doesn't decide.
 
     The content of many camera raw files is a TIFF whose first picture is a thumbnail.
     """
     named = _BY_SUFFIX.get(suffix.lower())
-    if named is None or head.startswith(_DECODED) or _brands(head):
+    if named is None or _is_decoded(head) or brands_of(head):
+        return None
+    if head.startswith(_JPEG_LS.beginnings):
         return None
     if head.startswith(_TIFF) and named is not CAMERA_RAW:
         return None
     return _raw(f"camera raw ({suffix[1:].upper()})", suffix) if named is CAMERA_RAW else named
+
+
+def _is_decoded(head: bytes) -> bool:
+    """Whether a file that begins so is of a format that is decoded, and can't be of another."""
+    known = format_of(head)
+    return known is not None and not known.shares_signature
 
 
 def _raw(name: str, suffix: str = ".dng") -> Unsupported:
@@ -174,19 +147,11 @@ def _raw(name: str, suffix: str = ".dng") -> Unsupported:
 
 
 def _of_brand(brand: bytes) -> Unsupported | None:
-    if brand in _HEIF_BRANDS | _AVIF_BRANDS:
+    if brand in HEIF_BRANDS | AVIF_BRANDS:
         return None
     if brand == b"crx ":
         return _raw("camera raw (Canon CR3)", ".cr3")
     return _VIDEO
-
-
-def _brands(head: bytes) -> list[bytes]:
-    """The major brand of an ISO 14496-12 file, then the compatible ones; none of other files."""
-    if head[4:8] != b"ftyp":
-        return []
-    end = min(int.from_bytes(head[:4]), 512, len(head))
-    return [head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))]
 
 
 def _is_svg(head: bytes) -> bool:

@@ -77,7 +77,7 @@ def is_complete(data: bytes) -> bool:
         return False
     if scans.count == 1 and not scans.progressive:
         # Without an end marker the decoder waits for more data instead of making any up, and what
-        # it didn't reach keeps the colour that was there before.
+        # it didn't reach retains the colour that was there before.
         end = b""
     elif scans.restarts:
         return False  # at a restart the decoder passes over what isn't its marker

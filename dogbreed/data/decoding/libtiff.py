@@ -10,7 +10,7 @@ from PIL import _imaging
 def silence_libtiff() -> None:
     """Have Pillow's libtiff write nothing; what it finds wrong is still raised by Pillow.
 
-    For the whole process, once: replacing the standard error for a while would take the messages
+    For the process, once: replacing the standard error for a while would take the messages
     of other threads. On a system whose Pillow hides its libtiff (Windows) nothing changes.
     """
     try:

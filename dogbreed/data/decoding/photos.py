@@ -19,22 +19,24 @@ from dogbreed.configuration.run import DataConfig
 from dogbreed.configuration.schema import argument
 from dogbreed.data.decoding import formats
 from dogbreed.data.decoding.colour import as_rgb
-from dogbreed.data.decoding.formats import HEAD_BYTES, is_heif
-from dogbreed.data.decoding.heif import open_heif
+from dogbreed.data.decoding.formats import HEAD_BYTES
+from dogbreed.data.decoding.image_formats.base import (
+    check_structure,
+    format_by_name,
+    format_of,
+    pillow_formats,
+)
 from dogbreed.data.decoding.loading import damaged, load, open_by_pillow
 from dogbreed.data.decoding.pool import POOL
-from dogbreed.data.decoding.structure import Structure, check_structure
+from dogbreed.data.decoding.structure import Structure
 from dogbreed.data.decoding.structure.tiff import is_tiff
 from dogbreed.errors import PhotoError
 from dogbreed.utils.links import open_within
 
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3] or [n, height, width, 3], RGB
 
-FORMATS, SUFFIXES, SUFFIXES_OF = formats.FORMATS, formats.SUFFIXES, formats.SUFFIXES_OF
 MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs: 256 MB as RGB
 MAX_BYTES = 256 * 1024 * 1024
-# What Pillow decodes in pieces of their own sizes alone, so in a time that their header bounds.
-_BOUNDED_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF")
 # A JPEG's pixels times its scans: about 2 s, and more than any camera's (40 megapixels, 10 scans).
 _MAX_SCANNED_PIXELS = 400_000_000
 
@@ -161,7 +163,7 @@ def checked(data: bytes) -> bytes:
 
 
 def digest(data: bytes) -> bytes:
-    """What identifies a photo's content wherever it lies: 32 bytes."""
+    """What identifies a photo's content wherever it is stored: 32 bytes."""
     return hashlib.sha256(data).digest()
 
 
@@ -194,16 +196,20 @@ def open_with_cost(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.
 
 def _is_costly(photo: Image.Image, structure: Structure) -> bool:
     scanned = photo.width * photo.height * structure.scans
+    known = format_by_name(photo.format)
     return (
-        photo.format not in _BOUNDED_FORMATS
-        or structure.arithmetic
-        or scanned > _MAX_SCANNED_PIXELS
+        known is None or known.own_process or structure.arithmetic or scanned > _MAX_SCANNED_PIXELS
     )
 
 
 def _opened(data: bytes, max_pixels: int) -> Image.Image:
     try:
-        return open_heif(data) if is_heif(data) else open_by_pillow(data, FORMATS)
+        known = format_of(data)
+        if known is None or known.open is None:
+            return open_by_pillow(data, pillow_formats())
+        photo = known.open(data)
+        photo.format = known.name
+        return photo
     except PhotoError:
         raise
     except MemoryError as error:
@@ -214,7 +220,7 @@ def _opened(data: bytes, max_pixels: int) -> Image.Image:
         most = min(max_pixels, 2 * MAX_PIXELS)  # where Pillow itself refuses
         raise PhotoError("too_large", f"more than {most:,} pixels") from error
     except Exception as error:  # Pillow's parsers raise whatever a damaged header led them to
-        if isinstance(error, KeyError) and error.args and error.args[0] in FORMATS:
+        if isinstance(error, KeyError) and error.args and error.args[0] in pillow_formats():
             # None of the others: AVIF comes last, and Pillow before 11.3 has none (a container's).
             raise _unidentified(data) from error
         raise PhotoError("damaged", f"the header can't be read: {error}") from error
@@ -241,7 +247,7 @@ def upright(
     """A photo of any mode as upright 8-bit RGB; in sRGB, unless not `to_srgb`.
 
     A JPEG that is opened and much larger than wanted is decoded at 1/2, 1/4 or 1/8 of its size,
-    never below twice what is wanted, which the resize that follows can't tell from the whole photo.
+    never below twice what is wanted, which after the resize looks the same as the full photo.
 
     Raises:
         PhotoError: the pixels are truncated or damaged.
@@ -270,12 +276,13 @@ def is_photo(path: Path) -> bool:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
         format = formats.unsupported(head)
-        if format is not None or is_heif(head):
-            return format is None or format.pictures
-        if not formats.is_decoded(head):
-            return False
+        if format is not None:
+            return format.pictures
+        known = format_of(head)
+        if known is None or known.open is not None:
+            return known is not None
         check_structure(data := read_bytes(path))
-        with Image.open(io.BytesIO(data), formats=FORMATS):
+        with Image.open(io.BytesIO(data), formats=pillow_formats()):
             return True
     except PhotoError:
         return True

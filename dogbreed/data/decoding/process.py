@@ -19,10 +19,10 @@ import numpy as np
 from PIL import Image
 
 from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.image_formats.base import IMAGE_FORMATS, PLAIN_BYTES, check_structure
 from dogbreed.data.decoding.loading import damaged
-from dogbreed.data.decoding.memory import PLAIN_BYTES, bytes_per_pixel
+from dogbreed.data.decoding.memory import bytes_per_pixel
 from dogbreed.data.decoding.pool import CPU_S, PIXELS_PER_S
-from dogbreed.data.decoding.structure import check_structure
 from dogbreed.errors import PhotoError
 
 Answer = tuple[dict[str, Any], bytes]
@@ -53,7 +53,9 @@ def main(pipe: str, niceness: str) -> None:
     """Answer requests until the other end is closed."""
     _set(resource.RLIMIT_CORE, 0)  # nor is a core file written when a limit ends this
     os.nice(int(niceness))
-    Image.init()  # Pillow's plugins are loaded now, not within a photo's limits
+    # Pillow's plugins and extensions are loaded now, not within a photo's limits.
+    Image.init()
+    IMAGE_FORMATS.names()
     connection = Connection(int(pipe))
     connection.send_bytes(b"ready")
     silent = os.open(os.devnull, os.O_WRONLY)

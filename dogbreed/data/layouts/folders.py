@@ -38,8 +38,8 @@ def read_folders(
 ) -> PhotoFolders:
     """Read `root` as train/valid/test folders of classes, or as class folders alone.
 
-    A split that isn't there is drawn from the training photos of each class, in the order of
-    their names' hashes: the same whatever else lies in the folders. `nested_classes` says whether
+    A split that isn't there is sampled from the training photos of each class, in the order of
+    their names' hashes: the same whatever else is in the folders. `nested_classes` says whether
     a folder in a class folder is a class of its own; None refuses where that matters. Symbolic
     links that lead out of `root` are skipped and reported, unless `links`.
 
@@ -71,13 +71,13 @@ def _read(
         raise DataError(*nested_message(root, nested, len(names), layout.has_splits))
     refuse_spellings(root, classes)
     found = [(path, own.name, own.split) for own in classes for path in own.paths]
-    drawn = tuple(split for split in (VALID, TEST) if split not in dict(layout.parts))
-    if drawn:
-        if sum(shares[split] for split in drawn) >= 1:
+    sampled = tuple(split for split in (VALID, TEST) if split not in dict(layout.parts))
+    if sampled:
+        if sum(shares[split] for split in sampled) >= 1:
             raise DataError("data.valid_share and data.test_share leave nothing to train on.")
-        found = sample_splits(found, {split: shares[split] for split in drawn}, root, split_seed)
+        found = sample_splits(found, {split: shares[split] for split in sampled}, root, split_seed)
     findings = _findings(top, layout, classes, nested_classes)
-    folders = assemble(root, found, findings, drawn, _class_folders(classes))
+    folders = assemble(root, found, findings, sampled, _class_folders(classes))
     if len(folders.classes) < 2:
         raise DataError(_why_too_few(top, folders, bool(nested)))
     folders.require_photos()
@@ -129,7 +129,7 @@ def _findings(
     for folder in levels.values():
         if loose := len(folder.named_photos):
             what = "class" if folder.path in {p.path for _, p in layout.parts} else "split"
-            note(folder.path, "no_class", f"{loose} photos lie beside the {what} folders; left out")
+            note(folder.path, "no_class", f"{loose} photos are beside the {what} folders; left out")
     holders = {
         (own.split, str(above))
         for own in classes

@@ -68,9 +68,10 @@ def read_classes(
 def find_nested(classes: Iterable[ClassPhotos]) -> dict[str, Counter[str]]:
     """Classes with photos in several folders, each with these folders' paths below its own.
 
-    The folder of the class itself is "." among them. Folders that only containers and dates tell
-    apart (cat/2019/, cat/2020/05/, cat/images/) are one: nobody takes them for classes. Folders of
-    all splits count: boots in train/shoes/boots/ and sneakers in test/shoes/sneakers/ are two.
+    The folder of the class itself is "." among them. Folders that only containers and dates
+    distinguish (cat/2019/, cat/2020/05/, cat/images/) are one: nobody takes them for classes.
+    Folders of all splits count: boots in train/shoes/boots/ and sneakers in test/shoes/sneakers/
+    are two.
     """
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for own in classes:

@@ -16,7 +16,7 @@ _SHOWN = 3
 def refuse_spellings(root: Path, classes: Iterable[ClassPhotos]) -> None:
     """Raise a DataError if folders with photos are spellings of one class, in any splits.
 
-    Two classes that look the same can't be told apart by whoever reads an answer. They aren't put
+    Two classes that look the same can't be distinguished in an answer. They aren't put
     together here: where they really are two classes, only their owner knows.
     """
     alike: dict[str, dict[str, list[ClassPhotos]]] = defaultdict(lambda: defaultdict(list))
@@ -42,7 +42,7 @@ def _counted(classes: int) -> str:
 
 
 def _lines(root: Path, spellings: dict[str, list[ClassPhotos]]) -> list[str]:
-    """One class: its folders with what tells them apart, and the commands that join them."""
+    """One class: its folders with what distinguishes them, and the commands that join them."""
     photos = Counter({name: sum(len(own.paths) for own in spellings[name]) for name in spellings})
     best = max(sorted(photos), key=lambda name: (name == _composed(name), photos[name]))
     folders = [own for name in sorted(spellings) for own in spellings[name]]
@@ -92,7 +92,7 @@ def _composed(name: str) -> str:
 
 
 def _difference(names: list[str]) -> str:
-    """What tells the spellings apart."""
+    """What distinguishes the spellings."""
     steps = (
         ("composed and decomposed Unicode (NFC, NFD)", _composed),
         ("letter case", lambda name: _composed(name).casefold()),

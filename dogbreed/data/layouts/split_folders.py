@@ -1,4 +1,4 @@
-"""Where a data set keeps its classes: in split folders or in the root, by names and structure."""
+"""Where a data set has its classes: in split folders or in the root, by names and structure."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Layout:
 
 
 def find_layout(root: Folder) -> Layout:
-    """Tell the split folders in `root` from class folders.
+    """Distinguish the split folders in `root` from class folders.
 
     A split folder has a split's name (`split_name`) and class folders of photos in it; a folder of
     that name with the photos themselves is a class like any other, or not used beside real split

@@ -12,7 +12,7 @@ _WORDS = {
     **dict.fromkeys(("dev", "devel", "development", "eval", "evaluation"), VALID),
     **dict.fromkeys(("test", "tests", "testing", "tst", "holdout", "heldout"), TEST),
 }
-# What stands beside such a word without saying anything of the photos: train_images, 01-train.
+# Words beside such a word that say nothing of the photos: train_images, 01-train.
 _FILLERS = frozenset(
     {
         "set", "sets", "data", "dataset", "datasets", "split", "splits", "subset", "part",

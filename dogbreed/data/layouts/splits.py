@@ -1,4 +1,4 @@
-"""Classes and their photos in three splits: fractions, drawn splits, names. No file is opened."""
+"""Classes and their photos in three splits: fractions, sampled splits, names. No file is opened."""
 
 import hashlib
 import math
@@ -21,7 +21,7 @@ OUTSIDE_LINK = "outside_link"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One photo: where it lies, the index of its class, its split."""
+    """One photo: where it is, the index of its class, its split."""
 
     path: Path
     label: int
@@ -30,7 +30,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What is to be said about a file or a class folder.
+    """What is reported about a file or a class folder.
 
     `bad` findings leave out so many `photos`; the others are worth knowing and change nothing.
     """
@@ -48,7 +48,7 @@ class PhotoFolders:
 
     `classes` are the folders' names in sorted order (a label is an index into them), with nested
     classes their paths ("shoes/boots"); `display_names` are what people read. `split_locally` names
-    the splits that were drawn by this package rather than found as folders. `class_folders` has
+    the splits that were sampled by this package rather than found as folders. `class_folders` has
     one folder of each class, for findings. `within` is the real path of the folder that no photo is
     read from outside of; None where links may lead anywhere (data.links).
     """
@@ -83,12 +83,12 @@ class PhotoFolders:
     def without(self, bad: Iterable[Path]) -> "PhotoFolders":
         """The same folders less some photos; `findings` are then those that follow from it."""
         dropped = set(bad)
-        kept = [
+        chosen = [
             (sample.path, self.classes[sample.label], sample.split)
             for sample in self.all_samples()
             if sample.path not in dropped
         ]
-        left = assemble(self.root, kept, [], self.split_locally, self.class_folders)
+        left = assemble(self.root, chosen, [], self.split_locally, self.class_folders)
         return replace(left, within=self.within)
 
     def take(self, fraction: float, seed: int = 0) -> "PhotoFolders":
@@ -98,18 +98,18 @@ class PhotoFolders:
         """
         if fraction >= 1:
             return self
-        kept: set[Path] = set()
+        chosen: set[Path] = set()
         for split in SPLITS:
             of_class: dict[int, list[Path]] = defaultdict(list)
             for sample in self.samples[split]:
                 of_class[sample.label].append(sample.path)
             for paths in of_class.values():
                 own = _shuffled(paths, self.root, f"fraction/{seed}")
-                kept.update(own[: math.ceil(fraction * len(own))])
+                chosen.update(own[: math.ceil(fraction * len(own))])
         return replace(
             self,
             samples={
-                split: tuple(sample for sample in own if sample.path in kept)
+                split: tuple(sample for sample in own if sample.path in chosen)
                 for split, own in self.samples.items()
             },
             # What is left out already is left out of the same share of the photos.
@@ -135,11 +135,11 @@ def sample_splits(
             of_class[name].append(path)
     for name in sorted(of_class):
         own = _shuffled(of_class[name], root, f"split/{seed}")
-        whole = len(own)
+        total = len(own)
         for number, (split, share) in enumerate(shares.items()):
             # One photo at least for each split, as long as one is left to train on.
             others = len(shares) - number
-            wanted = max(1, round(share * whole))
+            wanted = max(1, round(share * total))
             count = min(wanted, max(1, len(own) - others)) if len(own) > 1 else 0
             result += [(path, name, split) for path in own[:count]]
             own = own[count:]

@@ -1,6 +1,6 @@
 """Files and folders that every walk skips, and how many: those of systems, closed ones, links.
 
-Storage devices, operating systems and tools keep thumbnails, deleted files and copies of photos
+Storage devices, operating systems and tools save thumbnails, deleted files and copies of photos
 beside the photos. They would be counted as photos, and leak from one split into another.
 """
 

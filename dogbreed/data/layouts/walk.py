@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.formats import is_photo_suffix
 from dogbreed.data.layouts.system_files import Skipped
 from dogbreed.utils.links import is_within
 
@@ -137,7 +138,7 @@ class Folder:
 
 def _has_photo_suffix(path: Path) -> bool:
     """Whether a file is a photo by its name."""
-    return path.suffix.lower() in photos.SUFFIXES
+    return is_photo_suffix(path.suffix)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

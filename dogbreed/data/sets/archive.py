@@ -27,7 +27,7 @@ _MAX_NAME_BYTES = 255  # of a file, on every file system in use
 # top/<split>/<class>/*.jpg.
 Layout = Literal["flat", "classes", "splits"]
 _DEPTH: dict[Layout, int] = {"flat": 2, "classes": 3, "splits": 4}  # parts of a photo's name
-# What the standard library raises at bytes that aren't a whole, plain tar or zip; FileExistsError
+# What the standard library raises for bytes that aren't a complete tar or zip; FileExistsError
 # is ours, at two members of one name. Any other OSError is the disk's: the archive may be good.
 _DAMAGE = (
     tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError,
@@ -130,7 +130,7 @@ def _members(archive: Path) -> Generator[tuple[str, int, IO[bytes] | None]]:
                 if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
                     raise BadArchive(f"its member {entry.filename!r} is a link or a device")
                 if entry.header_offset < 0:  # zipfile would seek there: an OSError
-                    raise BadArchive(f"its member {entry.filename!r} lies before its start")
+                    raise BadArchive(f"its member {entry.filename!r} is before its start")
                 with box.open(entry) as contents:
                     yield entry.filename, entry.file_size, None if entry.is_dir() else contents
         return

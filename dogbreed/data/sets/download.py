@@ -1,4 +1,4 @@
-"""The public sets: where their publishers keep them, and how each is fetched once."""
+"""The public sets: where their publishers have them, and how each is fetched once."""
 
 import http.client
 import os
@@ -20,7 +20,7 @@ from dogbreed.utils.progress import progress
 from dogbreed.utils.terminal import print_lines
 from dogbreed.utils.user_paths import CACHE_VARIABLE, private_folder
 
-TIMEOUT_S = 30.0  # of silence, not of the whole transfer
+TIMEOUT_S = 30.0  # of silence, not of the complete transfer
 # Tries in a row that bring no new byte. The waits between them double and come to 15 s: enough for
 # a dropped connection, short enough for a person who has no network at all.
 TRIES = 5
@@ -32,7 +32,7 @@ _PASSING = {408, 416, 425, 429}  # the answers below 500 that another try may me
 class PublicSet:
     """What one set's publisher offers, and what must arrive.
 
-    `name` is the folder in the cache. The archive lies at `base_url`/`file_name`: a mirror is
+    `name` is the folder in the cache. The archive is at `base_url`/`file_name`: a mirror is
     `dataclasses.replace(public_set, base_url=...)`.
     """
 
@@ -105,9 +105,9 @@ def fetch(public_set: PublicSet, cache_dir: Path) -> Path:
     """Return the folder `cache_dir`/`name`, fetched and unpacked if it isn't there yet.
 
     It holds <class>/*.jpg, or <split>/<class>/*.jpg where the set is published with splits. It
-    appears by one rename, so whenever it exists it is whole, and is returned without a look at the
-    network. A download that was cut off goes on from its `.part` file. An archive that was fetched
-    by hand and saved as `cache_dir`/`name`-`file_name` is checked and used.
+    appears by one rename, so whenever it exists it is complete, and is returned without using the
+    network. A download that was cut off is resumed from its `.part` file. An archive that was
+    fetched by hand and saved as `cache_dir`/`name`-`file_name` is checked and used.
 
     Raises:
         DownloadError: no network, an address that is gone, bytes that aren't the published ones,
@@ -123,7 +123,7 @@ def fetch(public_set: PublicSet, cache_dir: Path) -> Path:
     except OSError as error:
         if error.errno in DISK_FULL:
             raise DownloadError(
-                f"The disk that holds {cache_dir} is full. What has been fetched is kept: free "
+                f"The disk that holds {cache_dir} is full. What has been fetched is saved: free "
                 f"some space, or set the variable {CACHE_VARIABLE}, and run the command again."
             ) from error
         raise DownloadError(
@@ -135,7 +135,7 @@ def fetch(public_set: PublicSet, cache_dir: Path) -> Path:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Wait, and say so, until no other process is fetching the same set; keep others waiting."""
+    """Wait, and log it, until no other process fetches the same set; others wait for this one."""
     with ExitStack() as stack:
         if not stack.enter_context(locked(lock, wait=False)):
             _say(f"Another process is fetching into {lock.parent}; waiting for it.")
@@ -172,7 +172,7 @@ def _prepare(public_set: PublicSet, root: Path) -> None:
         archive.unlink()
         raise DownloadError(
             f"{archive} is damaged or isn't the file that was published: {error}. It has been "
-            f"removed: run the command again to fetch it anew. {_ways_out(part)}"
+            f"removed: run the command again to fetch it again. {_ways_out(part)}"
         ) from error
     finally:
         with suppress(OSError):
@@ -215,7 +215,7 @@ def _download(public_set: PublicSet, part: Path) -> None:
                 reason = error.reason if type(error) is urllib.error.URLError else error
                 if not _may_pass(error, part) or failures == TRIES:
                     raise DownloadError(
-                        f"Can't fetch {public_set.url}: {reason}. What has arrived is kept. "
+                        f"Can't fetch {public_set.url}: {reason}. What has arrived is saved. "
                         f"{_ways_out(part)}"
                     ) from error
                 wait_s = FIRST_WAIT_S * 2 ** max(0, failures - 1)
@@ -237,7 +237,7 @@ def _receive(public_set: PublicSet, part: Path, report: Callable[[int], None]) -
     """One request, for what `part` lacks; raises OSError or HTTPException when it brings less."""
     size, version = public_set.size_bytes, part.with_suffix(".version")
     known = version.read_text() if version.exists() else ""
-    # Without the version it was cut from, a part can't be told from one of another file.
+    # Without the version it was cut from, a part can't be distinguished from one of another file.
     done = _size(part) if known else 0
     headers = {"User-Agent": "dogbreed", "Accept-Encoding": "identity"}
     if done:

@@ -1,9 +1,9 @@
 """The invented dog breeds, and how a photo of one is drawn from random numbers.
 
-A drawing is made of one shape, the capsule (two circles and what lies between them), so that a
+A drawing is made of one shape, the capsule (two circles and what is between them), so that a
 body, an ear and a fir tree are each one line of numbers. Backgrounds, light and camera are drawn
 from the same ranges for every breed: only the coat's pattern, the ears, the proportions and the
-tail tell the breeds apart, and each pair of coat colours belongs to two breeds.
+tail distinguish the breeds, and each pair of coat colours belongs to two breeds.
 """
 
 import cmath
@@ -201,7 +201,7 @@ def _bounds(outlines: Iterable[_Points]) -> tuple[_Points, _Points]:
 
 
 def _box(outlines: Iterable[_Points]) -> tuple[int, int, int, int]:
-    """Whole pixels round the outlines and their rims."""
+    """Integer pixels round the outlines and their rims."""
     low, high = _bounds(outlines)
     return int(low[0]) - 3, int(low[1]) - 3, int(high[0]) + 4, int(high[1]) + 4
 
@@ -297,7 +297,7 @@ def _dress(
 def _marking(
     size: _Size, pattern: str, saddle: list[_Points], unit: float, rng: np.random.Generator
 ) -> Image.Image:
-    """Where the mark's colour lies over the coat's, 0..255; `unit` in pixels."""
+    """Where the mark's colour covers the coat's, 0..255; `unit` in pixels."""
     if pattern == "plain":
         faint = [value // 3 for value in range(256)]
         return _noise(size, (0.5 * unit, 0.5 * unit), rng).point(faint)

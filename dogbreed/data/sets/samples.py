@@ -15,7 +15,7 @@ log = logging.getLogger("dogbreed")
 
 SAMPLES = "samples"  # the folder in the cache
 PHOTOS_PER_BREED = {"train": 40, "valid": 12, "test": 12}
-_MARKER = ".drawing"  # only whole sets are ever renamed into place, so it marks a set of ours
+_MARKER = ".drawing"  # only complete sets are ever renamed into place, so it marks a set of ours
 
 
 def sample_photos() -> Path:

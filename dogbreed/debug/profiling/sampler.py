@@ -1,4 +1,4 @@
-"""What a run uses of the machine, looked at each second beside it: cores, memory, disks, GPU."""
+"""What a run uses of the machine, sampled each second beside it: cores, memory, disks, GPU."""
 
 import contextlib
 import logging
@@ -16,7 +16,7 @@ from dogbreed.utils.machine import cores
 log = logging.getLogger("dogbreed")
 
 INTERVAL_S = 1.0
-MAX_SAMPLES = 1800  # then pairs become one: what is kept of a long run has the same size
+MAX_SAMPLES = 1800  # then pairs become one: the samples of a long run take no more memory
 
 
 class Sampler:
@@ -31,7 +31,7 @@ class Sampler:
         self._samples: list[Sample] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._per_kept = 1  # how many samples each that is kept is the mean of
+        self._per_saved = 1  # how many samples each saved one is the mean of
         self.gpu = open_gpu()
 
     def start(self) -> None:
@@ -55,13 +55,13 @@ class Sampler:
             after = self._counters()
             waiting.append(self._sample(before, after))
             before = after
-            if len(waiting) >= self._per_kept:
+            if len(waiting) >= self._per_saved:
                 self._samples.append(_mean(waiting))
                 waiting.clear()
             if len(self._samples) >= MAX_SAMPLES:
                 pairs = zip(self._samples[::2], self._samples[1::2], strict=False)
                 self._samples[:] = [_mean(list(pair)) for pair in pairs]
-                self._per_kept *= 2
+                self._per_saved *= 2
 
     def _sample(self, before: "_Counters", after: "_Counters") -> Sample:
         elapsed = max(after.at - before.at, 1e-9)
@@ -80,7 +80,7 @@ class Sampler:
         if self.gpu is None:
             return sample
         try:
-            use, memory = self.gpu.look()
+            use, memory = self.gpu.sample()
         except Exception as error:
             _warn(error)
             self.gpu = None
@@ -132,12 +132,12 @@ def _mean(samples: list[Sample]) -> Sample:
 
 
 class Gpu:
-    """The GPU that torch computes on, seen through NVML."""
+    """The GPU that torch computes on, measured through NVML."""
 
     def __init__(self, nvml: Any, handle: Any, name: str) -> None:
         self._nvml, self._handle, self.name = nvml, handle, name
 
-    def look(self) -> tuple[float, float]:
+    def sample(self) -> tuple[float, float]:
         """Share of the time that it computed, and share of its memory in use."""
         memory = self._nvml.nvmlDeviceGetMemoryInfo(self._handle)
         use = self._nvml.nvmlDeviceGetUtilizationRates(self._handle)
@@ -165,4 +165,4 @@ def open_gpu() -> Gpu | None:
 
 def _warn(error: Exception) -> None:
     """NVML fails in its own ways on every system; none of them is worth the training."""
-    log.warning("warning: the GPU's use isn't profiled: NVML can't be asked (%s)", error)
+    log.warning("warning: the GPU's use isn't profiled: NVML gives no answer (%s)", error)

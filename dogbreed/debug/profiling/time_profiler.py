@@ -69,7 +69,7 @@ class TimeProfiler(Profiler):
         self._open.append(self._part(action_name))
 
     def stop(self, action_name: str) -> None:
-        """An action ends: what was open before goes on."""
+        """An action ends: what was open before continues."""
         now = time.perf_counter()
         if self._open:
             self._seconds[self._open.pop()] += now - self._last
@@ -123,10 +123,10 @@ class Durations:
 
     def quantile_s(self, share: float) -> float:
         """The time that so large a share of the steps took at most, to 1 %."""
-        wanted, seen = share * self.count, 0
+        wanted, counted = share * self.count, 0
         for place in sorted(self._counts):
-            seen += self._counts[place]
-            if seen >= wanted:
+            counted += self._counts[place]
+            if counted >= wanted:
                 return self.SHORTEST_S * math.exp((place + 0.5) * self.WIDTH)
         return math.nan
 

@@ -45,12 +45,12 @@ class TrainedLayers:
         self._norm_before = self._grad_norm = torch.empty(0)
 
     def before_step(self) -> None:
-        """Keep the weights; take the norms of the gradients [layers], NaN where there is none."""
-        if not self._before:  # kept from then on, as memory is
+        """Copy the weights; compute the gradients' norms [layers], NaN where there is none."""
+        if not self._before:  # allocated once
             self._before = [torch.empty_like(p) for p in self._parameters]
         with torch.no_grad():
-            for kept, parameter in zip(self._before, self._parameters, strict=True):
-                kept.copy_(parameter)
+            for copy, parameter in zip(self._before, self._parameters, strict=True):
+                copy.copy_(parameter)
             self._norm_before = self._norms(self._before)
             self._grad_norm = self._norms(
                 torch.full((), torch.nan, device=p.device) if p.grad is None else p.grad
@@ -61,7 +61,7 @@ class TrainedLayers:
         """Norms of gradients, of weights before the step, and of the change over the latter."""
         with torch.no_grad():
             change = self._norms(
-                p - kept for p, kept in zip(self._parameters, self._before, strict=True)
+                p - copy for p, copy in zip(self._parameters, self._before, strict=True)
             )
         grad, weight = self._grad_norm.numpy(), self._norm_before.numpy()
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -73,8 +73,8 @@ class TrainedLayers:
         return torch.zeros(len(self.names)).index_add(0, self._layer_of, squares).sqrt()
 
 
-class Glance:
-    """Looks at activations and inputs during one forward pass, then takes its hooks away."""
+class ActivationProbe:
+    """Inspects activations and inputs during one forward pass, then removes its hooks."""
 
     def __init__(self, module: nn.Module) -> None:
         self._leaves = [m for m in module.modules() if _has_weights(m)]
@@ -87,38 +87,36 @@ class Glance:
 
     @property
     def silent(self) -> dict[str, Counts]:
-        """Of each activation's units, for how many glances in a row they gave nothing."""
+        """Of each activation's units, for how many records in a row they were zero."""
         return dict(self._silent)
 
     def begin(self) -> None:
-        """Watch the next forward pass."""
+        """Inspect the next forward pass."""
         self.inputs = None
         self._calls.clear()
         # The layer that is called first is known once it was.
         for leaf in [self._first] if self._first else self._leaves:
-            self._handles.append(leaf.register_forward_pre_hook(self._saw_inputs))
+            self._handles.append(leaf.register_forward_pre_hook(self._on_inputs))
         for activation in self._activations:
-            self._handles.append(activation.register_forward_hook(self._saw_outputs))
+            self._handles.append(activation.register_forward_hook(self._on_outputs))
 
     def end(self) -> None:
-        """Look away."""
+        """Remove the hooks."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
 
-    def _saw_inputs(self, module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+    def _on_inputs(self, module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
         if self.inputs is not None:
             return
         self._first = module
-        seen = arguments[0].detach().float()
-        sd, mean = torch.std_mean(seen)
+        inputs = arguments[0].detach().float()
+        sd, mean = torch.std_mean(inputs)
         is_photos = isinstance(module, nn.Conv2d) and module.in_channels in (1, 3)
-        numbers = torch.stack([mean, sd, seen.min()]).tolist()
+        numbers = torch.stack([mean, sd, inputs.min()]).tolist()
         self.inputs = Inputs(mean=numbers[0], sd=numbers[1], least=numbers[2], is_photos=is_photos)
 
-    def _saw_outputs(
-        self, module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor
-    ) -> None:
+    def _on_outputs(self, module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
         # Networks use one activation in several places of a block.
         name = self._activations[module]
         number = self._calls[name] = self._calls.get(name, 0) + 1
@@ -135,7 +133,7 @@ def first_not_finite(module: nn.Module, run: Callable[[], object]) -> str | None
     found: list[str] = []
     names = {m: name for name, m in module.named_modules() if _is_leaf(m)}
 
-    def look(layer: nn.Module, arguments: tuple[object, ...], output: object) -> None:
+    def inspect(layer: nn.Module, arguments: tuple[object, ...], output: object) -> None:
         if found or not isinstance(output, Tensor) or bool(output.isfinite().all()):
             return
         given = [a for a in arguments if isinstance(a, Tensor)]
@@ -146,7 +144,7 @@ def first_not_finite(module: nn.Module, run: Callable[[], object]) -> str | None
         else:
             found.append(f"the output of {names[layer]}")
 
-    handles = [layer.register_forward_hook(look) for layer in names]
+    handles = [layer.register_forward_hook(inspect) for layer in names]
     try:
         with torch.no_grad():
             run()
@@ -165,7 +163,7 @@ def _has_weights(module: nn.Module) -> bool:
 
 
 def _trained_activations(module: nn.Module) -> Iterable[tuple[nn.Module, str]]:
-    """Activations that stand beside trained layers, with their names."""
+    """Activations beside trained layers, with their names."""
     for parent_name, parent in module.named_modules():
         if not any(p.requires_grad for p in parent.parameters()):
             continue

@@ -1,4 +1,4 @@
-"""What is seen of a training: its steps, its layers, its epochs; and who is told of them."""
+"""The observations of a training: its steps, its layers, its epochs; and who receives them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class Start:
     """What is known before the first step.
 
     `layers` are the trained layers' names in the order of the network, `sizes` how many weights
-    each has; `first_step` is above 0 where an interrupted training goes on; `weighted_classes`
+    each has; `first_step` is above 0 where an interrupted training is resumed; `weighted_classes`
     says whether the loss weighs the classes.
     """
 
@@ -47,7 +47,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What the first layer saw of a batch: mean, standard deviation, and the least value."""
+    """The inputs of the first layer in a batch: mean, standard deviation, and the least value."""
 
     mean: float
     sd: float
@@ -91,9 +91,9 @@ class Epoch:
 
 
 class Observer(Protocol):
-    """Who is told of a training.
+    """What receives the observations of a training.
 
-    An OSError or RecordingError from any of these ends its watching, not the training.
+    An OSError or RecordingError from any of these ends its observations, not the training.
     """
 
     def start(self, start: Start) -> None:

@@ -1,4 +1,4 @@
-"""The watcher that writes all it is told into a recording."""
+"""The observer that writes all observations into a recording."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class Recorder:
         self._writer: RecordingWriter | None = None
 
     def start(self, start: Start) -> None:
-        """A training that begins anew begins a new recording; one that goes on, goes on with it."""
+        """Start a new recording, or append to that of the training that is resumed."""
         if not start.first_step:
             self._path.unlink(missing_ok=True)
         self._writer = RecordingWriter(self._path, start.layers)

@@ -4,7 +4,7 @@
     <table, rows, CRC-32> <column> <column> ...             a block, and so on
 
 A block holds rows of one table, column after column. What a killed process or a full disk left of
-the last block is not taken for whole. A training that goes on from a checkpoint appends blocks of
+the last block is not taken for complete. A training that is resumed appends blocks of
 steps that were there already: those before them don't count any more.
 """
 
@@ -48,7 +48,7 @@ class Recording:
     steps: Mapping[str, npt.NDArray[Any]]
     layers: Mapping[str, npt.NDArray[Any]]
     epochs: Mapping[str, npt.NDArray[Any]]
-    whole: bool  # False if the last block was torn
+    complete: bool  # False if the last block was torn
 
 
 def tables_of(layers: int) -> dict[str, dict[str, tuple[str, int]]]:
@@ -64,7 +64,7 @@ def tables_of(layers: int) -> dict[str, dict[str, tuple[str, int]]]:
 
 
 class RecordingWriter:
-    """Appends rows to a recording; what is there already, of an interrupted training, is kept.
+    """Appends rows to a recording; what is there already, of an interrupted training, is retained.
 
     Raises:
         OSError: the file can't be written; what was written before can be read.
@@ -125,7 +125,7 @@ class RecordingWriter:
             left = left[self._file.write(left) :]
 
     def _go_on(self, layer_names: tuple[str, ...]) -> None:
-        """Put what follows behind the last whole block."""
+        """Put what follows behind the last complete block."""
         head = _read_head(self._file)
         if tuple(head["layers"]) != layer_names:
             raise RecordingError(
@@ -139,7 +139,7 @@ class RecordingWriter:
 
 
 def read_recording(path: str | Path) -> Recording:
-    """All whole blocks of a recording, of a training that runs, ended or was killed.
+    """All complete blocks of a recording, of a training that runs, ended or was killed.
 
     Raises:
         RecordingError: there is none, or the file is none.
@@ -155,9 +155,9 @@ def read_recording(path: str | Path) -> Recording:
         end = file.tell()
         for table, columns in _blocks(file, head["tables"]):
             end = file.tell()
-            # A training that went on wrote these steps anew.
+            # A training that was resumed wrote these steps again.
             parts[table] = [*_before(parts[table], int(columns[ORDER][0])), columns]
-        whole = end == path.stat().st_size
+        complete = end == path.stat().st_size
     tables = {
         name: {
             column: np.concatenate([part[column] for part in parts[name]])
@@ -167,7 +167,7 @@ def read_recording(path: str | Path) -> Recording:
         }
         for name, columns in head["tables"].items()
     }
-    return Recording(layer_names=tuple(head["layers"]), whole=whole, **tables)
+    return Recording(layer_names=tuple(head["layers"]), complete=complete, **tables)
 
 
 def empty_recording() -> Recording:
@@ -176,7 +176,7 @@ def empty_recording() -> Recording:
         name: {column: _column(b"", *kind) for column, kind in columns.items()}
         for name, columns in tables_of(0).items()
     }
-    return Recording(layer_names=(), whole=False, **tables)
+    return Recording(layer_names=(), complete=False, **tables)
 
 
 def _read_head(file: BinaryIO) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def _read_head(file: BinaryIO) -> dict[str, Any]:
 def _blocks(
     file: BinaryIO, tables: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each whole block from where the file stands: its table and its columns."""
+    """Each complete block from the file's position: its table and its columns."""
     names = list(tables)
     while len(head := file.read(BLOCK.size)) == BLOCK.size:
         number, rows, checksum = BLOCK.unpack(head)
@@ -223,10 +223,10 @@ def _column(data: bytes, dtype: str, width: int) -> npt.NDArray[Any]:
 
 
 def _before(parts: list[dict[str, Any]], step: int) -> list[dict[str, Any]]:
-    """What of a table lies before a step."""
+    """The rows of a table before a step."""
     if not parts or parts[-1][ORDER][-1] < step:
         return parts
-    kept = [
+    earlier = [
         {column: values[part[ORDER] < step] for column, values in part.items()} for part in parts
     ]
-    return [part for part in kept if len(part[ORDER])]
+    return [part for part in earlier if len(part[ORDER])]

@@ -1,4 +1,4 @@
-"""The watcher that writes TensorBoard's events, by choice: `tensorboard --logdir outputs`."""
+"""The observer that writes TensorBoard's events, by choice: `tensorboard --logdir outputs`."""
 
 import math
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class TensorBoardEvents:
         self._writer_class = SummaryWriter
 
     def start(self, start: Start) -> None:
-        """Open the events; those of steps that are trained anew are passed over by TensorBoard."""
+        """Open the events; TensorBoard ignores those of steps that are trained again."""
         self._names = start.layers
         self._writer = self._writer_class(str(self._folder), purge_step=start.first_step or None)
 

@@ -25,11 +25,11 @@ class ClassImbalance(Rule[ClassImbalanceThresholds]):
 
     def __init__(self, name: str, thresholds: ClassImbalanceThresholds) -> None:
         super().__init__(name, thresholds)
-        self.not_evaluated = "the targets of no whole epoch are known"
+        self.not_evaluated = "the targets of no complete epoch are known"
         self._weighted = False
 
     def on_start(self, start: Start) -> None:
-        """A loss that weighs the classes is what the advice asks for."""
+        """A loss that weighs the classes is what is recommended."""
         self._weighted = start.weighted_classes
         if self._weighted:
             self.not_evaluated = "the loss weighs the classes"

@@ -19,7 +19,7 @@ class InputsNotNormalisedThresholds(Thresholds):
 
 
 class InputsNotNormalised(Rule[InputsNotNormalisedThresholds]):
-    """The first layer sees values of a scale that networks aren't trained for."""
+    """The first layer gets values of a scale that networks aren't trained for."""
 
     thresholds_class = InputsNotNormalisedThresholds
     recommendation = (
@@ -29,7 +29,7 @@ class InputsNotNormalised(Rule[InputsNotNormalisedThresholds]):
 
     def __init__(self, name: str, thresholds: InputsNotNormalisedThresholds) -> None:
         super().__init__(name, thresholds)
-        self.not_evaluated = "what the first layer sees isn't known"
+        self.not_evaluated = "the inputs of the first layer aren't known"
 
     def on_layers(self, layers: Layers) -> Fault | None:
         """At each record."""
@@ -47,7 +47,7 @@ class InputsNotNormalised(Rule[InputsNotNormalisedThresholds]):
         if not off:
             return None
         return Fault(
-            message=f"The first layer saw {'photos' if inputs.is_photos else 'features'} of mean "
+            message=f"The first layer got {'photos' if inputs.is_photos else 'features'} of mean "
             f"{inputs.mean:.3g}, standard deviation {inputs.sd:.3g}, from {inputs.least:.3g} up.",
             values={"mean": inputs.mean, "sd": inputs.sd, "least": inputs.least},
         )

@@ -14,10 +14,10 @@ NO_GRADIENT = 1e-8
 
 
 class LayerRule(Rule[ThresholdsType]):
-    """A rule that looks at each trained layer by itself."""
+    """A rule that evaluates each trained layer by itself."""
 
     def on_start(self, start: Start) -> None:
-        """Nothing was seen of any layer yet."""
+        """Nothing was observed of any layer yet."""
         self.names = start.layers
         self.sizes = np.array(start.sizes, np.float64)
         self._in_a_row = np.zeros(len(start.layers), np.int64)

@@ -21,12 +21,12 @@ class OverfitThresholds(Thresholds):
 
 
 class Overfit(Rule[OverfitThresholds]):
-    """Validation has risen from its lowest while training went on falling."""
+    """Validation has risen from its lowest while that of training continued to fall."""
 
     thresholds_class = OverfitThresholds
     recommendation = (
         "More photos, a higher optim.weight_decay or model.dropout, or fewer trainer.epochs; the "
-        "weights of the best epoch are what is kept."
+        "weights of the best epoch are saved."
     )
 
     def __init__(self, name: str, thresholds: OverfitThresholds) -> None:

@@ -32,9 +32,9 @@ class PoorStart(Rule[PoorStartThresholds]):
         self.not_evaluated = "how many classes there are isn't known"
 
     def on_start(self, start: Start) -> None:
-        """A training that goes on has no first step."""
+        """A training that is resumed has no first step."""
         if start.first_step:
-            self.not_evaluated = "the training went on from a checkpoint"
+            self.not_evaluated = "the training was resumed from a checkpoint"
 
     def on_step(self, step: Step) -> Fault | None:
         """The first step alone."""

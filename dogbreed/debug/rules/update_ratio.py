@@ -39,7 +39,7 @@ class UpdateRatio(LayerRule[UpdateRatioThresholds]):
     )
 
     def on_start(self, start: Start) -> None:
-        """Nothing was seen yet."""
+        """Nothing was observed yet."""
         super().on_start(start)
         self._records, self._highest_lr = 0, 0.0
 

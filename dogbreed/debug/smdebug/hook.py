@@ -1,4 +1,4 @@
-"""The watcher that writes the losses through SageMaker Debugger's hook, for its trials and rules.
+"""The observer that writes the losses through SageMaker Debugger's hook, for its trials and rules.
 
 smdebug counts a step when a module that it knows is called, and files a value under the step and
 the mode of that moment. So a module without weights is called once per step, and the values are
@@ -24,7 +24,7 @@ from dogbreed.debug.smdebug.library import (
     failures,
     hook_class,
     load,
-    told,
+    translated,
 )
 from dogbreed.errors import RecordingError
 
@@ -37,7 +37,7 @@ METRICS = "metrics"
 class SmdebugHook:
     """Writes what `smdebug.trials.create_trial` reads.
 
-    SageMaker's configuration of the hook, where there is one, says what is kept and where; else
+    SageMaker's configuration of the hook, where there is one, defines what is saved and where; else
     every step is, in `folder`. A TRAIN step has the training's own number, an EVAL step that of the
     epoch, from 0.
 
@@ -55,15 +55,15 @@ class SmdebugHook:
         given = os.environ.get(CONFIG_VARIABLE)
         if given or Path(SAGEMAKER_CONFIG).exists():
             file = given or SAGEMAKER_CONFIG
-            advice = f"mend or unset {CONFIG_VARIABLE}" if given else "mend DebugHookConfig"
-            self._failed = f"smdebug can't record as {file} asks", f"{advice}, {OR_WITHOUT}"
-            with told(*self._failed):
+            remedy = f"mend or unset {CONFIG_VARIABLE}" if given else "mend DebugHookConfig"
+            self._failed = f"smdebug can't record as {file} requires", f"{remedy}, {OR_WITHOUT}"
+            with translated(*self._failed):
                 hook = hook_class().create_from_json_file(file)
                 self._prepare(hook)
         else:
             self._own_folder = folder
             self._failed = f"smdebug can't record in {folder}", f"make it writable, {OR_WITHOUT}"
-            with told(*self._failed):
+            with translated(*self._failed):
                 hook = _hook_in(folder, smdebug.SaveConfig(save_interval=1))
                 self._prepare(hook)
         self._hook = hook
@@ -74,7 +74,7 @@ class SmdebugHook:
         hook.in_use = True
 
     def start(self, start: Start) -> None:
-        """Go on after the last step that counts. A folder of SageMaker's is smdebug's to resume."""
+        """Continue after the last step that counts. smdebug resumes SageMaker's folder."""
         if self._own_folder is not None:
             with self._writing():
                 self._hook.step = _keep_before(self._own_folder, start.first_step)
@@ -85,7 +85,7 @@ class SmdebugHook:
         self._write(self._modes.TRAIN, step.step, values)
 
     def layers(self, layers: Layers) -> None:
-        """Nothing: what is known of the layers are norms; smdebug's rules read whole tensors."""
+        """Nothing: what is known of the layers are norms; smdebug's rules read complete tensors."""
 
     def epoch(self, epoch: Epoch) -> None:
         """The validation's cross entropy and top-1, in the mode EVAL."""
@@ -116,7 +116,7 @@ class SmdebugHook:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
-            with told(*self._failed):
+            with translated(*self._failed):
                 yield
                 if failures:
                     raise failures[0]
@@ -139,12 +139,12 @@ class _Meter(torch.nn.Module):
 
 
 def _hook_in(folder: Path, save_config: Any) -> Any:
-    # Left by a training that goes on: smdebug refuses a folder with the one, and writes nothing
+    # Left by a training that is resumed: smdebug refuses a folder with the one, and writes nothing
     # into a folder with the other.
     for name in ("training_job_end.ts", "claim.smd"):
         (folder / name).unlink(missing_ok=True)
-    # With SageMaker's file of where checkpoints are, smdebug would look through all of them at each
-    # step, to keep its counters; `start` has those from the folder.
+    # With SageMaker's file of where checkpoints are, smdebug would read all of them at each
+    # step, to retain its counters; `start` has those from the folder.
     with environment(CHECKPOINT_CONFIG_FILE_PATH=str(folder / "none")):
         return hook_class()(
             out_dir=str(folder), save_config=save_config, include_collections=[METRICS]

@@ -24,9 +24,11 @@ def load() -> Any:
     Raises:
         RecordingError: it isn't installed, or at odds with what is.
     """
-    advice = "start Python with PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python, or in an environment"
+    remedy = "start Python with PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python, or in an environment"
     with (
-        told("smdebug can't be loaded", f"{advice} with dogbreed[smdebug] alone, {OR_WITHOUT}"),
+        translated(
+            "smdebug can't be loaded", f"{remedy} with dogbreed[smdebug] alone, {OR_WITHOUT}"
+        ),
         environment(**_variables()),
         warnings.catch_warnings(),
     ):
@@ -40,7 +42,7 @@ def load() -> Any:
                 f"debug.smdebug=true: the module {error.name} isn't installed: "
                 f"pip install 'dogbreed[smdebug]', {OR_WITHOUT}."
             ) from error
-        # Else it would look for its file at each step.
+        # Else it would search for its file at each step.
         profiler_config_parser.load_config = lambda: None
         _mend_tensors()
         _mend_writing()
@@ -73,7 +75,7 @@ def _variables() -> dict[str, str]:
         "SMPROFILER_CONFIG_PATH": "",
     }
     # Its messages were compiled in 2019; protobuf from 4 on takes such in pure Python alone. Can go
-    # with the first smdebug that was compiled anew.
+    # with the first smdebug that was compiled again.
     if "google.protobuf.internal.api_implementation" not in sys.modules:
         variables["PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"] = "python"
     return variables
@@ -142,7 +144,7 @@ def environment(**variables: str) -> Iterator[None]:
 
 
 @contextmanager
-def told(what: str, advice: str) -> Iterator[None]:
+def translated(what: str, remedy: str) -> Iterator[None]:
     """Whatever smdebug raises as a RecordingError: what, why and what to do in one sentence."""
     try:
         yield
@@ -150,4 +152,4 @@ def told(what: str, advice: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
-        raise RecordingError(f"{what} ({type(error).__name__}: {reason}): {advice}.") from error
+        raise RecordingError(f"{what} ({type(error).__name__}: {reason}): {remedy}.") from error

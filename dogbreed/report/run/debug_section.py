@@ -47,4 +47,4 @@ def _recorded(watched: Watched) -> str:
         f"{counted(len(recording.layer_names), 'trained layer')} at "
         f"{counted(len(recording.layers['step']), 'of them', 'of them')}."
     )
-    return said if recording.whole else f"{said} The last rows of the recording were lost."
+    return said if recording.complete else f"{said} The last rows of the recording were lost."

@@ -4,10 +4,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dogbreed.data.decoding.image_formats.base import IMAGE_FORMATS
 from dogbreed.serving.requests.invocations import JSON_TYPE, MAX_BYTES, MAX_PHOTOS, MAX_TOP_K, TOP_K
 
+_PHOTO_TYPES = (
+    *(each.content_type for each in IMAGE_FORMATS.values()),
+    "application/octet-stream",
+)
 FORM_TYPE, TEXT_TYPE = "multipart/form-data", "text/plain"
-_PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
 _PHOTO = {"type": "string", "format": "binary", "description": "a photo's bytes"}
 _TOP_K = {
     "type": "integer",

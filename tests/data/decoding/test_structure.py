@@ -11,7 +11,8 @@ from helpers import bombs
 from PIL import Image
 
 from dogbreed.data.decoding import jpeg_end, photos
-from dogbreed.data.decoding.structure import TOO_COMPLEX, base, check_structure
+from dogbreed.data.decoding.image_formats.base import check_structure
+from dogbreed.data.decoding.structure import TOO_COMPLEX, base
 from dogbreed.errors import PhotoError
 from dogbreed.serving.requests.invocations import Invocation, RequestError, respond
 

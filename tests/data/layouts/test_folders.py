@@ -354,7 +354,7 @@ def test_findings(tmp_path: Path) -> None:
     assert messages["TrainOnly"].startswith("no photos in valid and test")
     assert messages["NoTest"].startswith("no photos in test:")
     assert messages[root.name].startswith("skipped 4 hidden or system files and folders: ")
-    assert messages["train"] == "1 photos lie beside the class folders; left out"
+    assert messages["train"] == "1 photos are beside the class folders; left out"
     assert "test have this class, train has not" in messages["TestOnly"]
     assert not any(".hidden" in str(sample.path) for sample in folders.all_samples())
 

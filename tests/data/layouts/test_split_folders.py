@@ -287,7 +287,7 @@ def test_photos_beside_the_splits(tmp_path: Path) -> None:
     read_as = read(tmp_path, *classes_in("train", "test"))
     (found,) = read_as.findings
     assert (found.reason, found.path) == ("no_class", tmp_path)
-    assert found.message == "1 photos lie beside the split folders; left out"
+    assert found.message == "1 photos are beside the split folders; left out"
 
 
 # --- folders in class folders ----------------------------------------------------------------

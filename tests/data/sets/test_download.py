@@ -492,7 +492,7 @@ def test_a_disk_that_fills_up_keeps_the_part(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", opened)
-        assert "is full. What has been fetched is kept" in refusal(public_set, tmp_path)
+        assert "is full. What has been fetched is saved" in refusal(public_set, tmp_path)
     assert (tmp_path / "oxford_pets-images.tar.gz.part").stat().st_size == 1000
     fetch(public_set, tmp_path)
     assert publisher.requests[-1]["Range"] == "bytes=1000-"
@@ -525,7 +525,7 @@ def test_a_disk_that_fills_up_while_unpacking_keeps_the_archive(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(shutil, "copyfileobj", full)
-    assert "is full. What has been fetched is kept" in refusal(public_set, tmp_path)
+    assert "is full. What has been fetched is saved" in refusal(public_set, tmp_path)
     assert files_under(tmp_path) == [".oxford_pets.lock", "oxford_pets-images.tar.gz"]
 
 

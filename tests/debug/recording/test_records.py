@@ -29,7 +29,7 @@ def write(path: Path, steps: range, names: tuple[str, ...] = NAMES, lr: float = 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     write(tmp_path / "recording", range(1200))
     recording = read_recording(tmp_path / "recording")
-    assert recording.whole
+    assert recording.complete
     assert recording.layer_names == NAMES
     np.testing.assert_array_equal(recording.steps["step"], np.arange(1200))
     np.testing.assert_allclose(recording.steps["cross_entropy"], 2.0 - np.arange(1200) / 1000)
@@ -51,7 +51,7 @@ def test_a_torn_end_costs_its_own_block_alone(lost: int, tmp_path: Path) -> None
     write(path, range(3000))
     os.truncate(path, path.stat().st_size - lost)
     recording = read_recording(path)
-    assert not recording.whole
+    assert not recording.complete
     steps = recording.steps["step"]
     assert 1500 <= len(steps) <= 3000
     np.testing.assert_array_equal(steps, np.arange(len(steps)))
@@ -64,7 +64,7 @@ def test_changed_bytes_are_not_taken_for_numbers(tmp_path: Path) -> None:
     data[len(data) * 2 // 3] ^= 0xFF
     path.write_bytes(data)
     recording = read_recording(path)
-    assert not recording.whole
+    assert not recording.complete
     assert 500 <= len(recording.steps["step"]) < 3000
 
 
@@ -74,7 +74,7 @@ def test_a_training_that_goes_on_replaces_the_steps_that_it_repeats(tmp_path: Pa
     os.truncate(path, path.stat().st_size - 5)
     write(path, range(400, 1500), lr=0.2)
     recording = read_recording(path)
-    assert recording.whole
+    assert recording.complete
     np.testing.assert_array_equal(recording.steps["step"], np.arange(1500))
     np.testing.assert_allclose(recording.steps["lr"][:400], 0.1)
     np.testing.assert_allclose(recording.steps["lr"][400:], 0.2)

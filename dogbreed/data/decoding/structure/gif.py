@@ -1,4 +1,4 @@
-"""Limits on a GIF: what stands before its first picture. Source: GIF89a specification."""
+"""Limits on a GIF: what is before its first picture. Source: GIF89a specification."""
 
 from dogbreed.data.decoding.structure.base import Structure, limit, number
 

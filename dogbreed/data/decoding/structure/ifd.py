@@ -36,7 +36,7 @@ class Directory:
         self._data, self._order, self._entries = data, order, entries
 
     def numbers(self, tag: int) -> tuple[int, ...]:
-        """The whole numbers of a tag, as far as the file has them; none of other types."""
+        """The integers of a tag, as far as the file has them; none of other types."""
         entry = self._entries.get(tag)
         letter = _LETTERS.get(entry.kind) if entry else None
         if entry is None or letter is None:
@@ -78,11 +78,11 @@ def read_directories(data: bytes) -> Directory:
 
 
 def _entries(data: bytes, place: int, order: str, big: bool) -> dict[int, _Entry]:
-    """The entries that are in the file: what lies outside of it is read by nobody."""
+    """The entries that are in the file: what is outside of it is not read."""
     head, size, layout = (8, 20, "HHQ") if big else (2, 12, "HHI")
     name = "little" if order == "<" else "big"
-    said = number(data, place, head, name)
-    count = min(said, (len(data) - place - head) // size)
+    declared = number(data, place, head, name)
+    count = min(declared, (len(data) - place - head) // size)
     limit(count, MAX_ENTRIES, "tags in a directory")
     found: dict[int, _Entry] = {}
     for at in range(place + head, place + head + max(0, count) * size, size):

@@ -49,7 +49,7 @@ def read_boxes(data: bytes) -> list[Box]:
 
 
 class Cursor:
-    """Reads the numbers of a box one after the other; what lies beyond its end is 0."""
+    """Reads the numbers of a box one after the other; what is beyond its end is 0."""
 
     def __init__(self, data: bytes, box: Box) -> None:
         self._data, self._end = data, box.end

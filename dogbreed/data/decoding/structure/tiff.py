@@ -7,7 +7,7 @@ from dogbreed.data.decoding.structure.jpeg import MAX_SCAN_PIXELS, MAX_SCANS
 # Pillow makes an object of about a kilobyte of each before anything is decoded. One row a strip and
 # each colour apart is the most that programs write.
 MAX_STRIPS = 32 * 1024
-# A decoder allocates a whole tile, whatever the picture's size.
+# A decoder allocates a complete tile, whatever the picture's size.
 MIN_TILE_PIXELS = 4 * 2**20
 # Times that all bytes of a file may be read: a tile of one colour may be stored once for several.
 MAX_READS = 4

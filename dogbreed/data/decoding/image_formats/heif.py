@@ -4,7 +4,9 @@ import io
 
 from PIL import Image
 
-from dogbreed.data.decoding.formats import UNSUPPORTED
+from dogbreed.data.decoding.image_formats.base import IMAGE_FORMATS, ImageFormat
+from dogbreed.data.decoding.image_formats.brands import is_heif
+from dogbreed.data.decoding.structure.iso import check_iso
 from dogbreed.errors import PhotoError
 
 
@@ -23,10 +25,25 @@ def open_heif(data: bytes) -> Image.Image:
         from pillow_heif import HeifImageFile
     except ImportError as error:
         raise PhotoError(
-            UNSUPPORTED,
+            "unsupported_format",
             "HEIC and HEIF files need the package pillow-heif: install it (pip install "
             "pillow-heif), or convert the photo to JPEG (for example: heif-convert photo.heic "
             "photo.jpg)",
         ) from error
     photo: Image.Image = HeifImageFile(io.BytesIO(data))  # type: ignore[no-untyped-call]
     return photo
+
+
+IMAGE_FORMATS.register(
+    "HEIF",
+    ImageFormat(
+        name="HEIF",
+        suffixes=frozenset({".heic", ".heif", ".hif", ".heics", ".heifs"}),
+        content_type="image/heif",
+        begins=is_heif,
+        check=check_iso,
+        open=open_heif,
+        bytes_per_pixel=20,
+        shares_signature=True,  # with videos
+    ),
+)
