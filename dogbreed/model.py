@@ -22,6 +22,7 @@ from dogbreed.configuration.schema import argument
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.data.layouts.class_names import display_names
+from dogbreed.runtime.torch_probabilities import mean_log_probabilities
 
 Batch = FeatureBatch | PhotoBatch | Sequence[Tensor]
 
@@ -127,8 +128,7 @@ class BreedClassifier(LightningModule):
     def log_probabilities(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The logarithms [n, classes] of the views' mean probabilities, and the targets [n]."""
         logits, targets = self.logits(batch)
-        averaged = logits.log_softmax(-1).logsumexp(1) - torch.tensor(logits.shape[1]).log()
-        return averaged, targets
+        return mean_log_probabilities(logits), targets
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The loss of a batch, times its share where several processes share it out.

@@ -1,8 +1,7 @@
-"""The feature pass: every photo once through the frozen trunk, decoding beside computing."""
+"""The feature pass: every photo once through the frozen part, decoding beside computing."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,10 @@ from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Pixels, Preprocessing
 from dogbreed.errors import ConfigError, DataError, PhotoError, Stopped, StoreError
 from dogbreed.features.cache import FeatureCache, Recipe
-from dogbreed.runtime.engine import BATCH_SIZE, Activations, EngineChoice, Runner, build_runner
+from dogbreed.runtime.engine import BATCH_SIZE, EngineChoice, FrozenRunner, build_runner
+from dogbreed.runtime.prefetch import prefetch
+from dogbreed.runtime.runner import Floats
+from dogbreed.runtime.views import decode_views
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.progress import progress
 
@@ -136,7 +138,7 @@ class _Pass:
 
     stores: Mapping[str, FeatureCache]
     load: Callable[[list[Request]], Pixels]
-    runner: Runner
+    runner: FrozenRunner
     batch_size: int
     workers: int
     clock: Clock
@@ -148,26 +150,28 @@ class _Pass:
         computed = 0
         with (
             self.stores[todo[0].views[0]].building() as first,
-            ThreadPoolExecutor(self.workers) as pool,
             progress("features", len(todo)) as advance,
         ):
             # A second process starts from the other end: the two meet in the middle.
             ordered = todo if first else todo[::-1]
             batches = _batches(ordered, self.stores, self.batch_size)
             pending = _Pending(self.stores, self.clock)
-            loaded = _ahead(batches, self.load, pool, depth=self.workers + 1)
+            depth = self.workers + 1
             try:
-                while True:
-                    with self.clock.phase("wait"):
-                        taken = next(loaded, None)
-                    if taken is None:
-                        break
-                    batch, pixels = taken
-                    with self.clock.phase("compute"):
-                        rows = self.runner(pixels)
-                    pending.add(batch, rows)
-                    computed += len(pixels)
-                    advance(len(batch))
+                with closing(
+                    prefetch(batches, self.load, workers=self.workers, depth=depth)
+                ) as loaded:
+                    while True:
+                        with self.clock.phase("wait"):
+                            taken = next(loaded, None)
+                        if taken is None:
+                            break
+                        batch, pixels = taken
+                        with self.clock.phase("compute"):
+                            rows = self.runner(pixels)
+                        pending.add(batch, rows)
+                        computed += len(pixels)
+                        advance(len(batch))
             except (DataError, Stopped):
                 pending.write()  # what was computed is saved
                 raise
@@ -180,10 +184,10 @@ class _Pending:
 
     def __init__(self, stores: Mapping[str, FeatureCache], clock: Clock) -> None:
         self._stores, self._clock = stores, clock
-        self._rows: dict[str, list[tuple[bytes, Activations]]] = {view: [] for view in stores}
+        self._rows: dict[str, list[tuple[bytes, Floats]]] = {view: [] for view in stores}
         self._bytes = 0
 
-    def add(self, batch: Sequence[Request], rows: Activations) -> None:
+    def add(self, batch: Sequence[Request], rows: Floats) -> None:
         """Take the rows of a batch, a photo's views one after the other."""
         row = iter(rows)
         for request in batch:
@@ -243,35 +247,16 @@ def _batches(
         yield batch
 
 
-def _ahead(
-    batches: Iterator[list[Request]],
-    load: Callable[[list[Request]], Pixels],
-    pool: ThreadPoolExecutor,
-    depth: int,
-) -> Iterator[tuple[list[Request], Pixels]]:
-    """Each batch with its pixels, `depth` batches being decoded while one is computed."""
-    queue: deque[tuple[list[Request], Future[Pixels]]] = deque()
-    for batch in batches:
-        queue.append((batch, pool.submit(load, batch)))
-        if len(queue) > depth:
-            done, future = queue.popleft()
-            yield done, future.result()
-    for done, future in queue:
-        yield done, future.result()
-
-
 def _pixels(request: Request, preprocessing: Preprocessing, max_pixels: int) -> Pixels:
     """A photo's views: [views, size, size, 3]."""
     try:
         data = photos.read_bytes(request.path)
         if photos.digest(data) != request.digest:
             raise PhotoError("changed", "its content changed since the check")
-        photo = photos.decode(
-            data,
-            wanted_px=preprocessing.size_px,
-            max_pixels=max_pixels,
-            to_srgb=preprocessing.to_srgb,
+        return decode_views(
+            data, preprocessing, request.views, request.digest, max_pixels=max_pixels
         )
     except PhotoError as error:
-        raise DataError(f"{request.path}: {error}. Run the command again to check anew.") from error
-    return preprocessing.views(photo, request.views, request.digest)
+        raise DataError(
+            f"{request.path}: {error}. Run the command again: it checks the photos again."
+        ) from error

@@ -6,7 +6,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from dogbreed.backbone.architecture import Backbone
-from dogbreed.runtime.engine import BF16, CUDA, EngineChoice
+from dogbreed.runtime.engine import EngineChoice
+from dogbreed.runtime.runner import BF16, CUDA
 
 # A product large enough for the full rate, and small enough to cost a tenth of a second.
 SIDE = {"cpu": 2048, "cuda": 8192}

@@ -28,16 +28,8 @@ from dogbreed.errors import ConfigError, DataError, StoreError
 from dogbreed.features import extraction
 from dogbreed.features.cache import FeatureCache
 from dogbreed.features.extraction import Request, fill_stores, open_stores, split_point_shape
-from dogbreed.runtime.engine import (
-    BATCH_SIZE,
-    BF16,
-    F32,
-    OPENVINO,
-    TORCH,
-    Activations,
-    EngineChoice,
-    choose_engine,
-)
+from dogbreed.runtime.engine import BATCH_SIZE, EngineChoice, choose_engine
+from dogbreed.runtime.runner import BF16, F32, OPENVINO, TORCH, Floats
 
 VIEWS = ("centre", "mirror", "crop1")
 PREPROCESSING = Preprocessing(size_px=64)
@@ -89,17 +81,17 @@ def fill(stores: dict[str, FeatureCache], requests: Sequence[Request], backbone:
     return fill_stores(stores, requests, backbone, PREPROCESSING, CHOICE, workers=2)
 
 
-def stored(store: FeatureCache, requests: Sequence[Request]) -> Activations:
-    rows: Activations = store.reader()[store.rows([r.digest for r in requests])]
+def stored(store: FeatureCache, requests: Sequence[Request]) -> Floats:
+    rows: Floats = store.reader()[store.rows([r.digest for r in requests])]
     return rows.astype(np.float32)
 
 
-def computed_alone(backbone: Backbone, request: Request, view: str) -> Activations:
+def computed_alone(backbone: Backbone, request: Request, view: str) -> Floats:
     """One view of one photo through the plain trunk."""
     photo = photos.decode(request.path.read_bytes(), wanted_px=PREPROCESSING.size_px)
     pixels = PREPROCESSING.view(photo, view, request.digest)
     images = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None]
-    row: Activations = backbone.frozen(images)[0].numpy()
+    row: Floats = backbone.frozen(images)[0].numpy()
     return row
 
 
@@ -288,7 +280,7 @@ def test_a_disk_that_fills_up_keeps_what_was_computed(
     monkeypatch.setitem(BATCH_SIZE, TORCH, 2)
     real = FeatureCache.append
 
-    def append(store: FeatureCache, digests: Sequence[bytes], rows: Activations) -> None:
+    def append(store: FeatureCache, digests: Sequence[bytes], rows: Floats) -> None:
         if len(store) >= 4:
             raise StoreError("The disk is full")
         real(store, digests, rows)
@@ -349,7 +341,7 @@ def test_a_cache_that_is_deleted_during_the_pass_is_completed(
     fill(stores, requests[:3], backbone)
     appended = 0
 
-    def append(store: FeatureCache, digests: Sequence[bytes], rows: Activations) -> None:
+    def append(store: FeatureCache, digests: Sequence[bytes], rows: Floats) -> None:
         nonlocal appended
         appended += 1
         if appended == 3:  # and another run begins with other photos
@@ -448,10 +440,11 @@ def test_a_size_that_the_network_does_not_take_is_refused(name: str, size_px: in
 PASS = """
 import sys, time
 from pathlib import Path
-from dogbreed.backbone import extraction
+from dogbreed.features import extraction
 from dogbreed.backbone.architecture import build_backbone
-from dogbreed.runtime.engine import F32, TORCH, EngineChoice
-from dogbreed.data import photos
+from dogbreed.runtime.engine import EngineChoice
+from dogbreed.runtime.runner import F32, TORCH
+from dogbreed.data.decoding import photos
 
 root, weights, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 extraction.PHOTOS_PER_APPEND = 3

@@ -33,7 +33,7 @@ from dogbreed.serving.http.ipc import (
     open_streams,
 )
 from dogbreed.serving.http.memory import give_back_large_pieces
-from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
+from dogbreed.serving.predictor import Predictor
 from dogbreed.serving.requests.invocations import as_jpeg, entry_of
 from dogbreed.utils.machine import cores
 from dogbreed.utils.terminal import print_exception
@@ -108,7 +108,7 @@ def _end(taking: Future[None]) -> None:
 
 
 def _compute(predictor: Predictor, decoded: SimpleQueue[Decoded | None], send: Send) -> None:
-    most = max(1, BATCH_IMAGES // predictor.description.views)
+    most = predictor.photos_per_batch
     try:
         while batch := _next_batch(decoded, most):
             answers = predictor.answer([each[2] for each in batch], max(each[1] for each in batch))
