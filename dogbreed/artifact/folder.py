@@ -1,8 +1,8 @@
-"""A trained model as a folder, written whole or not at all and read only as it was written.
+"""A trained model as a folder: an atomic write; it is read only if it is as it was written.
 
     model.json         classes, preprocessing, temperature, metrics, ...; the checksums of the rest
     model.safetensors  the weights
-    openvino.xml/.bin  the network as OpenVINO runs it; int8.xml/.bin, model.onnx: by choice
+    openvino.xml/.bin  the network as OpenVINO runs it; int8.xml/.bin, model.onnx: optional
 
 Neither torch nor OpenVINO is imported to read the description.
 """
@@ -18,8 +18,8 @@ from typing import Any
 from dogbreed.artifact.description import Description
 from dogbreed.artifact.description_schema import parse_description
 from dogbreed.artifact.file_names import DESCRIPTION, WEIGHTS, opened
-from dogbreed.artifact.strict_json import parse_object
 from dogbreed.errors import ArtifactError
+from dogbreed.utils.documents import DocumentError, json_object
 from dogbreed.utils.files import atomic_write
 
 SCHEMA_VERSION = 1
@@ -28,12 +28,12 @@ SCHEMA_VERSION = 1
 def write_artifact(folder: Path, write_files: Callable[[Path], Description]) -> Description:
     """Write a model to `folder`, replacing what was there; the description with its checksums.
 
-    `write_files` puts weights and exported forms into the folder that it is given, and says what
-    they are.
+    `write_files` writes weights and export formats into the folder that it is given, and returns
+    their description.
 
     Raises:
         ArtifactError: `folder` holds something else than a model; the description, or a file
-            beside it, is none that would be read again.
+            beside it, couldn't be read again.
     """
     folder = folder.resolve()  # what a link points at is replaced, not the link
     if folder.exists() and not (folder / DESCRIPTION).is_file() and not _is_empty(folder):
@@ -87,7 +87,7 @@ def find_artifact(path: Path) -> Path:
 
 
 def read_description(folder: Path) -> Description:
-    """What model.json says.
+    """The content of model.json.
 
     Raises:
         ArtifactError: it is missing, damaged, edited, of a newer schema, or has a key that is
@@ -96,13 +96,14 @@ def read_description(folder: Path) -> Description:
     path = folder / DESCRIPTION
     try:
         with opened(path) as file:
-            values = parse_object(file.read())
+            values = json_object(file.read())
     except FileNotFoundError as error:
-        raise ArtifactError(f"{path} is missing: train again, or copy the whole folder.") from error
-    except ValueError as error:
-        why = "" if isinstance(error, json.JSONDecodeError | UnicodeError) else f" ({error})"
         raise ArtifactError(
-            f"{path} is damaged{why}: train again, or copy the folder again."
+            f"{path} is missing: train again, or copy the complete folder."
+        ) from error
+    except DocumentError as error:
+        raise ArtifactError(
+            f"{path} is damaged (it {error}): train again, or copy the folder again."
         ) from error
     _check_version(path, values.get("schema_version"))
     own_sum = values.pop("own_sha256", None)
@@ -145,7 +146,9 @@ def checked_file(folder: Path, description: Description, name: str) -> Path:
         with opened(path) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError as error:
-        raise ArtifactError(f"{path} is missing: train again, or copy the whole folder.") from error
+        raise ArtifactError(
+            f"{path} is missing: train again, or copy the complete folder."
+        ) from error
     if found != description.sha256.get(name):
         raise ArtifactError(
             f"{path} isn't the file that {DESCRIPTION} was written for: copy the folder again."

@@ -17,14 +17,15 @@ from dogbreed.data.check import Checked
 from dogbreed.data.layouts.splits import SPLITS, TRAIN, Finding, PhotoFolders, Sample
 from dogbreed.errors import StoreError
 from dogbreed.runtime.engine import EngineChoice
+from dogbreed.utils.documents import DocumentError, json_value
 from dogbreed.utils.files import MAX_NAME_BYTES
 from dogbreed.utils.links import open_within
 
 SCHEMA = 2  # 1 had no checksums
 # ImageNet has 1.4 million photos and 1,000 classes; an entry for a photo takes about 130 bytes.
 MAX_PHOTOS, MAX_CLASSES, MAX_INDEX_BYTES = 2_000_000, 100_000, 256 * 1024 * 1024
-# Values that take much more memory than text; a photo has seven such marks.
-MAX_MARKS = 16 * MAX_PHOTOS
+# Values take much more memory than their text; a photo has five.
+MAX_VALUES = 16 * MAX_PHOTOS
 MAX_PATH_BYTES = 4096  # PATH_MAX of Linux
 MAX_TEXT = 4096  # characters of a name or a sentence
 MAX_VERSIONS = 100
@@ -76,7 +77,7 @@ def read_index(path: Path, photos: Path) -> tuple[str, Checked, EngineChoice]:
         StoreError: it isn't a set's index, one of another version, or damaged.
     """
     try:
-        index = json.loads(_read(path))
+        index = json_value(_read(path), MAX_VALUES)
         if index["schema"] > SCHEMA:
             raise StoreError(f"{path} is of a newer dogbreed: update this one.")
         if index["schema"] < SCHEMA:
@@ -88,7 +89,7 @@ def read_index(path: Path, photos: Path) -> tuple[str, Checked, EngineChoice]:
         checked = _checked(index, photos)
         return _text("name", index["name"]), checked, _engine(index["engine"])
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        reason = f" ({error})" if isinstance(error, _BadIndexError) else ""
+        reason = f" ({error})" if isinstance(error, _BadIndexError | DocumentError) else ""
         raise StoreError(
             f"{path} can't be read as a feature set{reason}: extract it again."
         ) from error
@@ -100,7 +101,7 @@ def damaged(path: Path) -> StoreError:
 
 
 def _read(path: Path) -> bytes:
-    """The index's bytes, once they are known not to take much more memory as values."""
+    """The index's bytes."""
     folder = os.path.realpath(path.parent)
     with open(open_within(path, folder), "rb") as file:  # noqa: PTH123 (a descriptor)
         status = os.fstat(file.fileno())
@@ -108,10 +109,7 @@ def _read(path: Path) -> bytes:
             raise _BadIndexError("not a regular file")
         if status.st_size > MAX_INDEX_BYTES:
             raise _BadIndexError(f"{status.st_size:,} bytes; the limit is {MAX_INDEX_BYTES:,}")
-        data = file.read(status.st_size)
-    if sum(map(data.count, (b"[", b"{", b'"'))) > MAX_MARKS:
-        raise _BadIndexError(f"more values than {MAX_PHOTOS:,} photos have")
-    return data
+        return file.read(status.st_size)
 
 
 def _checked(index: Mapping[str, Any], photos: Path) -> Checked:

@@ -1,7 +1,7 @@
 """One bounded queue: threads read and decode what comes next while the network computes."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ Loaded = TypeVar("Loaded")
 
 def prefetch(
     items: Iterable[Item], load: Callable[[Item], Loaded], *, workers: int, depth: int
-) -> Iterator[tuple[Item, Loaded]]:
+) -> Generator[tuple[Item, Loaded], None, None]:
     """Each item with what `load` returns for it, in order.
 
     `workers` threads load up to `depth` items ahead of the one that was yielded last; `items` are

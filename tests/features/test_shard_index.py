@@ -170,7 +170,7 @@ def test_json_of_another_kind_is_refused(folder: Path, content: bytes) -> None:
     assert "can't be read as a feature set" in refused(folder)
 
 
-@pytest.mark.parametrize("name", ["MAX_PHOTOS", "MAX_INDEX_BYTES", "MAX_MARKS", "MAX_CLASSES"])
+@pytest.mark.parametrize("name", ["MAX_PHOTOS", "MAX_INDEX_BYTES", "MAX_VALUES", "MAX_CLASSES"])
 def test_more_than_a_set_can_have_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
