@@ -264,7 +264,7 @@ class BreedClassifier(LightningModule):
         )
 
     def save(self, folder: str | Path, **fields: Any) -> None:
-        """Write the model to `folder` as `dogbreed.load` reads it, whole or not at all.
+        """Write the model to `folder` as `dogbreed.load` reads it, in an atomic write.
 
         `fields` are those of Description that the network doesn't decide: display_names,
         preprocessing (Preprocessing.describe()), views, temperature, threshold, ...

@@ -86,13 +86,13 @@ def write_model(
     network = network.eval().cpu()
     measured: dict[str, Mapping[str, Any]] = {}
 
-    def write_files(beside: Path) -> Description:
+    def write_files(temporary: Path) -> Description:
         half = description.dtype == "float16"
         tensors = {
             name: tensor.half() if half and tensor.is_floating_point() else tensor
             for name, tensor in network.state_dict().items()
         }
-        write_weights(beside / WEIGHTS, tensors)
+        write_weights(temporary / WEIGHTS, tensors)
         if OPENVINO in formats or INT8 in formats:
             model = to_openvino(
                 LogitsAndFeatures(network),
@@ -100,12 +100,12 @@ def write_model(
                 (LOGITS, FEATURES),
             )
             if OPENVINO in formats:
-                measured[OPENVINO] = _write_openvino(beside, model, half, description, probe)
+                measured[OPENVINO] = _write_openvino(temporary, model, half, description, probe)
             if INT8 in formats and probe is not None:
-                agreement = _write_int8(beside, model, description, probe)
+                agreement = _write_int8(temporary, model, description, probe)
                 measured.update({INT8: agreement} if agreement else {})
         if ONNX in formats:
-            measured[ONNX] = _write_onnx(beside / ONNX_FILE, network, description)
+            measured[ONNX] = _write_onnx(temporary / ONNX_FILE, network, description)
         return replace(description, forms=measured)
 
     return write_artifact(folder, write_files)
@@ -130,11 +130,11 @@ def default_formats() -> tuple[str, ...]:
 
 
 def _write_openvino(
-    beside: Path, model: Any, half: bool, description: Description, probe: Probe | None
+    folder: Path, model: Any, half: bool, description: Description, probe: Probe | None
 ) -> dict[str, Any]:
     import openvino
 
-    path = beside / f"{OPENVINO}.xml"
+    path = folder / f"{OPENVINO}.xml"
     openvino.save_model(model, path, compress_to_fp16=half)
     if probe is None:
         return {}
@@ -150,12 +150,12 @@ def _write_openvino(
 
 
 def _write_int8(
-    beside: Path, model: Any, description: Description, probe: Probe
+    folder: Path, model: Any, description: Description, probe: Probe
 ) -> dict[str, Any] | None:
     """Write int8 and measure it over all validation photos; None if it lost too much accuracy."""
     import openvino
 
-    path = beside / f"{INT8}.xml"
+    path = folder / f"{INT8}.xml"
     openvino.save_model(_quantised(model, description, probe), path, compress_to_fp16=False)
     agreement = _agreement(openvino_runtime(path), description, probe)
     if agreement["valid_top1_loss_points"] > MAX_INT8_LOSS_POINTS:

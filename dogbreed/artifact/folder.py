@@ -35,22 +35,22 @@ def write_artifact(folder: Path, write_files: Callable[[Path], Description]) -> 
         ArtifactError: `folder` holds something else than a model; the description, or a file
             beside it, couldn't be read again.
     """
-    folder = folder.resolve()  # what a link points at is replaced, not the link
+    folder = folder.resolve()  # the target of a link is replaced, not the link
     if folder.exists() and not (folder / DESCRIPTION).is_file() and not _is_empty(folder):
         raise ArtifactError(f"{folder} holds other things than a model: name a new folder.")
-    with atomic_write(folder) as beside:
-        beside.mkdir()
-        description = write_files(beside)
-        sums = {path.name: _sha256(path) for path in sorted(beside.iterdir())}
+    with atomic_write(folder) as temporary:
+        temporary.mkdir()
+        description = write_files(temporary)
+        sums = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
         values = {
             "schema_version": SCHEMA_VERSION,
             **asdict(description),
             "sha256": sums,
         }
         values["own_sha256"] = _own_sum(values)
-        (beside / DESCRIPTION).write_text(json.dumps(values, indent=1), "utf-8")
-        read_description(beside)
-        replaced = folder.with_name(f"{beside.name}.old")
+        (temporary / DESCRIPTION).write_text(json.dumps(values, indent=1), "utf-8")
+        read_description(temporary)
+        replaced = folder.with_name(f"{temporary.name}.old")
         if folder.exists():
             folder.rename(replaced)
     shutil.rmtree(replaced, ignore_errors=True)
@@ -61,7 +61,7 @@ def write_weights(path: Path, tensors: Mapping[str, Any]) -> None:
     """Torch tensors as a safetensors file."""
     from safetensors.torch import save
 
-    # Through memory: safetensors' own writer has no word for a full disk.
+    # Through memory: safetensors' own writer doesn't report a full disk as an OSError.
     path.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
 
 
@@ -125,7 +125,7 @@ def read_description(folder: Path) -> Description:
 def _check_version(path: Path, version: Any) -> None:
     if type(version) is not int or version < 1:
         raise ArtifactError(
-            f"{path} is damaged (schema_version must be a whole number from 1 on): train again, or "
+            f"{path} is damaged (schema_version must be an integer of at least 1): train again, or "
             "copy the folder again."
         )
     if version > SCHEMA_VERSION:
@@ -172,7 +172,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _own_sum(values: Mapping[str, Any]) -> str:
-    """The checksum of the description itself, however it is laid out."""
+    """The checksum of the description itself, whatever its whitespace."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -4,7 +4,7 @@ model.json, model.safetensors, openvino.xml/.bin, ...   the artifact's files
 deployment.py, config.yaml                              what Ray Serve starts
 code/inference.py                                       what TorchServe calls
 code/requirements.txt                                   what both install first
-code/dogbreed/                                          the modules that answer
+code/dogbreed/                                          the modules that serve it
 """
 
 import ast
@@ -20,42 +20,42 @@ from dogbreed.utils.files import atomic_write
 
 CODE = "code"
 REQUIREMENTS = "requirements.txt"
-# Where each adapter lies in the archive.
+# The place of each adapter in the archive.
 _ADAPTERS = {
     "config.yaml": "config.yaml",
     "deployment.py": "deployment.py",
     f"{CODE}/inference.py": "inference.py",
     f"{CODE}/{REQUIREMENTS}": REQUIREMENTS,
 }
-# Where the container's code begins: requests, the predictor, and the process that decodes photos.
-# These and all that they import are packed.
+# The modules that the container's code starts from: requests, the predictor, and the process that
+# decodes photos. They and all that they import are packed.
 _ENTRY_MODULES = (
     "dogbreed.serving.requests.invocations",
     "dogbreed.serving.predictor",
     "dogbreed.data.decoding.process",
 )
 
-# What the TorchServe container is to be told, as environment variables of the model: one worker,
-# as OpenVINO computes on all cores at once, and requests as large as we take (its own limit is
+# Settings of the TorchServe container, as environment variables of the model: one worker, as
+# OpenVINO computes on all cores at once, and requests as large as we accept (its own limit is
 # 6.5 MB).
 TORCHSERVE_ENVIRONMENT = {
     "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
     "TS_MAX_REQUEST_SIZE": str(26 * 2**20),
     "TS_MAX_RESPONSE_SIZE": str(26 * 2**20),
 }
-# And the Ray Serve container: else Ray reports its usage to its maker.
+# Of the Ray Serve container: without it, Ray reports its usage to its maker.
 RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0"}
 
-# Weights hardly get smaller, whatever time they are given.
+# Weights hardly compress, at any level.
 _LEVEL = 1
 
 
 def pack_model(folder: Path, target: Path, *, install: bool = True) -> None:
-    """Write the model of a run's or a model's folder to `target`, whole or not at all.
+    """Write the model of a run's or a model's folder to `target`, in an atomic write.
 
     The same model gives the same bytes. With `install` false the container installs nothing and
-    its own torch computes, as it must where it has no network: both containers end at once when
-    something can't be installed.
+    its own torch computes. It must be so where the container has no network: both containers stop
+    when a package can't be installed.
 
     Raises:
         ArtifactError: there is no model, one of its files is missing or changed, or this dogbreed
@@ -64,9 +64,9 @@ def pack_model(folder: Path, target: Path, *, install: bool = True) -> None:
     """
     members = dict(_members(find_artifact(folder), install=install))
     with (
-        atomic_write(target) as beside,
-        beside.open("wb") as file,
-        # Neither the archive nor its members say when, where or by whom they were made.
+        atomic_write(target) as temporary,
+        temporary.open("wb") as file,
+        # Neither the archive nor its members contain a time, a place or a user.
         gzip.GzipFile("", "wb", compresslevel=_LEVEL, fileobj=file, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w") as tape,
     ):

@@ -27,7 +27,7 @@ from dogbreed.runtime.views import decode_views
 
 Item = TypeVar("Item")
 
-# Images computed at once where there are many: more are no faster and cost memory.
+# Images per call where there are many: more are no faster and cost memory.
 BATCH_IMAGES = 8
 
 
@@ -46,7 +46,7 @@ class TrainedModel:
     """A model's description and the runtime of its network.
 
     Args:
-        runner: the network, as `open_runtime` returns it; of any other, LOGITS and FEATURES.
+        runner: the network, as `open_runtime` returns it: it has the outputs LOGITS and FEATURES.
     """
 
     def __init__(self, description: Description, runner: Runner) -> None:
@@ -71,7 +71,7 @@ class TrainedModel:
     def log_probabilities(self, pixels: Pixels) -> Doubles:
         """[n, views, size, size, 3] to logarithms [n, classes] of the views' mean probabilities.
 
-        Uncalibrated, as BreedClassifier.log_probabilities gives them.
+        Uncalibrated, as BreedClassifier.log_probabilities returns them.
         """
         return self._computed(pixels)[0]
 
@@ -79,7 +79,7 @@ class TrainedModel:
         """Pixels [n, views, size, size, 3] to n results.
 
         Raises:
-            ArtifactError: the network gives numbers that aren't finite.
+            ArtifactError: the network returns numbers that aren't finite.
         """
         log_probabilities, features = self._computed(pixels)
         probabilities = calibrated(log_probabilities, self.description.temperature)

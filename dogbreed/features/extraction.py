@@ -36,7 +36,7 @@ class Request:
 
 
 def split_point_shape(backbone: Backbone, size_px: int) -> tuple[int, ...]:
-    """The shape of one photo's activations at the frozen boundary.
+    """The shape of one photo's activations at the split point.
 
     Raises:
         ConfigError: the network doesn't take photos of this size.
@@ -53,7 +53,7 @@ def split_point_shape(backbone: Backbone, size_px: int) -> tuple[int, ...]:
         ) from error
 
 
-def open_stores(
+def open_caches(
     root: Path,
     backbone: Backbone,
     preprocessing: Preprocessing,
@@ -61,7 +61,7 @@ def open_stores(
     views: Sequence[str],
     dtype: str = "float16",
 ) -> dict[str, FeatureCache]:
-    """One store per view."""
+    """One feature cache per view."""
     shape = split_point_shape(backbone, preprocessing.size_px)
     weights = backbone.digest()
     return {
@@ -84,8 +84,8 @@ def open_stores(
     }
 
 
-def fill_stores(
-    stores: Mapping[str, FeatureCache],
+def fill_caches(
+    caches: Mapping[str, FeatureCache],
     requests: Sequence[Request],
     backbone: Backbone,
     preprocessing: Preprocessing,
@@ -95,7 +95,7 @@ def fill_stores(
     max_pixels: int = photos.MAX_PIXELS,
     clock: Clock | None = None,
 ) -> int:
-    """Compute what the stores lack of `requests`; how many views of photos were computed.
+    """Compute what the caches lack of `requests`; how many views of photos were computed.
 
     Rows that are there are read and verified first; damaged ones are computed again. `clock`
     records the phases read, build, wait (for decoded photos), compute and write, and beside them
@@ -103,7 +103,7 @@ def fill_stores(
 
     Raises:
         DataError: a photo changed or went away since it was checked.
-        StoreError: the disk is full (what was computed before is saved), or the stores lose rows.
+        StoreError: the disk is full (what was computed before is saved), or the caches lose rows.
     """
     clock = clock or Clock()
 
@@ -113,19 +113,19 @@ def fill_stores(
 
     computed = 0
     for _ in range(MAX_PASSES):
-        todo = _missing(stores, requests, clock)
+        todo = _missing(caches, requests, clock)
         if not todo:
             return computed
         for view in {view for request in todo for view in request.views}:
-            stores[view].prepare()
+            caches[view].prepare()
         with clock.phase("build"):
             runner = build_runner(choice, backbone.trunk, preprocessing.size_px)
-        work = _Pass(stores, load, runner, BATCH_SIZE[choice.name], workers, clock)
-        computed += work.run(_missing(stores, requests, clock))
-    if lost := _missing(stores, requests, clock):
-        store = stores[lost[0].views[0]]
+        work = _Pass(caches, load, runner, BATCH_SIZE[choice.name], workers, clock)
+        computed += work.run(_missing(caches, requests, clock))
+    if lost := _missing(caches, requests, clock):
+        cache = caches[lost[0].views[0]]
         raise StoreError(
-            f"The feature cache {store.folder} lost the features of {len(lost)} photos as often as "
+            f"The feature cache {cache.folder} lost the features of {len(lost)} photos as often as "
             "they were computed: its disk is damaged, or another program changes its files. Set "
             "features.root to another disk."
         )
@@ -136,7 +136,7 @@ def fill_stores(
 class _Pass:
     """One pass over photos: decoding on `workers` threads, beside it computing and writing."""
 
-    stores: Mapping[str, FeatureCache]
+    caches: Mapping[str, FeatureCache]
     load: Callable[[list[Request]], Pixels]
     runner: FrozenRunner
     batch_size: int
@@ -149,13 +149,13 @@ class _Pass:
             return 0
         computed = 0
         with (
-            self.stores[todo[0].views[0]].building() as first,
+            self.caches[todo[0].views[0]].building() as first,
             progress("features", len(todo)) as advance,
         ):
             # A second process starts from the other end: the two meet in the middle.
             ordered = todo if first else todo[::-1]
-            batches = _batches(ordered, self.stores, self.batch_size)
-            pending = _Pending(self.stores, self.clock)
+            batches = _batches(ordered, self.caches, self.batch_size)
+            pending = _Pending(self.caches, self.clock)
             depth = self.workers + 1
             try:
                 with closing(
@@ -180,11 +180,11 @@ class _Pass:
 
 
 class _Pending:
-    """Computed rows on their way to the stores."""
+    """Computed rows on their way to the caches."""
 
-    def __init__(self, stores: Mapping[str, FeatureCache], clock: Clock) -> None:
-        self._stores, self._clock = stores, clock
-        self._rows: dict[str, list[tuple[bytes, Floats]]] = {view: [] for view in stores}
+    def __init__(self, caches: Mapping[str, FeatureCache], clock: Clock) -> None:
+        self._caches, self._clock = caches, clock
+        self._rows: dict[str, list[tuple[bytes, Floats]]] = {view: [] for view in caches}
         self._bytes = 0
 
     def add(self, batch: Sequence[Request], rows: Floats) -> None:
@@ -204,22 +204,22 @@ class _Pending:
             for view, waiting in self._rows.items():
                 if waiting:
                     digests, rows = zip(*waiting, strict=True)
-                    self._stores[view].append(digests, np.stack(rows))
+                    self._caches[view].append(digests, np.stack(rows))
                     waiting.clear()
         self._bytes = 0
 
 
 def _missing(
-    stores: Mapping[str, FeatureCache], requests: Sequence[Request], clock: Clock
+    caches: Mapping[str, FeatureCache], requests: Sequence[Request], clock: Clock
 ) -> list[Request]:
-    """What isn't in the stores, or is damaged there, each content once."""
+    """What isn't in the caches, or is damaged there, each content once."""
     with clock.phase("read"):
-        for view, store in stores.items():
-            store.refresh()
-            store.verify(request.digest for request in requests if view in request.views)
+        for view, cache in caches.items():
+            cache.refresh()
+            cache.verify(request.digest for request in requests if view in request.views)
     wanted: dict[bytes, Request] = {}
     for request in requests:
-        views = tuple(view for view in request.views if request.digest not in stores[view])
+        views = tuple(view for view in request.views if request.digest not in caches[view])
         if not views:
             continue
         before = wanted.get(request.digest)
@@ -229,13 +229,13 @@ def _missing(
 
 
 def _batches(
-    todo: Sequence[Request], stores: Mapping[str, FeatureCache], size: int
+    todo: Sequence[Request], caches: Mapping[str, FeatureCache], size: int
 ) -> Iterator[list[Request]]:
     """Requests whose views make up about `size` images, less what another process just stored."""
     batch: list[Request] = []
     images = 0
     for request in todo:
-        views = tuple(view for view in request.views if request.digest not in stores[view])
+        views = tuple(view for view in request.views if request.digest not in caches[view])
         if not views:
             continue
         if images + len(views) > size and batch:

@@ -40,8 +40,8 @@ class OpenVinoRunner:
         self._outputs = tuple(
             each for output in self._compiled.outputs for each in sorted(output.get_names())
         )
-        # One at a time: requests of its own for each thread corrupt the memory where they compute
-        # different numbers of photos at once (OpenVINO 2026.4).
+        # One call at a time: separate infer requests for each thread corrupt memory when they
+        # compute different numbers of photos at once (OpenVINO 2026.4).
         self._turn = threading.Lock()
 
     @property
@@ -78,11 +78,11 @@ def _engine_errors(name: str) -> Iterator[None]:
 
 @functools.cache
 def openvino_core() -> Any:
-    """The one `openvino.Core` of this process, which is never given up.
+    """The one `openvino.Core` of this process, which is never destroyed.
 
-    Each Core gives the thread a stack for its signals and, when it goes, puts back the one that it
-    found. Two that don't go in the opposite order leave a stack that is gone: the next signal, even
-    that of a child that ended, then kills the process (OpenVINO 2026.4).
+    Each Core installs a signal stack for the thread and restores the previous one when it is
+    destroyed. Two that aren't destroyed in the opposite order leave a freed stack: the next signal,
+    even that of a child that ended, then kills the process (OpenVINO 2026.4).
     """
     import openvino
 

@@ -1,4 +1,4 @@
-"""What every engine gives: a network that takes 8-bit pixels and returns arrays by name.
+"""The interface of every engine: a network that takes 8-bit pixels and returns named arrays.
 
 Nothing but numpy is imported here: what serves a model must load without torch.
 """

@@ -17,7 +17,7 @@ class TorchRunner:
         outputs: the names of what it returns.
         device: "cpu" or "cuda".
         precision: "bf16" computes under autocast; the outputs are float32 either way.
-        threads: cores to compute on, of this process as a whole; 0: all.
+        threads: cores to compute on, a setting of the process; 0: all.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What in a photo speaks for a class, laid over the photo."""
+"""Grad-CAM overlays: how much each part of a photo counts for a class, drawn over the photo."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,13 @@ from dogbreed.data.decoding.photos import CENTRE, Pixels, Preprocessing
 from dogbreed.data.decoding.pool import OpenedPhoto
 from dogbreed.runtime.runner import Floats
 
-# One view [size, size, 3] and a class's index to how much each cell speaks for it, [cells, cells].
+# One view [size, size, 3] and a class's index to the class's activation map, [cells, cells].
 ClassMap = Callable[[Pixels, int], Floats]
 
-LONGEST_PX = 1024  # of the result: it is looked at, not measured
-SHORTEST_PX = 512  # below it, a photo under its heat is hard to recognise
+LONGEST_PX = 1024  # of the picture, which is for people
+SHORTEST_PX = 512  # below it, a photo under an overlay is hard to recognise
 
-# Inferno (van der Walt & Smith 2015): even steps of heat look evenly apart, in grey as well.
+# Inferno (van der Walt & Smith 2015): equal steps look equally far apart, in grey as well.
 _STEPS = (
     (0, 0, 4),
     (31, 12, 72),
@@ -38,10 +38,10 @@ _MAX_OPAQUE = 0.7
 
 
 class Explainer:
-    """Explains what a network sees.
+    """Draws overlays for one network.
 
     Args:
-        class_map: as `cam` or `grad_cam` has it of the network.
+        class_map: a runner's class maps, or `GradCam`.
     """
 
     def __init__(self, class_map: ClassMap, preprocessing: Preprocessing) -> None:
@@ -51,7 +51,7 @@ class Explainer:
         self.wanted_px = max(SHORTEST_PX, preprocessing.size_px)
 
     def explain(self, photo: Image.Image, class_index: int) -> Image.Image:
-        """An upright RGB photo with the heat of a class over its centre square."""
+        """An upright RGB photo with a class's overlay over its centre square."""
         small = photo.copy()
         small.thumbnail((LONGEST_PX, LONGEST_PX))
         return self.laid_over(small, self._preprocessing.view(photo, CENTRE), class_index)
@@ -66,28 +66,28 @@ class Explainer:
         return self.laid_over(photo.small(LONGEST_PX), view, class_index)
 
     def laid_over(self, small: Image.Image, view: Pixels, class_index: int) -> Image.Image:
-        """The heat of a class in a photo's centre view, laid over a copy of the photo."""
+        """The overlay of a class in a photo's centre view, drawn over a copy of the photo."""
         return overlay(small, self.heat(view, class_index), self._preprocessing.crop_share)
 
     def heat(self, pixels: Pixels, class_index: int) -> Floats:
-        """How much each cell of a view speaks for a class: [cells, cells] in 0..1."""
+        """The class activation map of a view, relative to its maximum: [cells, cells] in 0..1."""
         weighted = self._class_map(pixels, class_index).clip(0)
-        shares: Floats = weighted / weighted.max(initial=1e-12)
-        return shares
+        relative: Floats = weighted / weighted.max(initial=1e-12)
+        return relative
 
 
 def overlay(photo: Image.Image, heat: Floats, crop_share: float = 1.0) -> Image.Image:
-    """The photo under colours that are the stronger, the hotter: [cells, cells] in 0..1.
+    """The photo under colours that are more opaque where `heat` [cells, cells] in 0..1 is higher.
 
-    The heat covers what the centre view shows: a square of `crop_share` of the shorter side.
+    The overlay covers what the centre view shows: a square of `crop_share` of the shorter side.
     """
     side = max(1, round(min(photo.size) * crop_share))
     left, top = (photo.width - side) // 2, (photo.height - side) // 2
     smooth = Image.fromarray(heat.astype(np.float32)).resize((side, side), Image.Resampling.BICUBIC)
-    shares = np.asarray(smooth).clip(0, 1)
-    opacity = (_MAX_OPAQUE * shares)[..., None]
+    values = np.asarray(smooth).clip(0, 1)
+    opacity = (_MAX_OPAQUE * values)[..., None]
     pixels = np.array(photo, np.float32)
     square = pixels[top : top + side, left : left + side]
-    colours = _COLOURS[(255 * shares).round().astype(np.uint8)]
+    colours = _COLOURS[(255 * values).round().astype(np.uint8)]
     square[:] = (1 - opacity) * square + opacity * colours
     return Image.fromarray(pixels.round().astype(np.uint8))

@@ -1,4 +1,4 @@
-"""What speaks for a class in any network with maps: Grad-CAM (Selvaraju et al. 2017), in torch."""
+"""Grad-CAM (Selvaraju et al. 2017) in torch, for any network that ends in maps of features."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class GradCam:
     """Weighs a network's last maps by how a class's logit changes with them.
 
     Raises:
-        EngineError: the network has no map of features to take the heat from.
+        EngineError: the network doesn't end in maps of features.
     """
 
     def __init__(self, network: Network, size_px: int) -> None:
@@ -23,48 +23,48 @@ class GradCam:
         self._layer = _last_map(network, size_px)
 
     def __call__(self, pixels: Pixels, class_index: int) -> Floats:
-        """How much each cell speaks for a class: [cells, cells].
+        """The Grad-CAM of a class before its ReLU: [cells, cells].
 
         `pixels` is one view, [size, size, 3].
         """
-        kept: list[Tensor] = []
+        outputs: list[Tensor] = []
 
-        def keep(layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        def record(layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
             # The parameters are frozen: the graph begins here. The copy may be changed in place.
-            kept.append(output.detach().requires_grad_())
-            return kept[-1].clone()
+            outputs.append(output.detach().requires_grad_())
+            return outputs[-1].clone()
 
-        handle = self._layer.register_forward_hook(keep)
+        handle = self._layer.register_forward_hook(record)
         try:
             with torch.enable_grad():
                 logits = _logits(self._network, torch.from_numpy(pixels.copy())[None])
-                (slope,) = torch.autograd.grad(logits[0, class_index], kept[-1])
+                (slope,) = torch.autograd.grad(logits[0, class_index], outputs[-1])
         finally:
             handle.remove()
         weights = slope.mean((2, 3), keepdim=True)
-        weighted: Floats = (weights * kept[-1]).sum(1)[0].detach().numpy()
+        weighted: Floats = (weights * outputs[-1]).sum(1)[0].detach().numpy()
         return weighted
 
 
 def _logits(network: Network, images: Tensor) -> Tensor:
-    """As the network gives them, with a graph through its frozen part too; images [n, h, w, 3]."""
+    """The network's logits, with a graph through its frozen part too; images [n, h, w, 3]."""
     backbone = network.backbone
     logits: Tensor = network.head(backbone.tail(backbone.trunk(images.permute(0, 3, 1, 2))))
     return logits
 
 
 def _last_map(network: Network, size_px: int) -> nn.Module:
-    """The last layer that gives channels of more than one cell, [n, channels, h, w]."""
+    """The last layer whose output has channels of more than one cell, [n, channels, h, w]."""
     last: list[tuple[nn.Module, int]] = []
 
-    def look(layer: nn.Module, inputs: Any, output: Any) -> None:
-        # Transformers go on with tokens [n, tokens, width]: a map before them explains little.
+    def inspect(layer: nn.Module, inputs: Any, output: Any) -> None:
+        # Transformers continue with tokens [n, tokens, width]: a map before them explains little.
         if isinstance(output, Tensor) and min(output.shape[-2:]) > 1 and output.ndim in (3, 4):
             last[:] = [(layer, output.ndim)]
 
     parts = (network.backbone.trunk.layers, network.backbone.tail)
     layers = [layer for part in parts for layer in part.modules()]  # type: ignore[union-attr]
-    handles = [layer.register_forward_hook(look) for layer in layers]
+    handles = [layer.register_forward_hook(inspect) for layer in layers]
     try:
         with torch.no_grad():
             _logits(network, torch.zeros(1, size_px, size_px, 3, dtype=torch.uint8))
@@ -74,6 +74,6 @@ def _last_map(network: Network, size_px: int) -> nn.Module:
     if not last or last[0][1] != 4:
         raise EngineError(
             f"explain: Grad-CAM needs convolutions to the network's end, {network.backbone.name} "
-            "ends in tokens. Leave explain away, or train a ResNet, ConvNeXt or EfficientNet."
+            "ends in tokens. Omit explain, or train a ResNet, ConvNeXt or EfficientNet."
         )
     return last[0][0]

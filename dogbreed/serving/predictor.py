@@ -123,7 +123,7 @@ class Predictor:
     def log_probabilities(self, pixels: Pixels) -> Doubles:
         """[n, views, size, size, 3] to logarithms [n, classes] of the views' mean probabilities.
 
-        Uncalibrated, as BreedClassifier.log_probabilities gives them.
+        Uncalibrated, as BreedClassifier.log_probabilities returns them.
         """
         return self._model.log_probabilities(pixels)
 

@@ -10,7 +10,7 @@ from dogbreed.data.check import Checked
 from dogbreed.data.decoding import photos
 from dogbreed.data.layouts.splits import SPLITS, TRAIN
 from dogbreed.features.cache import FeatureCache
-from dogbreed.features.extraction import Request, fill_stores, open_stores
+from dogbreed.features.extraction import Request, fill_caches, open_caches
 from dogbreed.training.preparation import Prepared, preprocessing_of
 from dogbreed.training.run_folder import log
 from dogbreed.utils.clock import Clock
@@ -27,7 +27,7 @@ def cached_features(prepared: Prepared, clock: Clock) -> dict[str, CachedPhotos]
     config, checked = prepared.config, prepared.checked
     if not config.features.store:
         return None
-    stores = _open_stores(prepared, Path(config.features.root or cache_dir() / "features"))
+    stores = _open_caches(prepared, Path(config.features.root or cache_dir() / "features"))
     requests = _requests(prepared)
     if prepared.feature_set is not None:
         copied = prepared.feature_set.fill(stores, requests)
@@ -44,7 +44,7 @@ def cached_features(prepared: Prepared, clock: Clock) -> dict[str, CachedPhotos]
 def extract_share(prepared: Prepared, root: Path, share: int, shares: int, clock: Clock) -> None:
     """Compute one of `shares` equal shares of the photos into the stores below `root`."""
     requests = sorted(_requests(prepared), key=lambda request: request.digest)
-    _compute(prepared, _open_stores(prepared, root), requests[share::shares], clock)
+    _compute(prepared, _open_caches(prepared, root), requests[share::shares], clock)
 
 
 def _views(config: Config) -> dict[str, tuple[str, ...]]:
@@ -63,9 +63,9 @@ def _requests(prepared: Prepared) -> list[Request]:
     ]
 
 
-def _open_stores(prepared: Prepared, root: Path) -> dict[str, FeatureCache]:
+def _open_caches(prepared: Prepared, root: Path) -> dict[str, FeatureCache]:
     config = prepared.config
-    return open_stores(
+    return open_caches(
         root,
         prepared.backbone,
         preprocessing_of(config),
@@ -84,7 +84,7 @@ def _compute(
     """Fill the stores with what they lack of `requests`, and say how fast that went."""
     config = prepared.config
     started = time.monotonic()
-    computed = fill_stores(
+    computed = fill_caches(
         stores,
         requests,
         prepared.backbone,

@@ -315,7 +315,7 @@ def test_a_description_of_another_network(tiny_model: Path, tmp_path: Path) -> N
         assert "\n" not in str(caught.value)
     for change in (changes["more classes"], put("preprocessing", "size_px", 96)):
         model = copy_of(tiny_model / "model", tmp_path / f"openvino {id(change)}", change)
-        with pytest.raises(ArtifactError, match="openvino form doesn't answer for photos of"):
+        with pytest.raises(ArtifactError, match="openvino network doesn't take photos of"):
             Predictor.load(model, engine="openvino")
 
 

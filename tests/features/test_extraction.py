@@ -27,7 +27,7 @@ from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ConfigError, DataError, StoreError
 from dogbreed.features import extraction
 from dogbreed.features.cache import FeatureCache
-from dogbreed.features.extraction import Request, fill_stores, open_stores, split_point_shape
+from dogbreed.features.extraction import Request, fill_caches, open_caches, split_point_shape
 from dogbreed.runtime.engine import BATCH_SIZE, EngineChoice, choose_engine
 from dogbreed.runtime.runner import BF16, F32, OPENVINO, TORCH, Floats
 
@@ -74,11 +74,11 @@ def request(path: Path, views: Sequence[str] = VIEWS) -> Request:
 
 
 def opened(root: Path, backbone: Backbone, views: Sequence[str] = VIEWS) -> dict[str, FeatureCache]:
-    return open_stores(root, backbone, PREPROCESSING, CHOICE, views)
+    return open_caches(root, backbone, PREPROCESSING, CHOICE, views)
 
 
 def fill(stores: dict[str, FeatureCache], requests: Sequence[Request], backbone: Backbone) -> int:
-    return fill_stores(stores, requests, backbone, PREPROCESSING, CHOICE, workers=2)
+    return fill_caches(stores, requests, backbone, PREPROCESSING, CHOICE, workers=2)
 
 
 def stored(store: FeatureCache, requests: Sequence[Request]) -> Floats:
@@ -157,8 +157,8 @@ def test_openvino_fills_the_store_with_the_same_numbers(
 ) -> None:
     choice = choose_engine(OPENVINO)
     requests = [request(path, ["centre"]) for path in paths]
-    stores = open_stores(tmp_path, backbone, PREPROCESSING, choice, ["centre"])
-    assert fill_stores(stores, requests, backbone, PREPROCESSING, choice, workers=1) == 10
+    stores = open_caches(tmp_path, backbone, PREPROCESSING, choice, ["centre"])
+    assert fill_caches(stores, requests, backbone, PREPROCESSING, choice, workers=1) == 10
     expected = np.stack([computed_alone(backbone, request, "centre") for request in requests])
     found = stored(stores["centre"], requests)
     lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
@@ -262,7 +262,7 @@ def test_a_photo_beyond_the_limit_is_named(
     backbone: Backbone, paths: list[Path], tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match=f"{paths[0]}: .*the limit is 100"):
-        fill_stores(
+        fill_caches(
             opened(tmp_path, backbone),
             [request(paths[0])],
             backbone,
@@ -404,7 +404,7 @@ def test_each_recipe_has_a_store_of_its_own(backbone: Backbone, tmp_path: Path) 
         choice: EngineChoice = CHOICE,
         dtype: str = "float16",
     ) -> Path:
-        return open_stores(tmp_path, network, preprocessing, choice, ["centre"], dtype)[
+        return open_caches(tmp_path, network, preprocessing, choice, ["centre"], dtype)[
             "centre"
         ].folder
 
@@ -465,12 +465,12 @@ def build_slow(*arguments):
 extraction.build_runner = build_slow
 backbone = build_backbone("resnet18", weights)
 choice, preprocessing = EngineChoice(TORCH, F32, "test"), photos.Preprocessing(size_px=64)
-stores = extraction.open_stores(root, backbone, preprocessing, choice, ["centre"])
+stores = extraction.open_caches(root, backbone, preprocessing, choice, ["centre"])
 requests = [
     extraction.Request(path=p, digest=photos.digest(p.read_bytes()), views=("centre",))
     for p in sorted((root / "photos").iterdir())
 ]
-computed = extraction.fill_stores(stores, requests, backbone, preprocessing, choice, workers=1)
+computed = extraction.fill_caches(stores, requests, backbone, preprocessing, choice, workers=1)
 complete = all(request.digest in stores["centre"] for request in requests)
 print(computed, complete)
 """
