@@ -250,7 +250,7 @@ def test_a_photo_that_changed_since_the_check_is_named(
     stores = opened(tmp_path, backbone)
     fill(stores, requests[:3], backbone)
     change(paths[6])
-    with pytest.raises(DataError, match=rf"{paths[6]}: .*again to check anew"):
+    with pytest.raises(DataError, match=rf"{paths[6]}: .*checks the photos again"):
         fill(stores, requests, backbone)
     stores = opened(tmp_path, backbone)
     assert_right(stores, requests[:3], backbone)
