@@ -24,7 +24,7 @@ MAX_NODES = 20_000
 # Of a number: 1:1:1... is one to the base of sixty, computed in a time that grows with its square.
 MAX_DIGITS = 400
 _NUMBER = "+-.0123456789"
-_MAX_INTEGER_CHARACTERS = 20  # -9223372036854775808
+_MAX_INTEGER_DIGITS = 18  # they fit into 64 bits
 
 
 class DocumentError(ValueError):
@@ -225,8 +225,8 @@ def _finite(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    if len(text) > _MAX_INTEGER_CHARACTERS or not -(2**63) <= int(text) < 2**63:
-        raise DocumentError("holds a whole number of more than 64 bits")
+    if len(text.lstrip("-")) > _MAX_INTEGER_DIGITS:
+        raise DocumentError(f"holds an integer of more than {_MAX_INTEGER_DIGITS} digits")
     return int(text)
 
 

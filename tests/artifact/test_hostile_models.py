@@ -131,7 +131,7 @@ def test_what_else_lies_in_a_folder_is_left_there(small: Path, tmp_path: Path) -
 
 
 WRONG: dict[str, tuple[Callable[[Values], object], str]] = {
-    "no version": (put("schema_version", GONE), "schema_version must be a whole number"),
+    "no version": (put("schema_version", GONE), "schema_version must be an integer"),
     "version true": (put("schema_version", True), "schema_version must be"),
     "version 0": (put("schema_version", 0), "schema_version must be"),
     "version text": (put("schema_version", "1"), "schema_version must be"),
