@@ -108,7 +108,8 @@ def test_unreadable_photos_take_no_others_place(model: BreedClassifier, tmp_path
     def load(number: int) -> photos.Pixels:
         if number % 3 == 1:
             raise PhotoError("damaged", f"number {number}")
-        return views[number]
+        loaded: photos.Pixels = views[number]
+        return loaded
 
     alone = [trained.score(views[number : number + 1])[0] for number in range(11)]
     results = list(trained.score_many(range(11), load, workers=3))
