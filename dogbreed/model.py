@@ -23,6 +23,7 @@ from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.data.layouts.class_names import display_names
 from dogbreed.optimizers.registry import OPTIMIZERS, OptimizerSettings
+from dogbreed.runtime.torch_probabilities import mean_log_probabilities
 
 Batch = FeatureBatch | PhotoBatch | Sequence[Tensor]
 
@@ -128,8 +129,7 @@ class BreedClassifier(LightningModule):
     def log_probabilities(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The logarithms [n, classes] of the views' mean probabilities, and the targets [n]."""
         logits, targets = self.logits(batch)
-        averaged = logits.log_softmax(-1).logsumexp(1) - torch.tensor(logits.shape[1]).log()
-        return averaged, targets
+        return mean_log_probabilities(logits), targets
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The loss of a batch, times its weight where several processes split it.
@@ -264,7 +264,7 @@ class BreedClassifier(LightningModule):
         )
 
     def save(self, folder: str | Path, **fields: Any) -> None:
-        """Write the model to `folder` as `dogbreed.load` reads it, in one atomic step.
+        """Write the model to `folder` as `dogbreed.load` reads it, in an atomic write.
 
         `fields` are those of Description that the network doesn't decide: display_names,
         preprocessing (Preprocessing.describe()), views, temperature, threshold, ...

@@ -1,4 +1,4 @@
-"""Arguments of BreedClassifier that no key of the configuration stands for."""
+"""Arguments of BreedClassifier that have no key in the configuration."""
 
 import math
 from collections import Counter
@@ -17,7 +17,7 @@ def class_names(classes: Iterable[str]) -> tuple[str, ...]:
     """The names of two classes or more, all different.
 
     Raises:
-        ConfigError: they are none, or their order isn't that of the targets.
+        ConfigError: they aren't, or their order isn't that of the targets.
     """
     shown = f"classes={brief(classes)}"
     if isinstance(classes, str | bytes):
@@ -52,8 +52,8 @@ def class_names(classes: Iterable[str]) -> tuple[str, ...]:
             )
     if len(names) < 2:
         raise ConfigError(f"{shown}: must be the names of two classes or more.")
-    try:  # now: the model that comes of them must be readable
-        return check_names("classes", tuple(map(str, names)))  # numpy's texts too
+    try:  # now: the trained model must be readable
+        return check_names("classes", tuple(map(str, names)))  # of numpy's str_ too
     except ValueError as error:
         raise ConfigError(f"{error}.") from error
 
@@ -90,7 +90,7 @@ def class_weights(weights: Any, classes: int) -> list[float] | None:
 
 
 def description_fields(given: Mapping[str, Any], classes: int) -> dict[str, Any]:
-    """Fields of Description as a caller gives them for a model of so many classes.
+    """Fields of Description as a caller gives them for a model of this number of classes.
 
     Raises:
         ConfigError: there is no such field, or one is outside its bounds.
@@ -104,7 +104,7 @@ def description_fields(given: Mapping[str, Any], classes: int) -> dict[str, Any]
             checked[name] = argument(*BOUNDED[name], value, name=name)
     names = checked.get("display_names")
     if names is not None:
-        if isinstance(names, str) or [str(own) for own in names] != list(names):
+        if isinstance(names, str) or [str(each) for each in names] != list(names):
             raise ConfigError(f"display_names={brief(names)}: must be a list of texts.")
         if len(names) != classes:
             raise ConfigError(

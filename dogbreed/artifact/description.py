@@ -1,4 +1,4 @@
-"""What model.json says of a trained model."""
+"""The description of a trained model: the content of model.json."""
 
 import hashlib
 import json
@@ -13,12 +13,12 @@ from dogbreed.errors import ArtifactError, ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What model.json says.
+    """The content of model.json.
 
     A logit's index is an index into `classes` (folder names) and `display_names`. The probabilities
     of `views` views of a photo are averaged, then calibrated by `temperature`; an answer below
     `threshold` (a probability) is "unknown". `noun` is what pages and the terminal call a class.
-    `forms` names the exported forms by their files, each with its measured agreement.
+    `forms` has an entry for each export format: its measured agreement with training.
     """
 
     classes: tuple[str, ...]
@@ -42,7 +42,7 @@ class Description:
     def identity(self) -> str:
         """What identifies the model: two of the same identity give the same answers.
 
-        It includes the checksums of the weights and of the exported forms.
+        It includes the checksums of the weights and of the exported files.
         """
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -51,20 +51,20 @@ class Description:
         """How a photo becomes the pixels that this model was trained on.
 
         Raises:
-            ArtifactError: in a way that this version doesn't know.
+            ArtifactError: the preprocessing is unknown to this version.
         """
-        wanted = {"version": VERSIONS[0], **self.preprocessing}
+        stored = {"version": VERSIONS[0], **self.preprocessing}
         try:
             known = Preprocessing(
-                size_px=wanted["size_px"],
-                crop_share=wanted["crop_share"],
-                version=wanted["version"],
+                size_px=stored["size_px"],
+                crop_share=stored["crop_share"],
+                version=stored["version"],
             )
         except (ConfigError, KeyError):
             known = None
-        if known is None or known.version not in VERSIONS or known.describe() != wanted:
+        if known is None or known.version not in VERSIONS or known.describe() != stored:
             raise ArtifactError(
                 f"The model was trained with a preprocessing that this dogbreed doesn't have "
-                f"({brief(wanted)}): use the version of dogbreed that wrote it."
+                f"({brief(stored)}): use the version of dogbreed that wrote it."
             )
         return known

@@ -1,4 +1,4 @@
-"""The schema of model.json: each of its keys held to bounds, when it is read and when written."""
+"""The schema of model.json: the bounds of its keys, checked when it is read and when written."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ _SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What a training finds out by itself."""
+    """Settings that are fitted on the validation photos."""
 
     temperature: float = key("logits are divided by it", above=0)
     threshold: float = key("an answer of a lower probability is unknown", at_least=0, at_most=1)
@@ -40,13 +40,13 @@ BOUNDED: dict[str, tuple[type[Any], str]] = {
 
 
 def parse_description(values: Mapping[str, Any]) -> Description:
-    """The description that model.json's values are, less its version and its own checksum.
+    """The description in the values of model.json, less its version and its own checksum.
 
-    A key that the first models lack has the meaning of its time: no display names but the classes
-    themselves, which pages call breeds, one view, no calibration, no exported form.
+    A key that the first models lack has the meaning of its time: the classes themselves as display
+    names, which pages call breeds, one view, no calibration, no export format.
 
     Raises:
-        ValueError: says which key is wrong, and what it must be.
+        ValueError: names the key that is wrong, and what it must be.
     """
     for name in values:
         if name not in _CHECKS:
@@ -129,12 +129,13 @@ def _bounded(name: str, value: Any) -> Any:
 
 
 def _network_part(name: str, value: Any, keys: Mapping[str, str], needed: str) -> dict[str, Any]:
-    """Settings of the network, each held to what its key of the configuration takes."""
+    """Settings of the network, each checked against its key of the configuration."""
     given = _object(name, value, keys)
     if needed and needed not in given:
         raise ValueError(f"{name}: {needed} is missing")
     return {
-        own: _argument(f"{name}.{own}", ModelConfig, keys[own], each) for own, each in given.items()
+        field: _argument(f"{name}.{field}", ModelConfig, keys[field], each)
+        for field, each in given.items()
     }
 
 
@@ -146,48 +147,48 @@ def _backbone(name: str, value: Any) -> dict[str, Any]:
 
 
 def _head(name: str, value: Any) -> dict[str, Any]:
-    return _network_part(name, value, {own: own for own in ("head", "hidden", "dropout")}, "")
+    return _network_part(name, value, {field: field for field in ("head", "hidden", "dropout")}, "")
 
 
 def _preprocessing(name: str, value: Any) -> dict[str, Any]:
     given = _object(name, value)
-    for own in ("size_px", "crop_share"):
-        if own not in given:
-            raise ValueError(f"{name}: {own} is missing")
-        _argument(f"{name}.{own}", DataConfig, own, given[own])
+    for field in ("size_px", "crop_share"):
+        if field not in given:
+            raise ValueError(f"{name}: {field} is missing")
+        _argument(f"{name}.{field}", DataConfig, field, given[field])
     return _scalars(name, given)
 
 
 def _scalars(name: str, value: Any) -> dict[str, Any]:
     """An object of plain values: numbers, short texts, true, false, null."""
-    for own, each in _object(name, value).items():
+    for field, each in _object(name, value).items():
         if isinstance(each, Mapping | list | tuple) or len(str(each)) > _MAX_TEXT_CHARACTERS:
             raise ValueError(
-                f"{name}: {brief(own)}={brief(each)}: must be a number or a short text"
+                f"{name}: {brief(field)}={brief(each)}: must be a number or a short text"
             )
     return dict(value)
 
 
-def _forms(name: str, value: Any) -> dict[str, Any]:
+def _formats(name: str, value: Any) -> dict[str, Any]:
     return {
-        form: _scalars(f"{name}.{form}", own)
-        for form, own in _object(name, value, FORMAT_FILES).items()
+        each: _scalars(f"{name}.{each}", measured)
+        for each, measured in _object(name, value, FORMAT_FILES).items()
     }
 
 
 def _metrics(name: str, value: Any) -> dict[str, Any]:
-    """Anything, but for what is shown of the splits: numbers and their intervals."""
+    """Any values; those that reports show of the splits must be numbers and their intervals."""
     given = _object(name, value)
     for split in (split for split in _SPLITS if split in given):
         measured = _object(f"{name}.{split}", given[split])
         intervals = _object(f"{name}.{split}.ci95", measured.pop("ci95", {}))
-        for own, each in measured.items():
+        for metric, each in measured.items():
             if not _is_number(each):
-                raise ValueError(f"{name}.{split}.{own}={brief(each)}: must be a number")
-        for own, each in intervals.items():
+                raise ValueError(f"{name}.{split}.{metric}={brief(each)}: must be a number")
+        for metric, each in intervals.items():
             pair = each if isinstance(each, list | tuple) else ()
             if each is not None and (len(pair) != 2 or not all(map(_is_number, pair))):
-                raise ValueError(f"{name}.{split}.ci95.{own}={brief(each)}: must be two numbers")
+                raise ValueError(f"{name}.{split}.ci95.{metric}={brief(each)}: must be two numbers")
     return given
 
 
@@ -196,9 +197,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _texts(name: str, value: Any) -> dict[str, str]:
-    for own, each in _object(name, value).items():
+    for field, each in _object(name, value).items():
         if not isinstance(each, str):
-            raise ValueError(f"{name}: {brief(own)}={brief(each)}: must be a text")
+            raise ValueError(f"{name}: {brief(field)}={brief(each)}: must be a text")
     return _scalars(name, value)
 
 
@@ -209,9 +210,9 @@ def _fingerprint(name: str, value: Any) -> str | None:
 
 
 def _sums(name: str, value: Any) -> dict[str, str]:
-    for own, each in _object(name, value).items():
+    for file, each in _object(name, value).items():
         if not isinstance(each, str) or not _SHA256.fullmatch(each):
-            raise ValueError(f"{name}: {brief(own)}={brief(each)}: must be 64 hexadecimal digits")
+            raise ValueError(f"{name}: {brief(file)}={brief(each)}: must be 64 hexadecimal digits")
     return dict(value)
 
 
@@ -222,7 +223,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "head": _head,
     "preprocessing": _preprocessing,
     **dict.fromkeys(BOUNDED, _bounded),
-    "forms": _forms,
+    "forms": _formats,
     "metrics": _metrics,
     "versions": _texts,
     "data_fingerprint": _fingerprint,

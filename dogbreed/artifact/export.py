@@ -1,4 +1,4 @@
-"""A network written as an artifact, in the forms that are asked for, each held against training."""
+"""Writes a trained network as an artifact: weights and export formats, compared to training."""
 
 import contextlib
 import importlib.util
@@ -14,18 +14,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
 
 from dogbreed.artifact.description import Description
 from dogbreed.artifact.file_names import FORMAT_FILES, INT8, ONNX, OPENVINO, WEIGHTS
 from dogbreed.artifact.folder import write_artifact, write_weights
-from dogbreed.artifact.runtimes import Form, cpu_precision, openvino_runtime
+from dogbreed.artifact.network import LogitsAndFeatures
+from dogbreed.artifact.runtimes import openvino_runtime
+from dogbreed.artifact.trained_model import TrainedModel
 from dogbreed.data.batches import evenly_spaced
-from dogbreed.data.decoding.photos import CENTRE
+from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.photos import CENTRE, Pixels
 from dogbreed.errors import ArtifactError, EngineError, PhotoError
 from dogbreed.features.shard import CHECKED_PHOTOS
 from dogbreed.runtime.conversion import ChannelsLast, to_openvino
-from dogbreed.serving.predictor import Predictor, read_photo
+from dogbreed.runtime.openvino_runner import cpu_precision
+from dogbreed.runtime.runner import FEATURES, LOGITS, Runner
+from dogbreed.runtime.views import decode_views
+from dogbreed.utils.machine import cores
 
 (ONNX_FILE,) = FORMAT_FILES[ONNX]
 
@@ -35,13 +40,13 @@ CALIBRATION_PHOTOS = 300
 MAX_INT8_LOSS_POINTS = 0.5
 # Float32 sums in another order differ by about 1e-6 a layer.
 ONNX_TOLERANCE = 1e-3
-# How far a form may be from training's answers before something must be wrong.
+# An export whose top-1 equals training's less often than this is taken for wrong.
 MIN_EQUAL = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """Validation photos with what training says of them, and photos to calibrate int8 with.
+    """Validation photos with training's probabilities for them, and photos to calibrate int8 with.
 
     `probabilities` [n, classes] are calibrated; `targets` [n].
     """
@@ -66,106 +71,91 @@ def write_model(
     folder: Path,
     network: Any,
     description: Description,
-    forms: Sequence[str] = (),
+    formats: Sequence[str] = (),
     probe: Probe | None = None,
 ) -> Description:
-    """Write `network` (with `backbone` and `head`) to `folder` in its own weights and in `forms`.
+    """Write `network` (with `backbone` and `head`) to `folder`: its weights, and each of `formats`.
 
-    With a probe each form is measured, and its agreement stands in the description; int8 needs
-    one, and is left out where it costs too much.
+    With a probe each format is measured, and its agreement is stored in the description; int8
+    needs one, and is left out where it costs too much accuracy.
 
     Raises:
-        EngineError: a form can't be made of this network.
-        ArtifactError: a written form doesn't answer as the network does.
+        EngineError: the network can't be exported in a format.
+        ArtifactError: an export doesn't compute what the network does.
     """
     network = network.eval().cpu()
-    made: dict[str, Mapping[str, Any]] = {}
+    measured: dict[str, Mapping[str, Any]] = {}
 
-    def write_files(beside: Path) -> Description:
+    def write_files(temporary: Path) -> Description:
         half = description.dtype == "float16"
         tensors = {
             name: tensor.half() if half and tensor.is_floating_point() else tensor
             for name, tensor in network.state_dict().items()
         }
-        write_weights(beside / WEIGHTS, tensors)
-        if OPENVINO in forms or INT8 in forms:
-            model = _openvino_model(network, description)
-            if OPENVINO in forms:
-                made[OPENVINO] = _write_openvino(beside, model, half, description, probe)
-            if INT8 in forms and probe is not None:
-                agreement = _write_int8(beside, model, description, probe)
-                made.update({INT8: agreement} if agreement else {})
-        if ONNX in forms:
-            made[ONNX] = _write_onnx(beside / ONNX_FILE, network, description)
-        return replace(description, forms=made)
+        write_weights(temporary / WEIGHTS, tensors)
+        if OPENVINO in formats or INT8 in formats:
+            model = to_openvino(
+                LogitsAndFeatures(network),
+                description.preprocessing["size_px"],
+                (LOGITS, FEATURES),
+            )
+            if OPENVINO in formats:
+                measured[OPENVINO] = _write_openvino(temporary, model, half, description, probe)
+            if INT8 in formats and probe is not None:
+                agreement = _write_int8(temporary, model, description, probe)
+                measured.update({INT8: agreement} if agreement else {})
+        if ONNX in formats:
+            measured[ONNX] = _write_onnx(temporary / ONNX_FILE, network, description)
+        return replace(description, forms=measured)
 
     return write_artifact(folder, write_files)
 
 
-def check_formats(forms: Sequence[str]) -> None:
-    """Raise an EngineError if a package that one of the forms needs isn't installed."""
+def check_formats(formats: Sequence[str]) -> None:
+    """Raise an EngineError if a package that one of the formats needs isn't installed."""
     needs = {OPENVINO: ("openvino",), INT8: ("openvino", "nncf"), ONNX: ("onnxscript", "onnx")}
     needs[ONNX] += ("onnxruntime",)
-    for form in forms:
-        missing = [name for name in needs[form] if importlib.util.find_spec(name) is None]
+    for each in formats:
+        missing = [name for name in needs[each] if importlib.util.find_spec(name) is None]
         if missing:
             raise EngineError(
-                f"artifact.{form}=true needs {' and '.join(missing)}: "
-                f"pip install {' '.join(missing)}, or leave that form out."
+                f"artifact.{each}=true needs {' and '.join(missing)}: "
+                f"pip install {' '.join(missing)}, or set artifact.{each}=false."
             )
 
 
 def default_formats() -> tuple[str, ...]:
-    """OpenVINO's form where it is installed."""
+    """OpenVINO's format where it is installed."""
     return (OPENVINO,) if importlib.util.find_spec("openvino") is not None else ()
 
 
-class _Answers(nn.Module):
-    """Images to logits and features."""
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        self.backbone, self.head = network.backbone, network.head
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.backbone(images)
-        return self.head(features), features
-
-
-def _openvino_model(network: Any, description: Description) -> Any:
-    model = to_openvino(_Answers(network), description.preprocessing["size_px"])
-    for output, name in zip(model.outputs, ("logits", "features"), strict=True):
-        output.get_tensor().set_names({name})
-    return model
-
-
 def _write_openvino(
-    beside: Path, model: Any, half: bool, description: Description, probe: Probe | None
+    folder: Path, model: Any, half: bool, description: Description, probe: Probe | None
 ) -> dict[str, Any]:
     import openvino
 
-    path = beside / f"{OPENVINO}.xml"
+    path = folder / f"{OPENVINO}.xml"
     openvino.save_model(model, path, compress_to_fp16=half)
     if probe is None:
         return {}
     precision = cpu_precision()
-    form = openvino_runtime(path, precision=precision)
-    agreement = _agreement(form, description, probe.part(CHECKED_PHOTOS))
+    runner = openvino_runtime(path, precision=precision)
+    agreement = _agreement(runner, description, probe.part(CHECKED_PHOTOS))
     if agreement["top1_equal_share"] < MIN_EQUAL:
         raise ArtifactError(
-            f"The compiled form answers unlike the trained network ({agreement}): "
+            f"The export for OpenVINO differs from the trained network ({agreement}): "
             "leave it out (artifact.openvino=false), and report this network."
         )
     return {"precision": precision, **agreement}
 
 
 def _write_int8(
-    beside: Path, model: Any, description: Description, probe: Probe
+    folder: Path, model: Any, description: Description, probe: Probe
 ) -> dict[str, Any] | None:
-    """The quantised form with its agreement over all validation photos, or None if it lost much."""
+    """Write int8 and measure it over all validation photos; None if it lost too much accuracy."""
     import openvino
 
-    path = beside / f"{INT8}.xml"
+    path = folder / f"{INT8}.xml"
     openvino.save_model(_quantised(model, description, probe), path, compress_to_fp16=False)
     agreement = _agreement(openvino_runtime(path), description, probe)
     if agreement["valid_top1_loss_points"] > MAX_INT8_LOSS_POINTS:
@@ -184,22 +174,19 @@ def _quantised(model: Any, description: Description, probe: Probe) -> Any:
     # Without this its telemetry reports each call to its maker's analytics.
     os.environ["NNCF_CI"] = "1"
     log = logging.getLogger("dogbreed")
-    log.info("int8: quantising, then answering for all validation photos (about a minute)")
-    logging.disable(logging.WARNING)  # on import it has torch look for a compiler
+    log.info("int8: quantising, then predicting all validation photos (about a minute)")
+    logging.disable(logging.WARNING)  # importing it makes torch look for a compiler
     try:
         import nncf
     finally:
         logging.disable(logging.NOTSET)
     nncf.set_log_level(logging.ERROR)
     preprocessing = description.pixels()
-    pixels = []
+    pixels: list[Pixels] = []
     for path in probe.calibration:
-        with contextlib.suppress(PhotoError):  # gone since the check; there are others
-            photo, _ = read_photo(
-                path, wanted_px=preprocessing.size_px, to_srgb=preprocessing.to_srgb
-            )
-            pixels.append(preprocessing.view(photo, CENTRE)[None])
-    with contextlib.redirect_stdout(io.StringIO()):  # its bars
+        with contextlib.suppress(PhotoError):  # deleted since the check; there are others
+            pixels.append(decode_views(photos.read_bytes(path), preprocessing, (CENTRE,), b""))
+    with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
         return nncf.quantize(
             model,
             nncf.Dataset(pixels),
@@ -217,21 +204,19 @@ def _quantised(model: Any, description: Description, probe: Probe) -> Any:
         )
 
 
-def _agreement(form: Form, description: Description, probe: Probe) -> dict[str, Any]:
-    """How a form's answers compare with training's, over the photos that can still be read."""
-    predictor = Predictor(description, form)
-    place = {name: index for index, name in enumerate(description.classes)}
+def _agreement(runner: Runner, description: Description, probe: Probe) -> dict[str, Any]:
+    """How an export compares with training, over the photos that can still be read."""
+    model = TrainedModel(description, runner)
     equal: list[bool] = []
-    lost = 0  # how many fewer are right than were
+    lost = 0  # how many fewer are right than in training
     differences: list[float] = []
-    answers = predictor.predict_many(probe.paths, len(place))
-    for answer, expected, target in zip(answers, probe.probabilities, probe.targets, strict=True):
-        if isinstance(answer, PhotoError):
+    results = model.score_many(
+        probe.paths, lambda path: model.views(photos.read_bytes(path)), workers=cores()
+    )
+    for scored, expected, target in zip(results, probe.probabilities, probe.targets, strict=True):
+        if isinstance(scored, PhotoError):
             continue
-        given = np.empty(len(place))
-        given[[place[each.class_name] for each in answer.classes]] = [
-            each.probability for each in answer.classes
-        ]
+        given = scored.probabilities
         equal.append(bool(given.argmax() == expected.argmax()))
         lost += int(expected.argmax() == target) - int(given.argmax() == target)
         differences.append(float(np.abs(given - expected).max()))
@@ -244,32 +229,32 @@ def _agreement(form: Form, description: Description, probe: Probe) -> dict[str, 
 
 
 def _write_onnx(path: Path, network: Any, description: Description) -> dict[str, Any]:
-    """ONNX over uint8 pixels [photos, size, size, 3], its numbers held against torch's."""
+    """ONNX over uint8 pixels [photos, size, size, 3], its numbers compared to torch's."""
     import onnxruntime
 
     size = description.preprocessing["size_px"]
-    answers = ChannelsLast(_Answers(network)).eval()
+    exported = ChannelsLast(LogitsAndFeatures(network)).eval()
     pixels = torch.randint(0, 256, (3, size, size, 3), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of constants and deprecated calls in torch itself
         program = torch.onnx.export(
-            answers,
+            exported,
             (pixels,),
             input_names=["pixels"],
-            output_names=["logits", "features"],
+            output_names=[LOGITS, FEATURES],
             dynamic_shapes=({0: torch.export.Dim("photos")},),
             dynamo=True,
             verbose=False,
         )
-        assert program is not None, "as it is without a path, by dynamo"
+        assert program is not None, "returned where no path is given"
         for node in program.model.graph.all_nodes():
-            # Where it comes from in the code: paths of this machine, line by line.
+            # Its place in the code: paths of this machine, line by line.
             node.metadata_props.clear()
         program.save(path, external_data=False)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     logits, _ = session.run(None, {"pixels": pixels[:2].numpy()})
     with torch.no_grad():
-        expected = answers(pixels[:2])[0].numpy()
+        expected = exported(pixels[:2])[0].numpy()
     difference = float(np.abs(logits - expected).max())
     if not difference <= ONNX_TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise ArtifactError(

@@ -1,21 +1,20 @@
-"""The files that a model's folder consists of: their names, their sizes, how they are opened.
+"""The files of a model's folder: their names, their largest sizes, how they are opened.
 
-A model may come from anybody. What else is in its folder is never read, packed or fetched.
+A model may come from anybody. Other files in its folder are never read, packed or fetched.
 """
 
-import errno
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
 from dogbreed.errors import ArtifactError
+from dogbreed.utils.files import NotRegularError, open_plain
 
 DESCRIPTION, WEIGHTS = "model.json", "model.safetensors"
 OPENVINO, INT8, ONNX = "openvino", "int8", "onnx"
-# Each exported form and its files.
+# Each export format and its files.
 FORMAT_FILES = {
     OPENVINO: (f"{OPENVINO}.xml", f"{OPENVINO}.bin"),
     INT8: (f"{INT8}.xml", f"{INT8}.bin"),
@@ -31,9 +30,9 @@ MAX_WEIGHTS_BYTES = 4 * 2**30
 FILES = frozenset({DESCRIPTION, WEIGHTS, *(name for own in FORMAT_FILES.values() for name in own)})
 
 
-def files_of(forms: Iterable[str]) -> set[str]:
-    """The names of the files, less the description's, of a model that is exported in `forms`."""
-    return {WEIGHTS, *(name for form in forms for name in FORMAT_FILES[form])}
+def files_of(formats: Iterable[str]) -> set[str]:
+    """The names of the files, less the description's, of a model that is exported in `formats`."""
+    return {WEIGHTS, *(name for each in formats for name in FORMAT_FILES[each])}
 
 
 def max_bytes(name: str) -> int:
@@ -54,31 +53,24 @@ def opened(path: Path) -> Iterator[BufferedReader]:
         ArtifactError: it can't be read, isn't a regular file, or is too large.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_plain(path, os.O_RDONLY)
     except FileNotFoundError:
         raise
+    except NotRegularError as error:
+        raise ArtifactError(
+            f"{path} is a link, a folder or a device, and a model consists of regular files: copy "
+            "the model's folder (cp -rL), or give another one."
+        ) from error
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):  # a link; a socket
-            raise _not_regular(path) from error
         raise ArtifactError(
             f"{path} can't be read ({error.strerror}): see to its owner and its mode, or give "
             "another folder."
         ) from error
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise _not_regular(path)
     with os.fdopen(descriptor, "rb") as file:
-        if status.st_size > max_bytes(path.name):
+        size = os.fstat(descriptor).st_size
+        if size > max_bytes(path.name):
             raise ArtifactError(
-                f"{path} has {status.st_size:,} bytes, a model's file of that name has at most "
+                f"{path} has {size:,} bytes, a model's file of that name has at most "
                 f"{max_bytes(path.name):,}: it isn't one that dogbreed wrote; give another folder."
             )
         yield file
-
-
-def _not_regular(path: Path) -> ArtifactError:
-    return ArtifactError(
-        f"{path} is a link, a folder or a device, and a model consists of regular files: copy the "
-        "model's folder (cp -rL), or give another one."
-    )

@@ -1,8 +1,8 @@
-"""A trained model as a folder, written whole or not at all and read only as it was written.
+"""A trained model as a folder: an atomic write; it is read only if it is as it was written.
 
     model.json         classes, preprocessing, temperature, metrics, ...; the checksums of the rest
     model.safetensors  the weights
-    openvino.xml/.bin  the network as OpenVINO runs it; int8.xml/.bin, model.onnx: by choice
+    openvino.xml/.bin  the network as OpenVINO runs it; int8.xml/.bin, model.onnx: optional
 
 Neither torch nor OpenVINO is imported to read the description.
 """
@@ -18,8 +18,8 @@ from typing import Any
 from dogbreed.artifact.description import Description
 from dogbreed.artifact.description_schema import parse_description
 from dogbreed.artifact.file_names import DESCRIPTION, WEIGHTS, opened
-from dogbreed.artifact.strict_json import parse_object
 from dogbreed.errors import ArtifactError
+from dogbreed.utils.documents import DocumentError, json_object
 from dogbreed.utils.files import atomic_write
 
 SCHEMA_VERSION = 1
@@ -28,29 +28,29 @@ SCHEMA_VERSION = 1
 def write_artifact(folder: Path, write_files: Callable[[Path], Description]) -> Description:
     """Write a model to `folder`, replacing what was there; the description with its checksums.
 
-    `write_files` puts weights and exported forms into the folder that it is given, and says what
-    they are.
+    `write_files` writes weights and export formats into the folder that it is given, and returns
+    their description.
 
     Raises:
         ArtifactError: `folder` holds something else than a model; the description, or a file
-            beside it, is none that would be read again.
+            beside it, couldn't be read again.
     """
-    folder = folder.resolve()  # what a link points at is replaced, not the link
+    folder = folder.resolve()  # the target of a link is replaced, not the link
     if folder.exists() and not (folder / DESCRIPTION).is_file() and not _is_empty(folder):
         raise ArtifactError(f"{folder} holds other things than a model: name a new folder.")
-    with atomic_write(folder) as beside:
-        beside.mkdir()
-        description = write_files(beside)
-        sums = {path.name: _sha256(path) for path in sorted(beside.iterdir())}
+    with atomic_write(folder) as temporary:
+        temporary.mkdir()
+        description = write_files(temporary)
+        sums = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
         values = {
             "schema_version": SCHEMA_VERSION,
             **asdict(description),
             "sha256": sums,
         }
         values["own_sha256"] = _own_sum(values)
-        (beside / DESCRIPTION).write_text(json.dumps(values, indent=1), "utf-8")
-        read_description(beside)
-        replaced = folder.with_name(f"{beside.name}.old")
+        (temporary / DESCRIPTION).write_text(json.dumps(values, indent=1), "utf-8")
+        read_description(temporary)
+        replaced = folder.with_name(f"{temporary.name}.old")
         if folder.exists():
             folder.rename(replaced)
     shutil.rmtree(replaced, ignore_errors=True)
@@ -61,7 +61,7 @@ def write_weights(path: Path, tensors: Mapping[str, Any]) -> None:
     """Torch tensors as a safetensors file."""
     from safetensors.torch import save
 
-    # Through memory: safetensors' own writer has no word for a full disk.
+    # Through memory: safetensors' own writer doesn't report a full disk as an OSError.
     path.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
 
 
@@ -87,7 +87,7 @@ def find_artifact(path: Path) -> Path:
 
 
 def read_description(folder: Path) -> Description:
-    """What model.json says.
+    """The content of model.json.
 
     Raises:
         ArtifactError: it is missing, damaged, edited, of a newer schema, or has a key that is
@@ -96,13 +96,14 @@ def read_description(folder: Path) -> Description:
     path = folder / DESCRIPTION
     try:
         with opened(path) as file:
-            values = parse_object(file.read())
+            values = json_object(file.read())
     except FileNotFoundError as error:
-        raise ArtifactError(f"{path} is missing: train again, or copy the whole folder.") from error
-    except ValueError as error:
-        why = "" if isinstance(error, json.JSONDecodeError | UnicodeError) else f" ({error})"
         raise ArtifactError(
-            f"{path} is damaged{why}: train again, or copy the folder again."
+            f"{path} is missing: train again, or copy the complete folder."
+        ) from error
+    except DocumentError as error:
+        raise ArtifactError(
+            f"{path} is damaged (it {error}): train again, or copy the folder again."
         ) from error
     _check_version(path, values.get("schema_version"))
     own_sum = values.pop("own_sha256", None)
@@ -124,7 +125,7 @@ def read_description(folder: Path) -> Description:
 def _check_version(path: Path, version: Any) -> None:
     if type(version) is not int or version < 1:
         raise ArtifactError(
-            f"{path} is damaged (schema_version must be a whole number from 1 on): train again, or "
+            f"{path} is damaged (schema_version must be an integer of at least 1): train again, or "
             "copy the folder again."
         )
     if version > SCHEMA_VERSION:
@@ -145,7 +146,9 @@ def checked_file(folder: Path, description: Description, name: str) -> Path:
         with opened(path) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError as error:
-        raise ArtifactError(f"{path} is missing: train again, or copy the whole folder.") from error
+        raise ArtifactError(
+            f"{path} is missing: train again, or copy the complete folder."
+        ) from error
     if found != description.sha256.get(name):
         raise ArtifactError(
             f"{path} isn't the file that {DESCRIPTION} was written for: copy the folder again."
@@ -169,7 +172,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _own_sum(values: Mapping[str, Any]) -> str:
-    """The checksum of the description itself, however it is laid out."""
+    """The checksum of the description itself, whatever its whitespace."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""The network that answers: backbone and head as plain torch, without Lightning."""
+"""The trained network in torch, without Lightning: backbone and head."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from dogbreed.artifact.folder import read_tensors
 from dogbreed.backbone.architecture import Backbone, empty_backbone, parameters_of
 from dogbreed.errors import ArtifactError
 
-# At most so much of a torchvision network's parameters is its own classifier, which an artifact
-# has none of: ShuffleNet's smallest, 75 %.
-_MAX_CLASSIFIER_SHARE = 0.8
+# Of a torchvision network's parameters, at most this fraction is its own classifier's, which an
+# artifact lacks: ShuffleNet's smallest, 75 %.
+_MAX_CLASSIFIER_FRACTION = 0.8
 
 
 class Network(nn.Module):
@@ -32,6 +32,21 @@ class Network(nn.Module):
         return logits
 
 
+class LogitsAndFeatures(nn.Module):
+    """Images [n, 3, size, size] to logits [n, classes] and features [n, features].
+
+    What is exported and what torch runs; `network` has a `backbone` and a `head`.
+    """
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.backbone, self.head = network.backbone, network.head
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.backbone(images)
+        return self.head(features), features
+
+
 def build_head(
     features: int, classes: int, *, head: str = "linear", hidden: int = 512, dropout: float = 0.0
 ) -> nn.Module:
@@ -42,7 +57,7 @@ def build_head(
         layers["activation"] = nn.GELU()
     layers["dropout"] = nn.Dropout(dropout)
     output = nn.Linear(hidden if head == "mlp" else features, classes)
-    # From zero every class is as likely: the first loss is ln(classes) whatever the features'
+    # From zero every class is equally likely: the first loss is ln(classes) whatever the features'
     # scale, and runs of different seeds differ less.
     nn.init.zeros_(output.weight)
     nn.init.zeros_(output.bias)
@@ -61,7 +76,7 @@ def load_network(folder: Path, description: Description) -> Network:
         _check_size(tensors, description.backbone["name"])
         backbone = empty_backbone(**description.backbone)
         shape = (backbone.num_features, len(description.classes))
-        with torch.device("meta"):  # nothing is allocated before the shapes are seen to fit
+        with torch.device("meta"):  # nothing is allocated before the shapes are checked
             expected = build_head(*shape, **description.head).state_dict()
         for name, tensor in expected.items():
             if tensors[f"head.{name}"].shape != tensor.shape:
@@ -71,7 +86,7 @@ def load_network(folder: Path, description: Description) -> Network:
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise ArtifactError(
             f"{folder}: its description and its weights don't belong together "
-            f"({_first_line(error)}): train again, or copy the whole folder."
+            f"({_first_line(error)}): train again, or copy the complete folder."
         ) from error
     return network.eval()
 
@@ -79,7 +94,7 @@ def load_network(folder: Path, description: Description) -> Network:
 def _check_size(tensors: Mapping[str, Tensor], name: str) -> None:
     """Raise a ValueError where a network is named that is many times as large as the weights."""
     found = sum(tensor.numel() for tensor in tensors.values())
-    if found < (1 - _MAX_CLASSIFIER_SHARE) * parameters_of(name):
+    if found < (1 - _MAX_CLASSIFIER_FRACTION) * parameters_of(name):
         raise ValueError(f"{found:,} numbers are too few for {name}")
 
 
@@ -88,7 +103,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _as_float(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Weights kept in half precision as the network computes with them."""
+    """Weights that are stored in half precision, in the type that the network computes in."""
     return {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()

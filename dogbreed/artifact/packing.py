@@ -4,7 +4,7 @@ model.json, model.safetensors, openvino.xml/.bin, ...   the artifact's files
 deployment.py, config.yaml                              what Ray Serve starts
 code/inference.py                                       what TorchServe calls
 code/requirements.txt                                   what both install first
-code/dogbreed/                                          the modules that answer
+code/dogbreed/                                          the modules that serve it
 """
 
 import ast
@@ -21,16 +21,16 @@ from dogbreed.utils.files import atomic_write
 
 CODE = "code"
 REQUIREMENTS = "requirements.txt"
-# Weights hardly get smaller, whatever time they are given.
+# Weights hardly compress, at any level.
 _LEVEL = 1
 
 
 def pack_model(folder: Path, target: Path, *, install: bool = True) -> None:
-    """Write the model of a run's or a model's folder to `target`, whole or not at all.
+    """Write the model of a run's or a model's folder to `target`, in an atomic write.
 
     The same model gives the same bytes. With `install` false the container installs nothing and
-    its own torch computes, as it must where it has no network: both containers end at once when
-    something can't be installed.
+    its own torch computes. It must be so where the container has no network: both containers stop
+    when a package can't be installed.
 
     Raises:
         ArtifactError: there is no model, one of its files is missing or changed, or this dogbreed
@@ -39,9 +39,9 @@ def pack_model(folder: Path, target: Path, *, install: bool = True) -> None:
     """
     members = dict(_members(find_artifact(folder), install=install))
     with (
-        atomic_write(target) as beside,
-        beside.open("wb") as file,
-        # Neither the archive nor its members say when, where or by whom they were made.
+        atomic_write(target) as temporary,
+        temporary.open("wb") as file,
+        # Neither the archive nor its members contain a time, a place or a user.
         gzip.GzipFile("", "wb", compresslevel=_LEVEL, fileobj=file, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w") as tape,
     ):

@@ -1,7 +1,7 @@
-"""The weights' file, read without the library that wrote it: AWS's PyTorch container lacks that.
+"""Reads the weights' file without safetensors, which AWS's PyTorch container lacks.
 
 The format is safetensors': the length of a header in 8 bytes, the header as JSON with each tensor's
-type, shape and place, then the numbers, little-endian and row by row.
+type, shape and offsets, then the numbers, little-endian and row by row.
 Source: huggingface/safetensors, README.md, "Format".
 """
 
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from dogbreed.artifact.file_names import opened
-from dogbreed.artifact.strict_json import parse_object
 from dogbreed.errors import ArtifactError
+from dogbreed.utils.documents import json_object
 
 _TYPES = {
     "F64": torch.float64,
@@ -39,10 +39,10 @@ _MAX_DIMENSIONS = 8
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """The tensors in a file, by their names; they share one copy of its bytes.
 
-    Nothing is allocated before the header is seen to describe every byte of the file once.
+    Nothing is allocated before the header is checked: it must describe every byte of the file once.
 
     Raises:
-        ArtifactError: the file isn't of this format, or has a type that isn't known here.
+        ArtifactError: the file isn't of this format, or has an unknown type.
     """
     try:
         with opened(path) as file:
@@ -51,7 +51,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
             start = _LENGTH_BYTES + length
             if length > _MAX_HEADER_BYTES or start > size:
                 raise ValueError("its header is too long")
-            places = list(_places(parse_object(file.read(length)), size - start))
+            places = list(_places(json_object(file.read(length)), size - start))
             data = bytearray(size - start)  # not bytes: torch wants to write to what it shares
             if file.readinto(data) != len(data):
                 raise ValueError("it ends too early")
@@ -68,8 +68,8 @@ def _places(
     """Each tensor's name, first byte after the header, type and shape.
 
     Raises:
-        ValueError, LookupError, TypeError: the tensors don't lie one after the other in
-            `size_bytes` bytes, each of as many as its shape takes.
+        ValueError, LookupError, TypeError: the tensors aren't stored one after the other in
+            `size_bytes` bytes, each in as many as its shape takes.
     """
     entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
     end = 0

@@ -1,4 +1,4 @@
-"""A model out of an archive from anybody: its own files, and nothing else that is in there."""
+"""Unpacks a model from an archive by anybody: the model's own files, and no others."""
 
 import gzip
 import shutil
@@ -10,8 +10,8 @@ from typing import IO
 from dogbreed.artifact.file_names import FILES, max_bytes
 from dogbreed.errors import ArtifactError
 
-# One that pack_model made has about 60 members. What isn't the model's is read past, no further
-# than this: the code of an endpoint takes less than a megabyte.
+# An archive by pack_model has about 60 members. Other files than the model's are skipped, up to
+# this size: the code of an endpoint takes less than a megabyte.
 MAX_MEMBERS = 10_000
 MAX_OTHER_BYTES = 2**30
 _DAMAGE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError)
@@ -41,7 +41,7 @@ def _unpack(tape: tarfile.TarFile, target: Path) -> None:
         name = member.name.removeprefix("./")
         other_bytes += member.size if name not in FILES else 0
         if count > MAX_MEMBERS or other_bytes > MAX_OTHER_BYTES:
-            raise tarfile.TarError("it holds too much that is no model's")
+            raise tarfile.TarError("it holds too many other files")
         if name not in FILES:
             continue
         content = tape.extractfile(member) if member.isreg() else None

@@ -18,6 +18,7 @@ from dogbreed.data.batches import CachedPhotos, evenly_spaced
 from dogbreed.evaluation.calibration import fit_temperature
 from dogbreed.evaluation.facts import Baseline
 from dogbreed.evaluation.metrics import Z95, Scores, measure
+from dogbreed.runtime.torch_probabilities import mean_log_probabilities
 from dogbreed.utils.files import atomic_write
 from dogbreed.utils.user_paths import private_folder
 
@@ -158,7 +159,7 @@ def _score(photos: CachedPhotos, coefficients: Coefficients, classes: int) -> Sc
     for start in range(0, len(photos), SCORED_AT_ONCE):
         taken = np.arange(start, min(start + SCORED_AT_ONCE, len(photos)))
         logits = pooled(photos.features(taken)) @ weights.T + bias
-        parts.append(torch.from_numpy(logits).log_softmax(-1).logsumexp(1))
+        parts.append(mean_log_probabilities(torch.from_numpy(logits)))
     every = torch.full((len(photos), classes), NEVER)
-    every[:, torch.from_numpy(known)] = torch.cat(parts) - np.log(photos.views)
+    every[:, torch.from_numpy(known)] = torch.cat(parts)
     return Scores(every, torch.from_numpy(photos.labels))

@@ -32,8 +32,8 @@ def fit_temperature(validation: Scores) -> float:
     """
 
     def loss(log_temperature: float) -> float:
-        scaled = validation.log_probabilities / math.exp(log_temperature)
-        return float(F.cross_entropy(scaled, validation.targets))
+        scaled = validation.calibrated(math.exp(log_temperature))
+        return float(F.nll_loss(scaled.log_probabilities, validation.targets))
 
     bounds = (math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE))
     return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)

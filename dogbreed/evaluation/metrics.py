@@ -15,6 +15,8 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
 )
 
+from dogbreed.runtime.torch_probabilities import calibrated
+
 Interval = tuple[float, float]
 
 BINS = 15  # of equal width, as in Guo et al. 2017, "On Calibration of Modern Neural Networks"
@@ -31,8 +33,7 @@ class Scores:
 
     def calibrated(self, temperature: float) -> "Scores":
         """The same with softmax(log_probabilities / temperature)."""
-        scaled = (self.log_probabilities / temperature).log_softmax(-1)
-        return Scores(scaled, self.targets)
+        return Scores(calibrated(self.log_probabilities, temperature), self.targets)
 
     @property
     def confidence(self) -> Tensor:

@@ -1,1 +1,1 @@
-"""The feature cache: what the frozen part of a backbone gives for a photo, computed once."""
+"""The feature cache: a photo's activations after a backbone's frozen part, computed once."""

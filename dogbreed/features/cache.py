@@ -1,15 +1,15 @@
-"""The feature cache: what the frozen backbone gave for a photo, under everything that decides it.
+"""The feature cache: a photo's activations at the split point, under all that they depend on.
 
-One folder per recipe (weights, boundary, preprocessing, view, engine, versions, type), holding
+One folder per recipe (weights, split point, preprocessing, view, engine, versions, type), holding
 
     recipe.json     the recipe, for people; nothing reads it
     features.bin    rows of one shape and type, in the order in which they were written
     digests.bin     the index: for each row its photo's SHA-256, its position and its checksum, in
-                    records of one size with a checksum of their own (feature_records.py)
+                    records of one size with a checksum of their own (records.py)
 
 Both files only grow, features first. A row counts once its record is there, and is right if its
-checksum says so: whatever a killed process, a bad disk or another program left in either file is
-missing to a reader, never wrong. Of two records for a photo the later one counts.
+checksum says so: what a killed process, a bad disk or another program left in either file counts
+as missing, and is never used. Of two records for a photo the later one counts.
 """
 
 import hashlib
@@ -40,18 +40,18 @@ from dogbreed.utils.files import locked, write_text
 from dogbreed.utils.os_errors import DISK_FULL
 
 FORMAT = 2  # of the files below a recipe's folder; part of its name
-COPIED_BYTES = 64 * 1024 * 1024  # at a time, from one store into another
+COPIED_BYTES = 64 * 1024 * 1024  # at a time, from one cache into another
 
 log = logging.getLogger("dogbreed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides a photo's features, the photo itself aside."""
+    """Everything that a photo's features depend on, except the photo itself."""
 
     backbone: str
-    weights: str  # digest of the trunk's weights
-    boundary: str  # where the trunk ends: what `trainable` was
+    weights: str  # digest of the frozen part's weights
+    boundary: str  # the split point: the value of model.trainable
     preprocessing: Mapping[str, Any]
     view: str
     engine: str
@@ -115,7 +115,7 @@ class FeatureCache:
             pass
 
     def append(self, digests: Sequence[bytes], rows: npt.NDArray[Any]) -> None:
-        """Add rows [n, *shape]; photos that are there already keep the row they have.
+        """Add rows [n, *shape]; a photo that is there already isn't changed.
 
         Raises:
             StoreError: the disk is full or not writable; what was complete before stays so.
@@ -157,7 +157,7 @@ class FeatureCache:
             ) from error
 
     def copy_from(self, folder: Path) -> int:
-        """Add what another store of the same recipe has more; how many rows that were.
+        """Add the rows that another cache of the same recipe has and this one lacks; how many.
 
         Its damaged rows are reported and left out. A folder that isn't there has nothing.
         """
@@ -179,7 +179,7 @@ class FeatureCache:
 
     @contextmanager
     def building(self) -> Iterator[bool]:
-        """Tell the process that builds first (True) from those that build beside it."""
+        """True for the process that builds first, False for those that build at the same time."""
         with ExitStack() as stack:
             try:
                 first = stack.enter_context(locked(self.folder / "builder", wait=False))
@@ -189,10 +189,10 @@ class FeatureCache:
 
     @contextmanager
     def _locked(self) -> Iterator[FeatureFiles]:
-        """The files at this store's paths, open for writing, for this process alone.
+        """The files at this cache's paths, open for writing, for this process alone.
 
         If they aren't those that this process has read so far (the folder was deleted, and maybe
-        made again by another), what was read is forgotten: the store is what is there now.
+        made again by another), what was read is forgotten: only the files that are there now count.
         """
         try:
             with FeatureFiles.locked(self.folder) as files:

@@ -1,8 +1,7 @@
-"""The feature pass: every photo once through the frozen trunk, decoding beside computing."""
+"""The feature pass: every photo once through the frozen part, decoding beside computing."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,10 @@ from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Pixels, Preprocessing
 from dogbreed.errors import ConfigError, DataError, PhotoError, Stopped, StoreError
 from dogbreed.features.cache import FeatureCache, Recipe
-from dogbreed.runtime.engine import BATCH_SIZE, Activations, EngineChoice, Runner, build_runner
+from dogbreed.runtime.engine import BATCH_SIZE, EngineChoice, FrozenRunner, build_runner
+from dogbreed.runtime.prefetch import prefetch
+from dogbreed.runtime.runner import Floats
+from dogbreed.runtime.views import decode_views
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.progress import progress
 
@@ -34,7 +36,7 @@ class Request:
 
 
 def split_point_shape(backbone: Backbone, size_px: int) -> tuple[int, ...]:
-    """The shape of one photo's activations at the frozen boundary.
+    """The shape of one photo's activations at the split point.
 
     Raises:
         ConfigError: the network doesn't take photos of this size.
@@ -51,7 +53,7 @@ def split_point_shape(backbone: Backbone, size_px: int) -> tuple[int, ...]:
         ) from error
 
 
-def open_stores(
+def open_caches(
     root: Path,
     backbone: Backbone,
     preprocessing: Preprocessing,
@@ -59,7 +61,7 @@ def open_stores(
     views: Sequence[str],
     dtype: str = "float16",
 ) -> dict[str, FeatureCache]:
-    """One store per view."""
+    """One feature cache per view."""
     shape = split_point_shape(backbone, preprocessing.size_px)
     weights = backbone.digest()
     return {
@@ -82,8 +84,8 @@ def open_stores(
     }
 
 
-def fill_stores(
-    stores: Mapping[str, FeatureCache],
+def fill_caches(
+    caches: Mapping[str, FeatureCache],
     requests: Sequence[Request],
     backbone: Backbone,
     preprocessing: Preprocessing,
@@ -93,7 +95,7 @@ def fill_stores(
     max_pixels: int = photos.MAX_PIXELS,
     clock: Clock | None = None,
 ) -> int:
-    """Compute what the stores lack of `requests`; how many views of photos were computed.
+    """Compute what the caches lack of `requests`; how many views of photos were computed.
 
     Rows that are there are read and verified first; damaged ones are computed again. `clock`
     records the phases read, build, wait (for decoded photos), compute and write, and beside them
@@ -101,7 +103,7 @@ def fill_stores(
 
     Raises:
         DataError: a photo changed or went away since it was checked.
-        StoreError: the disk is full (what was computed before is saved), or the stores lose rows.
+        StoreError: the disk is full (what was computed before is saved), or the caches lose rows.
     """
     clock = clock or Clock()
 
@@ -111,19 +113,19 @@ def fill_stores(
 
     computed = 0
     for _ in range(MAX_PASSES):
-        todo = _missing(stores, requests, clock)
+        todo = _missing(caches, requests, clock)
         if not todo:
             return computed
         for view in {view for request in todo for view in request.views}:
-            stores[view].prepare()
+            caches[view].prepare()
         with clock.phase("build"):
             runner = build_runner(choice, backbone.trunk, preprocessing.size_px)
-        work = _Pass(stores, load, runner, BATCH_SIZE[choice.name], workers, clock)
-        computed += work.run(_missing(stores, requests, clock))
-    if lost := _missing(stores, requests, clock):
-        store = stores[lost[0].views[0]]
+        work = _Pass(caches, load, runner, BATCH_SIZE[choice.name], workers, clock)
+        computed += work.run(_missing(caches, requests, clock))
+    if lost := _missing(caches, requests, clock):
+        cache = caches[lost[0].views[0]]
         raise StoreError(
-            f"The feature cache {store.folder} lost the features of {len(lost)} photos as often as "
+            f"The feature cache {cache.folder} lost the features of {len(lost)} photos as often as "
             "they were computed: its disk is damaged, or another program changes its files. Set "
             "features.root to another disk."
         )
@@ -134,9 +136,9 @@ def fill_stores(
 class _Pass:
     """One pass over photos: decoding on `workers` threads, beside it computing and writing."""
 
-    stores: Mapping[str, FeatureCache]
+    caches: Mapping[str, FeatureCache]
     load: Callable[[list[Request]], Pixels]
-    runner: Runner
+    runner: FrozenRunner
     batch_size: int
     workers: int
     clock: Clock
@@ -147,27 +149,29 @@ class _Pass:
             return 0
         computed = 0
         with (
-            self.stores[todo[0].views[0]].building() as first,
-            ThreadPoolExecutor(self.workers) as pool,
+            self.caches[todo[0].views[0]].building() as first,
             progress("features", len(todo)) as advance,
         ):
             # A second process starts from the other end: the two meet in the middle.
             ordered = todo if first else todo[::-1]
-            batches = _batches(ordered, self.stores, self.batch_size)
-            pending = _Pending(self.stores, self.clock)
-            loaded = _ahead(batches, self.load, pool, depth=self.workers + 1)
+            batches = _batches(ordered, self.caches, self.batch_size)
+            pending = _Pending(self.caches, self.clock)
+            depth = self.workers + 1
             try:
-                while True:
-                    with self.clock.phase("wait"):
-                        taken = next(loaded, None)
-                    if taken is None:
-                        break
-                    batch, pixels = taken
-                    with self.clock.phase("compute"):
-                        rows = self.runner(pixels)
-                    pending.add(batch, rows)
-                    computed += len(pixels)
-                    advance(len(batch))
+                with closing(
+                    prefetch(batches, self.load, workers=self.workers, depth=depth)
+                ) as loaded:
+                    while True:
+                        with self.clock.phase("wait"):
+                            taken = next(loaded, None)
+                        if taken is None:
+                            break
+                        batch, pixels = taken
+                        with self.clock.phase("compute"):
+                            rows = self.runner(pixels)
+                        pending.add(batch, rows)
+                        computed += len(pixels)
+                        advance(len(batch))
             except (DataError, Stopped):
                 pending.write()  # what was computed is saved
                 raise
@@ -176,14 +180,14 @@ class _Pass:
 
 
 class _Pending:
-    """Computed rows on their way to the stores."""
+    """Computed rows on their way to the caches."""
 
-    def __init__(self, stores: Mapping[str, FeatureCache], clock: Clock) -> None:
-        self._stores, self._clock = stores, clock
-        self._rows: dict[str, list[tuple[bytes, Activations]]] = {view: [] for view in stores}
+    def __init__(self, caches: Mapping[str, FeatureCache], clock: Clock) -> None:
+        self._caches, self._clock = caches, clock
+        self._rows: dict[str, list[tuple[bytes, Floats]]] = {view: [] for view in caches}
         self._bytes = 0
 
-    def add(self, batch: Sequence[Request], rows: Activations) -> None:
+    def add(self, batch: Sequence[Request], rows: Floats) -> None:
         """Take the rows of a batch, a photo's views one after the other."""
         row = iter(rows)
         for request in batch:
@@ -200,22 +204,22 @@ class _Pending:
             for view, waiting in self._rows.items():
                 if waiting:
                     digests, rows = zip(*waiting, strict=True)
-                    self._stores[view].append(digests, np.stack(rows))
+                    self._caches[view].append(digests, np.stack(rows))
                     waiting.clear()
         self._bytes = 0
 
 
 def _missing(
-    stores: Mapping[str, FeatureCache], requests: Sequence[Request], clock: Clock
+    caches: Mapping[str, FeatureCache], requests: Sequence[Request], clock: Clock
 ) -> list[Request]:
-    """What isn't in the stores, or is damaged there, each content once."""
+    """What isn't in the caches, or is damaged there, each content once."""
     with clock.phase("read"):
-        for view, store in stores.items():
-            store.refresh()
-            store.verify(request.digest for request in requests if view in request.views)
+        for view, cache in caches.items():
+            cache.refresh()
+            cache.verify(request.digest for request in requests if view in request.views)
     wanted: dict[bytes, Request] = {}
     for request in requests:
-        views = tuple(view for view in request.views if request.digest not in stores[view])
+        views = tuple(view for view in request.views if request.digest not in caches[view])
         if not views:
             continue
         before = wanted.get(request.digest)
@@ -225,13 +229,13 @@ def _missing(
 
 
 def _batches(
-    todo: Sequence[Request], stores: Mapping[str, FeatureCache], size: int
+    todo: Sequence[Request], caches: Mapping[str, FeatureCache], size: int
 ) -> Iterator[list[Request]]:
     """Requests whose views make up about `size` images, less what another process just stored."""
     batch: list[Request] = []
     images = 0
     for request in todo:
-        views = tuple(view for view in request.views if request.digest not in stores[view])
+        views = tuple(view for view in request.views if request.digest not in caches[view])
         if not views:
             continue
         if images + len(views) > size and batch:
@@ -243,35 +247,16 @@ def _batches(
         yield batch
 
 
-def _ahead(
-    batches: Iterator[list[Request]],
-    load: Callable[[list[Request]], Pixels],
-    pool: ThreadPoolExecutor,
-    depth: int,
-) -> Iterator[tuple[list[Request], Pixels]]:
-    """Each batch with its pixels, `depth` batches being decoded while one is computed."""
-    queue: deque[tuple[list[Request], Future[Pixels]]] = deque()
-    for batch in batches:
-        queue.append((batch, pool.submit(load, batch)))
-        if len(queue) > depth:
-            done, future = queue.popleft()
-            yield done, future.result()
-    for done, future in queue:
-        yield done, future.result()
-
-
 def _pixels(request: Request, preprocessing: Preprocessing, max_pixels: int) -> Pixels:
     """A photo's views: [views, size, size, 3]."""
     try:
         data = photos.read_bytes(request.path)
         if photos.digest(data) != request.digest:
             raise PhotoError("changed", "its content changed since the check")
-        photo = photos.decode(
-            data,
-            wanted_px=preprocessing.size_px,
-            max_pixels=max_pixels,
-            to_srgb=preprocessing.to_srgb,
+        return decode_views(
+            data, preprocessing, request.views, request.digest, max_pixels=max_pixels
         )
     except PhotoError as error:
-        raise DataError(f"{request.path}: {error}. Run the command again to check anew.") from error
-    return preprocessing.views(photo, request.views, request.digest)
+        raise DataError(
+            f"{request.path}: {error}. Run the command again: it checks the photos again."
+        ) from error

@@ -36,7 +36,7 @@ class FeatureFiles:
     @classmethod
     @contextmanager
     def locked(cls, folder: Path) -> Iterator[Self]:
-        """Open them for writing, made where missing, and keep other writers out.
+        """Open them for writing, made where missing, and lock out other writers.
 
         The locks are on the files themselves: who holds them writes to these and to no others,
         whatever is put at their paths meanwhile. The system takes locks back from a process that
@@ -71,7 +71,7 @@ class FeatureFiles:
         raise failure or FileNotFoundError(errno.ENOENT, "It is deleted again and again", folder)
 
     def close(self) -> None:
-        """Close both, which gives their locks up."""
+        """Close both, which releases their locks."""
         self._close_index()
         self._close_features()
 
@@ -81,8 +81,8 @@ class FeatureFiles:
     def are(self, others: Self) -> bool:
         """Whether these are the same files as `others`, opened once more."""
         return all(
-            os.path.samestat(os.fstat(own), os.fstat(other))
-            for own, other in ((self.index, others.index), (self.features, others.features))
+            os.path.samestat(os.fstat(mine), os.fstat(other))
+            for mine, other in ((self.index, others.index), (self.features, others.features))
         )
 
 
@@ -97,7 +97,7 @@ def append_bytes(file: int, end: int, data: memoryview) -> None:
 
 @contextmanager
 def cut_off_on_failure(file: int, end: int) -> Iterator[None]:
-    """Give the disk back what was written behind `end` if the block fails."""
+    """Truncate the file to `end` if the block fails."""
     try:
         yield
     except OSError:

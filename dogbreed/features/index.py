@@ -61,7 +61,7 @@ class FeatureIndex:
         del self._numbers[digest]
 
     def read(self, file: int) -> None:
-        """Take note of the records behind those that were read before.
+        """Register the records behind those that were read before.
 
         Raises:
             StoreError: there are more than `MAX_RECORDS`.
@@ -70,16 +70,18 @@ class FeatureIndex:
         if count > MAX_RECORDS:
             raise StoreError(
                 f"A feature cache's index claims {count:,} records, the limit is {MAX_RECORDS:,}: "
-                "it is damaged; remove its folder, or copy the feature set again."
+                "it is damaged; remove its folder, or copy the feature shard again."
             )
-        # A file that was cut off is shorter than what was read: the next record goes to its end.
+        # A truncated file is shorter than what was read: the next record goes to its end.
         first, self.slots = min(self.slots, count), count
-        self._damaged += [first + place for place in self._note(_records_at(file, first, count))]
+        self._damaged += [
+            first + place for place in self._register(_records_at(file, first, count))
+        ]
 
     def append(
         self, file: int, digests: Sequence[bytes], first_row: int, row_checksums: Checksums
     ) -> None:
-        """Write records for consecutive rows, and take note of them."""
+        """Write records for consecutive rows, and register them."""
         records = make_records(digests, first_row, row_checksums, self._recipe)
         append_bytes(file, self.slots * RECORD.itemsize, records.data)
         self.read(file)
@@ -87,14 +89,14 @@ class FeatureIndex:
     def repair(self, file: int) -> int:
         """Put vacant records in the places of damaged ones; how many those were."""
         # What looked damaged may have been in the middle of being written.
-        damaged = [n for n in self._damaged if self._note(_records_at(file, n, n + 1))]
+        damaged = [n for n in self._damaged if self._register(_records_at(file, n, n + 1))]
         for place in damaged:
             os.pwrite(file, vacant_record(self._recipe), place * RECORD.itemsize)
         self._damaged.clear()
         return len(damaged)
 
-    def _note(self, records: Records) -> list[int]:
-        """Take note of what valid records stand for; the places of those that are damaged."""
+    def _register(self, records: Records) -> list[int]:
+        """Register the rows of valid records; return the places of damaged records."""
         valid = are_valid(records, self._recipe)
         new = records[valid & (records["row"] != VACANT_ROW)]
         if len(new):

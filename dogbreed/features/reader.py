@@ -21,7 +21,7 @@ MAX_IN_MEMORY_BYTES = 32 * 1024 * 1024
 class FeatureReader:
     """Rows of a cache by the number of their record, read from the disk when they are requested.
 
-    Rows of a small cache stay in memory once they were read; there they can't be damaged any more.
+    Rows of a small cache stay in memory once they were read, where nothing can damage them.
 
     Read, not memory-mapped: a map's pages count as this process's memory (a shuffled epoch over
     2.5 GB brought 1.5 GB in, 2 MB a row), page faults took three times as long as reading, and a
@@ -53,8 +53,8 @@ class FeatureReader:
         self._checksums: Checksums = records["row_checksum"].astype(np.uint64)
         few = len(records) * self._row_bytes <= MAX_IN_MEMORY_BYTES
         # Memory that is never written to isn't taken from the system.
-        self._kept = np.empty((len(records), *shape), dtype) if few else None
-        self._is_kept = np.zeros(len(records), np.bool_)
+        self._in_memory = np.empty((len(records), *shape), dtype) if few else None
+        self._is_in_memory = np.zeros(len(records), np.bool_)
         try:
             self._file = open_plain(path, os.O_RDONLY) if file is None else os.dup(file)
         except OSError as error:
@@ -73,13 +73,13 @@ class FeatureReader:
 
     def __getitem__(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """Some rows, in any order: [len(numbers), *shape]."""
-        if self._kept is None:
+        if self._in_memory is None:
             return self._verified(numbers)
-        new = numbers[~self._is_kept[numbers]]
+        new = numbers[~self._is_in_memory[numbers]]
         if len(new):
-            self._kept[new] = self._verified(new)
-            self._is_kept[new] = True
-        rows: npt.NDArray[Any] = self._kept[numbers]
+            self._in_memory[new] = self._verified(new)
+            self._is_in_memory[new] = True
+        rows: npt.NDArray[Any] = self._in_memory[numbers]
         return rows
 
     def intact(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

@@ -1,8 +1,8 @@
-"""The feature cache's bytes: checksums of rows, and the index records that vouch for them.
+"""The feature cache's bytes: checksums of rows, and the index records that hold these checksums.
 
-A record states which photo's features a row holds and what their checksum is. Its own checksum
+A record holds a photo's digest, the row of its features and their checksum. Its own checksum
 starts from the recipe, so a record that was damaged, or written for another recipe, isn't valid,
-and a valid one is right wherever in the index it stands.
+and a valid one is right wherever in the index it is.
 """
 
 import functools
@@ -23,8 +23,8 @@ RECORD = np.dtype(
         ("checksum", "<u8"),  # of the fields above and the recipe
     ]
 )
-VOUCHED_BYTES = RECORD.itemsize - 8
-VACANT_ROW = 2**64 - 1  # of a record that takes a damaged one's place and stands for no photo
+CHECKED_BYTES = RECORD.itemsize - 8
+VACANT_ROW = 2**64 - 1  # of a record that replaces a damaged one and is of no photo
 
 Records = npt.NDArray[Any]
 Checksums = npt.NDArray[np.uint64]
@@ -78,7 +78,7 @@ def are_valid(records: Records, recipe: str) -> npt.NDArray[np.bool_]:
 
 def _own_checksums(records: Records, recipe: str) -> Checksums:
     start = np.frombuffer(hashlib.sha256(recipe.encode()).digest()[:8], "<u8")
-    fields = records.view(np.uint8).reshape(len(records), RECORD.itemsize)[:, :VOUCHED_BYTES]
+    fields = records.view(np.uint8).reshape(len(records), RECORD.itemsize)[:, :CHECKED_BYTES]
     found: Checksums = checksums(np.ascontiguousarray(fields)) + start
     return found
 

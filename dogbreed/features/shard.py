@@ -1,9 +1,9 @@
-"""A feature set: what a training needs of checked photos, in a folder that can be sent elsewhere.
+"""A feature shard: what a training needs of checked photos, in a folder that can be sent elsewhere.
 
 photos.json          classes, samples with their digests, findings, how it was extracted, and
-                     the SHA-256 of all that
-stores/<share>/...   the feature stores of each machine that took a share of the photos
-photos/...           the few validation photos that a written model answers for
+                     the SHA-256 of all of these
+stores/<share>/...   the feature caches of each machine that extracted a part of the photos
+photos/...           the few validation photos that exported models are compared on
 """
 
 import json
@@ -27,39 +27,39 @@ from dogbreed.utils.links import is_within
 INDEX = "photos.json"
 STORES = "stores"
 PHOTOS = "photos"
-# Validation photos that travel with it: the written export formats are compared on them.
+# Validation photos that are part of it: exported models are compared with training on them.
 CHECKED_PHOTOS = 32
 SHARE_NAMES = "[0-9][0-9][0-9]"  # of `share_folder`; a launch has at most 100
 
 
 @dataclass(frozen=True)
 class FeatureShard:
-    """A feature set as it was read."""
+    """A feature shard as it was read."""
 
     folder: Path
     name: str
     checked: Checked
     choice: EngineChoice
 
-    def fill(self, stores: Mapping[str, FeatureCache], requests: Sequence[Request]) -> int:
-        """Copy what `stores`, one per view, lack; how many rows were copied.
+    def fill(self, caches: Mapping[str, FeatureCache], requests: Sequence[Request]) -> int:
+        """Copy what `caches`, one per view, lack; how many rows were copied.
 
         Damaged rows, here or there, are reported and count as missing.
 
         Raises:
-            StoreError: the set was extracted with other settings, or a part of it is missing.
+            StoreError: the shard was extracted with other settings, or a part of it is missing.
         """
-        for view, store in stores.items():
-            store.verify(request.digest for request in requests if view in request.views)
+        for view, cache in caches.items():
+            cache.verify(request.digest for request in requests if view in request.views)
         copied = sum(
-            store.copy_from(folder / store.folder.name)
-            for store in stores.values()
+            cache.copy_from(folder / cache.folder.name)
+            for cache in caches.values()
             for folder in self._shares()
         )
-        missing = {r.path for r in requests if any(r.digest not in stores[v] for v in r.views)}
+        missing = {r.path for r in requests if any(r.digest not in caches[v] for v in r.views)}
         if missing:
             raise StoreError(
-                f"The feature set {self.folder} lacks the features of {len(missing)} of "
+                f"The feature shard {self.folder} lacks the features of {len(missing)} of "
                 f"{len(requests)} photos: it was extracted with another backbone, size or number "
                 "of views, or a part of it is damaged or didn't arrive. Copy it again, or extract "
                 "it again with these settings."
@@ -67,25 +67,25 @@ class FeatureShard:
         return copied
 
     def _shares(self) -> Iterator[Path]:
-        """The folders of stores that the machines wrote."""
+        """The folders of caches that the machines wrote."""
         inside = os.path.realpath(self.folder)
         for folder in sorted((self.folder / STORES).glob(SHARE_NAMES)):
             for each in (folder, *folder.iterdir()):
                 if not is_within(os.path.realpath(each), inside):
                     raise StoreError(
-                        f"{each} is a symbolic link that leads out of the feature set: copy what "
-                        "it leads to, or extract the set again."
+                        f"{each} is a symbolic link that leads out of the feature shard: copy "
+                        "what it leads to, or extract the shard again."
                     )
             yield folder
 
 
 def share_folder(folder: Path, share: int) -> Path:
-    """Where the machine of this number keeps its stores."""
+    """The folder of the caches that the machine of this number writes."""
     return folder / STORES / f"{share:03}"
 
 
 def write_index(folder: Path, name: str, checked: Checked, choice: EngineChoice) -> None:
-    """Write all of the set but its stores.
+    """Write all of the shard but its caches.
 
     Raises:
         DataError: a photo can't be read any more, or isn't what was checked.
@@ -103,10 +103,10 @@ def write_index(folder: Path, name: str, checked: Checked, choice: EngineChoice)
 
 
 def read_feature_shard(folder: Path) -> FeatureShard:
-    """Read the set in `folder`.
+    """Read the shard in `folder`.
 
     Raises:
-        StoreError: there is none, none that this version reads, or a damaged one.
+        StoreError: there is none, or it is damaged, or of another version.
     """
     try:
         name, checked, choice = read_index(folder / INDEX, folder / PHOTOS)
@@ -116,15 +116,15 @@ def read_feature_shard(folder: Path) -> FeatureShard:
                 raise damaged(path)
     except OSError as error:
         raise StoreError(
-            f"data.feature_set={folder}: there is no feature set ({error.strerror}: "
+            f"data.feature_set={folder}: there is no feature shard ({error.strerror}: "
             f"{error.filename})."
         ) from error
     return FeatureShard(folder, name, checked, choice)
 
 
 def _digest(path: Path, within: str | None) -> bytes:
-    """Of a photo that came along."""
+    """The digest of a photo that is part of the shard."""
     try:
         return photos.digest(photos.read_bytes(path, within))
     except PhotoError as error:
-        raise StoreError(f"{path}: {error}. Copy the feature set again.") from error
+        raise StoreError(f"{path}: {error}. Copy the feature shard again.") from error

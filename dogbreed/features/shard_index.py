@@ -1,7 +1,7 @@
-"""A feature set's index, photos.json: written, and held to its schema before any of it is used.
+"""A feature shard's index, photos.json: written, and checked against its schema before it is used.
 
-A set may come from anywhere, and its checksum is its sender's own: every value is bounded, and a
-path is one of a file below the set's folder of photos.
+A shard may come from anywhere, and its sender computes its checksum: every value is bounded, and a
+path is one of a file below the shard's folder of photos.
 """
 
 import hashlib
@@ -17,14 +17,15 @@ from dogbreed.data.check import Checked
 from dogbreed.data.layouts.splits import SPLITS, TRAIN, Finding, PhotoFolders, Sample
 from dogbreed.errors import StoreError
 from dogbreed.runtime.engine import EngineChoice
+from dogbreed.utils.documents import DocumentError, json_value
 from dogbreed.utils.files import MAX_NAME_BYTES
 from dogbreed.utils.links import open_within
 
 SCHEMA = 2  # 1 had no checksums
 # ImageNet has 1.4 million photos and 1,000 classes; an entry for a photo takes about 130 bytes.
 MAX_PHOTOS, MAX_CLASSES, MAX_INDEX_BYTES = 2_000_000, 100_000, 256 * 1024 * 1024
-# Values that take much more memory than text; a photo has seven such marks.
-MAX_MARKS = 16 * MAX_PHOTOS
+# Values take much more memory than their text; a photo has five.
+MAX_VALUES = 16 * MAX_PHOTOS
 MAX_PATH_BYTES = 4096  # PATH_MAX of Linux
 MAX_TEXT = 4096  # characters of a name or a sentence
 MAX_VERSIONS = 100
@@ -38,11 +39,11 @@ _KEYS = frozenset(
 
 
 class _BadIndexError(ValueError):
-    """What in an index isn't as it is written."""
+    """What in an index breaks its schema."""
 
 
 def as_index(name: str, checked: Checked, choice: EngineChoice) -> dict[str, Any]:
-    """The index of a set, as plain values; paths are those below the folder of the photos."""
+    """The index of a shard, as plain values; paths are those below the folder of the photos."""
     folders = checked.folders
     index: dict[str, Any] = {
         "schema": SCHEMA,
@@ -69,14 +70,14 @@ def _sha256(index: Mapping[str, Any]) -> str:
 
 
 def read_index(path: Path, photos: Path) -> tuple[str, Checked, EngineChoice]:
-    """The set's name, its photos and what extracted them; the photos' paths are below `photos`.
+    """The shard's name, its photos and what extracted them; the photos' paths are below `photos`.
 
     Raises:
         OSError: it can't be read.
-        StoreError: it isn't a set's index, one of another version, or damaged.
+        StoreError: it isn't a shard's index, is of another version, or is damaged.
     """
     try:
-        index = json.loads(_read(path))
+        index = json_value(_read(path), MAX_VALUES)
         if index["schema"] > SCHEMA:
             raise StoreError(f"{path} is of a newer dogbreed: update this one.")
         if index["schema"] < SCHEMA:
@@ -88,19 +89,19 @@ def read_index(path: Path, photos: Path) -> tuple[str, Checked, EngineChoice]:
         checked = _checked(index, photos)
         return _text("name", index["name"]), checked, _engine(index["engine"])
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        reason = f" ({error})" if isinstance(error, _BadIndexError) else ""
+        reason = f" ({error})" if isinstance(error, _BadIndexError | DocumentError) else ""
         raise StoreError(
-            f"{path} can't be read as a feature set{reason}: extract it again."
+            f"{path} can't be read as a feature shard{reason}: extract it again."
         ) from error
 
 
 def damaged(path: Path) -> StoreError:
-    """The error for a file that isn't as it was written."""
-    return StoreError(f"{path} is damaged: copy the feature set again, or extract it again.")
+    """The error for a file whose checksum is wrong."""
+    return StoreError(f"{path} is damaged: copy the feature shard again, or extract it again.")
 
 
 def _read(path: Path) -> bytes:
-    """The index's bytes, once they are known not to take much more memory as values."""
+    """The index's bytes."""
     folder = os.path.realpath(path.parent)
     with open(open_within(path, folder), "rb") as file:  # noqa: PTH123 (a descriptor)
         status = os.fstat(file.fileno())
@@ -108,10 +109,7 @@ def _read(path: Path) -> bytes:
             raise _BadIndexError("not a regular file")
         if status.st_size > MAX_INDEX_BYTES:
             raise _BadIndexError(f"{status.st_size:,} bytes; the limit is {MAX_INDEX_BYTES:,}")
-        data = file.read(status.st_size)
-    if sum(map(data.count, (b"[", b"{", b'"'))) > MAX_MARKS:
-        raise _BadIndexError(f"more values than {MAX_PHOTOS:,} photos have")
-    return data
+        return file.read(status.st_size)
 
 
 def _checked(index: Mapping[str, Any], photos: Path) -> Checked:
@@ -139,7 +137,7 @@ def _checked(index: Mapping[str, Any], photos: Path) -> Checked:
         root=photos,
         classes=classes,
         display_names=display_names,
-        samples={split: tuple(own) for split, own in samples.items()},
+        samples={split: tuple(each) for split, each in samples.items()},
         findings=tuple(_finding(each, photos) for each in findings),
         split_locally=tuple(split for split in SPLITS if split in index["split_locally"]),
         within=os.path.realpath(photos.parent),
@@ -151,7 +149,7 @@ def _finding(values: Any, photos: Path) -> Finding:
     if not isinstance(values, dict) or values.keys() != {item.name for item in fields(Finding)}:
         raise _BadIndexError("findings: one has other keys")
     if type(values["bad"]) is not bool or type(values["photos"]) is not int:
-        raise _BadIndexError("findings: bad must be true or false, photos a whole number")
+        raise _BadIndexError("findings: bad must be true or false, photos an integer")
     if not 0 <= values["photos"] <= MAX_PHOTOS:
         raise _BadIndexError(f"findings: {values['photos']!a:.40} photos")
     return Finding(
@@ -178,7 +176,7 @@ def _engine(values: Any) -> EngineChoice:
 def _inner_path(text: Any) -> str:
     """The path of a file below a folder, in the one way of writing it.
 
-    What leads elsewhere under Windows is refused too: a drive, a share, backslashes.
+    Paths that lead elsewhere under Windows are refused too: a drive, a share, backslashes.
     """
     as_posix, as_windows = PurePosixPath(_text("a path", text)), PureWindowsPath(text)
     sizes = [len(part.encode("utf-8", "surrogateescape")) for part in as_posix.parts]
@@ -206,7 +204,7 @@ def _texts(name: str, values: Any) -> tuple[str, ...]:
     return tuple(_text(name, value) for value in _list(name, values, MAX_CLASSES))
 
 
-def _list(name: str, values: Any, most: int) -> Iterable[Any]:
-    if not isinstance(values, list) or len(values) > most:
-        raise _BadIndexError(f"{name}: must be a list of at most {most:,}")
+def _list(name: str, values: Any, max_length: int) -> Iterable[Any]:
+    if not isinstance(values, list) or len(values) > max_length:
+        raise _BadIndexError(f"{name}: must be a list of at most {max_length:,}")
     return values

@@ -1,1 +1,1 @@
-"""Running a network: OpenVINO, CUDA or torch, at the machine's limit."""
+"""The inference runtime: OpenVINO, CUDA or torch; pixels to activations and probabilities."""

@@ -1,6 +1,7 @@
 """A torch network over images as an OpenVINO model over pixels."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,10 +21,11 @@ class ChannelsLast(nn.Module):
         return self.network(pixels.permute(0, 3, 1, 2))
 
 
-def to_openvino(network: nn.Module, size_px: int) -> Any:
+def to_openvino(network: nn.Module, size_px: int, outputs: Sequence[str]) -> Any:
     """The network as an OpenVINO model over uint8 pixels [n, size_px, size_px, 3].
 
-    OpenVINO's own `convert_model` isn't used: it reports each call to its maker's analytics.
+    `outputs` are the names of what the network returns, in order. OpenVINO's own `convert_model`
+    isn't used: it reports each call to its maker's analytics.
 
     Raises:
         EngineError: the network can't be traced or converted.
@@ -42,8 +44,10 @@ def to_openvino(network: nn.Module, size_px: int) -> Any:
             frontend = FrontEndManager().load_by_framework("pytorch")
             model = frontend.convert(frontend.load(decoder))
         model.reshape([-1, size_px, size_px, 3])
+        for output, name in zip(model.outputs, outputs, strict=True):
+            output.get_tensor().set_names({name})
     except Exception as error:
         raise EngineError(
-            f"OpenVINO can't convert this network ({type(error).__name__}); use engine=torch."
+            f"OpenVINO can't convert this network ({type(error).__name__}): use engine=torch."
         ) from error
     return model

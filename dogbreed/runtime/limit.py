@@ -1,4 +1,4 @@
-"""What the machine could do at most: photos a second, were they nothing but matrix products."""
+"""The machine's limit: photos a second if they cost nothing but matrix products."""
 
 import time
 
@@ -6,7 +6,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from dogbreed.backbone.architecture import Backbone
-from dogbreed.runtime.engine import BF16, CUDA, EngineChoice
+from dogbreed.runtime.engine import EngineChoice
+from dogbreed.runtime.runner import BF16, CUDA
 
 # A product large enough for the full rate, and small enough to cost a tenth of a second.
 SIDE = {"cpu": 2048, "cuda": 8192}
@@ -17,7 +18,7 @@ def photos_per_s_limit(backbone: Backbone, size_px: int, choice: EngineChoice) -
     """Photos a second of `size_px` if the frozen part ran at the rate of torch's matrix product.
 
     Operations of convolutions and products are counted by torch, multiplications and additions
-    each as one. An engine that needs fewer of them, or has faster ones, can be above it.
+    each as one. An engine that needs fewer operations, or computes faster, can exceed it.
     """
     return _operations_per_s(choice) / operations_per_photo(backbone, size_px)
 

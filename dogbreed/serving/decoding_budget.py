@@ -1,4 +1,4 @@
-"""Where a server decodes photos that anybody sends: in processes, and in a budget of memory.
+"""Decodes photos from anybody for a server: in processes, within a budget of memory.
 
 A few kB can be a picture of gigabytes, or one whose decoding never ends.
 """
@@ -20,7 +20,7 @@ from dogbreed.errors import PhotoError
 from dogbreed.serving.memory_budget import decoding_budget
 
 TIMEOUT_S = 24.0  # for one photo; SageMaker waits 60 s for an answer
-# Costly photos are decoded with what the others and the network leave of the processors.
+# Costly photos are decoded on the processor time that other photos and the network leave.
 COSTLY_NICENESS = 10
 
 
@@ -62,11 +62,11 @@ class Lane:
             raise CostlyPhoto
         with ExitStack() as stack:
             if opens_large:
-                least = structure.pixels * PLAIN_BYTES
-                self._check(least, structure.width, structure.height, structure.format)
-                # Whether it is transparent shows once it is open: as much as such a one takes.
-                most = structure.pixels * TRANSPARENT_OR_DEEP_BYTES
-                stack.enter_context(self._memory(min(most, self._size), until))
+                min_bytes = structure.pixels * PLAIN_BYTES
+                self._check(min_bytes, structure.width, structure.height, structure.format)
+                # Whether it is transparent is known once it is open: reserve what one takes.
+                max_bytes = structure.pixels * TRANSPARENT_OR_DEEP_BYTES
+                stack.enter_context(self._memory(min(max_bytes, self._size), until))
             photo = stack.enter_context(
                 self._pool.opened(data, max_pixels=MAX_PIXELS, timeout_s=until - time.monotonic())
             )
@@ -90,7 +90,7 @@ class Lane:
 
     @contextmanager
     def _memory(self, size_bytes: int, until: float) -> Iterator[None]:
-        # In turn: many small photos would keep a large one waiting for ever.
+        # In turn: else many small photos would make a large one wait for ever.
         if not self._turn.acquire(timeout=max(0.0, until - time.monotonic())):
             raise _busy()
         try:
@@ -111,10 +111,10 @@ class Lane:
 
 
 class Room:
-    """Two lanes: costly photos never keep ordinary ones waiting.
+    """Two lanes: ordinary photos never wait for costly ones.
 
     Args:
-        size_bytes: of memory for each; None: what `decoding_budget` says.
+        size_bytes: of memory for each; None: `decoding_budget()`.
     """
 
     def __init__(self, size_bytes: int | None = None) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from dogbreed.artifact.runtimes import Floats
 from dogbreed.data.decoding.photos import CENTRE, Pixels, Preprocessing
 from dogbreed.data.decoding.pool import OpenedPhoto
+from dogbreed.runtime.runner import Floats
 
 # One view [size, size, 3] and a class's index to the class activation map, [cells, cells].
 ClassMap = Callable[[Pixels, int], Floats]

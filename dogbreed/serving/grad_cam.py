@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from dogbreed.artifact.network import Network
-from dogbreed.artifact.runtimes import Floats
 from dogbreed.data.decoding.photos import Pixels
 from dogbreed.errors import EngineError
+from dogbreed.runtime.runner import Floats
 
 
 class GradCam:

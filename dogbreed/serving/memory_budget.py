@@ -1,4 +1,4 @@
-"""How much memory photos may take while they are decoded, by what this process may have at all.
+"""The memory that photos may take while they are decoded: a fraction of this process's limit.
 
 Plain files of Linux are read, as the containers that serve have no psutil.
 """

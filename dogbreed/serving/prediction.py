@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from dogbreed.artifact.runtimes import Floats
+from dogbreed.runtime.runner import Floats
 
 
 @dataclass(frozen=True)

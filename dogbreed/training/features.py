@@ -10,7 +10,7 @@ from dogbreed.data.check import Checked
 from dogbreed.data.decoding import photos
 from dogbreed.data.layouts.splits import SPLITS, TRAIN
 from dogbreed.features.cache import FeatureCache
-from dogbreed.features.extraction import Request, fill_stores, open_stores
+from dogbreed.features.extraction import Request, fill_caches, open_caches
 from dogbreed.training.preparation import Prepared
 from dogbreed.training.run_folder import log
 from dogbreed.utils.clock import Clock
@@ -63,7 +63,7 @@ def _requests(prepared: Prepared) -> list[Request]:
 
 def _open_caches(prepared: Prepared, root: Path) -> dict[str, FeatureCache]:
     config = prepared.config
-    return open_stores(
+    return open_caches(
         root,
         prepared.backbone,
         prepared.preprocessing,
@@ -82,7 +82,7 @@ def _compute(
     """Compute what the caches lack of `requests`, and log the rate; returns how many views."""
     config = prepared.config
     started = time.monotonic()
-    computed = fill_stores(
+    computed = fill_caches(
         caches,
         requests,
         prepared.backbone,

@@ -32,11 +32,18 @@ STALE_S = 86_400  # after a day, another host's temporary file counts as abandon
 MAX_NAME_BYTES = 255
 
 
+class NotRegularError(PermissionError):
+    """A symbolic link, a pipe, a folder or a device is where a regular file must be."""
+
+
 def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
     """Open a regular file, never through a symbolic link at `path`; returns its descriptor.
 
+    A pipe isn't waited for.
+
     Raises:
-        OSError: `path` is a link or not a regular file; as os.open.
+        NotRegularError: `path` is a symbolic link or no regular file.
+        OSError: what os.open raises.
     """
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
@@ -50,9 +57,9 @@ def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
     return descriptor
 
 
-def _not_plain(path: Path) -> OSError:
+def _not_plain(path: Path) -> NotRegularError:
     what = "a symbolic link, which isn't followed here" if path.is_symlink() else "no regular file"
-    return OSError(errno.EPERM, f"is {what}", str(path))
+    return NotRegularError(errno.EPERM, f"is {what}", str(path))
 
 
 def refuse_foreign_link(path: Path) -> None:

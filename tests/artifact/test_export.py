@@ -152,7 +152,7 @@ def test_a_form_that_answers_otherwise_is_not_written(
 ) -> None:
     write_model(tmp_path / "m", model, describe(model, temperature=2.0))
     wrong = replace(probe, probabilities=probe.probabilities[:, ::-1])
-    with pytest.raises(ArtifactError, match="answers unlike the trained network"):
+    with pytest.raises(ArtifactError, match="differs from the trained network"):
         write_model(tmp_path / "m", model, describe(model), ("openvino",), wrong)
     # What was there before is whole, and nothing lies beside it.
     assert read_description(find_artifact(tmp_path / "m")).temperature == 2.0

@@ -131,7 +131,7 @@ def test_what_else_lies_in_a_folder_is_left_there(small: Path, tmp_path: Path) -
 
 
 WRONG: dict[str, tuple[Callable[[Values], object], str]] = {
-    "no version": (put("schema_version", GONE), "schema_version must be a whole number"),
+    "no version": (put("schema_version", GONE), "schema_version must be an integer"),
     "version true": (put("schema_version", True), "schema_version must be"),
     "version 0": (put("schema_version", 0), "schema_version must be"),
     "version text": (put("schema_version", "1"), "schema_version must be"),
@@ -320,7 +320,7 @@ def test_a_description_of_another_network(tiny_model: Path, tmp_path: Path) -> N
         assert "\n" not in str(caught.value)
     for change in (changes["more classes"], put("preprocessing", "size_px", 96)):
         model = copy_of(tiny_model / "model", tmp_path / f"openvino {id(change)}", change)
-        with pytest.raises(ArtifactError, match="openvino form doesn't answer for photos of"):
+        with pytest.raises(ArtifactError, match="openvino network doesn't take photos of"):
             Predictor.load(model, engine="openvino")
 
 

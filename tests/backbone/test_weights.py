@@ -25,7 +25,8 @@ from dogbreed.backbone.architecture import Backbone, build_backbone
 from dogbreed.backbone.weights import AUTO, read_weights, resolve_weights, weights_digest
 from dogbreed.data.decoding import photos
 from dogbreed.errors import WeightsError
-from dogbreed.runtime.engine import F32, TORCH, EngineChoice, build_runner
+from dogbreed.runtime.engine import EngineChoice, build_runner
+from dogbreed.runtime.runner import F32, TORCH
 
 State = dict[str, Tensor]
 

@@ -16,7 +16,7 @@ import onnxruntime
 from common import row, timed, title, train
 
 from dogbreed import Predictor, load
-from dogbreed.artifact.runtimes import Form
+from dogbreed.runtime.runner import FEATURES, LOGITS
 
 
 def main(root: str, weights: str) -> None:
@@ -44,7 +44,7 @@ def main(root: str, weights: str) -> None:
         told = {p: (line["class"], float(line["probability"])) for p, line in files.items()}
         agreement("predict, from files", [told[path] for path in test], evaluated, 1.0)
         agreement("predict, from Python", answers(exact, test), evaluated, 1.0)
-        onnx = Predictor(exact.description, Form(Onnx(model)))
+        onnx = Predictor(exact.description, Onnx(model))
         agreement("model.onnx", answers(onnx, test), evaluated, 1.0)
         agreement(
             "model.safetensors in torch", answers(load(model, engine="torch"), test), evaluated, 1.0
@@ -59,14 +59,16 @@ def main(root: str, weights: str) -> None:
 
 
 class Onnx:
-    """model.onnx as a form."""
+    """model.onnx as a runner."""
+
+    outputs = (LOGITS, FEATURES)
 
     def __init__(self, model: Path) -> None:
         path = model / "model" / "model.onnx"
         self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
     def __call__(self, pixels: Any) -> Any:
-        return tuple(self._session.run(None, {"pixels": pixels}))
+        return dict(zip(self.outputs, self._session.run(None, {"pixels": pixels}), strict=True))
 
 
 def answers(predictor: Predictor, photos: list[str]) -> list[tuple[str, float]]:

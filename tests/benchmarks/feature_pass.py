@@ -17,7 +17,7 @@ from dogbreed.backbone.architecture import build_backbone
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import CENTRE, Preprocessing
 from dogbreed.data.layouts.folders import read_folders
-from dogbreed.features.extraction import Request, fill_stores, open_stores
+from dogbreed.features.extraction import Request, fill_caches, open_caches
 from dogbreed.runtime.engine import choose_engine
 from dogbreed.runtime.limit import photos_per_s_limit
 from dogbreed.utils.machine import cores
@@ -39,15 +39,15 @@ def main(root: Path, weights: str) -> None:
     ratios_limit, ratios_eager = [], []
     title(f"feature pass, {choice.name} in {choice.precision}, decoding included")
     with tempfile.TemporaryDirectory() as temporary:
-        stores = open_stores(Path(temporary), backbone, preprocessing, choice, (CENTRE,))
+        stores = open_caches(Path(temporary), backbone, preprocessing, choice, (CENTRE,))
         # The first call converts and compiles the network, which isn't part of the rate.
         for number in range(ROUNDS):
             part = requests[number * PHOTOS : (number + 1) * PHOTOS]
             limit = photos_per_s_limit(backbone, preprocessing.size_px, choice)
             start = time.perf_counter()
-            fill_stores(stores, part[:1], backbone, preprocessing, choice, workers=cores())
+            fill_caches(stores, part[:1], backbone, preprocessing, choice, workers=cores())
             warmed = time.perf_counter()
-            count = fill_stores(stores, part, backbone, preprocessing, choice, workers=cores())
+            count = fill_caches(stores, part, backbone, preprocessing, choice, workers=cores())
             # Each call compiles anew: what the first one took for one photo is taken off.
             rate = count / (time.perf_counter() - warmed - (warmed - start))
             eager = eager_rate(backbone.trunk, preprocessing, part[:EAGER_PHOTOS])

@@ -15,7 +15,8 @@ from unittest import mock
 from common import row, title
 
 from dogbreed.configuration.composing import compose
-from dogbreed.runtime.engine import F32, OPENVINO, EngineChoice, choose_engine
+from dogbreed.runtime.engine import EngineChoice, choose_engine
+from dogbreed.runtime.runner import F32, OPENVINO
 from dogbreed.training import preparation
 from dogbreed.training.run import train
 

@@ -27,17 +27,9 @@ from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ConfigError, DataError, StoreError
 from dogbreed.features import extraction
 from dogbreed.features.cache import FeatureCache
-from dogbreed.features.extraction import Request, fill_stores, open_stores, split_point_shape
-from dogbreed.runtime.engine import (
-    BATCH_SIZE,
-    BF16,
-    F32,
-    OPENVINO,
-    TORCH,
-    Activations,
-    EngineChoice,
-    choose_engine,
-)
+from dogbreed.features.extraction import Request, fill_caches, open_caches, split_point_shape
+from dogbreed.runtime.engine import BATCH_SIZE, EngineChoice, choose_engine
+from dogbreed.runtime.runner import BF16, F32, OPENVINO, TORCH, Floats
 
 VIEWS = ("centre", "mirror", "crop1")
 PREPROCESSING = Preprocessing(size_px=64)
@@ -82,24 +74,24 @@ def request(path: Path, views: Sequence[str] = VIEWS) -> Request:
 
 
 def opened(root: Path, backbone: Backbone, views: Sequence[str] = VIEWS) -> dict[str, FeatureCache]:
-    return open_stores(root, backbone, PREPROCESSING, CHOICE, views)
+    return open_caches(root, backbone, PREPROCESSING, CHOICE, views)
 
 
 def fill(stores: dict[str, FeatureCache], requests: Sequence[Request], backbone: Backbone) -> int:
-    return fill_stores(stores, requests, backbone, PREPROCESSING, CHOICE, workers=2)
+    return fill_caches(stores, requests, backbone, PREPROCESSING, CHOICE, workers=2)
 
 
-def stored(store: FeatureCache, requests: Sequence[Request]) -> Activations:
-    rows: Activations = store.reader()[store.rows([r.digest for r in requests])]
+def stored(store: FeatureCache, requests: Sequence[Request]) -> Floats:
+    rows: Floats = store.reader()[store.rows([r.digest for r in requests])]
     return rows.astype(np.float32)
 
 
-def computed_alone(backbone: Backbone, request: Request, view: str) -> Activations:
+def computed_alone(backbone: Backbone, request: Request, view: str) -> Floats:
     """One view of one photo through the plain trunk."""
     photo = photos.decode(request.path.read_bytes(), wanted_px=PREPROCESSING.size_px)
     pixels = PREPROCESSING.view(photo, view, request.digest)
     images = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None]
-    row: Activations = backbone.frozen(images)[0].numpy()
+    row: Floats = backbone.frozen(images)[0].numpy()
     return row
 
 
@@ -165,8 +157,8 @@ def test_openvino_fills_the_store_with_the_same_numbers(
 ) -> None:
     choice = choose_engine(OPENVINO)
     requests = [request(path, ["centre"]) for path in paths]
-    stores = open_stores(tmp_path, backbone, PREPROCESSING, choice, ["centre"])
-    assert fill_stores(stores, requests, backbone, PREPROCESSING, choice, workers=1) == 10
+    stores = open_caches(tmp_path, backbone, PREPROCESSING, choice, ["centre"])
+    assert fill_caches(stores, requests, backbone, PREPROCESSING, choice, workers=1) == 10
     expected = np.stack([computed_alone(backbone, request, "centre") for request in requests])
     found = stored(stores["centre"], requests)
     lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
@@ -258,7 +250,7 @@ def test_a_photo_that_changed_since_the_check_is_named(
     stores = opened(tmp_path, backbone)
     fill(stores, requests[:3], backbone)
     change(paths[6])
-    with pytest.raises(DataError, match=rf"{paths[6]}: .*again to check anew"):
+    with pytest.raises(DataError, match=rf"{paths[6]}: .*checks the photos again"):
         fill(stores, requests, backbone)
     stores = opened(tmp_path, backbone)
     assert_right(stores, requests[:3], backbone)
@@ -270,7 +262,7 @@ def test_a_photo_beyond_the_limit_is_named(
     backbone: Backbone, paths: list[Path], tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match=f"{paths[0]}: .*the limit is 100"):
-        fill_stores(
+        fill_caches(
             opened(tmp_path, backbone),
             [request(paths[0])],
             backbone,
@@ -288,7 +280,7 @@ def test_a_disk_that_fills_up_keeps_what_was_computed(
     monkeypatch.setitem(BATCH_SIZE, TORCH, 2)
     real = FeatureCache.append
 
-    def append(store: FeatureCache, digests: Sequence[bytes], rows: Activations) -> None:
+    def append(store: FeatureCache, digests: Sequence[bytes], rows: Floats) -> None:
         if len(store) >= 4:
             raise StoreError("The disk is full")
         real(store, digests, rows)
@@ -349,7 +341,7 @@ def test_a_cache_that_is_deleted_during_the_pass_is_completed(
     fill(stores, requests[:3], backbone)
     appended = 0
 
-    def append(store: FeatureCache, digests: Sequence[bytes], rows: Activations) -> None:
+    def append(store: FeatureCache, digests: Sequence[bytes], rows: Floats) -> None:
         nonlocal appended
         appended += 1
         if appended == 3:  # and another run begins with other photos
@@ -412,7 +404,7 @@ def test_each_recipe_has_a_store_of_its_own(backbone: Backbone, tmp_path: Path) 
         choice: EngineChoice = CHOICE,
         dtype: str = "float16",
     ) -> Path:
-        return open_stores(tmp_path, network, preprocessing, choice, ["centre"], dtype)[
+        return open_caches(tmp_path, network, preprocessing, choice, ["centre"], dtype)[
             "centre"
         ].folder
 
@@ -448,10 +440,11 @@ def test_a_size_that_the_network_does_not_take_is_refused(name: str, size_px: in
 PASS = """
 import sys, time
 from pathlib import Path
-from dogbreed.backbone import extraction
+from dogbreed.features import extraction
 from dogbreed.backbone.architecture import build_backbone
-from dogbreed.runtime.engine import F32, TORCH, EngineChoice
-from dogbreed.data import photos
+from dogbreed.runtime.engine import EngineChoice
+from dogbreed.runtime.runner import F32, TORCH
+from dogbreed.data.decoding import photos
 
 root, weights, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 extraction.PHOTOS_PER_APPEND = 3
@@ -472,12 +465,12 @@ def build_slow(*arguments):
 extraction.build_runner = build_slow
 backbone = build_backbone("resnet18", weights)
 choice, preprocessing = EngineChoice(TORCH, F32, "test"), photos.Preprocessing(size_px=64)
-stores = extraction.open_stores(root, backbone, preprocessing, choice, ["centre"])
+stores = extraction.open_caches(root, backbone, preprocessing, choice, ["centre"])
 requests = [
     extraction.Request(path=p, digest=photos.digest(p.read_bytes()), views=("centre",))
     for p in sorted((root / "photos").iterdir())
 ]
-computed = extraction.fill_stores(stores, requests, backbone, preprocessing, choice, workers=1)
+computed = extraction.fill_caches(stores, requests, backbone, preprocessing, choice, workers=1)
 complete = all(request.digest in stores["centre"] for request in requests)
 print(computed, complete)
 """

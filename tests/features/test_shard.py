@@ -13,7 +13,7 @@ from conftest import SMALL, Train, draw_folders
 from dogbreed.configuration.composing import compose
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import StoreError
-from dogbreed.features.extraction import Request, open_stores
+from dogbreed.features.extraction import Request, open_caches
 from dogbreed.features.shard import read_feature_shard, share_folder, write_index
 from dogbreed.runtime import engine
 from dogbreed.training.features import extract_share
@@ -89,10 +89,10 @@ def test_what_it_lacks_is_said(train: Train, photos: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (None, "there is no feature set"),
-        ("[", "can't be read as a feature set"),
+        (None, "there is no feature shard"),
+        ("[", "can't be read as a feature shard"),
         ('{"schema": 1}', "of an older dogbreed"),
-        ('{"schema": 2}', "can't be read as a feature set"),
+        ('{"schema": 2}', "can't be read as a feature shard"),
         ('{"schema": 3}', "of a newer dogbreed"),
         ('{"schema": 2, "sha256": "0"}', "is damaged"),
     ],
@@ -112,7 +112,7 @@ def test_damaged_rows_of_a_set_are_reported_and_never_taken(
     config = compose([f"data.root={photos}", *SMALL])
     _, backbone, choice = resolve(config, None)
     settings = (backbone, Preprocessing(**config.preprocessing), choice, ("centre", "mirror"))
-    feature_set, clean = read_feature_shard(folder), open_stores(tmp_path / "clean", *settings)
+    feature_set, clean = read_feature_shard(folder), open_caches(tmp_path / "clean", *settings)
     digests = list(feature_set.checked.digests.values())
     requests = [
         Request(path=path, digest=digest, views=("centre", "mirror"))
@@ -127,7 +127,7 @@ def test_damaged_rows_of_a_set_are_reported_and_never_taken(
         content = path.read_bytes()
         place = int(random.integers(len(content)))
         path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
-        stores = open_stores(tmp_path / str(trial), *settings)
+        stores = open_caches(tmp_path / str(trial), *settings)
         with pytest.raises(StoreError, match="lacks the features of 1 of 168 photos"):
             feature_set.fill(stores, requests)
         assert f"warning: {path} is damaged: 1 of 84" in logged()

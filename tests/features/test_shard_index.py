@@ -14,7 +14,7 @@ from dogbreed.data.check import Checked, check
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.errors import DataError, StoreError
 from dogbreed.features import index as feature_index
-from dogbreed.features import shard_index as feature_set_index
+from dogbreed.features import shard_index as shard_index
 from dogbreed.features.index import FeatureIndex
 from dogbreed.features.records import RECORD
 from dogbreed.features.shard import read_feature_shard, share_folder, write_index
@@ -47,7 +47,7 @@ def signed(folder: Path, change: Callable[[Index], object]) -> None:
     path = folder / "photos.json"
     index = json.loads(path.read_text("utf-8"))
     change(index)
-    index["sha256"] = feature_set_index._sha256(index)
+    index["sha256"] = shard_index._sha256(index)
     path.write_text(json.dumps(index), "utf-8")
 
 
@@ -91,7 +91,7 @@ def test_a_path_that_leads_out_is_refused(folder: Path, path: Any, of: str) -> N
             index["findings"][0]["path"] = path
 
     signed(folder, change)
-    assert "photos.json can't be read as a feature set" in refused(folder)
+    assert "photos.json can't be read as a feature shard" in refused(folder)
 
 
 def set_to(name: str, value: Any) -> Callable[[Index], object]:
@@ -155,7 +155,7 @@ HOSTILE: dict[str, Callable[[Index], object]] = {
 def test_an_index_that_is_none_is_refused_in_one_sentence(folder: Path, kind: str) -> None:
     signed(folder, HOSTILE[kind])
     message = refused(folder)
-    assert "photos.json can't be read as a feature set" in message
+    assert "photos.json can't be read as a feature shard" in message
     assert message.endswith("extract it again.")
     assert len(message) < 500
 
@@ -167,16 +167,16 @@ def test_an_index_that_is_none_is_refused_in_one_sentence(folder: Path, kind: st
 )
 def test_json_of_another_kind_is_refused(folder: Path, content: bytes) -> None:
     (folder / "photos.json").write_bytes(content)
-    assert "can't be read as a feature set" in refused(folder)
+    assert "can't be read as a feature shard" in refused(folder)
 
 
-@pytest.mark.parametrize("name", ["MAX_PHOTOS", "MAX_INDEX_BYTES", "MAX_MARKS", "MAX_CLASSES"])
+@pytest.mark.parametrize("name", ["MAX_PHOTOS", "MAX_INDEX_BYTES", "MAX_VALUES", "MAX_CLASSES"])
 def test_more_than_a_set_can_have_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     read_feature_shard(folder)
-    monkeypatch.setattr(feature_set_index, name, 2)
-    assert "can't be read as a feature set" in refused(folder)
+    monkeypatch.setattr(shard_index, name, 2)
+    assert "can't be read as a feature shard" in refused(folder)
 
 
 def test_an_index_that_is_a_pipe_or_a_link_out_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -220,12 +220,12 @@ def test_stores_that_are_links_out_are_refused(folder: Path, tmp_path: Path) -> 
     found = read_feature_shard(folder)
     share_folder(folder, 0).parent.mkdir()
     share_folder(folder, 0).symlink_to(tmp_path / "cache")
-    with pytest.raises(StoreError, match="symbolic link that leads out of the feature set"):
+    with pytest.raises(StoreError, match="symbolic link that leads out of the feature shard"):
         list(found._shares())
     share_folder(folder, 0).unlink()
     share_folder(folder, 0).mkdir()
     (share_folder(folder, 0) / "key").symlink_to(tmp_path / "cache")
-    with pytest.raises(StoreError, match="symbolic link that leads out of the feature set"):
+    with pytest.raises(StoreError, match="symbolic link that leads out of the feature shard"):
         list(found._shares())
 
 

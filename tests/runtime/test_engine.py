@@ -12,21 +12,9 @@ from torch import nn
 from dogbreed.backbone.architecture import LAST_STAGE, Backbone, build_backbone
 from dogbreed.data.decoding.photos import Pixels
 from dogbreed.errors import EngineError
-from dogbreed.runtime.engine import (
-    AUTO,
-    BATCH_SIZE,
-    BF16,
-    CUDA,
-    F32,
-    OPENVINO,
-    TORCH,
-    Activations,
-    EngineChoice,
-    Runner,
-    build_runner,
-    choose_engine,
-)
-from dogbreed.utils import machine
+from dogbreed.runtime import openvino_runner
+from dogbreed.runtime.engine import BATCH_SIZE, EngineChoice, build_runner, choose_engine
+from dogbreed.runtime.runner import AUTO, BF16, CUDA, F32, OPENVINO, TORCH, Floats
 
 SIZE_PX = 64
 CHOICES = [
@@ -47,15 +35,13 @@ def some_pixels(count: int) -> Pixels:
     return (coarse + random.integers(0, 56, coarse.shape)).astype(np.uint8)
 
 
-def plain(backbone: Backbone, pixels: Pixels) -> Activations:
+def plain(backbone: Backbone, pixels: Pixels) -> Floats:
     """The trunk run by plain torch in float32."""
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
     return backbone.frozen(images).numpy()
 
 
-def assert_same_numbers(
-    precision: str, found: Activations, expected: npt.NDArray[np.float32]
-) -> None:
+def assert_same_numbers(precision: str, found: Floats, expected: npt.NDArray[np.float32]) -> None:
     """Rows of `found` point where those of `expected` do, and are as long."""
     assert found.dtype == np.float32
     assert found.shape == expected.shape
@@ -143,7 +129,7 @@ def test_the_precision_is_one_that_the_processor_has(
         def get_property(self, *_: str) -> list[str]:
             return abilities
 
-    monkeypatch.setattr(machine, "openvino_core", Processor)
+    monkeypatch.setattr(openvino_runner, "openvino_core", Processor)
     assert choose_engine(OPENVINO).precision == precision
 
 
@@ -183,6 +169,6 @@ def test_conversion_tells_no_one(resnet: Backbone, monkeypatch: pytest.MonkeyPat
     told: list[object] = []
     monkeypatch.setattr(socket.socket, "connect", lambda *to: told.append(to))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *to, **_: told.append(to))
-    runner: Runner = build_runner(EngineChoice(OPENVINO, F32, "test"), resnet.trunk, SIZE_PX)
+    runner = build_runner(EngineChoice(OPENVINO, F32, "test"), resnet.trunk, SIZE_PX)
     runner(some_pixels(1))
     assert told == []

@@ -39,7 +39,7 @@ def grad_cam_of(network: Network) -> Explainer:
 
 
 def written(network: Network, folder: Path) -> Predictor:
-    """What answers with it in OpenVINO's form, in full precision."""
+    """What predicts with it, exported for OpenVINO, in full precision."""
     backbone = {"name": network.backbone.name, "trainable": network.backbone.trainable}
     description = Description(
         classes=("a", "b", "c"),
@@ -174,6 +174,6 @@ def test_the_picture_has_the_photos_shape_and_the_asked_class(
 
 def test_a_predictor_without_a_folder_says_why_it_cannot(tiny_model: Path) -> None:
     description = read_description(tiny_model / "model")
-    form = torch_runtime(load_network(tiny_model / "model", description))
+    runner = torch_runtime(load_network(tiny_model / "model", description))
     with pytest.raises(ArtifactError, match=r"Predictor.load"):
-        Predictor(description, form).explain(b"")
+        Predictor(description, runner).explain(b"")

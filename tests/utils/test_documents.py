@@ -81,12 +81,16 @@ def test_yaml_out_of_bounds_is_refused(text: str, told: str) -> None:
         ("[" * 40 + "]" * 40, "nested deeper"),
         ("[" * 200_000, "is no JSON"),
         ('{"a":' * 200_000, "is no JSON"),
-        ("9" * 5000, "is no JSON"),
+        ("9" * 5000, "more than 18 digits"),
+        ("[9223372036854775808]", "more than 18 digits"),
+        ("[" + "[]," * 1_000_000 + "1]", "more than 1,000,000 values"),
+        (b"\xff\xfe\x00", "is no text in UTF-8"),
+        (b'{"a": [-1e999]}', "isn't finite"),
         ("{", "is no JSON"),
         ("", "is no JSON"),
     ],
 )
-def test_json_out_of_bounds_is_refused(text: str, told: str) -> None:
+def test_json_out_of_bounds_is_refused(text: str | bytes, told: str) -> None:
     with pytest.raises(DocumentError, match=told) as caught:
         json_value(text)
     assert len(str(caught.value)) < 400
@@ -101,7 +105,7 @@ def test_only_regular_files_within_their_size_are_read(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(b"#" * (MAX_YAML_BYTES + 1))
     (tmp_path / "latin").write_bytes(b"a: \xe4\n")
     for name, told in {
-        "link": "is a link",
+        "link": "is a symbolic link",
         "fifo": "is no regular file",
         ".": "is no regular file",
         "none": "No such file",

@@ -33,7 +33,7 @@ from dogbreed.serving.http.ipc import (
     open_streams,
 )
 from dogbreed.serving.http.malloc import release_large_blocks
-from dogbreed.serving.predictor import BATCH_IMAGES, Predictor
+from dogbreed.serving.predictor import Predictor
 from dogbreed.serving.requests.invocations import as_jpeg, entry_of
 from dogbreed.utils.machine import cores
 from dogbreed.utils.terminal import print_exception
@@ -108,7 +108,7 @@ def _exit_on_error(decoding: Future[None]) -> None:
 
 
 def _compute(predictor: Predictor, decoded: SimpleQueue[Decoded | None], send: Send) -> None:
-    max_photos = max(1, BATCH_IMAGES // predictor.description.views)
+    max_photos = predictor.photos_per_batch
     try:
         while batch := _next_batch(decoded, max_photos):
             results = predictor.answer([each[2] for each in batch], max(each[1] for each in batch))

@@ -12,10 +12,11 @@ from typing import Any
 from PIL import Image
 
 from dogbreed.artifact.file_names import OPENVINO
-from dogbreed.artifact.runtimes import choose_runtime, cpu_precision
+from dogbreed.artifact.runtimes import choose_runtime
 from dogbreed.configuration.run import PredictConfig
 from dogbreed.configuration.schema import AUTO
 from dogbreed.errors import ConfigError, OutputError, PhotoError
+from dogbreed.runtime.openvino_runner import cpu_precision
 from dogbreed.serving.offline.sources import STDIN, Source, find_sources, is_folder
 from dogbreed.serving.offline.table import CSV, JSONL, check_suffix, json_line, open_table, row_of
 from dogbreed.serving.offline.urls import is_url

@@ -1,26 +1,26 @@
-"""Class activation maps: what speaks for a class, read off a network in OpenVINO's form.
+"""Class activation maps, computed by an OpenVINO model as one more output.
 
-Where a linear head stands on averages of a photo's last maps, a logit is the average of those maps
-weighted by the class's weights, and its bias. So the weighted maps say where the logit comes from
-(CAM, Zhou et al. 2016), without a gradient, and are what Grad-CAM comes to (Selvaraju et al. 2017,
-section 3.1). Other networks need that: see `grad_cam`.
+Where a linear head takes the averages of a photo's last maps, a logit is the average of those maps
+weighted by the class's weights, and its bias. So the weighted maps show where the logit comes
+from (CAM, Zhou et al. 2016), without a gradient, and equal Grad-CAM (Selvaraju et al. 2017, section
+3.1). Other networks need Grad-CAM itself: see `serving.grad_cam`.
 """
 
 from typing import Any
 
-CLASS_MAPS = "class_maps"
+from dogbreed.runtime.runner import CLASS_MAPS, FEATURES, LOGITS
 
 
 def add_class_maps(model: Any) -> bool:
-    """Give a model of "logits" and "features" the output CLASS_MAPS [n, classes, cells, cells].
+    """Add the output CLASS_MAPS [n, classes, cells, cells] to a model of LOGITS and FEATURES.
 
-    Returns whether it could be had.
+    Returns False, and changes nothing, where the network's layers don't allow it.
     """
     from openvino import opset13 as ops
 
-    features = _source(model.output("features").get_node())
+    features = _source(model.output(FEATURES).get_node())
     maps = _averaged(features)
-    weights = _linear_weights(_source(model.output("logits").get_node()), features)
+    weights = _linear_weights(_source(model.output(LOGITS).get_node()), features)
     if maps is None or weights is None:
         return False
     weighted = ops.convolution(maps, ops.unsqueeze(weights, [2, 3]), [1, 1], [0, 0], [0, 0], [1, 1])
