@@ -1,5 +1,5 @@
 """The optimisers; each module registers what it defines when it is imported here."""
 
-from dogbreed.optimizers import adam, sgd
-
-__all__ = ["adam", "sgd"]
+# ruff: noqa: F401
+import dogbreed.optimizers.adam
+import dogbreed.optimizers.sgd

@@ -94,7 +94,7 @@ class DummyProvider(Provider):
         return ("dummy/tiny",)
 
     def build(self, name: str) -> Any:
-        """A convolution, and as many classes as ImageNet has."""
+        """Two convolutions, and ten classes."""
         from collections import OrderedDict
 
         from torch import nn
@@ -106,13 +106,13 @@ class DummyProvider(Provider):
                 stage=nn.Conv2d(8, 8, 1),
                 pool=nn.AdaptiveAvgPool2d(1),
                 flat=nn.Flatten(1),
-                classifier=nn.Linear(8, 1000),
+                classifier=nn.Linear(8, 10),
             )
         )
 
     def parameters(self, name: str) -> int:
         """Those of the two layers."""
-        return 8 * 3 * 49 + 8 + 8 * 8 + 8 + 8 * 1000 + 1000
+        return 8 * 3 * 49 + 8 + 8 * 8 + 8 + 8 * 10 + 10
 
     def weight_names(self, name: str) -> Sequence[str]:
         """Two."""

@@ -1,5 +1,4 @@
 """Where backbones come from; each module registers its provider when it is imported here."""
 
-from dogbreed.backbone.providers import torchvision_models
-
-__all__ = ["torchvision_models"]
+# ruff: noqa: F401
+import dogbreed.backbone.providers.torchvision_models

@@ -57,7 +57,8 @@ class TorchvisionProvider(Provider):
 
     def names(self) -> Sequence[str]:
         """Those of `torchvision.models.list_models(module=torchvision.models)`."""
-        return torchvision.models.list_models(module=torchvision.models)
+        names: list[str] = torchvision.models.list_models(module=torchvision.models)
+        return names
 
     def build(self, name: str) -> nn.Module:
         """The network with one output, for images that are normalised as for all others."""

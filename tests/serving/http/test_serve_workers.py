@@ -22,12 +22,8 @@ from helpers.local_server import (
 from starlette.requests import Request
 
 from dogbreed.artifact.folder import read_description
-from dogbreed.data.decoding.memory import (
-    HEIF_BYTES,
-    JPEG_BYTES,
-    PLAIN_BYTES,
-    TRANSPARENT_OR_DEEP_BYTES,
-)
+from dogbreed.data.decoding.image_formats.base import IMAGE_FORMATS, PLAIN_BYTES
+from dogbreed.data.decoding.memory import TRANSPARENT_OR_DEEP_BYTES
 from dogbreed.data.decoding.pool import DecodingPool
 from dogbreed.errors import PhotoError
 from dogbreed.serving.decoding_budget import CostlyPhoto, Room
@@ -42,7 +38,7 @@ from dogbreed.serving.requests.invocations import RequestError
 @pytest.mark.parametrize(
     ("kind", "mode", "pixel_bytes"),
     [
-        ("JPEG", "RGB", JPEG_BYTES),
+        ("JPEG", "RGB", IMAGE_FORMATS["JPEG"].bytes_per_pixel),
         ("PNG", "RGB", PLAIN_BYTES),
         ("WEBP", "RGB", PLAIN_BYTES),
         ("GIF", "P", PLAIN_BYTES),
@@ -50,7 +46,7 @@ from dogbreed.serving.requests.invocations import RequestError
         ("PNG", "LA", TRANSPARENT_OR_DEEP_BYTES),
         ("PNG", "I;16", TRANSPARENT_OR_DEEP_BYTES),
         ("TIFF", "F", TRANSPARENT_OR_DEEP_BYTES),
-        ("HEIF", "RGB", HEIF_BYTES),
+        ("HEIF", "RGB", IMAGE_FORMATS["HEIF"].bytes_per_pixel),
     ],
 )
 def test_a_photo_that_needs_more_than_the_budget_is_refused(
