@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dogbreed.cloud.commands.extra import require_aws
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.configuration.help import print_requested_help
@@ -12,6 +13,7 @@ def main(arguments: Sequence[str]) -> None:
     if print_requested_help("deploy", arguments):
         return
     config = compose_as(DeployConfig, "deploy", arguments)
+    require_aws()
     # Seconds of imports that --help and a mistyped key shouldn't wait for.
     from dogbreed.cloud.endpoints.deploy import deploy
 

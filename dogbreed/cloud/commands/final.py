@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dogbreed.cloud.commands.extra import require_aws
 from dogbreed.configuration.help import print_requested_help
 from dogbreed.configuration.search import LOCAL, training_of
 from dogbreed.search.runner_limits import check_local
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str]) -> None:
     else:
         if config.attach is None:
             check_sent_paths(config)
+        require_aws()
         from dogbreed.cloud.jobs.training import train_on_sagemaker
 
         train_on_sagemaker(config)

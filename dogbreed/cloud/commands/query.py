@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from dogbreed.cloud.commands.extra import require_aws
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import QueryConfig
 from dogbreed.configuration.help import print_requested_help
@@ -17,6 +18,7 @@ def main(arguments: Sequence[str]) -> None:
     config = compose_as(QueryConfig, "query", options)
     if not photos and not config.logs:
         raise no_photo("query")
+    require_aws()
     from dogbreed.cloud.endpoints.query import query
 
     if not query(config, photos):

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from dogbreed.cloud.commands.extra import require_aws
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import TeardownConfig
 from dogbreed.configuration.help import print_requested_help
@@ -13,6 +14,7 @@ def main(arguments: Sequence[str]) -> None:
     if print_requested_help("teardown", arguments):
         return
     config = compose_as(TeardownConfig, "teardown", arguments)
+    require_aws()
     from dogbreed.cloud.endpoints.teardown import tear_down
 
     if not tear_down(config):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dogbreed.cloud.commands.extra import require_aws
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.help import print_requested_help
 from dogbreed.configuration.search import LOCAL, TuneConfig
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     else:
         if config.attach is None:
             check_sent_paths(config)
+        require_aws()
         from dogbreed.cloud.jobs.tuning import search_on_sagemaker
 
         search_on_sagemaker(config)

@@ -67,6 +67,20 @@ def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], sentence: str) ->
     assert sentence in done.stderr
 
 
+def test_without_the_extra_aws_a_command_says_how_to_install_it(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(WITHOUT_AWS, "utf-8")
+    photos = draw_folders(tmp_path / "photos", {"": 4})
+    for arguments in (("deploy",), ("tune", f"data.root={photos}", "dry_run=true")):
+        done = run(str(program), *arguments, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr == (
+            "error: To work with AWS, boto3 and sagemaker must be installed: "
+            "pip install 'dogbreed[aws]'.\n"
+        )
+    assert run(str(program), "query", "--help", cwd=tmp_path).returncode == 0
+
+
 @pytest.mark.launch
 def test_a_local_search_and_its_best_need_no_extra_aws(tmp_path: Path) -> None:
     photos = draw_folders(tmp_path / "photos", {"train": 12, "valid": 4, "test": 4})
@@ -80,5 +94,3 @@ def test_a_local_search_and_its_best_need_no_extra_aws(tmp_path: Path) -> None:
     assert final.returncode == 0, final.stderr
     assert "best of s" in final.stdout
     assert (tmp_path / "outputs" / "latest" / "model" / "model.json").is_file()
-    for name in ("deploy", "query", "teardown"):
-        assert run(str(program), name, "--help", cwd=tmp_path).returncode == 0
