@@ -26,7 +26,7 @@ def log_results(facts: Facts) -> None:
         log.info("rules: %s", f"{', '.join(found)} fired" if found else "none fired")
     for trigger in facts.profile.triggers if facts.profile else ():
         if trigger.state == FIRED:
-            log.info("profile: %s: %s %s", trigger.name, trigger.seen, trigger.advice)
+            log.info("profile: %s: %s %s", trigger.name, trigger.message, trigger.recommendation)
 
 
 def _log_table(facts: Facts) -> None:

@@ -91,8 +91,8 @@ def test_a_photo_gets_the_same_probabilities_everywhere(
         predictor = Predictor.load(tmp_path / "model", engine=engine)
         answers = [predictor.predict(path) for path in paths]
         for path, answer, wanted in zip(paths, answers, expected, strict=True):
-            given = {each.class_name: each.probability for each in answer.breeds}
-            assert answer.breeds[0].class_name == CLASSES[wanted.argmax()], path
+            given = {each.class_name: each.probability for each in answer.classes}
+            assert answer.classes[0].class_name == CLASSES[wanted.argmax()], path
             found = [given[name] for name in CLASSES]
             np.testing.assert_allclose(found, wanted, atol=MAX_DIFFERENCE)
 
