@@ -22,6 +22,7 @@ from dogbreed.configuration.search import FinalConfig, TuneConfig
 # sub-package is a package of its own here; a module at the top is named by itself.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "utils"),
+    ("evaluation.metrics",),
     ("configuration",),
     ("data.decoding.structure",),
     ("data.decoding",),

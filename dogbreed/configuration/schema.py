@@ -9,7 +9,7 @@ import math
 import sys
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -42,9 +42,12 @@ def key(
     below: float | None = None,
     at_least: float | None = None,
     at_most: float | None = None,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = (),
 ) -> Any:
-    """A dataclass field with its sentence for --help and the bounds that `parse` holds it to."""
+    """A dataclass field with its sentence for --help and the bounds that `parse` holds it to.
+
+    `choices` is a function where they are a list that grows, such as that of the metrics.
+    """
     bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
     return field(metadata={"help": help, "bounds": bounds, "choices": choices})
 
@@ -200,8 +203,14 @@ def unknown_key(name: str, schema: type[Any], prefix: str = "") -> ConfigError:
     return ConfigError(f"There is no key {name}.{hint} --help lists them all.")
 
 
+def _choices(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    found = metadata["choices"]
+    choices: tuple[str, ...] = found() if callable(found) else found
+    return choices
+
+
 def _sentence(metadata: Mapping[str, Any]) -> str:
-    allowed = " | ".join(metadata["choices"]) or ", ".join(_limits(metadata["bounds"]))
+    allowed = " | ".join(_choices(metadata)) or ", ".join(_limits(metadata["bounds"]))
     return f"{metadata['help']} ({allowed})" if allowed else str(metadata["help"])
 
 
@@ -216,11 +225,9 @@ def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], show
         return _texts(name, value)
     allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     converted = _converted(value, allowed)
-    if metadata["choices"] and converted not in metadata["choices"]:
-        choices = ", ".join(metadata["choices"])
-        raise ConfigError(
-            f"{shown}: must be one of {choices}.{nearest(value, metadata['choices'])}"
-        )
+    choices = _choices(metadata)
+    if choices and converted not in choices:
+        raise ConfigError(f"{shown}: must be one of {', '.join(choices)}.{nearest(value, choices)}")
     if converted is _WRONG or (
         str in allowed and int in allowed and isinstance(converted, str) and converted != AUTO
     ):

@@ -21,8 +21,12 @@ from dogbreed.evaluation.baseline import fit_baseline
 from dogbreed.evaluation.calibration import choose_threshold, fit_temperature
 from dogbreed.evaluation.duplicates import find_duplicates
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, RateCurve
-from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
+from dogbreed.evaluation.metrics.intervals import wilson
+from dogbreed.evaluation.metrics.measuring import measure, measure_classes
+from dogbreed.evaluation.metrics.registry import VALID_PREFIX, epoch_metrics
+from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.model import BreedClassifier
+from dogbreed.report.metric_table import metric_table
 from dogbreed.training.preparation import preprocessing_of
 from dogbreed.training.run_folder import METRICS_FILE, RunFolder, log
 from dogbreed.utils.files import atomic_write, json_text
@@ -144,7 +148,7 @@ def write_metrics(run: RunFolder, facts: Facts) -> None:
         "temperature": facts.temperature,
         "threshold_probability": facts.threshold,
         "unknown": facts.unknown,
-        "baseline": asdict(facts.baseline) if facts.baseline else None,
+        "baseline": facts.baseline.as_dict() if facts.baseline else None,
         "folds": asdict(facts.folds) if facts.folds else None,
         "lr_finder": asdict(facts.rate_curve) if facts.rate_curve else None,
         "classes": {metrics.name: metrics.as_dict() for metrics in facts.class_metrics},
@@ -161,31 +165,22 @@ def write_metrics(run: RunFolder, facts: Facts) -> None:
 
 
 def tell(facts: Facts) -> None:
-    """The results as a table on the screen, test shares with their intervals."""
-    log.info(
-        "\n%-10s %8s %7s %7s %9s %8s %7s",
-        *("", "loss", "top-1", "top-5", "macro F1", "ECE cal", "photos"),
-    )
-    for split, m in facts.metrics.items():
-        log.info(
-            "%-10s %8.4f %6.1f%% %6.1f%% %8.1f%% %8.3f %7d",
-            *(split, m.loss, 100 * m.top1, 100 * m.top5, 100 * m.macro_f1),
-            *(m.ece_calibrated_share, m.n),
-        )
+    """The results as a table on the terminal, and what they come to."""
+    for line in metric_table(facts.metrics):
+        log.info("%s", line)
     if not sys.stderr.isatty():
-        kept = facts.metrics[VALID]
+        valid = facts.metrics[VALID]
+        kept = {m.name: (valid[m.name], valid.ci95[m.name]) for m in epoch_metrics()}
         log.info("")
-        log.info(
-            kept_line({f"valid_{m}": (getattr(kept, m), kept.ci95[m]) for m in ("loss", "top1")})
-        )
+        log.info(kept_line({f"{VALID_PREFIX}{name}": own for name, own in kept.items()}))
     test = facts.metrics[TEST]
     low, high = test.ci95["top1"]
-    log.info("\ntest top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * test.top1, 100 * low, 100 * high)
+    log.info("\ntest top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * test["top1"], 100 * low, 100 * high)
     if facts.baseline:
         low, high = facts.baseline.top1_gain_ci95
         log.info(
             "logistic regression on the same features %.1f%%: %+.1f points (95%%: %+.1f to %+.1f)",
-            *(100 * facts.baseline.test.top1, facts.baseline.top1_gain_points, low, high),
+            *(100 * facts.baseline.test["top1"], facts.baseline.top1_gain_points, low, high),
         )
     if facts.folds:
         log.info(
@@ -195,7 +190,12 @@ def tell(facts: Facts) -> None:
         )
     log.info(
         "temperature %.2f: ECE %.3f before, %.3f after; unknown below %.0f%%",
-        *(facts.temperature, test.ece_share, test.ece_calibrated_share, 100 * facts.threshold),
+        *(
+            facts.temperature,
+            test["ece_share"],
+            test["ece_calibrated_share"],
+            100 * facts.threshold,
+        ),
     )
     if facts.duplicates:
         log.info("%d photos may be in two splits: see the report", len(facts.duplicates))

@@ -33,9 +33,9 @@ def test_the_numbers_of_the_run(tmp_path: Path) -> None:
     assert [
         "test",
         "12",
-        *(percent(getattr(test, name), test.ci95[name]) for name in ("top1", "top5", "macro_f1")),
-        decimal(test.loss, test.ci95["loss"]),
-        percent(test.ece_calibrated_share, test.ci95["ece_calibrated_share"]),
+        *(percent(test[name], test.ci95[name]) for name in ("top1", "top5", "macro_f1")),
+        decimal(test["loss"], test.ci95["loss"]),
+        percent(test["ece_calibrated_share"], test.ci95["ece_calibrated_share"]),
     ] in cells
     assert ["data.size_px", "224"] in cells
     assert ["Akita", "4", "75.0 % [30.1, 95.4]", "75.0 % [30.1, 95.4]"] in cells

@@ -14,7 +14,8 @@ from helpers.pages import figures_in
 
 from dogbreed.data.layouts.splits import Finding, Sample
 from dogbreed.evaluation.facts import Duplicate, Facts
-from dogbreed.evaluation.metrics import Scores, measure_classes
+from dogbreed.evaluation.metrics.measuring import measure_classes
+from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.evaluation.mistakes import confusions
 from dogbreed.report.frame import _plotly
 from dogbreed.report.run.confusion_figure import MAX_CLASSES

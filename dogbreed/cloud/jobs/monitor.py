@@ -15,11 +15,11 @@ from dogbreed.cloud.aws.polling import looks
 from dogbreed.cloud.jobs.costs import cost
 from dogbreed.configuration.search import DIRECTIONS, SearchConfig
 from dogbreed.errors import CloudError, ConfigError, Stopped
+from dogbreed.evaluation.metrics.registry import objectives
 from dogbreed.search.hyperparameters import decode
 from dogbreed.search.searchable import Value, searched_values
 from dogbreed.search.space import FLOAT, INT, Choice, Numbers, Range, Space
 from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Show, Trial
-from dogbreed.utils.metric_lines import OBJECTIVES
 from dogbreed.utils.printable import printable
 
 
@@ -149,7 +149,7 @@ def searched_by(account: Account, name: str, search: SearchConfig) -> tuple[Sear
         direction=str(objective.type).lower(),
         trials=int(limits.max_number_of_training_jobs),
     )
-    if known.objective not in OBJECTIVES or known.direction not in DIRECTIONS:
+    if known.objective not in objectives() or known.direction not in DIRECTIONS:
         raise CloudError(
             f"{name} searches for the {known.direction} of {printable(known.objective)}: it is no "
             "search of this project's; attach one that launch/tune.py started."

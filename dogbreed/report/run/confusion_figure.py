@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dogbreed.evaluation.metrics import Scores
+from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.evaluation.mistakes import Confusion, most_confused
 from dogbreed.report.charts import Chart, axis, labels, layout_of
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from dogbreed.data.check import imbalance
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN
 from dogbreed.evaluation.facts import Facts
-from dogbreed.evaluation.metrics import SplitMetrics
+from dogbreed.evaluation.metrics.measuring import SplitMetrics
 from dogbreed.evaluation.mistakes import confusions
 from dogbreed.report.formatting import agreement, counted, decimal, flat, percent, seconds, shown
 from dogbreed.report.run import sentences as statements

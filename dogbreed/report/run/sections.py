@@ -12,7 +12,7 @@ from typing import Any
 from dogbreed.data.check import imbalance
 from dogbreed.data.layouts.splits import SPLITS
 from dogbreed.evaluation.facts import Duplicate, Facts
-from dogbreed.evaluation.metrics import SplitMetrics
+from dogbreed.evaluation.metrics.measuring import SplitMetrics
 from dogbreed.evaluation.mistakes import (
     ConfusedPair,
     Confusion,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dogbreed.data.layouts.splits import TEST, Finding
 from dogbreed.evaluation.facts import Baseline, Facts
-from dogbreed.evaluation.metrics import ClassMetrics
+from dogbreed.evaluation.metrics.measuring import ClassMetrics
 from dogbreed.report.formatting import counted, decimal, percent, points
 
 
@@ -12,12 +12,12 @@ def headline(facts: Facts) -> str:
     """How good the run is."""
     test = facts.metrics[TEST]
     right = (
-        f"{percent(test.top1, test.ci95['top1'])} of {counted(test.n, 'test photo')} were given "
+        f"{percent(test['top1'], test.ci95['top1'])} of {counted(test.n, 'test photo')} were given "
         f"the right one of {len(facts.classes):,} classes"
     )
     if len(facts.classes) <= 5:
         return f"{right}."
-    return f"{right}; for {percent(test.top5)} it was among the five likeliest."
+    return f"{right}; for {percent(test['top5'])} it was among the five likeliest."
 
 
 def against(baseline: Baseline) -> str:
@@ -54,8 +54,8 @@ def temperature(facts: Facts) -> str:
     return (
         f"The temperature {decimal(facts.temperature)}, fitted on the validation photos, makes "
         f"the model {which} sure of its answers and changes none. On the test photos the expected "
-        f"calibration error is {percent(test.ece_share, test.ci95['ece_share'])} before it and "
-        f"{percent(test.ece_calibrated_share, test.ci95['ece_calibrated_share'])} after it."
+        f"calibration error is {percent(test['ece_share'], test.ci95['ece_share'])} before it and "
+        f"{percent(test['ece_calibrated_share'], test.ci95['ece_calibrated_share'])} after it."
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dogbreed.data.layouts.splits import SPLITS
 from dogbreed.evaluation.facts import Facts
-from dogbreed.evaluation.metrics import Interval
+from dogbreed.evaluation.metrics.intervals import Interval
 from dogbreed.evaluation.mistakes import Confusion
 from dogbreed.utils.files import write_table
 

@@ -18,7 +18,8 @@ from dogbreed.data.check import Checked
 from dogbreed.data.layouts.splits import TRAIN, VALID
 from dogbreed.data.module import BreedDataModule
 from dogbreed.errors import DogbreedError
-from dogbreed.evaluation.metrics import measure
+from dogbreed.evaluation.metrics.measuring import measure
+from dogbreed.evaluation.metrics.registry import Metric, objective_metric, register_missing
 from dogbreed.model import BreedClassifier
 from dogbreed.search.space import apply
 from dogbreed.training.callbacks import SeedEachStep
@@ -29,13 +30,17 @@ from dogbreed.training.run_folder import log_to_terminal
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What all trials of a search share; in `config` epochs and patience may still be "auto"."""
+    """What all trials of a search share; in `config` epochs and patience may still be "auto".
+
+    `metrics` are the registered ones: a new process knows this package's alone.
+    """
 
     config: Config
     checked: Checked
     stored: Mapping[str, CachedPhotos]
     metric: str
     threads: int
+    metrics: tuple[Metric, ...]
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class Broken:
 def run_trials(connection: Connection, work: Work) -> None:
     """Train for every set of values that comes in, until the other end is gone."""
     log_to_terminal()  # which silences Lightning
+    register_missing(work.metrics)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     torch.set_num_threads(work.threads)
     model = work.config.model
@@ -104,8 +110,8 @@ def _train(connection: Connection, work: Work, config: Config, backbone: Any) ->
         return Broken(f"the loss isn't finite at optim.lr={config.optim.lr:g}")
     model.load_state_dict(kept.state, strict=False)
     metrics = measure(score(model, module.eval_dataloader(VALID)))
-    name = work.metric.removeprefix("valid_")
-    return Kept(getattr(metrics, name), metrics.ci95[name], kept.stopped)
+    name = objective_metric(work.metric).name
+    return Kept(metrics[name], metrics.ci95[name], kept.stopped)
 
 
 class _KeepBest(pl.Callback):
