@@ -117,3 +117,8 @@ class Facts:
     data_fingerprint: str
     test_samples: tuple[Sample, ...]
     test_scores: Scores
+
+    @property
+    def noun(self) -> str:
+        """What pages call a class, in the singular: `data.noun` of the configuration."""
+        return str(self.config.get("data", {}).get("noun", "class"))

@@ -57,6 +57,17 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def plural(noun: str) -> str:
+    """classes, breeds, species, berries: the regular English plural."""
+    if noun.endswith("ies"):
+        return noun
+    if noun.endswith(("s", "x", "z", "ch", "sh")):
+        return f"{noun}es"
+    if noun.endswith("y") and noun[-2:-1] not in ("", *"aeiou"):
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
+
+
 def below(root: Path, path: Path) -> str:
     """A file's place in the folder of the photos; its name alone where it is elsewhere.
 

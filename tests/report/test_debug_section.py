@@ -19,7 +19,7 @@ from dogbreed.report.line_charts import MAX_POINTS
 
 if TYPE_CHECKING:
     from helpers.browser import OpenPage
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 
 NORMS = ("gradient-norm", "weight-norm", "update-ratio")
 

@@ -18,14 +18,14 @@ from dogbreed.evaluation.metrics.measuring import measure_classes
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.evaluation.mistakes import confusions
 from dogbreed.report.frame import _plotly
-from dogbreed.report.run.confusion_figure import MAX_CLASSES
+from dogbreed.report.run.figures.confusion_matrix import MAX_CLASSES
 from dogbreed.report.run.model_card import write_model_card
 from dogbreed.report.run.report import write_report
-from dogbreed.report.run.sections import CLASSES
+from dogbreed.report.run.sections.classes import MAX_CLASSES as MAX_CLASS_ROWS
 
 if TYPE_CHECKING:
     from helpers.browser import OpenPage
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 
 MAX_BYTES = 12_000_000
 
@@ -93,7 +93,7 @@ def test_more_classes_than_the_table_shows(tmp_path: Path) -> None:
     )
     assert report_bytes(tmp_path, facts) < MAX_BYTES - 3_000_000
     page = (tmp_path / "report.html").read_text("utf-8")
-    sentence = f"The table has the {CLASSES:,} classes that are recognised least often"
+    sentence = f"The table has the {MAX_CLASS_ROWS:,} classes that are recognised least often"
     assert sentence in page
     assert "classes.csv has all 10,000." in page
 

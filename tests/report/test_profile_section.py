@@ -15,7 +15,7 @@ from dogbreed.evaluation.facts import Facts
 
 if TYPE_CHECKING:
     from helpers.browser import OpenPage
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 
 
 @pytest.fixture

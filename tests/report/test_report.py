@@ -16,7 +16,7 @@ from dogbreed.report.run.report import write_report
 
 if TYPE_CHECKING:
     from helpers.browser import OpenPage
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 
 
 @pytest.fixture

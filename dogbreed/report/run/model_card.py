@@ -7,10 +7,10 @@ from pathlib import Path
 from dogbreed.data.check import imbalance
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN
 from dogbreed.evaluation.facts import Facts
-from dogbreed.evaluation.metrics.measuring import SplitMetrics
 from dogbreed.evaluation.mistakes import confusions
-from dogbreed.report.formatting import agreement, counted, decimal, flat, percent, seconds, shown
-from dogbreed.report.run import sentences as statements
+from dogbreed.report.formatting import agreement, counted, flat, percent, seconds, shown
+from dogbreed.report.metric_table import metric_rows
+from dogbreed.report.run.wording import sentences
 from dogbreed.utils.files import write_text
 
 WEAKEST, CONFUSED = 10, 5  # so many are named
@@ -46,7 +46,7 @@ def _purpose(facts: Facts) -> list[str]:
         f"A classifier of photos into {len(facts.classes):,} classes: a {plain(backbone)} backbone "
         f"with a head trained by dogbreed, finished {facts.finished.replace('T', ' ')}.",
         "",
-        statements.headline(facts),
+        sentences.headline(facts),
         "",
         "## Intended use",
         "",
@@ -66,7 +66,7 @@ def _data(facts: Facts) -> list[str]:
         uneven = f"{imbalance(there):.1f}" if there else "–"
         rows.append((split, f"{sum(there):,}", f"{len(there):,}", uneven))
     lines = ["## Data", "", *_table(("Split", "Photos", "Classes", "Largest / smallest"), rows), ""]
-    left_out = statements.left_out(facts.findings)
+    left_out = sentences.left_out(facts.findings)
     lines.append(f"Photos left out because they can't be used: {left_out:,}.")
     if facts.duplicates:
         pairs = counted(len(facts.duplicates), "pair")
@@ -75,15 +75,16 @@ def _data(facts: Facts) -> list[str]:
 
 
 def _results(facts: Facts) -> list[str]:
-    measured = [(split, facts.metrics[split]) for split in SPLITS if split in facts.metrics]
+    measured = {split: facts.metrics[split] for split in SPLITS if split in facts.metrics}
     if facts.baseline is not None:
-        measured.append(("test, baseline", facts.baseline.test))
-    head = ("Split", "Photos", "Top-1", "Top-5", "Macro F1", "Loss (nats)", "Calibration error")
+        measured["baseline, test"] = facts.baseline.test
+    rows = [(row.title, row.better, *row.cells) for row in metric_rows(measured)]
+    rows.append(("Photos", "", *(f"{own.n:,}" for own in measured.values())))
     lines = ["## Results", "", "In brackets the 95 % intervals.", ""]
-    lines += [*_table(head, (_result(name, own) for name, own in measured)), ""]
+    lines += [*_table(("Metric", "Better", *measured), rows), ""]
     if facts.baseline is not None:
         lines += [
-            f"{statements.against(facts.baseline)} The baseline is a logistic regression on the "
+            f"{sentences.against(facts.baseline)} The baseline is a logistic regression on the "
             f"same features and views (C = {facts.baseline.C}).",
             "",
         ]
@@ -94,20 +95,7 @@ def _results(facts: Facts) -> list[str]:
             f"{100 * facts.folds.top1_sd:.1f} points.",
             "",
         ]
-    return [*lines, statements.temperature(facts), "", statements.threshold(facts), ""]
-
-
-def _result(name: str, own: SplitMetrics) -> tuple[str, ...]:
-    """The calibrated error stands here: it is that of the probabilities the model gives."""
-    return (
-        name,
-        f"{own.n:,}",
-        percent(own.top1, own.ci95["top1"]),
-        percent(own.top5, own.ci95["top5"]),
-        percent(own.macro_f1, own.ci95["macro_f1"]),
-        decimal(own.loss, own.ci95["loss"]),
-        percent(own.ece_calibrated_share, own.ci95["ece_calibrated_share"]),
-    )
+    return [*lines, sentences.temperature(facts), "", sentences.threshold(facts), ""]
 
 
 def _limits(facts: Facts) -> list[str]:
@@ -118,7 +106,7 @@ def _limits(facts: Facts) -> list[str]:
             percent(own.recall, own.recall_ci95),
             percent(own.precision, own.precision_ci95),
         )
-        for own in statements.weakest(facts, WEAKEST)
+        for own in sentences.weakest(facts, WEAKEST)
     ]
     lines = ["## Limits", "", "The classes whose test photos are recognised least often:", ""]
     lines += [*_table(("Class", "Test photos", "Recall", "Precision"), rows), ""]

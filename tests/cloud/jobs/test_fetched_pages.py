@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from helpers.browser import OpenPage
     from playwright.sync_api import Browser, Locator
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 
 REFRESHED = '<!DOCTYPE html><meta http-equiv="refresh" content="0;url=ADDRESS/refresh">'
 EVIL = """<!DOCTYPE html><html><head>

@@ -21,7 +21,7 @@ from dogbreed.search.trials import FAILED, RUNNING, Trial
 
 if TYPE_CHECKING:
     from helpers.browser import OpenPage
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 
 pytestmark = pytest.mark.launch
 

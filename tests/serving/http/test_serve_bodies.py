@@ -17,7 +17,7 @@ from helpers.bombs import scans
 from helpers.local_server import LocalServer, as_text, photo, picture, serving
 from playwright.sync_api import Browser
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 pytestmark = pytest.mark.servers
 
 BIG = photo("BMP", picture(size=(900, 700)))  # curl asks by Expect: 100-continue over 1 MB

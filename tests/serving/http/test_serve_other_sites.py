@@ -13,7 +13,7 @@ from conftest import draw_photo
 from helpers.local_server import LocalServer, photo, serving
 from playwright.sync_api import Browser, Page, expect
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 pytestmark = pytest.mark.servers
 
 TOKEN = "geheim-0123456789+/=="

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request,
 from dogbreed.artifact.folder import read_description
 from dogbreed.serving.http.page import pages
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 pytestmark = pytest.mark.servers
 
 HEAT_MS = 60_000  # the first one loads torch
