@@ -48,7 +48,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("report.run.sections",),
     ("report.run",),
     ("training",),
-    ("train", "predict", "serve"),
+    ("train", "predict", "evaluate", "serve"),
     ("search",),
     ("search.report",),
     ("search.local",),

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from dogbreed.configuration import composing as cli
 from dogbreed.configuration.deploy import DeployConfig, QueryConfig, TeardownConfig
-from dogbreed.configuration.run import Config, PredictConfig, ServeConfig
+from dogbreed.configuration.run import Config, EvaluateRunConfig, PredictConfig, ServeConfig
 from dogbreed.configuration.schema import flat, keys
 from dogbreed.configuration.search import FinalConfig, TuneConfig
 from dogbreed.utils.terminal import print_lines
@@ -33,6 +33,7 @@ COMMANDS = (
     Command("python launch/tune.py", TuneConfig, "tune", Config),
     Command("python launch/train.py", FinalConfig, "final", TuneConfig),
     Command("python -m dogbreed.predict", PredictConfig, "predict"),
+    Command("python -m dogbreed.evaluate", EvaluateRunConfig, "evaluate"),
     Command("python -m dogbreed.serve", ServeConfig, "serve"),
     Command("python launch/deploy.py", DeployConfig, "deploy"),
     Command("python launch/query.py", QueryConfig, "query"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.inspection import inspect
-from dogbreed.data.layouts.splits import ONE_SPLIT_ONLY, Finding, PhotoFolders
+from dogbreed.data.layouts.splits import ONE_SPLIT_ONLY, Finding, PhotoFolders, Sample
 from dogbreed.errors import DataError, PhotoError
 from dogbreed.utils.progress import progress
 
@@ -38,28 +38,36 @@ def check(
         DataError: more than `max_bad_share` of the photos are bad, or a class has none left.
     """
     samples = folders.all_samples()
+    digests, remarks = inspect_photos(
+        samples, max_pixels=max_pixels, workers=workers, within=folders.within
+    )
     found = [finding for finding in folders.findings if finding.reason != ONE_SPLIT_ONLY]
-    digests: dict[Path, bytes] = {}
-    with progress("checking", len(samples)) as advance, ThreadPoolExecutor(max(1, workers)) as pool:
-        for sample, result in zip(
-            samples,
-            pool.map(lambda s: _look(s.path, max_pixels, folders.within), samples),
-            strict=True,
-        ):
-            advance(1)
-            digest, remarks = result
-            if digest is not None:
-                digests[sample.path] = digest
-            found += remarks
+    found += remarks
     kept = folders.without(finding.path for finding in found if finding.bad)
     found += kept.findings  # with those of classes in one split, as it now is
     left_out = [finding for finding in found if finding.bad]
     untrained = sum(finding.photos for finding in folders.findings if finding.bad)
-    _stop_if_too_many(left_out, len(samples) + untrained, max_bad_share, folders.root)
+    stop_if_too_many(left_out, len(samples) + untrained, max_bad_share, folders.root)
     if len(kept.classes) < 2:
         raise DataError(f"{folders.root} has fewer than two classes left once bad photos are out.")
     kept.require_photos()
     return Checked(folders=kept, digests=digests, findings=tuple(found))
+
+
+def inspect_photos(
+    samples: Sequence[Sample], *, max_pixels: int, workers: int, within: str | None
+) -> tuple[dict[Path, bytes], list[Finding]]:
+    """Read and decode photos in `workers` threads: digests of the readable ones, and findings."""
+    digests: dict[Path, bytes] = {}
+    found: list[Finding] = []
+    with progress("checking", len(samples)) as advance, ThreadPoolExecutor(max(1, workers)) as pool:
+        results = pool.map(lambda sample: _look(sample.path, max_pixels, within), samples)
+        for sample, (digest, remarks) in zip(samples, results, strict=True):
+            advance(1)
+            if digest is not None:
+                digests[sample.path] = digest
+            found += remarks
+    return digests, found
 
 
 def _look(path: Path, max_pixels: int, within: str | None) -> tuple[bytes | None, list[Finding]]:
@@ -78,9 +86,8 @@ def _look(path: Path, max_pixels: int, within: str | None) -> tuple[bytes | None
     ]
 
 
-def _stop_if_too_many(
-    left_out: Sequence[Finding], total: int, max_share: float, root: Path
-) -> None:
+def stop_if_too_many(left_out: Sequence[Finding], total: int, max_share: float, root: Path) -> None:
+    """Raise a DataError if the photos of `left_out` are more than that share of `total`."""
     bad = sum(finding.photos for finding in left_out)
     if bad <= max_share * total:
         return

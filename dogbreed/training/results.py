@@ -65,7 +65,7 @@ def gather_facts(
         name=config.name,
         finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         config=without_places(config),
-        versions=_versions(),
+        versions=versions(),
         seconds={},
         epochs=tuple(epochs),
         root=folders.root,
@@ -79,7 +79,7 @@ def gather_facts(
         class_metrics=measure_classes(test, folders.classes, folders.display_names),
         temperature=temperature,
         threshold=threshold,
-        unknown=_unknown(test, threshold),
+        unknown=answered_share(test, threshold),
         baseline=_baseline(config, stored, scores[TEST]),
         folds=None,
         rate_curve=rate_curve,
@@ -131,6 +131,8 @@ def write_predictions(run: RunFolder, checked: Checked, scores: Mapping[str, Sco
     folders = checked.folders
     rows: list[tuple[object, ...]] = [("split", "class", "predicted", "probability", "path")]
     for split in (VALID, TEST):
+        if split not in scores:
+            continue
         own = scores[split]
         for sample, label, probability in zip(
             folders.samples[split], own.predicted.tolist(), own.confidence.tolist(), strict=True
@@ -140,10 +142,9 @@ def write_predictions(run: RunFolder, checked: Checked, scores: Mapping[str, Sco
     run.write_table("predictions.csv", rows)
 
 
-def write_metrics(run: RunFolder, facts: Facts) -> None:
-    """Finish the run: metrics.json, which says that it is, and outputs/latest."""
-    values: dict[str, Any] = {split: facts.metrics[split].as_dict() for split in SPLITS}
-    values |= {
+def metric_values(facts: Facts) -> dict[str, Any]:
+    """What metrics.json holds, as plain values."""
+    return {split: measured.as_dict() for split, measured in facts.metrics.items()} | {
         "seconds": dict(facts.seconds),
         "temperature": facts.temperature,
         "threshold_probability": facts.threshold,
@@ -157,6 +158,11 @@ def write_metrics(run: RunFolder, facts: Facts) -> None:
         "data_fingerprint": facts.data_fingerprint,
         "epochs": list(facts.epochs),
     }
+
+
+def write_metrics(run: RunFolder, facts: Facts) -> None:
+    """Finish the run: metrics.json, which marks it as finished, and outputs/latest."""
+    values = metric_values(facts)
     # metrics.json is complete before outputs/latest moves, and appears after it: a process that is
     # killed here leaves a run that resume=auto finishes, not a finished one behind an older latest.
     with atomic_write(run.path / METRICS_FILE) as beside:
@@ -168,7 +174,7 @@ def tell(facts: Facts) -> None:
     """The results as a table on the terminal, and what they come to."""
     for line in metric_table(facts.metrics):
         log.info("%s", line)
-    if not sys.stderr.isatty():
+    if VALID in facts.metrics and not sys.stderr.isatty():
         valid = facts.metrics[VALID]
         kept = {m.name: (valid[m.name], valid.ci95[m.name]) for m in epoch_metrics()}
         log.info("")
@@ -229,7 +235,7 @@ def _duplicates(
     return find_duplicates(stored, samples, digests)
 
 
-def _unknown(test: Scores, threshold: float) -> dict[str, Any]:
+def answered_share(test: Scores, threshold: float) -> dict[str, Any]:
     """What the threshold does to the test photos."""
     answered = test.confidence >= threshold
     count, hits = int(answered.sum()), int((answered & test.right).sum())
@@ -254,7 +260,8 @@ def data_fingerprint(checked: Checked) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of this package, of Python, and of the packages that results depend on."""
     installed = {each.name for each in importlib.metadata.distributions()}
     known = {name: importlib.metadata.version(name) for name in VERSIONS_OF if name in installed}
     return {"dogbreed": __version__, "python": platform.python_version(), **known}

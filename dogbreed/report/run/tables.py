@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dogbreed.data.layouts.splits import SPLITS
 from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.metrics.intervals import Interval
 from dogbreed.evaluation.mistakes import Confusion
@@ -29,10 +28,10 @@ def _confusions(facts: Facts, found: Sequence[Confusion]) -> Iterator[Row]:
 def _classes(facts: Facts) -> Iterator[Row]:
     shares = ("recall", "recall_low95", "recall_high95")
     more = ("predicted", "precision", "precision_low95", "precision_high95")
-    yield "class", "display_name", *(f"{split}_photos" for split in SPLITS), *shares, *more
+    yield "class", "display_name", *(f"{split}_photos" for split in facts.counts), *shares, *more
     for label, own in enumerate(facts.class_metrics):
         yield (
-            *(own.name, own.display_name, *(facts.counts[split][label] for split in SPLITS)),
+            *(own.name, own.display_name, *(counts[label] for counts in facts.counts.values())),
             *(own.recall, *_ends(own.recall_ci95), own.n_predicted),
             *(own.precision, *_ends(own.precision_ci95)),
         )
