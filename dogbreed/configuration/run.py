@@ -241,7 +241,7 @@ class LabelledConfig:
 class EvaluateRunConfig(TrainedConfig):
     """Which model is evaluated on which labelled photos, and where the results go."""
 
-    name: str = key("name of the results' folder; auto: that of the photos")
+    name: str = key("name of the results' folder; auto: that of the photos with -evaluation")
     workers: int | str = key(
         "threads that read photos; auto: one per core", at_least=1, at_most=1024
     )

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,13 +74,17 @@ def evaluate_model(config: EvaluateRunConfig) -> Path:
     workers = cores() if config.workers == AUTO else int(config.workers)
     with clock.phase("check"):
         checked = _checked(config, predictor.description, workers)
-    root = Path(config.data.root)
-    name = root.resolve().name if config.name == AUTO else config.name
-    run = new_run(Path(config.output_root), f"{name}-evaluation")
+    photos_name = Path(config.data.root).resolve().name
+    config = replace(
+        config,
+        name=f"{photos_name}-evaluation" if config.name == AUTO else config.name,
+        model=str(Path(config.model).resolve()),  # outputs/latest may be another run tomorrow
+    )
+    run = new_run(Path(config.output_root), config.name)
     try:
         with clock.phase("test"):
             scores = _scores(predictor, checked.folders, workers)
-        facts = _facts(config, name, predictor.description, checked, scores)
+        facts = _facts(config, predictor.description, checked, scores)
         _write(run, config, checked, facts, clock)
     finally:
         run.close()
@@ -170,7 +174,7 @@ def _decoded(future: Future[Pixels | PhotoError]) -> Pixels:
 
 
 def _facts(
-    config: EvaluateRunConfig, name: str, model: Description, checked: Checked, scores: Scores
+    config: EvaluateRunConfig, model: Description, checked: Checked, scores: Scores
 ) -> Facts:
     folders = checked.folders
     calibrated = scores.calibrated(model.temperature)
@@ -178,7 +182,7 @@ def _facts(
     trained_on = model.config.get("data", {})
     values["data"] |= {"noun": trained_on.get("noun", "class")}
     return Facts(
-        name=name,
+        name=config.name,
         finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         config=values,
         versions=versions(),

@@ -16,7 +16,8 @@ def write_tables(folder: Path, facts: Facts, found: Sequence[Confusion]) -> None
     """Write every pair of classes that was confused, every class, every near-duplicate."""
     write_table(folder / CONFUSIONS, _confusions(facts, found))
     write_table(folder / CLASSES, _classes(facts))
-    write_table(folder / DUPLICATES, _duplicates(facts))
+    if len(facts.counts) > 1:
+        write_table(folder / DUPLICATES, _duplicates(facts))
 
 
 def _confusions(facts: Facts, found: Sequence[Confusion]) -> Iterator[Row]:
