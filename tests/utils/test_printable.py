@@ -135,7 +135,7 @@ run_command(command)
 # --- metrics that are read back from a job's log ----------------------------------------------
 
 
-@pytest.mark.parametrize("metric", ("train_loss", "train_top1", *objectives()))
+@pytest.mark.parametrize("metric", ["train_loss", "train_top1", *objectives()])
 def test_no_name_is_taken_for_a_metric(metric: str) -> None:
     for value in ("0.0", "-1e-9", "nan", "inf"):
         name = f"photos {metric}={value} {metric}_low95={value}"
