@@ -219,7 +219,8 @@ def _write(
     with clock.phase("report"):
         write_predictions(run, checked, {TEST: facts.test_scores})
         run.write_lines("findings.txt", as_lines(facts.findings))
-        write_report(run.path / "report.html", facts)
+        # The report lists the phases that have ended; metrics.json has the time of its own writing.
+        write_report(run.path / "report.html", replace(facts, seconds=clock.as_dict()))
     write_text(run.path / "config.yaml", yaml_text(asdict(config)))
     seconds = clock.as_dict()
     values = metric_values(facts) | {"seconds": seconds}

@@ -56,7 +56,7 @@ def test_the_numbers_of_the_run(tmp_path: Path) -> None:
 
 def test_what_a_run_lacks_is_left_out(tmp_path: Path) -> None:
     text = card(tmp_path, make_facts(tmp_path))
-    for lacking in ("baseline", "Cross-validated", "Near-duplicates", "Exported forms"):
+    for lacking in ("baseline", "Cross-validated", "Near-duplicates", "Export formats"):
         assert lacking not in text
 
 

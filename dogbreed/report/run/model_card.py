@@ -21,7 +21,7 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~$&@:^]|(?<=www)\.", re.IGNORECASE)
 
 
 def write_model_card(path: Path, facts: Facts) -> None:
-    """Write the model card of a run to `path`, whole or not at all."""
+    """Write the model card of a run to `path`, atomically."""
     parts = (
         _purpose(facts),
         _data(facts),
@@ -40,21 +40,22 @@ def plain(name: object) -> str:
 
 def _purpose(facts: Facts) -> list[str]:
     backbone = facts.config.get("model", {}).get("backbone", "pretrained")
+    noun, nouns = plain(facts.noun), plain(plural(facts.noun))
     return [
         f"# Model card: {plain(facts.name)}",
         "",
-        f"A classifier of photos into {len(facts.classes):,} classes: a {plain(backbone)} backbone "
+        f"A classifier of photos into {len(facts.classes):,} {plain(plural(facts.noun))}: a "
+        f"{plain(backbone)} backbone "
         f"with a head trained by dogbreed, finished {facts.finished.replace('T', ' ')}.",
         "",
         sentences.headline(facts),
         "",
         "## Intended use",
         "",
-        "For photos that show one subject of one of the classes below, taken as the training "
-        "photos were. It gives each class a calibrated probability, and “unknown” where none is "
-        "high enough. It is not made to tell subjects of other classes: their photos are often "
-        "answered with a class that looks like them. Don't rest a decision on it that nobody "
-        "looks at again.",
+        f"For photos that show one subject of one of the {nouns} below, taken as the training "
+        f"photos were. It gives each {noun} a calibrated probability, and “unknown” where none is "
+        f"high enough. It does not recognise subjects of other {nouns}: it often predicts a "
+        f"similar {noun} for them. Don't base a decision on it that nobody reviews.",
         "",
     ]
 
@@ -65,12 +66,19 @@ def _data(facts: Facts) -> list[str]:
         there = [count for count in facts.counts[split] if count]
         uneven = f"{imbalance(there):.1f}" if there else "–"
         rows.append((split, f"{sum(there):,}", f"{len(there):,}", uneven))
-    lines = ["## Data", "", *_table(("Split", "Photos", "Classes", "Largest / smallest"), rows), ""]
+    lines = [
+        "## Data",
+        "",
+        *_table(
+            ("Split", "Photos", plain(plural(facts.noun)).capitalize(), "Largest / smallest"), rows
+        ),
+        "",
+    ]
     left_out = sentences.left_out(facts.findings)
     lines.append(f"Photos left out because they can't be used: {left_out:,}.")
     if facts.duplicates:
         pairs = counted(len(facts.duplicates), "pair")
-        lines.append(f"Near-duplicates across splits: {pairs}; they flatter the results.")
+        lines.append(f"Near-duplicates across splits: {pairs}; they make the results look better.")
     return [*lines, "", f"Fingerprint of the data: `{facts.data_fingerprint}`", ""]
 
 
@@ -108,8 +116,9 @@ def _limits(facts: Facts) -> list[str]:
         )
         for own in sentences.weakest(facts, WEAKEST)
     ]
-    lines = ["## Limits", "", "The classes whose test photos are recognised least often:", ""]
-    lines += [*_table(("Class", "Test photos", "Recall", "Precision"), rows), ""]
+    noun, nouns = plain(facts.noun), plain(plural(facts.noun))
+    lines = ["## Limits", "", f"The {nouns} whose test photos are recognised least often:", ""]
+    lines += [*_table((noun.capitalize(), "Test photos", "Recall", "Precision"), rows), ""]
     for pair in confusions(facts.test_scores)[:CONFUSED]:
         names = facts.display_names
         lines.append(
@@ -119,8 +128,8 @@ def _limits(facts: Facts) -> list[str]:
     return [
         *lines,
         "",
-        f"With {counted(facts.metrics[TEST].n, 'test photo')} nothing is known more closely than "
-        "the intervals say, and nothing at all of photos taken otherwise than these. If the "
+        f"With {counted(facts.metrics[TEST].n, 'test photo')} no result is more precise than "
+        "its interval, and nothing is known about photos taken in another way. If the "
         "backbone's own training had seen these photos, new ones are recognised less often.",
         "",
     ]
@@ -135,11 +144,11 @@ def _training(facts: Facts) -> list[str]:
     versions = [(plain(key), plain(value)) for key, value in facts.versions.items()]
     lines += ["", "## Versions", "", *_table(("Package", "Version"), versions), ""]
     if facts.forms:
-        lines += ["## Exported forms", ""]
+        lines += ["## Export formats", ""]
         for form, measured in facts.forms.items():
             found = (agreement(key, own) for key, own in measured.items())
-            said = "; ".join(f"{plain(key)} {plain(value)}" for key, value in found)
-            lines.append(f"- {plain(form)}{': ' if said else ''}{said}")
+            text = "; ".join(f"{plain(key)} {plain(value)}" for key, value in found)
+            lines.append(f"- {plain(form)}{': ' if text else ''}{text}")
         lines.append("")
     return lines
 
@@ -149,7 +158,7 @@ def _classes(facts: Facts) -> list[str]:
     more = len(facts.classes) - CLASSES_NAMED
     rest = f" and {more:,} more, which are in classes.csv" if more > 0 else ""
     return [
-        "## Classes",
+        f"## {plain(plural(facts.noun)).capitalize()}",
         "",
         f"The model tells apart {named}{rest}.",
         "",
@@ -157,6 +166,6 @@ def _classes(facts: Facts) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A Markdown table; what stands in its cells is plain already."""
+    """A Markdown table; its cells are plain already."""
     lines = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(line)} |" for line in lines]

@@ -13,11 +13,12 @@ from dogbreed.report.run.wording import sentences
 def results_section(content: Content) -> Section:
     """The section."""
     facts = content.facts
-    measured = {split: facts.metrics[split] for split in SPLITS if split in facts.metrics}
+    # The test first: a narrow page shows the first columns.
+    measured = {split: facts.metrics[split] for split in reversed(SPLITS) if split in facts.metrics}
     if facts.baseline is not None:
         measured |= {
-            "baseline, valid": facts.baseline.valid,
             "baseline, test": facts.baseline.test,
+            "baseline, valid": facts.baseline.valid,
         }
     return Section(
         key="results",

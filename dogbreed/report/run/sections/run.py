@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dogbreed.data.layouts.splits import TRAIN
 from dogbreed.report.formatting import agreement, flat, seconds, shown
 from dogbreed.report.frame import Section
 from dogbreed.report.run.sections.registry import Content
@@ -21,5 +22,6 @@ def run_section(content: Content) -> Section:
                 for form, measured in facts.forms.items()
             ],
             "config": flat(facts.config),
+            "is_trained": TRAIN in facts.counts,
         },
     )
