@@ -104,8 +104,8 @@ def test_unknown_and_missing_classes_are_reported(
     assert metrics["classes"][NAMES[1]]["n"] == 4
     assert metrics["classes"][NAMES[0]]["recall"] is None
     text = logged()
-    assert "the model doesn't know 1 classes; their 4 photos are left out" in text
-    assert "1 classes of the model have no photos here" in text
+    assert "the model doesn't know 1 class; 4 photos are left out" in text
+    assert "no photos of 1 class of the model" in text
     for written in (text, (folder / "findings.txt").read_text("utf-8")):
         assert "Poodle: the model doesn't know this class" in written
         assert f"{NAMES[0]}: a class of the model without photos" in written

@@ -24,6 +24,7 @@ from dogbreed.errors import DataError, PhotoError
 from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.metrics.measuring import measure, measure_classes
 from dogbreed.evaluation.metrics.scores import Scores
+from dogbreed.report.formatting import counted
 from dogbreed.report.run.report import write_report
 from dogbreed.serving.predictor import Predictor
 from dogbreed.training.results import (
@@ -135,11 +136,14 @@ def _log_photos(folders: PhotoFolders, count: int, findings: Sequence[Any]) -> N
     unknown = [finding for finding in findings if finding.reason == UNKNOWN_CLASS]
     if unknown:
         log.warning(
-            "warning: the model doesn't know %d classes; their %d photos are left out",
-            *(len(unknown), sum(finding.photos for finding in unknown)),
+            "warning: the model doesn't know %s; %s are left out",
+            counted(len(unknown), "class", "classes"),
+            counted(sum(finding.photos for finding in unknown), "photo"),
         )
     if missing:
-        log.warning("warning: %d classes of the model have no photos here", len(missing))
+        log.warning(
+            "warning: no photos of %s of the model", counted(len(missing), "class", "classes")
+        )
     for line in as_lines(findings, SHOWN):
         log.info("  %s", line)
 

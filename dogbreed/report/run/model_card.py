@@ -8,7 +8,15 @@ from dogbreed.data.check import imbalance
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN
 from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.mistakes import confusions
-from dogbreed.report.formatting import agreement, counted, flat, percent, seconds, shown
+from dogbreed.report.formatting import (
+    agreement,
+    counted,
+    flat,
+    percent,
+    plural,
+    seconds,
+    shown,
+)
 from dogbreed.report.metric_table import metric_rows
 from dogbreed.report.run.wording import sentences
 from dogbreed.utils.files import write_text
@@ -44,11 +52,10 @@ def _purpose(facts: Facts) -> list[str]:
     return [
         f"# Model card: {plain(facts.name)}",
         "",
-        f"A classifier of photos into {len(facts.classes):,} {plain(plural(facts.noun))}: a "
-        f"{plain(backbone)} backbone "
+        f"A classifier of photos into {len(facts.classes):,} {nouns}: a {plain(backbone)} backbone "
         f"with a head trained by dogbreed, finished {facts.finished.replace('T', ' ')}.",
         "",
-        sentences.headline(facts),
+        plain(sentences.headline(facts)),
         "",
         "## Intended use",
         "",
@@ -70,7 +77,8 @@ def _data(facts: Facts) -> list[str]:
         "## Data",
         "",
         *_table(
-            ("Split", "Photos", plain(plural(facts.noun)).capitalize(), "Largest / smallest"), rows
+            ("Split", "Photos", plain(plural(facts.noun)).capitalize(), "Largest / smallest"),
+            rows,
         ),
         "",
     ]

@@ -15,7 +15,7 @@ def confusions_section(content: Content) -> Section:
     """The section."""
     facts, found = content.facts, content.confusions
     pairs = confused_pairs(facts.test_scores, facts.test_samples, found[:MAX_PAIRS])
-    matrix = confusion_matrix(facts.test_scores, facts.display_names, found)
+    matrix = confusion_matrix(facts.test_scores, facts.display_names, found, facts.noun)
     samples = chain.from_iterable((pair.example, pair.typical) for pair in pairs)
     photos = content.photos(sample.path for sample in samples if sample is not None)
     return Section(
