@@ -22,6 +22,8 @@ from dogbreed.configuration.schema import argument
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.data.layouts.class_names import display_names
+from dogbreed.evaluation.metrics.registry import epoch_metrics
+from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.optimizers.registry import OPTIMIZERS, OptimizerSettings
 from dogbreed.runtime.torch_probabilities import mean_log_probabilities
 
@@ -36,7 +38,8 @@ class BreedClassifier(LightningModule):
     FeatureBatch hold several views of each photo; loss and metrics are the same code for all.
 
     Logged: train_loss (what is minimised), valid_loss (plain cross entropy, the views averaged),
-    both lower is better; train_top1 and valid_top1, shares, higher is better.
+    both lower is better; train_top1 and valid_top1, shares, higher is better; and valid_NAME for
+    every other registered metric that needs no temperature (dogbreed.evaluation.metrics).
 
     Args:
         classes: names of the classes; a target is an index into them.
@@ -97,6 +100,8 @@ class BreedClassifier(LightningModule):
         )
         # Metrics: sums of loss, right answers and photos since the epoch began, by phase.
         self._sums: dict[str, Tensor] = {}
+        # Log probabilities and targets of the validation photos since the epoch began.
+        self._scores: list[tuple[Tensor, Tensor]] = []
         # Model.
         self.head_shape: dict[str, Any] = {
             "head": argument(ModelConfig, "head", head),
@@ -167,15 +172,51 @@ class BreedClassifier(LightningModule):
         loss = F.nll_loss(log_probabilities, targets)
         right = (log_probabilities.argmax(-1) == targets).sum()
         self._count("valid", loss, right, len(targets))
+        self._scores.append((log_probabilities.float(), targets))
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Log the epoch's training metrics before its validation."""
         if self.trainer.is_last_batch:
             self._log("train")
 
+    def on_validation_epoch_start(self) -> None:
+        """Begin the epoch's validation scores."""
+        self._scores = []
+
     def on_validation_epoch_end(self) -> None:
-        """Log the epoch's validation metrics."""
+        """Log the epoch's validation metrics: loss and top-1 from sums, the others from scores."""
         self._log("valid")
+        scores = self._validation_scores()
+        self.log_dict(
+            {
+                f"valid_{metric.name}": metric.compute(scores)
+                for metric in epoch_metrics()
+                if metric.name not in ("loss", "top1")
+            }
+        )
+
+    def _validation_scores(self) -> Scores:
+        """The scores on the validation photos of all processes, each of which has to call this."""
+        parts, self._scores = self._scores, []
+        log_probabilities = torch.zeros(0, len(self.classes), device=self.device)
+        targets = torch.zeros(0, dtype=torch.long, device=self.device)
+        if parts:
+            log_probabilities = torch.cat([scored for scored, _ in parts])
+            targets = torch.cat([expected for _, expected in parts])
+        log_probabilities, targets = self._gathered(log_probabilities), self._gathered(targets)
+        return Scores(log_probabilities.cpu(), targets.cpu())
+
+    def _gathered(self, rows: Tensor) -> Tensor:
+        """The rows of all processes, however many each has."""
+        if self.trainer.world_size == 1:
+            return rows
+        strategy = self.trainer.strategy
+        counts = strategy.all_gather(torch.tensor([len(rows)], device=self.device)).flatten()
+        # Processes exchange tensors of one shape: the shorter ones are padded.
+        padded = rows.new_zeros(int(counts.max()), *rows.shape[1:])
+        padded[: len(rows)] = rows
+        gathered = strategy.all_gather(padded)
+        return torch.cat([own[: int(n)] for own, n in zip(gathered, counts, strict=True)])
 
     def _count(self, phase: str, loss: Tensor, right: Tensor, photos: int) -> None:
         """Add a batch: its mean loss, how many of its photos were right, how many there were."""

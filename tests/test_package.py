@@ -19,7 +19,7 @@ from dogbreed.configuration.schema import conf_dir
 # sub-package is a package of its own here; a module at the top is named by itself.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "utils"),
-    ("optimizers",),
+    ("optimizers", "evaluation.metrics"),
     ("configuration",),
     ("data.decoding.structure",),
     ("data.decoding.image_formats",),
@@ -44,9 +44,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("serving.requests",),
     ("serving.offline", "serving.http"),
     ("report",),
+    ("report.run.wording",),
+    ("report.run.figures",),
+    ("report.run.sections",),
     ("report.run",),
     ("training",),
-    ("train", "predict", "serve"),
+    ("train", "predict", "evaluate", "serve"),
     ("search",),
     ("search.report",),
     ("search.local",),

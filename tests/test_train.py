@@ -29,7 +29,8 @@ from conftest import (
     wait_for_line,
 )
 
-from dogbreed.utils.metric_lines import METRICS, metric_regexes
+from dogbreed.evaluation.metrics.registry import objectives
+from dogbreed.utils.metric_lines import metric_regexes
 
 
 def metrics_of(run: Path) -> dict[str, Any]:
@@ -83,13 +84,13 @@ def test_results_hold_what_the_readme_says(trained: TrainedRun) -> None:
     assert isinstance(config["data"]["workers"], int)
     assert config["optim"]["eps"] == 1e-8
     assert "results: " in (run / "log.txt").read_text("utf-8")
-    regexes = metric_regexes()
+    regexes = metric_regexes(objectives())
     told = {n: [float(v) for v in re.findall(regexes[n], done.stdout)] for n in regexes}
-    for name in METRICS:
+    for name in ("train_loss", "train_top1", *objectives()):
         epochs = [pytest.approx(e[name], abs=1e-6) for e in metrics["epochs"]]
         assert told[name][: len(epochs)] == epochs, name
     # The last value of each is that of the weights that are kept, with its interval.
-    for name in ("loss", "top1"):
+    for name in (own.removeprefix("valid_") for own in objectives()):
         ends = metrics["valid"]["ci95"][name]
         assert told[f"valid_{name}"][-1] == pytest.approx(metrics["valid"][name], abs=1e-6)
         assert told[f"valid_{name}_low95"] == [pytest.approx(ends[0], abs=1e-6)]

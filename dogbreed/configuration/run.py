@@ -236,6 +236,40 @@ class PredictConfig(TrainedConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelledConfig:
+    """Which labelled photos a model is evaluated on."""
+
+    root: str | None = path_key("folder of photographs: class folders, or train/valid/test of them")
+    split: str = key(
+        "the split that is evaluated, where the root has split folders",
+        choices=("train", "valid", "test"),
+    )
+    nested_classes: bool | None = key(
+        "true: each folder with photos is a class (shoes/boots); false: each folder in the root or "
+        "in a split, with all below it; null: stop where that matters"
+    )
+    links: bool = key("follow symbolic links that lead out of data.root; false: skip and report")
+    max_bad_share: float = key(
+        "share of unreadable photos that stops the evaluation", at_least=0, at_most=1
+    )
+    max_pixels: int = key(
+        "a photo of more pixels than this is unusable", at_least=1, at_most=89_478_485
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRunConfig(TrainedConfig):
+    """Which model is evaluated on which labelled photos, and where the results go."""
+
+    name: str = key("name of the results' folder; auto: that of the photos with -evaluation")
+    workers: int | str = key(
+        "threads that read photos; auto: one per core", at_least=1, at_most=1024
+    )
+    output_root: str = path_key("folder that the results' folder is made in")
+    data: LabelledConfig
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServeConfig(TrainedConfig):
     """Which model classifies photos over HTTP, and on which address."""
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import key, path_key
-from dogbreed.utils.metric_lines import OBJECTIVES
+from dogbreed.evaluation.metrics import registry
 
 LOCAL, SAGEMAKER = "local", "sagemaker"
 BAYESIAN, RANDOM, HYPERBAND, GRID = STRATEGIES = ("bayesian", "random", "hyperband", "grid")
-MINIMIZE, MAXIMIZE = DIRECTIONS = ("minimize", "maximize")
+MINIMIZE, MAXIMIZE = DIRECTIONS = (registry.MINIMIZE, registry.MAXIMIZE)
 MANY, ONE = JOBS = ("many", "one")
 FEATURES, PHOTOS = INPUTS = ("features", "photos")
 NEWEST = "newest"
@@ -21,7 +21,7 @@ class SearchConfig:
 
     name: str = key("auto: from the time; an existing local search of that name is resumed")
     space: dict[str, Any] = key("the searched keys, each with its range")
-    objective: str = key("the metric of the epoch that a trial keeps", choices=OBJECTIVES)
+    objective: str = key("the metric of the epoch that a trial keeps", choices=registry.objectives)
     direction: str = key("whether less of it is better, or more", choices=DIRECTIONS)
     strategy: str = key("how the next trial's values are chosen", choices=STRATEGIES)
     trials: int = key("number of trials", at_least=1, at_most=10_000)

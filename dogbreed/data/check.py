@@ -10,7 +10,7 @@ from dogbreed.configuration.schema import AUTO
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.image_formats.base import suffixes_of
 from dogbreed.data.decoding.inspection import inspect
-from dogbreed.data.layouts.splits import ONE_SPLIT_ONLY, Finding, PhotoFolders
+from dogbreed.data.layouts.splits import ONE_SPLIT_ONLY, Finding, PhotoFolders, Sample
 from dogbreed.errors import DataError, PhotoError
 from dogbreed.utils.machine import worker_count
 from dogbreed.utils.progress import progress
@@ -44,28 +44,35 @@ def check(
     """
     samples = folders.all_samples()
     found = [finding for finding in folders.findings if finding.reason != ONE_SPLIT_ONLY]
-    digests: dict[Path, bytes] = {}
-    pool = ThreadPoolExecutor(max(1, worker_count(workers)))
-    with progress("checking", len(samples)) as advance, pool:
-        for sample, result in zip(
-            samples,
-            pool.map(lambda s: _check_photo(s.path, max_pixels, folders.within), samples),
-            strict=True,
-        ):
-            advance(1)
-            digest, remarks = result
-            if digest is not None:
-                digests[sample.path] = digest
-            found += remarks
+    digests, remarks = inspect_photos(
+        samples, max_pixels=max_pixels, workers=worker_count(workers), within=folders.within
+    )
+    found += remarks
     usable = folders.without(finding.path for finding in found if finding.bad)
     found += usable.findings  # classes may be in one split alone now
     left_out = [finding for finding in found if finding.bad]
     unread = sum(finding.photos for finding in folders.findings if finding.bad)
-    _stop_if_too_many(left_out, len(samples) + unread, max_bad_share, folders.root)
+    stop_if_too_many(left_out, len(samples) + unread, max_bad_share, folders.root)
     if len(usable.classes) < 2:
         raise DataError(f"{folders.root} has fewer than two classes left once bad photos are out.")
     usable.require_photos()
     return Checked(folders=usable, digests=digests, findings=tuple(found))
+
+
+def inspect_photos(
+    samples: Sequence[Sample], *, max_pixels: int, workers: int, within: str | None
+) -> tuple[dict[Path, bytes], list[Finding]]:
+    """Read and decode photos in `workers` threads: digests of the readable ones, and findings."""
+    digests: dict[Path, bytes] = {}
+    found: list[Finding] = []
+    with progress("checking", len(samples)) as advance, ThreadPoolExecutor(max(1, workers)) as pool:
+        results = pool.map(lambda sample: _check_photo(sample.path, max_pixels, within), samples)
+        for sample, (digest, remarks) in zip(samples, results, strict=True):
+            advance(1)
+            if digest is not None:
+                digests[sample.path] = digest
+            found += remarks
+    return digests, found
 
 
 def _check_photo(
@@ -86,9 +93,8 @@ def _check_photo(
     ]
 
 
-def _stop_if_too_many(
-    left_out: Sequence[Finding], total: int, max_share: float, root: Path
-) -> None:
+def stop_if_too_many(left_out: Sequence[Finding], total: int, max_share: float, root: Path) -> None:
+    """Raise a DataError if the photos of `left_out` are more than that share of `total`."""
     bad = sum(finding.photos for finding in left_out)
     if bad <= max_share * total:
         return

@@ -18,9 +18,11 @@ from dogbreed.configuration.debug import DebugConfig, checked_config
 from dogbreed.debug.recording.measures import ActivationProbe, TrainedLayers, first_not_finite
 from dogbreed.debug.recording.observations import Epoch, Layers, Observer, Start, Step
 from dogbreed.debug.recording.recorder import Recorder
+from dogbreed.debug.recording.records import recorded_metrics
 from dogbreed.debug.rules.observer import RuleObserver
 from dogbreed.debug.rules.verdicts import Verdict
 from dogbreed.errors import ConfigError, RecordingError, StoppedByRule
+from dogbreed.evaluation.metrics.registry import VALID_PREFIX
 from dogbreed.utils.os_errors import DISK_FULL
 
 log = logging.getLogger("dogbreed")
@@ -180,6 +182,10 @@ class Debugger(Callback):
             valid_cross_entropy=values[0],
             valid_top1=values[1],
             class_counts=None if self._counts is None else self._counts.tolist(),
+            valid_metrics={
+                name: float(trainer.callback_metrics.get(f"{VALID_PREFIX}{name}", math.nan))
+                for name in recorded_metrics()
+            },
         )
         self._notify(lambda observer: observer.epoch(epoch))
         self._since = time.perf_counter()

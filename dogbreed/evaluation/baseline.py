@@ -17,7 +17,9 @@ import torch
 from dogbreed.data.batches import CachedPhotos, evenly_spaced
 from dogbreed.evaluation.calibration import fit_temperature
 from dogbreed.evaluation.facts import Baseline
-from dogbreed.evaluation.metrics import Z95, Scores, measure
+from dogbreed.evaluation.metrics.intervals import Z95
+from dogbreed.evaluation.metrics.measuring import measure
+from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.runtime.torch_probabilities import mean_log_probabilities
 from dogbreed.utils.files import atomic_write
 from dogbreed.utils.user_paths import private_folder

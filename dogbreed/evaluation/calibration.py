@@ -7,7 +7,9 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch.nn import functional as F
 
-from dogbreed.evaluation.metrics import BINS, Interval, Scores, wilson
+from dogbreed.evaluation.metrics.calibration_error import BINS
+from dogbreed.evaluation.metrics.intervals import Interval, wilson
+from dogbreed.evaluation.metrics.scores import Scores
 
 # Wider than any network needs; a split without a wrong answer would send it to 0.
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0

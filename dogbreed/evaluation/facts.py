@@ -1,7 +1,7 @@
 """What is known of a finished run: the one source of metrics.json, report and model card."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,9 @@ from dogbreed.data.layouts.splits import Finding, Sample
 from dogbreed.debug.profiling.profile import Profile
 from dogbreed.debug.recording.records import Recording
 from dogbreed.debug.rules.verdicts import Verdict
-from dogbreed.evaluation.metrics import ClassMetrics, Interval, Scores, SplitMetrics
+from dogbreed.evaluation.metrics.intervals import Interval
+from dogbreed.evaluation.metrics.measuring import ClassMetrics, SplitMetrics
+from dogbreed.evaluation.metrics.scores import Scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,11 @@ class Baseline:
     test: SplitMetrics
     top1_gain_points: float
     top1_gain_ci95: Interval
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, in the order of the fields."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return values | {"valid": self.valid.as_dict(), "test": self.test.as_dict()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,3 +117,8 @@ class Facts:
     data_fingerprint: str
     test_samples: tuple[Sample, ...]
     test_scores: Scores
+
+    @property
+    def noun(self) -> str:
+        """What pages call a class, in the singular: `data.noun` of the configuration."""
+        return str(self.config.get("data", {}).get("noun", "class"))

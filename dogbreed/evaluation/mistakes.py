@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dogbreed.data.layouts.splits import Sample
-from dogbreed.evaluation.metrics import Scores
+from dogbreed.evaluation.metrics.scores import Scores
 
 
 @dataclass(frozen=True, kw_only=True)

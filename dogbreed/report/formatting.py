@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dogbreed.evaluation.metrics import Interval
+from dogbreed.evaluation.metrics.intervals import Interval
+from dogbreed.evaluation.metrics.registry import SHARE, Metric
 from dogbreed.utils.nouns import counted as counted
 from dogbreed.utils.printable import printable
 
@@ -29,6 +30,12 @@ def decimal(value: float | None, ci95: Interval | None = None, digits: int = 3) 
         return NOTHING
     between = f" [{ci95[0]:.{digits}f}, {ci95[1]:.{digits}f}]" if ci95 else ""
     return f"{value:.{digits}f}{between}"
+
+
+def metric_value(metric: Metric, value: float, ci95: Interval | None = None) -> str:
+    """A metric's value in its own unit, with its interval."""
+    write = percent if metric.unit == SHARE else decimal
+    return write(value, ci95)
 
 
 def points(value: float, ci95: Interval | None = None) -> str:

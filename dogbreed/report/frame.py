@@ -6,14 +6,16 @@ import importlib.resources
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
 
-from dogbreed.report import formatting as texts
+from dogbreed.report import formatting
 from dogbreed.report.charts import Chart
+from dogbreed.utils.nouns import plural
 from dogbreed.utils.printable import printable
 from dogbreed.utils.templates import environment
 
@@ -24,24 +26,34 @@ ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One section: `key` is its anchor and its macro, `values` what the macro reads."""
+    """One section: the macro `key` in `template` writes it, from the section itself.
+
+    `key` is its anchor in the page too; `values` are what the macro reads.
+    """
 
     key: str
     title: str
+    template: Path
     charts: tuple[Chart, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
 def page(template: Path, *, title: str, sections: Sequence[Section], **values: Any) -> str:
-    """A page as HTML: `template` extends frame.html.j2 and has a macro for each section's key."""
-    figures, hovers = _interned({c.key: c.figure for own in sections for c in own.charts})
+    """A page as HTML: `template` extends frame.html.j2.
+
+    `values` are what `template` and the sections' templates read besides.
+    """
+    figures, hovers = _interned(
+        {chart.key: chart.figure for section in sections for chart in section.charts}
+    )
     return (
         _environment(template.parent)
         .get_template(template.name)
         .render(
             title=title,
             sections=sections,
-            style=Markup(_beside("report.css")),
+            bodies={section.key: _body(section, values) for section in sections},
+            style=Markup(_read("report.css")),
             figures=Markup(_json_of(figures)),
             texts=Markup(_json_of(hovers)),
             scripts=[Markup(script) for script in _scripts()],
@@ -51,24 +63,33 @@ def page(template: Path, *, title: str, sections: Sequence[Section], **values: A
     )
 
 
+def _body(section: Section, values: Mapping[str, Any]) -> Markup:
+    """What the macro of the section's key in its template writes."""
+    template = _environment(section.template.parent).get_template(section.template.name)
+    body: Markup = getattr(template.make_module(dict(values)), section.key)(section)
+    return body
+
+
+@cache
 def _environment(folder: Path) -> Environment:
     templates = environment(folder, HERE)
     filters = (
-        texts.below,
-        texts.counted,
-        texts.decimal,
-        texts.percent,
-        texts.points,
-        texts.seconds,
+        formatting.below,
+        formatting.counted,
+        formatting.decimal,
+        formatting.percent,
+        plural,
+        formatting.points,
+        formatting.seconds,
     )
-    templates.filters |= {own.__name__: own for own in filters}
+    templates.filters |= {function.__name__: function for function in filters}
     return templates
 
 
 def _interned(figures: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The figures with indices in place of their points' texts, and the texts, each once.
 
-    What a page says of a trial beside the mouse it says in every chart: report.js puts it back.
+    The hover text of a trial is the same in every chart: report.js puts it back.
     """
     numbers: dict[str, int] = {}
 
@@ -92,7 +113,7 @@ def _json_of(values: Any) -> str:
 
 
 def _printable(values: Any) -> Any:
-    """The same with every text printable: scripts draw what JSON has as an escape."""
+    """The same with every text printable: scripts would draw what JSON has as an escape."""
     if isinstance(values, Mapping):
         return {printable(key): _printable(value) for key, value in values.items()}
     if isinstance(values, list | tuple):
@@ -103,7 +124,7 @@ def _printable(values: Any) -> Any:
 def policy() -> str:
     """The pages' Content-Security-Policy: their own scripts run, no other; nothing is fetched."""
     sums = (hashlib.sha256(script.encode()).digest() for script in _scripts())
-    allowed = " ".join(f"'sha256-{base64.b64encode(own).decode()}'" for own in sums)
+    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in sums)
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -111,7 +132,7 @@ def policy() -> str:
 
 
 def _scripts() -> tuple[str, str]:
-    return _plotly(), _beside("report.js")
+    return _plotly(), _read("report.js")
 
 
 def _plotly() -> str:
@@ -120,5 +141,5 @@ def _plotly() -> str:
     return script.read_text("utf-8")
 
 
-def _beside(name: str) -> str:
+def _read(name: str) -> str:
     return (HERE / name).read_text("utf-8")

@@ -7,8 +7,3 @@ from torch import Tensor
 def mean_log_probabilities(logits: Tensor) -> Tensor:
     """Logits [n, views, classes] to logarithms [n, classes] of the views' mean probabilities."""
     return logits.log_softmax(-1).logsumexp(1) - torch.tensor(logits.shape[1]).log()
-
-
-def calibrated(log_probabilities: Tensor, temperature: float) -> Tensor:
-    """The logarithms [n, classes] of softmax(log_probabilities / temperature)."""
-    return (log_probabilities / temperature).log_softmax(-1)

@@ -14,11 +14,11 @@ from dogbreed.configuration.commands import typed
 from dogbreed.configuration.schema import brief
 from dogbreed.configuration.search import DIRECTIONS, NEWEST
 from dogbreed.errors import ConfigError, SearchError
+from dogbreed.evaluation.metrics.registry import objectives
 from dogbreed.search.searchable import MAX_CHARACTERS, SEARCHABLE, Value, searched_values
 from dogbreed.training.run_folder import yaml_text
 from dogbreed.utils.documents import DocumentError, read_yaml
 from dogbreed.utils.files import write_text
-from dogbreed.utils.metric_lines import OBJECTIVES
 from dogbreed.utils.printable import printable
 
 BEST_FILE = "best.yaml"
@@ -108,7 +108,7 @@ def read_best(path: Path) -> Best:
         return Best(
             search=_name(values, "search"),
             trial=_name(values, "trial"),
-            metric=_one_of(objective, "metric", OBJECTIVES),
+            metric=_one_of(objective, "metric", objectives()),
             direction=_one_of(objective, "direction", DIRECTIONS),
             objective=_number("objective.value", objective["value"]),
             ci95=_interval(objective["ci95"]),

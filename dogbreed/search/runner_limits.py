@@ -7,8 +7,6 @@ from dogbreed.configuration.search import (
     FEATURES,
     GRID,
     HYPERBAND,
-    MAXIMIZE,
-    MINIMIZE,
     ONE,
     AccountConfig,
     FinalConfig,
@@ -17,6 +15,7 @@ from dogbreed.configuration.search import (
     TuneConfig,
 )
 from dogbreed.errors import ConfigError
+from dogbreed.evaluation.metrics.registry import objective_metric
 from dogbreed.search.space import Choice, Space, grid_size, read_space
 from dogbreed.utils.files import MAX_NAME_BYTES, shortened
 
@@ -126,7 +125,7 @@ def check_network(launcher: AccountConfig) -> None:
 def _check_search(config: TuneConfig, space: Space) -> None:
     """Raise a ConfigError for what is invalid in both runners."""
     search = config.search
-    right = MINIMIZE if search.objective.endswith("loss") else MAXIMIZE
+    right = objective_metric(search.objective).direction
     if search.direction != right:
         raise ConfigError(
             f"search.direction={search.direction}: of {search.objective} the best is found with "

@@ -1,5 +1,6 @@
 """Lightning callbacks of the main job: seeds, patience, and the history of epochs."""
 
+import math
 import sys
 from typing import Any
 
@@ -92,7 +93,7 @@ class EpochReport(Callback):
     def state_dict(self) -> dict[str, Any]:
         """The metrics [epochs, names] as tensors: a list of thousands would slow every save."""
         names = [name for name in self.history[0] if name != "epoch"] if self.history else []
-        rows = [[epoch[name] for name in names] for epoch in self.history]
+        rows = [[epoch.get(name, math.nan) for name in names] for epoch in self.history]
         return {
             "epochs": torch.tensor([int(epoch["epoch"]) for epoch in self.history]),
             "names": names,

@@ -14,7 +14,7 @@ from dogbreed.configuration.run import Config
 from dogbreed.data.batches import BatchLoader, CachedPhotos, EvalBatches, TrainBatches
 from dogbreed.data.layouts.splits import TRAIN, VALID, PhotoFolders
 from dogbreed.evaluation.facts import Folds
-from dogbreed.evaluation.metrics import measure
+from dogbreed.evaluation.metrics.measuring import measure
 from dogbreed.training.callbacks import SeedEachStep
 from dogbreed.training.fit import bare_trainer, build_model, score
 from dogbreed.utils.progress import progress
@@ -44,8 +44,8 @@ def cross_validate(
             held_out = photos.subset(np.flatnonzero(fold_of == fold))
             batches = EvalBatches(len(held_out), config.data.batch_size)
             metrics = measure(score(model, BatchLoader(held_out, batches)))
-            top1.append(metrics.top1)
-            loss.append(metrics.loss)
+            top1.append(metrics["top1"])
+            loss.append(metrics["loss"])
             advance(1)
     return Folds(
         top1=tuple(top1),

@@ -19,7 +19,7 @@ from dogbreed.data.batches import BatchLoader
 from dogbreed.data.layouts.splits import TRAIN, PhotoFolders
 from dogbreed.data.module import BreedDataModule
 from dogbreed.errors import StoppedByRule, TrainingError
-from dogbreed.evaluation.metrics import Scores
+from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.model import BreedClassifier
 from dogbreed.training.callbacks import EpochReport, Patience, SeedEachStep
 from dogbreed.training.checkpoints import AtomicCheckpointIO, Checkpoints, StopOnSignal

@@ -14,19 +14,19 @@ from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import without_places
 from dogbreed.data.batches import CachedPhotos, evenly_spaced
 from dogbreed.data.check import Checked
-from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID
+from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID, PhotoFolders
 from dogbreed.evaluation.baseline import fit_baseline
 from dogbreed.evaluation.calibration import choose_threshold, fit_temperature
 from dogbreed.evaluation.duplicates import find_duplicates
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, Folds, RateCurve, Watched
-from dogbreed.evaluation.metrics import (
+from dogbreed.evaluation.metrics.intervals import wilson
+from dogbreed.evaluation.metrics.measuring import (
     ClassMetrics,
-    Scores,
     SplitMetrics,
     measure,
     measure_classes,
-    wilson,
 )
+from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.model import BreedClassifier
 from dogbreed.training.context import RunContext
 from dogbreed.training.run_folder import METRICS_FILE, RunFolder, log
@@ -88,7 +88,7 @@ def measure_run(
         class_metrics=measure_classes(test, folders.classes, folders.display_names),
         temperature=temperature,
         threshold=threshold,
-        unknown=_unknown(test, threshold),
+        unknown=answered_share(test, threshold),
         duplicates=_duplicates(context.checked, cached),
         baseline=_baseline(config, cached, scores[TEST]),
     )
@@ -109,7 +109,7 @@ def write_artifact(context: RunContext, model: BreedClassifier, measured: Measur
         threshold=measured.threshold,
         dtype=config.artifact.dtype,
         metrics={split: metrics.as_dict() for split, metrics in measured.metrics.items()},
-        versions=_versions(),
+        versions=versions(),
         data_fingerprint=data_fingerprint(context.checked),
         config=without_places(config),
     )
@@ -170,12 +170,15 @@ def build_facts(
     )
 
 
-def write_predictions(context: RunContext, measured: Measured) -> None:
+def write_predictions(
+    run: RunFolder, folders: PhotoFolders, calibrated: Mapping[str, Scores]
+) -> None:
     """Write predictions.csv: the most probable class of each validation and test photo."""
-    folders = context.folders
     rows: list[tuple[object, ...]] = [("split", "class", "predicted", "probability", "path")]
     for split in (VALID, TEST):
-        scores = measured.scores[split]
+        if split not in calibrated:
+            continue
+        scores = calibrated[split]
         for sample, label, probability in zip(
             folders.samples[split],
             scores.predicted.tolist(),
@@ -184,21 +187,17 @@ def write_predictions(context: RunContext, measured: Measured) -> None:
         ):
             names = (folders.classes[sample.label], folders.classes[label])
             rows.append((split, *names, f"{probability:.6f}", sample.path))
-    context.run.write_table("predictions.csv", rows)
+    run.write_table("predictions.csv", rows)
 
 
-def write_metrics(run: RunFolder, facts: Facts, seconds: Mapping[str, float]) -> None:
-    """Finish the run: write metrics.json, which marks it as finished, and move outputs/latest.
-
-    `seconds` are those of all phases, with the report's.
-    """
-    values: dict[str, Any] = {split: facts.metrics[split].as_dict() for split in SPLITS}
-    values |= {
+def metric_values(facts: Facts, seconds: Mapping[str, float]) -> dict[str, Any]:
+    """What metrics.json holds, as plain values; `seconds` are those of all phases."""
+    return {split: measured.as_dict() for split, measured in facts.metrics.items()} | {
         "seconds": dict(seconds),
         "temperature": facts.temperature,
         "threshold_probability": facts.threshold,
         "unknown": facts.unknown,
-        "baseline": asdict(facts.baseline) if facts.baseline else None,
+        "baseline": facts.baseline.as_dict() if facts.baseline else None,
         "folds": asdict(facts.folds) if facts.folds else None,
         "lr_finder": asdict(facts.rate_curve) if facts.rate_curve else None,
         "classes": {metrics.name: metrics.as_dict() for metrics in facts.class_metrics},
@@ -207,6 +206,14 @@ def write_metrics(run: RunFolder, facts: Facts, seconds: Mapping[str, float]) ->
         "data_fingerprint": facts.data_fingerprint,
         "epochs": list(facts.epochs),
     }
+
+
+def write_metrics(run: RunFolder, facts: Facts, seconds: Mapping[str, float]) -> None:
+    """Finish the run: write metrics.json, which marks it as finished, and move outputs/latest.
+
+    `seconds` are those of all phases, with the report's.
+    """
+    values = metric_values(facts, seconds)
     # metrics.json is complete before outputs/latest moves, and appears after it: a process that is
     # killed here leaves a run that resume=auto finishes, not a finished one behind an older latest.
     with atomic_write(run.path / METRICS_FILE) as temporary:
@@ -236,7 +243,7 @@ def _duplicates(
     return find_duplicates(cached, samples, digests)
 
 
-def _unknown(test: Scores, threshold: float) -> dict[str, Any]:
+def answered_share(test: Scores, threshold: float) -> dict[str, Any]:
     """What the threshold does to the test photos."""
     answered = test.confidence >= threshold
     count, hits = int(answered.sum()), int((answered & test.right).sum())
@@ -261,7 +268,8 @@ def data_fingerprint(checked: Checked) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of this package, of Python, and of the packages that results depend on."""
     installed = {each.name for each in importlib.metadata.distributions()}
     known = {name: importlib.metadata.version(name) for name in VERSIONS_OF if name in installed}
     return {"dogbreed": __version__, "python": platform.python_version(), **known}

@@ -159,7 +159,7 @@ def _evaluate(
             for split in SPLITS
         }
         measured = measure_run(context, scores, cached)
-        write_predictions(context, measured)
+        write_predictions(context.run, context.folders, measured.scores)
     with context.clock.phase("artifact"):
         description = write_artifact(context, trained.model, measured)
     # After the artifact: cross-validation trains the model's backbone again.

@@ -5,21 +5,24 @@ import sys
 from dogbreed.data.layouts.splits import TEST, VALID
 from dogbreed.debug.rules.verdicts import FIRED
 from dogbreed.evaluation.facts import Facts
+from dogbreed.evaluation.metrics.registry import VALID_PREFIX, epoch_metrics
+from dogbreed.report.metric_table import metric_table
 from dogbreed.training.run_folder import log
 from dogbreed.utils.metric_lines import result_line
 
 
 def log_results(facts: Facts) -> None:
     """Log the metrics as a table, the test fractions with their intervals, and what fired."""
-    _log_table(facts)
-    if not sys.stderr.isatty():
+    for line in metric_table(facts.metrics):
+        log.info("%s", line)
+    if VALID in facts.metrics and not sys.stderr.isatty():
         valid = facts.metrics[VALID]
+        results = {
+            f"{VALID_PREFIX}{metric.name}": (valid[metric.name], valid.ci95[metric.name])
+            for metric in epoch_metrics()
+        }
         log.info("")
-        log.info(
-            result_line(
-                {f"valid_{m}": (getattr(valid, m), valid.ci95[m]) for m in ("loss", "top1")}
-            )
-        )
+        log.info(result_line(results))
     _log_evaluation(facts)
     if facts.watched:
         found = [verdict.name for verdict in facts.watched.verdicts if verdict.state == FIRED]
@@ -29,29 +32,16 @@ def log_results(facts: Facts) -> None:
             log.info("profile: %s: %s %s", trigger.name, trigger.message, trigger.recommendation)
 
 
-def _log_table(facts: Facts) -> None:
-    log.info(
-        "\n%-10s %8s %7s %7s %9s %8s %7s",
-        *("", "loss", "top-1", "top-5", "macro F1", "ECE cal", "photos"),
-    )
-    for split, m in facts.metrics.items():
-        log.info(
-            "%-10s %8.4f %6.1f%% %6.1f%% %8.1f%% %8.3f %7d",
-            *(split, m.loss, 100 * m.top1, 100 * m.top5, 100 * m.macro_f1),
-            *(m.ece_calibrated_share, m.n),
-        )
-
-
 def _log_evaluation(facts: Facts) -> None:
     """Log how good the model is on the test photos, and by how much better than the baseline."""
     test = facts.metrics[TEST]
     low, high = test.ci95["top1"]
-    log.info("\ntest top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * test.top1, 100 * low, 100 * high)
+    log.info("\ntest top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * test["top1"], 100 * low, 100 * high)
     if facts.baseline:
         low, high = facts.baseline.top1_gain_ci95
         log.info(
             "logistic regression on the same features %.1f%%: %+.1f points (95%%: %+.1f to %+.1f)",
-            *(100 * facts.baseline.test.top1, facts.baseline.top1_gain_points, low, high),
+            *(100 * facts.baseline.test["top1"], facts.baseline.top1_gain_points, low, high),
         )
     if facts.folds:
         log.info(
@@ -61,7 +51,8 @@ def _log_evaluation(facts: Facts) -> None:
         )
     log.info(
         "temperature %.2f: ECE %.3f before, %.3f after; unknown below %.0f%%",
-        *(facts.temperature, test.ece_share, test.ece_calibrated_share, 100 * facts.threshold),
+        *(facts.temperature, test["ece_share"], test["ece_calibrated_share"]),
+        100 * facts.threshold,
     )
     if facts.duplicates:
         log.info("%d photos may be in two splits: see the report", len(facts.duplicates))

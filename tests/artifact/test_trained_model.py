@@ -16,7 +16,7 @@ from dogbreed.data.batches import FeatureBatch
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import PhotoError
-from dogbreed.evaluation.metrics import Scores
+from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.features.extraction import Request, fill_caches, open_caches
 from dogbreed.runtime.engine import choose_engine
 from dogbreed.runtime.probabilities import Doubles
@@ -68,7 +68,8 @@ def through_the_features(model: BreedClassifier, paths: list[Path], cache: Path)
     )
     with torch.no_grad():
         scores = Scores(*model.log_probabilities(batch)).calibrated(TEMPERATURE)
-    return scores.log_probabilities.double().exp().numpy()
+    probabilities: npt.NDArray[np.float64] = scores.log_probabilities.double().exp().numpy()
+    return probabilities
 
 
 def test_a_photo_gets_the_same_probabilities_everywhere(

@@ -19,6 +19,7 @@ import yaml
 from conftest import PROJECT, SMALL, draw_folders, wait_for_line
 from helpers.in_process import run_in_process
 
+from dogbreed.evaluation.metrics.registry import objectives
 from dogbreed.utils.metric_lines import metric_regexes
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def test_tune_table_train_the_best_attach(
         assert float(row["CostUSD"]) > 0
         # What the service read is what the job printed, by the expressions that were sent.
         log = account.log(row["TrainingJobName"])
-        read = re.findall(metric_regexes()["valid_loss"], log)
+        read = re.findall(metric_regexes(objectives())["valid_loss"], log)
         assert float(row["FinalObjectiveValue"]) == pytest.approx(float(read[-1]), rel=1e-5)
         # The trials read features, and no photo.
         assert "18 train" in log

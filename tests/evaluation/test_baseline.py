@@ -13,7 +13,7 @@ from dogbreed.data.layouts.splits import Sample
 from dogbreed.evaluation import baseline
 from dogbreed.evaluation.baseline import C, fit_baseline, paired_interval
 from dogbreed.evaluation.duplicates import find_duplicates
-from dogbreed.evaluation.metrics import Scores
+from dogbreed.evaluation.metrics.scores import Scores
 
 Arrays = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
@@ -42,8 +42,8 @@ def test_it_is_scikit_learns_on_every_view(tmp_path: Path) -> None:
     own = LogisticRegression(C=C, max_iter=300)
     own.fit(train[0].reshape(400, -1), np.repeat(train[1], 2))
     averaged = own.predict_proba(test[0].reshape(300, -1)).reshape(150, 2, 3).mean(1)
-    assert found.test.top1 == pytest.approx((averaged.argmax(1) == test[1]).mean())
-    assert found.top1_gain_points == pytest.approx(50 - 100 * found.test.top1)
+    assert found.test["top1"] == pytest.approx((averaged.argmax(1) == test[1]).mean())
+    assert found.top1_gain_points == pytest.approx(50 - 100 * found.test["top1"])
     low, high = found.top1_gain_ci95
     assert low < found.top1_gain_points < high
 
@@ -131,8 +131,8 @@ def test_two_classes_and_a_class_without_training_photos_score(tmp_path: Path) -
     train, test = features(60, 1, classes=2), features(30, 2, classes=2)
     run = Scores(torch.zeros(30, 3).log_softmax(-1), torch.tensor(test[1]))
     found = fit_baseline(stored(*train), stored(*test), stored(*test), run, tmp_path)
-    assert found.test.top1 > 0.7
-    assert np.isfinite(found.test.loss)
+    assert found.test["top1"] > 0.7
+    assert np.isfinite(found.test["loss"])
 
 
 def test_near_duplicates_are_found_between_splits_only() -> None:

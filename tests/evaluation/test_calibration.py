@@ -5,7 +5,9 @@ import torch
 from helpers.made_facts import random_scores
 
 from dogbreed.evaluation.calibration import choose_threshold, fit_temperature, reliability
-from dogbreed.evaluation.metrics import Scores, expected_calibration_error, measure
+from dogbreed.evaluation.metrics.calibration_error import expected_calibration_error
+from dogbreed.evaluation.metrics.measuring import measure
+from dogbreed.evaluation.metrics.scores import Scores
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.5])
@@ -15,11 +17,11 @@ def test_the_temperature_undoes_what_was_done_to_the_logits(scale: float) -> Non
     assert temperature == pytest.approx(1 / scale, rel=0.08)
     test = random_scores(5000, 10, seed=2, scale=scale)
     metrics = measure(test, temperature)
-    assert metrics.ece_calibrated_share < 0.03
-    assert metrics.ece_calibrated_share == pytest.approx(
+    assert metrics["ece_calibrated_share"] < 0.03
+    assert metrics["ece_calibrated_share"] == pytest.approx(
         expected_calibration_error(test.calibrated(temperature))
     )
-    assert metrics.loss_calibrated_nats <= metrics.loss + 1e-3
+    assert metrics["loss_calibrated_nats"] <= metrics["loss"] + 1e-3
     # It changes no answer.
     assert torch.equal(test.calibrated(temperature).predicted, test.predicted)
 

@@ -1,6 +1,6 @@
 """Pages opened in a real headless Chromium: fixtures for the tests of what is read in a browser.
 
-A test module takes them with `pytest_plugins = ("browser",)`.
+A test module takes them with `pytest_plugins = ("helpers.browser",)`.
 """
 
 import shutil

@@ -10,7 +10,9 @@ from helpers.made_watched import make_profile, make_watched
 
 from dogbreed.data.layouts.splits import Finding, Sample
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, Folds, RateCurve
-from dogbreed.evaluation.metrics import Scores, measure, measure_classes, wilson
+from dogbreed.evaluation.metrics.intervals import wilson
+from dogbreed.evaluation.metrics.measuring import measure, measure_classes
+from dogbreed.evaluation.metrics.scores import Scores
 
 NAMES = ("Akita", "Beagle", "Collie")
 # Names that a page, a chart, a template or a Markdown viewer could take for something else.

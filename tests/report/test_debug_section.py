@@ -19,7 +19,7 @@ from dogbreed.report.line_charts import MAX_POINTS
 
 if TYPE_CHECKING:
     from helpers.browser import OpenPage
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 
 NORMS = ("gradient-norm", "weight-norm", "update-ratio")
 
@@ -330,4 +330,4 @@ def test_nothing_overflows_a_narrow_page(
     table = page.locator("#debug .scroll")
     assert table.evaluate("own => own.scrollWidth - own.clientWidth") == 0
     assert page.get_by_role("rowheader", name="Short").count() == 2
-    assert page.get_by_role("columnheader", name="What was seen").count() == 2
+    assert page.get_by_role("columnheader", name="Observation").count() == 2

@@ -15,7 +15,7 @@ from dogbreed.evaluation.facts import Facts
 
 if TYPE_CHECKING:
     from helpers.browser import OpenPage
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_where_the_time_went(open_page: "OpenPage", tmp_path: Path, facts: Facts
         ["the rest", "5.0 s", "3.0 %"],
         ["the whole run", "2 min 45 s", "100.0 %"],
         [
-            "beside them, no part of the sum: decoding photos, the seconds of all threads",
+            "not part of the sum: decoding photos, in seconds of all threads",
             *("5 min 1 s", "–"),
         ],
     ]

@@ -16,7 +16,7 @@ from dogbreed.report.run.report import write_report
 
 if TYPE_CHECKING:
     from helpers.browser import OpenPage
-pytest_plugins = ("browser",)
+pytest_plugins = ("helpers.browser",)
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_a_whole_report(open_page: "OpenPage", tmp_path: Path, facts: Facts) -> 
     text = text_of(page)
     test = facts.metrics["test"]
     for said in (
-        percent(test.top1, test.ci95["top1"]),
-        percent(test.ece_calibrated_share, test.ci95["ece_calibrated_share"]),
+        percent(test["top1"], test.ci95["top1"]),
+        percent(test["ece_calibrated_share"], test.ci95["ece_calibrated_share"]),
         "better than the baseline: +4.2 points [+1.5, +7.0]",
         "72.3 % on average with a standard deviation of 1.6 points",
         "probability below 0.312 is",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from dogbreed.evaluation.metrics.scores import calibrated
 from dogbreed.runtime import probabilities, torch_probabilities
 
 LOGITS = np.random.default_rng(0).normal(0, 3, (5, 4, 7)).astype(np.float32)
@@ -29,7 +30,7 @@ def test_numpy_and_torch_agree(views: int, temperature: float) -> None:
     in_torch = torch_probabilities.mean_log_probabilities(torch.from_numpy(logits))
     np.testing.assert_allclose(in_torch, averaged, atol=1e-5)
     np.testing.assert_allclose(
-        torch_probabilities.calibrated(in_torch, temperature).exp(),
+        calibrated(in_torch, temperature).exp(),
         probabilities.calibrated(averaged, temperature),
         atol=1e-4,
     )

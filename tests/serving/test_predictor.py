@@ -23,7 +23,7 @@ from dogbreed.artifact.runtimes import open_runtime
 from dogbreed.data.batches import PhotoBatch
 from dogbreed.data.decoding import photos
 from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
-from dogbreed.evaluation.metrics import Scores
+from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.serving.prediction import Prediction
 
 

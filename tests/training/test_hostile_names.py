@@ -18,6 +18,7 @@ from helpers.in_process import run_in_process
 from markdown_it import MarkdownIt
 
 from dogbreed.configuration.overrides import quoted
+from dogbreed.evaluation.metrics.registry import objectives
 from dogbreed.utils.metric_lines import metric_regexes
 
 CLASSES = (ESCAPE, FORGED_LINE, FORMULA, REVERSED, MARKUP.replace("/", "∕"), CONTROLS)
@@ -67,7 +68,7 @@ def test_what_is_printed_and_logged_is_lines_of_ours(outputs: Outputs) -> None:
         assert unsafe(text) == []
         assert not re.search(r"^(2026-01-01|forged|-)", text, re.MULTILINE)
         for line in text.splitlines():
-            if any(re.search(own, line) for own in metric_regexes().values()):
+            if any(re.search(own, line) for own in metric_regexes(objectives()).values()):
                 assert re.search(r"^([-\d]+ [:,\d]+ )?(epoch=1|result) ", line)
     assert "p.csv has 3 of 3 photos already" in outputs.printed
 

@@ -10,9 +10,9 @@ from dogbreed.cloud.jobs.status import given, hyperparameters_of
 from dogbreed.configuration.commands import typed
 from dogbreed.configuration.search import DIRECTIONS, SearchConfig
 from dogbreed.errors import CloudError
+from dogbreed.evaluation.metrics.registry import objectives
 from dogbreed.search.hyperparameters import decode
 from dogbreed.search.space import FLOAT, INT, Choice, Numbers, Range, Space
-from dogbreed.utils.metric_lines import OBJECTIVES
 from dogbreed.utils.printable import printable
 
 
@@ -47,7 +47,7 @@ def search_of(account: Account, name: str, search: SearchConfig) -> tuple[Search
         direction=str(objective.type).lower(),
         trials=int(limits.max_number_of_training_jobs),
     )
-    if known.objective not in OBJECTIVES or known.direction not in DIRECTIONS:
+    if known.objective not in objectives() or known.direction not in DIRECTIONS:
         raise CloudError(
             f"{name} searches for the {known.direction} of {printable(known.objective)}: it is no "
             f"search of this project; attach one that {typed('tune')} started."

@@ -19,6 +19,7 @@ from dogbreed.configuration.search import (
     LauncherConfig,
     SearchConfig,
 )
+from dogbreed.evaluation.metrics.registry import objectives
 from dogbreed.search.hyperparameters import encode
 from dogbreed.search.space import Space, as_parameter_ranges
 from dogbreed.utils.metric_lines import metric_regexes
@@ -208,9 +209,8 @@ def _snake(name: str) -> str:
 
 
 def _metrics() -> list[shapes.MetricDefinition]:
-    return [
-        shapes.MetricDefinition(name=name, regex=regex) for name, regex in metric_regexes().items()
-    ]
+    regexes = metric_regexes(objectives())
+    return [shapes.MetricDefinition(name=name, regex=regex) for name, regex in regexes.items()]
 
 
 def _tags(launcher: LauncherConfig) -> list[dict[str, str]]:

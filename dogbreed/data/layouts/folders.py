@@ -76,7 +76,7 @@ def _read(
         if sum(shares[split] for split in sampled) >= 1:
             raise DataError("data.valid_share and data.test_share leave nothing to train on.")
         found = sample_splits(found, {split: shares[split] for split in sampled}, root, split_seed)
-    findings = _findings(top, layout, classes, nested_classes)
+    findings = layout_findings(top, layout, classes, nested_classes)
     folders = assemble(root, found, findings, sampled, _class_folders(classes))
     if len(folders.classes) < 2:
         raise DataError(_why_too_few(top, folders, bool(nested)))
@@ -109,7 +109,7 @@ def _class_folders(classes: Sequence[ClassPhotos]) -> dict[str, Path]:
     return found
 
 
-def _findings(
+def layout_findings(
     root: Folder, layout: Layout, classes: Sequence[ClassPhotos], nested_classes: bool | None
 ) -> list[Finding]:
     """What there is to report about the folders besides the classes' own photos."""

@@ -79,6 +79,7 @@ class Epoch:
     """An epoch, counted from 1, with its validation; `step` is its last one.
 
     `class_counts` are the photos of each class that it trained on, where targets are given.
+    `valid_metrics` are the values of further registered metrics by name, NaN where none is logged.
     """
 
     epoch: int
@@ -88,6 +89,7 @@ class Epoch:
     valid_cross_entropy: float
     valid_top1: float
     class_counts: Sequence[int] | None = None
+    valid_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Observer(Protocol):

@@ -1,9 +1,16 @@
 """The observer that writes all observations into a recording."""
 
+import math
 from pathlib import Path
 
 from dogbreed.debug.recording.observations import Epoch, Layers, Start, Step
-from dogbreed.debug.recording.records import EPOCHS, LAYERS, STEPS, RecordingWriter
+from dogbreed.debug.recording.records import (
+    EPOCHS,
+    LAYERS,
+    STEPS,
+    RecordingWriter,
+    recorded_metrics,
+)
 
 
 class Recorder:
@@ -16,6 +23,7 @@ class Recorder:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer: RecordingWriter | None = None
+        self._metrics = recorded_metrics()
 
     def start(self, start: Start) -> None:
         """Start a new recording, or append to that of the training that is resumed."""
@@ -41,6 +49,7 @@ class Recorder:
             EPOCHS,
             *(epoch.epoch, epoch.step, epoch.train_cross_entropy, epoch.train_top1),
             *(epoch.valid_cross_entropy, epoch.valid_top1),
+            *(epoch.valid_metrics.get(name, math.nan) for name in self._metrics),
         )
 
     def close(self) -> None:

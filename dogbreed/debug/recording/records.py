@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dogbreed.errors import RecordingError
+from dogbreed.evaluation.metrics.registry import VALID_PREFIX, epoch_metrics
 from dogbreed.utils.files import open_plain
 
 MAGIC = b"DBREC1"
@@ -40,7 +41,8 @@ class Recording:
 
     steps: step, cross_entropy (nats), top1, lr, seconds. layers: step, and grad_norm, weight_norm,
     update_ratio [rows, layers] in the order of `layer_names`. epochs: epoch, step,
-    train_cross_entropy, train_top1, valid_cross_entropy, valid_top1. A table is a plain mapping:
+    train_cross_entropy, train_top1, valid_cross_entropy, valid_top1, and `valid_<name>` of each
+    further metric that was registered (`recorded_metrics`). A table is a plain mapping:
     `pandas.DataFrame(recording.steps)` takes it.
     """
 
@@ -51,15 +53,26 @@ class Recording:
     complete: bool  # False if the last block was torn
 
 
+def recorded_metrics() -> tuple[str, ...]:
+    """The names of the metrics that have a column of their own in the table of epochs.
+
+    Cross entropy and top-1 are recorded of the training photos too, in columns of fixed names.
+    """
+    return tuple(m.name for m in epoch_metrics() if m.name not in ("loss", "top1"))
+
+
 def tables_of(layers: int) -> dict[str, dict[str, tuple[str, int]]]:
     """Each table's columns: their type, and how many values a row has (0: one, not a list)."""
     numbers = ("cross_entropy", "top1", "lr", "seconds")
     norms = ("grad_norm", "weight_norm", "update_ratio")
-    losses = ("train_cross_entropy", "train_top1", "valid_cross_entropy", "valid_top1")
+    epochs = (
+        *("train_cross_entropy", "train_top1", "valid_cross_entropy", "valid_top1"),
+        *(f"{VALID_PREFIX}{name}" for name in recorded_metrics()),
+    )
     return {
         STEPS: {ORDER: ("<u4", 0), **dict.fromkeys(numbers, ("<f4", 0))},
         LAYERS: {ORDER: ("<u4", 0), **dict.fromkeys(norms, ("<f4", layers))},
-        EPOCHS: {"epoch": ("<u4", 0), ORDER: ("<u4", 0), **dict.fromkeys(losses, ("<f4", 0))},
+        EPOCHS: {"epoch": ("<u4", 0), ORDER: ("<u4", 0), **dict.fromkeys(epochs, ("<f4", 0))},
     }
 
 
@@ -127,9 +140,13 @@ class RecordingWriter:
     def _go_on(self, layer_names: tuple[str, ...]) -> None:
         """Put what follows behind the last complete block."""
         head = _read_head(self._file)
-        if tuple(head["layers"]) != layer_names:
+        tables = {name: list(columns) for name, columns in self._tables.items()}
+        if (
+            tuple(head["layers"]) != layer_names
+            or {name: list(columns) for name, columns in head["tables"].items()} != tables
+        ):
             raise RecordingError(
-                f"{self._file.name} is the recording of other layers: move it away."
+                f"{self._file.name} is the recording of other layers or metrics: move it away."
             )
         end = self._file.tell()
         for _ in _blocks(self._file, head["tables"]):

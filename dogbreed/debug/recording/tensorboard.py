@@ -47,6 +47,7 @@ class TensorBoardEvents:
     def epoch(self, epoch: Epoch) -> None:
         """Validation, at the epoch's last step."""
         values = {"cross_entropy/valid": epoch.valid_cross_entropy, "top1/valid": epoch.valid_top1}
+        values |= {f"{name}/valid": value for name, value in epoch.valid_metrics.items()}
         self._add(values, epoch.step)
         self._writer.flush()
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from dogbreed.data.check import imbalance
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN
 from dogbreed.evaluation.facts import Facts
-from dogbreed.evaluation.metrics import SplitMetrics
 from dogbreed.evaluation.mistakes import confusions
-from dogbreed.report.formatting import agreement, counted, decimal, flat, percent, seconds, shown
-from dogbreed.report.run import sentences as statements
+from dogbreed.report.formatting import agreement, counted, flat, percent, seconds, shown
+from dogbreed.report.metric_table import metric_rows
+from dogbreed.report.run.wording import sentences
 from dogbreed.utils.files import write_text
+from dogbreed.utils.nouns import plural
 
 WEAKEST, CONFUSED = 10, 5  # so many are named
 CLASSES_NAMED = 200
@@ -21,7 +22,7 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~$&@:^]|(?<=www)\.", re.IGNORECASE)
 
 
 def write_model_card(path: Path, facts: Facts) -> None:
-    """Write the model card of a run to `path`, whole or not at all."""
+    """Write the model card of a run to `path`, atomically."""
     parts = (
         _purpose(facts),
         _data(facts),
@@ -40,21 +41,21 @@ def plain(name: object) -> str:
 
 def _purpose(facts: Facts) -> list[str]:
     backbone = facts.config.get("model", {}).get("backbone", "pretrained")
+    noun, nouns = plain(facts.noun), plain(plural(facts.noun))
     return [
         f"# Model card: {plain(facts.name)}",
         "",
-        f"A classifier of photos into {len(facts.classes):,} classes: a {plain(backbone)} backbone "
+        f"A classifier of photos into {len(facts.classes):,} {nouns}: a {plain(backbone)} backbone "
         f"with a head trained by dogbreed, finished {facts.finished.replace('T', ' ')}.",
         "",
-        statements.headline(facts),
+        plain(sentences.headline(facts)),
         "",
         "## Intended use",
         "",
-        "For photos that show one subject of one of the classes below, taken as the training "
-        "photos were. It gives each class a calibrated probability, and “unknown” where none is "
-        "high enough. It is not made to tell subjects of other classes: their photos are often "
-        "answered with a class that looks like them. Don't rest a decision on it that nobody "
-        "looks at again.",
+        f"For photos that show one subject of one of the {nouns} below, taken as the training "
+        f"photos were. It gives each {noun} a calibrated probability, and “unknown” where none is "
+        f"high enough. It does not recognise subjects of other {nouns}: it often predicts a "
+        f"similar {noun} for them. Don't base a decision on it that nobody reviews.",
         "",
     ]
 
@@ -65,25 +66,34 @@ def _data(facts: Facts) -> list[str]:
         there = [count for count in facts.counts[split] if count]
         uneven = f"{imbalance(there):.1f}" if there else "–"
         rows.append((split, f"{sum(there):,}", f"{len(there):,}", uneven))
-    lines = ["## Data", "", *_table(("Split", "Photos", "Classes", "Largest / smallest"), rows), ""]
-    left_out = statements.left_out(facts.findings)
+    lines = [
+        "## Data",
+        "",
+        *_table(
+            ("Split", "Photos", plain(plural(facts.noun)).capitalize(), "Largest / smallest"),
+            rows,
+        ),
+        "",
+    ]
+    left_out = sentences.left_out(facts.findings)
     lines.append(f"Photos left out because they can't be used: {left_out:,}.")
     if facts.duplicates:
         pairs = counted(len(facts.duplicates), "pair")
-        lines.append(f"Near-duplicates across splits: {pairs}; they flatter the results.")
+        lines.append(f"Near-duplicates across splits: {pairs}; they make the results look better.")
     return [*lines, "", f"Fingerprint of the data: `{facts.data_fingerprint}`", ""]
 
 
 def _results(facts: Facts) -> list[str]:
-    measured = [(split, facts.metrics[split]) for split in SPLITS if split in facts.metrics]
+    measured = {split: facts.metrics[split] for split in SPLITS if split in facts.metrics}
     if facts.baseline is not None:
-        measured.append(("test, baseline", facts.baseline.test))
-    head = ("Split", "Photos", "Top-1", "Top-5", "Macro F1", "Loss (nats)", "Calibration error")
+        measured["baseline, test"] = facts.baseline.test
+    rows = [(row.title, row.better, *row.cells) for row in metric_rows(measured)]
+    rows.append(("Photos", "", *(f"{own.n:,}" for own in measured.values())))
     lines = ["## Results", "", "In brackets the 95 % intervals.", ""]
-    lines += [*_table(head, (_result(name, own) for name, own in measured)), ""]
+    lines += [*_table(("Metric", "Better", *measured), rows), ""]
     if facts.baseline is not None:
         lines += [
-            f"{statements.against(facts.baseline)} The baseline is a logistic regression on the "
+            f"{sentences.against(facts.baseline)} The baseline is a logistic regression on the "
             f"same features and views (C = {facts.baseline.C}).",
             "",
         ]
@@ -94,20 +104,7 @@ def _results(facts: Facts) -> list[str]:
             f"{100 * facts.folds.top1_sd:.1f} points.",
             "",
         ]
-    return [*lines, statements.temperature(facts), "", statements.threshold(facts), ""]
-
-
-def _result(name: str, own: SplitMetrics) -> tuple[str, ...]:
-    """The calibrated error stands here: it is that of the probabilities the model gives."""
-    return (
-        name,
-        f"{own.n:,}",
-        percent(own.top1, own.ci95["top1"]),
-        percent(own.top5, own.ci95["top5"]),
-        percent(own.macro_f1, own.ci95["macro_f1"]),
-        decimal(own.loss, own.ci95["loss"]),
-        percent(own.ece_calibrated_share, own.ci95["ece_calibrated_share"]),
-    )
+    return [*lines, sentences.temperature(facts), "", sentences.threshold(facts), ""]
 
 
 def _limits(facts: Facts) -> list[str]:
@@ -118,10 +115,11 @@ def _limits(facts: Facts) -> list[str]:
             percent(own.recall, own.recall_ci95),
             percent(own.precision, own.precision_ci95),
         )
-        for own in statements.weakest(facts, WEAKEST)
+        for own in sentences.weakest(facts, WEAKEST)
     ]
-    lines = ["## Limits", "", "The classes whose test photos are recognised least often:", ""]
-    lines += [*_table(("Class", "Test photos", "Recall", "Precision"), rows), ""]
+    noun, nouns = plain(facts.noun), plain(plural(facts.noun))
+    lines = ["## Limits", "", f"The {nouns} whose test photos are recognised least often:", ""]
+    lines += [*_table((noun.capitalize(), "Test photos", "Recall", "Precision"), rows), ""]
     for pair in confusions(facts.test_scores)[:CONFUSED]:
         names = facts.display_names
         lines.append(
@@ -131,8 +129,8 @@ def _limits(facts: Facts) -> list[str]:
     return [
         *lines,
         "",
-        f"With {counted(facts.metrics[TEST].n, 'test photo')} nothing is known more closely than "
-        "the intervals say, and nothing at all of photos taken otherwise than these. If the "
+        f"With {counted(facts.metrics[TEST].n, 'test photo')} no result is more precise than "
+        "its interval, and nothing is known about photos taken in another way. If the "
         "backbone's own training had seen these photos, new ones are recognised less often.",
         "",
     ]
@@ -147,11 +145,11 @@ def _training(facts: Facts) -> list[str]:
     versions = [(plain(key), plain(value)) for key, value in facts.versions.items()]
     lines += ["", "## Versions", "", *_table(("Package", "Version"), versions), ""]
     if facts.forms:
-        lines += ["## Exported forms", ""]
+        lines += ["## Export formats", ""]
         for form, measured in facts.forms.items():
             found = (agreement(key, own) for key, own in measured.items())
-            said = "; ".join(f"{plain(key)} {plain(value)}" for key, value in found)
-            lines.append(f"- {plain(form)}{': ' if said else ''}{said}")
+            text = "; ".join(f"{plain(key)} {plain(value)}" for key, value in found)
+            lines.append(f"- {plain(form)}{': ' if text else ''}{text}")
         lines.append("")
     return lines
 
@@ -161,7 +159,7 @@ def _classes(facts: Facts) -> list[str]:
     more = len(facts.classes) - CLASSES_NAMED
     rest = f" and {more:,} more, which are in classes.csv" if more > 0 else ""
     return [
-        "## Classes",
+        f"## {plain(plural(facts.noun)).capitalize()}",
         "",
         f"The model tells apart {named}{rest}.",
         "",
@@ -169,6 +167,6 @@ def _classes(facts: Facts) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A Markdown table; what stands in its cells is plain already."""
+    """A Markdown table; its cells are plain already."""
     lines = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(line)} |" for line in lines]

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dogbreed.data.layouts.splits import SPLITS
 from dogbreed.evaluation.facts import Facts
-from dogbreed.evaluation.metrics import Interval
+from dogbreed.evaluation.metrics.intervals import Interval
 from dogbreed.evaluation.mistakes import Confusion
 from dogbreed.utils.files import write_table
 
@@ -17,7 +16,8 @@ def write_tables(folder: Path, facts: Facts, found: Sequence[Confusion]) -> None
     """Write every pair of classes that was confused, every class, every near-duplicate."""
     write_table(folder / CONFUSIONS, _confusions(facts, found))
     write_table(folder / CLASSES, _classes(facts))
-    write_table(folder / DUPLICATES, _duplicates(facts))
+    if len(facts.counts) > 1:
+        write_table(folder / DUPLICATES, _duplicates(facts))
 
 
 def _confusions(facts: Facts, found: Sequence[Confusion]) -> Iterator[Row]:
@@ -29,10 +29,10 @@ def _confusions(facts: Facts, found: Sequence[Confusion]) -> Iterator[Row]:
 def _classes(facts: Facts) -> Iterator[Row]:
     shares = ("recall", "recall_low95", "recall_high95")
     more = ("predicted", "precision", "precision_low95", "precision_high95")
-    yield "class", "display_name", *(f"{split}_photos" for split in SPLITS), *shares, *more
+    yield "class", "display_name", *(f"{split}_photos" for split in facts.counts), *shares, *more
     for label, own in enumerate(facts.class_metrics):
         yield (
-            *(own.name, own.display_name, *(facts.counts[split][label] for split in SPLITS)),
+            *(own.name, own.display_name, *(counts[label] for counts in facts.counts.values())),
             *(own.recall, *_ends(own.recall_ci95), own.n_predicted),
             *(own.precision, *_ends(own.precision_ci95)),
         )

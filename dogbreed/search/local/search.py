@@ -11,6 +11,7 @@ from dogbreed.configuration.schema import AUTO, leaves
 from dogbreed.configuration.search import SearchConfig, TuneConfig, training_of
 from dogbreed.data.batches import CachedPhotos
 from dogbreed.errors import ConfigError, SearchError
+from dogbreed.evaluation.metrics.registry import metrics
 from dogbreed.search.best import SEARCHES
 from dogbreed.search.final import settings_of
 from dogbreed.search.local.processes import run_study
@@ -98,6 +99,7 @@ def _search(
             cached=cached,
             metric=search.objective,
             threads=max(1, cores() // parallel),
+            metrics=metrics(),
         )
         log.info(
             "search %s: %d of %d trials to run, %d at a time, %s of %s",

@@ -18,7 +18,8 @@ from dogbreed.data.check import Checked
 from dogbreed.data.layouts.splits import TRAIN, VALID
 from dogbreed.data.module import BreedDataModule
 from dogbreed.errors import DogbreedError
-from dogbreed.evaluation.metrics import measure
+from dogbreed.evaluation.metrics.measuring import measure
+from dogbreed.evaluation.metrics.registry import Metric, objective_metric, register_missing
 from dogbreed.model import BreedClassifier
 from dogbreed.search.space import apply
 from dogbreed.training.callbacks import SeedEachStep
@@ -29,13 +30,17 @@ from dogbreed.training.run_folder import log_to_terminal
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What all trials of a search share; trainer.epochs and patience of `config` may be "auto"."""
+    """What all trials of a search share; trainer.epochs and patience of `config` may be "auto".
+
+    `metrics` are the registered ones: a new process has only those of this package.
+    """
 
     config: Config
     checked: Checked
     cached: Mapping[str, CachedPhotos]
     metric: str
     threads: int
+    metrics: tuple[Metric, ...]
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class TrialFailed:
 def run_trials(connection: Connection, work: Work) -> None:
     """Train with each set of values received, until the main process closes the connection."""
     log_to_terminal()  # also silences Lightning
+    register_missing(work.metrics)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     torch.set_num_threads(work.threads)
     model = work.config.model
@@ -106,8 +112,8 @@ def _train(
         return TrialFailed(f"the loss isn't finite at optim.lr={config.optim.lr:.12g}")
     model.load_state_dict(best.state, strict=False)
     metrics = measure(score(model, module.eval_dataloader(VALID)))
-    name = work.metric.removeprefix("valid_")
-    return TrialResult(getattr(metrics, name), metrics.ci95[name], best.stopped)
+    name = objective_metric(work.metric).name
+    return TrialResult(metrics[name], metrics.ci95[name], best.stopped)
 
 
 class _BestEpoch(pl.Callback):

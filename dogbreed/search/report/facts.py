@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dogbreed.configuration.search import MAXIMIZE
-from dogbreed.evaluation.metrics import Interval
+from dogbreed.evaluation.metrics.intervals import Interval
+from dogbreed.evaluation.metrics.registry import SHARE, objective_metric
 from dogbreed.report.charts import finite, labels
 from dogbreed.report.formatting import NOTHING, decimal, percent
 from dogbreed.report.line_charts import cuts
@@ -101,7 +102,7 @@ class SearchFacts:
     @property
     def is_share(self) -> bool:
         """Whether the objective is a share, which is written in per cent."""
-        return self.metric.endswith("top1")
+        return objective_metric(self.metric).unit == SHARE
 
     @property
     def tick_format(self) -> str:

@@ -18,6 +18,7 @@ from dogbreed.search.trials import COMPLETED, FAILED, RUNNING, STOPPED, Trial
 from dogbreed.utils.files import write_text
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
+SECTIONS = Path(__file__).with_name("sections.html.j2")
 
 
 def write_page(path: Path, facts: SearchFacts) -> None:
@@ -35,12 +36,15 @@ def write_page(path: Path, facts: SearchFacts) -> None:
 
 def _sections(facts: SearchFacts) -> list[Section]:
     return [
-        Section(key="best", title="Best trial", values=_best(facts)),
+        Section(key="best", title="Best trial", template=SECTIONS, values=_best(facts)),
         _drawn("progress", "Progress", [history(facts), curves(facts)]),
         _parameters(facts),
-        Section(key="trials", title="Trials", values=trial_table(facts)),
+        Section(key="trials", title="Trials", template=SECTIONS, values=trial_table(facts)),
         Section(
-            key="configuration", title="Configuration", values={"settings": flat(facts.settings)}
+            key="configuration",
+            title="Configuration",
+            template=SECTIONS,
+            values={"settings": flat(facts.settings)},
         ),
     ]
 
@@ -54,7 +58,11 @@ def _drawn(key: str, title: str, found: Iterable[Chart | str], **values: Any) ->
         else:
             sentences.append(each)
     return Section(
-        key=key, title=title, charts=tuple(charts), values={"sentences": sentences, **values}
+        key=key,
+        title=title,
+        template=SECTIONS,
+        charts=tuple(charts),
+        values={"sentences": sentences, **values},
     )
 
 

@@ -18,7 +18,7 @@ from dogbreed.report.line_charts import (
     thinned,
     zero_up,
 )
-from dogbreed.report.run.step_labels import epochs_of
+from dogbreed.report.run.wording.step_labels import epochs_of
 
 MAX_LAYERS, LAYER_POINTS = 12, 200
 LOG_TICKS = 6

@@ -5,7 +5,7 @@ from typing import Any
 from dogbreed.debug.profiling.profile import Phase, Profile, Sample
 from dogbreed.report.charts import GREY, Chart, axis, labels
 from dogbreed.report.line_charts import headed_layout
-from dogbreed.report.run.verdicts import words
+from dogbreed.report.run.wording.verdicts import words
 
 # None is that of a line; all can be seen on white and on black. Grey is for what no phase covers.
 TONES = ("#14a38b", "#b07af8", "#93a72a", "#e0609f", "#1fa9c9", "#c58a2c", "#ec7464", "#8d93f0")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from dogbreed.evaluation.calibration import reliability
 from dogbreed.evaluation.facts import Facts, RateCurve
-from dogbreed.evaluation.metrics import Scores
+from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.report.charts import BLUE, GREY, ORANGE, Chart, axis, finite, layout_of
 from dogbreed.report.formatting import percent
 from dogbreed.report.line_charts import cuts, line, means, middles, thinned

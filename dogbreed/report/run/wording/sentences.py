@@ -1,27 +1,28 @@
-"""What the facts of a run come to, in sentences: the same in the report and in the model card."""
+"""Sentences about the facts of a run: the same in the report and in the model card."""
 
 from collections.abc import Sequence
 
 from dogbreed.data.layouts.splits import TEST, Finding
 from dogbreed.evaluation.facts import Baseline, Facts
-from dogbreed.evaluation.metrics import ClassMetrics
+from dogbreed.evaluation.metrics.measuring import ClassMetrics
 from dogbreed.report.formatting import counted, decimal, percent, points
+from dogbreed.utils.nouns import plural
 
 
 def headline(facts: Facts) -> str:
     """How good the run is."""
     test = facts.metrics[TEST]
     right = (
-        f"{percent(test.top1, test.ci95['top1'])} of {counted(test.n, 'test photo')} were given "
-        f"the right one of {len(facts.classes):,} classes"
+        f"{percent(test['top1'], test.ci95['top1'])} of {counted(test.n, 'test photo')} were "
+        f"classified correctly into {len(facts.classes):,} {plural(facts.noun)}"
     )
     if len(facts.classes) <= 5:
         return f"{right}."
-    return f"{right}; for {percent(test.top5)} it was among the five likeliest."
+    return f"{right}; of {percent(test['top5'])} the {facts.noun} was among the five likeliest."
 
 
 def against(baseline: Baseline) -> str:
-    """Whether the run beats the baseline, as far as the test photos can tell."""
+    """Whether the run is better than the baseline, as far as the test photos show."""
     low, high = baseline.top1_gain_ci95
     if low > 0:
         verdict = "The run is better than the baseline"
@@ -54,8 +55,8 @@ def temperature(facts: Facts) -> str:
     return (
         f"The temperature {decimal(facts.temperature)}, fitted on the validation photos, makes "
         f"the model {which} sure of its answers and changes none. On the test photos the expected "
-        f"calibration error is {percent(test.ece_share, test.ci95['ece_share'])} before it and "
-        f"{percent(test.ece_calibrated_share, test.ci95['ece_calibrated_share'])} after it."
+        f"calibration error is {percent(test['ece_share'], test.ci95['ece_share'])} before it and "
+        f"{percent(test['ece_calibrated_share'], test.ci95['ece_calibrated_share'])} after it."
     )
 
 

@@ -18,8 +18,8 @@ from dogbreed.report.line_charts import (
     means,
     middles,
 )
-from dogbreed.report.run.step_labels import epochs_of
-from dogbreed.report.run.verdicts import fired, words
+from dogbreed.report.run.wording.step_labels import epochs_of
+from dogbreed.report.run.wording.verdicts import fired, words
 
 LANE_PX, PLOT_PX = 22, 340
 EPOCH_LABELS = 4  # a phone has room for no more

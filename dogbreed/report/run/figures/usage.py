@@ -10,7 +10,7 @@ from dogbreed.debug.profiling.profile import Profile, Sample
 from dogbreed.report.charts import BLUE, GREY, ORANGE, Chart, axis
 from dogbreed.report.formatting import counted
 from dogbreed.report.line_charts import cuts, headed_layout, line, means, middles, zero_up
-from dogbreed.report.run.phase_figures import names, phase_of, tones
+from dogbreed.report.run.figures.phases import names, phase_of, tones
 
 # Of the narrowest plot: a phase has its name above it only where that has room.
 NARROW_PX, LETTER_PX = 300, 7

@@ -1,25 +1,31 @@
-"""The section of where a run's time went, and of what it had in use."""
+"""Section "Profile": where a run's time went, and what it used."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from dogbreed.debug.profiling.profile import Phase, Profile, Rates, StepTimes
 from dogbreed.report.charts import GREY
 from dogbreed.report.formatting import NOTHING, percent, seconds
 from dogbreed.report.frame import Section
-from dogbreed.report.run.phase_figures import phases, tones
-from dogbreed.report.run.step_labels import at_second
-from dogbreed.report.run.usage_figures import usage
-from dogbreed.report.run.verdicts import headline, rows, words
+from dogbreed.report.run.figures.phases import phases, tones
+from dogbreed.report.run.figures.usage import usage
+from dogbreed.report.run.sections.registry import Content
+from dogbreed.report.run.wording.step_labels import at_second
+from dogbreed.report.run.wording.verdicts import headline, rows, words
 
 NAMED_PHASES, NAMED_SHARE = 3, 0.05  # the headline names so many, of at least that share
 
 
-def profile_section(profile: Profile) -> Section:
-    """Section "Profile"."""
+def profile_section(content: Content) -> Section | None:
+    """The section; None where the run wasn't profiled."""
+    profile = content.facts.profile
+    if profile is None:
+        return None
     return Section(
         key="profile",
         title="Profile",
+        template=Path(__file__).with_name("profile.html.j2"),
         charts=(phases(profile), *usage(profile)),
         values={
             "headline": _headline(profile),

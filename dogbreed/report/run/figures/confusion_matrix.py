@@ -5,20 +5,21 @@ from typing import Any
 
 import numpy as np
 
-from dogbreed.evaluation.metrics import Scores
+from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.evaluation.mistakes import Confusion, most_confused
 from dogbreed.report.charts import Chart, axis, labels, layout_of
+from dogbreed.utils.nouns import plural
 
-NUMBERED_CELLS = 12  # up to so many classes the counts stand in the cells
-SMALL_CLASSES = 30  # more have small labels, and are moved sideways on a narrow page
+NUMBERED_CELLS = 12  # up to so many classes the cells show their counts
+SMALL_CLASSES = 30  # more get small labels, and scroll sideways on a narrow page
 # More classes can't be told apart on a screen, and a page grows with their square.
 MAX_CLASSES = 200
 
 
 def confusion_matrix(
-    scores: Scores, display_names: Sequence[str], found: Sequence[Confusion]
+    scores: Scores, display_names: Sequence[str], found: Sequence[Confusion], noun: str
 ) -> Chart | None:
-    """What the photos of each class were taken for: shares of the row, in colour.
+    """What the photos of each class were taken for: fractions of the row, in colour.
 
     `found` are the confusions of `scores`. Of more than `MAX_CLASSES` classes, those of the pairs
     confused most often; None where there is no such pair.
@@ -39,9 +40,9 @@ def confusion_matrix(
     return Chart(
         key="confusion-matrix",
         title="Confusion matrix",
-        reading="Each row shows what the test photos of one class were taken for: blue on the "
-        "diagonal is right, orange is wrong, and the stronger the colour the larger the share."
-        + _left_out(shown, classes, found),
+        reading=f"Each row shows what the test photos of one {noun} were taken for: blue on the "
+        "diagonal is right, orange is wrong; the stronger the colour, the larger the fraction."
+        + _left_out(shown, classes, found, noun),
         figure={"data": _heat_maps(names, counts, totals), "layout": layout},
         height_px=min(1000, 320 + 20 * len(names)),
         least_width_px=640 if len(names) > SMALL_CLASSES else 0,
@@ -49,7 +50,7 @@ def confusion_matrix(
 
 
 def _counts(scores: Scores, shown: Sequence[int], found: Sequence[Confusion]) -> Any:
-    """Counts of photos [shown, shown]: rows are what they are, columns what was answered."""
+    """Counts of photos [shown, shown]: rows are true classes, columns predicted ones."""
     place = {label: number for number, label in enumerate(shown)}
     hits = np.bincount(scores.targets[scores.right].numpy(), minlength=max(shown) + 1)
     counts = np.diag(hits[list(shown)])
@@ -84,16 +85,17 @@ def _heat_maps(names: Sequence[str], counts: Any, totals: Any) -> list[dict[str,
     ]
 
 
-def _left_out(shown: Sequence[int], classes: int, found: Sequence[Confusion]) -> str:
-    """Which classes and how many confusions aren't in the picture, and where they are."""
+def _left_out(shown: Sequence[int], classes: int, found: Sequence[Confusion], noun: str) -> str:
+    """How many classes and confusions the chart leaves out, and which file has them."""
     if len(shown) == classes:
         return ""
     among = set(shown)
     inside = sum(p.count for p in found if p.label in among and p.taken_for in among)
     return (
-        f" Of {classes:,} classes it shows the {len(shown):,} in the pairs confused most often, "
-        f"partners side by side: {inside:,} of the {sum(p.count for p in found):,} confusions. "
-        "A row's shares are of all photos of its class; confusions.csv has every pair."
+        f" Of {classes:,} {plural(noun)} it shows the {len(shown):,} in the pairs confused most "
+        f"often, partners side by side: {inside:,} of the {sum(p.count for p in found):,} "
+        "confusions. "
+        f"A row's fractions are of all photos of its {noun}; confusions.csv has every pair."
     )
 
 

@@ -1,0 +1,137 @@
+"""Photos in class folders, for a model whose classes are known: none is split off or drawn."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dogbreed.data.layouts.class_names import spelling_key
+from dogbreed.data.layouts.folders import check_root, layout_findings
+from dogbreed.data.layouts.nesting import ClassPhotos, find_nested, nested_message, read_classes
+from dogbreed.data.layouts.spellings import refuse_spellings
+from dogbreed.data.layouts.split_folders import find_layout
+from dogbreed.data.layouts.splits import SPLITS, TEST, Finding, PhotoFolders, Sample
+from dogbreed.data.layouts.system_files import Skipped
+from dogbreed.data.layouts.walk import Folder
+from dogbreed.errors import DataError
+
+UNKNOWN_CLASS, MISSING_CLASS = "unknown_class", "missing_class"
+SHOWN = 3  # names of classes in a message
+
+
+def read_labelled(
+    root: Path,
+    classes: Sequence[str],
+    display_names: Sequence[str],
+    *,
+    split: str = TEST,
+    nested_classes: bool | None = None,
+    links: bool = False,
+) -> PhotoFolders:
+    """Read the photos of `root` as a test split of a model's classes.
+
+    A class folder is the class of its name, or of the name that people read for it, in any
+    spelling. Of a root with split folders, the photos of `split` are taken. Findings name the
+    folders of unknown classes, whose photos are left out, and the classes without a photo.
+
+    Raises:
+        DataError: no folder, no photos, no class folders, none that the model knows, or folders
+            that can be read in several ways.
+    """
+    check_root(root)
+    top = Folder.top(root, Skipped(), links=links)
+    layout = find_layout(top)
+    if layout.has_splits:
+        layout = replace(layout, parts=tuple(own for own in layout.parts if own[0] == split))
+    found = read_classes(layout.parts, nested_classes)
+    nested = find_nested(found) if nested_classes is None else {}
+    names = {own.name for own in found if own.paths}
+    if nested and len(names) > 1:
+        raise DataError(*nested_message(root, nested, len(names), layout.has_splits))
+    refuse_spellings(root, found)
+    if not names:
+        raise DataError(_why_empty(top, split, layout.has_splits))
+    labels = _labels(classes, display_names)
+    samples, unknown = [], []
+    for own in found:
+        label = labels.get(own.name, labels.get(spelling_key(own.name)))
+        if label is not None:
+            samples += [Sample(path, label, TEST) for path in own.paths]
+        elif own.paths:
+            unknown.append(own)
+    if not samples:
+        raise DataError(
+            f"{root} has no class of this model: its folders are {_named(sorted(names))}, the "
+            f"model's classes {_named(classes)}. Rename the folders, or evaluate another model."
+        )
+    return PhotoFolders(
+        root=root,
+        classes=tuple(classes),
+        display_names=tuple(display_names),
+        samples={
+            name: tuple(sorted(samples, key=lambda own: own.path)) if name == TEST else ()
+            for name in SPLITS
+        },
+        findings=(
+            *layout_findings(top, layout, found, nested_classes),
+            *_unknown(unknown),
+            *_missing(root, classes, samples),
+        ),
+        split_locally=(),
+        within=top.within,
+    )
+
+
+def _labels(classes: Sequence[str], display_names: Sequence[str]) -> dict[str, int]:
+    """Labels by the names of the classes, and by spellings that only one class has."""
+    spellings = [
+        {spelling_key(name), spelling_key(display_name)}
+        for name, display_name in zip(classes, display_names, strict=True)
+    ]
+    counts = Counter(key for own in spellings for key in own)
+    labels = {key: label for label, own in enumerate(spellings) for key in own if counts[key] == 1}
+    return labels | {name: label for label, name in enumerate(classes)}
+
+
+def _unknown(found: Sequence[ClassPhotos]) -> list[Finding]:
+    return [
+        Finding(
+            path=own.folder,
+            reason=UNKNOWN_CLASS,
+            message="the model doesn't know this class; its photos are left out",
+            bad=True,
+            photos=len(own.paths),
+        )
+        for own in found
+    ]
+
+
+def _missing(root: Path, classes: Sequence[str], samples: Sequence[Sample]) -> list[Finding]:
+    present = {sample.label for sample in samples}
+    return [
+        Finding(
+            path=root / name,
+            reason=MISSING_CLASS,
+            message="a class of the model without photos; nothing is measured of it",
+            bad=False,
+            photos=0,
+        )
+        for label, name in enumerate(classes)
+        if label not in present
+    ]
+
+
+def _why_empty(root: Folder, split: str, has_splits: bool) -> str:
+    if has_splits:
+        return f"{root.path} has no photos for {split}: name another split by data.split."
+    if loose := root.named_photos:
+        return (
+            f"{root.path} holds {len(loose)} photos but no class folders: put each class's photos "
+            "into a folder of its name; python -m dogbreed.predict classifies unlabelled photos."
+        )
+    return f"{root.path} holds no photos: data.root must have one folder of photos per class."
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,51 @@
+"""The expected calibration error: how far probabilities lie from the shares that are right."""
+
+import numpy as np
+import numpy.typing as npt
+
+from dogbreed.evaluation.metrics.intervals import Interval, bootstrapped
+from dogbreed.evaluation.metrics.registry import MINIMIZE, SHARE, Metric
+from dogbreed.evaluation.metrics.scores import Scores
+
+BINS = 15  # of equal width, as in Guo et al. 2017, "On Calibration of Modern Neural Networks"
+
+
+def expected_calibration_error(scores: Scores) -> float:
+    """The mean distance between confidence and the share of right answers, in BINS bins."""
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    probabilities = scores.log_probabilities.exp()
+    classes = scores.classes
+    return float(multiclass_calibration_error(probabilities, scores.targets, classes, BINS, "l1"))
+
+
+def _interval(scores: Scores, value: float) -> Interval:
+    confidence, right = scores.confidence.double().numpy(), scores.right.numpy()
+    return bootstrapped(
+        lambda taken: _error(confidence[taken], right[taken]), len(right), value, (0.0, 1.0)
+    )
+
+
+def _error(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
+    bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    gaps = np.bincount(bins, confidence - right, BINS)
+    return float(np.abs(gaps).sum() / len(right))
+
+
+ECE = Metric(
+    name="ece_share",
+    title="ECE",
+    direction=MINIMIZE,
+    compute=expected_calibration_error,
+    unit=SHARE,
+    interval=_interval,
+)
+ECE_CALIBRATED = Metric(
+    name="ece_calibrated_share",
+    title="ECE, calibrated",
+    direction=MINIMIZE,
+    compute=expected_calibration_error,
+    unit=SHARE,
+    interval=_interval,
+    calibrated=True,
+)

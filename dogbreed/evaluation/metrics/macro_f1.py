@@ -1,0 +1,45 @@
+"""Macro F1: the mean over classes of the harmonic mean of precision and recall."""
+
+import numpy as np
+import numpy.typing as npt
+
+from dogbreed.evaluation.metrics.intervals import Interval, bootstrapped
+from dogbreed.evaluation.metrics.registry import MAXIMIZE, SHARE, Metric
+from dogbreed.evaluation.metrics.scores import Scores
+
+
+def _compute(scores: Scores) -> float:
+    from torchmetrics.functional.classification import multiclass_f1_score
+
+    log_probabilities, targets = scores.log_probabilities, scores.targets
+    return float(multiclass_f1_score(log_probabilities, targets, scores.classes, "macro"))
+
+
+def _interval(scores: Scores, value: float) -> Interval:
+    targets, predicted = scores.targets.numpy(), scores.predicted.numpy()
+    classes = scores.classes
+    return bootstrapped(
+        lambda taken: _macro_f1(targets[taken], predicted[taken], classes),
+        len(targets),
+        value,
+        (0.0, 1.0),
+    )
+
+
+def _macro_f1(
+    targets: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: int
+) -> float:
+    """As torchmetrics computes it: classes neither present nor predicted don't count."""
+    hits = np.bincount(targets[targets == predicted], minlength=classes)
+    either = np.bincount(targets, minlength=classes) + np.bincount(predicted, minlength=classes)
+    return float(np.mean(2 * hits[either > 0] / either[either > 0]))
+
+
+MACRO_F1 = Metric(
+    name="macro_f1",
+    title="Macro F1",
+    direction=MAXIMIZE,
+    compute=_compute,
+    unit=SHARE,
+    interval=_interval,
+)

@@ -1,0 +1,45 @@
+"""The registered metrics of several splits as a table: a row per metric, a column per split."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dogbreed.evaluation.metrics.measuring import SplitMetrics
+from dogbreed.evaluation.metrics.registry import MAXIMIZE, metrics
+from dogbreed.report.formatting import metric_value
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricRow:
+    """A metric's title, which direction is better, and its value with interval on each split."""
+
+    title: str
+    better: str
+    cells: tuple[str, ...]
+
+
+def metric_rows(splits: Mapping[str, SplitMetrics]) -> list[MetricRow]:
+    """A row for each registered metric; a cell for each split."""
+    return [
+        MetricRow(
+            title=metric.title,
+            better="higher" if metric.direction == MAXIMIZE else "lower",
+            cells=tuple(
+                metric_value(metric, own[metric.name], own.ci95[metric.name])
+                for own in splits.values()
+            ),
+        )
+        for metric in metrics()
+    ]
+
+
+def metric_table(splits: Mapping[str, SplitMetrics]) -> list[str]:
+    """The table as lines of plain text for a terminal: values, of the last split intervals too."""
+    rows = metric_rows(splits)
+    width = max(len(row.title) for row in rows)
+    lines = ["", f"{'':<{width}} {''.join(f'{name:>9}' for name in splits)}"]
+    for row in rows:
+        values = "".join(f"{cell.partition(' [')[0]:>9}" for cell in row.cells)
+        _, bracket, interval = row.cells[-1].partition("[")
+        lines.append(f"{row.title:<{width}} {values}  {bracket}{interval}".rstrip())
+    counts = "".join(f"{own.n:>9,}" for own in splits.values())
+    return [*lines, f"{'Photos':<{width}} {counts}"]

@@ -1,0 +1,1 @@
+"""The charts of a run's report, a file per kind."""

@@ -1,0 +1,1 @@
+"""The wording of a run's pages: sentences, what rules found, labels of steps."""
