@@ -14,7 +14,7 @@ from conftest import PROJECT, SMALL, Train
 
 from dogbreed.configuration.composing import compose_as, groups_of
 from dogbreed.configuration.deploy import DeployConfig, QueryConfig, TeardownConfig
-from dogbreed.configuration.run import Config
+from dogbreed.configuration.run import Config, EvaluateRunConfig
 from dogbreed.configuration.schema import conf_dir, keys
 from dogbreed.configuration.search import FinalConfig, TuneConfig
 
@@ -172,6 +172,7 @@ def test_help_loads_no_torch_and_names_every_key(train: Train) -> None:
 def test_every_key_has_a_value_in_conf_and_every_value_a_key() -> None:
     commands: dict[str, type[Any]] = {
         "train": Config,
+        "evaluate": EvaluateRunConfig,
         "tune": TuneConfig,
         "final": FinalConfig,
         "deploy": DeployConfig,
