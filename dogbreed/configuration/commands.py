@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dogbreed.configuration.deploy import DeployConfig, QueryConfig, TeardownConfig
-from dogbreed.configuration.run import Config, PredictConfig, ServeConfig
+from dogbreed.configuration.run import Config, EvaluateRunConfig, PredictConfig, ServeConfig
 from dogbreed.configuration.search import FinalConfig, TuneConfig
 
 PROGRAM = "dogbreed"
@@ -73,6 +73,22 @@ COMMANDS = (
         example="model=outputs/latest photo.jpg",
         schema=PredictConfig,
         main_keys=("model", "top_k", "output", "explain"),
+    ),
+    Command(
+        name="evaluate",
+        module="dogbreed.evaluate",
+        script="python -m dogbreed.evaluate",
+        summary="metrics and report of an existing model on labelled photos",
+        purpose=(
+            "Evaluate a trained model on labelled photos, without training: metrics with "
+            "intervals, the report and predictions.csv, as after a training. The folder of photos "
+            "has one folder per class; classes that the model doesn't know are reported and left "
+            "out."
+        ),
+        usage="data.root=PHOTOS [KEY=VALUE ...]",
+        example="model=outputs/latest data.root=PHOTOS",
+        schema=EvaluateRunConfig,
+        main_keys=("data.root", "model", "name", "output_root"),
     ),
     Command(
         name="serve",
