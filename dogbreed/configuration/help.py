@@ -106,7 +106,7 @@ def topic_lines(command: Command, topic: str) -> list[str]:
         lines += _hanging(f"{topic}=CHOICE: ", " | ".join(groups[topic]))
     for section in found:
         if section.keys:
-            lines += ["", *_wrapped(f"{section.name}: {section.sentence}")]
+            lines += ["", *_wrapped(f"{section.name}: {section.sentence}".rstrip())]
             lines += _entries(section.keys, defaults, sentences)
     return lines[1:] if lines[0] == "" else lines
 
@@ -116,14 +116,18 @@ def sections(schema: type[Any], name: str = "") -> Iterator[Section]:
     hints = typing.get_type_hints(schema)
     prefix = f"{name}." if name else ""
     own: list[str] = []
-    below: list[str] = []
+    below: dict[str, type[Any]] = {}
     for item in fields(schema):
-        nested = is_dataclass(hints[item.name])
-        (below if nested else own).append(item.name)
-    sentence = (schema.__doc__ or "").split("\n")[0] if name else "Keys without a section."
-    yield Section(name or GENERAL, sentence, tuple(prefix + each for each in own))
-    for each in below:
-        yield from sections(typing.cast(type[Any], hints[each]), prefix + each)
+        # Of a group of keys that a registry makes up, the metadata have the function for its class.
+        kind = item.metadata["schema"]() if "schema" in item.metadata else hints[item.name]
+        if is_dataclass(kind):
+            below[item.name] = typing.cast(type[Any], kind)
+        else:
+            own.append(prefix + item.name)
+    sentence = _sentence(schema) if name else "keys without a section"
+    yield Section(name or GENERAL, sentence, tuple(own))
+    for each, kind in below.items():
+        yield from sections(kind, prefix + each)
 
 
 def as_typed(value: Any) -> str:
@@ -146,6 +150,12 @@ def _requested_topic(arguments: Sequence[str]) -> str | None:
     else:
         return None
     return next((each for each in after if "=" not in each and each not in FLAGS), "")
+
+
+def _sentence(schema: type[Any]) -> str:
+    """The first line of a section's docstring; none of one that dataclasses generated."""
+    first = (schema.__doc__ or "").split("\n")[0]
+    return "" if first.startswith(f"{schema.__name__}(") else first
 
 
 def _defaults(command: Command) -> dict[str, str]:

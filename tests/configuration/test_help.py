@@ -6,6 +6,7 @@ import pytest
 
 from dogbreed.configuration.commands import BY_NAME, COMMANDS, Command, started_as, typed
 from dogbreed.configuration.composing import compose_as, groups_of
+from dogbreed.configuration.debug import DebugConfig
 from dogbreed.configuration.help import (
     WIDTH,
     as_typed,
@@ -69,7 +70,7 @@ def test_the_most_used_keys_come_first(command: Command) -> None:
 
 def test_a_section_is_printed_in_full_and_a_key_alone() -> None:
     debug = topic_lines(TRAIN, "debug")
-    assert debug[0] == "debug: What is watched of a training."
+    assert debug[0] == f"debug: {DebugConfig.__doc__}"
     assert "  debug.rules.overfit.patience=3" in debug
     assert not [line for line in debug if line.startswith("  optim.")]
     assert topic_lines(TRAIN, "debug.rules.overfit")[0].startswith("debug.rules.overfit: ")
