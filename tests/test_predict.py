@@ -256,11 +256,11 @@ def test_pictures_are_written_beside_and_never_over(predict: Predict, folder: Pa
         *("a.jpg.jpg", "a.png.jpg", "b.jpg.jpg"),
         *("sub/c.jpeg.jpg", "sub/deep/no-suffix.jpg"),
     ]
-    before = {path: path.read_bytes() for path in pictures.rglob("*.jpg")}
+    overlays_before = {path: path.read_bytes() for path in pictures.rglob("*.jpg")}
     draw_photo(folder / "a.bmp", 200, 3)
     draw_photo(folder / f"{'n' * 248}.jpg", 30, 4)
     done = predict("explain=true", "output=photos/out.csv", "photos")
-    assert {path: path.read_bytes() for path in before} == before
+    assert {path: path.read_bytes() for path in overlays_before} == overlays_before
     assert (pictures / "a.bmp.jpg").is_file()
     (long,) = [row for row in table(folder / "out.csv") if "nnn" in row["path"]]
     assert "too long" in long["error"]  # and the others were answered

@@ -43,7 +43,10 @@ def test_help_names_every_key_and_loads_nothing_heavy(door: str) -> None:
         (("deploy.py", "endpont=dogs"), "Did you mean endpoint?"),
         (("deploy.py", "deploy=serverles"), "Did you mean serverless?"),
         (("deploy.py", "launcher.spot=true"), "There is no key launcher.spot."),
-        (("query.py",), "No photo is given: write python launch/query.py endpoint=photos photo.jpg"),
+        (
+            ("query.py",),
+            "No photo is given: write python launch/query.py endpoint=photos photo.jpg",
+        ),
         (("query.py", "topk=3", "x.jpg"), "Did you mean top_k?"),
         (("teardown.py", "endpoint=dogs", "all=true"), "give one of them"),
     ],
