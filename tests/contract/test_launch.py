@@ -223,8 +223,8 @@ def test_an_interrupted_spot_job_ends_with_the_same_weights(
         "trainer.epochs=300",
         "trainer.patience=0",
     )
-    uninterrupted = launch("train.py", *common)
-    assert uninterrupted.returncode == 0, uninterrupted.stderr
+    done = launch("train.py", *common)
+    assert done.returncode == 0, done.stderr
     uninterrupted = head_of((tmp_path / "outputs" / "latest").resolve())
     with subprocess.Popen(
         command(
