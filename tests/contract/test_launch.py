@@ -215,7 +215,7 @@ def test_an_interrupted_spot_job_ends_with_the_same_weights(
         "trainer.epochs=300",
         "trainer.patience=0",
     )
-    done = run_in_process(PROJECT / "launch" / "train.py", *common, "launcher=local", cwd=tmp_path)
+    done = launch("train.py", *common)
     assert done.returncode == 0, done.stderr
     uninterrupted = head_of((tmp_path / "outputs" / "latest").resolve())
     with subprocess.Popen(
