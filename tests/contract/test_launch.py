@@ -205,7 +205,7 @@ def head_of(run: Path) -> dict[str, torch.Tensor]:
 
 
 def test_an_interrupted_spot_job_ends_with_the_same_weights(
-    account: "SageMakerAccount", photos: Path, tmp_path: Path
+    launch: Launch, account: "SageMakerAccount", photos: Path, tmp_path: Path
 ) -> None:
     common = (
         f"data.root={photos}",
@@ -214,10 +214,8 @@ def test_an_interrupted_spot_job_ends_with_the_same_weights(
         "trainer.epochs=300",
         "trainer.patience=0",
     )
-    trained_here = run_in_process(
-        PROJECT / "launch" / "train.py", *common, "launcher=local", cwd=tmp_path
-    )
-    assert trained_here.returncode == 0, trained_here.stderr
+    whole = launch("train.py", *common)
+    assert whole.returncode == 0, whole.stderr
     uninterrupted = head_of((tmp_path / "outputs" / "latest").resolve())
     with subprocess.Popen(
         command(
