@@ -206,7 +206,7 @@ def head_of(run: Path) -> dict[str, torch.Tensor]:
 
 
 def test_an_interrupted_spot_job_ends_with_the_same_weights(
-    account: "SageMakerAccount", photos: Path, tmp_path: Path
+    launch: Launch, account: "SageMakerAccount", photos: Path, tmp_path: Path
 ) -> None:
     common = (
         f"data.root={photos}",
