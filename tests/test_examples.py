@@ -28,6 +28,11 @@ def test_own_training_records_every_step_and_checks_every_rule(tmp_path: Path) -
     assert "loss_not_finite: fine" in output
 
 
+def test_the_custom_rule_fires(tmp_path: Path) -> None:
+    output = run(EXAMPLES / "custom_rule.py", tmp_path)
+    assert "loss_jump: fired. The cross entropy jumped to" in output
+
+
 def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
     cells = json.loads((EXAMPLES / "explore_run.ipynb").read_text("utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]

@@ -1,4 +1,4 @@
-"""Lists that other packages add to: optimisers, debug rules, backbones, image formats, servers.
+"""Lists that other packages add to: metrics, rules, report sections, backbones and others.
 
 An extension is any installed package that names its modules under the entry-point group
 `dogbreed.extensions`:
@@ -53,6 +53,10 @@ class Registry(Generic[Entry]):
             )
         self._entries[name] = entry
         return entry
+
+    def unregister(self, name: str) -> None:
+        """Remove an entry; a test that has registered one cleans up with it."""
+        del self._entries[name]
 
     def __getitem__(self, name: str) -> Entry:
         """The entry of that name; KeyError if there is none."""

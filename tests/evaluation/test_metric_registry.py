@@ -18,6 +18,7 @@ from dogbreed.errors import ConfigError
 from dogbreed.evaluation.metrics.measuring import measure
 from dogbreed.evaluation.metrics.registry import (
     MAXIMIZE,
+    METRICS,
     MINIMIZE,
     SHARE,
     Metric,
@@ -25,7 +26,6 @@ from dogbreed.evaluation.metrics.registry import (
     metrics,
     objectives,
     register,
-    unregister,
 )
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.search.local.search import run_local_search
@@ -47,7 +47,7 @@ MEAN_RANK = Metric(
 @pytest.fixture
 def dummy() -> Iterator[Metric]:
     yield register(MEAN_RANK)
-    unregister(MEAN_RANK.name)
+    METRICS.unregister(MEAN_RANK.name)
 
 
 @pytest.mark.runs
@@ -109,7 +109,7 @@ def test_a_metric_without_an_interval_of_its_own_has_a_bootstrapped_one(dummy: M
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"name": "top1"}, "There is a metric top1 already"),
+        ({"name": "top1"}, "another metric is taken"),
         ({"name": "ci95"}, "is none of n, ci95"),
         ({"name": "Top 1"}, "a name is up to 32 of a-z"),
         ({"direction": "up"}, "'up' must be one of minimize, maximize"),

@@ -12,7 +12,7 @@ from helpers.pages import text_of, written
 from dogbreed.errors import ConfigError
 from dogbreed.report.charts import Chart, axis, layout_of
 from dogbreed.report.frame import Section
-from dogbreed.report.run.sections.registry import Content, register, unregister
+from dogbreed.report.run.sections.registry import SECTIONS, Content
 
 if TYPE_CHECKING:
     from helpers.browser import OpenPage
@@ -58,9 +58,9 @@ def lengths(tmp_path: Path) -> Iterator[None]:
             values={"longest": longest},
         )
 
-    register("lengths", build)
+    SECTIONS.register("lengths", build)
     yield
-    unregister("lengths")
+    SECTIONS.unregister("lengths")
 
 
 def test_a_section_from_outside_is_in_the_report(
@@ -78,8 +78,8 @@ def test_a_section_that_a_run_has_nothing_for_is_left_out(lengths: None, tmp_pat
 
 
 def test_a_key_is_that_of_one_section() -> None:
-    with pytest.raises(ConfigError, match="has a section results already"):
-        register("results", lambda content: None)
+    with pytest.raises(ConfigError, match="another report section is taken"):
+        SECTIONS.register("results", lambda content: None)
 
 
 def test_pages_call_a_class_what_the_configuration_does(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from dogbreed.errors import ConfigError
 from dogbreed.evaluation.metrics.intervals import Interval, bootstrapped
 from dogbreed.evaluation.metrics.scores import Scores
+from dogbreed.utils.registry import Registry
 
 MINIMIZE, MAXIMIZE = "minimize", "maximize"
 SHARE, NUMBER = "share", "number"
@@ -60,7 +61,7 @@ class Metric:
         )
 
 
-_registered: dict[str, Metric] = {}
+METRICS: Registry[Metric] = Registry("metric", "dogbreed.evaluation.metrics")
 
 
 def register(metric: Metric) -> Metric:
@@ -74,30 +75,22 @@ def register(metric: Metric) -> Metric:
             f"Metric {metric.name!r}: a name is up to 32 of a-z, 0-9 and _, begins with a letter, "
             f"and is none of {', '.join(_RESERVED)}."
         )
-    if metric.name in _registered:
-        raise ConfigError(f"There is a metric {metric.name} already: take another name.")
     for value, known in ((metric.direction, (MINIMIZE, MAXIMIZE)), (metric.unit, (SHARE, NUMBER))):
         if value not in known:
             raise ConfigError(f"Metric {metric.name}: {value!r} must be one of {', '.join(known)}.")
-    _registered[metric.name] = metric
-    return metric
+    return METRICS.register(metric.name, metric)
 
 
 def register_missing(others: Iterable[Metric]) -> None:
     """Register those of `others`, the metrics of another process, that this one lacks."""
     for metric in others:
-        if metric.name not in _registered:
+        if metric.name not in METRICS.names():
             register(metric)
-
-
-def unregister(name: str) -> None:
-    """Remove a metric that was registered; a test that adds one cleans up by it."""
-    del _registered[name]
 
 
 def metrics() -> tuple[Metric, ...]:
     """All metrics, in the order of their registration."""
-    return tuple(_registered.values())
+    return METRICS.values()
 
 
 def epoch_metrics() -> tuple[Metric, ...]:
@@ -116,4 +109,4 @@ def objective_metric(objective: str) -> Metric:
     Raises:
         KeyError: there is no such metric.
     """
-    return _registered[objective.removeprefix(VALID_PREFIX)]
+    return METRICS[objective.removeprefix(VALID_PREFIX)]

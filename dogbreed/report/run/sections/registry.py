@@ -1,18 +1,18 @@
 """The registered sections of a run's report, in their order.
 
 A section is a function from the report's content to a `Section`, and a template in which the macro
-of the section's key writes it. `register` adds one.
+of the section's key writes it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dogbreed.errors import ConfigError
 from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.mistakes import Confusion
 from dogbreed.report.frame import Section
 from dogbreed.report.thumbnails import Thumbnail, thumbnails
+from dogbreed.utils.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,26 +36,11 @@ class Content:
 
 # None where the run has nothing for the section.
 Build = Callable[[Content], Section | None]
-_registered: dict[str, Build] = {}
-
-
-def register(key: str, build: Build) -> None:
-    """Add a section after those that are registered already; `key` is its anchor in the page.
-
-    Raises:
-        ConfigError: the key is taken.
-    """
-    if key in _registered:
-        raise ConfigError(f"The report has a section {key} already: take another key.")
-    _registered[key] = build
-
-
-def unregister(key: str) -> None:
-    """Remove a section that was registered; a test that adds one cleans up by it."""
-    del _registered[key]
+# By the section's anchor in the page.
+SECTIONS: Registry[Build] = Registry("report section", "dogbreed.report.run.sections")
 
 
 def sections(content: Content) -> list[Section]:
     """The sections for which the run has content, in the order of their registration."""
-    built = (build(content) for build in _registered.values())
+    built = (build(content) for build in SECTIONS.values())
     return [section for section in built if section is not None]
