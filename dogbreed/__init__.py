@@ -1,4 +1,4 @@
-"""From folders of photographs to a trained classifier. Public names are loaded when asked for."""
+"""From folders of photographs to a trained classifier. Public names are imported on first use."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

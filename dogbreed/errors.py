@@ -79,7 +79,7 @@ class EngineError(DogbreedError):
 
 
 class StoreError(DogbreedError):
-    """A feature store that can't be written or doesn't hold what was asked for."""
+    """A feature cache that can't be written or doesn't contain what was requested."""
 
 
 class TrainingError(DogbreedError):
@@ -87,7 +87,7 @@ class TrainingError(DogbreedError):
 
 
 class StoppedByRule(TrainingError):
-    """A training that a rule of the debugger ended; the best weights so far are kept."""
+    """A training that a rule of the debugger ended; the best weights so far are saved."""
 
 
 class RecordingError(DogbreedError):

@@ -153,6 +153,7 @@ def test_all_documented_python_runs(
     photo = next(photos_root.rglob("*.jpg"))
     (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
     monkeypatch.chdir(tmp_path)
-    for block in blocks("python"):
+    # Those of extensions.md register things for good: tests/extensions runs them in a process.
+    for block in [each for each in blocks("python") if each.page.name != "extensions.md"]:
         namespace: dict[str, Any] = {}
         exec(compile(block.code, repr(block), "exec"), namespace)  # noqa: S102

@@ -17,7 +17,7 @@ LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class ReliabilityBin:
-    """Photos whose confidence lies in `lower` to `upper`: mean confidence, share of right ones."""
+    """Photos with a confidence of `lower` to `upper`: mean confidence, share of right ones."""
 
     lower: float
     upper: float

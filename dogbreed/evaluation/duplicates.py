@@ -12,7 +12,7 @@ from dogbreed.evaluation.facts import Duplicate
 
 Floats = npt.NDArray[np.float32]
 
-# A photo is suspected if it lies this much nearer to its nearest photo of another split than half
+# A photo is suspected if it is this much nearer to its nearest photo of another split than half
 # of the training photos do to theirs among themselves (1 - cosine). Measured on 6,000 photos of
 # dogs, where that is a cosine of 0.943: all of the eight pairs that it names there are copies, and
 # it finds most photos again that were cropped by 5 % or brightened, and about half of those that

@@ -38,11 +38,11 @@ def middles(values: Numbers, parts: npt.NDArray[np.intp]) -> list[Any]:
     return found
 
 
-def thinned(count: int, noun: str, whole: str, most: int = MAX_POINTS) -> str:
-    """The sentence for a line of `most` points that stand for more values; `whole` has them all."""
+def thinned(count: int, noun: str, complete: str, most: int = MAX_POINTS) -> str:
+    """The sentence for a line of `most` points that stand for more; `complete` has all values."""
     if count <= most:
         return ""
-    return f" Each point is the mean of about {round(count / most):,} {noun}s; {whole} has each."
+    return f" Each point is the mean of about {round(count / most):,} {noun}s; {complete} has each."
 
 
 def line(name: str, x: Sequence[Any], y: Sequence[float | None], **look: Any) -> dict[str, Any]:

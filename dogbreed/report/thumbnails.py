@@ -46,7 +46,7 @@ def _data_uri(path: Path, within: str | None) -> str | None:
         return None
     photo.thumbnail((LONGER_SIDE_PX, LONGER_SIDE_PX))
     written = io.BytesIO()
-    # What the file said beside its pixels (a colour profile, a comment) would be written too.
+    # Metadata of the file (a colour profile, a comment) would be written too.
     photo.info.clear()
     photo.save(written, "JPEG", quality=QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(written.getvalue()).decode()

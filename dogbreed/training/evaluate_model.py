@@ -115,7 +115,7 @@ def _checked(config: EvaluateRunConfig, description: Description, workers: int) 
         raise DataError(f"{folders.root} has no photo that can be read: see data.max_bad_share.")
     findings = (*folders.findings, *remarks)
     _log_photos(folders, len(left), findings)
-    kept = PhotoFolders(
+    readable = PhotoFolders(
         root=folders.root,
         classes=folders.classes,
         display_names=folders.display_names,
@@ -124,7 +124,7 @@ def _checked(config: EvaluateRunConfig, description: Description, workers: int) 
         split_locally=(),
         within=folders.within,
     )
-    return Checked(folders=kept, digests=digests, findings=findings)
+    return Checked(folders=readable, digests=digests, findings=findings)
 
 
 def _log_photos(folders: PhotoFolders, count: int, findings: Sequence[Any]) -> None:

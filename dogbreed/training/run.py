@@ -39,7 +39,7 @@ MIN_VIEWS_FOR_LIMIT = 256
 
 
 def train(config: Config, clock: Clock | None = None) -> Path:
-    """Run the whole training job; returns the run's folder.
+    """Run the training job; returns the run's folder.
 
     `clock` is one that already runs, so that earlier work counts as set-up.
 

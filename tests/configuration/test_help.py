@@ -1,9 +1,11 @@
 """The help of every command: its width, what comes first, and that every key is explained."""
 
+import functools
 from collections.abc import Iterator
 
 import pytest
 
+from dogbreed.configuration import help
 from dogbreed.configuration.commands import BY_NAME, COMMANDS, Command, started_as, typed
 from dogbreed.configuration.composing import compose_as, groups_of
 from dogbreed.configuration.debug import DebugConfig
@@ -19,6 +21,14 @@ from dogbreed.configuration.schema import flat, keys
 from dogbreed.errors import ConfigError
 
 TRAIN = BY_NAME["train"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def defaults_once() -> Iterator[None]:
+    """Compose each command's configuration once, not for each of its pages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(help, "_defaults", functools.cache(help._defaults))
+        yield
 
 
 def pages(command: Command) -> Iterator[list[str]]:

@@ -216,11 +216,12 @@ def test_a_name_is_taken_once() -> None:
 def test_the_examples_of_the_docs_work(tmp_path: Path) -> None:
     text = (PROJECT / "docs" / "extensions.md").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     shown = (
         "from dogbreed.configuration.composing import compose\n"
         "config = compose(['optim.name=nadam', 'debug.rules.high_loss.above=3'])\n"
-        "print(config.debug.rules.high_loss.above)\n"
+        "from dogbreed.evaluation.metrics.registry import objectives\n"
+        "print(config.debug.rules.high_loss.above, objectives()[-1])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", "\n".join([*blocks, shown])],
@@ -228,4 +229,4 @@ def test_the_examples_of_the_docs_work(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert done.stdout.strip() == "3.0", done.stderr
+    assert done.stdout.split() == ["3.0", "valid_top2"], done.stderr

@@ -44,7 +44,7 @@ class Sample:
 
     `cpu_share` is of the cores that the process may run on, over its children too; `memory_bytes`
     is theirs together. Bytes per second are the process's own. `machine_share` is how busy the
-    whole machine was, `io_wait_share` how much of it waited for disks.
+    machine as a whole was, `io_wait_share` how much of it waited for disks.
     """
 
     elapsed_s: float

@@ -12,7 +12,7 @@ from dogbreed.utils.nouns import plural
 
 NUMBERED_CELLS = 12  # up to so many classes the cells show their counts
 SMALL_CLASSES = 30  # more get small labels, and scroll sideways on a narrow page
-# More classes can't be told apart on a screen, and a page grows with their square.
+# More classes can't be distinguished on a screen, and a page grows with their square.
 MAX_CLASSES = 200
 
 

@@ -55,7 +55,7 @@ def _course(recording: Recording) -> list[dict[str, Any]]:
     parts = cuts(len(steps["step"]))
     each = round(len(steps["step"]) / max(1, len(parts) - 1))
     at = middles(steps["step"], parts)
-    said = "step %{x:,}%{customdata}<br>%{y:.3f}"
+    hover = "step %{x:,}%{customdata}<br>%{y:.3f}"
     data = [
         line(
             "training, each step" if each <= 1 else f"training, means of {each} steps",
@@ -64,7 +64,7 @@ def _course(recording: Recording) -> list[dict[str, Any]]:
             customdata=epochs_of(recording, at),
             line={"color": GREY, "width": 1},
             opacity=0.6,
-            hovertemplate=f"training at {said}<extra></extra>",
+            hovertemplate=f"training at {hover}<extra></extra>",
         )
     ]
     if not len(epochs["step"]):

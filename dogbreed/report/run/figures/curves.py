@@ -53,8 +53,8 @@ def _curves(facts: Facts, metric: str, title: str, number_format: str) -> dict[s
             ("valid", "validation", BLUE),
         )
     ]
-    whole = {"tickmode": "linear", "dtick": 1} if len(epochs) <= 10 else {}
-    layout = layout_of(axis("epoch", **whole), axis(title, tickformat=_axis_format(metric)))
+    integer_ticks = {"tickmode": "linear", "dtick": 1} if len(epochs) <= 10 else {}
+    layout = layout_of(axis("epoch", **integer_ticks), axis(title, tickformat=_axis_format(metric)))
     return {"data": data, "layout": layout | {"hovermode": "x unified"}}
 
 

@@ -116,7 +116,7 @@ def _numbers(values: Iterable[float | None]) -> npt.NDArray[np.float64]:
 
 def _shade(layout: dict[str, Any], profile: Profile) -> None:
     """Each phase in its colour behind the lines, with its name above where there's room for it."""
-    colours, said = tones(profile), names(profile)
+    colours, labels = tones(profile), names(profile)
     span = profile.samples[-1].elapsed_s - profile.samples[0].elapsed_s
     layout["shapes"], layout["annotations"] = [], []
     for phase, begin, end in _stretches(profile):
@@ -144,7 +144,7 @@ def _shade(layout: dict[str, Any], profile: Profile) -> None:
                     "y": 1,
                     "yref": "paper",
                     "yanchor": "bottom",
-                    "text": said[phase],
+                    "text": labels[phase],
                     "showarrow": False,
                 }
             )

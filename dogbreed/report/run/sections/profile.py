@@ -41,16 +41,16 @@ def profile_section(content: Content) -> Section | None:
 
 def _headline(profile: Profile) -> str:
     ordered = sorted(profile.phases, key=lambda phase: -phase.seconds)[:NAMED_PHASES]
-    said = [
+    table = [
         (percent(phase.seconds / profile.total_s, digits=0), words(phase.name))
         for phase in ordered
         if phase.seconds > NAMED_SHARE * profile.total_s > 0
     ]
-    if not said:
+    if not table:
         return f"The run took {seconds(profile.total_s)}."
     *others, last = [
         f"{share} {'into' if number else 'went into'} {name}"
-        for number, (share, name) in enumerate(said)
+        for number, (share, name) in enumerate(table)
     ]
     return f"Of {seconds(profile.total_s)}, {', '.join(others)}{' and ' if others else ''}{last}."
 
@@ -108,7 +108,7 @@ def _brief(value_s: float) -> str:
 
 
 def _rates(rates: Rates) -> list[tuple[str, str]]:
-    said = [
+    table = [
         (name, f"{own:,.0f} photos/s")
         for name, own in (
             ("features, decoding included", rates.features),
@@ -119,5 +119,5 @@ def _rates(rates: Rates) -> list[tuple[str, str]]:
     ]
     if rates.features is not None and rates.limit:
         share = percent(rates.features / rates.limit, digits=0)
-        said.insert(2, ("features, of the limit", share))
-    return said
+        table.insert(2, ("features, of the limit", share))
+    return table

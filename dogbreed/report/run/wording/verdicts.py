@@ -9,7 +9,7 @@ from dogbreed.report.formatting import NOTHING, agreement, counted, shown
 
 CAPITALS = {"cpu": "CPU", "gpu": "GPU", "io": "I/O"}
 NAMED = 3  # so many that fired stand in the headline
-# What is said of a verdict that says nothing itself.
+# The sentence for a verdict without a message.
 SILENT = {FINE: "nothing", OFF: "it was switched off"}
 ORDER = (FIRED, FINE, NOT_APPLICABLE, OFF)
 
@@ -76,7 +76,7 @@ def _row(own: Verdict, when: When, brief: When) -> dict[str, Any]:
         "span": _span(own, brief),
         "advice": own.recommendation if has_fired else "",
         "limits": [value_of(*pair) for pair in own.parameters.items()] if has_fired else [],
-        "points": [_said(own, point, when) for point in own.points] if has_fired else [],
+        "points": [_shown_point(own, point, when) for point in own.points] if has_fired else [],
     }
 
 
@@ -86,11 +86,11 @@ def _span(own: Verdict, brief: When) -> str:
     return " to ".join(known) or NOTHING
 
 
-def _said(own: Verdict, point: Point, when: When) -> str:
+def _shown_point(own: Verdict, point: Point, when: When) -> str:
     values = ", ".join(" ".join(value_of(*pair)) for pair in point.values.items())
-    # What is about no moment has its values alone.
-    said = [_capital(when(point.step))] if own.first_step is not None else []
-    return ": ".join([*said, values] if values else said)
+    # A point without a step consists of its values.
+    parts = [_capital(when(point.step))] if own.first_step is not None else []
+    return ": ".join([*parts, values] if values else parts)
 
 
 def value_of(key: str, value: Any) -> tuple[str, str]:
