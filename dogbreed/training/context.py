@@ -11,7 +11,7 @@ from dogbreed.configuration.run import Config
 from dogbreed.data.check import Checked, as_lines
 from dogbreed.data.layouts.splits import PhotoFolders
 from dogbreed.debug.session import DebugSession
-from dogbreed.training.data_record import describe_data
+from dogbreed.training.data_record import RunData, describe_data
 from dogbreed.training.preparation import Prepared
 from dogbreed.training.resume import open_run
 from dogbreed.training.run_folder import RunFolder
@@ -28,6 +28,7 @@ class RunContext:
     """
 
     prepared: Prepared
+    data: RunData
     run: RunFolder
     checkpoint: Path | None
     initial_state: Mapping[str, Tensor]
@@ -58,10 +59,11 @@ class RunContext:
         self.prepared.backbone.tail.load_state_dict(self.initial_state)
 
     def write_inputs(self) -> None:
-        """Write config.yaml, splits.csv and findings.txt; further processes write nothing."""
+        """Write config.yaml, data.json, splits.csv and findings.txt; further processes don't."""
         if not is_main_process():
             return
         self.run.write_config(self.config)
+        self.data.write(self.run.path)
         classes, samples = self.folders.classes, self.folders.all_samples()
         rows = [(sample.split, classes[sample.label], sample.path) for sample in samples]
         self.run.write_table("splits.csv", [("split", "class", "path"), *rows])
@@ -90,6 +92,7 @@ def open_context(prepared: Prepared, clock: Clock, session: DebugSession | None)
     run, checkpoint = open_run(prepared.config, data)
     return RunContext(
         prepared=prepared,
+        data=data,
         run=run,
         checkpoint=checkpoint,
         initial_state=initial_state,

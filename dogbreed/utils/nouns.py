@@ -8,6 +8,7 @@ MAX_NOUN_CHARACTERS = 40  # it stands in headings and in lines of a terminal
 NOUN = f"letters, hyphens and single spaces, at most {MAX_NOUN_CHARACTERS} characters"
 _NOUN = re.compile(r"[^\W\d_]+(?:[ -][^\W\d_]+)*")
 _SIBILANT = re.compile(r"(?:s|x|z|ch|sh)\Z", re.IGNORECASE)
+_IRREGULAR = {"epoch": "epochs"}  # its ch is a k
 _CONSONANT_Y = re.compile(r"[b-df-hj-np-tv-z]y\Z", re.IGNORECASE)
 
 
@@ -20,6 +21,8 @@ def is_noun(text: str) -> bool:
 
 def plural(noun: str) -> str:
     """A regular noun's plural: classes, breeds, varieties, dog breeds."""
+    if noun in _IRREGULAR:
+        return _IRREGULAR[noun]
     if _SIBILANT.search(noun):
         return f"{noun}es"
     return f"{noun[:-1]}ies" if _CONSONANT_Y.search(noun) else f"{noun}s"

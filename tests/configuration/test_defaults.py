@@ -46,6 +46,8 @@ EXCEPTIONS = {
     # For one photo, not for a URL or a request.
     ("DecodingPool.opened", "timeout_s"): 120.0,
     ("Lane.opened", "timeout_s"): 24.0,
+    # Names for messages.
+    ("OpenVinoRunner", "name"): "this network",
     # Whether there is a token, not the token.
     ("build_app", "token"): False,
     ("pages", "token"): False,

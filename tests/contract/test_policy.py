@@ -75,7 +75,7 @@ def actions_in_the_source() -> Iterator[str]:
         for service in (*SERVICES, SCALING)
         for operation in session.get_service_model(service).operation_names
     }
-    for path in (PROJECT / "dogbreed" / "cloud").glob("*.py"):
+    for path in (PROJECT / "dogbreed" / "cloud").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [node.attr] if isinstance(node, ast.Attribute) else []
             names = [name for name in names if name != "search"]  # a part of the configuration

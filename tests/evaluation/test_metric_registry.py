@@ -125,7 +125,7 @@ def test_a_metric_that_cannot_be_registered(changes: dict[str, Any], words: str)
 
 
 def test_all_metrics_are_computed_with_their_intervals() -> None:
-    measured = measure(random_scores(300, 4), temperature=0.7)
+    measured = measure(random_scores(300, 12), temperature=0.7)
     assert list(measured.as_dict()) == [*(metric.name for metric in metrics()), "n", "ci95"]
     for metric in metrics():
         low, high = measured.ci95[metric.name]

@@ -110,9 +110,9 @@ def test_the_backbone_has_its_providers_weights_and_the_optimiser_trains_it(trai
     description = json.loads((model / "model.json").read_text("utf-8"))
     assert description["backbone"] == {"name": "dummy/tiny", "trainable": "head"}
     tensors = read_safetensors(model / "model.safetensors")
-    assert np.allclose(tensors["backbone.trunk.layers.stem.weight"][3, 0], 1)
+    assert bool((tensors["backbone.trunk.layers.stem.weight"][3, 0] == 1).all())
     # Rprop's first steps have the size of the rate, whatever the gradient.
-    assert np.abs(tensors["head.output.weight"]).max() >= 1e-3
+    assert tensors["head.output.weight"].abs().max() >= 1e-3
 
 
 def test_photos_of_the_format_are_trained_on_and_predicted(installed: Path, trained: Path) -> None:
@@ -155,7 +155,7 @@ def test_help_and_messages_know_them_without_torch(installed: Path, tmp_path: Pa
     run = runner(installed, tmp_path)
     code = (
         "import sys, dogbreed.train\n"
-        "try: dogbreed.train.main(['--help'])\n"
+        "try: dogbreed.train.main(['--help', 'debug.rules'])\n"
         "finally: print('torch' in sys.modules, flush=True)\n"
     )
     done = run("-c", "import os; os._exit = lambda code: None\n" + code)

@@ -54,7 +54,7 @@ def test_where_the_time_went(open_page: "OpenPage", tmp_path: Path, facts: Facts
         "this machine's limit 485 photos/s",
         "features, of the limit 85 %",
         "training 12,345 photos/s",
-        "profile.json has it",
+        "is in profile.json only",
         "A made GPU computes",
         "1 of 3 triggers found nothing; CPU bottleneck fired at 12.0 s; 1 does not apply.",
     ):

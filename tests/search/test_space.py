@@ -92,7 +92,7 @@ def test_optuna_and_sagemaker_get_the_same_space() -> None:
         ("optim.lr.low=x", "search.space.optim.lr.low=x: must be a number"),
         ("optim.lr.scale=logg", "search.space.optim.lr.scale=logg: must be linear or log"),
         ("optim.lr.type=flaot", "search.space.optim.lr.type=flaot: must be one of float, int"),
-        ("optim.lr.step=2", "a float has low, high, scale, and nothing else"),
+        ("optim.lr.step=2", "a float has only low, high, scale"),
         ("optim.lr.high=1000", "search.space.optim.lr.high: optim.lr=1000.0: must be above 0"),
         ("optim.lr=0.1", "write {type:float,low:A,high:B,scale:log}"),
         ("optim.lrr={type: float, low: 1, high: 2}", "Did you mean optim.lr?"),

@@ -38,7 +38,7 @@ COMMANDS: dict[str, type[Any]] = {
 }
 # Keys of free text that name no file of this machine.
 NO_PATHS = {
-    *("name", "search.name", "model.backbone", "host", "token", "endpoint", "attach"),
+    *("name", "search.name", "data.noun", "model.backbone", "host", "token", "endpoint", "attach"),
     *("deploy.image_uri", "deploy.instance_type", "deploy.register", "deploy.role"),
     "deploy.ttl_role",
     *(f"launcher.{name}" for name in ("region", "role", "bucket", "prefix", "output_kms_key")),
@@ -130,7 +130,7 @@ def test_answers_go_into_a_file_of_the_longest_name(tmp_path: Path) -> None:
 
 def test_a_search_of_too_long_a_name_is_refused_at_once() -> None:
     for name in ("x" * 256, LONG + "x"):
-        with pytest.raises(ConfigError, match="too long: 255 bytes"):
+        with pytest.raises(ConfigError, match="too long: at most 255 bytes"):
             check_local_search(
                 compose_as(TuneConfig, "tune", ["launcher=local", f"search.name={name}"])
             )

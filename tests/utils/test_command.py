@@ -79,7 +79,10 @@ def test_predict_answers_with_a_closed_stream(
         ("os.mkdir('file')", "file: File exists: name another path, or remove it."),
         ("os.rename('file', 'none/x')", "file: No such file or directory"),
         ("open(b'none')", "none: No such file or directory"),
-        ("raise PermissionError(13, 'Permission denied', 'x')", "x: Permission denied: see to"),
+        (
+            "raise PermissionError(13, 'Permission denied', 'x')",
+            "x: Permission denied: check its owner",
+        ),
         (
             "raise OSError(30, 'Read-only file system', 'x')",
             "x: Read-only file system: name a path",

@@ -7,14 +7,12 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-if typing.TYPE_CHECKING:
+if typing.TYPE_CHECKING:  # importing the registry, as --help does, takes no numpy
+    import numpy as np
+    import numpy.typing as npt
     from torch import Tensor
 
 Interval = tuple[float, float]
-Indices = npt.NDArray[np.int64]
 
 RESAMPLES = 200  # enough for a standard error (Efron & Tibshirani 1993, chapter 6)
 Z95 = 1.959964  # of the normal distribution: 95 % lie within so many standard deviations
@@ -36,7 +34,7 @@ def interval_of_mean(values: Tensor) -> Interval:
 
 
 def bootstrapped(
-    statistic: Callable[[Indices], Any],
+    statistic: Callable[[npt.NDArray[np.int64]], Any],
     n: int,
     value: float,
     bounds: Interval = (-math.inf, math.inf),
@@ -45,6 +43,8 @@ def bootstrapped(
 
     `statistic` computes it from the photos of the indices [n] that are resampled with replacement.
     """
+    import numpy as np
+
     random = np.random.default_rng(0)
     resampled = [float(statistic(random.integers(n, size=n))) for _ in range(RESAMPLES)]
     half = Z95 * float(np.std(resampled))

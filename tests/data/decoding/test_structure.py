@@ -3,6 +3,7 @@
 import io
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from helpers import bombs
 from PIL import Image
 
 from dogbreed.data.decoding import jpeg_end, photos
-from dogbreed.data.decoding.image_formats.base import check_structure
+from dogbreed.data.decoding.image_formats.base import IMAGE_FORMATS, check_structure
 from dogbreed.data.decoding.structure import TOO_COMPLEX, base
 from dogbreed.errors import PhotoError
 from dogbreed.serving.requests.invocations import Invocation, RequestError, respond
@@ -23,7 +24,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 def test_a_bomb_is_refused_before_it_is_opened(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = bombs.BOMBS[name]()
     monkeypatch.setattr(Image, "open", _never)
-    monkeypatch.setattr("dogbreed.data.decoding.photos.open_heif", _never)
+    heif = replace(IMAGE_FORMATS["HEIF"], open=_never)
+    monkeypatch.setitem(IMAGE_FORMATS._entries, "HEIF", heif)
     monkeypatch.setattr("dogbreed.data.decoding.photos.open_by_pillow", _never)
     with pytest.raises(PhotoError, match=r"its file has more than [\d,]+ \w+") as caught:
         photos.open_photo(bomb)

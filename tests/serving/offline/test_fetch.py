@@ -223,7 +223,7 @@ def test_redirects_are_followed_and_counted(server: str) -> None:
         ("status-204", "the server answers 204 No Content: there is nothing at this address"),
         ("status-206", "the server answers 206 Partial Content"),
         ("status-401", "the server answers 401 Unauthorized: it needs a password"),
-        ("status-403", "the server answers 403 Forbidden: it doesn't give this photo"),
+        ("status-403", "the server answers 403 Forbidden: it refuses this photo"),
         ("status-429", "the server answers 429 Too Many Requests: .*try again later"),
         ("status-503", "the server answers 503 Service Unavailable: try again later"),
         ("status-799", "the server answers 799"),

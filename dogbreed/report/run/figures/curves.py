@@ -31,7 +31,7 @@ def accuracy_curves(facts: Facts) -> Chart:
     return Chart(
         key="accuracy-curves",
         title="Accuracy over epochs",
-        reading="The share of photos whose likeliest class is right; higher is better."
+        reading=f"The fraction of photos whose most likely {facts.noun} is right; higher is better."
         + thinned(len(facts.epochs), "epoch", "metrics.json"),
         figure=_curves(facts, "top1", "top-1", ".1%"),
     )
