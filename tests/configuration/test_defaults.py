@@ -48,6 +48,8 @@ EXCEPTIONS = {
     ("Lane.opened", "timeout_s"): 24.0,
     # Names for messages.
     ("OpenVinoRunner", "name"): "this network",
+    # "auto" is resolved before a runner is built.
+    ("TorchRunner", "precision"): "f32",
     # Whether there is a token, not the token.
     ("build_app", "token"): False,
     ("pages", "token"): False,

@@ -3,12 +3,17 @@
 Classes without a photo in the split don't count (Brodersen et al. 2010).
 """
 
-import numpy as np
-import numpy.typing as npt
+from __future__ import annotations
+
+import typing
 
 from dogbreed.evaluation.metrics.intervals import Interval, bootstrapped
 from dogbreed.evaluation.metrics.registry import MAXIMIZE, SHARE, Metric
 from dogbreed.evaluation.metrics.scores import Scores
+
+if typing.TYPE_CHECKING:  # numpy is imported when a metric is computed: --help reads the names
+    import numpy as np
+    import numpy.typing as npt
 
 
 def _compute(scores: Scores) -> float:
@@ -27,6 +32,8 @@ def _interval(scores: Scores, value: float) -> Interval:
 
 
 def _balanced(targets: npt.NDArray[np.int64], right: npt.NDArray[np.bool_], classes: int) -> float:
+    import numpy as np
+
     photos = np.bincount(targets, minlength=classes)
     hits = np.bincount(targets[right], minlength=classes)
     return float(np.mean(hits[photos > 0] / photos[photos > 0]))

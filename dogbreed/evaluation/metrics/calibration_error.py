@@ -1,11 +1,16 @@
 """The expected calibration error: how far probabilities lie from the shares that are right."""
 
-import numpy as np
-import numpy.typing as npt
+from __future__ import annotations
+
+import typing
 
 from dogbreed.evaluation.metrics.intervals import Interval, bootstrapped
 from dogbreed.evaluation.metrics.registry import MINIMIZE, SHARE, Metric
 from dogbreed.evaluation.metrics.scores import Scores
+
+if typing.TYPE_CHECKING:  # numpy is imported when a metric is computed: --help reads the names
+    import numpy as np
+    import numpy.typing as npt
 
 BINS = 15  # of equal width, as in Guo et al. 2017, "On Calibration of Modern Neural Networks"
 
@@ -27,6 +32,8 @@ def _interval(scores: Scores, value: float) -> Interval:
 
 
 def _error(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
+    import numpy as np
+
     bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     gaps = np.bincount(bins, confidence - right, BINS)
     return float(np.abs(gaps).sum() / len(right))

@@ -1,11 +1,16 @@
 """Macro F1: the mean over classes of the harmonic mean of precision and recall."""
 
-import numpy as np
-import numpy.typing as npt
+from __future__ import annotations
+
+import typing
 
 from dogbreed.evaluation.metrics.intervals import Interval, bootstrapped
 from dogbreed.evaluation.metrics.registry import MAXIMIZE, SHARE, Metric
 from dogbreed.evaluation.metrics.scores import Scores
+
+if typing.TYPE_CHECKING:  # numpy is imported when a metric is computed: --help reads the names
+    import numpy as np
+    import numpy.typing as npt
 
 
 def _compute(scores: Scores) -> float:
@@ -30,6 +35,8 @@ def _macro_f1(
     targets: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: int
 ) -> float:
     """As torchmetrics computes it: classes neither present nor predicted don't count."""
+    import numpy as np
+
     hits = np.bincount(targets[targets == predicted], minlength=classes)
     either = np.bincount(targets, minlength=classes) + np.bincount(predicted, minlength=classes)
     return float(np.mean(2 * hits[either > 0] / either[either > 0]))
