@@ -84,7 +84,7 @@ def test_a_search_optimises_a_metric_from_outside(
     config = compose_as(TuneConfig, "tune", [*typed, "search.parallel=1"])
     folder = run_local_search(config, check_local_search(config))
     trials = (folder / "trials.csv").read_text("utf-8")
-    assert trials.count("completed") == 2
+    assert trials.count("Completed") == 2
     assert "valid_mean_rank" in (folder / "best.yaml").read_text("utf-8")
 
 
