@@ -4,7 +4,8 @@ A rule and a trigger define their keys, with the defaults and the reasons for th
 modules; the values of all others are in conf/debug/default.yaml.
 """
 
-from dataclasses import asdict, dataclass, make_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, make_dataclass
 from functools import cache
 from typing import Any
 
@@ -27,7 +28,21 @@ def rules_config() -> type[Any]:
 
 @cache
 def _rules_config(thresholds: tuple[tuple[str, type[Any]], ...]) -> type[Any]:
-    return make_dataclass("RulesConfig", thresholds, frozen=True, kw_only=True)
+    methods = {"__reduce__": lambda self: _reduced(rules_config, self)}
+    return make_dataclass("RulesConfig", thresholds, namespace=methods, frozen=True, kw_only=True)
+
+
+# pickle finds no class that is made while the program runs: a search sends its configuration to
+# worker processes, which make the class again.
+def _reduced(schema: Callable[[], type[Any]], config: Any) -> tuple[Any, ...]:
+    values = {item.name: getattr(config, item.name) for item in fields(config)}
+    return _restored, (schema, values)
+
+
+def _restored(schema: Callable[[], type[Any]], values: Mapping[str, Any]) -> Any:
+    # A rule that only the first process has registered has no keys in this one.
+    made = schema()
+    return made(**{item.name: values[item.name] for item in fields(made)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +66,14 @@ def triggers_config() -> type[TriggersConfig]:
 def _triggers_config(thresholds: tuple[type[Any], ...]) -> type[TriggersConfig]:
     # The fields of a dataclass are in the order of its bases from the last to the first.
     bases = (*reversed(thresholds), TriggersConfig)
-    return make_dataclass("AllTriggersConfig", (), bases=bases, frozen=True, kw_only=True)
+    return make_dataclass(
+        "AllTriggersConfig",
+        (),
+        bases=bases,
+        namespace={"__reduce__": lambda self: _reduced(triggers_config, self)},
+        frozen=True,
+        kw_only=True,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Values become what their keys take, and messages name bounds as one can type them."""
 
+import pickle
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,3 +100,10 @@ def test_the_help_writes_the_same_bounds() -> None:
     sentences: dict[str, Any] = {name: sentence for name, _, sentence in keys(Bounded)}
     assert sentences["pixels"] == "pixels (at most 89478485)"
     assert sentences["fine"] == "a fine bound (above 0.123456789)"
+
+
+def test_a_configuration_can_be_sent_to_another_process() -> None:
+    config = compose(("debug.rules.overfit.patience=7", "debug.triggers.outlier_times=9"))
+    sent = pickle.loads(pickle.dumps(config))  # noqa: S301
+    assert sent == config
+    assert sent.debug.rules.overfit.patience == 7

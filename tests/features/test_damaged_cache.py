@@ -94,8 +94,9 @@ def read_only_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_complete_cache_on_a_read_only_disk_is_used(
-    train: Train, photos: Path, read_only_disk: Path, tmp_path: Path
+    train_process: Train, photos: Path, read_only_disk: Path, tmp_path: Path
 ) -> None:
+    train = train_process  # in this process the cache's open files would keep the disk busy
     command = (f"data.root={photos}", *SMALL)
     cache = {"DOGBREED_CACHE": str(read_only_disk)}
     assert train(*command, **cache).returncode == 0
