@@ -1,7 +1,7 @@
 """A debug rule of your own, with its thresholds: python examples/custom_rule.py.
 
 The rule warns when the loss of a step jumps above a multiple of the recent ones. Its thresholds are
-keys like all others: debug.rules.loss_jump.times=2. Here it is registered by the program itself; a
+keys like all others: debug.rules.loss_jump.times=5. Here it is registered by the program itself; a
 package that names its module under the entry point `dogbreed.extensions` is known to every command.
 """
 
@@ -22,7 +22,7 @@ from dogbreed.training.run import train
 class LossJumpThresholds(Thresholds):
     """A jump is a loss above `times` the median of the last `steps`."""
 
-    times: float = key("a loss above so many times the median", above=1, default=3.0)
+    times: float = key("a loss above so many times the median", above=1, default=2.0)
     steps: int = key("steps that the median is taken of", at_least=2, default=5)
 
 
@@ -58,7 +58,7 @@ def main() -> None:
             "model.backbone=resnet18",
             "model.weights=none",
             "trainer.epochs=3",
-            "debug.rules.loss_jump.times=1.01",  # so low that it fires here
+            "optim.lr=1",  # so high that the loss jumps
         ]
     )
     run = train(config)
