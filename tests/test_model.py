@@ -137,6 +137,26 @@ def test_the_first_loss_is_that_of_a_guess() -> None:
     torch.testing.assert_close(log_probabilities.exp(), torch.full((2, 3), 1 / 3))
 
 
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_what_is_logged_is_a_mean_over_photos_not_over_batches(tmp_path: Path) -> None:
+    model = small_model(lr=1e-12, scheduler="constant", label_smoothing=0.0)
+    with torch.no_grad():
+        output = model.head.get_submodule("output").get_parameter("weight")
+        output.copy_(torch.randn(output.shape, generator=torch.Generator().manual_seed(0)))
+    images = torch.randn(5, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    targets = torch.tensor([0, 1, 2, 0, 1])
+    loader = DataLoader(TensorDataset(images, targets), batch_size=4)  # four photos, then one
+    fitted = trainer(tmp_path, epochs=1)
+    fitted.fit(model, loader, loader)
+    with torch.no_grad():
+        logits = model(images)
+    for phase in ("train", "valid"):
+        loss = float(torch.nn.functional.cross_entropy(logits, targets))
+        assert float(fitted.callback_metrics[f"{phase}_loss"]) == pytest.approx(loss, rel=1e-4)
+        right = float((logits.argmax(-1) == targets).float().mean())
+        assert float(fitted.callback_metrics[f"{phase}_top1"]) == pytest.approx(right)
+
+
 def test_class_weights_weigh_the_loss() -> None:
     batch = FeatureBatch(torch.ones(2, 1, 512), torch.tensor([0, 1]))
     plain = small_model(label_smoothing=0.0)

@@ -492,6 +492,18 @@ def test_an_archive_that_is_no_models(
         unpack_model(packed(tmp_path / "a", *members), tmp_path / "model")
 
 
+def test_a_sparse_file_in_an_archive_is_not_expanded(tmp_path: Path) -> None:
+    """A byte in the archive that would be a megabyte on the disk."""
+    sparse = tarfile.TarInfo("model.safetensors")
+    sparse.size = 1
+    sparse.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": str(2**20)}
+    with tarfile.open(tmp_path / "a", "w:gz", format=tarfile.PAX_FORMAT) as tape:
+        tape.addfile(sparse, io.BytesIO(b"w"))
+    with pytest.raises(ArtifactError, match="is no regular file"):
+        unpack_model(tmp_path / "a", tmp_path / "model")
+    assert list((tmp_path / "model").iterdir()) == []
+
+
 def test_an_archive_that_is_damaged_or_inflates_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

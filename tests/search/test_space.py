@@ -14,6 +14,7 @@ from dogbreed.search.space import (
     Space,
     as_distributions,
     as_parameter_ranges,
+    grid_size,
     read_space,
 )
 
@@ -53,6 +54,13 @@ def test_what_is_typed_takes_the_place_of_what_stood_there() -> None:
         "data.batch_size": Numbers("int", 16, 64, False),
         "optim.name": Choice(("adam", "sgd")),
     }
+
+
+def test_a_grid_has_every_combination_with_both_ends() -> None:
+    sizes = Numbers("int", 16, 64, False)
+    assert grid_size({"data.batch_size": sizes}) == 49
+    assert grid_size({"data.batch_size": sizes, "optim.name": Choice(("adam", "sgd"))}) == 98
+    assert grid_size({"optim.lr": Numbers("float", 1e-4, 0.5, True)}) is None
 
 
 def test_optuna_and_sagemaker_get_the_same_space() -> None:

@@ -9,7 +9,9 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.aws.account import account_arguments
 from dogbreed.cloud.endpoints.endpoint_requests import Deployment
 from dogbreed.cloud.endpoints.expiry import schedule_expiry
+from dogbreed.cloud.endpoints.lifecycle import Endpoint
 from dogbreed.cloud.endpoints.rollout import Rollout
+from dogbreed.cloud.endpoints.scaling import Scaling
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError
@@ -32,10 +34,12 @@ class Client:
 
     def __init__(self, **refused: ClientError) -> None:
         self.refused, self.called = refused, list[str]()
+        self.requests = dict[str, dict[str, Any]]()
 
     def __getattr__(self, operation: str) -> Any:
         def call(**request: Any) -> dict[str, Any]:
             self.called.append(operation)
+            self.requests[operation] = request
             if operation in self.refused:
                 raise self.refused[operation]
             return {}
@@ -78,6 +82,26 @@ def test_a_schedule_that_conflicts_is_looked_up() -> None:
     client = Client(create_schedule=conflict, get_schedule=gone)
     with pytest.raises(CloudError, match="may be being deleted: try again in a few minutes"):
         schedule_expiry(account_of(client), config, "dogs-1")
+
+
+@pytest.mark.parametrize(("running", "first"), [(1, 2), (3, 3), (9, 4)])
+def test_another_instance_type_starts_with_as_many_as_run_within_the_limits(
+    running: int, first: int
+) -> None:
+    client = Client()
+    limits = ("deploy.instance_count=2", "deploy.max_instances=4")
+    update = rollout(client, "deploy.instance_type=ml.m5.large", *limits)
+    update.previous = Endpoint(
+        **dict.fromkeys(("name", "arn", "config", "reason"), "x"),
+        status="InService",
+        pending=None,
+        instances=running,
+    )
+    update._previous_type = "ml.c5.large"
+    update._previous_scaling = Scaling(min_instances=1, max_instances=9, photos_per_minute=60)
+    update.create_config()
+    (variant,) = client.requests["create_endpoint_config"]["ProductionVariants"]
+    assert variant["InitialInstanceCount"] == first
 
 
 def test_commands_in_messages_use_the_same_account() -> None:

@@ -8,6 +8,9 @@ import pytest
 
 from dogbreed.cloud.aws.images import family_of
 from dogbreed.cloud.jobs.costs import TABLE, Use, cost, dollars, max_cost, price
+from dogbreed.cloud.jobs.requests import Job
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.search import TuneConfig
 
 TRIALS = Use(
     what="trials",
@@ -65,6 +68,22 @@ def test_the_most_is_every_job_on_every_instance_for_its_longest_time() -> None:
     both = max_cost([TRIALS, replace(TRIALS, what="features", jobs=1)], **NOTHING)
     assert both.total_usd == pytest.approx(21 * 0.23)
     assert both.lines[1].startswith("features: 1 job of at most")
+
+
+def test_the_longest_time_is_the_launchers_in_seconds() -> None:
+    launcher = compose_as(TuneConfig, "tune", ["launcher.max_run_minutes=90"]).launcher
+    job = Job(
+        **dict.fromkeys(("name", "image_uri", "source_uri", "output_uri"), "x"),
+        kind="train",
+        hyperparameters={},
+        channels={},
+        checkpoints_uri=None,
+        instance_type="ml.m5.xlarge",
+        instance_count=2,
+    )
+    use = Use.of(job, launcher, jobs=3)
+    assert (use.max_run_s, use.jobs, use.instances) == (5400, 3, 2)
+    assert cost(use.instance_type, use.max_run_s) == pytest.approx(1.5 * 0.23)
 
 
 def test_disks_cost_where_they_are_not_the_machine_s_own() -> None:

@@ -16,7 +16,14 @@ import pytest
 from conftest import wait_for_line
 from helpers.local_server import PATIENCE_S, wait_until
 
-from dogbreed.serving.http.limits import MAX_REFUSED, MAX_SERVED, RESERVED_FILES, limits_for
+from dogbreed.serving.http.connections import Connections
+from dogbreed.serving.http.limits import (
+    MAX_REFUSED,
+    MAX_SERVED,
+    RESERVED_FILES,
+    ConnectionLimits,
+    limits_for,
+)
 
 _, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 FRONT = """
@@ -223,3 +230,25 @@ def test_as_many_files_as_are_needed_and_allowed() -> None:
 def test_connections_by_the_files_that_may_be_open(files: int, served: int, max_open: int) -> None:
     limits = limits_for(files)
     assert (limits.served, limits.open) == (served, max_open)
+
+
+class Idle:
+    """A connection of the one client."""
+
+    client_name = "192.0.2.1"
+
+    def __init__(self) -> None:
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_a_request_on_a_connection_that_was_let_go_is_not_served() -> None:
+    connections = Connections(ConnectionLimits(served=4, open=4))  # one of each client
+    first, second = Idle(), Idle()
+    assert connections.opened(first)
+    assert connections.opened(second)
+    assert (first.aborted, second.aborted) == (True, False)
+    assert not connections.requested(first), "its head was on its way"
+    assert connections.requested(second), "whose place is free"

@@ -150,6 +150,13 @@ def test_forms_as_other_libraries_write_them() -> None:
     assert read(b"--b\r\n" + rfc5987 + JPEG + b"\r\n--b--\r\nepilogue").photos == (JPEG,)
 
 
+@pytest.mark.parametrize("number", [1, 32])
+def test_as_many_photos_as_are_allowed(number: int) -> None:
+    photos = (JPEG,) * number
+    assert read(json.dumps({"photos": [TEXT] * number}).encode()).photos == photos
+    assert read(form(*[("file", "a.jpg", JPEG)] * number)).photos == photos
+
+
 BAD_FORMS = {
     "cut off": (form(("file", "a.jpg", JPEG))[:-20], 400, "not_a_form"),
     "no file": (form(("top_k", None, b"3")), 400, "no_photos"),

@@ -1,0 +1,43 @@
+"""From which epoch on a training counts as overtrained, by epochs that are made up."""
+
+from typing import Any
+
+import pytest
+
+from dogbreed.debug.recording.observations import Epoch
+from dogbreed.debug.rules.overtraining import Overtraining, OvertrainingThresholds
+
+
+def fired_in(losses: list[float], **thresholds: Any) -> list[int]:
+    """The epochs, counted from 1, in which the rule fires for these validation losses."""
+    rule = Overtraining("overtraining", OvertrainingThresholds(**thresholds))
+    figures = {"train_cross_entropy": 0.1, "train_top1": 0.9, "valid_top1": 0.9}
+    epochs = [
+        Epoch(epoch=number, step=10 * number, valid_cross_entropy=loss, **figures)
+        for number, loss in enumerate(losses, 1)
+    ]
+    return [each.epoch for each in epochs if rule.on_epoch(each)]
+
+
+def test_it_fires_after_patience_epochs_without_a_better_one() -> None:
+    level = [1.0, 0.5, 0.5, 0.5, 0.5, 0.5]
+    assert fired_in(level, patience=3) == [5, 6]  # three and four epochs after the second
+    assert fired_in(level, patience=4) == [6]
+    assert fired_in(level, patience=5) == []
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [1.0, 0.5, 0.5, 0.49, 0.49, 0.49],  # better once more
+        [1.0, 0.5, 0.6, 0.6, 0.6, 0.6],  # it has risen: overfitting
+        [1.0, 0.99, 0.99, 0.99, 0.99, 0.99],  # it has learned nothing
+    ],
+)
+def test_other_trainings_are_not_overtrained(losses: list[float]) -> None:
+    assert fired_in(losses, patience=3) == []
+
+
+def test_a_fall_that_is_too_small_is_no_better_epoch() -> None:
+    losses = [1.0, 0.5, 0.499, 0.498, 0.4979, 0.4979]  # less than 0.5 % below 0.5
+    assert fired_in(losses, patience=3) == [5, 6]
