@@ -103,7 +103,7 @@ def test_tune_table_train_the_best_attach(
 
     done = launch("train.py")
     assert done.returncode == 0, done.stderr
-    assert "0 to send" in done.stdout
+    assert "0 to upload" in done.stdout
     assert "60 there already" in done.stdout
     sent = started(account, "CreateTrainingJob")[-1]
     hyperparameters = sent["HyperParameters"]
