@@ -193,7 +193,7 @@ def test_a_grid_tries_each_combination_once_and_teaches_the_next_search(
 def test_a_training_without_a_search_is_an_error(launch: Launch) -> None:
     done = launch("train.py", "launcher=local")
     assert done.returncode == 2
-    assert "run launch/tune.py first, name a search (best=NAME), or set best=null" in done.stderr
+    assert "launch/tune.py first, name a search (best=NAME), or set best=null" in done.stderr
     done = launch("tune.py", "launcher=local", "search.warm_start=[nothing]")
     assert done.returncode == 2
     assert "search.warm_start=nothing" in done.stderr
