@@ -104,7 +104,7 @@ def test_tune_table_train_the_best_attach(
     done = launch("train.py")
     assert done.returncode == 0, done.stderr
     assert "0 to upload" in done.stdout
-    assert "60 there already" in done.stdout
+    assert "60 unchanged" in done.stdout
     sent = started(account, "CreateTrainingJob")[-1]
     hyperparameters = sent["HyperParameters"]
     assert json.loads(hyperparameters["optim.lr"]) == best["parameters"]["optim.lr"]
