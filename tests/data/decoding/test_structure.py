@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from helpers import bombs
@@ -32,7 +32,7 @@ def test_a_bomb_is_refused_before_it_is_opened(name: str, monkeypatch: pytest.Mo
     assert caught.value.reason == TOO_COMPLEX
 
 
-def _never(*arguments: Any, **options: Any) -> None:
+def _never(*arguments: Any, **options: Any) -> NoReturn:
     raise AssertionError("it was opened")
 
 

@@ -11,7 +11,7 @@ from dogbreed.debug.rules.overtraining import Overtraining, OvertrainingThreshol
 def fired_in(losses: list[float], **thresholds: Any) -> list[int]:
     """The epochs, counted from 1, in which the rule fires for these validation losses."""
     rule = Overtraining("overtraining", OvertrainingThresholds(**thresholds))
-    figures = {"train_cross_entropy": 0.1, "train_top1": 0.9, "valid_top1": 0.9}
+    figures: dict[str, Any] = {"train_cross_entropy": 0.1, "train_top1": 0.9, "valid_top1": 0.9}
     epochs = [
         Epoch(epoch=number, step=10 * number, valid_cross_entropy=loss, **figures)
         for number, loss in enumerate(losses, 1)
