@@ -1,11 +1,11 @@
 """A trained model evaluated on labelled photos: the results of a run, without training."""
 
 import time
-from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ from dogbreed.data.check import SHOWN, Checked, as_lines, inspect_photos, stop_i
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Pixels
 from dogbreed.data.layouts.labelled import MISSING_CLASS, UNKNOWN_CLASS, read_labelled
-from dogbreed.data.layouts.splits import TEST, PhotoFolders
+from dogbreed.data.layouts.splits import TEST, PhotoFolders, Sample
 from dogbreed.errors import DataError, PhotoError
 from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.metrics.measuring import measure, measure_classes
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.report.run.report import write_report
+from dogbreed.runtime.prefetch import prefetch
 from dogbreed.serving.predictor import Predictor
 from dogbreed.training.results import (
     answered_share,
@@ -48,8 +49,6 @@ from dogbreed.utils.files import json_text, write_text
 from dogbreed.utils.machine import worker_count
 from dogbreed.utils.nouns import counted
 from dogbreed.utils.progress import progress
-
-BATCH_PHOTOS = 16  # photos computed at a time; as many again are decoded meanwhile
 
 
 def evaluate_model(config: EvaluateRunConfig) -> Path:
@@ -149,32 +148,27 @@ def _log_photos(folders: PhotoFolders, count: int, findings: Sequence[Any]) -> N
 
 
 def _scores(predictor: Predictor, folders: PhotoFolders, workers: int) -> Scores:
-    """The model's uncalibrated scores on the test photos; the next batch is decoded meanwhile."""
-    samples = folders.samples[TEST]
+    """The model's uncalibrated scores on the test photos; the next ones are decoded meanwhile."""
+
+    def load(sample: Sample) -> Pixels:
+        pixels = predictor.decode(partial(photos.read_bytes, sample.path, folders.within))
+        if isinstance(pixels, PhotoError):
+            raise DataError(f"A photo changed while it was evaluated ({pixels}): start again.")
+        return pixels
+
+    samples, size = folders.samples[TEST], predictor.photos_per_batch
     parts = []
-    waiting: deque[Future[Pixels | PhotoError]] = deque()
-    with ThreadPoolExecutor(workers) as pool, progress("evaluating", len(samples)) as advance:
-        for number in range(0, len(samples) + BATCH_PHOTOS, BATCH_PHOTOS):
-            for sample in samples[number : number + BATCH_PHOTOS]:
-                read = partial(photos.read_bytes, sample.path, folders.within)
-                waiting.append(pool.submit(predictor.decode, read))
-            if number:
-                batch = [
-                    _decoded(waiting.popleft()) for _ in samples[number - BATCH_PHOTOS : number]
-                ]
-                parts.append(predictor.log_probabilities(np.stack(batch)))
-                advance(len(batch))
+    with (
+        closing(prefetch(samples, load, workers=workers, depth=2 * size)) as loaded,
+        progress("evaluating", len(samples)) as advance,
+    ):
+        while batch := [pixels for _, pixels in islice(loaded, size)]:
+            parts.append(predictor.log_probabilities(np.stack(batch)))
+            advance(len(batch))
     return Scores(
         torch.from_numpy(np.concatenate(parts)).float(),
         torch.tensor([sample.label for sample in samples]),
     )
-
-
-def _decoded(future: Future[Pixels | PhotoError]) -> Pixels:
-    pixels = future.result()
-    if isinstance(pixels, PhotoError):
-        raise DataError(f"A photo changed while it was evaluated ({pixels}): start again.")
-    return pixels
 
 
 def _facts(
@@ -183,8 +177,7 @@ def _facts(
     folders = checked.folders
     calibrated = scores.calibrated(model.temperature)
     values = without_places(config)
-    trained_on = model.config.get("data", {})
-    values["data"] |= {"noun": trained_on.get("noun", "class")}
+    values["data"] |= {"noun": model.noun}
     return Facts(
         name=config.name,
         finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
