@@ -128,7 +128,7 @@ def _streams(stdin: IO[bytes] | None, stdout: IO[bytes], stderr: IO[bytes]) -> I
     before = sys.stdin, sys.stdout, sys.stderr
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = {number: os.dup(number) for number in (1, 2)}
+    saved = {number: os.dup(number) for number in (1, 2)}
     for number, file in ((1, stdout), (2, stderr)):
         os.dup2(file.fileno(), number)
     source = os.open(os.devnull, os.O_RDONLY) if stdin is None else os.dup(stdin.fileno())
@@ -140,6 +140,6 @@ def _streams(stdin: IO[bytes] | None, stdout: IO[bytes], stderr: IO[bytes]) -> I
             for stream in _STREAMS.values():
                 stream.flush()
             sys.stdin, sys.stdout, sys.stderr = before
-            for number, copy in kept.items():
+            for number, copy in saved.items():
                 os.dup2(copy, number)
                 os.close(copy)

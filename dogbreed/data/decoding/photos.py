@@ -198,7 +198,10 @@ def _is_costly(photo: Image.Image, structure: Structure) -> bool:
     scanned = photo.width * photo.height * structure.scans
     known = format_by_name(photo.format)
     return (
-        known is None or known.own_process or structure.arithmetic or scanned > _MAX_SCANNED_PIXELS
+        known is None
+        or known.separate_process
+        or structure.arithmetic
+        or scanned > _MAX_SCANNED_PIXELS
     )
 
 

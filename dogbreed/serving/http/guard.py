@@ -86,8 +86,8 @@ class Guard:
             raise RequestError(
                 400, "bad_host", "The request's URL and its Host header name different hosts."
             )
-        own_address = (scope.get("server") or ("",))[0]
-        if not self._hosts.accept(host, own_address):
+        server_address = (scope.get("server") or ("",))[0]
+        if not self._hosts.accept(host, server_address):
             raise RequestError(
                 421,
                 "wrong_host",

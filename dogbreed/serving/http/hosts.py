@@ -68,9 +68,9 @@ class Hosts:
         self._named = frozenset(map(_checked, named))
         self._listening = canonical(listening)
 
-    def accept(self, host: Authority, own_address: str) -> bool:
-        """Whether a host is accepted; `own_address`: the server's address of the connection."""
-        accepted = (self._listening, canonical(own_address))
+    def accept(self, host: Authority, server_address: str) -> bool:
+        """Whether a host is accepted; `server_address`: the server's address of the connection."""
+        accepted = (self._listening, canonical(server_address))
         return host.is_loopback or host.host in accepted or host.host in self._named
 
     def are_named(self, host: Authority) -> bool:

@@ -73,7 +73,7 @@ def raw(server: LocalServer, head: str, body: bytes = b"", address: str = "127.0
         return Answer(response.status, headers, response.read())
 
 
-def own_address() -> str | None:
+def server_address() -> str | None:
     """This machine's address in its network."""
     for addresses in psutil.net_if_addrs().values():
         for each in addresses:
@@ -187,7 +187,7 @@ def test_refused_requests_are_counted_by_their_code(server: LocalServer) -> None
 
 def test_the_address_that_a_connection_came_to_is_a_host(server: LocalServer) -> None:
     assert raw(server, "GET /ping HTTP/1.1\nHost: 127.0.0.3\n\n", address="127.0.0.3").status == 200
-    address = own_address()
+    address = server_address()
     if address is None:
         pytest.skip("no network")
     assert raw(server, f"GET /ping HTTP/1.1\nHost: {address}\n\n", address=address).status == 200

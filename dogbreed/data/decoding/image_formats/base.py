@@ -41,7 +41,7 @@ class ImageFormat:
             any other exception for a damaged file.
         bytes_per_pixel: of memory, while an ordinary picture of 8 bits a channel is decoded.
         profile_bytes_per_pixel: more, where a colour profile is converted.
-        own_process: whether it is decoded in a process with limits: its header doesn't bound the
+        separate_process: whether it is decoded in a process with limits: its header doesn't bound the
             time, or its decoder has crashed on hostile files.
         allocates_when_opened: whether its decoder allocates the picture before the header is known.
         shares_signature: whether files of formats that aren't decoded begin so too.
@@ -56,7 +56,7 @@ class ImageFormat:
     open: Callable[[bytes], Image.Image] | None = None
     bytes_per_pixel: int = PLAIN_BYTES
     profile_bytes_per_pixel: int = 0
-    own_process: bool = True
+    separate_process: bool = True
     allocates_when_opened: bool = False
     shares_signature: bool = False
     variants: Mapping[str, frozenset[str]] = field(default_factory=dict)

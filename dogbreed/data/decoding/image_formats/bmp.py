@@ -11,6 +11,6 @@ IMAGE_FORMATS.register(
         content_type="image/bmp",
         begins=lambda head: head.startswith(b"BM"),
         check=check_bmp,
-        own_process=False,
+        separate_process=False,
     ),
 )

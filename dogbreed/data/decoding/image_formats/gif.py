@@ -11,6 +11,6 @@ IMAGE_FORMATS.register(
         content_type="image/gif",
         begins=lambda head: head.startswith((b"GIF87a", b"GIF89a")),
         check=check_gif,
-        own_process=False,
+        separate_process=False,
     ),
 )

@@ -22,7 +22,7 @@ IMAGE_FORMATS.register(
         # memory before.
         bytes_per_pixel=8,
         profile_bytes_per_pixel=4,
-        own_process=False,
+        separate_process=False,
         # Phones write JPEGs with a second picture inside and call them .jpg. Pillow's JPEG plugin
         # opens them.
         variants={"MPO": frozenset({".mpo", ".jpg", ".jpeg"})},

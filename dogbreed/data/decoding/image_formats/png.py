@@ -11,6 +11,6 @@ IMAGE_FORMATS.register(
         content_type="image/png",
         begins=lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
         check=check_png,
-        own_process=False,
+        separate_process=False,
     ),
 )
