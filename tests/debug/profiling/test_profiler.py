@@ -76,7 +76,7 @@ def test_the_parts_of_a_fit_add_up_to_it(train: Train, photos_root: Path, tmp_pa
 def test_the_machine_s_limit_stands_beside_the_rate(
     train: Train, photos_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dogbreed.training.run.WORTH_A_LIMIT", 1)
+    monkeypatch.setattr("dogbreed.training.run.MIN_VIEWS_FOR_LIMIT", 1)
     assert train(*SMALL_RUN).returncode == 0
     rates = profile_of(tmp_path)["photos_per_s"]
     assert 0 < rates["features"] < 10 * rates["limit"]

@@ -41,8 +41,8 @@ class ImageFormat:
             any other exception for a damaged file.
         bytes_per_pixel: of memory, while an ordinary picture of 8 bits a channel is decoded.
         profile_bytes_per_pixel: more, where a colour profile is converted.
-        separate_process: whether it is decoded in a process with limits: its header doesn't bound the
-            time, or its decoder has crashed on hostile files.
+        separate_process: whether it is decoded in a process with limits: its header doesn't bound
+            the time, or its decoder has crashed on hostile files.
         allocates_when_opened: whether its decoder allocates the picture before the header is known.
         shares_signature: whether files of formats that aren't decoded begin so too.
         variants: names that Pillow gives to some files of it, with their suffixes.
