@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from helpers.made_facts import random_scores
+from torchmetrics.functional.classification import multiclass_accuracy
 
+from dogbreed.evaluation.metrics.accuracy import TOP1, TOP5
 from dogbreed.evaluation.metrics.intervals import wilson
 from dogbreed.evaluation.metrics.measuring import measure, measure_classes
 from dogbreed.evaluation.metrics.scores import Scores
@@ -72,3 +74,17 @@ def test_classes_have_precision_and_recall() -> None:
     assert (third.n, third.n_predicted, third.precision, third.recall_ci95) == (0, 0, None, None)
     assert first.recall_ci95 == wilson(2, 3)
     assert first.display_name == "A"
+
+
+@pytest.mark.parametrize("classes", [2, 5, 7, 120])
+def test_accuracy_is_the_number_of_torchmetrics(classes: int) -> None:
+    generator = torch.Generator().manual_seed(classes)
+    for n in (1, 3, 97, 1200):
+        logits = torch.randn(n, classes, generator=generator)
+        targets = torch.randint(0, classes, (n,), generator=generator)
+        scores = Scores(logits.log_softmax(-1), targets)
+        for metric, k in ((TOP1, 1), (TOP5, min(5, classes))):
+            expected = multiclass_accuracy(
+                scores.log_probabilities, targets, classes, average="micro", top_k=k
+            )
+            assert metric.compute(scores) == float(expected)
