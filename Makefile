@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 SMDEBUG := .venv-smdebug
-SMDEBUG_TESTS := tests/debug/smdebug/test_smdebug.py
+SMDEBUG_TESTS := tests/debug/test_smdebug.py
 SERVERS := .venv-servers
 SERVED := openvino|openvino-telemetry|pillow|pillow-heif
 

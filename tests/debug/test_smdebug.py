@@ -391,7 +391,7 @@ def test_the_command_goes_on_without_it_with_one_warning(
 def python(*lines: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run lines in a process of their own, with this file's names."""
     here = Path(__file__).parent
-    paths = (os.environ.get("PYTHONPATH"), str(here), str(here.parents[1]))
+    paths = (os.environ.get("PYTHONPATH"), str(here), str(here.parent))
     begin = "import os, resource, signal, sys", "from test_smdebug import *"
     return subprocess.run(
         [sys.executable, "-c", "\n".join((*begin, *lines))],
