@@ -14,8 +14,9 @@ import pytest
 import yaml
 from conftest import SMALL, draw_folders, draw_photo
 
-from dogbreed import evaluate
+from dogbreed import evaluate, load_classifier
 from dogbreed.configuration.composing import compose
+from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError, DataError
 from dogbreed.training.run import train
 
@@ -42,6 +43,18 @@ def evaluated(tiny_model: Path, tmp_path: Path) -> Callable[..., tuple[Path, dic
 
 
 Evaluated = Callable[..., tuple[Path, dict[str, Any]]]
+
+
+def test_the_report_calls_classes_as_the_model_does(
+    tiny_model: Path, photos: Path, tmp_path: Path, evaluated: Evaluated
+) -> None:
+    model = load_classifier(tiny_model)
+    pixels = Preprocessing(size_px=64).describe()
+    model.save(tmp_path / "model", noun="breed", preprocessing=pixels)
+    folder, _ = evaluated(f"data.root={photos}", model=tmp_path / "model")
+    assert "3 breeds" in (folder / "report.html").read_text("utf-8")
+    folder, _ = evaluated(f"data.root={photos}")
+    assert "3 classes" in (folder / "report.html").read_text("utf-8")
 
 
 @pytest.mark.runs

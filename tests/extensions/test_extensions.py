@@ -155,7 +155,7 @@ def test_help_and_messages_know_them_without_torch(installed: Path, tmp_path: Pa
     run = runner(installed, tmp_path)
     code = (
         "import sys, dogbreed.train\n"
-        "try: dogbreed.train.main(['--help', 'debug.rules'])\n"
+        "try: dogbreed.train.main(['--help', 'debug'])\n"
         "finally: print('torch' in sys.modules, flush=True)\n"
     )
     done = run("-c", "import os; os._exit = lambda code: None\n" + code)
