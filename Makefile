@@ -15,13 +15,13 @@ SERVED := openvino|openvino-telemetry|pillow|pillow-heif
 train: $(READY)
 	$(BIN)/python -m dogbreed.train $(ARGS)
 
-test: check
+test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
 
-# test-runs, test-launch, test-watch and examples in one go: one start, and no core waits for the
-# last test of each.
+# The tests that are marked slow, test-runs, test-launch, test-watch and examples in one go: one
+# start, and no core waits for the last test of each.
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m 'runs or launch or watch or examples' $(ARGS)
+	$(BIN)/python -m pytest -m 'slow or runs or launch or watch or examples' $(ARGS)
 
 # Complete trainings and exports: killed and resumed, on a full disk, on two processes, on real photos.
 test-runs: $(READY)

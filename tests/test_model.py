@@ -44,7 +44,14 @@ def trainer(tmp_path: Path, epochs: int = 2) -> pl.Trainer:
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
 @pytest.mark.filterwarnings("ignore:.*number of training batches")
-@pytest.mark.parametrize("trainable", ["head", "last_stage", "all"])
+@pytest.mark.parametrize(
+    "trainable",
+    [
+        "head",
+        pytest.param("last_stage", marks=pytest.mark.slow),
+        pytest.param("all", marks=pytest.mark.slow),
+    ],
+)
 def test_own_trainer_and_own_loader(tmp_path: Path, trainable: str) -> None:
     torch.manual_seed(0)
     images = torch.randn(12, 3, 64, 64)

@@ -409,6 +409,7 @@ def wait_for_rows(process: subprocess.Popen[bytes], path: Path, rows: int) -> No
 
 
 @pytest.mark.parametrize(("number", "suffix"), [(signal.SIGKILL, "csv"), (signal.SIGINT, "jsonl")])
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_file(
     predict: Predict, server: str, tiny_model: Path, tmp_path: Path, number: int, suffix: str
 ) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from dogbreed.errors import ConfigError
 from dogbreed.utils.nouns import NOUN, is_noun
@@ -30,6 +30,15 @@ TAGS = dict[str, str]
 TEXTS = tuple[str, ...]
 
 
+class Bounds(TypedDict, total=False):
+    """What a number is compared with, in the order of messages."""
+
+    above: float
+    at_least: float
+    below: float
+    at_most: float
+
+
 def conf_dir() -> Path:
     """The folder of the configuration: inside the installed package, or at the checkout's top."""
     inside = Path(__file__).parents[1] / "conf"
@@ -39,12 +48,9 @@ def conf_dir() -> Path:
 def key(
     help: str,
     *,
-    above: float | None = None,
-    below: float | None = None,
-    at_least: float | None = None,
-    at_most: float | None = None,
     choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = (),
     default: Any = MISSING,
+    **bounds: Unpack[Bounds],
 ) -> Any:
     """A dataclass field with its sentence for --help and the bounds that `parse` checks.
 
@@ -52,8 +58,8 @@ def key(
         choices: the texts that it takes, or a function that gives them, for names in a registry.
         default: its value, for keys of a registry's entries; all others have theirs in conf/.
     """
-    bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
-    return field(default=default, metadata={"help": help, "bounds": bounds, "choices": choices})
+    in_order = {name.replace("_", " "): bounds.get(name) for name in Bounds.__annotations__}
+    return field(default=default, metadata={"help": help, "bounds": in_order, "choices": choices})
 
 
 def section_key(schema: Callable[[], type[Any]]) -> Any:

@@ -101,6 +101,7 @@ def test_the_same_model_gives_the_same_bytes(tiny_model: Path, tmp_path: Path) -
     assert {member.mode for member in members} == {0o644}
 
 
+@pytest.mark.slow
 def test_the_code_is_closed_and_light(tiny_model: Path, photo: Path, tmp_path: Path) -> None:
     model = unpacked(tiny_model, tmp_path)
     answers, loaded = answered_alone(model, photo)

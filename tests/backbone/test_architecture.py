@@ -104,7 +104,21 @@ def as_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-@pytest.fixture(scope="module", params=FAMILIES, ids=lambda family: family.network)
+LARGE = (
+    *("alexnet", "convnext_tiny", "densenet121", "googlenet", "inception_v3", "maxvit_t"),
+    *("swin_t", "vgg11", "vit_b_16"),
+)
+EVERY_FAMILY = [
+    pytest.param(
+        family,
+        id=family.network,
+        marks=[pytest.mark.slow] if family.network in LARGE else [],
+    )
+    for family in FAMILIES
+]
+
+
+@pytest.fixture(scope="module", params=EVERY_FAMILY)
 def untrained(request: pytest.FixtureRequest) -> tuple[Family, Backbone]:
     """Each family's network with random weights."""
     return request.param, build_backbone(request.param.network, "none")
@@ -225,7 +239,9 @@ def test_images_that_are_normalised_already_are_taken_as_they_are() -> None:
     torch.testing.assert_close(backbone(normalised(images)), backbone(images), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1", "googlenet"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "squeezenet1_1", pytest.param("googlenet", marks=pytest.mark.slow)]
+)
 def test_random_weights_are_the_same_every_time(name: str) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(1)

@@ -58,8 +58,9 @@ def test_the_same_features_are_fitted_once(tmp_path: Path, monkeypatch: pytest.M
     assert again.test == first.test
 
 
+@pytest.mark.parametrize("flips", [10, pytest.param(100, marks=pytest.mark.slow)])
 def test_damaged_coefficients_are_reported_and_fitted_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
+    flips: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
 ) -> None:
     """Flipped bits, cut off, empty, or those of other features under this name."""
     train, other, test = features(60, 1), features(60, 3), features(30, 2)
@@ -70,7 +71,7 @@ def test_damaged_coefficients_are_reported_and_fitted_again(
     (kept,) = (path for path in tmp_path.iterdir() if path.read_bytes() != of_other)
     whole, random = kept.read_bytes(), np.random.default_rng(0)
     damaged = [b"", whole[:100], whole[:-1], of_other]
-    for place in random.integers(len(whole), size=100):
+    for place in random.integers(len(whole), size=flips):
         flipped = bytes([whole[place] ^ 1 << int(random.integers(8))])
         damaged.append(whole[:place] + flipped + whole[place + 1 :])
     fitted = baseline._fit(train[0].reshape(120, -1), np.repeat(train[1], 2))

@@ -54,6 +54,7 @@ def test_the_interval_of_a_share_is_wilsons() -> None:
     assert wilson(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
 
 
+@pytest.mark.slow
 def test_the_intervals_hold_what_they_say() -> None:
     # Of 60 splits drawn alike, about 95 % have the long-run values in their intervals.
     truth = measure(random_scores(200_000, 4))

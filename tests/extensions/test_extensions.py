@@ -91,6 +91,7 @@ def trained(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cwd
 
 
+@pytest.mark.slow
 def test_the_rule_and_the_trigger_fire_in_the_files_and_the_report(trained: Path) -> None:
     run = trained / "outputs" / "latest"
     rules = json.loads((run / "debug" / "rules.json").read_text("utf-8"))
@@ -105,6 +106,7 @@ def test_the_rule_and_the_trigger_fire_in_the_files_and_the_report(trained: Path
     assert "Raise debug.triggers.long_run_s." in report
 
 
+@pytest.mark.slow
 def test_the_backbone_has_its_providers_weights_and_the_optimiser_trains_it(trained: Path) -> None:
     model = trained / "outputs" / "latest" / "model"
     description = json.loads((model / "model.json").read_text("utf-8"))
@@ -115,6 +117,7 @@ def test_the_backbone_has_its_providers_weights_and_the_optimiser_trains_it(trai
     assert tensors["head.output.weight"].abs().max() >= 1e-3
 
 
+@pytest.mark.slow
 def test_photos_of_the_format_are_trained_on_and_predicted(installed: Path, trained: Path) -> None:
     run = runner(installed, trained)
     photos = ("photos/red/0.plain", "photos/green/1.plain")
@@ -134,6 +137,7 @@ def test_photos_of_the_format_are_trained_on_and_predicted(installed: Path, trai
     assert "dummy/tiny" in alone.stderr
 
 
+@pytest.mark.slow
 def test_the_last_stage_is_cut_and_trained(installed: Path, trained: Path) -> None:
     code = (
         "from dogbreed.backbone.architecture import build_backbone\n"
@@ -151,6 +155,7 @@ def test_the_last_stage_is_cut_and_trained(installed: Path, trained: Path) -> No
     assert "neither a file nor weights of dummy/tiny in dummy (ZEROS, ONES)" in done.stderr
 
 
+@pytest.mark.slow
 def test_help_and_messages_know_them_without_torch(installed: Path, tmp_path: Path) -> None:
     run = runner(installed, tmp_path)
     code = (
@@ -171,6 +176,7 @@ def test_help_and_messages_know_them_without_torch(installed: Path, tmp_path: Pa
     assert "torchvision and dummy have no such network. Did you mean dummy/tiny?" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_the_server_is_packed_and_deployed(installed: Path, trained: Path) -> None:
     code = (
         "import pathlib\n"

@@ -28,7 +28,8 @@ PHOTOS = 100  # 19 kB of features, 6 kB of index: blocks of 4 kB hit a part of e
 DIGESTS = digests_of(range(PHOTOS))
 ADDED = digests_of(range(PHOTOS, 3 * PHOTOS))  # by processes that go on
 ROWS = dict(zip([*DIGESTS, *ADDED], rows_of([*DIGESTS, *ADDED]), strict=True))
-TRIALS = 100
+# At random places: a few in every run of the suite, many in `make test-slow`.
+EVERY_TRIALS = pytest.mark.parametrize("trials", [15, pytest.param(100, marks=pytest.mark.slow)])
 
 Random = np.random.Generator
 Damage = Callable[[bytes, Random], bytes]
@@ -95,6 +96,12 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def nothing_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are read from the disk, however small the cache is."""
+    monkeypatch.setattr(feature_reader, "MAX_IN_MEMORY_BYTES", 0)
+
+
+@pytest.fixture
 def pristine(tmp_path: Path) -> Path:
     """The folder of a complete cache."""
     store = FeatureCache(tmp_path / "pristine", RECIPE)
@@ -142,15 +149,16 @@ def complete(store: FeatureCache, digests: list[bytes] = DIGESTS) -> int:
     return appended
 
 
+@EVERY_TRIALS
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_never_read_as_features(
-    damage: Damage, name: str, pristine: Path, tmp_path: Path
+    damage: Damage, name: str, trials: int, pristine: Path, tmp_path: Path
 ) -> None:
-    """At 100 random places: the next run reads no wrong row, and completes the cache."""
+    """The next run reads no wrong row, and completes the cache."""
     random = np.random.default_rng([DAMAGES.index(damage), FILES.index(name)])
     lost = 0
-    for _ in range(TRIALS):
+    for _ in range(trials):
         folder = restore(pristine, tmp_path)
         (folder / name).write_bytes(damage((pristine / name).read_bytes(), random))
         right_or_refused(FeatureCache(tmp_path, RECIPE))
@@ -159,22 +167,23 @@ def test_damage_is_never_read_as_features(
     if name == "recipe.json":
         assert lost == 0
     elif damage is flip_a_bit:
-        assert lost == TRIALS  # one row each, and every time
+        assert lost == trials  # one row each, and every time
     else:
         assert lost > 0
 
 
+@pytest.mark.usefixtures("nothing_in_memory")
+@EVERY_TRIALS
 @pytest.mark.parametrize("name", FILES[:2])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_during_use_is_never_read_as_features(
-    damage: Damage, name: str, pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    damage: Damage, name: str, trials: int, pristine: Path, tmp_path: Path
 ) -> None:
     """The file is changed under a process that has it open, which then reads and writes on."""
-    monkeypatch.setattr(feature_reader, "MAX_IN_MEMORY_BYTES", 0)
     random = np.random.default_rng([DAMAGES.index(damage), FILES.index(name), 1])
     added = ADDED[:20]
     refusals: list[str] = []
-    for _ in range(TRIALS):
+    for _ in range(trials):
         folder = restore(pristine, tmp_path)
         store = FeatureCache(tmp_path, RECIPE)
         reader, numbers = store.reader(), store.rows(DIGESTS)
@@ -191,7 +200,7 @@ def test_damage_during_use_is_never_read_as_features(
     if name == "digests.bin":
         assert not refusals  # the records were read before
     else:
-        assert len(refusals) > TRIALS / 2
+        assert len(refusals) > trials / 2
     assert all(f"{folder / name} was damaged" in refusal for refusal in refusals)
     assert all("Run the command again" in refusal for refusal in refusals)
 
@@ -239,17 +248,22 @@ REPLACEMENTS = (
 )
 
 
+@EVERY_TRIALS
 @pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, view="mirror")], ids=["own", "other"])
 @pytest.mark.parametrize("change", REPLACEMENTS)
 def test_replaced_and_deleted_files_are_noticed(
-    change: Callable[[Path, Path], None], recipe: object, pristine: Path, tmp_path: Path
+    change: Callable[[Path, Path], None],
+    recipe: object,
+    trials: int,
+    pristine: Path,
+    tmp_path: Path,
 ) -> None:
     """By those of a shorter cache with other photos, of this recipe and of another one.
 
     The other recipe's rows of the same photos are other rows: taking them would be wrong.
     """
     random = np.random.default_rng(REPLACEMENTS.index(change))
-    for trial in range(TRIALS // 4):
+    for trial in range(trials // 4):
         folder = restore(pristine, tmp_path)
         count = int(random.integers(1, PHOTOS))
         other = FeatureCache(tmp_path / f"other{trial}", recipe)  # type: ignore[arg-type]

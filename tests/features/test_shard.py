@@ -105,8 +105,9 @@ def test_a_folder_that_is_none_is_refused(text: str | None, told: str, tmp_path:
     assert told in str(caught.value)
 
 
+@pytest.mark.parametrize("trials", [4, pytest.param(12, marks=pytest.mark.slow)])
 def test_damaged_rows_of_a_set_are_reported_and_never_taken(
-    photos: Path, tmp_path: Path, logged: Callable[[], str]
+    trials: int, photos: Path, tmp_path: Path, logged: Callable[[], str]
 ) -> None:
     folder = extract(photos, tmp_path / "set", shares=2)
     config = compose([f"data.root={photos}", *SMALL])
@@ -122,7 +123,7 @@ def test_damaged_rows_of_a_set_are_reported_and_never_taken(
     right = clean["mirror"].reader()[clean["mirror"].rows(digests)]
     assert "damaged" not in logged()
     random = np.random.default_rng(0)
-    for trial in range(12):
+    for trial in range(trials):
         path = share_folder(folder, trial % 2) / clean["mirror"].folder.name / FILES[trial % 4 // 2]
         content = path.read_bytes()
         place = int(random.integers(len(content)))
@@ -139,11 +140,14 @@ def test_damaged_rows_of_a_set_are_reported_and_never_taken(
         assert feature_set.fill(stores, requests) == 1
 
 
-def test_a_damaged_index_or_photo_of_a_set_is_refused(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("trials", [20, pytest.param(100, marks=pytest.mark.slow)])
+def test_a_damaged_index_or_photo_of_a_set_is_refused(
+    trials: int, photos: Path, tmp_path: Path
+) -> None:
     folder = extract(photos, tmp_path / "set", shares=1)
     index, random = folder / "photos.json", np.random.default_rng(0)
     content = index.read_bytes()
-    for place in random.integers(len(content), size=100):
+    for place in random.integers(len(content), size=trials):
         index.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(StoreError, match=r"photos\.json"):
             read_feature_shard(folder)

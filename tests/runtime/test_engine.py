@@ -61,6 +61,7 @@ def resnet() -> Backbone:
 
 
 @pytest.mark.parametrize("name", ["convnext_tiny", "swin_t"])
+@pytest.mark.slow
 def test_runners_agree_with_the_plain_trunk(name: str) -> None:
     backbone = build_backbone(name, "none")
     pixels = some_pixels(2)

@@ -57,7 +57,7 @@ def written(network: Network, folder: Path) -> Predictor:
     [
         ("resnet18", "head", 3),
         ("resnet18", "all", 3),
-        ("efficientnet_b0", "last_stage", 3),
+        pytest.param("efficientnet_b0", "last_stage", 3, marks=pytest.mark.slow),
         ("squeezenet1_1", "head", 5),
     ],
 )
@@ -117,9 +117,9 @@ def test_under_a_linear_head_over_pooled_features_it_is_cam(tiny_model: Path) ->
         ("resnet18", "last_stage", 3),
         ("resnet18", "all", 3),
         ("mobilenet_v3_small", "head", 3),
-        ("densenet121", "head", 3),
+        pytest.param("densenet121", "head", 3, marks=pytest.mark.slow),
         ("squeezenet1_1", "head", 5),
-        ("swin_t", "head", 3),
+        pytest.param("swin_t", "head", 3, marks=pytest.mark.slow),
     ],
 )
 def test_networks_of_every_build_are_explained(name: str, trainable: str, cells: int) -> None:

@@ -182,6 +182,7 @@ for line in sys.stdin:
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+@pytest.mark.slow
 def test_wrong_paths_are_reported_before_torch_is_imported(
     entry_point: str, tmp_path: Path
 ) -> None:
@@ -210,9 +211,9 @@ def test_wrong_paths_are_reported_before_torch_is_imported(
     "command",
     [
         ("-m", "dogbreed.train"),
-        ("launch/tune.py", "dry_run=true"),
-        ("launch/tune.py", "launcher=local"),
-        ("launch/train.py", "dry_run=true", "best=null"),
+        pytest.param(("launch/tune.py", "dry_run=true"), marks=pytest.mark.slow),
+        pytest.param(("launch/tune.py", "launcher=local"), marks=pytest.mark.slow),
+        pytest.param(("launch/train.py", "dry_run=true", "best=null"), marks=pytest.mark.slow),
     ],
     ids=" ".join,
 )

@@ -134,7 +134,13 @@ def test_keys_that_differ_are_named(root: Path, logged: Callable[[], str]) -> No
     assert "its configuration has optim.lr=0.001 (now 0.5)" in logged()
 
 
-@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "text", "missing"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "truncate",
+        *(pytest.param(x, marks=pytest.mark.slow) for x in ("flip", "empty", "text", "missing")),
+    ],
+)
 def test_a_damaged_checkpoint_is_reported_and_the_best_one_offered(root: Path, damage: str) -> None:
     (run,) = runs_in(root / "outputs")
     last, best = run / "checkpoints/last.ckpt", run / "checkpoints/best.ckpt"

@@ -11,6 +11,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from dogbreed.artifact.description import Description
+from dogbreed.configuration.run import ServeConfig
 from dogbreed.errors import PhotoError
 from dogbreed.serving.http.client_limits import ClientLimits, client_of
 from dogbreed.serving.http.counters import Counters
@@ -58,10 +59,9 @@ class Endpoint:
 
     Args:
         worker: a process of `dogbreed.serving.http.predict_worker`.
-        queue: a request is refused with 429 while so many photos of its client are pending, or a
-            quarter more of all clients.
-        timeout_s: the time that a request's body has to arrive.
-        tiff: whether TIFFs are decoded.
+        config: a request is refused with 429 while `queue` photos of its client are pending, or a
+            quarter more of all clients; its body has `timeout_s` to arrive; TIFFs are decoded only
+            with `tiff`.
     """
 
     def __init__(
@@ -70,17 +70,15 @@ class Endpoint:
         worker: Worker,
         explanations: Explanations,
         counters: Counters,
-        *,
-        queue: int,
-        timeout_s: float,
-        tiff: bool = False,
+        config: ServeConfig,
     ) -> None:
         self.counters = counters
         self._worker = worker
         self._explanations = explanations
         self._class_index = {name: index for index, name in enumerate(description.classes)}
-        self._timeout_s = timeout_s
-        self._tiff = tiff
+        self._timeout_s = config.timeout_s
+        self._tiff = config.tiff
+        queue = config.queue
         self._pending = ClientLimits(queue + max(1, queue // 4), queue)
         self.buffered_bytes = ClientLimits(MAX_BUFFERED_BYTES, MAX_CLIENT_BYTES)
 

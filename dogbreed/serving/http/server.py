@@ -70,12 +70,7 @@ async def _serve(config: ServeConfig) -> None:
         from dogbreed.serving.http.endpoint import Endpoint
         from dogbreed.serving.http.guard import Guard
 
-        endpoint = Endpoint(
-            *(description, worker, explanations, counters),
-            queue=config.queue,
-            timeout_s=config.timeout_s,
-            tiff=config.tiff,
-        )
+        endpoint = Endpoint(description, worker, explanations, counters, config)
         needs_token = token is not None
         app = build_app(endpoint, pages(description, token=needs_token), token=needs_token)
         public = ("/ping", *static_files())

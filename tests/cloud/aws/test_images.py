@@ -47,6 +47,7 @@ def test_it_is_the_image_that_the_sdk_would_give() -> None:
         assert training_image(region, instance_type, None, TODAY).uri == expected
 
 
+@pytest.mark.slow
 def test_every_region_of_the_sdk_has_an_image() -> None:
     sdk = importlib.util.find_spec("sagemaker")
     assert sdk is not None

@@ -46,6 +46,7 @@ def test_a_process_decodes_as_this_one_does(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF"])
+@pytest.mark.slow
 def test_large_photos_have_the_memory_that_they_need(kind: str) -> None:
     data = photo(kind, Image.new("RGBA", (6000, 4000), (200, 100, 50, 255)))
     assert photos.decode(data, wanted_px=32).size == (6000, 4000)
@@ -92,6 +93,7 @@ def test_the_check_finds_them(hostile: DecodingPool, tmp_path: Path) -> None:
     assert bad == [(f"hostile{n}.webp", reason) for n, (reason, _) in enumerate(OUTCOMES.values())]
 
 
+@pytest.mark.slow
 def test_the_command_that_predicts_names_them(tiny_model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -142,6 +144,7 @@ def test_a_forked_process_has_processes_of_its_own() -> None:
     assert photos.decode(data, wanted_px=32).tobytes() == wanted
 
 
+@pytest.mark.slow
 def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     (tmp_path / "photo.webp").write_bytes(photo("WEBP"))
     program = (

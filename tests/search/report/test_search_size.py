@@ -17,6 +17,7 @@ from dogbreed.search.trials import COMPLETED, best_of
 MAX_BYTES = 12_000_000
 
 
+@pytest.mark.slow
 def test_two_thousand_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Its time grows with the trials, its chart doesn't.
     monkeypatch.setattr(page, "importance", lambda *_: "Left out here.")

@@ -22,6 +22,8 @@ from helpers.local_server import (
 from starlette.requests import Request
 
 from dogbreed.artifact.folder import read_description
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.run import ServeConfig
 from dogbreed.data.decoding.image_formats.base import IMAGE_FORMATS, PLAIN_BYTES
 from dogbreed.data.decoding.memory import TRANSPARENT_OR_DEEP_BYTES
 from dogbreed.data.decoding.pool import DecodingPool
@@ -122,6 +124,7 @@ def not_started() -> Worker:
     return Worker("nothing", [], silence_s=60)
 
 
+@pytest.mark.slow
 def test_an_explain_worker_that_cannot_load_is_started_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +170,7 @@ def test_the_explain_worker_stops_when_idle(tiny_model: Path) -> None:
     run_async(twice())
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_while_it_loads_is_restarted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,13 +241,13 @@ def test_photos_of_a_request_that_fails_count_until_they_are_done(tiny_model: Pa
 
     async def request() -> None:
         counters, description = Counters(), read_description(tiny_model / "model")
+        config = compose_as(ServeConfig, "serve", ["queue=2", "timeout_s=60"])
         endpoint = Endpoint(
             description,
             OneIsSlow("nothing", [], silence_s=60),
             Explanations("nowhere", not_started(), silence_s=60),
             counters,
-            queue=2,
-            timeout_s=60,
+            config,
         )
         body = json.dumps({"photos": [as_text(photo()), as_text(slow)]}).encode()
 

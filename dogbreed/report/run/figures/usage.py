@@ -1,6 +1,7 @@
 """The charts of what a run had in use over its time, with its phases behind."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,20 @@ MIN_SHARE = 1 / 300  # a shorter phase can't be seen
 GB, MB = 1e9, 1e6
 
 
+@dataclass(frozen=True)
+class _Series:
+    """Lines of one chart: a quantity of every sample by its name in the legend.
+
+    Args:
+        y: the layout of the vertical axis.
+        number: Plotly's template of a value, in the text at the pointer.
+    """
+
+    y: dict[str, Any]
+    number: str
+    values: Mapping[str, Callable[[Sample], float | None]]
+
+
 def usage(profile: Profile) -> tuple[Chart, ...]:
     """What was in use over time; nothing where no sample was taken."""
     if not profile.samples:
@@ -29,37 +44,43 @@ def usage(profile: Profile) -> tuple[Chart, ...]:
             "CPU",
             f"What this run uses of the {counted(profile.cores, 'core')} it may have, how busy "
             "the whole machine is, and how much of it waits for disks.",
-            zero_up("share of cores", tickformat=".0%"),
-            "%{y:.0%}",
-            {
-                "this run": lambda own: own.cpu_share,
-                "waiting for disks": lambda own: own.io_wait_share,
-                "the whole machine": lambda own: own.machine_share,
-            },
+            _Series(
+                zero_up("share of cores", tickformat=".0%"),
+                "%{y:.0%}",
+                {
+                    "this run": lambda sample: sample.cpu_share,
+                    "waiting for disks": lambda sample: sample.io_wait_share,
+                    "the whole machine": lambda sample: sample.machine_share,
+                },
+            ),
         ),
         _over_time(
             profile,
             "memory",
             "Memory",
             "What this process and those that it started hold together.",
-            zero_up("memory (GB)"),
-            "%{y:.2f} GB",
-            {"memory": lambda own: own.memory_bytes / GB},
+            _Series(
+                zero_up("memory (GB)"),
+                "%{y:.2f} GB",
+                {"memory": lambda sample: sample.memory_bytes / GB},
+            ),
         ),
         _over_time(
             profile,
             "disk",
             "Disk",
             "What this process reads and writes; what the system had in memory doesn't count.",
-            zero_up("MB per second"),
-            "%{y:.1f} MB/s",
-            {
-                "read": lambda own: own.read_bytes_per_s / MB,
-                "written": lambda own: own.written_bytes_per_s / MB,
-            },
+            _Series(
+                zero_up("MB per second"),
+                "%{y:.1f} MB/s",
+                {
+                    "read": lambda sample: sample.read_bytes_per_s / MB,
+                    "written": lambda sample: sample.written_bytes_per_s / MB,
+                },
+            ),
         ),
     ]
-    if any(own.gpu_share is not None for own in profile.samples):
+    if any(sample.gpu_share is not None for sample in profile.samples):
         charts.append(
             _over_time(
                 profile,
@@ -67,44 +88,41 @@ def usage(profile: Profile) -> tuple[Chart, ...]:
                 "GPU",
                 f"The share of the time in which {profile.gpu or 'the GPU'} computes, and of its "
                 "memory in use.",
-                zero_up("share", tickformat=".0%"),
-                "%{y:.0%}",
-                {
-                    "computing": lambda own: own.gpu_share,
-                    "memory in use": lambda own: own.gpu_memory_share,
-                },
+                _Series(
+                    zero_up("share", tickformat=".0%"),
+                    "%{y:.0%}",
+                    {
+                        "computing": lambda sample: sample.gpu_share,
+                        "memory in use": lambda sample: sample.gpu_memory_share,
+                    },
+                ),
             )
         )
     return tuple(charts)
 
 
-def _over_time(
-    profile: Profile,
-    key: str,
-    title: str,
-    reading: str,
-    y: dict[str, Any],
-    number: str,
-    series: Mapping[str, Callable[[Sample], float | None]],
-) -> Chart:
+def _over_time(profile: Profile, key: str, title: str, reading: str, series: _Series) -> Chart:
     samples = profile.samples
     parts = cuts(len(samples))
-    at = [round(second, 2) for second in middles(_numbers(own.elapsed_s for own in samples), parts)]
+    at = [
+        round(second, 2)
+        for second in middles(_numbers(sample.elapsed_s for sample in samples), parts)
+    ]
     inside = names(profile)
     where = [inside[phase_of(samples[index])] for index in parts[:-1]]
     data = [
         line(
             name,
             at,
-            means(_numbers(own(sample) for sample in samples), parts),
+            means(_numbers(value(sample) for sample in samples), parts),
             customdata=where,
             line={"color": colour, "width": 1.5},
-            hovertemplate=f"%{{fullData.name}}: {number}<br>%{{x:.0f}} s, %{{customdata}}"
+            hovertemplate=f"%{{fullData.name}}: {series.number}<br>%{{x:.0f}} s, %{{customdata}}"
             "<extra></extra>",
         )
-        for (name, own), colour in zip(series.items(), (BLUE, ORANGE, GREY), strict=False)
+        for (name, value), colour in zip(series.values.items(), (BLUE, ORANGE, GREY), strict=False)
     ]
-    layout = headed_layout(axis("seconds"), y, 16)
+    layout = headed_layout(axis("seconds"), series.y, 16)
     layout |= {"hovermode": "closest", "showlegend": len(data) > 1}
     _shade(layout, profile)
     return Chart(key=key, title=title, reading=reading, figure={"data": data, "layout": layout})
