@@ -104,7 +104,7 @@ def test_a_photo_waits_until_its_timeout() -> None:
     lane = Room(50 * 40 * PLAIN_BYTES).ordinary
     with lane.opened(sent):
         for _ in range(2):
-            with pytest.raises(PhotoError, match="try again") as caught, lane.opened(sent, 0.5):
+            with pytest.raises(PhotoError, match="try again") as caught, lane.opened(sent, 1.5):
                 pass
             assert caught.value.reason == "busy"
     with lane.opened(sent, 60):
