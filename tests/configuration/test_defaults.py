@@ -45,7 +45,7 @@ EXCEPTIONS = {
     ("BatchLoader", "workers"): 0,
     # For one photo, not for a URL or a request.
     ("DecodingPool.opened", "timeout_s"): 120.0,
-    ("Lane.opened", "timeout_s"): 24.0,
+    ("DecodingQueue.opened", "timeout_s"): 24.0,
     # Names for messages.
     ("OpenVinoRunner", "name"): "this network",
     # "auto" is resolved before a runner is built.
