@@ -216,7 +216,9 @@ class BreedClassifier(LightningModule):
         padded = rows.new_zeros(int(counts.max()), *rows.shape[1:])
         padded[: len(rows)] = rows
         gathered = strategy.all_gather(padded)
-        return torch.cat([own[: int(n)] for own, n in zip(gathered, counts, strict=True)])
+        return torch.cat(
+            [process_rows[: int(n)] for process_rows, n in zip(gathered, counts, strict=True)]
+        )
 
     def _count(self, phase: str, loss: Tensor, right: Tensor, photos: int) -> None:
         """Add a batch: its mean loss, how many of its photos were right, how many there were."""
@@ -236,8 +238,8 @@ class BreedClassifier(LightningModule):
 
     def _over_processes(self, phase: str) -> Tensor:
         """The sums [loss, right, photos] of all processes, each of which has to call this."""
-        own = self._sums.get(phase, torch.zeros(3, device=self.device))
-        total: Tensor = self.trainer.strategy.reduce(own.clone(), reduce_op="sum")
+        sums = self._sums.get(phase, torch.zeros(3, device=self.device))
+        total: Tensor = self.trainer.strategy.reduce(sums.clone(), reduce_op="sum")
         return total
 
     def on_fit_start(self) -> None:

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "code"))
 
-from dogbreed.serving.decoding_budget import Room
+from dogbreed.serving.decoding_budget import DecodingBudget
 from dogbreed.serving.predictor import Predictor
 from dogbreed.serving.requests.invocations import (
     ATTRIBUTES_HEADER,
@@ -42,7 +42,7 @@ class Endpoint:
     def __init__(self) -> None:
         # Ray limits torch to one core by this variable; OpenVINO ignores it and uses all cores.
         os.environ.pop("OMP_NUM_THREADS", None)
-        self._predictor = Predictor.load(MODEL, room=Room())
+        self._predictor = Predictor.load(MODEL, decoding_budget=DecodingBudget())
 
     async def __call__(self, request: Request) -> JSONResponse:
         """The response to a request to any path."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from sagemaker_inference import content_types
 
-from dogbreed.serving.decoding_budget import Room
+from dogbreed.serving.decoding_budget import DecodingBudget
 from dogbreed.serving.predictor import Predictor
 from dogbreed.serving.requests.invocations import (
     ATTRIBUTES_HEADER,
@@ -44,7 +44,7 @@ _FORM = (
 
 def model_fn(model_dir: str) -> Predictor:
     """The predictor of the unpacked model.tar.gz."""
-    return Predictor.load(model_dir, room=Room())
+    return Predictor.load(model_dir, decoding_budget=DecodingBudget())
 
 
 def input_fn(body: bytes | None, content_type: str | None, context: Any) -> Any:

@@ -90,7 +90,7 @@ def test_results_hold_what_the_readme_says(trained: TrainedRun) -> None:
         epochs = [pytest.approx(e[name], abs=1e-6) for e in metrics["epochs"]]
         assert told[name][: len(epochs)] == epochs, name
     # The last value of each is that of the weights that are kept, with its interval.
-    for name in (own.removeprefix("valid_") for own in objectives()):
+    for name in (objective.removeprefix("valid_") for objective in objectives()):
         ends = metrics["valid"]["ci95"][name]
         assert told[f"valid_{name}"][-1] == pytest.approx(metrics["valid"][name], abs=1e-6)
         assert told[f"valid_{name}_low95"] == [pytest.approx(ends[0], abs=1e-6)]

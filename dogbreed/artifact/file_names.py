@@ -27,7 +27,9 @@ MAX_GRAPH_BYTES = 64 * 2**20
 # torchvision's largest network has 645 million parameters: 2.6 GB as float32.
 MAX_WEIGHTS_BYTES = 4 * 2**30
 
-FILES = frozenset({DESCRIPTION, WEIGHTS, *(name for own in FORMAT_FILES.values() for name in own)})
+FILES = frozenset(
+    {DESCRIPTION, WEIGHTS, *(name for names in FORMAT_FILES.values() for name in names)}
+)
 
 
 def files_of(formats: Iterable[str]) -> set[str]:

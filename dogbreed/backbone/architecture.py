@@ -231,15 +231,19 @@ def _load(network: nn.Module, name: str, provider: Provider, state: dict[str, Te
     Raises:
         WeightsError: names or shapes of another network.
     """
-    own = network.state_dict()
+    network_state = network.state_dict()
     classifier = provider.classifier_name(network)
     ignored = tuple(p for p in (f"{classifier}.", "aux1.", "aux2.", "AuxLogits."))
     # "module." is before the names of networks that were saved under DataParallel.
     state = {provider.tensor_name(k.removeprefix("module.")): state[k] for k in state}
-    wanted = {key for key in own if not key.startswith(ignored) and "num_batches" not in key}
+    wanted = {
+        key for key in network_state if not key.startswith(ignored) and "num_batches" not in key
+    }
     missing = sorted(wanted - state.keys())
-    surplus = sorted(key for key in state.keys() - own.keys() if not key.startswith(ignored))
-    other = sorted(k for k in wanted & state.keys() if state[k].shape != own[k].shape)
+    surplus = sorted(
+        key for key in state.keys() - network_state.keys() if not key.startswith(ignored)
+    )
+    other = sorted(k for k in wanted & state.keys() if state[k].shape != network_state[k].shape)
     if missing or surplus or other:
         example = (missing or surplus or other)[0]
         kind = "lacks" if missing else "has beyond it" if surplus else "has in another shape"
@@ -248,8 +252,9 @@ def _load(network: nn.Module, name: str, provider: Provider, state: dict[str, Te
             f"the file lacks {len(missing)}, {len(other)} have another shape, {len(surplus)} are "
             f"foreign (it {kind} {example}). Set model.backbone to the network they belong to."
         )
-    own.update({key: state[key] for key in wanted})
-    network.load_state_dict(own)  # its own, with the format version that MNASNet insists on
+    network_state.update({key: state[key] for key in wanted})
+    # Its own, with the format version that MNASNet insists on.
+    network.load_state_dict(network_state)
 
 
 def _remove_classifier(network: nn.Module, provider: Provider) -> int:

@@ -115,7 +115,7 @@ def sections(schema: type[Any], name: str = "") -> Iterator[Section]:
     """Every section of a schema, each before those below it."""
     hints = typing.get_type_hints(schema)
     prefix = f"{name}." if name else ""
-    own: list[str] = []
+    key_names: list[str] = []
     below: dict[str, type[Any]] = {}
     for item in fields(schema):
         # Of a group of keys that a registry makes up, the metadata have the function for its class.
@@ -123,9 +123,9 @@ def sections(schema: type[Any], name: str = "") -> Iterator[Section]:
         if is_dataclass(kind):
             below[item.name] = typing.cast(type[Any], kind)
         else:
-            own.append(prefix + item.name)
+            key_names.append(prefix + item.name)
     sentence = _sentence(schema) if name else "keys without a section"
-    yield Section(name or GENERAL, sentence, tuple(own))
+    yield Section(name or GENERAL, sentence, tuple(key_names))
     for each, kind in below.items():
         yield from sections(kind, prefix + each)
 

@@ -28,8 +28,8 @@ def _section(command: Command) -> Iterator[str]:
     yield f"## {PROGRAM} {command.name}\n"
     yield f"Also started by `{command.script}`.\n"
     if other:
-        own = {name for name, _, _ in keys(command.schema)}
-        left = sorted({name.split(".")[0] for name in listed - own})
+        key_names = {name for name, _, _ in keys(command.schema)}
+        left = sorted({name.split(".")[0] for name in listed - key_names})
         without = f" but `{', '.join(left)}`" if left else ""
         yield f"All keys of `{PROGRAM} {other.name}`{without}, and:\n"
     choices = {name: each for name, each in groups_of(command.schema).items() if len(each) > 1}

@@ -55,6 +55,6 @@ def _phases(seconds: Mapping[str, float]) -> tuple[Phase, ...]:
         if part:
             parts[name].append(Phase(name=part, seconds=spent))
     return tuple(
-        Phase(name=name, seconds=seconds.get(name, 0.0), parts=tuple(own))
-        for name, own in parts.items()
+        Phase(name=name, seconds=seconds.get(name, 0.0), parts=tuple(part_phases))
+        for name, part_phases in parts.items()
     )

@@ -58,15 +58,15 @@ def _nearest(
     most: int,
 ) -> list[Duplicate]:
     """Up to `most` photos of `split`, each with its nearest in `others`, itself left out."""
-    own = evenly_spaced(len(samples[split]), most)
+    query_indices = evenly_spaced(len(samples[split]), most)
     candidates = [
         (other, index)
         for other in others
         for index in evenly_spaced(len(samples[other]), MAX_PHOTOS)
     ]
-    best = np.full(len(own), -1.0, np.float32)
-    which = np.zeros(len(own), np.int64)
-    directions = _directions(stored[split], own)
+    best = np.full(len(query_indices), -1.0, np.float32)
+    which = np.zeros(len(query_indices), np.int64)
+    directions = _directions(stored[split], query_indices)
     first = 0
     for other in others:
         indices = evenly_spaced(len(samples[other]), MAX_PHOTOS)
@@ -74,9 +74,9 @@ def _nearest(
             part = indices[start : start + AT_ONCE]
             cosines = directions @ _directions(stored[other], part).T
             if other == split:
-                cosines[own[:, None] == part] = -1
+                cosines[query_indices[:, None] == part] = -1
             nearest = cosines.argmax(1)
-            values = cosines[np.arange(len(own)), nearest]
+            values = cosines[np.arange(len(query_indices)), nearest]
             better = values > best
             best[better], which[better] = values[better], first + nearest[better]
             first += len(part)
@@ -86,7 +86,7 @@ def _nearest(
             second=samples[candidates[number][0]][candidates[number][1]],
             cosine=min(1.0, float(cosine)),
         )
-        for index, number, cosine in zip(own, which, best, strict=True)
+        for index, number, cosine in zip(query_indices, which, best, strict=True)
     ]
 
 

@@ -121,8 +121,8 @@ def hardest_photos(
     scores: Scores, samples: Sequence[Sample], limit: int, answers: int = 3
 ) -> list[HardPhoto]:
     """The photos with the highest losses, the highest first."""
-    own = scores.log_probabilities.gather(1, scores.targets[:, None])[:, 0]
-    order = own.argsort(stable=True)[:limit].tolist()
+    target_log_probabilities = scores.log_probabilities.gather(1, scores.targets[:, None])[:, 0]
+    order = target_log_probabilities.argsort(stable=True)[:limit].tolist()
     classes = scores.log_probabilities.shape[1]
     hard = []
     for number in order:
@@ -130,8 +130,8 @@ def hardest_photos(
         hard.append(
             HardPhoto(
                 sample=samples[number],
-                loss=-float(own[number]),
-                probability=float(own[number].exp()),
+                loss=-float(target_log_probabilities[number]),
+                probability=float(target_log_probabilities[number].exp()),
                 answers=tuple(zip(top.indices.tolist(), top.values.tolist(), strict=True)),
             )
         )

@@ -26,9 +26,11 @@ def means(values: Numbers, parts: npt.NDArray[np.intp]) -> list[float | None]:
     if not len(values):
         return []
     known = np.isfinite(values)
-    own = np.where(known, values, 0).astype(float)
+    filled = np.where(known, values, 0).astype(float)
     with np.errstate(invalid="ignore", over="ignore"):
-        averages = np.add.reduceat(own, parts[:-1]) / np.add.reduceat(known.astype(int), parts[:-1])
+        averages = np.add.reduceat(filled, parts[:-1]) / np.add.reduceat(
+            known.astype(int), parts[:-1]
+        )
     return finite(float(f"{average:.{DIGITS}g}") for average in averages)
 
 

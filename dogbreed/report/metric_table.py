@@ -24,8 +24,8 @@ def metric_rows(splits: Mapping[str, SplitMetrics]) -> list[MetricRow]:
             title=metric.title,
             better="higher" if metric.direction == MAXIMIZE else "lower",
             cells=tuple(
-                metric_value(metric, own[metric.name], own.ci95[metric.name])
-                for own in splits.values()
+                metric_value(metric, split_metrics[metric.name], split_metrics.ci95[metric.name])
+                for split_metrics in splits.values()
             ),
         )
         for metric in metrics()
@@ -41,5 +41,5 @@ def metric_table(splits: Mapping[str, SplitMetrics]) -> list[str]:
         values = "".join(f"{cell.partition(' [')[0]:>9}" for cell in row.cells)
         _, bracket, interval = row.cells[-1].partition("[")
         lines.append(f"{row.title:<{width}} {values}  {bracket}{interval}".rstrip())
-    counts = "".join(f"{own.n:>9,}" for own in splits.values())
+    counts = "".join(f"{split_metrics.n:>9,}" for split_metrics in splits.values())
     return [*lines, f"{'Photos':<{width}} {counts}"]

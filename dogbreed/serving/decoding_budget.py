@@ -25,10 +25,10 @@ COSTLY_NICENESS = 10
 
 
 class CostlyPhoto(Exception):
-    """A photo that an ordinary lane doesn't decode: it may take seconds."""
+    """A photo that the ordinary queue doesn't decode: it may take seconds."""
 
 
-class Lane:
+class DecodingQueue:
     """Processes that decode photos, and a budget of memory for them; a photo waits for its part.
 
     Args:
@@ -52,7 +52,7 @@ class Lane:
         Raises:
             PhotoError: it can't be opened, needs more memory than there is, or gets none in time;
                 in the block, it can't be decoded.
-            CostlyPhoto: it belongs in the other lane.
+            CostlyPhoto: it belongs in the other queue.
         """
         until = time.monotonic() + timeout_s
         structure = check_structure(checked(data))
@@ -110,8 +110,8 @@ class Lane:
                 self._changed.notify_all()
 
 
-class Room:
-    """Two lanes: ordinary photos never wait for costly ones.
+class DecodingBudget:
+    """Two queues, each with its memory: ordinary photos never wait for costly ones.
 
     Args:
         size_bytes: of memory for each; None: `decoding_budget()`.
@@ -119,12 +119,12 @@ class Room:
 
     def __init__(self, size_bytes: int | None = None) -> None:
         size_bytes = decoding_budget() if size_bytes is None else size_bytes
-        self.ordinary = Lane(size_bytes, costly=False)
-        self.costly = Lane(size_bytes, costly=True)
+        self.ordinary = DecodingQueue(size_bytes, costly=False)
+        self.costly = DecodingQueue(size_bytes, costly=True)
 
     @contextmanager
     def opened(self, data: bytes) -> Iterator[OpenedPhoto]:
-        """A photo that is opened in its lane; as `Lane.opened`."""
+        """A photo that is opened in its queue; as `DecodingQueue.opened`."""
         with ExitStack() as stack:
             try:
                 photo = stack.enter_context(self.ordinary.opened(data))

@@ -24,7 +24,7 @@ from dogbreed.data.decoding.pool import OpenedPhoto
 from dogbreed.errors import ArtifactError, ConfigError, PhotoError
 from dogbreed.runtime.probabilities import Doubles
 from dogbreed.runtime.runner import AUTO, CLASS_MAPS, Runner
-from dogbreed.serving.decoding_budget import Room
+from dogbreed.serving.decoding_budget import DecodingBudget
 from dogbreed.serving.explain import Explainer
 from dogbreed.serving.prediction import Prediction, RankedClass
 from dogbreed.utils.machine import cores
@@ -39,7 +39,8 @@ class Predictor:
     Args:
         runner: the model's network, as `open_runtime` returns it.
         folder: the model's folder; `explain` reads its weights from there.
-        room: where photos that come as bytes, from anybody, are decoded; None: as any others.
+        decoding_budget: where photos that come as bytes, from anybody, are decoded; None: as any
+            others.
     """
 
     def __init__(
@@ -48,12 +49,12 @@ class Predictor:
         runner: Runner,
         *,
         folder: Path | None = None,
-        room: Room | None = None,
+        decoding_budget: DecodingBudget | None = None,
     ) -> None:
         self.description = description
         self._model = TrainedModel(description, runner)
         self._folder = folder
-        self._room = room
+        self._decoding_budget = decoding_budget
         self._preprocessing = self._model.preprocessing
 
     @classmethod
@@ -64,7 +65,7 @@ class Predictor:
         engine: str = AUTO,
         precision: str = AUTO,
         threads: int = 0,
-        room: Room | None = None,
+        decoding_budget: DecodingBudget | None = None,
     ) -> "Predictor":
         """The predictor of a run's folder (outputs/latest) or of a model's folder.
 
@@ -78,7 +79,7 @@ class Predictor:
         folder = find_artifact(Path(path))
         description = read_description(folder)
         runner = open_runtime(folder, description, engine, precision=precision, threads=threads)
-        return cls(description, runner, folder=folder, room=room)
+        return cls(description, runner, folder=folder, decoding_budget=decoding_budget)
 
     @cached_property
     def identity(self) -> str:
@@ -144,8 +145,8 @@ class Predictor:
             hint = nearest(class_name, classes)
             raise ConfigError(f"The model has no class {class_name}.{hint}")
         index = classes.index(class_name)
-        if self._room is not None and isinstance(photo, bytes):
-            with self._room.opened(photo) as opened:
+        if self._decoding_budget is not None and isinstance(photo, bytes):
+            with self._decoding_budget.opened(photo) as opened:
                 return explainer.explain_opened(opened, index)
         with _naming(photo):
             to_srgb = self._preprocessing.to_srgb
@@ -187,9 +188,9 @@ class Predictor:
             return self._preprocessing.views(
                 upright, self._model.view_names, photos.digest(photo.tobytes())
             )
-        if self._room is None or not isinstance(photo, bytes):
+        if self._decoding_budget is None or not isinstance(photo, bytes):
             return self._model.views(_bytes_of(photo))
-        with self._room.opened(photo) as opened:
+        with self._decoding_budget.opened(photo) as opened:
             return self.views(opened, photos.digest(photo))
 
     def views(self, opened: OpenedPhoto, identity: bytes) -> Pixels:

@@ -86,9 +86,11 @@ def with_classifier(family: Family, backbone: Backbone) -> nn.Module:
     with torch.device(device):
         network: nn.Module = torchvision.models.get_model(family.network, weights=None, **options)
     classifier = network.get_submodule(family.classifier)
-    own = {name: torch.randn(p.shape) * 0.01 for name, p in classifier.named_parameters()}
+    classifier_state = {
+        name: torch.randn(p.shape) * 0.01 for name, p in classifier.named_parameters()
+    }
     state = backbone.trunk.get_submodule("layers").state_dict()
-    state.update({f"{family.classifier}.{name}": value for name, value in own.items()})
+    state.update({f"{family.classifier}.{name}": value for name, value in classifier_state.items()})
     network.load_state_dict(state, assign=True)
     return network.eval()
 

@@ -46,9 +46,9 @@ def main(root: str, weights: str) -> None:
     for rate, metrics in zip(RATES, sweep, strict=True):
         print(f"  lr {rate:.2g}: {metrics['valid']['top1']:.1%}")
     best = max(metrics["valid"]["top1"] for metrics in sweep)
-    own = found["valid"]["top1"]
+    finder_top1 = found["valid"]["top1"]
     name = f"the finder's rate, {found['lr_finder']['suggestion']:g}"
-    row(name, f"{own:.1%}", f">= {best - 0.01:.1%}", own >= best - 0.01)
+    row(name, f"{finder_top1:.1%}", f">= {best - 0.01:.1%}", finder_top1 >= best - 0.01)
 
 
 def tuned_regression(arguments: list[str]) -> tuple[float, float]:

@@ -38,15 +38,18 @@ def main(root: str, weights: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         arguments.append(f"features.root={work / 'features'}")
-        own = mean_top1(arguments, choose_engine(), work)
+        engine_top1 = mean_top1(arguments, choose_engine(), work)
         plain = mean_top1(arguments, EngineChoice(OPENVINO, F32, "the benchmark's"), work)
     title(f"accuracy of the engine's features, mean of seeds {SEEDS}")
-    print(f"  test top-1: {own:.2%} from the engine's features, {plain:.2%} from fp32 features")
+    print(
+        f"  test top-1: {engine_top1:.2%} from the engine's features, "
+        f"{plain:.2%} from fp32 features"
+    )
     row(
         "points lower than the plain way",
-        f"{100 * (plain - own):.2f}",
+        f"{100 * (plain - engine_top1):.2f}",
         "<= 0.5",
-        plain - own <= 0.005,
+        plain - engine_top1 <= 0.005,
     )
 
 

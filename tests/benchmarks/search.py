@@ -40,10 +40,13 @@ def main(root: str, weights: str) -> None:
     print(f"  an epoch through the eager backbone takes {epoch_s:.0f} s")
     print(f"  best of the search: {best['parameters']}")
     for metric, sign, form in (("top1", 1, ".1%"), ("loss", -1, ".4f")):
-        own, default = tuned["valid"][metric], plain["valid"][metric]
+        best_value, default = tuned["valid"][metric], plain["valid"][metric]
         target = f"{'>' if sign > 0 else '<'} {default:{form}}"
         row(
-            f"validation {metric} of its best", f"{own:{form}}", target, sign * own > sign * default
+            f"validation {metric} of its best",
+            f"{best_value:{form}}",
+            target,
+            sign * best_value > sign * default,
         )
     top1, (low, high) = tuned["test"]["top1"], tuned["test"]["ci95"]["top1"]
     row("test top-1 of the best", f"{top1:.1%}", ">= 76.5 %", top1 >= 0.765)

@@ -74,8 +74,8 @@ class Server:
 
     def resident_bytes(self) -> int:
         """Of all its processes together."""
-        own = psutil.Process(self.process.pid)
-        return sum(each.memory_info().rss for each in (own, *own.children(recursive=True)))
+        parent = psutil.Process(self.process.pid)
+        return sum(each.memory_info().rss for each in (parent, *parent.children(recursive=True)))
 
 
 @contextmanager
@@ -117,12 +117,12 @@ def one_client(predictor: Predictor, url: str, seeds: str, photo: bytes) -> floa
         if number % 4 == 0:
             handler.append(seconds_of(lambda: theirs.send(photo)))
             explained.append(seconds_of(lambda: explaining.send(photo)))
-    own, p50, seeds_p50, explained_p50 = (
+    alone_p50, p50, seeds_p50, explained_p50 = (
         1000 * float(np.median(each)) for each in (alone, server, handler, explained)
     )
-    print(f"  the predictor alone {own:.1f} ms, the seeds' way {seeds_p50:.1f} ms")
+    print(f"  the predictor alone {alone_p50:.1f} ms, the seeds' way {seeds_p50:.1f} ms")
     print(f"  with its explanation {explained_p50:.1f} ms")
-    row("/invocations", f"{p50:.1f} ms", f"<= {own + 2:.1f} ms", p50 <= own + 2)
+    row("/invocations", f"{p50:.1f} ms", f"<= {alone_p50 + 2:.1f} ms", p50 <= alone_p50 + 2)
     row("as a share of the seeds' way", f"{p50 / seeds_p50:.2f}", "<= 0.33", p50 <= seeds_p50 / 3)
     return p50
 

@@ -45,7 +45,7 @@ EXCEPTIONS = {
     ("BatchLoader", "workers"): 0,
     # For one photo, not for a URL or a request.
     ("DecodingPool.opened", "timeout_s"): 120.0,
-    ("Lane.opened", "timeout_s"): 24.0,
+    ("DecodingQueue.opened", "timeout_s"): 24.0,
     # Names for messages.
     ("OpenVinoRunner", "name"): "this network",
     # "auto" is resolved before a runner is built.
@@ -76,10 +76,12 @@ def public_callables() -> Iterator[tuple[str, Callable[..., Any]]]:
             if inspect.isfunction(found):
                 yield name, found
             elif inspect.isclass(found):
-                for own, member in vars(found).items():
+                for attribute, member in vars(found).items():
                     function = getattr(member, "__func__", member)
-                    if inspect.isfunction(function) and (own == "__init__" or own[0] != "_"):
-                        yield (name if own == "__init__" else f"{name}.{own}"), function
+                    if inspect.isfunction(function) and (
+                        attribute == "__init__" or attribute[0] != "_"
+                    ):
+                        yield (name if attribute == "__init__" else f"{name}.{attribute}"), function
 
 
 def defaults() -> Iterator[tuple[str, str, Any]]:
@@ -108,7 +110,7 @@ def test_defaults_of_arguments_are_the_values_in_conf() -> None:
         checked.add((name, parameter))
     # So that a renamed parameter can't slip out of the comparison.
     model = flat(compose(()).model) | flat(compose(()).optim)
-    assert {("BreedClassifier", own) for own in model.keys() - {"name", "class_weights"}} <= checked
+    assert {("BreedClassifier", key) for key in model.keys() - {"name", "class_weights"}} <= checked
     assert checked >= {
         *OTHER_NAMES,
         *(("Preprocessing", name) for name in ("size_px", "crop_share")),

@@ -42,8 +42,8 @@ def test_numbers_that_lose_nothing_are_converted(
     assert parsed == converted
     assert type(parsed) is type(converted)
     # On the command line too, from the text on.
-    section, _, own = name.rpartition(".")
-    composed = getattr(getattr(compose([f"{name}={value}"]), section), own)
+    section, _, key = name.rpartition(".")
+    composed = getattr(getattr(compose([f"{name}={value}"]), section), key)
     assert composed == converted
     assert type(composed) is type(converted)
 

@@ -35,22 +35,22 @@ def opened(browser: Path, wait_s: float) -> list[str]:
 
 def on_a_terminal(*command: str, cwd: Path, **variables: str) -> str:
     """What a command that ends well shows on its terminal."""
-    own, its = pty.openpty()
+    parent_fd, child_fd = pty.openpty()
     with subprocess.Popen(
         command,
         cwd=cwd,
         env={**os.environ, **NO_SCREEN, "TERM": "xterm", **variables},
-        stdin=its,
-        stdout=its,
-        stderr=its,
+        stdin=child_fd,
+        stdout=child_fd,
+        stderr=child_fd,
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # it is its /dev/tty, too
     ) as process:
-        os.close(its)
+        os.close(child_fd)
         shown = b""
-        while chunk := _read(own):
+        while chunk := _read(parent_fd):
             shown += chunk
-    os.close(own)
+    os.close(parent_fd)
     assert process.returncode == 0, shown.decode()
     return shown.decode()
 

@@ -69,13 +69,13 @@ def test_nothing_is_sent_of_what_would_be_refused(
     run_folder: Path,
     tmp_path: Path,
 ) -> None:
-    own = [f"model={run_folder}"]
+    arguments = [f"model={run_folder}"]
     if command != "deploy":
         photos = draw_folders(tmp_path / "photos", {"train": 2, "valid": 1, "test": 1})
-        own = [f"data.root={photos}", "wait=false"]
-    own += [f"output_root={tmp_path / 'outputs'}", f"launcher.role={account.role_arn}"]
+        arguments = [f"data.root={photos}", "wait=false"]
+    arguments += [f"output_root={tmp_path / 'outputs'}", f"launcher.role={account.role_arn}"]
     with pytest.raises(ConfigError, match=sentence):
-        start(command, [*own, override])
+        start(command, [*arguments, override])
     assert [call for call in account.calls if not call[1].startswith(LOOKING)] == []
 
 
@@ -104,9 +104,9 @@ def test_a_deployment_is_registered_once_however_often_it_is_sent(
 def test_photos_with_names_too_long_for_s3_are_named(run_folder: Path, tmp_path: Path) -> None:
     deep = tmp_path.joinpath("photos", *("d" * 200 for _ in range(5)))
     draw_photo(deep / "photo.jpg", 20, 1)
-    own = ["dry_run=true", f"model={run_folder}", "deploy=batch", "launcher.region=us-east-1"]
+    arguments = ["dry_run=true", f"model={run_folder}", "deploy=batch", "launcher.region=us-east-1"]
     with pytest.raises(DataError, match=r"photo\.jpg: its S3 key would have \d+ bytes"):
-        start("deploy", [*own, f"deploy.photos={tmp_path / 'photos'}"])
+        start("deploy", [*arguments, f"deploy.photos={tmp_path / 'photos'}"])
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,8 @@ def launch(tmp_path: Path, account: "SageMakerAccount") -> Launch:
     """Run one of launch/ in `tmp_path`."""
 
     def run(script: str, *arguments: str) -> Done:
-        own = roles_of(account) if script == "deploy.py" else ()
-        done = run_in_process(PROJECT / "launch" / script, *own, *arguments, cwd=tmp_path)
+        roles = roles_of(account) if script == "deploy.py" else ()
+        done = run_in_process(PROJECT / "launch" / script, *roles, *arguments, cwd=tmp_path)
         assert "Traceback" not in done.stderr
         return done
 
@@ -509,8 +509,8 @@ def test_of_two_concurrent_deployments_one_wins_and_the_other_reports_it(
         assert (won.returncode, lost.returncode) == (0, 1), [done.stderr for done in both]
         assert "another deployment is in progress" in lost.stderr
         config = status_of(account, "dogs")["EndpointConfigName"]
-        own = [name for name in names_left(account) if name.startswith("dogs-")]
-        assert own == [config] * 2  # of the one that lost nothing is left
+        remaining = [name for name in names_left(account) if name.startswith("dogs-")]
+        assert remaining == [config] * 2  # of the one that lost nothing is left
 
 
 def test_an_endpoint_that_never_comes_up_is_taken_back(

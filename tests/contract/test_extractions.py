@@ -25,14 +25,14 @@ def test_jobs_are_found_with_their_folders_and_times(
         if not name.endswith("without"):
             account.training_jobs[name].request["CheckpointConfig"] = place
     role = f"launcher.role={account.role_arn}"
-    own = sign_in(compose_as(TuneConfig, "tune", [role]).launcher)
-    runs = _runs(own, OWN)
+    aws_account = sign_in(compose_as(TuneConfig, "tune", [role]).launcher)
+    runs = _runs(aws_account, OWN)
     assert {run.name for run in runs} == {OWN, f"{OWN}-0a1b"}
     assert {run.status for run in runs} == {"Completed"}
     assert all(run.ended is not None and run.started <= run.ended for run in runs)
     # What is written in their time is theirs; moto sets the time of an object as S3 does.
     account.client("s3").put_object(Bucket=account.bucket, Key=f"features/{OWN}/a", Body=b"x")
-    times = _times(own, f"s3://{account.bucket}/features/{OWN}/")
+    times = _times(aws_account, f"s3://{account.bucket}/features/{OWN}/")
     assert len(times) == 1
     assert _all_within(times, runs)
     assert not _all_within(times, [])

@@ -64,8 +64,8 @@ def test_a_bucket_that_changes_hands_is_refused_at_each_request(
 ) -> None:
     monkeypatch.setattr(objects, "LARGE_BYTES", 1)
     account.beyond_our_policies = ("/dogs/1.jpg",)  # not below the prefix
-    own = signed_in(account)
-    client = own.client("s3")
+    aws_account = signed_in(account)
+    client = aws_account.client("s3")
     account.client("s3").delete_bucket(Bucket=account.bucket)
     theirs = account.foreign_bucket(account.bucket)
     theirs.put_object(Bucket=account.bucket, Key="dogs/1.jpg", Body=b"planted")
@@ -75,7 +75,9 @@ def test_a_bucket_that_changes_hands_is_refused_at_each_request(
     place = {"Bucket": account.bucket, "Key": "dogs/1.jpg"}
 
     def sdk_upload() -> None:
-        own.session.resource("s3").Bucket(account.bucket).upload_file(str(large), "dogs/1.jpg")
+        aws_account.session.resource("s3").Bucket(account.bucket).upload_file(
+            str(large), "dogs/1.jpg"
+        )
 
     requests: dict[str, Callable[[], Any]] = {
         "PutObject": lambda: upload_bytes(client, b"source", uri, kms_key=None),
@@ -108,15 +110,17 @@ def test_places_that_were_typed_are_checked_before_anything_is_sent(
     theirs = account.foreign_bucket(FOREIGN)
     theirs.put_object(Bucket=FOREIGN, Key="photos/a.jpg", Body=b"photo")
     theirs.put_object(Bucket=FOREIGN, Key="model.tar.gz", Body=b"model")
-    own, uri = signed_in(account), f"s3://{FOREIGN}/model.tar.gz"
+    aws_account, uri = signed_in(account), f"s3://{FOREIGN}/model.tar.gz"
     with pytest.raises(CloudError, match=f"^model={uri}: the bucket {FOREIGN} doesn't belong"):
-        fetch(own, find_model(own, uri, tmp_path), tmp_path)
+        fetch(aws_account, find_model(aws_account, uri, tmp_path), tmp_path)
     place = f"deploy.photos=s3://{FOREIGN}/photos/"
     config = deploy_config(account, "deploy=batch", place)
     with pytest.raises(CloudError, match=f"^{place}: the bucket {FOREIGN} doesn't belong"):
-        photos_of(own, config)
+        photos_of(aws_account, config)
     with pytest.raises(CloudError, match="no such bucket"):
-        photos_of(own, deploy_config(account, "deploy=batch", "deploy.photos=s3://nobodys/x/"))
+        photos_of(
+            aws_account, deploy_config(account, "deploy=batch", "deploy.photos=s3://nobodys/x/")
+        )
     assert set(to_s3(account)) == {"HeadBucket"}
 
 

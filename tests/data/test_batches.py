@@ -96,7 +96,9 @@ def test_epochs_are_not_shifted_seeds() -> None:
 def test_views_are_drawn_evenly_and_again() -> None:
     def views_of(epoch: int) -> dict[int, int]:
         listed = plain(list(train_batches(4000, 100, epoch=epoch)))
-        return {i: v for own, views, _, _ in listed for i, v in zip(own, views, strict=True)}
+        return {
+            i: v for indices, views, _, _ in listed for i, v in zip(indices, views, strict=True)
+        }
 
     first, second = views_of(0), views_of(1)
     assert np.bincount(list(first.values())) == pytest.approx([1000] * 4, abs=100)

@@ -39,9 +39,9 @@ def test_it_is_scikit_learns_on_every_view(tmp_path: Path) -> None:
     run = Scores(torch.nn.functional.one_hot(half_right, 3).float().log_softmax(-1), targets)
     found = fit_baseline(stored(*train), stored(*test), stored(*test), run, tmp_path)
 
-    own = LogisticRegression(C=C, max_iter=300)
-    own.fit(train[0].reshape(400, -1), np.repeat(train[1], 2))
-    averaged = own.predict_proba(test[0].reshape(300, -1)).reshape(150, 2, 3).mean(1)
+    regression = LogisticRegression(C=C, max_iter=300)
+    regression.fit(train[0].reshape(400, -1), np.repeat(train[1], 2))
+    averaged = regression.predict_proba(test[0].reshape(300, -1)).reshape(150, 2, 3).mean(1)
     assert found.test["top1"] == pytest.approx((averaged.argmax(1) == test[1]).mean())
     assert found.top1_gain_points == pytest.approx(50 - 100 * found.test["top1"])
     low, high = found.top1_gain_ci95

@@ -35,8 +35,8 @@ from dogbreed.training.run import train
 
 def mean_rank(scores: Scores) -> float:
     """The mean place, from 1 on, of the right class among a photo's classes."""
-    own = scores.log_probabilities.gather(1, scores.targets[:, None])
-    return float((scores.log_probabilities >= own).sum(1).double().mean())
+    target_log_probabilities = scores.log_probabilities.gather(1, scores.targets[:, None])
+    return float((scores.log_probabilities >= target_log_probabilities).sum(1).double().mean())
 
 
 MEAN_RANK = Metric(
@@ -100,8 +100,8 @@ def test_a_metric_without_an_interval_of_its_own_has_a_bootstrapped_one(dummy: M
     measured = measure(scores)
     low, high = measured.ci95["mean_rank"]
     assert low < measured["mean_rank"] < high
-    own = scores.log_probabilities.gather(1, scores.targets[:, None])
-    ranks = (scores.log_probabilities >= own).sum(1)
+    target_log_probabilities = scores.log_probabilities.gather(1, scores.targets[:, None])
+    ranks = (scores.log_probabilities >= target_log_probabilities).sum(1)
     half = 1.96 * float(ranks.double().std()) / 400**0.5
     assert high - low == pytest.approx(2 * half, rel=0.2)
 

@@ -137,9 +137,11 @@ class LocalServer:
 
     def resident_mb(self) -> float:
         """Memory of the server and its workers, in MB."""
-        own = psutil.Process(self.process.pid)
+        parent = psutil.Process(self.process.pid)
         return (
-            sum(float(each.memory_info().rss) for each in (own, *own.children(recursive=True)))
+            sum(
+                float(each.memory_info().rss) for each in (parent, *parent.children(recursive=True))
+            )
             / 1e6
         )
 

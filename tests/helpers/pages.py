@@ -37,7 +37,7 @@ def text_of(page: Page, selector: str = "body") -> str:
 def cells(page: Page, table: str) -> list[list[str]]:
     rows = page.locator(f"{table} tbody tr").all()
     return [
-        [" ".join(own.split()) for own in row.locator("th, td").all_inner_texts()] for row in rows
+        [" ".join(text.split()) for text in row.locator("th, td").all_inner_texts()] for row in rows
     ]
 
 

@@ -171,7 +171,7 @@ def test_many_layers_and_steps(open_page: "OpenPage", tmp_path: Path, facts: Fac
     assert len(drawn) == 12
     assert (drawn[0], drawn[-1]) == (names[0], names[-1])
     assert page.locator("#gradient-norm .scatterlayer .trace").count() == 12
-    assert len({own["line"]["color"] for own in figures["gradient-norm"]["data"]}) == 12
+    assert len({trace["line"]["color"] for trace in figures["gradient-norm"]["data"]}) == 12
     assert "12 of 107 trained layers are drawn" in text_of(page, "#debug")
     assert overlaps(page, "#gradient-norm .ytick text") == 0
     assert overlaps(page, "#cross-entropy .x2tick text") == 0
@@ -201,8 +201,8 @@ def test_hostile_names_stay_text(open_page: "OpenPage", tmp_path: Path, facts: F
                 Phase(name=name, seconds=20, parts=(Phase(name=name, seconds=9),)) for name in names
             ),
             samples=tuple(
-                replace(own, phase=names[20 * count * number // len(made.samples) // 20])
-                for number, own in enumerate(made.samples)
+                replace(sample, phase=names[20 * count * number // len(made.samples) // 20])
+                for number, sample in enumerate(made.samples)
             ),
             triggers=tuple(verdicts),
         )
@@ -216,7 +216,7 @@ def test_hostile_names_stay_text(open_page: "OpenPage", tmp_path: Path, facts: F
     assert page.locator("svg a, b, i, u, img[src='x']").count() == 0
     flat = [" ".join(shown(name).split()) for name in HOSTILE]
     assert [
-        " ".join(own.split()) for own in page.locator("#debug .colours li").all_inner_texts()
+        " ".join(text.split()) for text in page.locator("#debug .colours li").all_inner_texts()
     ] == flat
     assert cells(page, "#debug .verdicts")[0][0].lower() == HOSTILE[0].lower()
     said = hovered(page, "gradient-norm", ".trace:nth-child(5) .point")
@@ -275,9 +275,9 @@ def test_a_first_epoch_that_never_ended(
 
 def test_what_is_no_number_is_a_gap(open_page: "OpenPage", tmp_path: Path, facts: Facts) -> None:
     made = make_recording(epochs=2)
-    broken = {name: own.astype(float) for name, own in made.steps.items()}
+    broken = {name: values.astype(float) for name, values in made.steps.items()}
     broken["cross_entropy"][80:] = np.nan
-    layers = {name: own.copy() for name, own in made.layers.items()}
+    layers = {name: values.copy() for name, values in made.layers.items()}
     layers["grad_norm"][8:] = np.inf
     layers["update_ratio"][:] = np.nan
     epochs = dict(made.epochs) | {"valid_cross_entropy": np.array([np.nan, np.inf])}

@@ -92,7 +92,9 @@ def phases_stand_one_after_the_other(page: Page) -> None:
 
 def test_a_machine_without_a_gpu(open_page: "OpenPage", tmp_path: Path, facts: Facts) -> None:
     made = make_profile()
-    samples = tuple(replace(own, gpu_share=None, gpu_memory_share=None) for own in made.samples)
+    samples = tuple(
+        replace(sample, gpu_share=None, gpu_memory_share=None) for sample in made.samples
+    )
     profile = replace(made, gpu=None, samples=samples[:1])
     page = open_page(written(tmp_path, replace(facts, profile=profile)))
     assert page.locator("#gpu").count() == 0

@@ -125,8 +125,8 @@ def test_hostile_names_stay_text(open_page: "OpenPage", tmp_path: Path, facts: F
         classes=HOSTILE,
         display_names=HOSTILE,
         class_metrics=tuple(
-            replace(own, name=name, display_name=name)
-            for own, name in zip(clean.class_metrics, HOSTILE, strict=True)
+            replace(class_metrics, name=name, display_name=name)
+            for class_metrics, name in zip(clean.class_metrics, HOSTILE, strict=True)
         ),
         config=dict.fromkeys(HOSTILE[:4], HOSTILE[2]),
         versions={"</script>": "<i>1</i>"},
@@ -201,8 +201,10 @@ def test_the_classes_sort_by_mouse_and_keyboard(
 ) -> None:
     numbers = (10, 9, 100)
     changed = tuple(
-        replace(own, n=n, recall=recall)
-        for own, n, recall in zip(facts.class_metrics, numbers, (0.5, None, 0.25), strict=True)
+        replace(class_metrics, n=n, recall=recall)
+        for class_metrics, n, recall in zip(
+            facts.class_metrics, numbers, (0.5, None, 0.25), strict=True
+        )
     )
     page = opened(open_page, tmp_path, replace(facts, class_metrics=changed))
 

@@ -47,9 +47,9 @@ def test_every_number_comes_with_its_interval(
     assert done.returncode == 0, done.stderr
     run, metrics = results(tmp_path)
     for split in ("train", "valid", "test"):
-        own = metrics[split]
-        for name, (low, high) in own["ci95"].items():
-            assert low <= own[name] <= high, (split, name)
+        split_metrics = metrics[split]
+        for name, (low, high) in split_metrics["ci95"].items():
+            assert low <= split_metrics[name] <= high, (split, name)
             assert low < high
         # A temperature that is fitted on the validation photos can only better their loss.
     assert metrics["valid"]["loss_calibrated_nats"] <= metrics["valid"]["loss"] + 1e-6

@@ -141,7 +141,9 @@ def test_no_name_is_taken_for_a_metric(metric: str) -> None:
         name = f"photos {metric}={value} {metric}_low95={value}"
         record = logging.LogRecord("dogbreed", 20, "", 1, "photos: %s", (name,), None)
         for line in (LineFormatter().format(record), line_of(name)):
-            assert not any(re.search(own, line) for own in metric_regexes(objectives()).values())
+            assert not any(
+                re.search(pattern, line) for pattern in metric_regexes(objectives()).values()
+            )
 
 
 def test_the_metrics_themselves_are_read_back() -> None:

@@ -176,9 +176,9 @@ def test_without_need_for_the_cache_no_home_is_no_fault(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", os.devnull)
     (tmp_path / "photos").mkdir()
-    own = ("data.root=photos", "model.weights=none")
-    check_paths(compose([*own, "features.root=features"]))
-    check_paths(compose([*own, "features.store=false"]))
+    overrides = ("data.root=photos", "model.weights=none")
+    check_paths(compose([*overrides, "features.root=features"]))
+    check_paths(compose([*overrides, "features.store=false"]))
 
 
 def test_predict_needs_no_home(start: Start, tiny_model: Path, tmp_path: Path) -> None:
@@ -199,8 +199,8 @@ def test_training_by_a_user_without_a_name(start: Start, tmp_path: Path) -> None
     assert drawn.stderr.startswith("error: There is no home folder")
     assert "DOGBREED_CACHE" in drawn.stderr
     root = draw_folders(tmp_path / "photos", {"": 8})
-    own = (f"data.root={root}", f"features.root={tmp_path / 'features'}", *SMALL)
-    done = start("-m", "dogbreed.train", *own, **nobody)
+    overrides = (f"data.root={root}", f"features.root={tmp_path / 'features'}", *SMALL)
+    done = start("-m", "dogbreed.train", *overrides, **nobody)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -33,7 +33,10 @@ def display_names(classes: Sequence[str]) -> tuple[str, ...]:
             names = rests
     cleaned = [name.replace("_", " ").strip() or name for name in names]
     counts = Counter(cleaned)
-    unique = [own if counts[own] == 1 else name for own, name in zip(cleaned, classes, strict=True)]
+    unique = [
+        clean_name if counts[clean_name] == 1 else name
+        for clean_name, name in zip(cleaned, classes, strict=True)
+    ]
     return tuple(unique) if len(set(unique)) == len(unique) else tuple(classes)
 
 

@@ -65,12 +65,16 @@ def _read(
     root = top.path
     layout = find_layout(top)
     classes = read_classes(layout.parts, nested_classes)
-    names = {own.name for own in classes if own.paths}
+    names = {class_photos.name for class_photos in classes if class_photos.paths}
     nested = find_nested(classes) if nested_classes is None else {}
     if nested and len(names) > 1:
         raise DataError(*nested_message(root, nested, len(names), layout.has_splits))
     refuse_spellings(root, classes)
-    found = [(path, own.name, own.split) for own in classes for path in own.paths]
+    found = [
+        (path, class_photos.name, class_photos.split)
+        for class_photos in classes
+        for path in class_photos.paths
+    ]
     sampled = tuple(split for split in (VALID, TEST) if split not in dict(layout.parts))
     if sampled:
         if sum(shares[split] for split in sampled) >= 1:
@@ -104,8 +108,8 @@ def check_root(root: Path) -> None:
 def _class_folders(classes: Sequence[ClassPhotos]) -> dict[str, Path]:
     """The folder of each class, that of its training photos if it has one."""
     found: dict[str, Path] = {}
-    for own in classes:
-        found.setdefault(own.name, own.folder)
+    for class_photos in classes:
+        found.setdefault(class_photos.name, class_photos.folder)
     return found
 
 
@@ -118,7 +122,11 @@ def layout_findings(
     def note(path: Path, reason: str, message: str) -> None:
         found.append(Finding(path=path, reason=reason, message=message, bad=False, photos=0))
 
-    divided = {own.name for own in classes if len({path.parent for path in own.paths}) > 1}
+    divided = {
+        class_photos.name
+        for class_photos in classes
+        if len({path.parent for path in class_photos.paths}) > 1
+    }
     if divided and nested_classes is None:
         message = f"{len(divided):,} classes have photos in several folders that only dates or "
         note(root.path, "subfolders", f"{message}words such as images/ tell apart: taken as one")
@@ -131,15 +139,15 @@ def layout_findings(
             what = "class" if folder.path in {p.path for _, p in layout.parts} else "split"
             note(folder.path, "no_class", f"{loose} photos are beside the {what} folders; left out")
     holders = {
-        (own.split, str(above))
-        for own in classes
-        if own.paths
-        for above in PurePosixPath(own.name).parents
+        (class_photos.split, str(above))
+        for class_photos in classes
+        if class_photos.paths
+        for above in PurePosixPath(class_photos.name).parents
     }
-    for own in classes:
-        if not own.paths and (own.split, own.name) not in holders:
-            note(own.folder, "empty_class", "a class folder without photos; left out")
-        for path in own.others:
+    for class_photos in classes:
+        if not class_photos.paths and (class_photos.split, class_photos.name) not in holders:
+            note(class_photos.folder, "empty_class", "a class folder without photos; left out")
+        for path in class_photos.others:
             note(path, "ignored", "not a photo by name or content; ignored")
     for path, reason in root.skipped.unreadable.items():
         note(path, UNREADABLE, f"can't be read ({reason}); left out with all that is in it")
@@ -153,12 +161,12 @@ def layout_findings(
 
 
 def _why_unused(folder: Folder) -> str:
-    own = split_name(folder.name)
-    if own is None:
+    parsed = split_name(folder.name)
+    if parsed is None:
         return "its name is that of no split"
     if not class_folders(folder):
-        return f"a {own.split} split has class folders, this one has none"
-    return f"another folder is the {own.split} split"
+        return f"a {parsed.split} split has class folders, this one has none"
+    return f"another folder is the {parsed.split} split"
 
 
 def _why_too_few(root: Folder, folders: PhotoFolders, nested: bool) -> str:
@@ -188,7 +196,7 @@ def _hint(root: Folder) -> str:
     """Where the classes probably are, if it is one level deeper."""
     for folder in root.subfolders:
         named = [split_name(inside.name) for inside in class_folders(folder)]
-        split = any(own is not None and own.split == TRAIN for own in named)
+        split = any(parsed is not None and parsed.split == TRAIN for parsed in named)
         if split or (len(named) > 1 and split_name(folder.name) is None):
             return f" Did you mean data.root={folder.path}?"
     return ""

@@ -42,10 +42,10 @@ def read_labelled(
     top = Folder.top(root, Skipped(), links=links)
     layout = find_layout(top)
     if layout.has_splits:
-        layout = replace(layout, parts=tuple(own for own in layout.parts if own[0] == split))
+        layout = replace(layout, parts=tuple(part for part in layout.parts if part[0] == split))
     found = read_classes(layout.parts, nested_classes)
     nested = find_nested(found) if nested_classes is None else {}
-    names = {own.name for own in found if own.paths}
+    names = {class_photos.name for class_photos in found if class_photos.paths}
     if nested and len(names) > 1:
         raise DataError(*nested_message(root, nested, len(names), layout.has_splits))
     refuse_spellings(root, found)
@@ -53,12 +53,12 @@ def read_labelled(
         raise DataError(_why_empty(top, split, layout.has_splits))
     labels = _labels(classes, display_names)
     samples, unknown = [], []
-    for own in found:
-        label = labels.get(own.name, labels.get(spelling_key(own.name)))
+    for class_photos in found:
+        label = labels.get(class_photos.name, labels.get(spelling_key(class_photos.name)))
         if label is not None:
-            samples += [Sample(path, label, TEST) for path in own.paths]
-        elif own.paths:
-            unknown.append(own)
+            samples += [Sample(path, label, TEST) for path in class_photos.paths]
+        elif class_photos.paths:
+            unknown.append(class_photos)
     if not samples:
         raise DataError(
             f"{root} has no class of this model: its folders are {_named(sorted(names))}, the "
@@ -69,7 +69,7 @@ def read_labelled(
         classes=tuple(classes),
         display_names=tuple(display_names),
         samples={
-            name: tuple(sorted(samples, key=lambda own: own.path)) if name == TEST else ()
+            name: tuple(sorted(samples, key=lambda sample: sample.path)) if name == TEST else ()
             for name in SPLITS
         },
         findings=(
@@ -88,21 +88,23 @@ def _labels(classes: Sequence[str], display_names: Sequence[str]) -> dict[str, i
         {spelling_key(name), spelling_key(display_name)}
         for name, display_name in zip(classes, display_names, strict=True)
     ]
-    counts = Counter(key for own in spellings for key in own)
-    labels = {key: label for label, own in enumerate(spellings) for key in own if counts[key] == 1}
+    counts = Counter(key for keys in spellings for key in keys)
+    labels = {
+        key: label for label, keys in enumerate(spellings) for key in keys if counts[key] == 1
+    }
     return labels | {name: label for label, name in enumerate(classes)}
 
 
 def _unknown(found: Sequence[ClassPhotos]) -> list[Finding]:
     return [
         Finding(
-            path=own.folder,
+            path=class_photos.folder,
             reason=UNKNOWN_CLASS,
             message="the model doesn't know this class; its photos are left out",
             bad=True,
-            photos=len(own.paths),
+            photos=len(class_photos.paths),
         )
-        for own in found
+        for class_photos in found
     ]
 
 

@@ -59,9 +59,11 @@ def read_classes(
                     steps = inside.path.relative_to(top.path).parts
                     path = path.joinpath(*(step for step in steps if not is_container(step)))
                 name = path.relative_to(folder.path).as_posix()
-                own = found.setdefault((name, split), ClassPhotos(name, split, path, [], []))
-                own.paths.extend(inside.photos)
-                own.others.extend(inside.others)
+                class_photos = found.setdefault(
+                    (name, split), ClassPhotos(name, split, path, [], [])
+                )
+                class_photos.paths.extend(inside.photos)
+                class_photos.others.extend(inside.others)
     return list(found.values())
 
 
@@ -74,10 +76,10 @@ def find_nested(classes: Iterable[ClassPhotos]) -> dict[str, Counter[str]]:
     are two.
     """
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for own in classes:
-        for parent in Counter(path.parent for path in own.paths):
-            steps = _distinguishing(parent.relative_to(own.folder).parts)
-            found[own.name]["/".join(steps) or "."] += 1
+    for class_photos in classes:
+        for parent in Counter(path.parent for path in class_photos.paths):
+            steps = _distinguishing(parent.relative_to(class_photos.folder).parts)
+            found[class_photos.name]["/".join(steps) or "."] += 1
     return {name: folders for name, folders in found.items() if len(folders) > 1}
 
 
@@ -132,8 +134,8 @@ def _shared(nested: dict[str, Counter[str]]) -> list[str]:
 
 def _as_split(name: str) -> str:
     """Which split a folder looks like, for people."""
-    own = split_name(name)
-    return f" (looks like {own.split})" if own else " (looks like no split)"
+    parsed = split_name(name)
+    return f" (looks like {parsed.split})" if parsed else " (looks like no split)"
 
 
 def _first(texts: Sequence[str]) -> list[str]:

@@ -20,9 +20,9 @@ def refuse_spellings(root: Path, classes: Iterable[ClassPhotos]) -> None:
     together here: where they really are two classes, only their owner knows.
     """
     alike: dict[str, dict[str, list[ClassPhotos]]] = defaultdict(lambda: defaultdict(list))
-    for own in classes:
-        if own.paths:
-            alike[spelling_key(own.name)][own.name].append(own)
+    for class_photos in classes:
+        if class_photos.paths:
+            alike[spelling_key(class_photos.name)][class_photos.name].append(class_photos)
     twins = [spellings for spellings in alike.values() if len(spellings) > 1]
     if not twins:
         return
@@ -43,14 +43,22 @@ def _counted(classes: int) -> str:
 
 def _lines(root: Path, spellings: dict[str, list[ClassPhotos]]) -> list[str]:
     """One class: its folders with what distinguishes them, and the commands that join them."""
-    photos = Counter({name: sum(len(own.paths) for own in spellings[name]) for name in spellings})
+    photos = Counter(
+        {
+            name: sum(len(class_photos.paths) for class_photos in spellings[name])
+            for name in spellings
+        }
+    )
     best = max(sorted(photos), key=lambda name: (name == _composed(name), photos[name]))
-    folders = [own for name in sorted(spellings) for own in spellings[name]]
+    folders = [class_photos for name in sorted(spellings) for class_photos in spellings[name]]
     shown = [
-        f"{str(own.folder.relative_to(root))!a} ({len(own.paths):,} photos)" for own in folders
+        f"{str(class_photos.folder.relative_to(root))!a} ({len(class_photos.paths):,} photos)"
+        for class_photos in folders
     ]
     more = f" and {len(shown) - _SHOWN:,} more" if len(shown) > _SHOWN else ""
-    commands = _commands([own for own in folders if own.name != best], best)[:_SHOWN]
+    commands = _commands(
+        [class_photos for class_photos in folders if class_photos.name != best], best
+    )[:_SHOWN]
     kind = _difference(list(spellings))
     return [f"  {', '.join(shown[:_SHOWN])}{more}: {kind}", *(f"    {each}" for each in commands)]
 
@@ -59,10 +67,10 @@ def _commands(folders: Iterable[ClassPhotos], name: str) -> list[str]:
     """The shell commands that give the folders this name, or move their photos to where it is."""
     commands: list[str] = []
     made: set[Path] = set()  # by the commands before
-    for own in folders:
-        target = own.folder.parents[own.name.count("/")] / name
-        here, there = _quoted(own.folder), _quoted(target)
-        if target in made or (target.exists() and not target.samefile(own.folder)):
+    for class_photos in folders:
+        target = class_photos.folder.parents[class_photos.name.count("/")] / name
+        here, there = _quoted(class_photos.folder), _quoted(target)
+        if target in made or (target.exists() and not target.samefile(class_photos.folder)):
             commands.append(f"mv -n {here}/* {there}/ && rmdir {here}")
         else:
             commands.append(f"mv {here} {there}")

@@ -48,7 +48,7 @@ def find_layout(root: Folder) -> Layout:
             car/), or a folder that may be the missing split by its classes and not by its name.
     """
     used = [folder for folder in root.subfolders if folder.has_photos]
-    named = {f.path: own for f in root.subfolders if (own := split_name(f.name)) is not None}
+    named = {f.path: parsed for f in root.subfolders if (parsed := split_name(f.name)) is not None}
     _require_readable(root, named)
     splits = _split_folders(used, named)
     for split, folders in splits.items():
@@ -68,9 +68,9 @@ def find_layout(root: Folder) -> Layout:
         if len(_splits_inside(part)) > 1:
             raise DataError(_splits_of_its_own(root, part))
     for folder in root.subfolders:  # an empty one: a split that has lost its photos
-        own = named.get(folder.path)
-        if own is not None and not own.rest and not folder.has_photos:
-            parts.setdefault(own.split, folder)
+        parsed = named.get(folder.path)
+        if parsed is not None and not parsed.rest and not folder.has_photos:
+            parts.setdefault(parsed.split, folder)
     return Layout(
         parts=tuple((split, parts[split]) for split in SPLITS if split in parts),
         unused=tuple(others),
@@ -113,18 +113,18 @@ def _split_folders(
     keys = {folder.path: _class_keys(folder) for folder in shaped}
     found: dict[str, list[Folder]] = defaultdict(list)
     for folder in shaped:
-        own = named[folder.path]
+        parsed = named[folder.path]
         supported = len(used) == 1 or any(
-            own.split != named[other.path].split
+            parsed.split != named[other.path].split
             and (
-                own.rest == named[other.path].rest
+                parsed.rest == named[other.path].rest
                 or bool(keys[folder.path] & keys.get(other.path, set()))
             )
             for other in used
             if other.path in named
         )
-        if not own.rest or supported:
-            found[own.split].append(folder)
+        if not parsed.rest or supported:
+            found[parsed.split].append(folder)
     for split, folders in found.items():
         found[split] = [f for f in folders if not named[f.path].rest] or folders
     if len(found[VALID]) == 2 and not found[TEST]:  # training, validation, evaluation (Food-11)
@@ -143,11 +143,11 @@ def _require_readable(root: Folder, named: Mapping[Path, SplitName]) -> None:
                 f"{path} is a symbolic link that leads out of {root.path} and looks like the "
                 f"{link.split} split: follow it (data.links=true), or move it away."
             )
-    for path, own in named.items():
-        if not own.rest and path in root.skipped.unreadable:
+    for path, parsed in named.items():
+        if not parsed.rest and path in root.skipped.unreadable:
             raise DataError(
                 f"{path} can't be read ({root.skipped.unreadable[path]}): it looks like the "
-                f"{own.split} split. Give yourself the right to read it, or move it away."
+                f"{parsed.split} split. Give yourself the right to read it, or move it away."
             )
 
 
@@ -184,7 +184,7 @@ def _refuse_splits_without_train(
     splits: Mapping[str, Sequence[Folder]],
 ) -> None:
     """Raise a DataError for folders that are no classes, where none is a train split either."""
-    trains = [path for path, own in named.items() if own.split == TRAIN and not own.rest]
+    trains = [path for path, parsed in named.items() if parsed.split == TRAIN and not parsed.rest]
     if splits and all(folder.path in named for folder in used):
         names = _names([folders[0] for folders in splits.values()])
         if trains:
@@ -199,8 +199,8 @@ def _refuse_splits_without_train(
         )
     alike: dict[frozenset[str], dict[str, Folder]] = defaultdict(dict)
     for folder in used:
-        if (own := named.get(folder.path)) is not None:
-            alike[own.rest].setdefault(own.split, folder)
+        if (parsed := named.get(folder.path)) is not None:
+            alike[parsed.rest].setdefault(parsed.split, folder)
     for folders in alike.values():
         if len(folders) > 1:
             raise DataError(
@@ -216,7 +216,9 @@ def _refuse_splits_without_train(
 def _splits_inside(folder: Folder) -> dict[str, Folder]:
     """The split folders in a folder, by their split."""
     named = {inside: split_name(inside.name) for inside in folder.subfolders}
-    return {own.split: inside for inside, own in named.items() if own and class_folders(inside)}
+    return {
+        parsed.split: inside for inside, parsed in named.items() if parsed and class_folders(inside)
+    }
 
 
 def _splits_of_its_own(root: Folder, folder: Folder) -> str:

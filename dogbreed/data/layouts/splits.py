@@ -104,13 +104,13 @@ class PhotoFolders:
             for sample in self.samples[split]:
                 of_class[sample.label].append(sample.path)
             for paths in of_class.values():
-                own = _shuffled(paths, self.root, f"fraction/{seed}")
-                chosen.update(own[: math.ceil(fraction * len(own))])
+                shuffled = _shuffled(paths, self.root, f"fraction/{seed}")
+                chosen.update(shuffled[: math.ceil(fraction * len(shuffled))])
         return replace(
             self,
             samples={
-                split: tuple(sample for sample in own if sample.path in chosen)
-                for split, own in self.samples.items()
+                split: tuple(sample for sample in samples if sample.path in chosen)
+                for split, samples in self.samples.items()
             },
             # What is left out already is left out of the same share of the photos.
             findings=tuple(
@@ -134,16 +134,16 @@ def sample_splits(
         if split == TRAIN:
             of_class[name].append(path)
     for name in sorted(of_class):
-        own = _shuffled(of_class[name], root, f"split/{seed}")
-        total = len(own)
+        remaining = _shuffled(of_class[name], root, f"split/{seed}")
+        total = len(remaining)
         for number, (split, share) in enumerate(shares.items()):
             # One photo at least for each split, as long as one is left to train on.
             others = len(shares) - number
             wanted = max(1, round(share * total))
-            count = min(wanted, max(1, len(own) - others)) if len(own) > 1 else 0
-            result += [(path, name, split) for path in own[:count]]
-            own = own[count:]
-        result += [(path, name, TRAIN) for path in own]
+            count = min(wanted, max(1, len(remaining) - others)) if len(remaining) > 1 else 0
+            result += [(path, name, split) for path in remaining[:count]]
+            remaining = remaining[count:]
+        result += [(path, name, TRAIN) for path in remaining]
     return result
 
 
@@ -188,8 +188,8 @@ def assemble(
     samples = {
         split: tuple(
             Sample(path, label_of[name], split)
-            for path, name, own in ordered
-            if own == split and name in label_of
+            for path, name, photo_split in ordered
+            if photo_split == split and name in label_of
         )
         for split in SPLITS
     }

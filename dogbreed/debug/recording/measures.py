@@ -36,10 +36,10 @@ class TrainedLayers:
             if parameter.requires_grad or id(parameter) in held:
                 layers.setdefault(name.rpartition(".")[0] or name, []).append(parameter)
         self.names = tuple(layers)
-        self.sizes = tuple(sum(p.numel() for p in own) for own in layers.values())
-        self._parameters = [p for own in layers.values() for p in own]
+        self.sizes = tuple(sum(p.numel() for p in parameters) for parameters in layers.values())
+        self._parameters = [p for parameters in layers.values() for p in parameters]
         self._layer_of = torch.tensor(
-            [number for number, own in enumerate(layers.values()) for _ in own]
+            [number for number, parameters in enumerate(layers.values()) for _ in parameters]
         )
         self._before: list[Tensor] = []
         self._norm_before = self._grad_norm = torch.empty(0)

@@ -88,7 +88,7 @@ def _results(facts: Facts) -> list[str]:
     if facts.baseline is not None:
         measured["baseline, test"] = facts.baseline.test
     rows = [(row.title, row.better, *row.cells) for row in metric_rows(measured)]
-    rows.append(("Photos", "", *(f"{own.n:,}" for own in measured.values())))
+    rows.append(("Photos", "", *(f"{split_metrics.n:,}" for split_metrics in measured.values())))
     lines = ["## Results", "", "In brackets the 95 % intervals.", ""]
     lines += [*_table(("Metric", "Better", *measured), rows), ""]
     if facts.baseline is not None:
@@ -110,12 +110,12 @@ def _results(facts: Facts) -> list[str]:
 def _limits(facts: Facts) -> list[str]:
     rows = [
         (
-            plain(own.display_name),
-            f"{own.n:,}",
-            percent(own.recall, own.recall_ci95),
-            percent(own.precision, own.precision_ci95),
+            plain(class_metrics.display_name),
+            f"{class_metrics.n:,}",
+            percent(class_metrics.recall, class_metrics.recall_ci95),
+            percent(class_metrics.precision, class_metrics.precision_ci95),
         )
-        for own in sentences.weakest(facts, WEAKEST)
+        for class_metrics in sentences.weakest(facts, WEAKEST)
     ]
     noun, nouns = plain(facts.noun), plain(plural(facts.noun))
     lines = ["## Limits", "", f"The {nouns} whose test photos are recognised least often:", ""]
@@ -138,7 +138,7 @@ def _limits(facts: Facts) -> list[str]:
 
 def _training(facts: Facts) -> list[str]:
     photos, epochs = sum(facts.counts[TRAIN]), len(facts.epochs)
-    phases = ", ".join(f"{plain(key)} {seconds(own)}" for key, own in facts.seconds.items())
+    phases = ", ".join(f"{plain(key)} {seconds(phase_s)}" for key, phase_s in facts.seconds.items())
     lines = ["## Training", ""]
     lines.append(f"{counted(photos, 'photo')}, {counted(epochs, 'epoch')}; phases: {phases}.")
     lines += ["", *_table(("Key", "Value"), [(plain(k), plain(v)) for k, v in flat(facts.config)])]
@@ -147,7 +147,7 @@ def _training(facts: Facts) -> list[str]:
     if facts.forms:
         lines += ["## Export formats", ""]
         for form, measured in facts.forms.items():
-            found = (agreement(key, own) for key, own in measured.items())
+            found = (agreement(key, value) for key, value in measured.items())
             text = "; ".join(f"{plain(key)} {plain(value)}" for key, value in found)
             lines.append(f"- {plain(form)}{': ' if text else ''}{text}")
         lines.append("")

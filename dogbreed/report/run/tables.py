@@ -30,11 +30,15 @@ def _classes(facts: Facts) -> Iterator[Row]:
     shares = ("recall", "recall_low95", "recall_high95")
     more = ("predicted", "precision", "precision_low95", "precision_high95")
     yield "class", "display_name", *(f"{split}_photos" for split in facts.counts), *shares, *more
-    for label, own in enumerate(facts.class_metrics):
+    for label, class_metrics in enumerate(facts.class_metrics):
         yield (
-            *(own.name, own.display_name, *(counts[label] for counts in facts.counts.values())),
-            *(own.recall, *_ends(own.recall_ci95), own.n_predicted),
-            *(own.precision, *_ends(own.precision_ci95)),
+            *(
+                class_metrics.name,
+                class_metrics.display_name,
+                *(counts[label] for counts in facts.counts.values()),
+            ),
+            *(class_metrics.recall, *_ends(class_metrics.recall_ci95), class_metrics.n_predicted),
+            *(class_metrics.precision, *_ends(class_metrics.precision_ci95)),
         )
 
 
@@ -44,6 +48,11 @@ def _ends(interval: Interval | None) -> Row:
 
 def _duplicates(facts: Facts) -> Iterator[Row]:
     yield "cosine", "split", "path", "other_split", "other_path"
-    for own in facts.duplicates:
-        pair = (own.first.split, own.first.path, own.second.split, own.second.path)
-        yield f"{own.cosine:.6f}", *pair
+    for duplicate in facts.duplicates:
+        pair = (
+            duplicate.first.split,
+            duplicate.first.path,
+            duplicate.second.split,
+            duplicate.second.path,
+        )
+        yield f"{duplicate.cosine:.6f}", *pair

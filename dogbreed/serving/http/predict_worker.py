@@ -21,7 +21,7 @@ from PIL import Image
 
 from dogbreed.data.decoding.photos import Pixels, digest
 from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
-from dogbreed.serving.decoding_budget import CostlyPhoto, Lane, Room
+from dogbreed.serving.decoding_budget import CostlyPhoto, DecodingBudget, DecodingQueue
 from dogbreed.serving.http.ipc import (
     EXPLAIN,
     FAILED,
@@ -49,10 +49,10 @@ def main(model: str, engine: str, precision: str, threads: str, timeout_s: str) 
     warnings.filterwarnings("ignore")  # they would fill the server's log
     release_large_blocks()
     frames, send = open_streams()
-    room = Room()
+    budget = DecodingBudget()
     try:
         predictor = Predictor.load(
-            model, engine=engine, precision=precision, threads=int(threads), room=room
+            model, engine=engine, precision=precision, threads=int(threads), decoding_budget=budget
         )
         # Warm up: the first photo takes longer.
         list(predictor.answer([predictor.decode(as_jpeg(Image.new("RGB", (256, 256))))]))
@@ -60,20 +60,24 @@ def main(model: str, engine: str, precision: str, threads: str, timeout_s: str) 
         send((FAILED, NO_MODEL * isinstance(error, ArtifactError), str(error).encode()))
         return
     send((READY, int(predictor.has_class_maps), predictor.identity.encode()))
-    serve_frames(predictor, room, DECODING_TIME_FRACTION * float(timeout_s), frames, send)
+    serve_frames(predictor, budget, DECODING_TIME_FRACTION * float(timeout_s), frames, send)
 
 
 def serve_frames(
-    predictor: Predictor, room: Room, timeout_s: float, frames: Iterator[Frame], send: Send
+    predictor: Predictor,
+    budget: DecodingBudget,
+    timeout_s: float,
+    frames: Iterator[Frame],
+    send: Send,
 ) -> None:
     """Reply to every frame; a photo must be decoded within `timeout_s` once its turn has come."""
     decoded: SimpleQueue[Decoded | None] = SimpleQueue()
 
-    def decode(frame: Frame, lane: Lane, until: float | None = None) -> None:
+    def decode(frame: Frame, queue: DecodingQueue, until: float | None = None) -> None:
         number, request, photo = frame
         remaining_s = timeout_s if until is None else max(0.0, until - time.monotonic())
         try:
-            with lane.opened(photo, remaining_s) as opened:
+            with queue.opened(photo, remaining_s) as opened:
                 if request & EXPLAIN:
                     overlay = predictor.explainer.explain_opened(opened, request ^ EXPLAIN)
                     send((number, 1, as_jpeg(overlay)))
@@ -81,7 +85,7 @@ def serve_frames(
                     decoded.put((number, request, predictor.views(opened, digest(photo))))
         except CostlyPhoto:
             until = time.monotonic() + timeout_s  # later the server would kill this process
-            costly.submit(decode, frame, room.costly, until).add_done_callback(_exit_on_error)
+            costly.submit(decode, frame, budget.costly, until).add_done_callback(_exit_on_error)
         except PhotoError as error:
             if request & EXPLAIN:
                 send((number, 1, NOT_EXPLAINED))
@@ -95,7 +99,7 @@ def serve_frames(
         ThreadPoolExecutor(cores(), "ordinary") as ordinary,
     ):
         for frame in frames:
-            ordinary.submit(decode, frame, room.ordinary).add_done_callback(_exit_on_error)
+            ordinary.submit(decode, frame, budget.ordinary).add_done_callback(_exit_on_error)
     decoded.put(None)
     computing.join()
 

@@ -93,8 +93,8 @@ def test_containers_are_those_of_the_sdk() -> None:
                 image_scope="inference",
                 instance_type=instance_type,
             )
-    own = composed("deploy.image_uri=1.dkr.ecr.us-east-1.amazonaws.com/mine:1").deploy
-    assert serving_image("nowhere-1", own).uri.endswith("/mine:1")
+    deploy = composed("deploy.image_uri=1.dkr.ecr.us-east-1.amazonaws.com/mine:1").deploy
+    assert serving_image("nowhere-1", deploy).uri.endswith("/mine:1")
 
 
 def test_a_container_without_patches_is_warned_of_and_a_wrong_region_named() -> None:

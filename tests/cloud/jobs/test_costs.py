@@ -89,8 +89,8 @@ def test_the_longest_time_is_the_launchers_in_seconds() -> None:
 def test_disks_cost_where_they_are_not_the_machine_s_own() -> None:
     with_disk = max_cost([replace(TRIALS, volume_gb=730)], **NOTHING)
     assert with_disk.total_usd == pytest.approx(20 * (0.23 + 0.14))
-    own = replace(TRIALS, instance_type="ml.g5.xlarge", volume_gb=730)
-    assert max_cost([own], **NOTHING).total_usd == pytest.approx(20 * 1.408)
+    with_local_disk = replace(TRIALS, instance_type="ml.g5.xlarge", volume_gb=730)
+    assert max_cost([with_local_disk], **NOTHING).total_usd == pytest.approx(20 * 1.408)
 
 
 def test_s3_costs_for_storage_and_requests() -> None:

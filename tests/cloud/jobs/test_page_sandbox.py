@@ -121,5 +121,5 @@ def test_our_report_draws_its_charts_in_the_frame(open_page: "OpenPage", tmp_pat
 
 
 def in_view(element: "Locator") -> bool:
-    shown: bool = element.evaluate("own => own.getBoundingClientRect().top < innerHeight")
+    shown: bool = element.evaluate("element => element.getBoundingClientRect().top < innerHeight")
     return shown

@@ -27,7 +27,7 @@ from dogbreed.data.decoding.inspection import inspect
 from dogbreed.data.decoding.photos import Preprocessing, decode
 from dogbreed.errors import ArtifactError, PhotoError
 from dogbreed.report.thumbnails import thumbnails
-from dogbreed.serving.decoding_budget import Room
+from dogbreed.serving.decoding_budget import DecodingBudget
 from dogbreed.serving.predictor import Predictor
 
 Array = npt.NDArray[Any]
@@ -300,7 +300,7 @@ def wide() -> bytes:
     return encode(in_space(picture(), "Display P3"), "PNG", icc_profile=profile("Display P3"))
 
 
-def predictor_of(model: Path, version: str, room: Room | None = None) -> Predictor:
+def predictor_of(model: Path, version: str, budget: DecodingBudget | None = None) -> Predictor:
     """The predictor of a model that was trained with a version of the preprocessing."""
     folder = find_artifact(model)
     description = read_description(folder)
@@ -308,7 +308,9 @@ def predictor_of(model: Path, version: str, room: Room | None = None) -> Predict
     if version == "1":
         del values["version"]  # as the first ones may lack it
     description = replace(description, preprocessing=values)
-    return Predictor(description, open_runtime(folder, description), folder=folder, room=room)
+    return Predictor(
+        description, open_runtime(folder, description), folder=folder, decoding_budget=budget
+    )
 
 
 def test_every_way_into_the_predictor_converts(
@@ -320,8 +322,8 @@ def test_every_way_into_the_predictor_converts(
     stored = Preprocessing(size_px=64).view(decode(wide, wanted_px=64, to_srgb=False), "centre")
     assert np.abs(wanted.astype(int) - stored).max() > 10
     for version, pixels in (("2", wanted), ("1", stored)):
-        for room in (None, Room()):
-            predictor = predictor_of(tiny_model, version, room)
+        for budget in (None, DecodingBudget()):
+            predictor = predictor_of(tiny_model, version, budget)
             with Image.open(path) as opened:
                 ways: list[Any] = [wide, path, str(path), lambda: wide, opened]
                 for way in ways:

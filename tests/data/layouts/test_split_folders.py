@@ -60,9 +60,9 @@ def findings(folders: PhotoFolders) -> list[tuple[str, str]]:
 )  # fmt: skip
 def test_names_of_splits(split: str, names: str) -> None:
     for name in names.split():
-        own = split_name(name)
-        assert own is not None, name
-        assert (own.split, own.rest) == (split, frozenset()), name
+        parsed = split_name(name)
+        assert parsed is not None, name
+        assert (parsed.split, parsed.rest) == (split, frozenset()), name
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_names_of_no_split(name: str) -> None:
      ("steam train", "steam"), ("no_test", "no"), ("train_masks", "masks")],
 )  # fmt: skip
 def test_names_that_say_more(name: str, rest: str) -> None:
-    own = split_name(name)
-    assert own is not None
-    assert own.rest == {rest}
+    parsed = split_name(name)
+    assert parsed is not None
+    assert parsed.rest == {rest}
 
 
 @pytest.mark.parametrize(

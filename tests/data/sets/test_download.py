@@ -175,8 +175,8 @@ def test_each_set_becomes_class_folders_and_a_second_call_asks_nothing(
     assert files_under(root) == photos_of(name)
     for path in PHOTOS[name]:
         assert (root / f"{path}.jpg").read_bytes() == photo(path)
-    own = [f".{name}.lock", *([] if public_set.sha256 else [f".{name}.sha256"]), name]
-    assert [p.name for p in sorted(root.parent.iterdir())] == own
+    expected = [f".{name}.lock", *([] if public_set.sha256 else [f".{name}.sha256"]), name]
+    assert [p.name for p in sorted(root.parent.iterdir())] == expected
     asked = len(publisher.requests)
     assert fetch(public_set, tmp_path / "not" / "yet") == root
     assert len(publisher.requests) == asked == 1

@@ -213,10 +213,10 @@ def test_children_are_part_of_what_is_used() -> None:
     watched = Sampler(Clock(), interval_s=0.1)
     watched.start()
     code = "import time; held = bytearray(150_000_000); time.sleep(0.8)"
-    own = psutil.Process().memory_info().rss
+    parent_bytes = psutil.Process().memory_info().rss
     subprocess.run([sys.executable, "-c", code], check=True)
     watched.stop()
-    assert max(s.memory_bytes for s in watched.samples) > own + 120_000_000
+    assert max(s.memory_bytes for s in watched.samples) > parent_bytes + 120_000_000
 
 
 def test_a_long_run_keeps_a_bounded_number_of_samples(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,8 +63,8 @@ def each(change: Callable[[Sample], Sample]) -> Profile:
     return replace(GOOD, samples=tuple(change(s) for s in GOOD.samples))
 
 
-def with_fit(own: Phase) -> Profile:
-    return replace(GOOD, phases=(*GOOD.phases[:2], own))
+def with_fit(phase: Phase) -> Profile:
+    return replace(GOOD, phases=(*GOOD.phases[:2], phase))
 
 
 FAULTY = {

@@ -360,4 +360,4 @@ def test_the_data_in_the_page_can_end_no_script(tmp_path: Path) -> None:
     for _, text in found:
         assert not set("<>&\u2028\u2029") & set(text)
         assert "NaN" not in text
-    assert any(own.startswith("&lt;/script&gt;") for own in json.loads(found[1][1]))
+    assert any(label.startswith("&lt;/script&gt;") for label in json.loads(found[1][1]))

@@ -168,7 +168,7 @@ def test_the_documentation_reads_well_without_another_host(
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
         "request",
-        lambda own: None if own.url.startswith(address) else complaints.append(own.url),
+        lambda request: None if request.url.startswith(address) else complaints.append(request.url),
     )
     page.goto(f"{address}/")
     page.get_by_role("link", name="All requests and responses").click()

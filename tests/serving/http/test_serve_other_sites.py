@@ -104,10 +104,10 @@ ATTACKS = {
 TOOLS = """
 const photo = () => new Blob([Uint8Array.from(PHOTO)]);
 const element = (what, properties) => new Promise((done, failed) => {
-    const own = typeof what === 'string' ? document.createElement(what) : what;
-    own.onload = own.onopen = own.onmessage = () => done('loaded');
-    own.onerror = failed;
-    if (own instanceof Element) document.head.append(Object.assign(own, properties));
+    const target = typeof what === 'string' ? document.createElement(what) : what;
+    target.onload = target.onopen = target.onmessage = () => done('loaded');
+    target.onerror = failed;
+    if (target instanceof Element) document.head.append(Object.assign(target, properties));
 });
 """
 

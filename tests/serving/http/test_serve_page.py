@@ -134,11 +134,14 @@ def expect_classes(of: Locator, entry: dict[str, Any]) -> None:
     """The card shows the prediction, as text and to screen readers."""
     bars = of.get_by_role("list", name="The most likely first").get_by_role("listitem")
     expect(bars).to_have_text(
-        [f"{own['label']} {100 * own['probability']:.1f} %" for own in entry["classes"]]
+        [
+            f"{expected['label']} {100 * expected['probability']:.1f} %"
+            for expected in entry["classes"]
+        ]
     )
-    for bar, own in zip(bars.all(), entry["classes"], strict=True):
-        meter = bar.get_by_role("meter", name=own["label"])
-        assert meter.evaluate("own => own.value") == pytest.approx(own["probability"])
+    for bar, expected in zip(bars.all(), entry["classes"], strict=True):
+        meter = bar.get_by_role("meter", name=expected["label"])
+        assert meter.evaluate("element => element.value") == pytest.approx(expected["probability"])
     best = "Unknown" if entry["unknown"] else entry["classes"][0]["label"]
     expect(of.get_by_role("heading")).to_have_text(best)
 
@@ -149,13 +152,13 @@ def test_a_dropped_photo_gets_its_classes(open_at: Open, address: str, photo: Pa
     expect(page.locator("body")).to_have_class("dragging")
     transfer(page, "drop", photo)
     expect(page.locator("body")).not_to_have_class("dragging")
-    own = card(page, photo.name)
-    expect_classes(own, predicted(address, photo.read_bytes()))
-    expect(own.get_by_text("in the server")).to_have_text(
+    photo_card = card(page, photo.name)
+    expect_classes(photo_card, predicted(address, photo.read_bytes()))
+    expect(photo_card.get_by_text("in the server")).to_have_text(
         re.compile(r"^\d+ ms, of which \d+ ms in the server$")
     )
-    shown = own.get_by_role("img", name="The photo")
-    assert shown.evaluate("own => own.naturalWidth") == 300
+    shown = photo_card.get_by_role("img", name="The photo")
+    assert shown.evaluate("element => element.naturalWidth") == 300
     page.get_by_role("button", name="Clear").click()
     expect(page.get_by_role("article")).to_have_count(0)
     expect(page.get_by_role("button", name="Choose photos")).to_be_focused()
@@ -172,7 +175,7 @@ def test_pasted_and_chosen_photos_the_newest_first(
     page.set_input_files("#file", paths[1:])
     articles = page.get_by_role("article")
     expect(articles).to_have_count(8)
-    names = [own.get_attribute("aria-label") for own in articles.all()]
+    names = [article.get_attribute("aria-label") for article in articles.all()]
     assert names == [path.name for path in (*paths[1:], paths[0])]
     for path in paths:
         expect_classes(card(page, path.name), predicted(address, path.read_bytes()))
@@ -187,7 +190,7 @@ def test_everything_by_keyboard(open_at: Open, photo: Path) -> None:
     page.keyboard.press("Tab")
     choose = page.get_by_role("button", name="Choose photos")
     expect(choose).to_be_focused()
-    assert choose.evaluate("own => getComputedStyle(own).outlineStyle") == "solid"
+    assert choose.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
     for number, key in enumerate(("Enter", "Space"), start=1):
         with page.expect_file_chooser() as chooser:
             page.keyboard.press(key)
@@ -226,23 +229,25 @@ def test_a_bad_file_has_an_error_and_the_others_are_classified(
 def test_the_grad_cam_overlay(open_at: Open, photo: Path) -> None:
     page = open_at()
     page.set_input_files("#file", photo)
-    own = card(page, photo.name)
-    button = own.get_by_role("button", name=re.compile("^Evidence for "))
+    photo_card = card(page, photo.name)
+    button = photo_card.get_by_role("button", name=re.compile("^Evidence for "))
     button.press("Space")
-    expect(own.get_by_text("Computing")).to_be_visible()
-    overlay = own.get_by_role(
+    expect(photo_card.get_by_text("Computing")).to_be_visible()
+    overlay = photo_card.get_by_role(
         "img", name=re.compile("^Grad-CAM overlay: evidence for .* is bright$")
     )
     expect(overlay).to_be_visible(timeout=OVERLAY_MS)
-    size, box = overlay.evaluate("own => [own.naturalWidth / own.naturalHeight, own.clientWidth]")
+    size, box = overlay.evaluate(
+        "element => [element.naturalWidth / element.naturalHeight, element.clientWidth]"
+    )
     assert size == pytest.approx(1.5, abs=0.01)
     assert box > 200
     expect(button).to_have_attribute("aria-pressed", "true")
-    expect(own.get_by_text("Computing")).to_be_hidden()
+    expect(photo_card.get_by_text("Computing")).to_be_hidden()
     button.press("Enter")
     expect(overlay).to_be_hidden()
     expect(button).to_have_attribute("aria-pressed", "false")
-    assert button.evaluate("own => own === document.activeElement")
+    assert button.evaluate("element => element === document.activeElement")
 
 
 def test_a_large_photo_is_scaled_down_before_it_is_sent(
@@ -257,12 +262,12 @@ def test_a_large_photo_is_scaled_down_before_it_is_sent(
         small.resize((6000, 800)).save(long)
     page = open_at()
     sent: list[bytes] = []
-    page.on("request", lambda own: sent.append(own.post_data_buffer or b""))
+    page.on("request", lambda request: sent.append(request.post_data_buffer or b""))
     page.set_input_files("#file", large)
-    own = card(page, "large.jpg")
-    expect(own.get_by_text("sent as 1365 × 2048 pixels")).to_be_visible()
+    photo_card = card(page, "large.jpg")
+    expect(photo_card.get_by_text("sent as 1365 × 2048 pixels")).to_be_visible()
     unscaled = predicted(address, large.read_bytes())["classes"]
-    shown = own.get_by_role("meter").evaluate_all("all => all.map(own => own.value)")
+    shown = photo_card.get_by_role("meter").evaluate_all("all => all.map(element => element.value)")
     assert shown == pytest.approx([each["probability"] for each in unscaled], abs=0.01)
     page.set_input_files("#file", long)  # its shorter side stays large enough to be looked at
     expect(card(page, "long.png").get_by_text("sent as 3840 × 512 pixels")).to_be_visible()
@@ -311,10 +316,10 @@ def test_unknown_is_written_out(open_at: Open, photo: Path) -> None:
     answer = {"predictions": [{"unknown": True, "classes": classes}], "model_ms": 4.2}
     page.route("**/invocations*", lambda route: route.fulfill(json=answer))
     page.set_input_files("#file", photo)
-    own = card(page, photo.name)
-    expect(own.get_by_role("heading")).to_have_text("Unknown")
-    expect(own.get_by_text("No class reaches 40.0 %. The best guesses:")).to_be_visible()
-    expect(own.get_by_role("meter", name="<i>pug</i>")).to_be_visible()
+    photo_card = card(page, photo.name)
+    expect(photo_card.get_by_role("heading")).to_have_text("Unknown")
+    expect(photo_card.get_by_text("No class reaches 40.0 %. The best guesses:")).to_be_visible()
+    expect(photo_card.get_by_role("meter", name="<i>pug</i>")).to_be_visible()
     expect(page.get_by_role("log")).to_contain_text("unknown. No class reaches 40.0 %.")
 
 
@@ -335,20 +340,22 @@ def test_a_phone_scrolls_one_way_only(open_at: Open, photo: Path, dark: bool) ->
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     cut_off = page.evaluate(
         "[...document.querySelectorAll('main :not(.hidden, .hidden *)')]"
-        ".filter(own => own.clientWidth && own.scrollWidth > own.clientWidth + 1)"
-        ".map(own => own.outerHTML)"
+        ".filter(element => element.clientWidth && element.scrollWidth > element.clientWidth + 1)"
+        ".map(element => element.outerHTML)"
     )
     assert cut_off == []
-    heights = page.get_by_role("button").evaluate_all("all => all.map(own => own.clientHeight)")
+    heights = page.get_by_role("button").evaluate_all(
+        "all => all.map(element => element.clientHeight)"
+    )
     assert min(heights) >= 40  # a finger's width
     page_colour, text_colour = page.evaluate(
         """(({ backgroundColor, color }) =>
-            [backgroundColor, color].map((own) => own.match(/\\d+/g).map(Number))
+            [backgroundColor, color].map((colour) => colour.match(/\\d+/g).map(Number))
         )(getComputedStyle(document.body))"""
     )
     assert (sum(page_colour) < sum(text_colour)) == dark
     for moving in (page.get_by_role("meter"), page.locator(".overlay")):
-        assert moving.first.evaluate("own => getComputedStyle(own).animationName") == "none"
+        assert moving.first.evaluate("element => getComputedStyle(element).animationName") == "none"
 
 
 def test_the_model_is_described(tiny_model: Path, open_at: Open, address: str) -> None:

@@ -28,7 +28,7 @@ from dogbreed.data.decoding.image_formats.base import IMAGE_FORMATS, PLAIN_BYTES
 from dogbreed.data.decoding.memory import TRANSPARENT_OR_DEEP_BYTES
 from dogbreed.data.decoding.pool import DecodingPool
 from dogbreed.errors import PhotoError
-from dogbreed.serving.decoding_budget import CostlyPhoto, Room
+from dogbreed.serving.decoding_budget import CostlyPhoto, DecodingBudget
 from dogbreed.serving.http.counters import Counters
 from dogbreed.serving.http.endpoint import Endpoint
 from dogbreed.serving.http.explanations import Explanations
@@ -55,11 +55,11 @@ def test_a_photo_that_needs_more_than_the_budget_is_refused(
     kind: str, mode: str, pixel_bytes: int
 ) -> None:
     sent = photo(kind, picture(size=(50, 40), mode=mode))
-    with Room(50 * 40 * pixel_bytes).opened(sent) as opened:
+    with DecodingBudget(50 * 40 * pixel_bytes).opened(sent) as opened:
         assert (opened.header.width, opened.header.height) == (50, 40)
     with (
         pytest.raises(PhotoError, match=r"50x40 pixels; the limit is 1,999 pixels here") as caught,
-        Room(50 * 40 * pixel_bytes - 1).opened(sent),
+        DecodingBudget(50 * 40 * pixel_bytes - 1).opened(sent),
     ):
         pass
     assert caught.value.reason == "too_large"
@@ -67,15 +67,15 @@ def test_a_photo_that_needs_more_than_the_budget_is_refused(
 
 def test_a_photo_waits_for_its_memory_which_is_always_released() -> None:
     sent, entered = photo("PNG", picture(size=(50, 40))), list[str]()
-    room = Room(2 * 50 * 40 * PLAIN_BYTES)
+    budget = DecodingBudget(2 * 50 * 40 * PLAIN_BYTES)
 
     def third() -> None:
-        with room.opened(sent):
+        with budget.opened(sent):
             entered.append("third")
 
     waiting = threading.Thread(target=third)
-    with room.opened(sent):
-        with suppress(ZeroDivisionError), room.opened(sent):
+    with budget.opened(sent):
+        with suppress(ZeroDivisionError), budget.opened(sent):
             waiting.start()
             waiting.join(0.2)
             assert entered == []
@@ -88,35 +88,35 @@ def test_the_budget_is_checked_before_a_canvas_is_allocated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sent = photo("WEBP", picture(size=(50, 40)))
-    room = Room(50 * 40 * PLAIN_BYTES)
-    with room.opened(sent):
+    budget = DecodingBudget(50 * 40 * PLAIN_BYTES)
+    with budget.opened(sent):
         monkeypatch.setattr(DecodingPool, "opened", None)  # from now on nothing may be opened
-        with pytest.raises(PhotoError, match="try again"), room.costly.opened(sent, 0.2):
+        with pytest.raises(PhotoError, match="try again"), budget.costly.opened(sent, 0.2):
             pass
-        with pytest.raises(CostlyPhoto), room.ordinary.opened(sent):
+        with pytest.raises(CostlyPhoto), budget.ordinary.opened(sent):
             pass
-        with pytest.raises(PhotoError, match="the limit is"), Room(99).opened(sent):
+        with pytest.raises(PhotoError, match="the limit is"), DecodingBudget(99).opened(sent):
             pass
 
 
 def test_a_photo_waits_until_its_timeout() -> None:
     sent = photo("PNG", picture(size=(50, 40)))
-    lane = Room(50 * 40 * PLAIN_BYTES).ordinary
-    with lane.opened(sent):
+    queue = DecodingBudget(50 * 40 * PLAIN_BYTES).ordinary
+    with queue.opened(sent):
         for _ in range(2):
-            with pytest.raises(PhotoError, match="try again") as caught, lane.opened(sent, 1.5):
+            with pytest.raises(PhotoError, match="try again") as caught, queue.opened(sent, 1.5):
                 pass
             assert caught.value.reason == "busy"
-    with lane.opened(sent, 60):
+    with queue.opened(sent, 60):
         pass
 
 
 def test_costly_photos_have_a_budget_of_their_own() -> None:
     costly, ordinary = photo("WEBP", picture(size=(50, 40))), photo("PNG", picture(size=(50, 40)))
-    room = Room(50 * 40 * PLAIN_BYTES)
-    with room.opened(costly), room.opened(ordinary) as opened:
+    budget = DecodingBudget(50 * 40 * PLAIN_BYTES)
+    with budget.opened(costly), budget.opened(ordinary) as opened:
         assert not opened.header.costly
-    with pytest.raises(CostlyPhoto), room.ordinary.opened(costly):
+    with pytest.raises(CostlyPhoto), budget.ordinary.opened(costly):
         pass
 
 

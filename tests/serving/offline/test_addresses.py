@@ -109,12 +109,14 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
     def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
         found = names[host]() if host in names and not options.get("flags") else [host]
-        return [each for own in found for each in looked_up(own, *arguments, **options)]
+        return [each for address in found for each in looked_up(address, *arguments, **options)]
 
     outside = ip_address("127.0.0.2")
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     monkeypatch.setattr(
-        hosts, "reach_of", lambda own: Reach.INTERNET if own == outside else reach_of(own)
+        hosts,
+        "reach_of",
+        lambda address: Reach.INTERNET if address == outside else reach_of(address),
     )
     monkeypatch.setenv("no_proxy", "*")
     Handler.hosts = []

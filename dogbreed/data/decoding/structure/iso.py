@@ -89,8 +89,8 @@ class _Costs:
         limit(depth, MAX_DEPTH, "pictures that are put together from one another")
         if item not in self._known:
             parts = self._items.links.get(_DERIVED, {}).get(item, ())
-            own = self._own(item) + sum(self._of(part, depth + 1) for part in parts)
-            self._known[item] = own
+            pixels = self._own(item) + sum(self._of(part, depth + 1) for part in parts)
+            self._known[item] = pixels
         return self._known[item]
 
     def _own(self, item: int) -> int:

@@ -64,7 +64,7 @@ def _heat_maps(names: Sequence[str], counts: Any, totals: Any) -> list[dict[str,
     """What is wrong and what is right, each in its colour; a class without a photo has no row."""
     with np.errstate(invalid="ignore"):
         ratios = (counts / totals[:, None]).round(4)
-    shares = [[None if np.isnan(own) else own for own in row] for row in ratios.tolist()]
+    shares = [[None if np.isnan(ratio) else ratio for ratio in row] for row in ratios.tolist()]
     right = [[share if i == j else None for j, share in enumerate(r)] for i, r in enumerate(shares)]
     wrong = [[None if i == j else share for j, share in enumerate(r)] for i, r in enumerate(shares)]
     cells = {"texttemplate": "%{text}"} if len(names) <= NUMBERED_CELLS else {}

@@ -28,7 +28,7 @@ EPOCH_LABELS = 4  # a phone has room for no more
 def cross_entropy(watched: Watched) -> Chart:
     """Cross entropy of both splits over steps, and where each rule fired first."""
     recording = watched.recording
-    marked = [own for own in fired(watched.verdicts) if own.first_step is not None]
+    marked = [verdict for verdict in fired(watched.verdicts) if verdict.first_step is not None]
     layout = headed_layout(axis("step"), axis("cross entropy (nats)"))
     data = _course(recording)
     if len(recording.epochs["step"]):
@@ -137,12 +137,12 @@ def _add_lanes(layout: dict[str, Any], marked: Sequence[Verdict], share: float) 
             "y1": 1,
             "line": {"color": ORANGE, "width": 1.5, "dash": "dot"},
         }
-        for step in dict.fromkeys(own.first_step for own in marked)
+        for step in dict.fromkeys(verdict.first_step for verdict in marked)
     ]
 
 
 def _marks(recording: Recording, marked: Sequence[Verdict]) -> dict[str, Any]:
-    at = [own.first_step for own in marked if own.first_step is not None]
+    at = [verdict.first_step for verdict in marked if verdict.first_step is not None]
     steps = recording.steps["step"]
     middle = (steps[0] + steps[-1]) / 2
     return {
@@ -151,7 +151,7 @@ def _marks(recording: Recording, marked: Sequence[Verdict]) -> dict[str, Any]:
         "x": at,
         "y": list(range(len(at))),
         "yaxis": "y2",
-        "text": labels([words(own.name) for own in marked]),
+        "text": labels([words(verdict.name) for verdict in marked]),
         "textposition": ["middle right" if step <= middle else "middle left" for step in at],
         "cliponaxis": False,
         "marker": {"color": ORANGE, "size": 9, "symbol": "diamond"},

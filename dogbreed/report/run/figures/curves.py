@@ -127,12 +127,12 @@ def _reach(losses: Sequence[float | None]) -> list[float] | None:
 def reliability_diagram(scores: Scores) -> Chart:
     """Calibrated confidence against the share of right answers, and how many photos have it."""
     bins = reliability(scores)
-    accuracy = [own.accuracy for own in bins]
-    where = [own.confidence for own in bins]
+    accuracy = [confidence_bin.accuracy for confidence_bin in bins]
+    where = [confidence_bin.confidence for confidence_bin in bins]
     text = [
-        f"{own.n:,} photos given {percent(own.confidence)}: "
-        f"{percent(own.accuracy, own.accuracy_ci95)} right"
-        for own in bins
+        f"{confidence_bin.n:,} photos given {percent(confidence_bin.confidence)}: "
+        f"{percent(confidence_bin.accuracy, confidence_bin.accuracy_ci95)} right"
+        for confidence_bin in bins
     ]
     even = {
         "type": "scatter",
@@ -152,8 +152,12 @@ def reliability_diagram(scores: Scores) -> Chart:
         "error_y": {
             "type": "data",
             "symmetric": False,
-            "array": [own.accuracy_ci95[1] - own.accuracy for own in bins],
-            "arrayminus": [own.accuracy - own.accuracy_ci95[0] for own in bins],
+            "array": [
+                confidence_bin.accuracy_ci95[1] - confidence_bin.accuracy for confidence_bin in bins
+            ],
+            "arrayminus": [
+                confidence_bin.accuracy - confidence_bin.accuracy_ci95[0] for confidence_bin in bins
+            ],
             "color": BLUE,
             "thickness": 1.5,
         },
@@ -164,9 +168,9 @@ def reliability_diagram(scores: Scores) -> Chart:
     many = {
         "type": "bar",
         "name": "photos",
-        "x": [(own.lower + own.upper) / 2 for own in bins],
-        "width": [own.upper - own.lower for own in bins],
-        "y": [own.n for own in bins],
+        "x": [(confidence_bin.lower + confidence_bin.upper) / 2 for confidence_bin in bins],
+        "width": [confidence_bin.upper - confidence_bin.lower for confidence_bin in bins],
+        "y": [confidence_bin.n for confidence_bin in bins],
         "yaxis": "y2",
         "marker": {"color": GREY, "opacity": 0.6},
         "text": text,

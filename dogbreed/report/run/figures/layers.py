@@ -78,17 +78,18 @@ def _norms(recording: Recording, column: str, title: str, reading: str) -> Chart
     at = middles(steps, parts)
     data = []
     for layer in drawn_layers(recording):
-        own = values[:, layer.index]
+        layer_values = values[:, layer.index]
         data.append(
             line(
                 layer.label,
                 at,
-                means(np.where(own > 0, own, np.nan), parts),  # a log axis has no zero
+                # A log axis has no zero.
+                means(np.where(layer_values > 0, layer_values, np.nan), parts),
                 line={"color": layer.tone, "width": 1.5},
                 hovertemplate="%{fullData.name}<br>step %{x:,}: %{y:.3g}<extra></extra>",
             )
         )
-    known = [y for own in data for y in own["y"] if y is not None]
+    known = [y for trace in data for y in trace["y"] if y is not None]
     if not known:
         return None
     y = axis(f"{title.lower()} (log scale)", exponentformat="power", **_log(known))

@@ -15,7 +15,7 @@ INK = "#0b0f14"  # to be read on any of them
 def tones(profile: Profile) -> dict[str, str]:
     """The colour of each phase, by its name."""
     names = dict.fromkeys(
-        [phase.name for phase in profile.phases] + [phase_of(own) for own in profile.samples]
+        [phase.name for phase in profile.phases] + [phase_of(sample) for sample in profile.samples]
     )
     return {name: TONES[number % len(TONES)] for number, name in enumerate(names)}
 

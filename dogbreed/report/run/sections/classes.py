@@ -27,8 +27,8 @@ def classes_section(content: Content) -> Section:
 def _rows(facts: Facts) -> list[dict[str, Any]]:
     train = facts.counts.get(TRAIN, [None] * len(facts.classes))
     rows = [
-        {"metrics": own, "train": photos}
-        for own, photos in zip(facts.class_metrics, train, strict=True)
+        {"metrics": class_metrics, "train": photos}
+        for class_metrics, photos in zip(facts.class_metrics, train, strict=True)
     ]
     # Those without a test photo are last, as they are when the table is sorted by a click.
     return sorted(rows, key=_by_recall)

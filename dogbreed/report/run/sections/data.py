@@ -18,9 +18,11 @@ MAX_DUPLICATES, MAX_FINDINGS = 12, 50
 def data_section(content: Content) -> Section:
     """The section."""
     facts = content.facts
-    duplicates = sorted(facts.duplicates, key=lambda own: -own.cosine)[:MAX_DUPLICATES]
-    samples = chain.from_iterable((own.first, own.second) for own in duplicates)
-    across = Counter(f"{own.first.split} – {own.second.split}" for own in facts.duplicates)
+    duplicates = sorted(facts.duplicates, key=lambda duplicate: -duplicate.cosine)[:MAX_DUPLICATES]
+    samples = chain.from_iterable((duplicate.first, duplicate.second) for duplicate in duplicates)
+    across = Counter(
+        f"{duplicate.first.split} – {duplicate.second.split}" for duplicate in facts.duplicates
+    )
     return Section(
         key="data",
         title="Data",

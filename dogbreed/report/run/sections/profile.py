@@ -61,16 +61,16 @@ def _phase_rows(profile: Profile) -> list[dict[str, Any]]:
     covered = sum(phase.seconds for phase in profile.phases)
     colours = tones(profile)
     found = [
-        _phase_row(own, total, depth, colours[phase.name] if not depth else None)
+        _phase_row(nested_phase, total, depth, colours[phase.name] if not depth else None)
         for phase in profile.phases
-        for own, depth in _nested(phase)
+        for nested_phase, depth in _nested(phase)
     ]
     ends = (
         (Phase(name="all phases", seconds=covered), None),
         (Phase(name="the rest", seconds=max(0.0, total - covered)), GREY),
         (Phase(name="the whole run", seconds=total), None),
     )
-    return found + [_phase_row(own, total, 0, tone) | {"ends": True} for own, tone in ends]
+    return found + [_phase_row(phase, total, 0, tone) | {"ends": True} for phase, tone in ends]
 
 
 def _nested(phase: Phase, depth: int = 0) -> Iterator[tuple[Phase, int]]:
@@ -91,7 +91,7 @@ def _phase_row(phase: Phase, total_s: float, depth: int, tone: str | None) -> di
 
 
 def _step_times(steps: StepTimes) -> list[tuple[str, str]]:
-    slowest = ", ".join(f"step {step:,}: {_brief(own)}" for step, own in steps.slowest)
+    slowest = ", ".join(f"step {step:,}: {_brief(step_s)}" for step, step_s in steps.slowest)
     return [
         ("steps", f"{steps.count:,}"),
         ("median (p50)", _brief(steps.p50_s)),
@@ -109,13 +109,13 @@ def _brief(value_s: float) -> str:
 
 def _rates(rates: Rates) -> list[tuple[str, str]]:
     table = [
-        (name, f"{own:,.0f} photos/s")
-        for name, own in (
+        (name, f"{rate:,.0f} photos/s")
+        for name, rate in (
             ("features, decoding included", rates.features),
             ("this machine's limit", rates.limit),
             ("training", rates.fit),
         )
-        if own is not None
+        if rate is not None
     ]
     if rates.features is not None and rates.limit:
         share = percent(rates.features / rates.limit, digits=0)

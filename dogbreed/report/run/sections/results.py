@@ -26,7 +26,10 @@ def results_section(content: Content) -> Section:
         template=Path(__file__).with_name("results.html.j2"),
         values={
             "headline": sentences.headline(facts),
-            "columns": [(shown(name), name == TEST, own.n) for name, own in measured.items()],
+            "columns": [
+                (shown(name), name == TEST, split_metrics.n)
+                for name, split_metrics in measured.items()
+            ],
             "rows": metric_rows(measured),
             "gain": sentences.against(facts.baseline) if facts.baseline else None,
         },

@@ -62,8 +62,12 @@ def temperature(facts: Facts) -> str:
 
 def weakest(facts: Facts, limit: int) -> list[ClassMetrics]:
     """The classes whose test photos are recognised least often."""
-    tested = [own for own in facts.class_metrics if own.recall is not None]
-    return sorted(tested, key=lambda own: (own.recall or 0.0, own.display_name))[:limit]
+    tested = [
+        class_metrics for class_metrics in facts.class_metrics if class_metrics.recall is not None
+    ]
+    return sorted(
+        tested, key=lambda class_metrics: (class_metrics.recall or 0.0, class_metrics.display_name)
+    )[:limit]
 
 
 def left_out(findings: Sequence[Finding]) -> int:

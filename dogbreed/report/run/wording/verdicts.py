@@ -19,20 +19,22 @@ When = Callable[[int], str]
 
 def words(name: str) -> str:
     """The name of a rule, a layer or a value as words."""
-    return " ".join(CAPITALS.get(own, own) for own in shown(name).replace("_", " ").split(" "))
+    return " ".join(CAPITALS.get(word, word) for word in shown(name).replace("_", " ").split(" "))
 
 
 def fired(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Those that fired, the earliest first; those that are about no moment last."""
-    found = [own for own in verdicts if own.state == FIRED]
-    return sorted(found, key=lambda own: math.inf if own.first_step is None else own.first_step)
+    found = [verdict for verdict in verdicts if verdict.state == FIRED]
+    return sorted(
+        found, key=lambda verdict: math.inf if verdict.first_step is None else verdict.first_step
+    )
 
 
 def headline(verdicts: Sequence[Verdict], noun: str, when: When) -> str:
     """12 of 13 rules found nothing; overfit fired at step 640 (epoch 10)."""
     if not verdicts:
         return f"No {noun} was watching."
-    states = [own.state for own in verdicts]
+    states = [verdict.state for verdict in verdicts]
     fine, lacking, off = (states.count(state) for state in (FINE, NOT_APPLICABLE, OFF))
     all_of_them = counted(len(states), noun)
     if fine == len(states):
@@ -48,10 +50,14 @@ def headline(verdicts: Sequence[Verdict], noun: str, when: When) -> str:
 
 def _fired(found: Sequence[Verdict], when: When) -> list[str]:
     """Each that fired and when; of more than `NAMED` the first alone."""
-    at = ["" if own.first_step is None else f" at {when(own.first_step)}" for own in found]
+    at = [
+        "" if verdict.first_step is None else f" at {when(verdict.first_step)}" for verdict in found
+    ]
     if len(found) > NAMED:
         return [f"{len(found)} fired, the first: {words(found[0].name)}{at[0]}"]
-    return [f"{words(own.name)} fired{moment}" for own, moment in zip(found, at, strict=True)]
+    return [
+        f"{words(verdict.name)} fired{moment}" for verdict, moment in zip(found, at, strict=True)
+    ]
 
 
 def rows(verdicts: Sequence[Verdict], when: When, brief: When) -> list[dict[str, Any]]:
@@ -60,36 +66,39 @@ def rows(verdicts: Sequence[Verdict], when: When, brief: When) -> list[dict[str,
     `when` writes the moments of data points, `brief` those from which to which it fired.
     """
     in_order = fired(verdicts) + sorted(
-        (own for own in verdicts if own.state != FIRED), key=lambda own: ORDER.index(own.state)
+        (verdict for verdict in verdicts if verdict.state != FIRED),
+        key=lambda verdict: ORDER.index(verdict.state),
     )
-    return [_row(own, when, brief) for own in in_order]
+    return [_row(verdict, when, brief) for verdict in in_order]
 
 
-def _row(own: Verdict, when: When, brief: When) -> dict[str, Any]:
-    has_fired = own.state == FIRED
+def _row(verdict: Verdict, when: When, brief: When) -> dict[str, Any]:
+    has_fired = verdict.state == FIRED
     return {
-        "rule": _capital(words(own.name)),
-        "state": own.state,
-        "kind": own.state.replace(" ", "-"),
-        "seen": _sentence(own.message or SILENT.get(own.state, "")),
-        "times": f"{own.times:,}" if has_fired else NOTHING,
-        "span": _span(own, brief),
-        "advice": own.recommendation if has_fired else "",
-        "limits": [value_of(*pair) for pair in own.parameters.items()] if has_fired else [],
-        "points": [_shown_point(own, point, when) for point in own.points] if has_fired else [],
+        "rule": _capital(words(verdict.name)),
+        "state": verdict.state,
+        "kind": verdict.state.replace(" ", "-"),
+        "seen": _sentence(verdict.message or SILENT.get(verdict.state, "")),
+        "times": f"{verdict.times:,}" if has_fired else NOTHING,
+        "span": _span(verdict, brief),
+        "advice": verdict.recommendation if has_fired else "",
+        "limits": [value_of(*pair) for pair in verdict.parameters.items()] if has_fired else [],
+        "points": [_shown_point(verdict, point, when) for point in verdict.points]
+        if has_fired
+        else [],
     }
 
 
-def _span(own: Verdict, brief: When) -> str:
-    ends = (own.first_step, own.last_step)
+def _span(verdict: Verdict, brief: When) -> str:
+    ends = (verdict.first_step, verdict.last_step)
     known = [brief(step) for step in dict.fromkeys(ends) if step is not None]
     return " to ".join(known) or NOTHING
 
 
-def _shown_point(own: Verdict, point: Point, when: When) -> str:
+def _shown_point(verdict: Verdict, point: Point, when: When) -> str:
     values = ", ".join(" ".join(value_of(*pair)) for pair in point.values.items())
     # A point without a step consists of its values.
-    parts = [_capital(when(point.step))] if own.first_step is not None else []
+    parts = [_capital(when(point.step))] if verdict.first_step is not None else []
     return ": ".join([*parts, values] if values else parts)
 
 
