@@ -20,7 +20,6 @@ from dogbreed.backbone.architecture import HEAD, Backbone, as_backbone
 from dogbreed.configuration.run import ModelConfig, OptimConfig
 from dogbreed.configuration.schema import argument
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
-from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.data.layouts.class_names import display_names
 from dogbreed.evaluation.metrics.registry import epoch_metrics
 from dogbreed.evaluation.metrics.scores import Scores
@@ -299,7 +298,7 @@ class BreedClassifier(LightningModule):
         shape = {"name": self.backbone.name, "trainable": self.backbone.trainable}
         defaults = {
             "display_names": display_names(self.classes),
-            "preprocessing": Preprocessing().describe(),
+            "preprocessing": self.backbone.preprocessing.describe(),
         }
         checked = description_fields(fields, len(self.classes))
         return Description(

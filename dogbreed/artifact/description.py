@@ -50,17 +50,16 @@ class Description:
     def pixels(self) -> Preprocessing:
         """How a photo becomes the pixels that this model was trained on.
 
+        Colours that aren't stored are scaled by the statistics of ImageNet: so were those of all
+        models before every backbone had its own.
+
         Raises:
             ArtifactError: the preprocessing is unknown to this version.
         """
         stored = {"version": VERSIONS[0], **self.preprocessing}
         try:
-            known = Preprocessing(
-                size_px=stored["size_px"],
-                crop_share=stored["crop_share"],
-                version=stored["version"],
-            )
-        except (ConfigError, KeyError):
+            known = Preprocessing(**stored)
+        except (ConfigError, TypeError):
             known = None
         if known is None or known.version not in VERSIONS or known.describe() != stored:
             raise ArtifactError(

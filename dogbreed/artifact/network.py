@@ -74,7 +74,7 @@ def load_network(folder: Path, description: Description) -> Network:
     tensors = read_tensors(folder, description)
     try:
         _check_size(tensors, description.backbone["name"])
-        backbone = empty_backbone(**description.backbone)
+        backbone = empty_backbone(**description.backbone, preprocessing=description.pixels())
         shape = (backbone.num_features, len(description.classes))
         with torch.device("meta"):  # nothing is allocated before the shapes are checked
             expected = build_head(*shape, **description.head).state_dict()

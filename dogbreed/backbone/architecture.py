@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from dogbreed.backbone.providers.base import InputScale, Provider, find_provider, provider_of
+from dogbreed.backbone.providers.base import Provider, find_provider, provider_of
 from dogbreed.backbone.providers.torchvision_models import TorchvisionProvider
 from dogbreed.backbone.weights import AUTO, NONE, read_weights, weights_digest
 from dogbreed.configuration.run import ModelConfig
 from dogbreed.configuration.schema import argument, brief
+from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ConfigError, WeightsError
 
 HEAD, LAST_STAGE, ALL = "head", "last_stage", "all"
@@ -28,10 +29,10 @@ class Normalise(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, scale: InputScale) -> None:
+    def __init__(self, pixels: Preprocessing) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(scale.mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(scale.std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(pixels.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(pixels.std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """images: [n, 3, height, width], uint8 in 0..255 or already normalised floats."""
@@ -50,18 +51,30 @@ class Backbone(nn.Module):
     All of it stays in eval mode, even after `train()`. Batch norms keep the statistics of the
     pretrained weights: those of a small batch, or of a frozen layer's drift, would spoil them
     (Lightning's issues 15062 and 20629).
+
+    Attributes:
+        preprocessing: the pixels that it takes; by default those that its weights were trained
+            with. Its mean and standard deviation are applied in here, its size where photos are
+            decoded.
     """
 
-    def __init__(self, name: str, network: nn.Module, trainable: str = HEAD) -> None:
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        trainable: str = HEAD,
+        preprocessing: Preprocessing | None = None,
+    ) -> None:
         super().__init__()
         self.name = name
         self.trainable = trainable
         provider = _provider_or_generic(name)
-        self.num_features = _remove_classifier(network, provider)
+        self.preprocessing = preprocessing or provider.preprocessing(name)
+        self.num_features = provider.remove_classifier(network)
         parts = {HEAD: (network, nn.Identity()), ALL: (nn.Identity(), network)}
         trunk, tail = provider.cut(name, network) if trainable == LAST_STAGE else parts[trainable]
         self.trunk = nn.Sequential(
-            OrderedDict(normalise=Normalise(provider.input_scale(name)), layers=trunk)
+            OrderedDict(normalise=Normalise(self.preprocessing), layers=trunk)
         )
         self.tail = tail
         self.trunk.requires_grad_(False)
@@ -90,7 +103,10 @@ class Backbone(nn.Module):
 
 
 def build_backbone(
-    name: str, weights: str | PathLike[str] = AUTO, trainable: str = HEAD
+    name: str,
+    weights: str | PathLike[str] = AUTO,
+    trainable: str = HEAD,
+    preprocessing: Preprocessing | None = None,
 ) -> Backbone:
     """Build a provider's network by name, load its weights, freeze what isn't trained.
 
@@ -98,6 +114,7 @@ def build_backbone(
         name: a network of a provider (dogbreed.backbone.providers), such as torchvision's.
         weights: a path, a provider's name (IMAGENET1K_V1), "auto" or "none" (seeded random).
         trainable: "head", "last_stage" or "all".
+        preprocessing: the pixels that it is to take; None: those of its weights.
 
     Raises:
         ConfigError: no such network, or one that has no last stage to cut at.
@@ -114,11 +131,11 @@ def build_backbone(
         provider.check_cut(name)  # no weights are fetched for a network that can't be cut
     if weights == NONE:
         network = _random_network(provider, name)
-        _settle_norms(network)
+        _settle_norms(network, provider.preprocessing(name).size_px)
     else:
         network = _blank_network(provider, name)
         _load(network, name, provider, read_weights(name, fspath(weights)))
-    return Backbone(name, network, trainable)
+    return Backbone(name, network, trainable, preprocessing)
 
 
 def as_backbone(
@@ -150,9 +167,11 @@ def as_backbone(
     return backbone
 
 
-def empty_backbone(name: str, trainable: str) -> Backbone:
+def empty_backbone(
+    name: str, trainable: str, preprocessing: Preprocessing | None = None
+) -> Backbone:
     """The same network, for weights that are loaded into it next."""
-    return Backbone(name, _blank_network(provider_of(name), name), trainable)
+    return Backbone(name, _blank_network(provider_of(name), name), trainable, preprocessing)
 
 
 def parameters_of(name: str) -> int:
@@ -162,6 +181,15 @@ def parameters_of(name: str) -> int:
         ConfigError: no provider has such a network.
     """
     return provider_of(name).parameters(name)
+
+
+def preprocessing_of(name: str) -> Preprocessing:
+    """The pixels that a network's published weights were trained with.
+
+    Raises:
+        ConfigError: no provider has such a network.
+    """
+    return provider_of(name).preprocessing(name)
 
 
 def check_name(name: str) -> None:
@@ -203,7 +231,7 @@ def _blank_network(provider: Provider, name: str) -> nn.Module:
         return _random_network(provider, name)
 
 
-def _settle_norms(network: nn.Module) -> None:
+def _settle_norms(network: nn.Module, size_px: int) -> None:
     """Give a random network's batch norms the statistics of smooth seeded noise.
 
     Without them random features vanish or explode with depth (Inception's reach 1e10). Mean and
@@ -215,7 +243,7 @@ def _settle_norms(network: nn.Module) -> None:
     torch.set_num_threads(1)  # sums over several threads differ in their last bits
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.default_generator.manual_seed(0)
-        images = nn.functional.interpolate(torch.randn(8, 3, 14, 14), size=224, mode="bilinear")
+        images = nn.functional.interpolate(torch.randn(8, 3, 14, 14), size=size_px, mode="bilinear")
         for norm in norms:
             norm.momentum = 1.0
         if norms:
@@ -232,8 +260,7 @@ def _load(network: nn.Module, name: str, provider: Provider, state: dict[str, Te
         WeightsError: names or shapes of another network.
     """
     network_state = network.state_dict()
-    classifier = provider.classifier_name(network)
-    ignored = tuple(p for p in (f"{classifier}.", "aux1.", "aux2.", "AuxLogits."))
+    ignored = provider.ignored_tensors(network)
     # "module." is before the names of networks that were saved under DataParallel.
     state = {provider.tensor_name(k.removeprefix("module.")): state[k] for k in state}
     wanted = {
@@ -255,13 +282,3 @@ def _load(network: nn.Module, name: str, provider: Provider, state: dict[str, Te
     network_state.update({key: state[key] for key in wanted})
     # Its own, with the format version that MNASNet insists on.
     network.load_state_dict(network_state)
-
-
-def _remove_classifier(network: nn.Module, provider: Provider) -> int:
-    """Replace the classifier by nothing; how many features then come out."""
-    name = provider.classifier_name(network)
-    last = network.get_submodule(name)
-    parent, _, attribute = name.rpartition(".")
-    setattr(network.get_submodule(parent), attribute, nn.Identity())
-    assert isinstance(last, nn.Linear | nn.Conv2d)
-    return last.in_features if isinstance(last, nn.Linear) else last.in_channels

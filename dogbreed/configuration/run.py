@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dogbreed.configuration.debug import DebugConfig
-from dogbreed.configuration.schema import key, noun_key, path_key
+from dogbreed.configuration.schema import AUTO, key, noun_key, path_key
 from dogbreed.optimizers.registry import OPTIMIZERS
 
 
@@ -44,11 +44,15 @@ class DataConfig:
     max_pixels: int = key(
         "a photo of more pixels than this is unusable", at_least=1, at_most=89_478_485
     )
-    size_px: int = key(
-        "side of the square that the network sees, in pixels", at_least=32, at_most=1024
+    size_px: int | str = key(
+        "side of the square that the network sees, in pixels; auto: the backbone's own",
+        at_least=32,
+        at_most=1024,
     )
-    crop_share: float = key(
-        "side of the centre square, as a fraction of the shorter side", above=0, at_most=1
+    crop_share: float | str = key(
+        "side of the centre square, as a fraction of the shorter side; auto: the backbone's own",
+        above=0,
+        at_most=1,
     )
     batch_size: int = key(
         "photos per optimiser step, over all processes", at_least=1, at_most=1_000_000
@@ -192,9 +196,10 @@ class Config:
     debug: DebugConfig
 
     @property
-    def preprocessing(self) -> dict[str, Any]:
-        """The arguments of data's `Preprocessing`, which this package can't import."""
-        return {"size_px": self.data.size_px, "crop_share": self.data.crop_share}
+    def pixels(self) -> dict[str, Any]:
+        """What is set of the backbone's preprocessing: what is "auto" is left out."""
+        settings = {"size_px": self.data.size_px, "crop_share": self.data.crop_share}
+        return {name: value for name, value in settings.items() if value != AUTO}
 
     @property
     def eval_views(self) -> int:

@@ -257,12 +257,9 @@ def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], show
     choices = _choices(metadata)
     if choices and converted not in choices:
         raise ConfigError(f"{shown}: must be one of {', '.join(choices)}.{nearest(value, choices)}")
-    if converted is _WRONG or (
-        str in allowed and int in allowed and isinstance(converted, str) and converted != AUTO
-    ):
-        wanted = " or ".join(
-            _TYPE_WORDS[t] if t is not str or int not in allowed else AUTO for t in allowed
-        )
+    only_auto = str in allowed and (int in allowed or float in allowed)
+    if converted is _WRONG or (only_auto and isinstance(converted, str) and converted != AUTO):
+        wanted = " or ".join(AUTO if t is str and only_auto else _TYPE_WORDS[t] for t in allowed)
         raise ConfigError(f"{shown}: must be {wanted}.")
     if isinstance(converted, int | float) and not isinstance(converted, bool):
         for word, bound in metadata["bounds"].items():
@@ -340,6 +337,7 @@ def _converted(value: Any, allowed: tuple[Any, ...]) -> Any:
     if (
         str in allowed
         and int not in allowed
+        and float not in allowed
         and isinstance(value, int | float)
         and not isinstance(value, bool)
     ):

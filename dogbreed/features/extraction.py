@@ -35,7 +35,15 @@ class Request:
     views: tuple[str, ...]
 
 
-def split_point_shape(backbone: Backbone, size_px: int) -> tuple[int, ...]:
+@dataclass(frozen=True)
+class FrozenPart:
+    """What computes features: a backbone's frozen part, and the engine that runs it."""
+
+    backbone: Backbone
+    choice: EngineChoice
+
+
+def split_point_shape(backbone: Backbone) -> tuple[int, ...]:
     """The shape of one photo's activations at the split point.
 
     Raises:
@@ -43,26 +51,23 @@ def split_point_shape(backbone: Backbone, size_px: int) -> tuple[int, ...]:
     """
     import torch
 
+    size_px = backbone.preprocessing.size_px
     example = torch.zeros(1, 3, size_px, size_px, dtype=torch.uint8)
     try:
         return tuple(backbone.frozen(example).shape[1:])
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
             f"data.size_px={size_px}: {backbone.name} doesn't take photos of this size "
-            f"({error}). Every network takes 224."
+            f"({error}). Leave it at auto: its own size."
         ) from error
 
 
 def open_caches(
-    root: Path,
-    backbone: Backbone,
-    preprocessing: Preprocessing,
-    choice: EngineChoice,
-    views: Sequence[str],
-    dtype: str = "float16",
+    root: Path, frozen: FrozenPart, views: Sequence[str], dtype: str = "float16"
 ) -> dict[str, FeatureCache]:
     """One feature cache per view."""
-    shape = split_point_shape(backbone, preprocessing.size_px)
+    backbone, choice = frozen.backbone, frozen.choice
+    shape = split_point_shape(backbone)
     weights = backbone.digest()
     return {
         view: FeatureCache(
@@ -71,7 +76,7 @@ def open_caches(
                 backbone=backbone.name,
                 weights=weights,
                 boundary=backbone.trainable,
-                preprocessing=preprocessing.describe(),
+                preprocessing=backbone.preprocessing.describe(),
                 view=view,
                 engine=choice.name,
                 precision=choice.precision,
@@ -87,9 +92,7 @@ def open_caches(
 def fill_caches(
     caches: Mapping[str, FeatureCache],
     requests: Sequence[Request],
-    backbone: Backbone,
-    preprocessing: Preprocessing,
-    choice: EngineChoice,
+    frozen: FrozenPart,
     *,
     workers: int,
     max_pixels: int = photos.MAX_PIXELS,
@@ -106,6 +109,8 @@ def fill_caches(
         StoreError: the disk is full (what was computed before is saved), or the caches lose rows.
     """
     clock = clock or Clock()
+    backbone, choice = frozen.backbone, frozen.choice
+    preprocessing = backbone.preprocessing
 
     def load(batch: list[Request]) -> Pixels:
         with clock.background_work("decode"):

@@ -14,17 +14,18 @@ SIDE = {"cpu": 2048, "cuda": 8192}
 ROUNDS = 5
 
 
-def photos_per_s_limit(backbone: Backbone, size_px: int, choice: EngineChoice) -> float:
-    """Photos a second of `size_px` if the frozen part ran at the rate of torch's matrix product.
+def photos_per_s_limit(backbone: Backbone, choice: EngineChoice) -> float:
+    """Photos a second if the frozen part ran at the rate of torch's matrix product.
 
     Operations of convolutions and products are counted by torch, multiplications and additions
     each as one. An engine that needs fewer operations, or computes faster, can exceed it.
     """
-    return _operations_per_s(choice) / operations_per_photo(backbone, size_px)
+    return _operations_per_s(choice) / operations_per_photo(backbone)
 
 
-def operations_per_photo(backbone: Backbone, size_px: int) -> int:
+def operations_per_photo(backbone: Backbone) -> int:
     """Multiplications and additions of the frozen part for one photo."""
+    size_px = backbone.preprocessing.size_px
     example = torch.zeros(1, 3, size_px, size_px, dtype=torch.uint8)
     example = example.to(next(backbone.trunk.parameters()).device)
     with FlopCounterMode(display=False) as counter, torch.no_grad():

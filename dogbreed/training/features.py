@@ -10,7 +10,7 @@ from dogbreed.data.check import Checked
 from dogbreed.data.decoding import photos
 from dogbreed.data.layouts.splits import SPLITS, TRAIN
 from dogbreed.features.cache import FeatureCache
-from dogbreed.features.extraction import Request, fill_caches, open_caches
+from dogbreed.features.extraction import FrozenPart, Request, fill_caches, open_caches
 from dogbreed.training.preparation import Prepared
 from dogbreed.training.run_folder import log
 from dogbreed.utils.clock import Clock
@@ -65,9 +65,7 @@ def _open_caches(prepared: Prepared, root: Path) -> dict[str, FeatureCache]:
     config = prepared.config
     return open_caches(
         root,
-        prepared.backbone,
-        prepared.preprocessing,
-        prepared.choice,
+        FrozenPart(prepared.backbone, prepared.choice),
         photos.view_names(config.features.views),
         config.features.dtype,
     )
@@ -85,9 +83,7 @@ def _compute(
     computed = fill_caches(
         caches,
         requests,
-        prepared.backbone,
-        prepared.preprocessing,
-        prepared.choice,
+        FrozenPart(prepared.backbone, prepared.choice),
         workers=max(1, int(config.data.workers)),
         max_pixels=config.data.max_pixels,
         clock=clock,

@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dogbreed.artifact.export import check_formats
-from dogbreed.backbone.architecture import ALL, Backbone, build_backbone, check_name
+from dogbreed.backbone.architecture import ALL, Backbone, build_backbone, preprocessing_of
 from dogbreed.backbone.weights import NONE, resolve_weights
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO
 from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
-from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import OUTSIDE_LINK, SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
 from dogbreed.data.sets.samples import SAMPLES, sample_photos
@@ -40,11 +39,6 @@ class Prepared:
     choice: EngineChoice
     checked: Checked
     feature_shard: FeatureShard | None
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How a photo becomes the pixels that the network sees."""
-        return Preprocessing(**self.config.preprocessing)
 
 
 def prepare(config: Config, clock: Clock) -> Prepared:
@@ -136,11 +130,11 @@ def resolve(
     choice = (
         feature_shard.choice if feature_shard else choose_engine(config.engine, config.precision)
     )
-    check_name(config.model.backbone)
+    pixels = replace(preprocessing_of(config.model.backbone), **config.pixels)
     weights = resolve_weights(config.model.backbone, config.model.weights)
     generated = config.data.root is None and config.data.source == SAMPLES
     try:
-        backbone = build_backbone(config.model.backbone, weights, config.model.trainable)
+        backbone = build_backbone(config.model.backbone, weights, config.model.trainable, pixels)
     except WeightsError:
         if not (generated and config.model.weights == AUTO):
             raise
@@ -148,8 +142,8 @@ def resolve(
             "ImageNet weights can't be fetched: the sample photos are trained on a random backbone."
         )
         weights = NONE
-        backbone = build_backbone(config.model.backbone, weights, config.model.trainable)
-    split_point_shape(backbone, config.data.size_px)  # raises if the network can't take the size
+        backbone = build_backbone(config.model.backbone, weights, config.model.trainable, pixels)
+    split_point_shape(backbone)  # raises if the network can't take the size
     store = config.features.store and config.model.trainable != ALL
     if config.features.store and not store:
         log.info("features.store is ignored: with model.trainable=all no part is frozen.")
@@ -164,7 +158,12 @@ def resolve(
         config,
         engine=choice.name,
         precision=choice.precision,
-        data=replace(config.data, workers=workers),
+        data=replace(
+            config.data,
+            workers=workers,
+            size_px=pixels.size_px,
+            crop_share=pixels.crop_share,
+        ),
         model=replace(config.model, weights=weights),
         features=replace(config.features, store=store),
     )

@@ -102,7 +102,7 @@ def write_artifact(context: RunContext, model: BreedClassifier, measured: Measur
     config, samples = context.config, context.folders.samples
     description = model.describe(
         display_names=context.folders.display_names,
-        preprocessing=context.prepared.preprocessing.describe(),
+        preprocessing=context.prepared.backbone.preprocessing.describe(),
         noun=config.data.noun,
         views=config.eval_views,
         temperature=measured.temperature,

@@ -90,8 +90,7 @@ def _compute_features(context: RunContext) -> dict[str, CachedPhotos] | None:
         cached = cached_features(prepared, clock)
         if session is not None and clock.done.get(FEATURES, 0) >= MIN_VIEWS_FOR_LIMIT:
             with clock.phase("limit"):
-                size_px = prepared.config.data.size_px
-                session.limit = photos_per_s_limit(prepared.backbone, size_px, prepared.choice)
+                session.limit = photos_per_s_limit(prepared.backbone, prepared.choice)
     return cached
 
 
@@ -100,7 +99,7 @@ def _data_module(context: RunContext, cached: Mapping[str, CachedPhotos] | None)
     return BreedDataModule(
         context.checked,
         batch_size=config.data.batch_size,
-        preprocessing=context.prepared.preprocessing,
+        preprocessing=context.prepared.backbone.preprocessing,
         views=config.eval_views,
         cached=cached,
         workers=config.data.workers,

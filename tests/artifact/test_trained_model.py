@@ -13,12 +13,13 @@ from dogbreed.artifact.export import Probe, write_model
 from dogbreed.artifact.folder import read_description
 from dogbreed.artifact.runtimes import open_runtime
 from dogbreed.artifact.trained_model import Scored, TrainedModel
+from dogbreed.backbone.architecture import build_backbone
 from dogbreed.data.batches import FeatureBatch
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import PhotoError
 from dogbreed.evaluation.metrics.scores import Scores
-from dogbreed.features.extraction import Request, fill_caches, open_caches
+from dogbreed.features.extraction import FrozenPart, Request, fill_caches, open_caches
 from dogbreed.runtime.engine import choose_engine
 from dogbreed.runtime.probabilities import Doubles
 from dogbreed.runtime.views import decode_views
@@ -41,7 +42,9 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def model(paths: list[Path]) -> BreedClassifier:
     """Its head knows the mean features of each colour, so its answers differ and are clear."""
-    model = BreedClassifier(CLASSES, backbone="resnet18", weights="none").eval()
+    model = BreedClassifier(
+        CLASSES, backbone=build_backbone("resnet18", "none", preprocessing=PREPROCESSING)
+    ).eval()
     views = [decode_views(path.read_bytes(), PREPROCESSING, ("centre",), b"") for path in paths]
     with torch.no_grad():
         images = torch.from_numpy(np.concatenate(views)).permute(0, 3, 1, 2)
@@ -60,8 +63,9 @@ def through_the_features(model: BreedClassifier, paths: list[Path], cache: Path)
         Request(path=path, digest=photos.digest(path.read_bytes()), views=views) for path in paths
     ]
     choice = choose_engine()
-    caches = open_caches(cache, model.backbone, PREPROCESSING, choice, views)
-    fill_caches(caches, requests, model.backbone, PREPROCESSING, choice, workers=2)
+    frozen = FrozenPart(model.backbone, choice)
+    caches = open_caches(cache, frozen, views)
+    fill_caches(caches, requests, frozen, workers=2)
     digests = [request.digest for request in requests]
     features = [caches[view].reader()[caches[view].rows(digests)] for view in views]
     batch = FeatureBatch(

@@ -17,7 +17,7 @@ from dogbreed.backbone.architecture import build_backbone
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import CENTRE, Preprocessing
 from dogbreed.data.layouts.folders import read_folders
-from dogbreed.features.extraction import Request, fill_caches, open_caches
+from dogbreed.features.extraction import FrozenPart, Request, fill_caches, open_caches
 from dogbreed.runtime.engine import choose_engine
 from dogbreed.runtime.limit import photos_per_s_limit
 from dogbreed.utils.machine import cores
@@ -30,7 +30,7 @@ ROUNDS = 3
 def main(root: Path, weights: str) -> None:
     backbone = build_backbone("resnet50", weights)
     choice = choose_engine()
-    preprocessing = Preprocessing()
+    frozen = FrozenPart(backbone, choice)
     samples = read_folders(root).all_samples()[: PHOTOS * ROUNDS]
     requests = [
         Request(path=s.path, digest=photos.digest(s.path.read_bytes()), views=(CENTRE,))
@@ -39,19 +39,19 @@ def main(root: Path, weights: str) -> None:
     ratios_limit, ratios_eager = [], []
     title(f"feature pass, {choice.name} in {choice.precision}, decoding included")
     with tempfile.TemporaryDirectory() as temporary:
-        stores = open_caches(Path(temporary), backbone, preprocessing, choice, (CENTRE,))
+        stores = open_caches(Path(temporary), frozen, (CENTRE,))
         # The first call converts and compiles the network, which isn't part of the rate.
         for number in range(ROUNDS):
             part = requests[number * PHOTOS : (number + 1) * PHOTOS]
-            limit = photos_per_s_limit(backbone, preprocessing.size_px, choice)
+            limit = photos_per_s_limit(backbone, choice)
             start = time.perf_counter()
-            fill_caches(stores, part[:1], backbone, preprocessing, choice, workers=cores())
+            fill_caches(stores, part[:1], frozen, workers=cores())
             warmed = time.perf_counter()
-            count = fill_caches(stores, part, backbone, preprocessing, choice, workers=cores())
+            count = fill_caches(stores, part, frozen, workers=cores())
             # Each call compiles anew: what the first one took for one photo is taken off.
             rate = count / (time.perf_counter() - warmed - (warmed - start))
-            eager = eager_rate(backbone.trunk, preprocessing, part[:EAGER_PHOTOS])
-            after = photos_per_s_limit(backbone, preprocessing.size_px, choice)
+            eager = eager_rate(backbone.trunk, backbone.preprocessing, part[:EAGER_PHOTOS])
+            after = photos_per_s_limit(backbone, choice)
             limit = (limit + after) / 2
             print(
                 f"  round {number + 1}: {rate:.1f} photos/s, product {limit:.1f}, eager {eager:.1f}"

@@ -9,11 +9,12 @@ import numpy as np
 from PIL import Image
 
 from dogbreed.artifact.servers.base import ImageCatalog, Server, ServingImage
-from dogbreed.backbone.providers.base import PROVIDERS, InputScale, Provider
+from dogbreed.backbone.providers.base import PROVIDERS, Provider
 from dogbreed.configuration.debug import RULES, TRIGGERS, TriggersConfig
 from dogbreed.configuration.deploy import SERVERS
 from dogbreed.configuration.schema import key
 from dogbreed.data.decoding.image_formats.base import IMAGE_FORMATS, ImageFormat
+from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.data.decoding.structure import Structure
 from dogbreed.debug.profiling.profile import Profile
 from dogbreed.debug.profiling.triggers.base import Evaluated, Evaluation, Trigger
@@ -86,7 +87,7 @@ TRIGGERS.register(
 class DummyProvider(Provider):
     """One network, of two layers."""
 
-    title, licence = "dummy", "CC0-1.0"
+    title = "dummy"
     cut_families = ("dummy",)
 
     def names(self) -> Sequence[str]:
@@ -130,9 +131,13 @@ class DummyProvider(Provider):
             kernel[unit % 3] = {"ZEROS": 0.0, "ONES": 1.0}[weights]
         return state
 
-    def input_scale(self, name: str) -> InputScale:
+    def licence(self, name: str) -> str:
+        """There is nothing to license."""
+        return "CC0-1.0"
+
+    def preprocessing(self, name: str) -> Preprocessing:
         """Values from -1 to 1."""
-        return InputScale(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5), size_px=64)
+        return Preprocessing(size_px=64, mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
 
     def layer_order(self, name: str) -> tuple[Sequence[str], str]:
         """The order in which they were added."""

@@ -27,7 +27,13 @@ from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ConfigError, DataError, StoreError
 from dogbreed.features import extraction
 from dogbreed.features.cache import FeatureCache
-from dogbreed.features.extraction import Request, fill_caches, open_caches, split_point_shape
+from dogbreed.features.extraction import (
+    FrozenPart,
+    Request,
+    fill_caches,
+    open_caches,
+    split_point_shape,
+)
 from dogbreed.runtime.engine import BATCH_SIZE, EngineChoice, choose_engine
 from dogbreed.runtime.runner import BF16, F32, OPENVINO, TORCH, Floats
 
@@ -56,7 +62,7 @@ def weights(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def backbone(weights: Path) -> Backbone:
-    return build_backbone("resnet18", str(weights))
+    return build_backbone("resnet18", str(weights), preprocessing=PREPROCESSING)
 
 
 @pytest.fixture
@@ -74,11 +80,11 @@ def request(path: Path, views: Sequence[str] = VIEWS) -> Request:
 
 
 def opened(root: Path, backbone: Backbone, views: Sequence[str] = VIEWS) -> dict[str, FeatureCache]:
-    return open_caches(root, backbone, PREPROCESSING, CHOICE, views)
+    return open_caches(root, FrozenPart(backbone, CHOICE), views)
 
 
 def fill(stores: dict[str, FeatureCache], requests: Sequence[Request], backbone: Backbone) -> int:
-    return fill_caches(stores, requests, backbone, PREPROCESSING, CHOICE, workers=2)
+    return fill_caches(stores, requests, FrozenPart(backbone, CHOICE), workers=2)
 
 
 def stored(store: FeatureCache, requests: Sequence[Request]) -> Floats:
@@ -157,8 +163,8 @@ def test_openvino_fills_the_store_with_the_same_numbers(
 ) -> None:
     choice = choose_engine(OPENVINO)
     requests = [request(path, ["centre"]) for path in paths]
-    stores = open_caches(tmp_path, backbone, PREPROCESSING, choice, ["centre"])
-    assert fill_caches(stores, requests, backbone, PREPROCESSING, choice, workers=1) == 10
+    stores = open_caches(tmp_path, FrozenPart(backbone, choice), ["centre"])
+    assert fill_caches(stores, requests, FrozenPart(backbone, choice), workers=1) == 10
     expected = np.stack([computed_alone(backbone, request, "centre") for request in requests])
     found = stored(stores["centre"], requests)
     lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
@@ -265,9 +271,7 @@ def test_a_photo_beyond_the_limit_is_named(
         fill_caches(
             opened(tmp_path, backbone),
             [request(paths[0])],
-            backbone,
-            PREPROCESSING,
-            CHOICE,
+            FrozenPart(backbone, CHOICE),
             workers=1,
             max_pixels=100,
         )
@@ -404,9 +408,10 @@ def test_each_recipe_has_a_store_of_its_own(backbone: Backbone, tmp_path: Path) 
         choice: EngineChoice = CHOICE,
         dtype: str = "float16",
     ) -> Path:
-        return open_caches(tmp_path, network, preprocessing, choice, ["centre"], dtype)[
-            "centre"
-        ].folder
+        seen = copy.copy(network)
+        seen.preprocessing = preprocessing
+        caches = open_caches(tmp_path, FrozenPart(seen, choice), ["centre"], dtype)
+        return caches["centre"].folder
 
     cut = empty_backbone("resnet18", LAST_STAGE)
     other = copy.deepcopy(backbone)
@@ -419,6 +424,9 @@ def test_each_recipe_has_a_store_of_its_own(backbone: Backbone, tmp_path: Path) 
         folder(network=empty_backbone("squeezenet1_1", HEAD)),
         folder(preprocessing=replace(PREPROCESSING, size_px=96)),
         folder(preprocessing=replace(PREPROCESSING, crop_share=0.9)),
+        folder(preprocessing=replace(PREPROCESSING, resample="bilinear")),
+        folder(preprocessing=replace(PREPROCESSING, mean=(127, 127, 127))),
+        folder(preprocessing=replace(PREPROCESSING, std=(127, 127, 127))),
         folder(choice=EngineChoice(OPENVINO, F32, "test")),
         folder(choice=EngineChoice(TORCH, BF16, "test")),
         folder(choice=replace(CHOICE, versions={"torch": "0"})),
@@ -431,9 +439,9 @@ def test_each_recipe_has_a_store_of_its_own(backbone: Backbone, tmp_path: Path) 
 
 @pytest.mark.parametrize(("name", "size_px"), [("vit_b_16", 64), ("inception_v3", 64)])
 def test_a_size_that_the_network_does_not_take_is_refused(name: str, size_px: int) -> None:
-    backbone = empty_backbone(name, HEAD)
-    with pytest.raises(ConfigError, match=f"data.size_px={size_px}: {name} .*takes 224"):
-        split_point_shape(backbone, size_px)
+    backbone = empty_backbone(name, HEAD, replace(PREPROCESSING, size_px=size_px))
+    with pytest.raises(ConfigError, match=f"data.size_px={size_px}: {name} .*Leave it at auto"):
+        split_point_shape(backbone)
 
 
 # A slow pass in small steps over all photos of a folder, to be joined or killed on its way.
@@ -463,14 +471,15 @@ def build_slow(*arguments):
     return run
 
 extraction.build_runner = build_slow
-backbone = build_backbone("resnet18", weights)
-choice, preprocessing = EngineChoice(TORCH, F32, "test"), photos.Preprocessing(size_px=64)
-stores = extraction.open_caches(root, backbone, preprocessing, choice, ["centre"])
+preprocessing = photos.Preprocessing(size_px=64)
+backbone = build_backbone("resnet18", weights, preprocessing=preprocessing)
+frozen = extraction.FrozenPart(backbone, EngineChoice(TORCH, F32, "test"))
+stores = extraction.open_caches(root, frozen, ["centre"])
 requests = [
     extraction.Request(path=p, digest=photos.digest(p.read_bytes()), views=("centre",))
     for p in sorted((root / "photos").iterdir())
 ]
-computed = extraction.fill_caches(stores, requests, backbone, preprocessing, choice, workers=1)
+computed = extraction.fill_caches(stores, requests, frozen, workers=1)
 complete = all(request.digest in stores["centre"] for request in requests)
 print(computed, complete)
 """

@@ -11,9 +11,8 @@ import pytest
 from conftest import SMALL, Train, draw_folders
 
 from dogbreed.configuration.composing import compose
-from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import StoreError
-from dogbreed.features.extraction import Request, open_caches
+from dogbreed.features.extraction import FrozenPart, Request, open_caches
 from dogbreed.features.shard import read_feature_shard, share_folder, write_index
 from dogbreed.runtime import engine
 from dogbreed.training.features import extract_share
@@ -112,7 +111,7 @@ def test_damaged_rows_of_a_set_are_reported_and_never_taken(
     folder = extract(photos, tmp_path / "set", shares=2)
     config = compose([f"data.root={photos}", *SMALL])
     _, backbone, choice = resolve(config, None)
-    settings = (backbone, Preprocessing(**config.preprocessing), choice, ("centre", "mirror"))
+    settings = (FrozenPart(backbone, choice), ("centre", "mirror"))
     feature_set, clean = read_feature_shard(folder), open_caches(tmp_path / "clean", *settings)
     digests = list(feature_set.checked.digests.values())
     requests = [

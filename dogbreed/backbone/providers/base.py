@@ -3,28 +3,13 @@
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from dogbreed.configuration.schema import nearest
-from dogbreed.data.decoding.photos import IMAGENET_MEAN, IMAGENET_STD
+from dogbreed.data.decoding.photos import Preprocessing
 from dogbreed.errors import ConfigError
 from dogbreed.utils.registry import Registry
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputScale:
-    """The pixels that a network was trained with: (value - mean) / std of values in 0..255.
-
-    Args:
-        mean, std: of red, green and blue.
-        size_px: side of the square.
-    """
-
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-    size_px: int = 224
 
 
 class Provider(ABC):
@@ -36,17 +21,25 @@ class Provider(ABC):
 
     Attributes:
         title: as messages name it.
-        licence: of the networks and their weights, as far as the provider states one.
+        prefix: that all its names have, in which case it is consulted for no others.
         cut_families: for messages, the networks that `layer_order` knows.
     """
 
     title: str
-    licence: str
+    prefix: str = ""
     cut_families: tuple[str, ...] = ()
 
     @abstractmethod
     def names(self) -> Sequence[str]:
         """The names that model.backbone takes."""
+
+    @abstractmethod
+    def licence(self, name: str) -> str:
+        """The licence of a network's pretrained weights, as far as the provider states one."""
+
+    def has_weights(self, name: str) -> bool:
+        """Whether the default weights of a network are on this machine: nothing is downloaded."""
+        return False
 
     @abstractmethod
     def build(self, name: str) -> nn.Module:
@@ -73,9 +66,10 @@ class Provider(ABC):
             WeightsError: they can't be fetched.
         """
 
-    def input_scale(self, name: str) -> InputScale:
-        """The pixels that a network was trained with; those of ImageNet unless overridden."""
-        return InputScale()
+    def preprocessing(self, name: str) -> Preprocessing:
+        """The pixels that a network was trained with: 224 px and ImageNet's colours unless
+        overridden."""
+        return Preprocessing()
 
     def tensor_name(self, key: str) -> str:
         """A tensor's name in a published file as the network has it now."""
@@ -85,6 +79,20 @@ class Provider(ABC):
         """The dotted name of the classifier, by default the last linear layer."""
         linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
         return linear[-1] if linear else "classifier.1"
+
+    def ignored_tensors(self, network: nn.Module) -> tuple[str, ...]:
+        """How the names of tensors begin that a published file may have beyond the features: the
+        classifier's, and those of auxiliary heads."""
+        return (f"{self.classifier_name(network)}.", "aux1.", "aux2.", "AuxLogits.")
+
+    def remove_classifier(self, network: nn.Module) -> int:
+        """Replace the classifier by nothing; how many features then come out."""
+        name = self.classifier_name(network)
+        last = network.get_submodule(name)
+        parent, _, attribute = name.rpartition(".")
+        setattr(network.get_submodule(parent), attribute, nn.Identity())
+        assert isinstance(last, nn.Linear | nn.Conv2d)
+        return last.in_features if isinstance(last, nn.Linear) else last.in_channels
 
     def layer_order(self, name: str) -> tuple[Sequence[str], str] | None:
         """The attributes of a network in the order of its forward pass, and the first of the last
@@ -135,12 +143,19 @@ class Provider(ABC):
         return nn.Sequential(OrderedDict(items[:split])), nn.Sequential(OrderedDict(items[split:]))
 
 
+MAX_LISTED = 100  # networks in a message
 PROVIDERS: Registry[Provider] = Registry("provider of backbones")
 
 
 def find_provider(name: str) -> Provider | None:
     """The provider of the network `name`, if there is one."""
-    return next((each for each in PROVIDERS.values() if name in each.names()), None)
+    return next((each for each in _candidates(name) if name in each.names()), None)
+
+
+def _candidates(name: str) -> list[Provider]:
+    """The providers that may have a network `name`."""
+    prefixed = [each for each in PROVIDERS.values() if each.prefix and name.startswith(each.prefix)]
+    return prefixed or [each for each in PROVIDERS.values() if not each.prefix]
 
 
 def provider_of(name: str) -> Provider:
@@ -151,9 +166,9 @@ def provider_of(name: str) -> Provider:
     """
     found = find_provider(name)
     if found is None:
-        known = [each for provider in PROVIDERS.values() for each in provider.names()]
-        titles = [provider.title for provider in PROVIDERS.values()]
+        known = [each for provider in _candidates(name) for each in provider.names()]
+        titles = [provider.title for provider in _candidates(name)]
         have = f"{' and '.join(titles)} {'has' if len(titles) == 1 else 'have'}"
-        hint = nearest(name, known) or f" There are: {', '.join(known)}."
+        hint = nearest(name, known) or f" There are: {', '.join(known[:MAX_LISTED])}, ..."
         raise ConfigError(f"model.backbone={name}: {have} no such network.{hint}")
     return found

@@ -49,16 +49,24 @@ class TorchvisionProvider(Provider):
     """The networks of torchvision.models that classify images."""
 
     title = "torchvision"
-    # Of the code. Source: torchvision's README, "Pre-trained Model License".
-    licence = (
-        "BSD-3-Clause; pretrained weights may have terms of the data that they were trained on"
-    )
     cut_families = ("ResNet", "ResNeXt", "RegNet", "EfficientNet", "MobileNetV3", "ConvNeXt")
 
     def names(self) -> Sequence[str]:
         """Those of `torchvision.models.list_models(module=torchvision.models)`."""
         names: list[str] = torchvision.models.list_models(module=torchvision.models)
         return names
+
+    def licence(self, name: str) -> str:
+        """Of the code; SWAG weights, which are never the default, are CC-BY-NC-4.0.
+
+        Source: torchvision's README, "Pre-trained Model License".
+        """
+        return "BSD-3-Clause; weights may have terms of the data that they were trained on"
+
+    def has_weights(self, name: str) -> bool:
+        """Whether they are in our cache or torch's own."""
+        weights = torchvision.models.get_model_weights(name).__members__[self.default_weights(name)]
+        return (_download_dir(weights) / _file_name(weights)).is_file()
 
     def build(self, name: str) -> nn.Module:
         """The network with one output, for images that are normalised as for all others."""
@@ -151,10 +159,15 @@ def _download(name: str, weights: Any) -> dict[str, Tensor]:
 def _download_dir(weights: Any) -> Path:
     """Our cache; torch's own where the user has set it, or where it has these weights already."""
     of_torch = Path(torch.hub.get_dir(), "checkpoints")
-    name = Path(urlsplit(weights.url).path).name
-    if "TORCH_HOME" in os.environ or os.path.isfile(of_torch / name):  # noqa: PTH113 (never raises)
+    known = of_torch / _file_name(weights)
+    if "TORCH_HOME" in os.environ or os.path.isfile(known):  # noqa: PTH113 (never raises)
         return of_torch
     return cache_dir() / "weights"
+
+
+def _file_name(weights: Any) -> str:
+    """The file that torch downloads weights to."""
+    return Path(urlsplit(weights.url).path).name
 
 
 PROVIDERS.register("torchvision", TorchvisionProvider())

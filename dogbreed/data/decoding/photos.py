@@ -10,13 +10,14 @@ import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dogbreed.configuration.run import DataConfig
-from dogbreed.configuration.schema import argument
+from dogbreed.configuration.schema import AUTO, argument, brief
 from dogbreed.data.decoding import formats
 from dogbreed.data.decoding.colour import as_rgb
 from dogbreed.data.decoding.formats import HEAD_BYTES
@@ -30,7 +31,7 @@ from dogbreed.data.decoding.loading import damaged, load, open_by_pillow
 from dogbreed.data.decoding.pool import POOL
 from dogbreed.data.decoding.structure import Structure
 from dogbreed.data.decoding.structure.tiff import is_tiff
-from dogbreed.errors import PhotoError
+from dogbreed.errors import ConfigError, PhotoError
 from dogbreed.utils.links import open_within
 
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3] or [n, height, width, 3], RGB
@@ -43,6 +44,11 @@ _MAX_SCANNED_PIXELS = 400_000_000
 # The colour statistics of ImageNet, which torchvision's weights were trained with, in 0..255.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
+RESAMPLES = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+}
 
 CENTRE, MIRROR = "centre", "mirror"
 VERSION = "2"  # of Preprocessing
@@ -56,24 +62,50 @@ def view_names(count: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """How a decoded photo becomes a square of `size_px` pixels: part of a feature's identity.
+    """How a decoded photo becomes what a network sees: part of a feature's identity.
+
+    A square of `size_px` pixels, 8 bits each; the network then computes (value - mean) / std.
+    Every backbone has its own (dogbreed.backbone.providers).
+
+    Args:
+        size_px: side of the square.
+        crop_share: side of the centre square, as a fraction of the shorter side.
+        version: "1": colours are taken as they are stored. "2": they are converted to sRGB.
+        resample: one of RESAMPLES, for scaling.
+        mean, std: of red, green and blue, in 0..255.
 
     Raises:
-        ConfigError: a value outside what data.size_px and data.crop_share take.
+        ConfigError: a value out of range.
     """
 
     size_px: int = 224
     crop_share: float = 1.0
-    # "1": colours are taken as they are stored. "2": they are converted to sRGB.
     version: str = VERSION
+    resample: str = "bicubic"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        for name in ("size_px", "crop_share"):
-            object.__setattr__(self, name, argument(DataConfig, name, getattr(self, name)))
+        object.__setattr__(self, "size_px", _number("size_px", self.size_px))
+        object.__setattr__(self, "crop_share", _number("crop_share", self.crop_share))
+        if self.resample not in RESAMPLES:
+            raise ConfigError(
+                f"resample={brief(self.resample)}: must be one of {', '.join(RESAMPLES)}."
+            )
+        object.__setattr__(self, "mean", _colour("mean", self.mean, -255))
+        object.__setattr__(self, "std", _colour("std", self.std, 1))
 
-    def describe(self) -> dict[str, float | str]:
-        """Everything that decides the pixels, as plain values."""
-        return asdict(self) | {"resample": "bicubic"}
+    def describe(self) -> dict[str, Any]:
+        """Everything that decides the pixels, as plain values.
+
+        Mean and standard deviation of ImageNet are left out: that is what their absence means in
+        models and feature caches from before every backbone had its own.
+        """
+        values = asdict(self)
+        if (self.mean, self.std) == (IMAGENET_MEAN, IMAGENET_STD):
+            del values["mean"], values["std"]
+            return values
+        return values | {"mean": list(self.mean), "std": list(self.std)}
 
     @property
     def to_srgb(self) -> bool:
@@ -121,7 +153,28 @@ class Preprocessing:
         size = (self.size_px, self.size_px)
         if photo.size == size and box == (0, 0, *size):
             return np.asarray(photo)
-        return np.asarray(photo.resize(size, Image.Resampling.BICUBIC, box=box))
+        return np.asarray(photo.resize(size, RESAMPLES[self.resample], box=box))
+
+
+def _number(name: str, value: Any) -> Any:
+    """A value of data.size_px or data.crop_share that isn't "auto"."""
+    if value == AUTO:
+        raise ConfigError(f"{name}={AUTO}: must be a number.")
+    return argument(DataConfig, name, value)
+
+
+def _colour(name: str, values: Any, at_least: float) -> tuple[float, float, float]:
+    """Three numbers of at most 255, as floats."""
+    try:
+        red, green, blue = (float(value) for value in values)
+    except (TypeError, ValueError):
+        red = green = blue = float("nan")
+    if not all(at_least <= value <= 255 for value in (red, green, blue)):
+        raise ConfigError(
+            f"{name}={brief(values)}: must be three numbers from {at_least} to 255, for red, green "
+            "and blue."
+        )
+    return red, green, blue
 
 
 def read_bytes(path: Path, within: str | None = None) -> bytes:

@@ -86,7 +86,7 @@ def test_operations_are_counted_as_the_field_counts_them() -> None:
     from dogbreed.backbone.architecture import build_backbone
     from dogbreed.runtime.limit import operations_per_photo
 
-    operations = operations_per_photo(build_backbone("resnet50", "none"), 224)
+    operations = operations_per_photo(build_backbone("resnet50", "none"))
     assert operations == pytest.approx(8.2e9, rel=0.01)
 
 
