@@ -82,7 +82,8 @@ class Watched:
 class Facts:
     """Everything about a run.
 
-    `config` is the resolved configuration as plain values, `seconds` those of each phase,
+    `config` is the resolved configuration as plain values, `licence` that of the pretrained weights
+    as their provider states it, `seconds` those of each phase,
     `epochs` each epoch's metrics (epoch, train_loss, train_top1, valid_loss, valid_top1). `counts`
     are photos per class by split, in the order of `classes`. `test_scores` are calibrated, in the
     order of `test_samples`. `unknown` says what the threshold does to the test photos:
@@ -94,6 +95,7 @@ class Facts:
     finished: str  # local time, ISO 8601
     config: Mapping[str, Any]
     versions: Mapping[str, str]
+    licence: str | None = None
     seconds: Mapping[str, float]
     epochs: tuple[Mapping[str, float], ...]
     root: Path

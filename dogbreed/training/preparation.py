@@ -1,27 +1,35 @@
 """What precedes the features: "auto" values, the backbone, photos and their check."""
 
+import importlib.metadata
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dogbreed.artifact.export import check_formats
 from dogbreed.backbone.architecture import ALL, Backbone, build_backbone, preprocessing_of
+from dogbreed.backbone.licences import is_non_commercial, licence_of
+from dogbreed.backbone.providers.base import provider_of
 from dogbreed.backbone.weights import NONE, resolve_weights
-from dogbreed.configuration.run import Config
+from dogbreed.configuration.run import ArtifactConfig, Config
 from dogbreed.configuration.schema import AUTO
 from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import OUTSIDE_LINK, SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
 from dogbreed.data.sets.samples import SAMPLES, sample_photos
-from dogbreed.errors import ConfigError, WeightsError
+from dogbreed.errors import ConfigError, EngineError, WeightsError
 from dogbreed.features.extraction import split_point_shape
 from dogbreed.features.shard import FeatureShard, read_feature_shard
+from dogbreed.runtime.conversion import to_openvino
 from dogbreed.runtime.engine import EngineChoice, choose_engine
+from dogbreed.runtime.runner import ACTIVATIONS, OPENVINO, TORCH
 from dogbreed.training.run_folder import log
 from dogbreed.utils.clock import SET_UP, Clock
 from dogbreed.utils.machine import worker_count
 from dogbreed.utils.user_paths import cache_dir
 
+# A core dependency of this package has its pretrained weights.
+INSTALLED_BACKBONE = "efficientnet_lite2"
+NOT_CONVERTED = "OpenVINO can't convert this network"
 UNUSED_SHOWN = 5
 MIN_EPOCHS = 20
 MIN_STEPS = 1000
@@ -127,22 +135,8 @@ def resolve(
     Raises:
         WeightsError, ConfigError, EngineError: something requested isn't available.
     """
-    choice = (
-        feature_shard.choice if feature_shard else choose_engine(config.engine, config.precision)
-    )
-    pixels = replace(preprocessing_of(config.model.backbone), **config.pixels)
-    weights = resolve_weights(config.model.backbone, config.model.weights)
-    generated = config.data.root is None and config.data.source == SAMPLES
-    try:
-        backbone = build_backbone(config.model.backbone, weights, config.model.trainable, pixels)
-    except WeightsError:
-        if not (generated and config.model.weights == AUTO):
-            raise
-        log.info(
-            "ImageNet weights can't be fetched: the sample photos are trained on a random backbone."
-        )
-        weights = NONE
-        backbone = build_backbone(config.model.backbone, weights, config.model.trainable, pixels)
+    config, backbone = _backbone(config)
+    choice = feature_shard.choice if feature_shard else _engine(config, backbone)
     split_point_shape(backbone)  # raises if the network can't take the size
     store = config.features.store and config.model.trainable != ALL
     if config.features.store and not store:
@@ -152,7 +146,7 @@ def resolve(
     workers = worker_count(config.data.workers)
     log.info(
         "auto: model.weights=%s, engine=%s (%s: %s), data.workers=%s",
-        *(weights, choice.name, choice.precision, choice.reason, workers),
+        *(config.model.weights, choice.name, choice.precision, choice.reason, workers),
     )
     resolved = replace(
         config,
@@ -161,13 +155,83 @@ def resolve(
         data=replace(
             config.data,
             workers=workers,
-            size_px=pixels.size_px,
-            crop_share=pixels.crop_share,
+            size_px=backbone.preprocessing.size_px,
+            crop_share=backbone.preprocessing.crop_share,
         ),
-        model=replace(config.model, weights=weights),
+        artifact=_exported(config.artifact, choice),
         features=replace(config.features, store=store),
     )
     return resolved, backbone, choice
+
+
+def _backbone(config: Config) -> tuple[Config, Backbone]:
+    """Build the backbone; the configuration has the name of its weights.
+
+    Where the sample photos are to be trained on and the weights can't be fetched, it is one whose
+    weights are installed.
+
+    Raises:
+        WeightsError: the weights can't be had; of photos of the user's own, with what else there is.
+        ConfigError: no such network, or one that takes no photos of data.size_px.
+    """
+    model = config.model
+    weights = resolve_weights(model.backbone, model.weights)
+    pixels = replace(preprocessing_of(model.backbone), **config.pixels)
+    try:
+        backbone = build_backbone(model.backbone, weights, model.trainable, pixels)
+    except WeightsError as error:
+        if model.weights != AUTO or model.backbone == INSTALLED_BACKBONE:
+            raise
+        if config.data.root is not None or config.data.source != SAMPLES:
+            raise WeightsError(
+                f"The weights of model.backbone={model.backbone} can't be fetched here. Write "
+                f"model.backbone={INSTALLED_BACKBONE}, whose weights are installed; or "
+                "model.weights=FILE; or connect to a network. model.weights=none starts from "
+                "random weights, which recognise little."
+            ) from error
+        log.info(
+            "The weights of %s can't be fetched: the sample photos are trained on %s, whose weights "
+            "are installed.",
+            *(model.backbone, INSTALLED_BACKBONE),
+        )
+        return _backbone(replace(config, model=replace(model, backbone=INSTALLED_BACKBONE)))
+    if weights != NONE:
+        _report_licence(model.backbone)
+    return replace(config, model=replace(model, weights=weights)), backbone
+
+
+def _report_licence(name: str) -> None:
+    """Warn of pretrained weights that may not be used commercially."""
+    licence = licence_of(name)
+    if is_non_commercial(licence):
+        log.warning(
+            "warning: the weights of %s are licensed for non-commercial use only (%s)",
+            *(name, licence),
+        )
+
+
+def _engine(config: Config, backbone: Backbone) -> EngineChoice:
+    """The engine of the feature pass: torch where OpenVINO was chosen but can't run the network.
+
+    Raises:
+        EngineError: the requested engine isn't available.
+    """
+    choice = choose_engine(config.engine, config.precision)
+    provider = provider_of(backbone.name)
+    if config.engine == AUTO and choice.name == OPENVINO and not provider.all_convert:
+        try:
+            to_openvino(backbone.trunk, backbone.preprocessing.size_px, (ACTIVATIONS,))
+        except EngineError:
+            choice = replace(choose_engine(TORCH, config.precision), reason=NOT_CONVERTED)
+    computing = {name: importlib.metadata.version(name) for name in provider.packages}
+    return replace(choice, versions={**choice.versions, **computing})
+
+
+def _exported(artifact: ArtifactConfig, choice: EngineChoice) -> ArtifactConfig:
+    """Without OpenVINO's formats where the network can't be converted for it."""
+    if choice.name == TORCH and choice.reason == NOT_CONVERTED:
+        return replace(artifact, openvino=False, int8=False)
+    return artifact
 
 
 def _check_cache_is_used(config: Config, store: bool) -> None:

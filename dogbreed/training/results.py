@@ -10,7 +10,9 @@ from typing import Any
 
 from dogbreed.artifact.description import Description
 from dogbreed.artifact.export import CALIBRATION_PHOTOS, Probe, write_model
-from dogbreed.configuration.run import Config
+from dogbreed.backbone.licences import licence_of
+from dogbreed.backbone.weights import NONE
+from dogbreed.configuration.run import Config, ModelConfig
 from dogbreed.configuration.schema import without_places
 from dogbreed.data.batches import CachedPhotos, evenly_spaced
 from dogbreed.data.check import Checked
@@ -144,6 +146,7 @@ def build_facts(
         finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         config=description.config,
         versions=description.versions,
+        licence=_licence(context.config.model),
         seconds=seconds,
         epochs=trained.epochs,
         root=folders.root,
@@ -168,6 +171,11 @@ def build_facts(
         test_samples=folders.samples[TEST],
         test_scores=measured.scores[TEST],
     )
+
+
+def _licence(model: ModelConfig) -> str | None:
+    """Of the pretrained weights, as their provider states it; random ones have none."""
+    return None if model.weights == NONE else licence_of(model.backbone)
 
 
 def write_predictions(

@@ -22,11 +22,16 @@ class Provider(ABC):
     Attributes:
         title: as messages name it.
         prefix: that all its names have, in which case it is consulted for no others.
+        packages: what computes its networks besides torch and torchvision: their versions are part
+            of a feature's identity.
+        all_convert: whether OpenVINO is known to convert all its networks.
         cut_families: for messages, the networks that `layer_order` knows.
     """
 
     title: str
     prefix: str = ""
+    packages: tuple[str, ...] = ()
+    all_convert: bool = True
     cut_families: tuple[str, ...] = ()
 
     @abstractmethod

@@ -27,6 +27,8 @@ class TimmProvider(Provider):
 
     title = "timm"
     prefix = "timm/"
+    packages = ("timm",)
+    all_convert = False
 
     def names(self) -> Sequence[str]:
         """All networks, and those with the names of their weights."""

@@ -19,36 +19,40 @@ class InputsNotNormalisedThresholds(Thresholds):
 
 
 class InputsNotNormalised(Rule[InputsNotNormalisedThresholds]):
-    """The first layer gets values of a scale that networks aren't trained for."""
+    """The first layer gets values of a scale that networks aren't trained for.
+
+    Evaluated on photos: cached features are as the backbone computes them.
+    """
 
     thresholds_class = InputsNotNormalisedThresholds
     recommendation = (
-        "Normalise: photos by the mean and standard deviation that the backbone was trained with "
-        "(Preprocessing does it), features by their own."
+        "Normalise photos by the mean and standard deviation that the backbone was trained with "
+        "(Preprocessing does it)."
     )
 
     def __init__(self, name: str, thresholds: InputsNotNormalisedThresholds) -> None:
         super().__init__(name, thresholds)
-        self.not_evaluated = "the inputs of the first layer aren't known"
+        self.not_evaluated = "the first layer gets no photos: features are cached"
 
     def on_layers(self, layers: Layers) -> Fault | None:
         """At each record."""
         inputs, thresholds = layers.inputs, self.thresholds
-        if inputs is None or not math.isfinite(inputs.mean):  # the loss will say so
+        if inputs is None or not inputs.is_photos:
+            return None
+        if not math.isfinite(inputs.mean):  # the loss will say so
             return None
         self.not_evaluated = ""
         # Normalised photos have dark pixels below zero; photos from 0 to 1, or to 255, have none.
-        # Features that come out of an activation have none either, and are as they should be.
         off = (
             abs(inputs.mean) > thresholds.mean_above
             or not thresholds.sd_below <= inputs.sd <= thresholds.sd_above
-            or (inputs.is_photos and inputs.least >= 0)
+            or inputs.least >= 0
         )
         if not off:
             return None
         return Fault(
-            message=f"The first layer got {'photos' if inputs.is_photos else 'features'} of mean "
-            f"{inputs.mean:.3g}, standard deviation {inputs.sd:.3g}, from {inputs.least:.3g} up.",
+            message=f"The first layer got photos of mean {inputs.mean:.3g}, standard deviation "
+            f"{inputs.sd:.3g}, from {inputs.least:.3g} up.",
             values={"mean": inputs.mean, "sd": inputs.sd, "least": inputs.least},
         )
 
