@@ -7,8 +7,8 @@ from typing import Any
 
 from dogbreed.artifact.description import Description
 from dogbreed.artifact.file_names import FORMAT_FILES, files_of
-from dogbreed.configuration.run import Config, DataConfig, ModelConfig
-from dogbreed.configuration.schema import AUTO, argument, brief, key, nearest
+from dogbreed.configuration.run import Config, DataConfig, ModelConfig, PixelsConfig
+from dogbreed.configuration.schema import argument, brief, key, nearest
 from dogbreed.errors import ConfigError
 
 # Several times ImageNet-21k's classes.
@@ -155,8 +155,7 @@ def _preprocessing(name: str, value: Any) -> dict[str, Any]:
     for field in ("size_px", "crop_share"):
         if field not in given:
             raise ValueError(f"{name}: {field} is missing")
-        if _argument(f"{name}.{field}", DataConfig, field, given[field]) == AUTO:
-            raise ValueError(f"{name}.{field}={AUTO}: must be a number")
+        _argument(f"{name}.{field}", PixelsConfig, field, given[field])
     colours = {field: given.pop(field) for field in ("mean", "std") if field in given}
     for field, values in colours.items():
         numbers = values if isinstance(values, list | tuple) else ()

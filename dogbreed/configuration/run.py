@@ -7,8 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from dogbreed.configuration.debug import DebugConfig
-from dogbreed.configuration.schema import AUTO, key, noun_key, path_key
+from dogbreed.configuration.schema import AUTO, Bounds, key, noun_key, path_key
 from dogbreed.optimizers.registry import OPTIMIZERS
+
+_SIZE_PX = Bounds(at_least=32, at_most=1024)
+_CROP_SHARE = Bounds(above=0, at_most=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelsConfig:
+    """What decides the pixels, once "auto" is resolved."""
+
+    size_px: int = key("side of the square, in pixels", **_SIZE_PX)
+    crop_share: float = key("side of the centre square, of the shorter side", **_CROP_SHARE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +56,11 @@ class DataConfig:
         "a photo of more pixels than this is unusable", at_least=1, at_most=89_478_485
     )
     size_px: int | str = key(
-        "side of the square that the network sees, in pixels; auto: the backbone's own",
-        at_least=32,
-        at_most=1024,
+        "side of the square that the network sees, in pixels; auto: the backbone's own", **_SIZE_PX
     )
     crop_share: float | str = key(
         "side of the centre square, as a fraction of the shorter side; auto: the backbone's own",
-        above=0,
-        at_most=1,
+        **_CROP_SHARE,
     )
     batch_size: int = key(
         "photos per optimiser step, over all processes", at_least=1, at_most=1_000_000

@@ -171,7 +171,7 @@ def _backbone(config: Config) -> tuple[Config, Backbone]:
     weights are installed.
 
     Raises:
-        WeightsError: the weights can't be had; of photos of the user's own, with what else there is.
+        WeightsError: the weights can't be had; for the user's own photos it says what else can.
         ConfigError: no such network, or one that takes no photos of data.size_px.
     """
     model = config.model
@@ -190,8 +190,8 @@ def _backbone(config: Config) -> tuple[Config, Backbone]:
                 "random weights, which recognise little."
             ) from error
         log.info(
-            "The weights of %s can't be fetched: the sample photos are trained on %s, whose weights "
-            "are installed.",
+            "The weights of %s can't be fetched: the sample photos are trained on %s, whose "
+            "weights are installed.",
             *(model.backbone, INSTALLED_BACKBONE),
         )
         return _backbone(replace(config, model=replace(model, backbone=INSTALLED_BACKBONE)))

@@ -222,7 +222,7 @@ def test_weights_that_cannot_be_used(
     assert not (tmp_path / "ran").exists()
 
 
-def test_own_photos_never_go_on_with_random_weights(
+def test_own_photos_are_never_trained_on_random_weights_or_another_network(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:
     done = train(
@@ -231,7 +231,11 @@ def test_own_photos_never_go_on_with_random_weights(
         TORCH_HOME=str(tmp_path / "torch"),
         https_proxy="http://127.0.0.1:9",
     )
-    refused(done, "can't be fetched", "model.weights=FILE", "another network", "model.weights=none")
+    refused(
+        done,
+        *("The weights of model.backbone=resnet18 can't be fetched", "model.weights=FILE"),
+        *("Write model.backbone=efficientnet_lite2, whose weights are installed", "to a network"),
+    )
 
 
 def test_outputs_that_cannot_be_written(train: Train, photos_root: Path, tmp_path: Path) -> None:

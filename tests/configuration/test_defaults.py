@@ -11,6 +11,7 @@ from typing import Any
 from conftest import PROJECT
 
 import dogbreed
+from dogbreed.backbone.architecture import preprocessing_of
 from dogbreed.configuration.composing import compose, compose_as
 from dogbreed.configuration.debug import checked_config, default_config
 from dogbreed.configuration.deploy import DeployConfig, QueryConfig, TeardownConfig
@@ -46,6 +47,10 @@ EXCEPTIONS = {
     # For one photo, not for a URL or a request.
     ("DecodingPool.opened", "timeout_s"): 120.0,
     ("DecodingQueue.opened", "timeout_s"): 24.0,
+    # What "auto" stands for under a torchvision network.
+    ("Preprocessing", "size_px"): 224,
+    ("Preprocessing", "crop_share"): 1.0,
+    ("overlay", "crop_share"): 1.0,
     # Names for messages.
     ("OpenVinoRunner", "name"): "this network",
     # "auto" is resolved before a runner is built.
@@ -113,7 +118,6 @@ def test_defaults_of_arguments_are_the_values_in_conf() -> None:
     assert {("BreedClassifier", key) for key in model.keys() - {"name", "class_weights"}} <= checked
     assert checked >= {
         *OTHER_NAMES,
-        *(("Preprocessing", name) for name in ("size_px", "crop_share")),
         *(("BreedDataModule", name) for name in ("batch_size", "workers", "seed", "max_pixels")),
         *(("BreedDataModule.from_folder", name) for name in ("fraction", "workers", "links")),
         *(("check", name) for name in ("max_bad_share", "max_pixels", "workers")),
@@ -122,6 +126,11 @@ def test_defaults_of_arguments_are_the_values_in_conf() -> None:
         ("Predictor.predict", "top_k"),
         ("Predictor.predict_many", "top_k"),
     }
+
+
+def test_auto_pixels_are_the_default_of_preprocessing() -> None:
+    assert compose(()).pixels == {}
+    assert preprocessing_of(compose(()).model.backbone) == photos.Preprocessing()
 
 
 def test_class_weights_are_none_in_both() -> None:

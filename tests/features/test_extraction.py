@@ -150,7 +150,7 @@ def test_batches_may_end_anywhere(
 
 
 def test_boundary_maps_are_stored_as_they_are(paths: list[Path], tmp_path: Path) -> None:
-    backbone = build_backbone("resnet18", "none", LAST_STAGE)
+    backbone = build_backbone("resnet18", "none", LAST_STAGE, PREPROCESSING)
     requests = [request(path, ["centre"]) for path in paths[:3]]
     stores = opened(tmp_path, backbone, ["centre"])
     assert stores["centre"].shape == (256, 4, 4)

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dogbreed.configuration.run import DataConfig
-from dogbreed.configuration.schema import AUTO, argument, brief
+from dogbreed.configuration.run import PixelsConfig
+from dogbreed.configuration.schema import argument, brief
 from dogbreed.data.decoding import formats
 from dogbreed.data.decoding.colour import as_rgb
 from dogbreed.data.decoding.formats import HEAD_BYTES
@@ -86,8 +86,8 @@ class Preprocessing:
     std: tuple[float, float, float] = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size_px", _number("size_px", self.size_px))
-        object.__setattr__(self, "crop_share", _number("crop_share", self.crop_share))
+        for name in ("size_px", "crop_share"):
+            object.__setattr__(self, name, argument(PixelsConfig, name, getattr(self, name)))
         if self.resample not in RESAMPLES:
             raise ConfigError(
                 f"resample={brief(self.resample)}: must be one of {', '.join(RESAMPLES)}."
@@ -154,13 +154,6 @@ class Preprocessing:
         if photo.size == size and box == (0, 0, *size):
             return np.asarray(photo)
         return np.asarray(photo.resize(size, RESAMPLES[self.resample], box=box))
-
-
-def _number(name: str, value: Any) -> Any:
-    """A value of data.size_px or data.crop_share that isn't "auto"."""
-    if value == AUTO:
-        raise ConfigError(f"{name}={AUTO}: must be a number.")
-    return argument(DataConfig, name, value)
 
 
 def _colour(name: str, values: Any, at_least: float) -> tuple[float, float, float]:
