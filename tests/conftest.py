@@ -177,6 +177,8 @@ class Lines(logging.Handler):
 def logged() -> Iterator[Callable[[], str]]:
     """What was logged since the last call."""
     log, handler = logging.getLogger("dogbreed"), Lines()
+    level = log.level
+    log.setLevel(logging.INFO)
     log.addHandler(handler)
 
     def since() -> str:
@@ -185,6 +187,7 @@ def logged() -> Iterator[Callable[[], str]]:
 
     yield since
     log.removeHandler(handler)
+    log.setLevel(level)
 
 
 @pytest.fixture

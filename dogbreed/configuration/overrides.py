@@ -9,7 +9,7 @@ import types
 import typing
 from typing import Any, NoReturn
 
-from dogbreed.configuration.schema import TAGS, TEXTS, TREE
+from dogbreed.configuration.schema import TAGS, TEXTS, TREE, takes_text
 
 MAX_DEPTH = 20  # of nested lists and trees, far from Python's recursion limit
 _QUOTES = ("'", '"')
@@ -41,7 +41,7 @@ def read_value(text: str, kind: Any) -> Any:
     if kind == TEXTS:
         return _read_list(text)
     allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if str in allowed and int not in allowed:
+    if takes_text(allowed):
         return None if text == "null" else _read_text(text)
     if "," in text and text[:1] not in _QUOTES:
         raise UnreadableValueError("give one value.")

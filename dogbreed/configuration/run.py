@@ -81,8 +81,8 @@ class FolderConfig:
 class ModelConfig:
     """The network: a pretrained backbone and a head."""
 
-    backbone: str = key("a torchvision classification network by name")
-    weights: str = path_key("a file, a torchvision name such as IMAGENET1K_V1, none, or auto")
+    backbone: str = key("a network: efficientnet_lite2, one of torchvision's, or timm/NAME")
+    weights: str = path_key("a file, a published name such as IMAGENET1K_V1, none, or auto")
     trainable: str = key("what is trained besides the head", choices=("head", "last_stage", "all"))
     head: str = key("what turns features into logits", choices=("linear", "mlp"))
     hidden: int = key("width of the mlp head's hidden layer", at_least=1, at_most=65_536)

@@ -9,7 +9,7 @@ import math
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -257,9 +257,11 @@ def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], show
     choices = _choices(metadata)
     if choices and converted not in choices:
         raise ConfigError(f"{shown}: must be one of {', '.join(choices)}.{nearest(value, choices)}")
-    only_auto = str in allowed and (int in allowed or float in allowed)
-    if converted is _WRONG or (only_auto and isinstance(converted, str) and converted != AUTO):
-        wanted = " or ".join(AUTO if t is str and only_auto else _TYPE_WORDS[t] for t in allowed)
+    is_word = isinstance(converted, str) and not takes_text(allowed)
+    if converted is _WRONG or (is_word and converted != AUTO):
+        wanted = " or ".join(
+            AUTO if t is str and not takes_text(allowed) else _TYPE_WORDS[t] for t in allowed
+        )
         raise ConfigError(f"{shown}: must be {wanted}.")
     if isinstance(converted, int | float) and not isinstance(converted, bool):
         for word, bound in metadata["bounds"].items():
@@ -270,6 +272,11 @@ def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], show
     if metadata.get("path") and isinstance(converted, str):
         return expanded(name, converted)
     return converted
+
+
+def takes_text(allowed: Collection[Any]) -> bool:
+    """Whether a key of these types takes any text: beside a number, str stands for "auto" alone."""
+    return str in allowed and not {int, float} & set(allowed)
 
 
 def _tree(name: str, value: Any) -> dict[str, Any]:
@@ -334,12 +341,6 @@ def _converted(value: Any, allowed: tuple[Any, ...]) -> Any:
         return float(value) if abs(value) < sys.float_info.max else _WRONG
     if int in allowed and isinstance(value, float) and value.is_integer():
         return int(value)
-    if (
-        str in allowed
-        and int not in allowed
-        and float not in allowed
-        and isinstance(value, int | float)
-        and not isinstance(value, bool)
-    ):
+    if takes_text(allowed) and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return _WRONG
