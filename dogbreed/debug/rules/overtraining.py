@@ -22,6 +22,10 @@ class OvertrainingThresholds(Thresholds):
     )
     # Early stopping ends the training well before, unless trainer.patience=0.
     patience: int = key("epochs without a better one", at_least=1, default=15)
+    # At the end of a schedule small steps change little: that is no fault of its length.
+    patience_share: float = key(
+        "such epochs as a fraction of all so far", at_least=0, at_most=1, default=0.5
+    )
 
 
 class Overtraining(Rule[OvertrainingThresholds]):
@@ -54,7 +58,8 @@ class Overtraining(Rule[OvertrainingThresholds]):
             self.not_evaluated = ""
         level = valid <= (1 + thresholds.level_share) * self._lowest
         has_learned = self._lowest < (1 - thresholds.level_share) * self._at_start
-        if level_for < thresholds.patience or not level or not has_learned:
+        long = level_for >= max(thresholds.patience, thresholds.patience_share * epoch.epoch)
+        if not (long and level and has_learned):
             return None
         return Fault(
             message=f"Validation cross entropy is {valid:.3g}; {level_for} epochs before "

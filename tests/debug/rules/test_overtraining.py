@@ -10,6 +10,7 @@ from dogbreed.debug.rules.overtraining import Overtraining, OvertrainingThreshol
 
 def fired_in(losses: list[float], **thresholds: Any) -> list[int]:
     """The epochs, counted from 1, in which the rule fires for these validation losses."""
+    thresholds = {"patience_share": 0.0, **thresholds}
     rule = Overtraining("overtraining", OvertrainingThresholds(**thresholds))
     figures: dict[str, Any] = {"train_cross_entropy": 0.1, "train_top1": 0.9, "valid_top1": 0.9}
     epochs = [
@@ -41,3 +42,10 @@ def test_other_trainings_are_not_overtrained(losses: list[float]) -> None:
 def test_a_fall_that_is_too_small_is_no_better_epoch() -> None:
     losses = [1.0, 0.5, 0.499, 0.498, 0.4979, 0.4979]  # less than 0.5 % below 0.5
     assert fired_in(losses, patience=3) == [5, 6]
+
+
+def test_the_level_end_of_a_long_schedule_is_no_fault() -> None:
+    losses = [1.0, *(1.0 - 0.05 * epoch for epoch in range(11)), *[0.5] * 11]
+    assert losses.index(0.5) == 11
+    assert fired_in(losses, patience=3, patience_share=0.5) == []  # 11 of 23 epochs
+    assert fired_in([*losses, 0.5, 0.5], patience=3, patience_share=0.5) == [24, 25]
