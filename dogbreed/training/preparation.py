@@ -180,7 +180,7 @@ def _backbone(config: Config) -> tuple[Config, Backbone]:
     try:
         backbone = build_backbone(model.backbone, weights, model.trainable, pixels)
     except WeightsError as error:
-        if model.weights != AUTO or model.backbone == INSTALLED_BACKBONE:
+        if model.weights != AUTO or not provider_of(model.backbone).downloads:
             raise
         if config.data.root is not None or config.data.source != SAMPLES:
             raise WeightsError(

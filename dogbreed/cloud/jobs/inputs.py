@@ -42,6 +42,8 @@ DECIDES_FEATURES = (
 )
 # Keys that are off by default, and the extra of pyproject.toml that they need.
 NEEDS_EXTRA = {"debug.smdebug": "smdebug", "debug.tensorboard": "tensorboard"}
+# How the names of backbones begin that need an extra. Their providers would import torch.
+BACKBONE_EXTRAS = {"timm/": "timm", "efficientnet_lite0": "lite", "efficientnet_lite1": "lite"}
 # Keys that the container sets by itself, such as paths.
 NOT_SENT = (
     "data.root",
@@ -126,6 +128,8 @@ def _source(images: Mapping[str, Image], settings: Mapping[str, Any]) -> SourceP
     """The source archive, with the extras that these settings need."""
     carried = frozenset.intersection(*(image.carries for image in images.values()))
     extras = [extra for key, extra in NEEDS_EXTRA.items() if settings.get(key)]
+    backbone = str(settings.get("model.backbone", ""))
+    extras += [extra for start, extra in BACKBONE_EXTRAS.items() if backbone.startswith(start)]
     return pack_source(PROJECT, carried, extras)
 
 

@@ -1,0 +1,38 @@
+"""What a job is sent: the extras that its settings need."""
+
+import tomllib
+from datetime import date
+from typing import Any
+
+import pytest
+
+pytest.importorskip("boto3")
+
+from conftest import PROJECT
+
+from dogbreed.cloud.aws.images import training_image
+from dogbreed.cloud.jobs import inputs
+
+TODAY = date(2026, 11, 30)
+
+
+@pytest.mark.parametrize(
+    ("settings", "extras"),
+    [
+        ({}, []),
+        ({"model.backbone": "efficientnet_lite2"}, []),
+        ({"model.backbone": "efficientnet_lite0"}, ["lite"]),
+        ({"model.backbone": "timm/resnet18"}, ["timm"]),
+        ({"model.backbone": "timm/resnet18", "debug.tensorboard": True}, ["tensorboard", "timm"]),
+    ],
+)
+def test_a_job_installs_what_its_settings_need(
+    settings: dict[str, Any], extras: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requested: list[list[str]] = []
+    monkeypatch.setattr(inputs, "pack_source", lambda *arguments: requested.append(arguments[2]))
+    image = training_image("eu-west-1", "ml.c7i.large", None, TODAY)
+    inputs._source({"ml.c7i.large": image}, settings)
+    assert requested == [extras]
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(extras) <= project["optional-dependencies"].keys()
