@@ -42,8 +42,9 @@ class BreedClassifier(LightningModule):
 
     Args:
         classes: names of the classes; a target is an index into them.
-        backbone: a torchvision classification network by name, or a Backbone that is built.
-        weights: a path, a torchvision name, "auto" or "none"; for a backbone given by name.
+        backbone: the name of a network, such as "resnet50", "efficientnet_lite2" or "timm/NAME", or
+            a Backbone that is built. Its `preprocessing` is that of the photos.
+        weights: a path, a published name, "auto" or "none"; for a backbone given by name.
         trainable: "head", "last_stage" or "all"; for a backbone given by name.
         head: "linear" or "mlp" (one hidden layer of `hidden` units).
         dropout: share of features dropped before the last layer.

@@ -41,7 +41,8 @@ class BreedDataModule(LightningDataModule):
     Args:
         checked: the folders, without unreadable photos.
         batch_size: photos per optimiser step, over all processes.
-        preprocessing: from photos to pixels; None: Preprocessing().
+        preprocessing: from photos to pixels: `model.backbone.preprocessing` of the model that is
+            trained. None: Preprocessing(), that of torchvision's networks.
         views: how many views of each photo are evaluated.
         cached: features in place of photos, by split.
         workers: processes that decode photos; "auto": one per core.
