@@ -45,12 +45,26 @@ class EpochReport(Callback):
 
     def __init__(self) -> None:
         self.history: list[dict[str, float]] = []
+        self._row: EpochRow | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the row of the epochs."""
         block = open_block()
         if block is not None:
-            block.add(EpochRow(_epochs(trainer), self.history))
+            self._row = EpochRow(_epochs(trainer), self.history)
+            block.add(self._row)
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Advance the row."""
+        if self._row is not None:
+            self._row.advance(batch_idx + 1, int(trainer.num_training_batches))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record the epoch's metrics."""

@@ -11,8 +11,9 @@ from dogbreed.utils.metric_lines import brief_line, is_read_by_sagemaker
 from dogbreed.utils.nouns import counted
 from dogbreed.utils.screen import BRIEF, Canvas, open_block
 
-MAX_PRINTED = 20  # about so many epochs are printed where there is no terminal
+MAX_PRINTED = 18  # about so many epochs are printed where there is no terminal
 MAX_SPARKLINE = 60  # columns
+LONG_EPOCH_S = 3.0  # of a longer epoch the steps are shown
 
 Epoch = Mapping[str, float]
 
@@ -59,16 +60,22 @@ class EpochRow:
         self._epochs, self._history = epochs, history
         self._before, self._started = len(history), time.monotonic()
         self._count, self._per_epoch_s = len(history), 0.0
+        self._ended, self._step = self._started, ""
+
+    def advance(self, step: int, steps: int) -> None:
+        """Note the steps that are done of the running epoch; they are shown of a long one."""
+        self._step = f"step {step:,}/{steps:,}"
 
     def __call__(self, canvas: Canvas) -> list[str]:
         """`epoch 12/20  valid top-1 74.2 %  loss 1.21  best 74.2 % (12)  0.3 s/epoch`."""
         history = list(self._history)
-        if not history:
-            return [f"epoch 1/{self._epochs}"]
         if len(history) > self._count:
-            self._count = len(history)
-            spent = time.monotonic() - self._started
-            self._per_epoch_s = spent / (self._count - self._before)
+            self._count, self._ended = len(history), time.monotonic()
+            self._per_epoch_s = (self._ended - self._started) / (self._count - self._before)
+        is_long = self._step and time.monotonic() - self._ended >= LONG_EPOCH_S
+        running = [self._step] if is_long else []
+        if not history:
+            return packed([f"epoch 1/{self._epochs}", *running], canvas.width)
         now, best = history[-1], best_of(history)
         parts = [
             f"epoch {int(now['epoch'])}/{self._epochs}",
@@ -77,9 +84,9 @@ class EpochRow:
             f"best {percent(best['valid_top1'])} ({int(best['epoch'])})",
         ]
         if self._count > self._before:
-            parts.append(f"{self._per_epoch_s:.{1 if self._per_epoch_s >= 0.1 else 2}f} s/epoch")
+            parts.append(f"{self._per_epoch_s:.{1 if self._per_epoch_s >= 0.095 else 2}f} s/epoch")
         top1 = [epoch["valid_top1"] for epoch in history]
-        return [*packed(parts, canvas.width), *_course(top1, canvas)]
+        return [*packed(parts + running, canvas.width), *_course(top1, canvas)]
 
 
 def packed(parts: Sequence[str], width: int) -> list[str]:
@@ -107,8 +114,7 @@ def sparkline(values: Sequence[float], width: int, steps: str) -> str:
     columns = min(width, len(values))
     ends = [len(values) * column // columns for column in range(columns + 1)]
     means = [
-        math.fsum(values[start:end]) / (end - start)
-        for start, end in itertools.pairwise(ends)
+        math.fsum(values[start:end]) / (end - start) for start, end in itertools.pairwise(ends)
     ]
     low, high = min(means), max(means)
     scale = (len(steps) - 1) / (high - low) if high > low else 0.0

@@ -18,11 +18,11 @@ from dogbreed.utils.terminal import line_of
 _PLAIN = re.compile(r"[\w./@%+:,-]*")  # needs no quotes in an override
 
 
-def next_steps(config: Config, run: Path, photos: Sequence[Path], columns: int) -> list[str]:
+def next_steps(config: Config, run: Path, photos: Sequence[Path], columns: int | None) -> list[str]:
     """Lines of text: what can be done with a finished run, each with its command.
 
     `config` is what the user typed, `photos` are some that the model can classify. A command that
-    is longer than `columns` continues on the next line, after a backslash.
+    is longer than `columns` continues on the next line, after a backslash; None: none does.
     """
     model = _override("model", run)
     photo = next((path for path in photos if _can_be_typed(path)), None)
@@ -34,18 +34,18 @@ def next_steps(config: Config, run: Path, photos: Sequence[Path], columns: int) 
     lines = []
     for title, words in steps.items():
         if all(line_of(word) == word for word in words):  # else it isn't what would be pasted
-            lines += ["", f"{title}:", *_typed_in(words, columns)]
-    return lines[1:]
+            lines += _typed_after(f"{title + ':':<18}", words, columns)
+    return lines
 
 
-def _typed_in(words: Sequence[str], columns: int) -> list[str]:
-    """A command's words, quoted for a shell, in lines that continue after a backslash."""
-    lines = [""]
+def _typed_after(title: str, words: Sequence[str], columns: int | None) -> list[str]:
+    """A title and a command's words, quoted for a shell, in lines that a backslash continues."""
+    lines = [title]
     for word in map(shlex.quote, words):
-        if lines[-1] and len(lines[-1]) + len(word) + 5 > columns:
+        if columns is not None and len(lines[-1]) + len(word) + 3 > columns:
             lines[-1] += " \\"
-            lines.append("")
-        lines[-1] += f" {word}" if lines[-1] else f"  {word}"
+            lines.append(" ")
+        lines[-1] += f" {word}"
     return lines
 
 

@@ -14,7 +14,7 @@ from dogbreed.training.next_steps import next_steps
 from dogbreed.training.notes import notes
 from dogbreed.training.run_folder import log
 from dogbreed.utils.metric_lines import is_read_by_sagemaker, result_line
-from dogbreed.utils.screen import BRIEF, width_of
+from dogbreed.utils.screen import BRIEF, is_terminal, width_of
 
 
 def log_results(facts: Facts) -> None:
@@ -45,7 +45,8 @@ def log_next_steps(config: Config, run: Path, facts: Facts) -> None:
     if is_read_by_sagemaker():
         return
     photos = [sample.path for sample in facts.test_samples]
-    for line in next_steps(config, run, photos, width_of(sys.stdout)):
+    columns = width_of(sys.stdout) if is_terminal(sys.stdout) else None
+    for line in next_steps(config, run, photos, columns):
         log.info("%s", line)
 
 
