@@ -32,14 +32,14 @@ def metric_rows(splits: Mapping[str, SplitMetrics]) -> list[MetricRow]:
     ]
 
 
-def metric_table(splits: Mapping[str, SplitMetrics], columns: int = 80) -> list[str]:
+def metric_table(splits: Mapping[str, SplitMetrics], columns: int | None = None) -> list[str]:
     """The table as lines of plain text for a terminal: values, of the last split intervals too.
 
     Where the terminal's `columns` don't suffice, each metric has a line for the last split alone.
     """
     rows = metric_rows(splits)
     width = max(len(row.title) for row in rows)
-    if columns < width + 9 * len(splits) + 20:
+    if columns is not None and columns < width + 9 * len(splits) + 20:
         *_, last = splits
         pairs = ((row.title, row.cells[-1]) for row in rows)
         return ["", f"{last}: {counted(splits[last].n, 'photo')}", *(f"{t}: {v}" for t, v in pairs)]

@@ -34,19 +34,22 @@ def next_steps(config: Config, run: Path, photos: Sequence[Path], columns: int |
     lines = []
     for title, words in steps.items():
         if all(line_of(word) == word for word in words):  # else it isn't what would be pasted
-            lines += _typed_after(f"{title + ':':<18}", words, columns)
+            lines += _lines(f"{title}:", list(map(shlex.quote, words)), columns)
     return lines
 
 
-def _typed_after(title: str, words: Sequence[str], columns: int | None) -> list[str]:
-    """A title and a command's words, quoted for a shell, in lines that a backslash continues."""
-    lines = [title]
-    for word in map(shlex.quote, words):
-        if columns is not None and len(lines[-1]) + len(word) + 3 > columns:
+def _lines(title: str, words: Sequence[str], columns: int | None) -> list[str]:
+    """A title and a command in one line; or below it, in lines that a backslash continues."""
+    line = f"{title:<17} {' '.join(words)}"
+    if columns is None or len(line) <= columns:
+        return [line]
+    lines = [f"  {words[0]}"]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) + 3 > columns:
             lines[-1] += " \\"
             lines.append(" ")
         lines[-1] += f" {word}"
-    return lines
+    return [title, *lines]
 
 
 def _command(name: str) -> list[str]:

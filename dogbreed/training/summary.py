@@ -14,13 +14,14 @@ from dogbreed.training.next_steps import next_steps
 from dogbreed.training.notes import notes
 from dogbreed.training.run_folder import log
 from dogbreed.utils.metric_lines import is_read_by_sagemaker, result_line
-from dogbreed.utils.screen import BRIEF, is_terminal, width_of
+from dogbreed.utils.screen import BRIEF, size_of
 
 
 def log_results(facts: Facts) -> None:
     """Log how good the model is in plain words, the metrics as a table, and what fired."""
     log.info("\n%s", in_plain_words(facts))
-    for line in metric_table(facts.metrics, width_of(sys.stdout)):
+    columns = size_of(sys.stdout).columns if sys.stdout.isatty() else None
+    for line in metric_table(facts.metrics, columns):
         log.info("%s", line)
     if VALID in facts.metrics:
         valid = facts.metrics[VALID]
@@ -45,7 +46,7 @@ def log_next_steps(config: Config, run: Path, facts: Facts) -> None:
     if is_read_by_sagemaker():
         return
     photos = [sample.path for sample in facts.test_samples]
-    columns = width_of(sys.stdout) if is_terminal(sys.stdout) else None
+    columns = size_of(sys.stdout).columns if sys.stdout.isatty() else None
     for line in next_steps(config, run, photos, columns):
         log.info("%s", line)
 

@@ -22,7 +22,7 @@ from dogbreed.utils.terminal import LineFormatter, console, line_of
 BRIEF = "brief"
 REDRAWN_S = 0.2  # how often the block shows what has changed, and follows the terminal's width
 DUMB = ("", "dumb", "unknown")  # values of TERM: a terminal without a cursor to move
-WIDTH_ELSEWHERE = 80
+SIZE_ELSEWHERE = os.terminal_size((80, 24))
 STEPS, ASCII_STEPS = "▁▂▃▄▅▆▇█", "_.-=+*#@"  # of rising height
 
 
@@ -38,14 +38,20 @@ class Canvas:
 Row = Callable[[Canvas], Sequence[str]]
 
 
-def is_terminal(stream: TextIO) -> bool:
+def has_cursor(stream: TextIO) -> bool:
     """Whether a stream is a terminal that can move its cursor."""
     return stream.isatty() and os.environ.get("TERM", "") not in DUMB
 
 
-def width_of(stream: TextIO) -> int:
-    """The columns of a terminal; WIDTH_ELSEWHERE of what is none."""
-    return console(stream).width if is_terminal(stream) else WIDTH_ELSEWHERE
+def size_of(stream: TextIO) -> os.terminal_size:
+    """The columns and lines of a terminal now; SIZE_ELSEWHERE of what is none or doesn't tell."""
+    size = SIZE_ELSEWHERE
+    with suppress(OSError, ValueError):
+        size = os.get_terminal_size(stream.fileno())
+    columns, lines = os.environ.get("COLUMNS", ""), size.lines or SIZE_ELSEWHERE.lines
+    if columns.isdecimal() and int(columns):
+        return os.terminal_size((int(columns), lines))
+    return os.terminal_size((size.columns or SIZE_ELSEWHERE.columns, lines))
 
 
 def steps_of(stream: TextIO) -> str:
@@ -67,11 +73,11 @@ def print_wrapped(*lines: str, file: TextIO) -> None:
 
 def _for(stream: TextIO, text: str, style: str = "") -> str:
     """The text as this stream shows it: wrapped and styled on a terminal, unchanged elsewhere."""
-    if not is_terminal(stream):
+    if not stream.isatty():
         return text
     from rich.text import Text
 
-    shown, lines = console(stream), []
+    shown, lines = console(stream, size_of(stream).columns), []
     for line in Text(text, style=style).wrap(shown, shown.width):
         line.rstrip()
         with shown.capture() as captured:
@@ -96,7 +102,7 @@ class ScreenHandler(logging.StreamHandler[TextIO]):
             record = copy.copy(record)
             record.msg, record.args = brief, ()
         block = open_block()
-        if block is None or not is_terminal(self.stream):
+        if block is None or not has_cursor(self.stream):
             super().emit(record)
             return
         with block.above():
@@ -173,23 +179,27 @@ class LiveBlock:
         """The rows as lines that fit the terminal; in its last column the cursor would wrap."""
         from rich.text import Text
 
-        size = self._console.size
-        canvas = Canvas(max(1, size.width - 1), self._steps)
+        size = size_of(self._stream)
+        canvas = Canvas(max(1, size.columns - 1), self._steps)
         lines = [
             part.plain.rstrip()
             for row in self._rows
             for line in row(canvas)
             for part in Text(line_of(line)).wrap(self._console, canvas.width)
         ]
-        return lines[-max(1, size.height - 1) :]
+        return lines[-max(1, size.lines - 1) :]
 
     def _erasing(self) -> str:
-        """What erases the lines that are there, which a narrower terminal has wrapped."""
+        """What erases the lines that are there, as wide as the terminal is now.
+
+        Terminals wrap lines again when they get narrower, so those take more rows than before. In
+        one that cuts lines instead, as xterm does, some lines above the block are erased too.
+        """
         from rich.cells import cell_len
 
         if not self._drawn:
             return ""
-        width = self._console.width
+        width = size_of(self._stream).columns
         rows = sum(max(1, math.ceil(cell_len(line) / width)) for line in self._drawn)
         return ("\r" if rows == 1 else f"\r\x1b[{rows - 1}A") + "\x1b[J"
 
@@ -214,7 +224,7 @@ def live_block() -> Iterator[LiveBlock | None]:
     It is for the main process of a command.
     """
     global _open
-    if _open is not None or not is_terminal(sys.stderr):
+    if _open is not None or not has_cursor(sys.stderr):
         yield _open
         return
     _open = LiveBlock(sys.stderr)
