@@ -43,7 +43,9 @@ def progress(
             yield bar.advance
         finally:
             bar.end()
-            if not keep:
+            if keep:
+                block.draw()
+            else:
                 block.remove(bar)
 
 

@@ -22,6 +22,7 @@ from dogbreed.utils.terminal import LineFormatter, console, line_of
 BRIEF = "brief"
 REDRAWN_S = 0.2  # how often the block shows what has changed, and follows the terminal's width
 DUMB = ("", "dumb", "unknown")  # values of TERM: a terminal without a cursor to move
+MARGIN = 3  # columns beside the block: for the cursor, and for the ^C that a terminal writes there
 SIZE_ELSEWHERE = os.terminal_size((80, 24))
 STEPS, ASCII_STEPS = "▁▂▃▄▅▆▇█", "_.-=+*#@"  # of rising height
 
@@ -77,8 +78,8 @@ def _for(stream: TextIO, text: str, style: str = "") -> str:
         return text
     from rich.text import Text
 
-    shown, lines = console(stream, size_of(stream).columns), []
-    for line in Text(text, style=style).wrap(shown, shown.width):
+    shown, columns, lines = console(stream), size_of(stream).columns, []
+    for line in Text(text, style=style).wrap(shown, columns):
         line.rstrip()
         with shown.capture() as captured:
             shown.print(line, end="", soft_wrap=True)
@@ -154,6 +155,11 @@ class LiveBlock:
             finally:
                 self._draw()
 
+    def draw(self) -> None:
+        """Show at once what has changed of the rows."""
+        with self._lock:
+            self._draw()
+
     def close(self) -> None:
         """Draw the rows a last time, and leave the cursor below them."""
         self._closed.set()
@@ -166,8 +172,7 @@ class LiveBlock:
 
     def _redraw(self) -> None:
         while not self._closed.wait(REDRAWN_S):
-            with self._lock:
-                self._draw()
+            self.draw()
 
     def _draw(self) -> None:
         lines = self._lines()
@@ -176,11 +181,11 @@ class LiveBlock:
             self._write(erasing + "\n".join(lines))
 
     def _lines(self) -> list[str]:
-        """The rows as lines that fit the terminal; in its last column the cursor would wrap."""
+        """The rows as lines that fit the terminal."""
         from rich.text import Text
 
         size = size_of(self._stream)
-        canvas = Canvas(max(1, size.columns - 1), self._steps)
+        canvas = Canvas(max(1, size.columns - MARGIN), self._steps)
         lines = [
             part.plain.rstrip()
             for row in self._rows
@@ -204,7 +209,7 @@ class LiveBlock:
         return ("\r" if rows == 1 else f"\r\x1b[{rows - 1}A") + "\x1b[J"
 
     def _write(self, text: str) -> None:
-        with suppress(OSError):  # a terminal that was closed stops no work
+        with suppress(OSError, ValueError):  # a terminal that was closed stops no work
             self._stream.write(text)
             self._stream.flush()
 
