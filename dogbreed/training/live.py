@@ -12,7 +12,7 @@ from dogbreed.utils.nouns import counted
 from dogbreed.utils.screen import BRIEF, Canvas, open_block
 
 MAX_PRINTED = 18  # about so many epochs are printed where there is no terminal
-MAX_SPARKLINE = 60  # columns
+MAX_SPARKLINE = 56  # columns: with the lowest and highest value a line of 77
 LONG_EPOCH_S = 3.0  # of a longer epoch the steps are shown
 
 Epoch = Mapping[str, float]
