@@ -27,10 +27,10 @@ def metric_line(epoch: int, values: Mapping[str, float]) -> str:
 def brief_line(epoch: int, epochs: int, values: Mapping[str, float], best: int) -> str:
     """The same for a person, within 80 columns, with the epoch whose weights are the best so far.
 
-    `epoch 12/20   valid_top1=0.742 valid_loss=1.210 train_loss=0.981   best: 12`.
+    `epoch 12/20  valid_top1=0.742 valid_loss=1.210 train_loss=0.981  best: 12`.
     """
     shown = " ".join(f"{name}={values[name]:.3f}" for name in _BRIEF if name in values)
-    return f"epoch {epoch}/{epochs}   {shown}   best: {best}"
+    return f"epoch {epoch}/{epochs}  {shown}  best: {best}"
 
 
 def result_line(metrics: Mapping[str, tuple[float, tuple[float, float]]]) -> str:

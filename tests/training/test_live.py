@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from pathlib import Path
 
 import pytest
 from conftest import draw_folders
@@ -118,7 +119,7 @@ def test_a_live_block_replaces_the_lines(block: Block) -> None:
 
 
 def test_a_brief_line_is_short_and_its_metrics_can_be_read() -> None:
-    values = {"train_loss": 12.3456, "train_top1": 1.0, "valid_loss": 0.98765, "valid_top1": 0.5}
+    values = {"train_loss": 2.3456, "train_top1": 1.0, "valid_loss": 0.98765, "valid_top1": 0.5}
     line = brief_line(9_999, 10_000, values, 9_999)
     assert len(line) <= 80
     assert ASSIGNMENT.findall(line) == ["valid_top1", "valid_loss", "train_loss"]
@@ -127,10 +128,8 @@ def test_a_brief_line_is_short_and_its_metrics_can_be_read() -> None:
     assert float(found[1]) == 0.988
 
 
-def test_photos_and_classes_are_a_row(
-    block: Block, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    root = draw_folders(tmp_path_factory.mktemp("photos"), {"train": 2, "valid": 1, "test": 1})
+def test_photos_and_classes_are_a_row(block: Block, tmp_path: Path) -> None:
+    root = draw_folders(tmp_path / "photos", {"train": 2, "valid": 1, "test": 1})
     folders = read_folders(root, valid_share=0.1, test_share=0.1, split_seed=0)
     show_photos(folders, "dog breed")
     (row,) = block.rows
