@@ -44,6 +44,9 @@ SMALL = (
     "artifact.openvino=false",
 )
 
+# As in a training job: every epoch is printed, with all its metrics.
+EVERY_EPOCH = {"TRAINING_JOB_NAME": "job-1"}
+
 Train = Callable[..., subprocess.CompletedProcess[str]]
 
 
