@@ -11,10 +11,11 @@ import math
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 from dogbreed.utils.terminal import LineFormatter, console, line_of
 
@@ -232,9 +233,26 @@ def live_block() -> Iterator[LiveBlock | None]:
     if _open is not None or not has_cursor(sys.stderr):
         yield _open
         return
-    _open = LiveBlock(sys.stderr)
+    block = _open = LiveBlock(sys.stderr)
     try:
-        yield _open
+        with _warnings_above(block):
+            yield block
     finally:
-        block, _open = _open, None
+        _open = None
         block.close()
+
+
+@contextmanager
+def _warnings_above(block: LiveBlock) -> Iterator[None]:
+    """Print the warnings of libraries, which go to stderr by themselves, above the block."""
+    before = warnings.showwarning
+
+    def show(*arguments: Any, **named: Any) -> None:
+        with block.above():
+            before(*arguments, **named)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before

@@ -5,6 +5,7 @@ import logging
 import os
 import pty
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -138,6 +139,26 @@ def test_what_is_logged_scrolls_above_the_block(
     wrapped = ["a warning that is longer than the forty", "columns of this narrow terminal"]
     assert shown.rows() == ["first", *wrapped, "in brief", "the block", ""]
     assert shown.screen.colours == len(wrapped)
+
+
+def test_a_warning_of_a_library_comes_above_the_block(
+    terminal: Callable[[int], Pty], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = terminal(60)
+    monkeypatch.setattr(sys, "stderr", shown.stream)
+    before = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(
+            warnings, "showwarning", lambda message, *_, **__: print(message, file=sys.stderr)
+        )
+        with live_block() as block:
+            assert block is not None
+            block.add(lambda canvas: ["the block"])
+            warnings.warn("careful", stacklevel=1)
+    monkeypatch.undo()
+    assert shown.rows() == ["careful", "the block", ""]
+    assert warnings.showwarning is before
 
 
 @pytest.mark.parametrize("variable", ["NO_COLOR", "TERM"])
