@@ -169,7 +169,8 @@ def test_a_terminal_that_is_resized_shows_the_block_once(photos_root: Path, tmp_
         assert text.count(once) == 1, (once, screen.text())
     block = block_of(screen)
     assert all(len(row) <= 50 for row in block)
-    assert any(re.fullmatch(r"epoch \d+/100000  valid top-1 \d+\.\d %", row) for row in block)
+    (epoch,) = [row for row in block if row.startswith("epoch ")]
+    assert re.fullmatch(r"epoch \d+/100000  valid top-1 \d+\.\d %(  loss \d+\.\d\d)?", epoch)
 
 
 def until_drawn(width: int) -> Callable[[Screen], bool]:
