@@ -44,8 +44,8 @@ SMALL = (
     "artifact.openvino=false",
 )
 
-# As in a training job: every epoch is printed, with all its metrics.
-EVERY_EPOCH = {"TRAINING_JOB_NAME": "job-1"}
+# Of TRAINING_JOB_NAME, as in a job: every epoch is printed, with all its metrics.
+JOB_NAME = "job-1"
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 

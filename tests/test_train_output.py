@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import EVERY_EPOCH, SMALL, Train
+from conftest import JOB_NAME, SMALL, Train
 from helpers.screen import Screen, on_screen
 
 from dogbreed.evaluation.metrics.registry import objectives
@@ -62,7 +62,9 @@ def test_a_pipe_gets_sixty_lines_and_the_log_every_epoch(train: Train, tmp_path:
 
 
 def test_a_job_prints_every_metric_of_every_epoch(train: Train, photos_root: Path) -> None:
-    done = train(f"data.root={photos_root}", *SMALL, "trainer.epochs=40", **EVERY_EPOCH)
+    done = train(
+        f"data.root={photos_root}", *SMALL, "trainer.epochs=40", TRAINING_JOB_NAME=JOB_NAME
+    )
     assert done.returncode == 0, done.stderr
     epochs = len(re.findall(r"^epoch=\d+ ", done.stdout, re.M))
     assert epochs > 20
@@ -141,7 +143,7 @@ def test_forty_columns_break_no_word(photos_root: Path, tmp_path: Path, columns:
     command = (*COMMAND, f"data.root={photos_root.relative_to(tmp_path)}", *SMALL)
     variables = {"COLUMNS": "40"} if columns == "COLUMNS" else {}
     width = 40 if columns == "terminal" else 100
-    with on_screen(*command, cwd=tmp_path, columns=width, **variables) as terminal:
+    with on_screen(*command, cwd=tmp_path, columns=width, variables=variables) as terminal:
         screen = terminal.wait()
     assert terminal.process.returncode == 0
     assert max(len(row) for row in screen.rows() if "/" not in row) <= 40  # paths can be longer
@@ -206,7 +208,7 @@ def test_ctrl_c_leaves_a_clean_screen(photos_root: Path, tmp_path: Path, keys: b
 
 def test_no_color_has_no_colour(photos_root: Path, tmp_path: Path) -> None:
     command = (*COMMAND, f"data.root={photos_root}", *SMALL)
-    with on_screen(*command, cwd=tmp_path, NO_COLOR="1") as terminal:
+    with on_screen(*command, cwd=tmp_path, variables={"NO_COLOR": "1"}) as terminal:
         screen = terminal.wait()
     assert screen.colours == 0
     assert SPARKLINE.search(screen.text())
@@ -214,7 +216,7 @@ def test_no_color_has_no_colour(photos_root: Path, tmp_path: Path) -> None:
 
 def test_a_dumb_terminal_gets_lines(photos_root: Path, tmp_path: Path) -> None:
     command = (*COMMAND, f"data.root={photos_root}", *SMALL)
-    with on_screen(*command, cwd=tmp_path, TERM="dumb") as terminal:
+    with on_screen(*command, cwd=tmp_path, variables={"TERM": "dumb"}) as terminal:
         screen = terminal.wait()
     assert terminal.process.returncode == 0
     assert b"\x1b" not in terminal.written
@@ -226,7 +228,7 @@ def test_a_locale_without_utf8_gets_ascii(
     photos_root: Path, tmp_path: Path, variables: dict[str, str]
 ) -> None:
     command = (*COMMAND, f"data.root={photos_root}", *SMALL)
-    with on_screen(*command, cwd=tmp_path, **variables) as terminal:
+    with on_screen(*command, cwd=tmp_path, variables=variables) as terminal:
         screen = terminal.wait()
     assert terminal.process.returncode == 0
     course = block_of(screen)[3]
@@ -240,7 +242,7 @@ def test_hostile_names_stay_printable_on_a_terminal(photos_root: Path, tmp_path:
         (photos_root / split / "Akita").rename(photos_root / split / hostile)
     root = shutil.move(photos_root, tmp_path / "\x1b[31mphotos")
     command = (*COMMAND, f"data.root={root}", *SMALL)
-    with on_screen(*command, cwd=tmp_path, NO_COLOR="1") as terminal:
+    with on_screen(*command, cwd=tmp_path, variables={"NO_COLOR": "1"}) as terminal:
         screen = terminal.wait()  # which takes no other sequences than ours
     assert terminal.process.returncode == 0, screen.text()
     assert screen.colours == 0

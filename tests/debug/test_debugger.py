@@ -13,7 +13,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from conftest import (
-    EVERY_EPOCH,
+    JOB_NAME,
     SMALL,
     Train,
     TrainedRun,
@@ -132,7 +132,7 @@ def test_a_rule_that_stops_a_training_with_a_good_epoch_keeps_that(
 
 def test_a_killed_run_can_be_read(photos_root: Path, tmp_path: Path) -> None:
     long = (*SMALL_RUN, "trainer.epochs=100000", "trainer.patience=0")
-    process = start_train(*long, cwd=tmp_path, **EVERY_EPOCH)
+    process = start_train(*long, cwd=tmp_path, TRAINING_JOB_NAME=JOB_NAME)
     with process:
         wait_for_line(process.stdout, "epoch=300 ")
         process.kill()
@@ -146,7 +146,7 @@ def test_a_training_that_goes_on_has_one_recording(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:
     arguments = (*SMALL_RUN, "trainer.epochs=400", "trainer.patience=0")
-    with start_train(*arguments, cwd=tmp_path, **EVERY_EPOCH) as process:
+    with start_train(*arguments, cwd=tmp_path, TRAINING_JOB_NAME=JOB_NAME) as process:
         wait_for_line(process.stdout, "epoch=20 ")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)

@@ -10,11 +10,12 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 _PART = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|[\s\S]")
+NOTHING: Mapping[str, str] = {}
 Done = Callable[["Screen"], bool]
 
 
@@ -121,7 +122,9 @@ def set_size(descriptor: int, columns: int, rows: int = 50) -> None:
 
 
 @contextmanager
-def on_screen(*command: str, cwd: Path, columns: int = 100, **variables: str) -> Iterator[Terminal]:
+def on_screen(
+    *command: str, cwd: Path, columns: int = 100, variables: Mapping[str, str] = NOTHING
+) -> Iterator[Terminal]:
     """A command on a terminal of so many columns, killed in the end if it still runs."""
     parent_fd, child_fd = pty.openpty()
     set_size(child_fd, columns)

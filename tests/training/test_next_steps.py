@@ -1,6 +1,7 @@
 """The commands after a training: each works as it is pasted into a shell."""
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,6 @@ from test_docs import check
 
 from dogbreed.configuration.commands import started_as
 from dogbreed.configuration.composing import compose
-from dogbreed.training import next_steps as module
 from dogbreed.training.next_steps import next_steps
 
 PHOTO = Path("my photos/test/Akita/a 1.jpg")
@@ -31,7 +31,7 @@ def test_every_command_is_one_that_the_program_takes(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/x y/bin/python")
     which = {"dogbreed": "/x y/bin/dogbreed", "xdg-open": "/usr/bin/xdg-open"}
-    monkeypatch.setattr(module.shutil, "which", which.get)
+    monkeypatch.setattr(shutil, "which", which.get)
     config = compose(["data.root='my photos, ${x}'", "model.backbone=resnet18"])
     run = Path("out puts/20260101-000000-x")
     if program is None:
@@ -57,7 +57,7 @@ def test_every_command_is_one_that_the_program_takes(
 
 
 def test_a_program_elsewhere_is_not_taken_for_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.shutil, "which", {"dogbreed": "/other/bin/dogbreed"}.get)
+    monkeypatch.setattr(shutil, "which", {"dogbreed": "/other/bin/dogbreed"}.get)
     with started_as("dogbreed"):
         lines = next_steps(compose([]), Path("outputs/x"), [PHOTO], None)
     assert all(words[0] == sys.executable for words in commands(lines))

@@ -77,7 +77,10 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Pty]]:
         each.close()
 
 
-def handled(stream: TextIO, message: str, level: int = logging.INFO, **extra: object) -> None:
+def handled(
+    stream: TextIO, message: str, level: int = logging.INFO, brief: str | None = ""
+) -> None:
+    extra = {} if brief == "" else {BRIEF: brief}
     record = logging.makeLogRecord({"msg": message, "levelno": level, **extra})
     ScreenHandler(stream).handle(record)
 
@@ -133,8 +136,8 @@ def test_what_is_logged_scrolls_above_the_block(
         block.add(lambda canvas: ["the block"])
         handled(shown.stream, "first")
         handled(shown.stream, WORDS, logging.WARNING)
-        handled(shown.stream, "only in the file", **{BRIEF: None})
-        handled(shown.stream, "epoch=1 with all metrics", **{BRIEF: "in brief"})
+        handled(shown.stream, "only in the file", brief=None)
+        handled(shown.stream, "epoch=1 with all metrics", brief="in brief")
     assert open_block() is None
     wrapped = ["a warning that is longer than the forty", "columns of this narrow terminal"]
     assert shown.rows() == ["first", *wrapped, "in brief", "the block", ""]
