@@ -129,6 +129,7 @@ def test_a_terminal_gets_one_block(photos_root: Path, tmp_path: Path) -> None:
         epoch,
     )
     assert SPARKLINE.match(course)
+    assert "step " not in text.partition("Correct on")[0]
     for once in ("60 photos of", "features  ", "epoch 3/3", "Correct on"):
         assert text.count(once) == 1, once
     assert "epoch=" not in text

@@ -75,6 +75,8 @@ class EpochReport(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log how long the training was, and which epoch's weights are saved."""
+        if self._row is not None:
+            self._row.end()
         if not self.history:
             return
         best = best_of(self.history)

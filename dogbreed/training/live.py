@@ -66,6 +66,10 @@ class EpochRow:
         """Note the steps that are done of the running epoch; they are shown of a long one."""
         self._step = f"step {step:,}/{steps:,}"
 
+    def end(self) -> None:
+        """Show no steps any more: the training has ended."""
+        self._step = ""
+
     def __call__(self, canvas: Canvas) -> list[str]:
         """`epoch 12/20  valid top-1 74.2 %  loss 1.21  best 74.2 % (12)  0.3 s/epoch`."""
         history = list(self._history)

@@ -72,6 +72,8 @@ def test_of_a_long_epoch_the_steps_are_shown(monkeypatch: pytest.MonkeyPatch) ->
     assert row(Canvas(77, STEPS)) == ["epoch 1/20"]
     monkeypatch.setattr(live, "LONG_EPOCH_S", 0.0)
     assert row(Canvas(77, STEPS)) == ["epoch 1/20  step 1,200/94,000"]
+    row.end()
+    assert row(Canvas(77, STEPS)) == ["epoch 1/20"]
 
 
 def test_the_best_epoch_is_the_one_whose_weights_are_saved() -> None:
