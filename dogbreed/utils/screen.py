@@ -1,6 +1,6 @@
 """A terminal: lines wrapped at words, coloured warnings, and a block that is drawn again in place.
 
-Elsewhere (a pipe, a file, TERM=dumb) the same functions print plain lines, and there is no block.
+In a pipe or a file the same functions print plain lines. There and with TERM=dumb is no block.
 """
 
 import codecs
