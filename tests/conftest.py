@@ -44,6 +44,9 @@ SMALL = (
     "artifact.openvino=false",
 )
 
+# Of TRAINING_JOB_NAME, as in a job: every epoch is printed, with all its metrics.
+JOB_NAME = "job-1"
+
 Train = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -155,7 +155,7 @@ class _Pass:
         computed = 0
         with (
             self.caches[todo[0].views[0]].building() as first,
-            progress("features", len(todo)) as advance,
+            progress("features", len(todo), keep=True) as advance,
         ):
             # A second process starts from the other end: the two meet in the middle.
             ordered = todo if first else todo[::-1]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dogbreed.evaluation.metrics.measuring import SplitMetrics
 from dogbreed.evaluation.metrics.registry import MAXIMIZE, metrics
-from dogbreed.report.formatting import metric_value
+from dogbreed.report.formatting import counted, metric_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +32,17 @@ def metric_rows(splits: Mapping[str, SplitMetrics]) -> list[MetricRow]:
     ]
 
 
-def metric_table(splits: Mapping[str, SplitMetrics]) -> list[str]:
-    """The table as lines of plain text for a terminal: values, of the last split intervals too."""
+def metric_table(splits: Mapping[str, SplitMetrics], columns: int | None = None) -> list[str]:
+    """The table as lines of plain text for a terminal: values, of the last split intervals too.
+
+    Where the terminal's `columns` don't suffice, each metric has a line for the last split alone.
+    """
     rows = metric_rows(splits)
     width = max(len(row.title) for row in rows)
+    if columns is not None and columns < width + 9 * len(splits) + 20:
+        *_, last = splits
+        pairs = ((row.title, row.cells[-1]) for row in rows)
+        return ["", f"{last}: {counted(splits[last].n, 'photo')}", *(f"{t}: {v}" for t, v in pairs)]
     lines = ["", f"{'':<{width}} {''.join(f'{name:>9}' for name in splits)}"]
     for row in rows:
         values = "".join(f"{cell.partition(' [')[0]:>9}" for cell in row.cells)

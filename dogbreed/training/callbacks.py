@@ -1,16 +1,16 @@
 """Lightning callbacks of the main job: seeds, patience, and the history of epochs."""
 
 import math
-import sys
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 
+from dogbreed.training.live import EpochRow, best_of, printed_as
 from dogbreed.training.run_folder import log
 from dogbreed.utils.metric_lines import metric_line
-from dogbreed.utils.progress import progress
+from dogbreed.utils.screen import BRIEF, open_block
 
 
 class SeedEachStep(Callback):
@@ -41,19 +41,18 @@ class Patience(EarlyStopping):
 
 
 class EpochReport(Callback):
-    """Logs a line per epoch; on a terminal, shows a progress bar over all steps."""
+    """Records each epoch's metrics; shows them in the live block, or logs them."""
 
     def __init__(self) -> None:
         self.history: list[dict[str, float]] = []
-        self._bar: Any = None
-        self._advance: Any = None
+        self._row: EpochRow | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the bar."""
-        if sys.stderr.isatty():
-            steps = int(trainer.estimated_stepping_batches) - trainer.global_step
-            self._bar = progress("training", steps, "steps")
-            self._advance = self._bar.__enter__()
+        """Show the row of the epochs."""
+        block = open_block()
+        if block is not None:
+            self._row = EpochRow(_epochs(trainer), self.history)
+            block.add(self._row)
 
     def on_train_batch_end(
         self,
@@ -63,32 +62,30 @@ class EpochReport(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Move the bar."""
-        if self._advance is not None:
-            self._advance(1)
+        """Advance the row."""
+        if self._row is not None:
+            self._row.advance(batch_idx + 1, int(trainer.num_training_batches))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record the epoch's metrics."""
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         epoch = trainer.current_epoch + 1
         self.history.append({"epoch": epoch, **values})
-        if self._bar is None:
-            log.info(metric_line(epoch, values))
+        log.info(metric_line(epoch, values), extra=printed_as(self.history, _epochs(trainer)))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """End the bar."""
-        self._end_bar()
-
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        """End the bar."""
-        self._end_bar()
-
-    def _end_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-            self._bar = None
+        """Log how long the training was, and which epoch's weights are saved."""
+        if self._row is not None:
+            self._row.end()
+        if not self.history:
+            return
+        best = best_of(self.history)
+        log.info(
+            "trained %d of %d epochs; the best one is %d: valid top-1 %.1f %%, loss %.3f",
+            *(len(self.history), _epochs(trainer), int(best["epoch"])),
+            *(100 * best["valid_top1"], best["valid_loss"]),
+            extra={} if open_block() is None else {BRIEF: None},
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """The metrics [epochs, names] as tensors: a list of thousands would slow every save."""
@@ -108,3 +105,7 @@ class EpochReport(Callback):
                 state_dict["epochs"].tolist(), state_dict["values"].tolist(), strict=True
             )
         ]
+
+
+def _epochs(trainer: Trainer) -> int:
+    return int(trainer.max_epochs or 1)

@@ -216,17 +216,20 @@ def metric_values(facts: Facts, seconds: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
-def write_metrics(run: RunFolder, facts: Facts, seconds: Mapping[str, float]) -> None:
+def write_metrics(
+    run: RunFolder, facts: Facts, seconds: Mapping[str, float], *, latest: bool = True
+) -> None:
     """Finish the run: write metrics.json, which marks it as finished, and move outputs/latest.
 
-    `seconds` are those of all phases, with the report's.
+    `seconds` are those of all phases, with the report's. Without `latest` the link stays.
     """
     values = metric_values(facts, seconds)
     # metrics.json is complete before outputs/latest moves, and appears after it: a process that is
     # killed here leaves a run that resume=auto finishes, not a finished one behind an older latest.
     with atomic_write(run.path / METRICS_FILE) as temporary:
         temporary.write_text(json_text(values), encoding="utf-8")
-        run.finish()
+        if latest:
+            run.finish()
 
 
 def _baseline(

@@ -1,7 +1,8 @@
 """The training job, step by step: photos, check, features, fit, evaluation, results."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from dogbreed.training.context import RunContext, open_context
 from dogbreed.training.cross_validation import cross_validate
 from dogbreed.training.features import FEATURES, cached_features
 from dogbreed.training.fit import build_model, fit, score
+from dogbreed.training.live import show_photos
 from dogbreed.training.lr_finder import find_rate
+from dogbreed.training.notes import latest_to_keep
 from dogbreed.training.path_check import check_paths
 from dogbreed.training.preparation import prepare
 from dogbreed.training.results import (
@@ -30,9 +33,10 @@ from dogbreed.training.results import (
     write_predictions,
 )
 from dogbreed.training.run_folder import log, log_to_terminal
-from dogbreed.training.summary import log_results
+from dogbreed.training.summary import log_next_steps, log_notes, log_results
 from dogbreed.utils.clock import SET_UP, Clock, as_text
 from dogbreed.utils.progress import is_main_process
+from dogbreed.utils.screen import live_block
 
 # For fewer computed views their rate means little, and measuring the limit takes as long.
 MIN_VIEWS_FOR_LIMIT = 256
@@ -48,6 +52,7 @@ def train(config: Config, clock: Clock | None = None) -> Path:
     """
     clock = clock or Clock()
     log_to_terminal()
+    log_notes(config)
     if not config.debug.enabled:
         return _train(config, clock, None)
     with DebugSession(config.debug, clock) as session:
@@ -55,22 +60,35 @@ def train(config: Config, clock: Clock | None = None) -> Path:
 
 
 def _train(config: Config, clock: Clock, session: DebugSession | None) -> Path:
+    with ExitStack() as stack:
+        # The block ends before the results are logged, which then are the last on the screen.
+        with live_block() if is_main_process() else nullcontext():
+            context = stack.enter_context(_opened(config, clock, session))
+            facts = _run_steps(context)
+        if facts is not None:
+            _log_results(config, context, facts)
+    return context.run.path
+
+
+@contextmanager
+def _opened(config: Config, clock: Clock, session: DebugSession | None) -> Iterator[RunContext]:
+    """The run, with its photos checked; it is closed in the end, and its profile survives."""
     with clock.phase(SET_UP):
         check_paths(config)
     prepared = prepare(config, clock)
+    show_photos(prepared.checked.folders, config.data.noun)
     with clock.phase(SET_UP):
         context = open_context(prepared, clock, session)
     try:
-        _run_steps(context)
+        yield context
     except BaseException:
         context.write_profile_of_failure()
         raise
     finally:
         context.run.close()
-    return context.run.path
 
 
-def _run_steps(context: RunContext) -> None:
+def _run_steps(context: RunContext) -> Facts | None:
     """From features to results; only the main process evaluates and writes them."""
     with context.clock.phase(SET_UP):
         context.write_inputs()
@@ -78,9 +96,10 @@ def _run_steps(context: RunContext) -> None:
     module = _data_module(context, cached)
     context, rate_curve = _choose_rate(context, module)
     trained = _fit(context, module, rate_curve)
-    if is_main_process():
-        facts = _evaluate(context, trained, module, cached)
-        _write_results(context, facts)
+    if not is_main_process():
+        return None
+    facts = _evaluate(context, trained, module, cached)
+    return _write_results(context, facts)
 
 
 def _compute_features(context: RunContext) -> dict[str, CachedPhotos] | None:
@@ -179,14 +198,26 @@ def _cross_validate(context: RunContext, cached: Mapping[str, CachedPhotos] | No
         )
 
 
-def _write_results(context: RunContext, facts: Facts) -> None:
-    """Write the report, the model card and metrics.json; print the results."""
+def _write_results(context: RunContext, facts: Facts) -> Facts:
+    """Write the report, the model card and metrics.json; the facts with the seconds of all that."""
     folder = context.run.path
     with context.clock.phase("report"):
         write_report(folder / "report.html", facts)
         write_model_card(folder / "MODEL_CARD.md", facts)
     seconds = context.clock.as_dict()  # with those of the report
     context.write_profile()
-    write_metrics(context.run, facts, seconds)
+    kept = latest_to_keep(context.config, folder)
+    write_metrics(context.run, facts, seconds, latest=kept is None)
+    return replace(facts, seconds=seconds)
+
+
+def _log_results(config: Config, context: RunContext, facts: Facts) -> None:
+    """Log the results, and what can be done with them; `config` is as it was typed."""
+    folder = context.run.path
     log_results(facts)
-    log.info("\n%s\nresults: %s", as_text(seconds), folder)
+    log.info("\n%s\nresults: %s\n", as_text(facts.seconds), folder)
+    log_next_steps(config, folder, facts)
+    kept = latest_to_keep(context.config, folder)
+    if kept is not None:
+        log.info("\n%s stays at %s, a run on real photos.", folder.parent / "latest", kept.name)
+    log_notes(context.config)

@@ -29,6 +29,7 @@ from dogbreed.utils.files import (
 from dogbreed.utils.os_errors import DISK_FULL
 from dogbreed.utils.printable import printable
 from dogbreed.utils.progress import is_main_process
+from dogbreed.utils.screen import ScreenHandler
 from dogbreed.utils.terminal import LineFormatter
 
 LOG_FILE = "log.txt"
@@ -108,9 +109,7 @@ def log_to_terminal() -> None:
     if not log.handlers:
         if isinstance(sys.stdout, io.TextIOWrapper):  # for file names that aren't text
             sys.stdout.reconfigure(errors="backslashreplace")
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(LineFormatter())
-        log.addHandler(handler)
+        log.addHandler(ScreenHandler(sys.stdout))
     log.propagate = False
     # Lightning logs devices, loaders and an advertisement.
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)

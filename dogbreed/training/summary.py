@@ -1,28 +1,37 @@
 """The results of a run as lines of its log."""
 
 import sys
+from pathlib import Path
 
+from dogbreed.configuration.run import Config
 from dogbreed.data.layouts.splits import TEST, VALID
 from dogbreed.debug.rules.verdicts import FIRED
 from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.metrics.registry import VALID_PREFIX, epoch_metrics
 from dogbreed.report.metric_table import metric_table
+from dogbreed.report.run.wording.sentences import in_plain_words
+from dogbreed.training.next_steps import next_steps
+from dogbreed.training.notes import notes
 from dogbreed.training.run_folder import log
-from dogbreed.utils.metric_lines import result_line
+from dogbreed.utils.metric_lines import is_read_by_sagemaker, result_line
+from dogbreed.utils.screen import BRIEF, size_of
 
 
 def log_results(facts: Facts) -> None:
-    """Log the metrics as a table, the test fractions with their intervals, and what fired."""
-    for line in metric_table(facts.metrics):
+    """Log how good the model is in plain words, the metrics as a table, and what fired."""
+    log.info("\n%s", in_plain_words(facts))
+    columns = size_of(sys.stdout).columns if sys.stdout.isatty() else None
+    for line in metric_table(facts.metrics, columns):
         log.info("%s", line)
-    if VALID in facts.metrics and not sys.stderr.isatty():
+    if VALID in facts.metrics:
         valid = facts.metrics[VALID]
         results = {
             f"{VALID_PREFIX}{metric.name}": (valid[metric.name], valid.ci95[metric.name])
             for metric in epoch_metrics()
         }
-        log.info("")
-        log.info(result_line(results))
+        extra = {} if is_read_by_sagemaker() else {BRIEF: None}
+        log.info(result_line(results), extra=extra)
+    log.info("")
     _log_evaluation(facts)
     if facts.watched:
         found = [verdict.name for verdict in facts.watched.verdicts if verdict.state == FIRED]
@@ -32,11 +41,25 @@ def log_results(facts: Facts) -> None:
             log.info("profile: %s: %s %s", trigger.name, trigger.message, trigger.recommendation)
 
 
+def log_next_steps(config: Config, run: Path, facts: Facts) -> None:
+    """Log the commands that follow a training; they are for the terminal that started it."""
+    if is_read_by_sagemaker():
+        return
+    photos = [sample.path for sample in facts.test_samples]
+    columns = size_of(sys.stdout).columns if sys.stdout.isatty() else None
+    for line in next_steps(config, run, photos, columns):
+        log.info("%s", line)
+
+
+def log_notes(config: Config) -> None:
+    """Log in one line why the metrics say nothing about real photos, if they don't."""
+    if found := notes(config):
+        log.warning("%s", " ".join(found))
+
+
 def _log_evaluation(facts: Facts) -> None:
-    """Log how good the model is on the test photos, and by how much better than the baseline."""
+    """Log how much better the model is than the baseline, and what the temperature does."""
     test = facts.metrics[TEST]
-    low, high = test.ci95["top1"]
-    log.info("\ntest top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * test["top1"], 100 * low, 100 * high)
     if facts.baseline:
         low, high = facts.baseline.top1_gain_ci95
         log.info(

@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 from dogbreed import errors
 from dogbreed.utils.os_errors import os_message
 from dogbreed.utils.progress import is_main_process
+from dogbreed.utils.screen import print_wrapped
 from dogbreed.utils.signals import ENDING_SIGNALS, NotedSignal
-from dogbreed.utils.terminal import print_lines, secure_other_output
+from dogbreed.utils.terminal import secure_other_output
 
 Command = Callable[[Sequence[str]], None]
 # Loggers whose handlers or levels a command changes: the package's own and two libraries'.
@@ -129,5 +130,5 @@ def _report(code: int, *message: str) -> int:
         code = code or 1
     if message:
         with suppress(OSError):
-            print_lines(*message, file=sys.stderr)
+            print_wrapped(*message, file=sys.stderr)
     return code

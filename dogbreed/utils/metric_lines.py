@@ -1,5 +1,6 @@
 """Log lines with a run's metrics, and the regular expressions that read them."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 
@@ -7,13 +8,29 @@ from collections.abc import Iterable, Mapping
 PREFIXES = ("train_", "valid_")
 _NUMBER = r"[-+]?(?:\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|nan|inf)"
 
+_BRIEF = ("valid_top1", "valid_loss", "train_loss")  # of all metrics
+
 # What one of `metric_regexes` would read in a line, whatever the metric's name, up to the "=".
 ASSIGNMENT = re.compile(rf"\b((?:{'|'.join(PREFIXES)})\w+)=(?={_NUMBER})")
+
+
+def is_read_by_sagemaker() -> bool:
+    """Whether SageMaker reads this process's output: in a training job, whose name it sets."""
+    return bool(os.environ.get("TRAINING_JOB_NAME"))
 
 
 def metric_line(epoch: int, values: Mapping[str, float]) -> str:
     """One epoch as a line: `epoch=3 train_loss=0.512300 valid_top1=0.801000`."""
     return f"epoch={epoch} {_shown(values)}"
+
+
+def brief_line(epoch: int, epochs: int, values: Mapping[str, float], best: int) -> str:
+    """The same for a person, within 80 columns, with the epoch whose weights are the best so far.
+
+    `epoch 12/20  valid_top1=0.742 valid_loss=1.210 train_loss=0.981  best: 12`.
+    """
+    shown = " ".join(f"{name}={values[name]:.3f}" for name in _BRIEF if name in values)
+    return f"epoch {epoch}/{epochs}  {shown}  best: {best}"
 
 
 def result_line(metrics: Mapping[str, tuple[float, tuple[float, float]]]) -> str:

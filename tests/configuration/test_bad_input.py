@@ -322,7 +322,7 @@ def test_a_photo_that_goes_away_during_live_training(
 ) -> None:
     live = ("features.store=false", f"data.workers={workers}", "trainer.epochs=1000")
     process = start_train(f"data.root={photos_root}", *SMALL, *live, cwd=tmp_path)
-    wait_for_line(process.stdout, "epoch=1 ")
+    wait_for_line(process.stdout, "epoch 1/1000 ")
     shutil.rmtree(photos_root / "train" / "Beagle")
     _, error = process.communicate(timeout=120)
     assert process.returncode == 1

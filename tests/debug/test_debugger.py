@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from conftest import SMALL, Train, TrainedRun, draw_folders, start_train, wait_for_line
+from conftest import (
+    JOB_NAME,
+    SMALL,
+    Train,
+    TrainedRun,
+    draw_folders,
+    start_train,
+    wait_for_line,
+)
 from helpers import planted
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
@@ -123,7 +131,8 @@ def test_a_rule_that_stops_a_training_with_a_good_epoch_keeps_that(
 
 
 def test_a_killed_run_can_be_read(photos_root: Path, tmp_path: Path) -> None:
-    process = start_train(*SMALL_RUN, "trainer.epochs=100000", "trainer.patience=0", cwd=tmp_path)
+    long = (*SMALL_RUN, "trainer.epochs=100000", "trainer.patience=0")
+    process = start_train(*long, cwd=tmp_path, TRAINING_JOB_NAME=JOB_NAME)
     with process:
         wait_for_line(process.stdout, "epoch=300 ")
         process.kill()
@@ -137,7 +146,7 @@ def test_a_training_that_goes_on_has_one_recording(
     train: Train, photos_root: Path, tmp_path: Path
 ) -> None:
     arguments = (*SMALL_RUN, "trainer.epochs=400", "trainer.patience=0")
-    with start_train(*arguments, cwd=tmp_path) as process:
+    with start_train(*arguments, cwd=tmp_path, TRAINING_JOB_NAME=JOB_NAME) as process:
         wait_for_line(process.stdout, "epoch=20 ")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)

@@ -69,7 +69,7 @@ def test_what_is_printed_and_logged_is_lines_of_ours(outputs: Outputs) -> None:
         assert not re.search(r"^(2026-01-01|forged|-)", text, re.MULTILINE)
         for line in text.splitlines():
             if any(re.search(pattern, line) for pattern in metric_regexes(objectives()).values()):
-                assert re.search(r"^([-\d]+ [:,\d]+ )?(epoch=1|result) ", line)
+                assert re.search(r"^([-\d]+ [:,\d]+ )?(epoch=1|epoch 1/1|result) ", line)
     assert "p.csv has 3 of 3 photos already" in outputs.printed
 
 

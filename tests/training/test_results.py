@@ -85,7 +85,9 @@ def test_every_number_comes_with_its_interval(
     assert 0.3 < folds["top1_mean"] < 0.95
 
     top1 = 100 * metrics["test"]["top1"]
-    assert f"test top-1 {top1:.1f}% (95%: " in done.stdout
+    hits = round(metrics["test"]["top1"] * metrics["test"]["n"])
+    assert f"\nCorrect on {hits} of {metrics['test']['n']} test photos (" in done.stdout
+    assert re.search(rf"^Top-1 .* {top1:.1f} %  \[", done.stdout, re.M)
     assert "logistic regression on the same features" in done.stdout
     assert re.search(r"3 folds: top-1 [\d.]+% ± [\d.]+", done.stdout)
     for name in ("report.html", "MODEL_CARD.md"):

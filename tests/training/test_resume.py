@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import SMALL, draw_folders, start_train, wait_for_line
+from conftest import JOB_NAME, SMALL, draw_folders, start_train, wait_for_line
 from test_train import metrics_of
 
 from dogbreed.configuration.composing import compose
@@ -257,7 +257,9 @@ def test_a_signal_to_all_processes_of_a_training_with_loader_workers(
     photos: Path, tmp_path: Path, number: signal.Signals, message: str
 ) -> None:
     command = [f"data.root={photos}", *QUICK, *LIVE, "data.workers=2", "trainer.epochs=500"]
-    process = start_train(*command, cwd=tmp_path, start_new_session=True)
+    process = start_train(
+        *command, cwd=tmp_path, start_new_session=True, TRAINING_JOB_NAME=JOB_NAME
+    )
     wait_for_line(process.stdout, "epoch=2 ")
     (run,) = runs_in(tmp_path / "outputs")
     assert RunLock.acquire(run) is None  # no other process may continue it now
@@ -271,7 +273,8 @@ def test_a_signal_to_all_processes_of_a_training_with_loader_workers(
     assert "DataLoader" not in error
     assert "Traceback" not in error
     last = max([2, *epochs_of(printed)])
-    resumed = start_train(*command, "resume=auto", cwd=tmp_path, start_new_session=True)
+    again = (*command, "resume=auto")
+    resumed = start_train(*again, cwd=tmp_path, start_new_session=True, TRAINING_JOB_NAME=JOB_NAME)
     line = wait_for_line(resumed.stdout, "epoch=")
     assert RunLock.acquire(run) is None
     resumed.kill()
@@ -297,7 +300,9 @@ def test_two_processes_stop_and_continue_together(photos: Path, tmp_path: Path) 
     uninterrupted = start_train(*command, f"output_root={tmp_path / 'uninterrupted'}", cwd=tmp_path)
     # With a save at every step: one that the processes didn't make together would hang.
     often = "trainer.checkpoint_minutes=0.00001"
-    process = start_train(*command, often, cwd=tmp_path, start_new_session=True)
+    process = start_train(
+        *command, often, cwd=tmp_path, start_new_session=True, TRAINING_JOB_NAME=JOB_NAME
+    )
     wait_for_line(process.stdout, "epoch=2 ")
     os.killpg(process.pid, signal.SIGTERM)
     printed, error = process.communicate(timeout=60)
@@ -305,7 +310,7 @@ def test_two_processes_stop_and_continue_together(photos: Path, tmp_path: Path) 
     assert "nothing is lost" in error
     _, error = uninterrupted.communicate(timeout=120)
     assert uninterrupted.returncode == 0, error
-    resumed = start_train(*command, "resume=auto", cwd=tmp_path)
+    resumed = start_train(*command, "resume=auto", cwd=tmp_path, TRAINING_JOB_NAME=JOB_NAME)
     continued, error = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, error
     assert epochs_of(continued)[0] == max([2, *epochs_of(printed)]) + 1

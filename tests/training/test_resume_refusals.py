@@ -91,6 +91,34 @@ def test_other_data_are_refused(root: Path, change: Callable[[Path], None], sent
     assert runs_in(root / "outputs") == [run]
 
 
+@pytest.mark.parametrize(
+    ("conflict", "words"),
+    [
+        ("keys", r"its configuration has seed=0 \(now 3\)"),
+        ("photos", "its data have changed since"),
+        ("finished", "that run is finished"),
+        ("damaged", "last.ckpt is damaged or was cut off"),
+        ("odd", "isn't a regular file"),
+    ],
+)
+def test_a_conflict_with_a_run_is_found_before_the_feature_pass(
+    root: Path, monkeypatch: pytest.MonkeyPatch, conflict: str, words: str
+) -> None:
+    monkeypatch.setattr("dogbreed.training.run.cached_features", None)
+    (run,) = runs_in(root / "outputs")
+    overrides = ("seed=3",) if conflict == "keys" else ()
+    if conflict == "photos":
+        replace_photo(root / "photos")
+    elif conflict == "finished":
+        (run / "metrics.json").touch()
+    elif conflict == "damaged":
+        (run / "checkpoints/last.ckpt").write_bytes(b"no checkpoint")
+    elif conflict == "odd":
+        (run / "odd").symlink_to("elsewhere")
+    with pytest.raises(ConfigError, match=words):
+        resume(root, run, *overrides)
+
+
 def test_with_other_data_auto_starts_a_new_run_and_says_why(
     root: Path, logged: Callable[[], str]
 ) -> None:

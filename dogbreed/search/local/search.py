@@ -60,10 +60,9 @@ def run_local_search(config: TuneConfig, space: Space) -> Path:
     check_writable(root)
     for name in search.warm_start:
         _check_parent(root, name, search)
+    if search.name != AUTO:
+        _check_same(root / search.name, config)
     prepared = prepare(training_of(config), clock)
-    with clock.phase("features"):
-        cached = cached_features(prepared, clock)
-    assert cached is not None  # check_local_search requires cached features
     folder = _open_folder(root, config, prepared.config.name)
     with locked(folder / "lock", wait=False) as alone:
         if not alone:
@@ -73,47 +72,27 @@ def run_local_search(config: TuneConfig, space: Space) -> Path:
             )
         _prepare_folder(folder, config, data_fingerprint(prepared.checked))
         save_settings(folder, settings_of(config))
-        _search(folder, config, prepared, cached, space, clock)
+        _search(folder, config, prepared, space, clock)
     return folder
 
 
 def _search(
-    folder: Path,
-    config: TuneConfig,
-    prepared: Prepared,
-    cached: Mapping[str, CachedPhotos],
-    space: Space,
-    clock: Clock,
+    folder: Path, config: TuneConfig, prepared: Prepared, space: Space, clock: Clock
 ) -> None:
-    """Run the trials, and write the results even if an error or a signal ends them."""
+    """Open the study, compute the features, run the trials.
+
+    What is wrong with the study is known before the features, which take longest, are computed.
+    """
     search = config.search
     run = RunFolder(folder)
     try:
         study = Study(folder, search, space, int(prepared.config.trainer.epochs))
         for name in search.warm_start:
             log.info("%d trials of %s are reused", study.add_trials_of(folder.parent / name), name)
-        parallel = cores() if search.parallel == AUTO else int(search.parallel)
-        work = Work(
-            config=replace(prepared.config, trainer=config.trainer),
-            checked=prepared.checked,
-            cached=cached,
-            metric=search.objective,
-            threads=max(1, cores() // parallel),
-            metrics=metrics(),
-        )
-        log.info(
-            "search %s: %d of %d trials to run, %d at a time, %s of %s",
-            *(folder.name, study.remaining(), study.total, parallel),
-            *(search.direction, search.objective),
-        )
-        with (
-            clock.phase("trials"),
-            live_table(list(space), search.objective, search.direction, study.total) as show,
-        ):
-            try:
-                run_study(study, work, parallel, show)
-            finally:
-                finish_search(folder, study.trials(), search, space, settings_of(config))
+        with clock.phase("features"):
+            cached = cached_features(prepared, clock)
+        assert cached is not None  # check_local_search requires cached features
+        _run_trials(folder, config, prepared, cached, study, clock)
         run.finish()
     except optuna.exceptions.StorageInternalError as error:
         raise SearchError(
@@ -122,6 +101,40 @@ def _search(
     finally:
         run.close()
     log.info("%s\nresults: %s", as_text(clock.as_dict()), folder)
+
+
+def _run_trials(
+    folder: Path,
+    config: TuneConfig,
+    prepared: Prepared,
+    cached: Mapping[str, CachedPhotos],
+    study: Study,
+    clock: Clock,
+) -> None:
+    """Run the trials, and write the results even if an error or a signal ends them."""
+    search, space = config.search, study.space
+    parallel = cores() if search.parallel == AUTO else int(search.parallel)
+    work = Work(
+        config=replace(prepared.config, trainer=config.trainer),
+        checked=prepared.checked,
+        cached=cached,
+        metric=search.objective,
+        threads=max(1, cores() // parallel),
+        metrics=metrics(),
+    )
+    log.info(
+        "search %s: %d of %d trials to run, %d at a time, %s of %s",
+        *(folder.name, study.remaining(), study.total, parallel),
+        *(search.direction, search.objective),
+    )
+    with (
+        clock.phase("trials"),
+        live_table(list(space), search.objective, search.direction, study.total) as show,
+    ):
+        try:
+            run_study(study, work, parallel, show)
+        finally:
+            finish_search(folder, study.trials(), search, space, settings_of(config))
 
 
 def _check_parent(root: Path, name: str, search: SearchConfig) -> None:
@@ -152,9 +165,9 @@ def _open_folder(root: Path, config: TuneConfig, photos: str) -> Path:
 
 def _prepare_folder(folder: Path, config: TuneConfig, photos: str) -> None:
     """Check that a search in the folder has this configuration and these photos; save both."""
+    _check_same(folder, config)  # again: another command may have made it since
     fingerprint = folder / "photos.sha256"
     if (folder / STUDY_FILE).is_file() and (folder / CONFIG_FILE).is_file():
-        _check_same(folder, config)
         if fingerprint.is_file() and _read_fingerprint(fingerprint) != photos:
             raise ConfigError(
                 f"search.name={config.search.name} exists with other photos: choose another "
@@ -181,6 +194,9 @@ def _saved_config(folder: Path) -> dict[str, Any]:
 
 
 def _check_same(folder: Path, config: TuneConfig) -> None:
+    """Raise a ConfigError if the folder has a search of another configuration."""
+    if not ((folder / STUDY_FILE).is_file() and (folder / CONFIG_FILE).is_file()):
+        return
     before, now = _saved_config(folder), leaves(yaml_mapping(config_text(config)))
     for name in sorted(before.keys() | now.keys()):
         if name not in MAY_DIFFER and before.get(name) != now.get(name):

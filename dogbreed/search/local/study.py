@@ -43,7 +43,7 @@ class Study:
     def __init__(self, folder: Path, search: SearchConfig, space: Space, epochs: int) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        self._space, self._distributions = space, as_distributions(space)
+        self.space, self._distributions = space, as_distributions(space)
         self.total = min(search.trials, grid_size(space) or search.trials)
         with _readable(folder / STUDY_FILE, "start a new search with another search.name"):
             self._study = optuna.create_study(
@@ -54,7 +54,7 @@ class Study:
                 load_if_exists=True,
             )
             for trial in self._study.get_trials(deepcopy=False):
-                check_trial(trial, self._space, self._distributions)
+                check_trial(trial, self.space, self._distributions)
             self._requeue_interrupted()
             # With the seed of the earlier process a sampler would propose the same first values.
             self._study.sampler = _sampler(search, search.seed + len(self._trials()))
@@ -104,8 +104,8 @@ class Study:
 
     def _is_in_space(self, values: Mapping[str, Value]) -> bool:
         """Whether these values are in this space."""
-        return values.keys() == self._space.keys() and all(
-            holds(self._space[name], value) for name, value in values.items()
+        return values.keys() == self.space.keys() and all(
+            holds(self.space[name], value) for name, value in values.items()
         )
 
     def remaining(self) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, SMALL, wait_for_line
 from helpers.in_process import run_in_process
+
+from dogbreed.evaluation.metrics.registry import objectives
+from dogbreed.utils.metric_lines import metric_regexes
 
 pytestmark = pytest.mark.launch
 
@@ -82,6 +86,11 @@ def test_a_training_leaves_its_model_and_its_papers(container: Path, photos_root
     assert not papers & {"model", "checkpoints"}
     assert not (container / "output" / "failure").exists()
     assert "valid_loss_low95=" in done.stdout
+    # SageMaker reads each of them in each epoch, whatever a person would see of the training.
+    for name, expression in metric_regexes(objectives()).items():
+        if not name.endswith("95"):
+            assert len(re.findall(expression, done.stdout)) >= 3, name
+    assert "Open the report" not in done.stdout
 
 
 def test_a_training_that_fails_leaves_what_it_recorded(container: Path, photos_root: Path) -> None:

@@ -1,6 +1,7 @@
 """`python launch/tune.py launcher=local` and the training after it, from the command line."""
 
 import csv
+import json
 import os
 import re
 import signal
@@ -98,9 +99,9 @@ def test_a_search_is_resumed_and_its_best_is_trained(
 
     # A trial is what a training of the same configuration is.
     again = launch("train.py", "best=mine", "data.fraction=0.5")
-    expected = re.search(r"^result valid_loss=(\S+)", again.stdout, re.MULTILINE)
-    assert expected is not None, again.stderr
-    assert float(expected[1]) == pytest.approx(min(objectives), rel=1e-4)
+    assert again.returncode == 0, again.stderr
+    metrics = json.loads((tmp_path / "outputs/latest/metrics.json").read_text("utf-8"))
+    assert metrics["valid"]["loss"] == pytest.approx(min(objectives), rel=1e-4)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -1,10 +1,11 @@
-"""Sentences about the facts of a run: the same in the report and in the model card."""
+"""Sentences about the facts of a run: for the report, the model card and the terminal."""
 
 from collections.abc import Sequence
 
 from dogbreed.data.layouts.splits import TEST, Finding
 from dogbreed.evaluation.facts import Baseline, Facts
 from dogbreed.evaluation.metrics.measuring import ClassMetrics
+from dogbreed.evaluation.mistakes import confusions
 from dogbreed.report.formatting import counted, decimal, percent, points
 from dogbreed.utils.nouns import plural
 
@@ -73,3 +74,39 @@ def weakest(facts: Facts, limit: int) -> list[ClassMetrics]:
 def left_out(findings: Sequence[Finding]) -> int:
     """How many photos can't be used."""
     return sum(finding.photos for finding in findings if finding.bad)
+
+
+def in_plain_words(facts: Facts) -> str:
+    """How many test photos the run classifies correctly, and the class where it is worst.
+
+    Correct on 77 of 100 test photos (67.8 to 84.2 %), among its top five for 96. Weakest class:
+    collie, 1 of 10, mostly predicted as Border collie.
+    """
+    if TEST not in facts.metrics or not facts.metrics[TEST].n:
+        return "There is no test photo, so nothing says how good the model is."
+    test = facts.metrics[TEST]
+    hits = round(test["top1"] * test.n)
+    low, high = (f"{100 * end:.1f}" for end in test.ci95["top1"])
+    number = f"{hits:,} of {counted(test.n, 'test photo')}"
+    sentence = f"Correct on {number} ({low} to {high} %)"
+    if len(facts.classes) > 5:  # of five or fewer every answer is among the five
+        sentence += f", among its top five for {round(test['top5'] * test.n):,}"
+    if hits == test.n:
+        return f"{sentence}. No {facts.noun} was mistaken for another."
+    return f"{sentence}. {_weakest(facts)}"
+
+
+def _weakest(facts: Facts) -> str:
+    """The class with the lowest share of correct answers, and what is answered instead."""
+    first, *others = weakest(facts, len(facts.classes))
+    ties = sum(other.recall == first.recall for other in others)
+    more = f" (and {ties:,} more)" if ties else ""
+    title = f"Weakest {plural(facts.noun) if ties else facts.noun}: {first.display_name}{more}"
+    hits = round((first.recall or 0.0) * first.n)
+    label = facts.classes.index(first.name)
+    pair = next(pair for pair in confusions(facts.test_scores) if pair.label == label)
+    often = "mostly" if 2 * pair.count > first.n else f"{pair.count:,}"
+    return (
+        f"{title}, {hits:,} of {first.n:,}, {often} predicted as "
+        f"{facts.display_names[pair.taken_for]}."
+    )
