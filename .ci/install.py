@@ -43,7 +43,7 @@ def main(stage: str) -> int:
         if is_complete(stage):
             return 0
         if UNFINISHED.exists():
-            print("the last installation was interrupted: starting it again", flush=True)
+            print("the last installation did not finish: starting again", flush=True)
         if UNFINISHED.exists() or not os.access(PYTHON, os.X_OK):
             shutil.rmtree(VENV, ignore_errors=True)
         before = installed()
@@ -203,4 +203,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1]))
     except KeyboardInterrupt:
-        sys.exit("interrupted: the next make starts the installation again")
+        sys.exit("interrupted: the next make starts again")

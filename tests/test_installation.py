@@ -46,7 +46,6 @@ mkdir -p "$packages"
 case "$INSTALL" in
   refused) echo "Resolved 9 packages in 1ms"; echo "error: no network"; exit 2;;
   killed) mkdir "$packages/half-1.dist-info"; kill -9 $PPID; exit 1;;
-  slow) sleep 1;;
 esac
 case "$*" in *"--group dev"*) mkdir -p "$packages/pytest-9.2.0.dist-info";; esac
 mkdir -p "$packages/torch-2.15.0.dist-info" "$packages/torchvision-0.29.2.dist-info"
@@ -198,7 +197,7 @@ def test_an_interrupted_installation_is_started_again(checkout: Checkout) -> Non
     assert checkout.planned("train") == ["core"]
     done = checkout.make(".venv/.ready")
     assert done.returncode == 0, done.stderr
-    assert "was interrupted" in done.stdout
+    assert "did not finish" in done.stdout
     assert not (packages / "half-1.dist-info").exists()
     assert checkout.planned("train") == []
     assert checkout.planned("test") == ["dev"]
@@ -217,7 +216,7 @@ def test_an_error_is_shown_and_nothing_is_lost(checkout: Checkout) -> None:
     assert checkout.planned("train") == []
     done = checkout.make(".venv/.ready-dev")
     assert done.returncode == 0, done.stderr
-    assert "interrupted" not in done.stdout
+    assert "did not finish" not in done.stdout
     assert mine.exists()
 
 
