@@ -87,9 +87,11 @@ def install(stage: str, lock: IO[str]) -> int:
     if uv is None:
         command = [PYTHON, "-m", "pip", "install", "--quiet", *PINNED]
         return run([*command, "pip"], lock) or run([*command, *WANTED[stage]], lock)
-    # Python files are compiled now, or the first runs would spend ten seconds on it.
-    command = [uv, "pip", "install", "--python", PYTHON, "--compile-bytecode"]
-    return run([*command, *torch_backend(uv), *PINNED, *WANTED[stage]], lock)
+    command = [uv, "pip", "install", "--python", PYTHON]
+    # To compile all Python files takes longer than to install them. A training compiles the few
+    # that it imports; tests start many processes at once, some with a time limit.
+    compiled = ["--compile-bytecode"] if stage == "dev" else []
+    return run([*command, *compiled, *torch_backend(uv), *PINNED, *WANTED[stage]], lock)
 
 
 def make_environment() -> bool:

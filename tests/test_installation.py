@@ -140,10 +140,12 @@ def test_training_gets_the_core_and_tests_add_to_it(checkout: Checkout) -> None:
     (install,) = [call for call in checkout.calls() if "-e" in call.split()]
     assert "-c constraints.txt -e .[serve] pip" in install
     assert "--group" not in install
+    assert "--compile-bytecode" not in install
     done = checkout.make(".venv/.ready-dev")
     assert done.stdout.startswith("1 packages installed in ")
     (install,) = checkout.calls()
     assert install.endswith("-c constraints.txt -e .[serve] pip --group dev --group docs")
+    assert "--compile-bytecode" in install
     assert checkout.make(".venv/.ready", ".venv/.ready-dev").returncode == 0
     assert checkout.calls() == []
 
