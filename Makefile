@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-READY := .venv/.ready
+CORE := .venv/.ready
+DEV := .venv/.ready-dev
 SMDEBUG := .venv-smdebug
 SMDEBUG_TESTS := tests/debug/test_smdebug.py
 SERVERS := .venv-servers
@@ -12,31 +13,31 @@ SERVED := openvino|openvino-telemetry|pillow|pillow-heif
 .PHONY: train test test-slow test-runs test-launch test-watch test-containers test-smdebug test-servers check \
   coverage docs examples benchmarks reference constraints audit clean
 
-train: $(READY)
+train: $(CORE)
 	$(BIN)/python -m dogbreed.train $(ARGS)
 
-test: $(READY)
+test: $(DEV)
 	$(BIN)/python -m pytest $(ARGS)
 
 # The tests that are marked slow, test-runs, test-launch, test-watch and examples in one go: one
 # start, and no core waits for the last test of each.
-test-slow: $(READY)
+test-slow: $(DEV)
 	$(BIN)/python -m pytest -m 'slow or runs or launch or watch or examples' $(ARGS)
 
 # Complete trainings and exports: killed and resumed, on a full disk, on two processes, on real photos.
-test-runs: $(READY)
+test-runs: $(DEV)
 	$(BIN)/python -m pytest -m runs $(ARGS)
 
 # Complete local searches, and jobs in an emulated AWS account through SageMaker's training toolkit.
-test-launch: $(READY)
+test-launch: $(DEV)
 	$(BIN)/python -m pytest -m launch $(ARGS)
 
 # Complete trainings under the debugger and the profiler: what they record, stop and survive.
-test-watch: $(READY)
+test-watch: $(DEV)
 	$(BIN)/python -m pytest -m watch tests/debug $(ARGS)
 
 # One job in a container, through podman: DOGBREED_CONTAINER_IMAGE, else one that is built here.
-test-containers: $(READY)
+test-containers: $(DEV)
 	$(BIN)/python -m pytest -n 0 -m containers tests/contract $(ARGS)
 
 # The extra smdebug, through the real one: with the protobuf of 2022 that it asks for, and once more
@@ -52,13 +53,13 @@ test-servers: $(SERVERS)/.ready
 	$(BIN)/python -m pytest -n 0 -m servers tests/inference tests/serving/http $(ARGS)
 
 # mypy twice: over the project, and from outside over a user's code, for which py.typed counts.
-check: $(READY)
+check: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd tests/typing && ../../$(BIN)/mypy --config-file= --strict consumer.py
 
-docs: $(READY)
+docs: $(DEV)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/site
 	@echo "documentation: build/site/index.html"
 
@@ -69,55 +70,45 @@ coverage:
 	@echo "lines of dogbreed/ that both cover: $$($(BIN)/coverage report --format=total) %"
 	@$(BIN)/coverage report > /dev/null || { echo "error: fewer than [tool.coverage.report] allows"; exit 1; }
 
-examples: $(READY)
+examples: $(DEV)
 	$(BIN)/python -m pytest -n 0 -m examples tests/test_examples.py $(ARGS)
 
 # The figures of the README. On a quiet machine, with your own photos and weights:
 # make benchmarks ROOT=PHOTOS WEIGHTS=FILE
-benchmarks: $(READY)
+benchmarks: $(DEV)
 	$(BIN)/python tests/benchmarks/run_all.py "$(ROOT)" "$(WEIGHTS)"
 
 # Every key, from the schema; a test holds that the page is today's.
-reference: $(READY)
+reference: $(CORE)
 	$(BIN)/python -m dogbreed.configuration.reference > conf/README.md.new
 	mv conf/README.md.new conf/README.md
 
 # Known holes in what constraints.txt and inference/requirements.txt pin: pip-audit asks the OSV
 # database. What was found by hand is in tests/advisories.toml, which `make test` holds them against.
-audit: $(READY)
+audit: $(DEV)
 	@$(BIN)/python tests/audit.py
 
 # Pins what CI, jobs and endpoints install. Names and versions only: which index they come from is
 # the machine's.
-constraints: $(READY)
+constraints: $(DEV)
 	$(BIN)/uv pip compile pyproject.toml --group dev --group docs --universal --quiet --upgrade \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o constraints.txt
 	{ grep '^#' inference/requirements.txt; grep -E '^($(SERVED))==' constraints.txt; } \
 	  > inference/requirements.txt.new
 	mv inference/requirements.txt.new inference/requirements.txt
 
-# uv where it is there; else uv from the package index; else plain pip. Python files are compiled
-# now, or the first runs would spend ten seconds on it.
-$(READY): pyproject.toml constraints.txt
+# What training and serving need; what tests, checks and the documentation need is added to it. An
+# installation that was interrupted has left .unfinished, and is started again.
+$(CORE): pyproject.toml constraints.txt $(wildcard .venv/.unfinished)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $(PYTHON) is not Python 3.11 or newer: make PYTHON=/path/to/python3"; exit 1; }
-	@if ! test -x $(BIN)/python; then \
-	  if command -v uv >/dev/null; then uv venv --quiet --python "$$(command -v $(PYTHON))" .venv; \
-	  else $(PYTHON) -m venv .venv; fi || \
-	  { rm -rf .venv; echo "error: no venv module (Debian: apt install python3-venv)"; exit 1; }; fi
-	@if command -v uv >/dev/null; then UV=uv; \
-	elif $(BIN)/python -m pip install --quiet -c constraints.txt uv; then UV=$(BIN)/uv; fi; \
-	if [ -n "$$UV" ]; then \
-	  VIRTUAL_ENV="$(CURDIR)/.venv" $$UV pip install --compile-bytecode -c constraints.txt \
-	    -e . --group dev --group docs; \
-	else \
-	  $(BIN)/python -m pip install 'pip>=25.1' && \
-	  $(BIN)/python -m pip install -c constraints.txt -e . --group dev --group docs; \
-	fi
-	@touch $@
+	@$(PYTHON) .ci/install.py core
+
+$(DEV): $(CORE)
+	@$(PYTHON) .ci/install.py dev
 
 # As pip resolves the extra, so without the pin of protobuf; today's protobuf is beside it.
-$(SMDEBUG)/.ready: $(READY)
+$(SMDEBUG)/.ready: $(DEV)
 	rm -rf $(SMDEBUG)
 	$(BIN)/uv venv --quiet --python $(BIN)/python $(SMDEBUG)
 	grep -v '^protobuf==' constraints.txt > $(SMDEBUG)/constraints.txt
@@ -129,7 +120,7 @@ $(SMDEBUG)/.ready: $(READY)
 
 # What the containers carry, and what they install. TorchServe's toolkit needs the pkg_resources of
 # an older setuptools, and calls pip.
-$(SERVERS)/.ready: $(READY) inference/requirements.txt
+$(SERVERS)/.ready: $(DEV) inference/requirements.txt
 	rm -rf $(SERVERS)
 	$(BIN)/uv venv --quiet --python $(BIN)/python $(SERVERS)
 	grep -v '^setuptools==' constraints.txt > $(SERVERS)/constraints.txt

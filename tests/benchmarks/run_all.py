@@ -15,6 +15,7 @@ def main(root: str, weights: str) -> None:
         )
     here = Path(__file__).parent
     for name, arguments in {
+        "installation.py": [],
         "startup.py": [],
         "feature_pass.py": [root, weights],
         "backbones.py": [root, weights],
