@@ -75,15 +75,23 @@ class FailedBackbone:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The backbones that could be measured, the best first, and those that couldn't."""
+
+    measured: tuple[MeasuredBackbone, ...]
+    failed: tuple[FailedBackbone, ...]
+
+
 def top1(scores: Scores) -> dict[str, Any]:
     """Top-1 as a fraction with its 95 % interval, and the number of photos."""
     hits, n = int(scores.right.sum()), len(scores)
     return {"top1": hits / n, "ci95": wilson(hits, n), "n": n}
 
 
-def best_first(measured: Iterable[MeasuredBackbone]) -> list[MeasuredBackbone]:
+def best_first(measured: Iterable[MeasuredBackbone]) -> tuple[MeasuredBackbone, ...]:
     """By top-1 on the validation photos, of equal ones the smaller first.
 
     The test photos don't choose, so that the best one's test top-1 isn't the best of many.
     """
-    return sorted(measured, key=lambda each: (-int(each.valid.right.sum()), each.megabytes))
+    return tuple(sorted(measured, key=lambda each: (-int(each.valid.right.sum()), each.megabytes)))

@@ -56,17 +56,8 @@ class Candidate:
         return (f"model.backbone={self.name}", *weights)
 
     def why_failed(self, error: DogbreedError) -> str:
-        """An error of this backbone in one sentence; of weights that can't be fetched, with what
-        to do here."""
-        if isinstance(error, WeightsError) and self.weights == AUTO and not self._has_weights():
-            return (
-                "its weights aren't on this machine and can't be fetched: give a file, "
-                f"{KEY}=[{self.name}=FILE]"
-            )
-        return " ".join(error.args)
-
-    def _has_weights(self) -> bool:
-        return self.provider.has_weights(self.name)
+        """An error of this backbone on one line, with weights as they are typed here."""
+        return " ".join(error.args).replace("model.weights=", f"{KEY}={self.name}=")
 
 
 def find_candidates(entries: Sequence[str]) -> list[Candidate]:

@@ -1,8 +1,8 @@
-"""The comparison of backbones: photos, check, features and a linear probe of each, results."""
+"""The comparison of backbones: photos, check, features and a linear probe of each."""
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,22 @@ from dogbreed.data.check import Checked, as_lines
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID
 from dogbreed.errors import ConfigError, DogbreedError, EngineError, StoreError, WeightsError
 from dogbreed.evaluation.backbones import (
+    Comparison,
     FailedBackbone,
     FeaturePass,
     MeasuredBackbone,
     best_first,
-    top1,
 )
 from dogbreed.evaluation.linear_probe import SHRINKAGES, fit_probe
-from dogbreed.report.backbone_table import backbone_notes, backbone_table
+from dogbreed.training.backbone_results import log_comparison, write_comparison
 from dogbreed.training.candidates import KEY, Candidate, find_candidates
 from dogbreed.training.features import FEATURES, cached_features
 from dogbreed.training.preparation import Prepared, check_photos, find_photos, resolve
 from dogbreed.training.results import data_fingerprint, versions
-from dogbreed.training.run_folder import RunFolder, log, log_to_terminal, new_run, yaml_text
+from dogbreed.training.run_folder import log, log_to_terminal, new_run
 from dogbreed.utils.clock import SET_UP, Clock, as_text
-from dogbreed.utils.files import json_text, write_text
 from dogbreed.utils.machine import cores
 
-RESULTS_FILE = "backbones.json"
-PROBE = "linear discriminant analysis with shrinkage, on the centre view"
 # What one backbone can fail by; all others would fail by anything else.
 _OWN_ERRORS = (ConfigError, WeightsError, EngineError, StoreError)
 # The parts of the feature pass whose time is that of photos: not converting the network.
@@ -62,25 +59,17 @@ def compare_backbones(config: CompareConfig, arguments: Sequence[str]) -> Path:
         run.write_lines("findings.txt", as_lines(checked.findings))
         comparison = _measure_all(config, candidates, checked, clock)
         command = _training_command(arguments, comparison.measured[0])
-        _write(run, config, comparison, _values(comparison, checked, command, clock))
-        _log(comparison, command)
+        write_comparison(run, config, comparison, _described(checked, command, clock))
+        log_comparison(comparison, command)
         log.info("\n%s\nresults: %s", as_text(clock.as_dict()), run.path)
     finally:
         run.close()
     return run.path
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Comparison:
-    """The backbones that could be measured, best first, and those that couldn't."""
-
-    measured: list[MeasuredBackbone]
-    failed: list[FailedBackbone]
-
-
 def _measure_all(
     config: CompareConfig, candidates: Sequence[Candidate], checked: Checked, clock: Clock
-) -> _Comparison:
+) -> Comparison:
     measured: list[MeasuredBackbone] = []
     failed: list[FailedBackbone] = []
     errors: list[DogbreedError] = []
@@ -98,7 +87,7 @@ def _measure_all(
         reasons = [f"{each.label}: {each.reason}" for each in failed]
         head = ["No backbone can be measured:"] if len(reasons) > 1 else []
         raise type(errors[0])(*head, *reasons)
-    return _Comparison(measured=best_first(measured), failed=failed)
+    return Comparison(measured=best_first(measured), failed=tuple(failed))
 
 
 def _measure(
@@ -129,16 +118,22 @@ def _measure(
         ),
         valid=valid,
         test=test,
-        details={
-            "network": candidate.name,
-            "weights": Path(probed.model.weights).name,
-            "weights_sha256": backbone.digest(),
-            "preprocessing": backbone.preprocessing.describe(),
-            "num_features": backbone.num_features,
-            "engine": choice.name,
-            "precision": choice.precision,
-        },
+        details=_details(prepared),
     )
+
+
+def _details(prepared: Prepared) -> dict[str, Any]:
+    """What identifies a backbone and what computed its features."""
+    backbone, choice = prepared.backbone, prepared.choice
+    return {
+        "network": backbone.name,
+        "weights": Path(prepared.config.model.weights).name,
+        "weights_sha256": backbone.digest(),
+        "preprocessing": backbone.preprocessing.describe(),
+        "num_features": backbone.num_features,
+        "engine": choice.name,
+        "precision": choice.precision,
+    }
 
 
 def _of_candidate(config: CompareConfig, candidate: Candidate) -> CompareConfig:
@@ -173,15 +168,12 @@ def _training_command(arguments: Sequence[str], best: MeasuredBackbone) -> str:
     return f"{typed('train')} {shlex.join([*same, *best.overrides])}"
 
 
-def _values(
-    comparison: _Comparison, checked: Checked, command: str, clock: Clock
-) -> dict[str, Any]:
-    """What backbones.json holds, as plain values."""
-    folders, best = checked.folders, comparison.measured[0]
+def _described(checked: Checked, command: str, clock: Clock) -> dict[str, Any]:
+    """What all backbones have in common, as plain values for backbones.json."""
+    folders = checked.folders
     return {
-        "best": best.label,
         "training": command,
-        "probe": PROBE,
+        "probe": "linear discriminant analysis with shrinkage, on the centre view",
         "shrinkages": SHRINKAGES,
         "chosen_on": VALID,
         "photos": {split: len(folders.samples[split]) for split in SPLITS},
@@ -190,33 +182,4 @@ def _values(
         "versions": versions(),
         "cores": cores(),
         "seconds": clock.as_dict(),
-        "backbones": [each.as_dict(best) for each in comparison.measured],
-        "failed": [asdict(each) for each in comparison.failed],
     }
-
-
-def _write(
-    run: RunFolder, config: CompareConfig, comparison: _Comparison, values: dict[str, Any]
-) -> None:
-    """Write the results; backbones.json last."""
-    columns = ("backbone", "valid_top1", "test_top1", "test_low95", "test_high95", "photos_per_s")
-    rows: list[tuple[object, ...]] = [(*columns, "megabytes", "licence", "failed")]
-    for each in comparison.measured:
-        valid, test = top1(each.valid), top1(each.test)
-        measures = (valid["top1"], test["top1"], *test["ci95"], each.features.photos_per_s)
-        rows.append((each.label, *measures, each.megabytes, each.licence, None))
-    rows += [(each.label, *[None] * 7, each.reason) for each in comparison.failed]
-    run.write_table("backbones.csv", rows)
-    write_text(run.path / "config.yaml", yaml_text(asdict(config)))
-    write_text(run.path / RESULTS_FILE, json_text(values))
-
-
-def _log(comparison: _Comparison, command: str) -> None:
-    """Log the table, what its numbers mean, and the command for the training."""
-    log.info("")
-    for line in backbone_table(comparison.measured, comparison.failed):
-        log.info("%s", line)
-    log.info("")
-    for line in backbone_notes(comparison.measured):
-        log.info("%s", line)
-    log.info("\nTrain the best one:\n  %s", command)
