@@ -7,7 +7,7 @@ from dogbreed.evaluation.backbones import FailedBackbone, MeasuredBackbone, top1
 
 WIDTH = 80
 _LICENCE_WIDTH = 13
-_MAX_NAME = 19  # what the other columns leave; a longer name has a line of its own
+_MAX_NAME = 18  # what the other columns leave; a longer name has a line of its own
 _NO_BREAK_SPACE = "\xa0"  # textwrap breaks no line at it
 _HEADS = ("valid", "test (95 % interval)", "photos/s", "MB", "licence")
 
@@ -80,8 +80,9 @@ def _cells(each: MeasuredBackbone) -> tuple[str, ...]:
 
 
 def _short_licence(licence: str) -> str:
-    """The licence's first words, before a semicolon."""
-    return textwrap.shorten(licence.partition(";")[0], _LICENCE_WIDTH, placeholder="…")
+    """What is before a semicolon, cut to the width of its column."""
+    name = licence.partition(";")[0]
+    return name if len(name) <= _LICENCE_WIDTH else f"{name[: _LICENCE_WIDTH - 1]}…"
 
 
 def _joined(cells: Sequence[str]) -> str:
