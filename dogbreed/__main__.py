@@ -46,11 +46,12 @@ def console_script() -> NoReturn:
 
 def first_screen(program: str) -> list[str]:
     """What the package is for, its commands, and the latest run of the working folder."""
+    width = max(len(command.name) for command in COMMANDS) + 2
     return [
         f"{PROGRAM} {__version__}. {PURPOSE}",
         "",
         f"Usage: {program} COMMAND [KEY=VALUE ...]",
-        *(f"  {command.name:<10}{command.summary}" for command in COMMANDS),
+        *(f"  {command.name:<{width}}{command.summary}" for command in COMMANDS),
         f"{program} COMMAND --help explains a command.",
         "",
         *_latest_run(program),

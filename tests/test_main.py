@@ -48,8 +48,9 @@ def test_without_arguments_one_screen_and_no_heavy_import(tmp_path: Path) -> Non
     lines = done.stdout.splitlines()
     assert len(lines) <= 18
     assert max(map(len, lines)) <= 80
+    width = max(len(command.name) for command in COMMANDS) + 2
     for command in COMMANDS:
-        assert f"  {command.name:<10}{command.summary}" in lines
+        assert f"  {command.name:<{width}}{command.summary}" in lines
     assert lines[-1] == "No run in outputs yet. For a first look: python -m dogbreed train"
     assert run("help", cwd=tmp_path).stdout == done.stdout
     assert run("--help", cwd=tmp_path).stdout == done.stdout

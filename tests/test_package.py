@@ -49,7 +49,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("report.run.sections",),
     ("report.run",),
     ("training",),
-    ("train", "predict", "evaluate", "serve"),
+    ("train", "predict", "evaluate", "compare_backbones", "serve"),
     ("search",),
     ("search.report",),
     ("search.local",),

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dogbreed.configuration.deploy import DeployConfig, QueryConfig, TeardownConfig
-from dogbreed.configuration.run import Config, EvaluateRunConfig, PredictConfig, ServeConfig
+from dogbreed.configuration.run import (
+    CompareConfig,
+    Config,
+    EvaluateRunConfig,
+    PredictConfig,
+    ServeConfig,
+)
 from dogbreed.configuration.search import FinalConfig, TuneConfig
 
 PROGRAM = "dogbreed"
@@ -89,6 +95,31 @@ COMMANDS = (
         example="model=outputs/latest data.root=PHOTOS",
         schema=EvaluateRunConfig,
         main_keys=("data.root", "model", "data.split", "name", "output_root"),
+    ),
+    Command(
+        name="compare-backbones",
+        module="dogbreed.compare_backbones",
+        script="python -m dogbreed.compare_backbones",
+        summary="which backbone suits these photos, before a training",
+        purpose=(
+            "Compare backbones on folders of photos: a linear classifier on the features of each "
+            "one whose weights are on this machine, with its test top-1, photos per second, size "
+            "and licence, the best first. Then the command that trains the best is printed, with "
+            "the other arguments typed here; it uses the features that were computed here."
+        ),
+        usage="data.root=PHOTOS [GROUP=CHOICE ...] [KEY=VALUE ...]",
+        example="data.root=PHOTOS backbones=[efficientnet_lite2,resnet50=FILE]",
+        schema=CompareConfig,
+        main_keys=(
+            "data.root",
+            "backbones",
+            "data.fraction",
+            "data.size_px",
+            "engine",
+            "name",
+            "output_root",
+        ),
+        extends="train",
     ),
     Command(
         name="serve",

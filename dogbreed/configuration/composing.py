@@ -43,6 +43,8 @@ def compose_as(
 ) -> Section:
     """Compose conf/<config_name>.yaml with `overrides`, as typed: KEY=VALUE or GROUP=CHOICE.
 
+    A command's name may be given: its dashes are underscores in the file's name.
+
     `values_between` are values by dotted key, of a search or a job: they replace those of conf/,
     and `overrides` replace them. They are taken unchanged; no grammar reads them.
 
@@ -52,6 +54,7 @@ def compose_as(
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    config_name = config_name.replace("-", "_")
     groups = groups_of(schema)
     kinds = {name: kind for name, kind, _ in keys(schema)}
     chosen: list[str] = []

@@ -216,6 +216,16 @@ class Config:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompareConfig(Config):
+    """The keys of a training, and the backbones that are compared for it."""
+
+    backbones: tuple[str, ...] = key(
+        "networks to compare, NAME or NAME=WEIGHTS (a file, or a name of published ones); []: all "
+        "whose weights are on this machine"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainedConfig:
     """Which trained model is used, and how it is run."""
 

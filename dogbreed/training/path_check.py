@@ -30,7 +30,7 @@ def check_paths(config: Config) -> None:
             )
     elif data.root is not None:
         check_root(Path(data.root))
-    _check_weights(config.model.weights)
+    check_weights(config.model.weights)
     if config.resume not in (None, AUTO) and not os.path.isfile(  # noqa: PTH113
         resumed_folder(str(config.resume)) / RUN_FILE
     ):
@@ -50,28 +50,26 @@ def check_sent_paths(config: Config) -> None:
     """
     if config.data.root is not None:
         check_root(Path(config.data.root))
-    _check_weights(config.model.weights)
+    check_weights(config.model.weights)
     check_writable(Path(config.output_root))
     _check_source(config)
 
 
-def _check_weights(weights: str) -> None:
-    """Raise a WeightsError for a file that can't be read; names are checked by torchvision."""
+def check_weights(weights: str, key: str = "model.weights") -> None:
+    """Raise a WeightsError for a file that can't be read; names are checked by their provider."""
     path = Path(weights)
     if not (path.suffix or "/" in weights):
         return
     try:
         path.open("rb").close()
     except FileNotFoundError as error:
-        raise WeightsError(f"model.weights={weights}: there is no such file.") from error
+        raise WeightsError(f"{key}={weights}: there is no such file.") from error
     except IsADirectoryError as error:
-        raise WeightsError(f"model.weights={weights}: is a folder: name a file in it.") from error
+        raise WeightsError(f"{key}={weights}: is a folder: name a file in it.") from error
     except PermissionError as error:
-        raise WeightsError(
-            f"model.weights={weights}: can't be read: you lack the permission."
-        ) from error
+        raise WeightsError(f"{key}={weights}: can't be read: you lack the permission.") from error
     except OSError as error:
-        raise WeightsError(f"model.weights={weights}: can't be read: {error.strerror}.") from error
+        raise WeightsError(f"{key}={weights}: can't be read: {error.strerror}.") from error
 
 
 def _check_source(config: Config) -> None:

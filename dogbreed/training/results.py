@@ -281,6 +281,8 @@ def data_fingerprint(checked: Checked) -> str:
 
 def versions() -> dict[str, str]:
     """The versions of this package, of Python, and of the packages that results depend on."""
-    installed = {each.name for each in importlib.metadata.distributions()}
-    known = {name: importlib.metadata.version(name) for name in VERSIONS_OF if name in installed}
+    # In small letters: Pillow's own metadata say pillow.
+    installed = {each.name.lower() for each in importlib.metadata.distributions()}
+    names = [name for name in VERSIONS_OF if name.lower() in installed]
+    known = {name: importlib.metadata.version(name) for name in names}
     return {"dogbreed": __version__, "python": platform.python_version(), **known}

@@ -48,6 +48,10 @@ class Provider(ABC):
         """Whether the default weights of a network are on this machine: nothing is downloaded."""
         return False
 
+    def local_names(self) -> Sequence[str]:
+        """The networks whose default weights are on this machine."""
+        return [name for name in self.names() if self.has_weights(name)]
+
     @abstractmethod
     def build(self, name: str) -> nn.Module:
         """The network with random weights, by torch's generator: images [n, 3, height, width] to
@@ -165,8 +169,8 @@ def _candidates(name: str) -> list[Provider]:
     return prefixed or [each for each in PROVIDERS.values() if not each.prefix]
 
 
-def provider_of(name: str) -> Provider:
-    """The provider of the network `name`.
+def provider_of(name: str, key: str = "model.backbone") -> Provider:
+    """The provider of the network `name`, which was given as the value of `key`.
 
     Raises:
         ConfigError: no provider has such a network.
@@ -177,5 +181,5 @@ def provider_of(name: str) -> Provider:
         titles = [provider.title for provider in _candidates(name)]
         have = f"{' and '.join(titles)} {'has' if len(titles) == 1 else 'have'}"
         hint = nearest(name, known) or f" There are: {', '.join(known[:MAX_LISTED])}, ..."
-        raise ConfigError(f"model.backbone={name}: {have} no such network.{hint}")
+        raise ConfigError(f"{key}={name}: {have} no such network.{hint}")
     return found

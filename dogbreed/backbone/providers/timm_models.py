@@ -35,6 +35,13 @@ class TimmProvider(Provider):
         timm = _timm()
         return [f"{self.prefix}{name}" for name in [*timm.list_models(), *timm.list_pretrained()]]
 
+    def local_names(self) -> Sequence[str]:
+        """By the names of weights; a network without one stands for one of these."""
+        if not _is_installed():
+            return ()
+        names = [f"{self.prefix}{name}" for name in _timm().list_pretrained()]
+        return [name for name in names if self.has_weights(name)]
+
     def licence(self, name: str) -> str:
         """As timm's description of the weights states it."""
         return str(self._published(name).license or "not stated by timm")
@@ -122,13 +129,17 @@ class TimmProvider(Provider):
         return _timm().get_pretrained_cfg(name.removeprefix(self.prefix), allow_unregistered=True)
 
 
+def _is_installed() -> bool:
+    return importlib.util.find_spec("timm") is not None
+
+
 def _timm() -> Any:
     """The library.
 
     Raises:
         ConfigError: it isn't installed.
     """
-    if importlib.util.find_spec("timm") is None:
+    if not _is_installed():
         raise ConfigError(
             "Networks named timm/NAME need the package timm: pip install 'dogbreed[timm]'."
         )
