@@ -34,6 +34,8 @@ NOISE = re.compile(
     r" +(Downloaded|Building|Built) "
 )
 
+Command = list[Path | str]
+
 
 def main(stage: str) -> int:
     """Install, and print what was installed; the exit code."""
@@ -85,7 +87,7 @@ def install(stage: str, lock: IO[str]) -> int:
         return 1
     uv = find_uv()
     if uv is None:
-        command = [PYTHON, "-m", "pip", "install", "--quiet", *PINNED]
+        command: Command = [PYTHON, "-m", "pip", "install", "--quiet", *PINNED]
         return run([*command, "pip"], lock) or run([*command, *WANTED[stage]], lock)
     command = [uv, "pip", "install", "--python", PYTHON]
     # To compile all Python files takes longer than to install them. A training compiles the few
@@ -99,7 +101,7 @@ def make_environment() -> bool:
     # Not sys.executable: that may be .venv's, when an activated environment is made again.
     python = getattr(sys, "_base_executable", sys.executable)
     uv = shutil.which("uv")
-    command = [python, "-m", "venv"]
+    command: Command = [python, "-m", "venv"]
     if uv:
         command = [uv, "venv", "--quiet", "--allow-existing", "--python", python]
     if subprocess.run([*command, VENV], cwd=PROJECT).returncode == 0:
@@ -115,7 +117,7 @@ def find_uv() -> Path | str | None:
     if uv := shutil.which("uv"):
         return uv
     if not own.exists():
-        pip = [PYTHON, "-m", "pip", "install", "--quiet", *PINNED, "uv"]
+        pip: Command = [PYTHON, "-m", "pip", "install", "--quiet", *PINNED, "uv"]
         subprocess.run(pip, cwd=PROJECT)
     return own if own.exists() else None
 
@@ -130,7 +132,7 @@ def torch_backend(uv: Path | str) -> tuple[str, ...]:
     if sys.platform != "linux" or chosen or has_gpu() or not torch_is_missing():
         return ()
     option = "--torch-backend=cpu"
-    command = [uv, "pip", "install", "--python", PYTHON, "--dry-run", "--no-deps", option]
+    command: Command = [uv, "pip", "install", "--python", PYTHON, "--dry-run", "--no-deps", option]
     quickly = {**os.environ, "UV_HTTP_RETRIES": "0", "UV_HTTP_TIMEOUT": "4"}
     with suppress(subprocess.TimeoutExpired):
         found = subprocess.run(
@@ -161,7 +163,7 @@ def torch_is_missing() -> bool:
     return not pins <= {name.partition("+")[0] for name in installed()}
 
 
-def run(command: list[Path | str], lock: IO[str]) -> int:
+def run(command: Command, lock: IO[str]) -> int:
     """Run an installer and pass on its errors; it holds the lock, should this process be killed."""
     process = subprocess.Popen(
         command,
