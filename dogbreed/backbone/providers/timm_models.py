@@ -101,7 +101,8 @@ class TimmProvider(Provider):
 
     def remove_classifier(self, network: nn.Module) -> int:
         """It was built without one."""
-        return int(getattr(network, "head_hidden_size", None) or network.num_features)
+        width: Any = getattr(network, "head_hidden_size", None) or network.num_features
+        return int(width)
 
     def has_weights(self, name: str) -> bool:
         """Whether they are in the cache of huggingface_hub."""
