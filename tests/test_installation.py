@@ -86,10 +86,10 @@ class Checkout:
         return self.command("make", f"PYTHON={sys.executable}", *arguments, **variables)
 
     def planned(self, target: str) -> list[str]:
-        """The installations that `make TARGET` would run."""
+        """The installations that `make TARGET` would run; a dry run of two targets repeats them."""
         done = self.make("-n", target)
         assert done.returncode == 0, done.stderr
-        return re.findall(r"\.ci/install\.py (\w+)", done.stdout)
+        return list(dict.fromkeys(re.findall(r"\.ci/install\.py (\w+)", done.stdout)))
 
     def calls(self) -> list[str]:
         """What uv was called with since the last look."""

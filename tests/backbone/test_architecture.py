@@ -193,8 +193,8 @@ def test_the_cut_changes_no_feature(
         ("resnet_50", "Did you mean resnet50?"),
         ("ResNet18", "Did you mean resnet18?"),
         ("efficentnet_b0", "Did you mean efficientnet_b0?"),
-        ("zzz", "There are: alexnet, "),
-        ("raft_large", "torchvision has no such network"),  # it has, but it doesn't classify
+        ("zzz", "There are: efficientnet_lite0, "),
+        ("raft_large", "torchvision have no such network"),  # it has, but it doesn't classify
     ],
 )
 def test_a_wrong_name_gets_a_hint(wrong: str, hint: str) -> None:

@@ -56,7 +56,10 @@ def test_every_command_is_one_that_the_program_takes(
         assert all(len(line) <= columns or len(line.split()) <= 4 for line in lines)
 
 
-def test_a_program_elsewhere_is_not_taken_for_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_elsewhere_is_not_taken_for_this_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(shutil, "which", {"dogbreed": "/other/bin/dogbreed"}.get)
     with started_as("dogbreed"):
         lines = next_steps(compose([]), Path("outputs/x"), [PHOTO], None)

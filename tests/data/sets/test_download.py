@@ -540,6 +540,7 @@ def test_the_terms_are_told_and_the_progress_shows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("dogbreed.utils.progress.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("dogbreed.utils.progress.INTERVAL_GROWTH", 0.0)
     photos = {f"images/Breed_{i}.jpg": random.Random(i).randbytes(700_000) for i in range(3)}
     data = pack("images.tar.gz", photos)
     fetch(replace(offered(publisher, "oxford_pets", data), classes=1), tmp_path)
