@@ -66,6 +66,15 @@ def only_reading(folder: Path) -> Iterator[None]:
             path.chmod(0o755)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What opens a page in a browser is slow."""
+    for item in items:
+        opens_browser = "chromium" in getattr(item, "fixturenames", ())
+        if opens_browser and item.get_closest_marker("servers") is None:
+            item.add_marker(pytest.mark.slow)
+
+
 def needs(path: Path) -> pytest.MarkDecorator:
     """Skip a test where `path`, real data that can't ship with the project, isn't there."""
     return pytest.mark.skipif(not path.exists(), reason=f"{path.name} isn't beside the project")

@@ -191,6 +191,7 @@ def test_no_model_and_no_photos_are_one_sentence_each(photos: Path, tmp_path: Pa
         evaluate.main([f"model={tmp_path / 'nowhere'}", f"data.root={photos}"])
 
 
+@pytest.mark.slow
 def test_the_command(photos: Path, tiny_model: Path, tmp_path: Path) -> None:
     """The process: its exit codes and its streams."""
 

@@ -95,6 +95,7 @@ def test_weights_that_cannot_be_fetched(monkeypatch: pytest.MonkeyPatch) -> None
         build_backbone("timm/resnet18")
 
 
+@pytest.mark.slow
 def test_other_networks_do_not_import_it() -> None:
     code = (
         "import sys; from dogbreed.backbone.architecture import parameters_of\n"

@@ -166,6 +166,7 @@ def test_what_aws_takes_is_taken() -> None:
     checked("launcher.subnets=[subnet-0a1b2c3d4e5f60718]", "launcher.security_groups=[sg-0a1b2c3d]")
 
 
+@pytest.mark.slow
 def test_a_role_is_in_the_partition_of_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "SAGEMAKER_ROLE", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)

@@ -67,6 +67,7 @@ def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], sentence: str) ->
     assert sentence in done.stderr
 
 
+@pytest.mark.slow
 def test_without_the_extra_aws_a_command_says_how_to_install_it(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(WITHOUT_AWS, "utf-8")
