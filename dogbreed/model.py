@@ -17,13 +17,13 @@ from dogbreed.artifact.description import Description
 from dogbreed.artifact.folder import find_artifact, read_description
 from dogbreed.artifact.network import build_head, load_network
 from dogbreed.backbone.architecture import HEAD, Backbone, as_backbone
+from dogbreed.configuration.optimizers import OPTIMIZERS, OptimizerSettings
 from dogbreed.configuration.run import ModelConfig, OptimConfig
 from dogbreed.configuration.schema import argument
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.layouts.class_names import display_names
 from dogbreed.evaluation.metrics.registry import epoch_metrics
 from dogbreed.evaluation.metrics.scores import Scores
-from dogbreed.optimizers.registry import OPTIMIZERS, OptimizerSettings
 from dogbreed.runtime.torch_probabilities import mean_log_probabilities
 
 Batch = FeatureBatch | PhotoBatch | Sequence[Tensor]

@@ -19,8 +19,9 @@ from dogbreed.configuration.schema import conf_dir
 # sub-package is a package of its own here; a module at the top is named by itself.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "utils"),
-    ("optimizers", "evaluation.metrics"),
+    ("evaluation.metrics",),
     ("configuration",),
+    ("training.optimizers",),
     ("data.decoding.structure",),
     ("data.decoding.image_formats",),
     ("data.decoding",),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dogbreed.configuration.debug import DebugConfig
+from dogbreed.configuration.optimizers import OPTIMIZERS
 from dogbreed.configuration.schema import AUTO, Bounds, key, noun_key, path_key
-from dogbreed.optimizers.registry import OPTIMIZERS
 
 _SIZE_PX = Bounds(at_least=32, at_most=1024)
 _CROP_SHARE = Bounds(above=0, at_most=1)

@@ -12,6 +12,7 @@ from dogbreed.artifact.servers.base import ImageCatalog, Server, ServingImage
 from dogbreed.backbone.providers.base import PROVIDERS, Provider
 from dogbreed.configuration.debug import RULES, TRIGGERS, TriggersConfig
 from dogbreed.configuration.deploy import SERVERS
+from dogbreed.configuration.optimizers import OPTIMIZERS, OptimizerSettings, ParameterGroups
 from dogbreed.configuration.schema import key
 from dogbreed.data.decoding.image_formats.base import IMAGE_FORMATS, ImageFormat
 from dogbreed.data.decoding.photos import Preprocessing
@@ -20,7 +21,6 @@ from dogbreed.debug.profiling.profile import Profile
 from dogbreed.debug.profiling.triggers.base import Evaluated, Evaluation, Trigger
 from dogbreed.debug.recording.observations import Step
 from dogbreed.debug.rules.base import Fault, Rule, Thresholds
-from dogbreed.optimizers.registry import OPTIMIZERS, OptimizerSettings, ParameterGroups
 
 
 def signed(groups: ParameterGroups, settings: OptimizerSettings) -> Any:

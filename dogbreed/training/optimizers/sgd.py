@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from dogbreed.optimizers.registry import OPTIMIZERS, OptimizerSettings, ParameterGroups
+from dogbreed.configuration.optimizers import OPTIMIZERS, OptimizerSettings, ParameterGroups
 
 if TYPE_CHECKING:
     import torch

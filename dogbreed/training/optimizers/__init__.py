@@ -1,5 +1,5 @@
 """The optimisers; each module registers what it defines when it is imported here."""
 
 # ruff: noqa: F401
-import dogbreed.optimizers.adam
-import dogbreed.optimizers.sgd
+import dogbreed.training.optimizers.adam
+import dogbreed.training.optimizers.sgd

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from dogbreed.optimizers.registry import OPTIMIZERS, OptimizerSettings
+from dogbreed.configuration.optimizers import OPTIMIZERS, OptimizerSettings
 
 SETTINGS = OptimizerSettings(eps=1e-5, weight_decay=0.02, momentum=0.7)
 

@@ -1,7 +1,7 @@
 """The optimisers by the name that `optim.name` takes.
 
-This package is below the configuration, which lists the names in --help: no module here imports
-torch before it builds.
+The configuration lists the names in --help: no module that registers one imports torch before it
+builds.
 """
 
 from collections.abc import Callable
@@ -27,4 +27,4 @@ class OptimizerSettings:
 ParameterGroups = list[dict[str, Any]]
 Builder = Callable[[ParameterGroups, OptimizerSettings], "torch.optim.Optimizer"]
 
-OPTIMIZERS: Registry[Builder] = Registry("optimiser")
+OPTIMIZERS: Registry[Builder] = Registry("optimiser", "dogbreed.training.optimizers")
