@@ -22,7 +22,9 @@ import pytest
 import yaml
 from botocore.config import Config as ClientConfig
 from conftest import PROJECT, draw_photo
+from contract.container import Container
 from contract.dry_runs import COPIES
+from contract.endpoints import Endpoint
 from contract.made_models import BREEDS, broken_run, make_run
 from contract.test_deploy_requests import same_everywhere
 from helpers.in_process import run_in_process
@@ -496,15 +498,28 @@ def test_ctrl_c_names_what_is_left(
 
 
 def test_of_two_concurrent_deployments_one_wins_and_the_other_reports_it(
-    account: "SageMakerAccount", launch_process: Launch, runs: tuple[Path, Path]
+    account: "SageMakerAccount",
+    launch_process: Launch,
+    runs: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    one_has_ended, start = threading.Event(), Endpoint._started
+
+    def started_later(endpoint: Endpoint, config: str) -> Container:
+        """Until one has lost: on a busy machine the other would be late, and win too."""
+        assert one_has_ended.wait(240)
+        return start(endpoint, config)
+
+    def deploy(run: Path) -> subprocess.CompletedProcess[str]:
+        done = launch_process("deploy.py", "endpoint=dogs", f"model={run}")
+        one_has_ended.set()
+        return done
+
+    monkeypatch.setattr(Endpoint, "_started", started_later)
     for _ in ("created again", "updated"):
+        one_has_ended.clear()
         with ThreadPoolExecutor(2) as pool:
-            both = list(
-                pool.map(
-                    lambda run: launch_process("deploy.py", "endpoint=dogs", f"model={run}"), runs
-                )
-            )
+            both = list(pool.map(deploy, runs))
         won, lost = sorted(both, key=lambda done: done.returncode)
         assert (won.returncode, lost.returncode) == (0, 1), [done.stderr for done in both]
         assert "another deployment is in progress" in lost.stderr
