@@ -120,8 +120,9 @@ def test_the_latest_run_of_a_real_training(
     main([])
     *_, run, top1 = capsys.readouterr().out.splitlines()
     assert run.endswith(latest.name)
-    assert top1.startswith(f"  test top-1 {100 * test['top1']:.1f}% ")
-    assert top1.removeprefix("  ").rpartition(",")[0] in done.stdout
+    low, high = (100 * end for end in test["ci95"]["top1"])
+    shown = f"  test top-1 {100 * test['top1']:.1f}% (95%: {low:.1f} to {high:.1f}), "
+    assert top1.startswith(shown)
 
 
 @pytest.mark.parametrize("name", BY_NAME)
