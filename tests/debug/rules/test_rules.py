@@ -48,6 +48,7 @@ def test_a_healthy_training_is_left_in_peace(seed: int, lr: float, tmp_path: Pat
     assert fired(verdicts) == set()
     states = {verdict.name: verdict.state for verdict in verdicts}
     assert states.pop("dead_units") == NOT_APPLICABLE  # a linear head has no activation
+    assert states.pop("inputs_not_normalised") == NOT_APPLICABLE  # features aren't photos
     assert set(states.values()) == {FINE}
 
 
