@@ -83,16 +83,16 @@ def test_results_hold_what_the_readme_says(trained: TrainedRun) -> None:
     assert "results: " in (run / "log.txt").read_text("utf-8")
     regexes = metric_regexes(objectives())
     log = (run / "log.txt").read_text("utf-8")
-    told = {n: [float(v) for v in re.findall(regexes[n], log)] for n in regexes}
+    logged = {n: [float(v) for v in re.findall(regexes[n], log)] for n in regexes}
     for name in ("train_loss", "train_top1", *objectives()):
         epochs = [pytest.approx(e[name], abs=1e-6) for e in metrics["epochs"]]
-        assert told[name][: len(epochs)] == epochs, name
+        assert logged[name][: len(epochs)] == epochs, name
     # The last value of each is that of the weights that are kept, with its interval.
     for name in (objective.removeprefix("valid_") for objective in objectives()):
         ends = metrics["valid"]["ci95"][name]
-        assert told[f"valid_{name}"][-1] == pytest.approx(metrics["valid"][name], abs=1e-6)
-        assert told[f"valid_{name}_low95"] == [pytest.approx(ends[0], abs=1e-6)]
-        assert told[f"valid_{name}_high95"] == [pytest.approx(ends[1], abs=1e-6)]
+        assert logged[f"valid_{name}"][-1] == pytest.approx(metrics["valid"][name], abs=1e-6)
+        assert logged[f"valid_{name}_low95"] == [pytest.approx(ends[0], abs=1e-6)]
+        assert logged[f"valid_{name}_high95"] == [pytest.approx(ends[1], abs=1e-6)]
     with (run / "splits.csv").open(encoding="utf-8", newline="") as file:
         splits = list(csv.DictReader(file))
     assert len(splits) == 60

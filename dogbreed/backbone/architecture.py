@@ -192,11 +192,6 @@ def preprocessing_of(name: str) -> Preprocessing:
     return provider_of(name).preprocessing(name)
 
 
-def check_name(name: str) -> None:
-    """Raise a ConfigError if no provider has a network `name`."""
-    provider_of(name)
-
-
 def _provider_or_generic(name: str) -> Provider:
     """The provider of a network; for one that a caller built, under a name of its own, a default
     that knows ImageNet's scale, the last linear layer and the families of torchvision."""

@@ -139,8 +139,8 @@ def _details(prepared: Prepared) -> dict[str, Any]:
 def _of_candidate(config: CompareConfig, candidate: Candidate) -> CompareConfig:
     """The training of a candidate, as far as its features depend on it: the centre view alone.
 
-    The weights are named: for "auto" a training on generated photos takes random ones if there are
-    no others.
+    The weights are named: for "auto" a training on the sample photos takes another backbone where
+    they can't be fetched.
     """
     model = replace(
         config.model,

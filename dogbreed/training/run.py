@@ -206,8 +206,8 @@ def _write_results(context: RunContext, facts: Facts) -> Facts:
         write_model_card(folder / "MODEL_CARD.md", facts)
     seconds = context.clock.as_dict()  # with those of the report
     context.write_profile()
-    kept = latest_to_keep(context.config, folder)
-    write_metrics(context.run, facts, seconds, latest=kept is None)
+    moves = latest_to_keep(context.config, folder) is None
+    write_metrics(context.run, facts, seconds, latest=moves)
     return replace(facts, seconds=seconds)
 
 
@@ -217,7 +217,7 @@ def _log_results(config: Config, context: RunContext, facts: Facts) -> None:
     log_results(facts)
     log.info("\n%s\nresults: %s\n", as_text(facts.seconds), folder)
     log_next_steps(config, folder, facts)
-    kept = latest_to_keep(context.config, folder)
-    if kept is not None:
-        log.info("\n%s stays at %s, a run on real photos.", folder.parent / "latest", kept.name)
+    latest = latest_to_keep(context.config, folder)
+    if latest is not None:
+        log.info("\n%s stays at %s, a run on real photos.", folder.parent / "latest", latest.name)
     log_notes(context.config)

@@ -15,9 +15,9 @@ from dogbreed.backbone.architecture import (
     LAST_STAGE,
     Backbone,
     build_backbone,
-    check_name,
     empty_backbone,
 )
+from dogbreed.backbone.providers.base import provider_of
 from dogbreed.errors import ConfigError
 
 EVERY_TRAINABLE = pytest.mark.parametrize("trainable", [HEAD, LAST_STAGE, ALL])
@@ -199,7 +199,7 @@ def test_the_cut_changes_no_feature(
 )
 def test_a_wrong_name_gets_a_hint(wrong: str, hint: str) -> None:
     with pytest.raises(ConfigError, match=f"model.backbone={wrong}: .*{re.escape(hint)}"):
-        check_name(wrong)
+        provider_of(wrong)
     with pytest.raises(ConfigError):
         build_backbone(wrong, "none")
 

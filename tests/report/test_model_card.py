@@ -89,3 +89,11 @@ def test_many_classes_are_counted_not_all_named(tmp_path: Path) -> None:
     names = tuple(f"class number {number}" for number in range(203))
     text = card(tmp_path, make_facts(tmp_path, names, per_class=1))
     assert text.endswith("class number 199 and 3 more, which are in classes.csv.\n")
+
+
+def test_the_licence_of_the_weights(tmp_path: Path) -> None:
+    facts = replace(make_facts(tmp_path), licence="cc-by-nc-4.0")
+    assert "Licence of the published weights of the backbone: cc-by-nc-4.0." in card(
+        tmp_path, facts
+    )
+    assert "Licence" not in card(tmp_path, replace(facts, licence=None))

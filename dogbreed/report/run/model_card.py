@@ -142,9 +142,8 @@ def _training(facts: Facts) -> list[str]:
     lines = ["## Training", ""]
     lines.append(f"{counted(photos, 'photo')}, {counted(epochs, 'epoch')}; phases: {phases}.")
     if facts.licence is not None:
-        weights = plain(facts.config.get("model", {}).get("weights", "pretrained"))
-        lines += ["", f"Pretrained weights: {weights}. Their licence, as published: "]
-        lines[-1] += f"{plain(facts.licence)}."
+        backbone = plain(facts.config.get("model", {}).get("backbone", "the backbone"))
+        lines += ["", f"Licence of the published weights of {backbone}: {plain(facts.licence)}."]
     lines += ["", *_table(("Key", "Value"), [(plain(k), plain(v)) for k, v in flat(facts.config)])]
     versions = [(plain(key), plain(value)) for key, value in facts.versions.items()]
     lines += ["", "## Versions", "", *_table(("Package", "Version"), versions), ""]
