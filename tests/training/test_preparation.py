@@ -1,4 +1,4 @@
-"""What "auto" becomes: backbone, weights, pixels, engine; and what is said about it."""
+"""What "auto" becomes: backbone, weights, pixels, engine; and what is logged about it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
