@@ -8,7 +8,6 @@ DEV := .venv/.ready-dev
 SMDEBUG := .venv-smdebug
 SMDEBUG_TESTS := tests/debug/test_smdebug.py
 SERVERS := .venv-servers
-SERVED := openvino|openvino-telemetry|pillow|pillow-heif
 
 .PHONY: train test test-slow test-runs test-launch test-watch test-containers test-smdebug test-servers check \
   coverage docs examples benchmarks reference constraints audit clean
@@ -82,7 +81,7 @@ reference: $(CORE)
 	$(BIN)/python -m dogbreed.configuration.reference > conf/README.md.new
 	mv conf/README.md.new conf/README.md
 
-# Known holes in what constraints.txt and inference/requirements.txt pin: pip-audit asks the OSV
+# Known holes in what constraints.txt and inference/requirements*.txt pin: pip-audit asks the OSV
 # database. What was found by hand is in tests/advisories.toml, which `make test` holds them against.
 audit: $(DEV)
 	@$(BIN)/python tests/audit.py
@@ -92,9 +91,10 @@ audit: $(DEV)
 constraints: $(DEV)
 	$(BIN)/uv pip compile pyproject.toml --group dev --group docs --universal --quiet --upgrade \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o constraints.txt
-	{ grep '^#' inference/requirements.txt; grep -E '^($(SERVED))==' constraints.txt; } \
-	  > inference/requirements.txt.new
-	mv inference/requirements.txt.new inference/requirements.txt
+	for file in inference/requirements*.txt; do \
+	  { grep '^#' $$file; sed -n 's/==.*/==/; s/^[^#]/^&/p' $$file | grep -f - constraints.txt; } \
+	    > $$file.new && mv $$file.new $$file || exit 1; \
+	done
 
 # What training and serving need; what tests, checks and the documentation need is added to it. An
 # installation that was interrupted has left .unfinished, and is started again.

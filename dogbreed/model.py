@@ -22,6 +22,7 @@ from dogbreed.configuration.run import ModelConfig, OptimConfig
 from dogbreed.configuration.schema import argument
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.layouts.class_names import display_names
+from dogbreed.errors import ConfigError
 from dogbreed.evaluation.metrics.registry import epoch_metrics
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.runtime.torch_probabilities import mean_log_probabilities
@@ -241,6 +242,20 @@ class BreedClassifier(LightningModule):
         sums = self._sums.get(phase, torch.zeros(3, device=self.device))
         total: Tensor = self.trainer.strategy.reduce(sums.clone(), reduce_op="sum")
         return total
+
+    def setup(self, stage: str) -> None:
+        """Refuse photos that were prepared for another network.
+
+        Raises:
+            ConfigError: a BreedDataModule has photos in other pixels than the backbone's.
+        """
+        given = getattr(getattr(self.trainer, "datamodule", None), "preprocessing", None)
+        if given not in (None, self.backbone.preprocessing):
+            raise ConfigError(
+                f"The data module prepares photos otherwise than {self.backbone.name} needs them "
+                "(size, crop or colours): give BreedDataModule "
+                "preprocessing=model.backbone.preprocessing."
+            )
 
     def on_fit_start(self) -> None:
         """Lightning warns of layers in eval mode; here they are what is meant."""

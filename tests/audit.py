@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).parents[1]
-PINNED = ("constraints.txt", "inference/requirements.txt")
+PINNED = ("constraints.txt", "inference/requirements.txt", "inference/requirements-timm.txt")
 # Of constraints.txt the lines for this machine's system and Python alone.
 SCANNER = (
     *("-m", "uv", "tool", "run", "--from", "pip-audit==2.10.1", "pip-audit"),

@@ -18,7 +18,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 LIST: dict[str, Any] = tomllib.loads((PROJECT / "tests" / "advisories.toml").read_text("utf-8"))
-CONSTRAINTS, SERVING = PROJECT / "constraints.txt", PROJECT / "inference" / "requirements.txt"
+CONSTRAINTS = PROJECT / "constraints.txt"
+SERVING = sorted((PROJECT / "inference").glob("requirements*.txt"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,11 @@ def pins(text: str) -> list[Requirement]:
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
+def served() -> list[Requirement]:
+    """What the containers install."""
+    return [each for path in SERVING for each in pins(path.read_text("utf-8"))]
+
+
 def known_bad(requirement: Requirement) -> list[str]:
     """The advisories that what a requirement allows may have."""
     name = canonicalize_name(requirement.name)
@@ -89,7 +95,7 @@ def test_no_lower_bound_allows_a_version_with_a_known_hole() -> None:
     assert found == {}
 
 
-@pytest.mark.parametrize("path", [CONSTRAINTS, SERVING], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [CONSTRAINTS, *SERVING], ids=lambda path: path.name)
 def test_no_pinned_version_has_a_known_hole(path: Any) -> None:
     for pin in pins(path.read_text("utf-8")):
         (specifier,) = pin.specifier
@@ -129,7 +135,7 @@ def test_every_direct_dependency_is_in_the_list() -> None:
     assert len(listed) == len(set(listed))
     looked_up = {each.package for each in ADVISORIES} | set(listed)
     wanted = {canonicalize_name(each.name) for each in requirements()}
-    wanted |= {canonicalize_name(each.name) for each in pins(SERVING.read_text("utf-8"))}
+    wanted |= {canonicalize_name(each.name) for each in served()}
     assert wanted - looked_up == set()
     pinned = {canonicalize_name(each.name) for each in pins(CONSTRAINTS.read_text("utf-8"))}
     assert looked_up - wanted - pinned == set(), "no longer used"
@@ -154,11 +160,12 @@ def test_the_list_is_dated_and_says_where_each_entry_is_from() -> None:
 
 def test_a_container_is_served_with_the_versions_that_were_tested() -> None:
     tested = {str(each) for each in pins(CONSTRAINTS.read_text("utf-8"))}
-    served = pins(SERVING.read_text("utf-8"))
-    assert {str(each) for each in served} <= tested
-    assert "pillow" in {each.name for each in served}, "the container carries one with holes"
+    assert {str(each) for each in served()} <= tested
+    for path in SERVING:
+        names = {each.name for each in pins(path.read_text("utf-8"))}
+        assert "pillow" in names, "the container carries one with holes"
     carried = {"torch", "torchvision", "numpy", "protobuf"}
-    assert not carried & {each.name for each in served}
+    assert not carried & {each.name for each in served()}
 
 
 def test_constraints_name_versions_and_no_place() -> None:

@@ -15,10 +15,11 @@ from dogbreed.artifact.export import write_model
 from dogbreed.backbone.architecture import build_backbone
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.decoding.photos import Preprocessing
-from dogbreed.errors import ArtifactError
+from dogbreed.errors import ArtifactError, ConfigError
 from dogbreed.evaluation.metrics.registry import objectives
 
 CLASSES = ("Akita", "Beagle", "Collie")
+PIXELS = Preprocessing(size_px=64)
 
 
 def small_model(**settings: object) -> BreedClassifier:
@@ -75,9 +76,10 @@ def test_own_trainer_and_own_loader(tmp_path: Path, trainable: str) -> None:
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_own_trainer_and_our_folders(photos_root: Path, tmp_path: Path) -> None:
     module = BreedDataModule.from_folder(
-        photos_root, batch_size=16, preprocessing=Preprocessing(size_px=64), workers=0, views=2
+        photos_root, batch_size=16, preprocessing=PIXELS, workers=0, views=2
     )
-    model = BreedClassifier(module.classes, backbone="resnet18", weights="none", lr=0.01)
+    backbone = build_backbone("resnet18", "none", preprocessing=PIXELS)
+    model = BreedClassifier(module.classes, backbone=backbone, lr=0.01)
     fitted = trainer(tmp_path, epochs=4)
     fitted.fit(model, module)
     assert fitted.callback_metrics["valid_top1"] > 0.5
@@ -88,11 +90,22 @@ def test_own_trainer_and_our_folders(photos_root: Path, tmp_path: Path) -> None:
     }
 
 
+def test_photos_that_were_prepared_for_another_network_are_refused(
+    photos_root: Path, tmp_path: Path
+) -> None:
+    module = BreedDataModule.from_folder(photos_root, preprocessing=PIXELS, workers=0)
+    for backbone in ("resnet18", "efficientnet_lite0"):
+        model = BreedClassifier(module.classes, backbone=backbone, weights="none")
+        with pytest.raises(ConfigError, match=f"otherwise than {backbone} needs.*preprocessing="):
+            trainer(tmp_path, epochs=1).fit(model, module)
+
+
 def test_each_epoch_has_an_order_of_its_own(photos_root: Path, tmp_path: Path) -> None:
     module = BreedDataModule.from_folder(
-        photos_root, batch_size=12, preprocessing=Preprocessing(size_px=64), workers=0
+        photos_root, batch_size=12, preprocessing=PIXELS, workers=0
     )
-    model = BreedClassifier(module.classes, backbone="resnet18", weights="none")
+    backbone = build_backbone("resnet18", "none", preprocessing=PIXELS)
+    model = BreedClassifier(module.classes, backbone=backbone)
     orders: list[list[int]] = []
 
     class Note(pl.Callback):
@@ -185,9 +198,7 @@ def test_a_result_is_loaded_and_answers_as_it_did(
     model = load_classifier(tmp_path / "outputs" / "latest")
     assert model.classes == CLASSES
     assert not model.training
-    module = BreedDataModule.from_folder(
-        photos_root, preprocessing=Preprocessing(size_px=64), workers=0, views=2
-    )
+    module = BreedDataModule.from_folder(photos_root, preprocessing=PIXELS, workers=0, views=2)
     right = total = 0
     with torch.inference_mode():
         for batch in module.eval_dataloader("test"):

@@ -3,7 +3,8 @@
 model.json, model.safetensors, openvino.xml/.bin, ...   the artifact's files
 deployment.py, config.yaml                              what Ray Serve starts
 code/inference.py                                       what TorchServe calls
-code/requirements.txt                                   what both install first
+code/requirements.txt                                   what both install first: as in inference/
+                                                        requirements.txt or requirements-timm.txt
 code/dogbreed/                                          the modules that serve it
 """
 
@@ -21,6 +22,8 @@ from dogbreed.utils.files import atomic_write
 
 CODE = "code"
 REQUIREMENTS = "requirements.txt"
+REQUIREMENTS_TIMM = "requirements-timm.txt"  # for a network of timm
+TIMM = "timm/"  # how the names of those networks begin; their provider would import torch
 # Weights hardly compress, at any level.
 _LEVEL = 1
 
@@ -33,8 +36,8 @@ def pack_model(folder: Path, target: Path, *, install: bool = True) -> None:
     when a package can't be installed.
 
     Raises:
-        ArtifactError: there is no model, one of its files is missing or changed, or this dogbreed
-            was installed without its adapters.
+        ArtifactError: there is no model, one of its files is missing or changed, this dogbreed was
+            installed without its adapters, or the container would lack timm.
         OSError: `target` can't be written.
     """
     members = dict(_members(find_artifact(folder), install=install))
@@ -66,7 +69,16 @@ def _members(folder: Path, *, install: bool) -> Iterator[tuple[str, Path]]:
     for name in description.sha256:
         yield name, checked_file(folder, description, name)
     adapters = adapters_dir()
-    sources = {f"{CODE}/{REQUIREMENTS}": Path(REQUIREMENTS)}
+    sources: dict[str, Path] = {}
+    network = description.backbone["name"]
+    if install:
+        installed = REQUIREMENTS_TIMM if network.startswith(TIMM) else REQUIREMENTS
+        sources[f"{CODE}/{REQUIREMENTS}"] = Path(installed)
+    elif network.startswith(TIMM):
+        raise ArtifactError(
+            f"{network} needs timm, which the container would have to install: set "
+            "deploy.install=true, which needs a network there."
+        )
     for server in SERVERS.values():
         sources |= {name: Path(source) for name, source in server.files.items()}
     for name, source in sources.items():
@@ -74,8 +86,7 @@ def _members(folder: Path, *, install: bool) -> Iterator[tuple[str, Path]]:
             raise ArtifactError(
                 f"{adapters / source} is missing: install dogbreed again, or pack in a checkout."
             )
-        if install or source.name != REQUIREMENTS:
-            yield name, adapters / source
+        yield name, adapters / source
     modules = {module for server in SERVERS.values() for module in server.modules}
     for path in imported_files(modules):
         yield f"{CODE}/dogbreed/{path.relative_to(_package())}", path

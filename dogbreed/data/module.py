@@ -74,6 +74,9 @@ class BreedDataModule(LightningDataModule):
         self.checked = checked
         self.classes, self.display_names = folders.classes, folders.display_names
         self.batch_size, self.seed = given["batch_size"], given["seed"]
+        prepared = preprocessing or Preprocessing()
+        # None for features: their extraction has prepared the photos.
+        self.preprocessing = None if cached else prepared
         # Cached features are read in less time than a worker process needs to send them.
         self._workers = 0 if cached else given["workers"]
         self._train_loader: BatchLoader | None = None
@@ -81,7 +84,7 @@ class BreedDataModule(LightningDataModule):
         self._datasets: Mapping[str, CachedPhotos | LivePhotos] = cached or {
             split: LivePhotos(
                 folders.samples[split],
-                preprocessing or Preprocessing(),
+                prepared,
                 photos.view_names(given["views"]),
                 self.seed,
                 max_pixels,

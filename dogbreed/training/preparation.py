@@ -1,6 +1,7 @@
 """What precedes the features: "auto" values, the backbone, photos and their check."""
 
 import importlib.metadata
+import importlib.util
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from dogbreed.features.extraction import split_point_shape
 from dogbreed.features.shard import FeatureShard, read_feature_shard
 from dogbreed.runtime.conversion import to_openvino
 from dogbreed.runtime.engine import EngineChoice, choose_engine
-from dogbreed.runtime.runner import ACTIVATIONS, OPENVINO, TORCH
+from dogbreed.runtime.runner import FEATURES, OPENVINO, TORCH
 from dogbreed.training.run_folder import log
 from dogbreed.utils.clock import SET_UP, Clock
 from dogbreed.utils.machine import worker_count
@@ -136,13 +137,14 @@ def resolve(
         WeightsError, ConfigError, EngineError: something requested isn't available.
     """
     config, backbone = _backbone(config)
-    choice = feature_shard.choice if feature_shard else _engine(config, backbone)
+    check_formats(config.artifact.formats)
+    converts = _converts(backbone)
+    choice = feature_shard.choice if feature_shard else _engine(config, backbone, converts)
     split_point_shape(backbone)  # raises if the network can't take the size
     store = config.features.store and config.model.trainable != ALL
     if config.features.store and not store:
         log.info("features.store is ignored: with model.trainable=all no part is frozen.")
     _check_cache_is_used(config, store)
-    check_formats(config.artifact.formats)
     workers = worker_count(config.data.workers)
     log.info(
         "auto: model.weights=%s, engine=%s (%s: %s), data.workers=%s",
@@ -158,7 +160,7 @@ def resolve(
             size_px=backbone.preprocessing.size_px,
             crop_share=backbone.preprocessing.crop_share,
         ),
-        artifact=_exported(config.artifact, choice),
+        artifact=config.artifact if converts else _without_openvino(config.artifact),
         features=replace(config.features, store=store),
     )
     return resolved, backbone, choice
@@ -210,28 +212,43 @@ def _report_licence(name: str) -> None:
         )
 
 
-def _engine(config: Config, backbone: Backbone) -> EngineChoice:
-    """The engine of the feature pass: torch where OpenVINO was chosen but can't run the network.
+def _converts(backbone: Backbone) -> bool:
+    """Whether OpenVINO can run the network: it is tried where that isn't known."""
+    if provider_of(backbone.name).all_convert:
+        return True
+    if importlib.util.find_spec("openvino") is None:
+        return False
+    try:
+        to_openvino(backbone, backbone.preprocessing.size_px, (FEATURES,))
+    except EngineError:
+        return False
+    return True
+
+
+def _engine(config: Config, backbone: Backbone, converts: bool) -> EngineChoice:
+    """The engine of the feature pass: torch where OpenVINO would be chosen but can't run it.
 
     Raises:
-        EngineError: the requested engine isn't available.
+        EngineError: the requested engine isn't available, or can't run the network.
     """
     choice = choose_engine(config.engine, config.precision)
-    provider = provider_of(backbone.name)
-    if config.engine == AUTO and choice.name == OPENVINO and not provider.all_convert:
-        try:
-            to_openvino(backbone.trunk, backbone.preprocessing.size_px, (ACTIVATIONS,))
-        except EngineError:
-            choice = replace(choose_engine(TORCH, config.precision), reason=NOT_CONVERTED)
-    computing = {name: importlib.metadata.version(name) for name in provider.packages}
+    if choice.name == OPENVINO and not converts:
+        if config.engine == OPENVINO:
+            raise EngineError(
+                f"engine=openvino: OpenVINO can't convert {backbone.name}: use engine=auto, which "
+                "runs it on torch."
+            )
+        choice = replace(choose_engine(TORCH, config.precision), reason=NOT_CONVERTED)
+    packages = provider_of(backbone.name).packages
+    computing = {name: importlib.metadata.version(name) for name in packages}
     return replace(choice, versions={**choice.versions, **computing})
 
 
-def _exported(artifact: ArtifactConfig, choice: EngineChoice) -> ArtifactConfig:
-    """Without OpenVINO's formats where the network can't be converted for it."""
-    if choice.name == TORCH and choice.reason == NOT_CONVERTED:
-        return replace(artifact, openvino=False, int8=False)
-    return artifact
+def _without_openvino(artifact: ArtifactConfig) -> ArtifactConfig:
+    """The export formats of a network that OpenVINO can't convert."""
+    if artifact.openvino or artifact.int8:
+        log.info("The model is stored without OpenVINO's formats: it can't convert this network.")
+    return replace(artifact, openvino=False, int8=False)
 
 
 def _check_cache_is_used(config: Config, store: bool) -> None:

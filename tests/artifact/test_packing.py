@@ -15,11 +15,13 @@ import torch
 from conftest import PROJECT, draw_photo
 from safetensors.torch import load_file, save_file
 
-from dogbreed import load
+from dogbreed import BreedClassifier, load
+from dogbreed.artifact.export import write_model
 from dogbreed.artifact.folder import find_artifact
 from dogbreed.artifact.packing import pack_model
 from dogbreed.artifact.tensors import read_safetensors
-from dogbreed.errors import ArtifactError
+from dogbreed.backbone.architecture import build_backbone
+from dogbreed.errors import ArtifactError, EngineError
 
 # A container's Python: the archive's code, these packages, and nothing that is forbidden.
 ALONE = """
@@ -113,6 +115,27 @@ def test_the_code_is_closed_and_light(tiny_model: Path, photo: Path, tmp_path: P
     asked = [line for line in text.splitlines() if not line.startswith("#")]
     names = ["openvino", "openvino-telemetry", "pillow", "pillow-heif"]
     assert [line.split("==")[0] for line in asked] == names
+
+
+@pytest.mark.slow
+def test_a_network_of_timm_brings_timm_along(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("timm")
+    backbone = build_backbone("timm/test_resnet", "none")
+    model = BreedClassifier(("Akita", "Beagle"), backbone=backbone)
+    write_model(tmp_path / "model", model, model.describe())
+    tree = unpacked(tmp_path / "model", tmp_path / "tree")
+    assert "\ntimm==" in (tree / "code" / "requirements.txt").read_text()
+    answers, loaded = answered_alone(tree, photo, "openvino")
+    assert "timm" in loaded
+    predictor = load(tmp_path / "model")
+    assert answers[0]["classes"][0]["class"] == predictor.predict(photo).classes[0].class_name
+    monkeypatch.setattr("dogbreed.backbone.providers.timm_models._is_installed", lambda: False)
+    with pytest.raises(EngineError, match=r"need the package timm: pip install 'dogbreed\[timm\]'"):
+        predictor.explain(photo)
+    with pytest.raises(ArtifactError, match=r"timm/test_resnet needs timm.*deploy.install=true"):
+        pack_model(tmp_path / "model", tmp_path / "none.tar.gz", install=False)
 
 
 @pytest.mark.runs

@@ -1,5 +1,6 @@
 """One photo, one answer: through cached features and head, the predictor, and each runtime."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import numpy.typing as npt
 import pytest
 import torch
 from conftest import draw_photo
+from PIL import Image
+from torch import nn
 
 from dogbreed import BreedClassifier, Predictor
 from dogbreed.artifact.export import Probe, write_model
@@ -101,6 +104,29 @@ def test_a_photo_gets_the_same_probabilities_everywhere(
             assert answer.classes[0].class_name == CLASSES[wanted.argmax()], path
             found = [given[name] for name in CLASSES]
             np.testing.assert_allclose(found, wanted, atol=MAX_DIFFERENCE)
+
+
+def test_a_model_from_before_backbones_had_their_own_pixels_answers_as_it_did(
+    model: BreedClassifier, paths: list[Path], tmp_path: Path
+) -> None:
+    model.save(tmp_path / "model")
+    stored = json.loads((tmp_path / "model" / "model.json").read_text("utf-8"))["preprocessing"]
+    assert set(stored) == {"size_px", "crop_share", "resample", "version"}, "as of that time"
+    predictor = Predictor.load(tmp_path / "model", engine="torch")
+    network = nn.Sequential(model.backbone.trunk.get_submodule("layers"), model.head)
+    for path in paths:
+        with Image.open(path) as photo:
+            side = min(photo.size)
+            left, top = (photo.width - side) / 2, (photo.height - side) / 2
+            square = photo.resize(
+                (64, 64), Image.Resampling.BICUBIC, (left, top, left + side, top + side)
+            )
+        pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1)[None] / 255
+        mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+        with torch.no_grad():
+            wanted = network((pixels - mean.view(3, 1, 1)) / std.view(3, 1, 1)).softmax(1)[0]
+        given = {each.class_name: each.probability for each in predictor.predict(path).classes}
+        np.testing.assert_allclose([given[name] for name in CLASSES], wanted, atol=1e-4)
 
 
 def test_unreadable_photos_take_no_others_place(model: BreedClassifier, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from timm.data import config as timm_config
 
 from dogbreed.backbone.architecture import build_backbone, parameters_of, preprocessing_of
 from dogbreed.backbone.licences import is_non_commercial, licence_of
-from dogbreed.errors import ConfigError, WeightsError
+from dogbreed.errors import ConfigError, EngineError, WeightsError
 
 FAMILIES = [
     "resnet18",  # convolutions
@@ -81,7 +81,7 @@ def test_an_unknown_name_gets_a_hint(name: str, hint: str) -> None:
 
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install 'dogbreed\[timm\]'"):
+    with pytest.raises(EngineError, match=r"pip install 'dogbreed\[timm\]'"):
         build_backbone("timm/resnet18", "none")
 
 

@@ -139,9 +139,20 @@ def test_torch_runs_what_openvino_cannot(logged: Logged) -> None:
     network = ["model.backbone=odd/spectrum", "model.weights=none"]
     config, _, choice = resolve(compose(network), None)
     assert (choice.name, config.engine, config.artifact.openvino) == (TORCH, TORCH, False)
-    assert "OpenVINO can't convert this network" in logged()
-    config, _, choice = resolve(compose([*network, "engine=openvino"]), None)
-    assert (choice.name, config.artifact.openvino) == (OPENVINO, True), "it was requested"
+    printed = logged()
+    assert "OpenVINO can't convert this network" in printed
+    assert "stored without OpenVINO's formats" in printed
+    with pytest.raises(EngineError, match=r"can't convert odd/spectrum: use engine=auto"):
+        resolve(compose([*network, "engine=openvino"]), None)
+
+
+@pytest.mark.usefixtures("odd")
+def test_a_requested_engine_does_not_wait_for_its_export_to_fail() -> None:
+    network = ["model.backbone=odd/spectrum", "model.weights=none", "engine=torch"]
+    config, _, choice = resolve(compose([*network, "artifact.int8=true"]), None)
+    assert (choice.name, choice.reason) == (TORCH, "it was requested")
+    assert not config.artifact.openvino
+    assert not config.artifact.int8
 
 
 def test_networks_that_are_known_to_convert_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dogbreed.backbone.providers.base import PROVIDERS, Provider
 from dogbreed.data.decoding.photos import RESAMPLES, Preprocessing
-from dogbreed.errors import ConfigError, WeightsError
+from dogbreed.errors import EngineError, WeightsError
 
 PRETRAINED = "pretrained"
 
@@ -138,10 +138,10 @@ def _timm() -> Any:
     """The library.
 
     Raises:
-        ConfigError: it isn't installed.
+        EngineError: it isn't installed.
     """
     if not _is_installed():
-        raise ConfigError(
+        raise EngineError(
             "Networks named timm/NAME need the package timm: pip install 'dogbreed[timm]'."
         )
     import timm

@@ -34,6 +34,8 @@ _SUFFIXES = (
     "@synoeastream", "@synoresource", ".lrdata", ".lrcat-data", ".photoslibrary", ".aplibrary",
     ".migratedphotolibrary",
 )  # fmt: skip
+# What this package writes into its drawn samples: nothing that their user has to know of.
+SAMPLES_MARKER = ".drawing"
 _SHOWN = 3
 MAX_NAMED_LINKS = 1000  # of which each is named; the rest is counted
 
@@ -86,7 +88,7 @@ class Skipped:
     def visible(self, name: str) -> bool:
         """Whether a file or folder of this name belongs to the user's; counts it if it doesn't."""
         kind = system_kind(name)
-        if kind is not None:
+        if kind is not None and name != SAMPLES_MARKER:
             self.kinds[kind] += 1
         return kind is None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dogbreed.data.layouts.system_files import SAMPLES_MARKER
 from dogbreed.data.sets.drawing import BREEDS, VERSION, draw_photo
 from dogbreed.utils.files import locked
 from dogbreed.utils.user_paths import cache_dir, cached_in, private_folder
@@ -15,7 +16,6 @@ log = logging.getLogger("dogbreed")
 
 SAMPLES = "samples"  # the folder in the cache
 PHOTOS_PER_BREED = {"train": 40, "valid": 12, "test": 12}
-_MARKER = ".drawing"  # only complete sets are ever renamed into place, so it marks a set of ours
 
 
 def sample_photos() -> Path:
@@ -46,7 +46,7 @@ def generate_samples(root: Path, *, seed: int = 0) -> Path:
         root.parent.mkdir(parents=True, exist_ok=True)
         with locked(root.with_name(f".{root.name}.lock")):
             if not _is_whole(root, marker):  # nobody drew it while this process waited
-                if (root / _MARKER).is_file():
+                if (root / SAMPLES_MARKER).is_file():
                     log.warning("warning: %s isn't what would be drawn now: drawn again", root)
                 _replace(root, seed, marker)
     return root
@@ -55,7 +55,7 @@ def generate_samples(root: Path, *, seed: int = 0) -> Path:
 def _is_whole(root: Path, marker: str) -> bool:
     """Whether the marker and every photo are as they were written."""
     try:
-        return (root / _MARKER).read_text(encoding="utf-8") == marker + _checksum(root)
+        return (root / SAMPLES_MARKER).read_text(encoding="utf-8") == marker + _checksum(root)
     except (OSError, UnicodeDecodeError):
         return False
 
@@ -70,8 +70,11 @@ def _checksum(root: Path) -> str:
 
 
 def _replace(root: Path, seed: int, marker: str) -> None:
-    """Draw the set beside `root`, then let it take the place of an older one."""
-    outdated = (root / _MARKER).is_file()
+    """Draw the set beside `root`, then let it take the place of an older one.
+
+    Only complete sets are renamed into place, so the marker is in a set that was drawn here.
+    """
+    outdated = (root / SAMPLES_MARKER).is_file()
     if not outdated and root.exists() and any(root.iterdir()):
         raise FileExistsError(
             f"{root} holds files that aren't drawn samples: name a new or an empty folder"
@@ -80,7 +83,7 @@ def _replace(root: Path, seed: int, marker: str) -> None:
         drawn = Path(temporary, "drawn")
         drawn.mkdir(mode=0o700)
         _draw(drawn, seed)
-        (drawn / _MARKER).write_text(marker + _checksum(drawn), encoding="utf-8")
+        (drawn / SAMPLES_MARKER).write_text(marker + _checksum(drawn), encoding="utf-8")
         if outdated:
             root.rename(drawn.with_name("outdated"))
         drawn.rename(root)
