@@ -157,6 +157,19 @@ def test_decoding_a_photo_needs_no_torch() -> None:
     )
 
 
+def test_photos_are_checked_before_lightning_is_imported() -> None:
+    statement = (
+        "from dogbreed.configuration.composing import compose\n"
+        "from dogbreed.training import run\n"
+        "def ends(config, clock): raise KeyboardInterrupt\n"
+        "run.prepare = ends\n"
+        "try: run.train(compose(['model.weights=none', 'output_root=/nowhere']))\n"
+        "except KeyboardInterrupt: pass\n"
+    )
+    heavy = {"pytorch_lightning", "lightning_fabric", "torchmetrics", "sklearn", "pandas"}
+    assert not heavy & loaded_by(statement)
+
+
 def test_help_loads_no_torch_and_says_how_it_was_started(train: Train) -> None:
     done = train("--help")
     assert done.returncode == 0

@@ -50,7 +50,7 @@ class TriggersConfig:
     """What all triggers share. Each has a subclass with keys of its own, which have defaults."""
 
     outlier_times: float = key("a step is an outlier at so many times the median", above=1)
-    least_seconds: float = key("what lasted less isn't evaluated by its samples", at_least=0)
+    least_seconds: float = key("a phase of the run that lasted less isn't evaluated", at_least=0)
 
 
 # A dogbreed.debug.profiling.triggers.base.Trigger each.

@@ -18,7 +18,7 @@ from dogbreed.configuration.debug import DebugConfig, checked_config
 from dogbreed.debug.recording.measures import ActivationProbe, TrainedLayers, first_not_finite
 from dogbreed.debug.recording.observations import Epoch, Layers, Observer, Start, Step
 from dogbreed.debug.recording.recorder import Recorder
-from dogbreed.debug.recording.records import recorded_metrics
+from dogbreed.debug.recording.records import RECORDING, recorded_metrics
 from dogbreed.debug.rules.observer import RuleObserver
 from dogbreed.debug.rules.verdicts import Verdict
 from dogbreed.errors import ConfigError, RecordingError, StoppedByRule
@@ -27,7 +27,7 @@ from dogbreed.utils.os_errors import DISK_FULL
 
 log = logging.getLogger("dogbreed")
 
-RECORDING, RULES_FILE = "recording", "rules.json"
+RULES_FILE = "rules.json"
 MAX_WAITING = 256  # steps whose numbers stay on a GPU until they are fetched together
 
 

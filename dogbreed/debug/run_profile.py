@@ -4,8 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dogbreed.configuration.debug import TriggersConfig
-from dogbreed.debug.profiling.profile import FIT, VALIDATION, Phase, Profile, Rates, Sample
-from dogbreed.debug.profiling.time_profiler import TimeProfiler
+from dogbreed.debug.profiling.profile import (
+    FIT,
+    VALIDATION,
+    Phase,
+    Profile,
+    Rates,
+    Sample,
+    StepTimes,
+)
 from dogbreed.debug.profiling.triggers.base import evaluate_triggers
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.machine import cores
@@ -13,9 +20,9 @@ from dogbreed.utils.machine import cores
 DECODE = "decode"
 
 
-def split_fit(clock: Clock, profiler: TimeProfiler) -> None:
+def split_fit(clock: Clock, parts: Mapping[str, float]) -> None:
     """Add the parts of the fit that were timed to the clock; validation is a phase of its own."""
-    for part, seconds in profiler.parts().items():
+    for part, seconds in parts.items():
         if part == VALIDATION:
             clock.add(VALIDATION, seconds)
             clock.add(FIT, -seconds)
@@ -25,7 +32,7 @@ def split_fit(clock: Clock, profiler: TimeProfiler) -> None:
 
 def build_profile(
     clock: Clock,
-    profiler: TimeProfiler,
+    steps: StepTimes | None,
     samples: tuple[Sample, ...],
     gpu: str | None,
     rates: Rates,
@@ -36,7 +43,7 @@ def build_profile(
         total_s=clock.total(),
         phases=_phases(clock.seconds),
         decode_s=clock.background.get(DECODE, 0.0),
-        steps=profiler.steps.step_times(thresholds.outlier_times),
+        steps=steps,
         samples=samples,
         cores=cores(),
         gpu=gpu,

@@ -3,22 +3,25 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from pytorch_lightning import Callback
+from typing import TYPE_CHECKING
 
 from dogbreed.configuration.debug import DebugConfig
-from dogbreed.debug.debugger import RECORDING, Debugger
 from dogbreed.debug.profiling.profile import FEATURES, LOOP, Profile, Rates
 from dogbreed.debug.profiling.sampler import Sampler
-from dogbreed.debug.profiling.time_profiler import TimeProfiler
-from dogbreed.debug.profiling.trace import TraceSteps
-from dogbreed.debug.recording.records import Recording, empty_recording, read_recording
+from dogbreed.debug.recording.records import RECORDING, Recording, empty_recording, read_recording
 from dogbreed.debug.rules.verdicts import Verdict
 from dogbreed.debug.run_profile import build_profile, split_fit
 from dogbreed.errors import RecordingError
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.files import write_json
 from dogbreed.utils.progress import is_main_process
+
+# A run checks its photos before it imports Lightning.
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
+
+    from dogbreed.debug.debugger import Debugger
+    from dogbreed.debug.profiling.time_profiler import TimeProfiler
 
 # The parts of a pass over the photos; its engine is built once, whatever their number.
 PASS_PARTS = ("wait", "compute", "write")
@@ -34,7 +37,8 @@ class DebugSession:
     def __init__(self, config: DebugConfig, clock: Clock) -> None:
         self._config, self._clock = config, clock
         self._debugger: Debugger | None = None
-        self._profiler, self._photos_per_step = TimeProfiler(), 0.0
+        self._profiler: TimeProfiler | None = None
+        self._photos_per_step = 0.0
         self.limit: float | None = None
         self._sampler = Sampler(clock) if is_main_process() else None
 
@@ -47,8 +51,11 @@ class DebugSession:
         if self._sampler is not None:
             self._sampler.stop()
 
-    def callbacks(self, run: Path) -> list[Callback]:
+    def callbacks(self, run: Path) -> "list[Callback]":
         """The callbacks that observe the training of the run's folder."""
+        from dogbreed.debug.debugger import Debugger
+        from dogbreed.debug.profiling.trace import TraceSteps
+
         self._debugger = Debugger(run / "debug", self._config)
         callbacks: list[Callback] = [self._debugger]
         if self._config.trace and is_main_process():
@@ -56,16 +63,18 @@ class DebugSession:
         return callbacks
 
     @contextmanager
-    def fit(self, photos_per_step: float) -> Iterator[TimeProfiler]:
+    def fit(self, photos_per_step: float) -> "Iterator[TimeProfiler]":
         """The profiler for the training that the block is; its parts are added to the clock."""
-        self._photos_per_step = photos_per_step
+        from dogbreed.debug.profiling.time_profiler import TimeProfiler
+
+        self._profiler, self._photos_per_step = TimeProfiler(), photos_per_step
         # What no action of Lightning's covers is its own, too.
         self._profiler.start(LOOP)
         try:
             yield self._profiler
         finally:
             self._profiler.stop(LOOP)
-            split_fit(self._clock, self._profiler)
+            split_fit(self._clock, self._profiler.parts())
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """The result of each rule."""
@@ -81,18 +90,18 @@ class DebugSession:
     def profile(self) -> Profile:
         """Where the time has gone so far."""
         done, seconds = self._clock.done, self._clock.seconds
-        computed, steps = done.get(FEATURES), self._profiler.steps
+        computed, steps = done.get(FEATURES), self._profiler.steps if self._profiler else None
         passing = sum(seconds.get(f"{FEATURES}/{part}", 0.0) for part in PASS_PARTS)
         rates = Rates(
             features=computed / passing if computed else None,
             limit=self.limit,
-            fit=self._photos_per_step * steps.count / steps.sum_s if steps.count else None,
+            fit=self._photos_per_step / steps.mean_s if steps and steps.count else None,
         )
         samples = self._sampler.samples if self._sampler is not None else ()
         gpu = self._sampler.gpu if self._sampler is not None else None
         return build_profile(
             self._clock,
-            self._profiler,
+            steps.step_times(self._config.triggers.outlier_times) if steps else None,
             samples,
             gpu.name if gpu is not None else None,
             rates,

@@ -7,7 +7,7 @@ from dogbreed.backbone.weights import NONE
 from dogbreed.configuration.run import Config
 from dogbreed.data.sets.samples import SAMPLES
 from dogbreed.training.path_check import RUN_FILE
-from dogbreed.training.run_folder import METRICS_FILE
+from dogbreed.training.run_folder import METRICS_FILE, log
 from dogbreed.utils.documents import DocumentError, read_yaml
 
 
@@ -31,6 +31,12 @@ def notes(config: Config) -> list[str]:
             "weights."
         )
     return found
+
+
+def log_notes(config: Config) -> None:
+    """Log in one line why the metrics say nothing about real photos, if they don't."""
+    if found := notes(config):
+        log.warning("%s", " ".join(found))
 
 
 def latest_to_keep(config: Config, folder: Path) -> Path | None:

@@ -1,45 +1,27 @@
-"""The training job, step by step: photos, check, features, fit, evaluation, results."""
+"""The training job: check the photos, then take the steps to a trained and measured model.
 
-import math
-from collections.abc import Iterator, Mapping
+What needs Lightning is imported once the photos are checked: it takes as long as to import torch.
+"""
+
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dogbreed.configuration.run import Config
-from dogbreed.data.batches import CachedPhotos
-from dogbreed.data.layouts.splits import SPLITS, TRAIN
-from dogbreed.data.module import BreedDataModule
 from dogbreed.debug.session import DebugSession
-from dogbreed.evaluation.facts import Facts, Folds, RateCurve
-from dogbreed.report.run.model_card import write_model_card
-from dogbreed.report.run.report import write_report
-from dogbreed.runtime.limit import photos_per_s_limit
-from dogbreed.training.context import RunContext, open_context
-from dogbreed.training.cross_validation import cross_validate
-from dogbreed.training.features import FEATURES, cached_features
-from dogbreed.training.fit import build_model, fit, score
 from dogbreed.training.live import show_photos
-from dogbreed.training.lr_finder import find_rate
-from dogbreed.training.notes import latest_to_keep
+from dogbreed.training.notes import latest_to_keep, log_notes
 from dogbreed.training.path_check import check_paths
 from dogbreed.training.preparation import prepare
-from dogbreed.training.results import (
-    Trained,
-    build_facts,
-    measure_run,
-    write_artifact,
-    write_metrics,
-    write_predictions,
-)
 from dogbreed.training.run_folder import log, log_to_terminal
-from dogbreed.training.summary import log_next_steps, log_notes, log_results
 from dogbreed.utils.clock import SET_UP, Clock, as_text
 from dogbreed.utils.progress import is_main_process
 from dogbreed.utils.screen import live_block
 
-# For fewer computed views their rate means little, and measuring the limit takes as long.
-MIN_VIEWS_FOR_LIMIT = 256
+if TYPE_CHECKING:
+    from dogbreed.evaluation.facts import Facts
+    from dogbreed.training.context import RunContext
 
 
 def train(config: Config, clock: Clock | None = None) -> Path:
@@ -64,20 +46,24 @@ def _train(config: Config, clock: Clock, session: DebugSession | None) -> Path:
         # The block ends before the results are logged, which then are the last on the screen.
         with live_block() if is_main_process() else nullcontext():
             context = stack.enter_context(_opened(config, clock, session))
-            facts = _run_steps(context)
+            with clock.phase(SET_UP):
+                from dogbreed.training.steps import run_steps
+            facts = run_steps(context)
         if facts is not None:
             _log_results(config, context, facts)
     return context.run.path
 
 
 @contextmanager
-def _opened(config: Config, clock: Clock, session: DebugSession | None) -> Iterator[RunContext]:
+def _opened(config: Config, clock: Clock, session: DebugSession | None) -> Iterator["RunContext"]:
     """The run, with its photos checked; it is closed in the end, and its profile survives."""
     with clock.phase(SET_UP):
         check_paths(config)
     prepared = prepare(config, clock)
     show_photos(prepared.checked.folders, config.data.noun)
     with clock.phase(SET_UP):
+        from dogbreed.training.context import open_context
+
         context = open_context(prepared, clock, session)
     try:
         yield context
@@ -88,131 +74,10 @@ def _opened(config: Config, clock: Clock, session: DebugSession | None) -> Itera
         context.run.close()
 
 
-def _run_steps(context: RunContext) -> Facts | None:
-    """From features to results; only the main process evaluates and writes them."""
-    with context.clock.phase(SET_UP):
-        context.write_inputs()
-    cached = _compute_features(context)
-    module = _data_module(context, cached)
-    context, rate_curve = _choose_rate(context, module)
-    trained = _fit(context, module, rate_curve)
-    if not is_main_process():
-        return None
-    facts = _evaluate(context, trained, module, cached)
-    return _write_results(context, facts)
-
-
-def _compute_features(context: RunContext) -> dict[str, CachedPhotos] | None:
-    """Each split's features, and the rate that this machine could reach; None: live photos."""
-    clock, session, prepared = context.clock, context.session, context.prepared
-    with clock.phase(FEATURES):
-        cached = cached_features(prepared, clock)
-        if session is not None and clock.done.get(FEATURES, 0) >= MIN_VIEWS_FOR_LIMIT:
-            with clock.phase("limit"):
-                session.limit = photos_per_s_limit(prepared.backbone, prepared.choice)
-    return cached
-
-
-def _data_module(context: RunContext, cached: Mapping[str, CachedPhotos] | None) -> BreedDataModule:
-    config = context.config
-    return BreedDataModule(
-        context.checked,
-        batch_size=config.data.batch_size,
-        preprocessing=context.prepared.backbone.preprocessing,
-        views=config.eval_views,
-        cached=cached,
-        workers=config.data.workers,
-        seed=config.seed,
-        max_pixels=config.data.max_pixels,
-    )
-
-
-def _choose_rate(
-    context: RunContext, module: BreedDataModule
-) -> tuple[RunContext, RateCurve | None]:
-    """Set optim.lr to what the learning-rate finder suggests, if the configuration wants that."""
-    config = context.config
-    if not config.lr_finder:
-        return context, None
-    with context.clock.phase("lr_finder"):
-        model = build_model(config, context.folders, context.prepared.backbone)
-        steps = _steps_per_epoch(context) * int(config.trainer.epochs)
-        curve = find_rate(model, module.train_dataloader(), steps)
-        log.info("auto: optim.lr=%g (lr_finder)", curve.suggestion)
-        context.reset_backbone()
-    context = context.with_config(replace(config, optim=replace(config.optim, lr=curve.suggestion)))
-    context.write_inputs()
-    return context, curve
-
-
-def _fit(context: RunContext, module: BreedDataModule, rate_curve: RateCurve | None) -> Trained:
-    """Train the model; the debug session observes it, if there is one."""
-    model = build_model(context.config, context.folders, context.prepared.backbone)
-    session = context.session
-    with context.clock.phase("fit"):
-        if session is None:
-            epochs = fit(context, model, module)
-        else:
-            photos = len(context.folders.samples[TRAIN])
-            with session.fit(photos / _steps_per_epoch(context)) as profiler:
-                callbacks = session.callbacks(context.run.path)
-                epochs = fit(context, model, module, callbacks, profiler)
-    return Trained(model=model, epochs=tuple(epochs), rate_curve=rate_curve)
-
-
-def _steps_per_epoch(context: RunContext) -> int:
-    return math.ceil(len(context.folders.samples[TRAIN]) / context.config.data.batch_size)
-
-
-def _evaluate(
-    context: RunContext,
-    trained: Trained,
-    module: BreedDataModule,
-    cached: Mapping[str, CachedPhotos] | None,
-) -> Facts:
-    """Measure the trained model; write predictions.csv and model/."""
-    with context.clock.phase("test"):
-        scores = {
-            split: score(trained.model, module.eval_dataloader(split), f"evaluating {split}")
-            for split in SPLITS
-        }
-        measured = measure_run(context, scores, cached)
-        write_predictions(context.run, context.folders, measured.scores)
-    with context.clock.phase("artifact"):
-        description = write_artifact(context, trained.model, measured)
-    # After the artifact: cross-validation trains the model's backbone again.
-    folds = _cross_validate(context, cached)
-    return build_facts(context, trained, measured, description, folds)
-
-
-def _cross_validate(context: RunContext, cached: Mapping[str, CachedPhotos] | None) -> Folds | None:
-    if not context.config.evaluate.folds or cached is None:
-        return None
-    with context.clock.phase("folds"):
-        return cross_validate(
-            context.config,
-            context.folders,
-            context.prepared.backbone,
-            context.initial_state,
-            cached,
-        )
-
-
-def _write_results(context: RunContext, facts: Facts) -> Facts:
-    """Write the report, the model card and metrics.json; the facts with the seconds of all that."""
-    folder = context.run.path
-    with context.clock.phase("report"):
-        write_report(folder / "report.html", facts)
-        write_model_card(folder / "MODEL_CARD.md", facts)
-    seconds = context.clock.as_dict()  # with those of the report
-    context.write_profile()
-    moves = latest_to_keep(context.config, folder) is None
-    write_metrics(context.run, facts, seconds, latest=moves)
-    return replace(facts, seconds=seconds)
-
-
-def _log_results(config: Config, context: RunContext, facts: Facts) -> None:
+def _log_results(config: Config, context: "RunContext", facts: "Facts") -> None:
     """Log the results, and what can be done with them; `config` is as it was typed."""
+    from dogbreed.training.summary import log_next_steps, log_results
+
     folder = context.run.path
     log_results(facts)
     log.info("\n%s\nresults: %s\n", as_text(facts.seconds), folder)

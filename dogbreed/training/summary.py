@@ -11,7 +11,6 @@ from dogbreed.evaluation.metrics.registry import VALID_PREFIX, epoch_metrics
 from dogbreed.report.metric_table import metric_table
 from dogbreed.report.run.wording.sentences import in_plain_words
 from dogbreed.training.next_steps import next_steps
-from dogbreed.training.notes import notes
 from dogbreed.training.run_folder import log
 from dogbreed.utils.metric_lines import is_read_by_sagemaker, result_line
 from dogbreed.utils.screen import BRIEF, size_of
@@ -49,12 +48,6 @@ def log_next_steps(config: Config, run: Path, facts: Facts) -> None:
     columns = size_of(sys.stdout).columns if sys.stdout.isatty() else None
     for line in next_steps(config, run, photos, columns):
         log.info("%s", line)
-
-
-def log_notes(config: Config) -> None:
-    """Log in one line why the metrics say nothing about real photos, if they don't."""
-    if found := notes(config):
-        log.warning("%s", " ".join(found))
 
 
 def _log_evaluation(facts: Facts) -> None:

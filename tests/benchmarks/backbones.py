@@ -28,8 +28,10 @@ def main(root: str, weights: str) -> None:
         work = Path(temporary)
         for name, data in (("real photos", [f"data.root={root}"]), ("samples", [])):
             title(f"default recipe on {name}")
+            place = work / name  # outputs/latest isn't moved from real photos to samples
+            place.mkdir()
             for backbone, settings in chosen.items():
-                runs([*data, *settings], backbone, work, is_real=bool(data))
+                runs([*data, *settings], backbone, place, work / "cache")
         title("one photo, one view, two cores")
         photo = next(Path(root, "test").rglob("*.jpg"))
         for backbone, target_ms in ((LITE, 15), (RESNET, None)):
@@ -50,14 +52,15 @@ def main(root: str, weights: str) -> None:
         row(f"{LITE} / {RESNET}", measured, ">= 2", ratio >= 2)
 
 
-def runs(arguments: list[str], backbone: str, work: Path, *, is_real: bool) -> None:
+def runs(arguments: list[str], backbone: str, work: Path, cache: Path) -> None:
     """Train with each seed; the accuracy of the first ones, and what the rules said of all."""
     accuracies, alarms = [], []
     for seed in SEEDS:
-        _, metrics = train([*arguments, f"seed={seed}"], work, work / "cache")
+        _, metrics = train([*arguments, f"seed={seed}"], work, cache)
         accuracies.append(100 * metrics["test"]["top1"])
         rules = json.loads((work / "outputs/latest/debug/rules.json").read_text("utf-8"))
         alarms += [f"{rule['name']} ({seed})" for rule in rules if rule["state"] == "fired"]
+    is_real = any(argument.startswith("data.root") for argument in arguments)
     target = {LITE: 81.0, RESNET: 76.5}.get(backbone, 0.0) if is_real else 90.0
     shown = ", ".join(f"{accuracy:.1f}" for accuracy in accuracies[:MEASURED_SEEDS])
     lowest = min(accuracies[:MEASURED_SEEDS])

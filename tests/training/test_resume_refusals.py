@@ -104,7 +104,7 @@ def test_other_data_are_refused(root: Path, change: Callable[[Path], None], sent
 def test_a_conflict_with_a_run_is_found_before_the_feature_pass(
     root: Path, monkeypatch: pytest.MonkeyPatch, conflict: str, words: str
 ) -> None:
-    monkeypatch.setattr("dogbreed.training.run.cached_features", None)
+    monkeypatch.setattr("dogbreed.training.steps.cached_features", None)
     (run,) = runs_in(root / "outputs")
     overrides = ("seed=3",) if conflict == "keys" else ()
     if conflict == "photos":

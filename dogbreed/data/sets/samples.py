@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from dogbreed.data.layouts.system_files import SAMPLES_MARKER
 from dogbreed.data.sets.drawing import BREEDS, VERSION, draw_photo
 from dogbreed.utils.files import locked
+from dogbreed.utils.machine import cores
 from dogbreed.utils.user_paths import cache_dir, cached_in, private_folder
 
 log = logging.getLogger("dogbreed")
@@ -90,10 +92,19 @@ def _replace(root: Path, seed: int, marker: str) -> None:
 
 
 def _draw(folder: Path, seed: int) -> None:
-    for breed_index, breed in enumerate(BREEDS):
-        for split_index, (split, count) in enumerate(PHOTOS_PER_BREED.items()):
-            (folder / split / breed.name).mkdir(parents=True)
-            for index in range(count):
-                rng = np.random.default_rng([seed, breed_index, split_index, index])
-                photo, quality = draw_photo(breed, rng)
-                photo.save(folder / split / breed.name / f"{index:03d}.jpg", quality=quality)
+    def draw(breed_index: int, split_index: int, index: int) -> None:
+        rng = np.random.default_rng([seed, breed_index, split_index, index])
+        photo, quality = draw_photo(BREEDS[breed_index], rng)
+        place = folder / splits[split_index] / BREEDS[breed_index].name
+        photo.save(place / f"{index:03d}.jpg", quality=quality)
+
+    splits = list(PHOTOS_PER_BREED)
+    with ThreadPoolExecutor(cores()) as pool:  # Pillow and numpy release the lock as they draw
+        drawn = []
+        for breed_index, breed in enumerate(BREEDS):
+            for split_index, (split, count) in enumerate(PHOTOS_PER_BREED.items()):
+                (folder / split / breed.name).mkdir(parents=True)
+                for index in range(count):
+                    drawn.append(pool.submit(draw, breed_index, split_index, index))
+        for each in drawn:
+            each.result()

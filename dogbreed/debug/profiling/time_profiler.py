@@ -121,6 +121,11 @@ class Durations:
         self.count += 1
         self.sum_s += seconds
 
+    @property
+    def mean_s(self) -> float:
+        """The mean; there has to be a step."""
+        return self.sum_s / self.count
+
     def quantile_s(self, share: float) -> float:
         """The time that so large a share of the steps took at most, to 1 %."""
         wanted, counted = share * self.count, 0

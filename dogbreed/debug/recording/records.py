@@ -25,6 +25,7 @@ from dogbreed.errors import RecordingError
 from dogbreed.evaluation.metrics.registry import VALID_PREFIX, epoch_metrics
 from dogbreed.utils.files import open_plain
 
+RECORDING = "recording"  # the file, in the folder debug of a run
 MAGIC = b"DBREC1"
 HEAD = struct.Struct("<6sI")
 BLOCK = struct.Struct("<HHI")

@@ -48,7 +48,7 @@ STEPS = StepTimes(
 )
 GOOD = Profile(
     total_s=100.0,
-    phases=(Phase(name="set-up", seconds=8.0), Phase(name="features", seconds=30.0), fit()),
+    phases=(Phase(name="set-up", seconds=21.0), Phase(name="features", seconds=30.0), fit()),
     decode_s=20.0,
     steps=STEPS,
     samples=tuple(sample(second) for second in range(76)),
@@ -124,9 +124,12 @@ def test_what_was_too_short_is_not_evaluated() -> None:
     short = replace(
         GOOD,
         total_s=9.0,
-        phases=(Phase(name="set-up", seconds=6.0), Phase(name="features", seconds=1.0)),
+        phases=(
+            *(Phase(name="set-up", seconds=6.0), Phase(name="features", seconds=1.0)),
+            Phase(name="fit", seconds=18.0, parts=(Phase(name="loop", seconds=18.0),)),
+        ),
         samples=GOOD.samples[:3],
-        steps=None,
+        steps=replace(STEPS, outlier_share=0.9),
     )
     found = states(short)
     assert set(found.values()) == {FINE, NOT_APPLICABLE}

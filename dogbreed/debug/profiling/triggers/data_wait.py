@@ -12,6 +12,7 @@ from dogbreed.debug.profiling.triggers.base import (
     Trigger,
     find_phase,
     part_seconds,
+    too_short,
 )
 
 
@@ -29,6 +30,8 @@ def evaluate(profile: Profile, thresholds: DataWaitThresholds) -> Evaluation:
     fit = find_phase(profile, FIT)
     if fit is None or profile.steps is None:
         return NO_FIT
+    if fit.seconds < thresholds.least_seconds:
+        return too_short(thresholds)
     share = part_seconds(fit, DATA_WAIT) / max(fit.seconds, 1e-9)
     return Evaluated(
         fired=share > thresholds.data_wait_share,

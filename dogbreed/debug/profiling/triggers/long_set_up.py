@@ -26,10 +26,10 @@ class LongSetUpThresholds(TriggersConfig):
 
 def evaluate(profile: Profile, thresholds: LongSetUpThresholds) -> Evaluation:
     """The share of the run that passes before a photo is read."""
-    if profile.total_s < thresholds.least_seconds:
-        return too_short(thresholds)
     set_up = find_phase(profile, SET_UP)
     seconds = set_up.seconds if set_up else 0.0
+    if seconds < thresholds.least_seconds:
+        return too_short(thresholds)
     share = seconds / profile.total_s
     return Evaluated(
         fired=share > thresholds.set_up_share,

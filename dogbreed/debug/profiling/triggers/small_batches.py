@@ -12,6 +12,7 @@ from dogbreed.debug.profiling.triggers.base import (
     Trigger,
     find_phase,
     part_seconds,
+    too_short,
 )
 
 
@@ -32,6 +33,8 @@ def evaluate(profile: Profile, thresholds: SmallBatchesThresholds) -> Evaluation
     fit = find_phase(profile, FIT)
     if fit is None or profile.steps is None:
         return NO_FIT
+    if fit.seconds < thresholds.least_seconds:
+        return too_short(thresholds)
     around = part_seconds(fit, CALLBACKS) + part_seconds(fit, LOOP)
     share = around / max(fit.seconds - part_seconds(fit, DATA_WAIT), 1e-9)
     return Evaluated(

@@ -4,8 +4,15 @@ from dataclasses import dataclass
 
 from dogbreed.configuration.debug import TRIGGERS, TriggersConfig
 from dogbreed.configuration.schema import key
-from dogbreed.debug.profiling.profile import Profile
-from dogbreed.debug.profiling.triggers.base import NO_FIT, Evaluated, Evaluation, Trigger
+from dogbreed.debug.profiling.profile import FIT, Profile
+from dogbreed.debug.profiling.triggers.base import (
+    NO_FIT,
+    Evaluated,
+    Evaluation,
+    Trigger,
+    find_phase,
+    too_short,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +26,11 @@ class StepOutliersThresholds(TriggersConfig):
 
 def evaluate(profile: Profile, thresholds: StepOutliersThresholds) -> Evaluation:
     """The share of the steps' time that a few slow ones take."""
-    steps = profile.steps
-    if steps is None:
+    fit, steps = find_phase(profile, FIT), profile.steps
+    if fit is None or steps is None:
         return NO_FIT
+    if fit.seconds < thresholds.least_seconds:
+        return too_short(thresholds)
     return Evaluated(
         fired=steps.outlier_share > thresholds.outlier_share,
         message=f"{steps.outliers} of {steps.count} steps took over {thresholds.outlier_times:g} "
