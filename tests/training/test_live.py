@@ -39,7 +39,7 @@ def block(monkeypatch: pytest.MonkeyPatch) -> Block:
     return opened
 
 
-def test_the_row_is_the_line_of_the_issue() -> None:
+def test_the_row_has_epoch_metrics_best_and_rate() -> None:
     history = epochs(3.0, 1.29)
     row = EpochRow(20, [])
     assert row(Canvas(77, STEPS)) == ["epoch 1/20"]
