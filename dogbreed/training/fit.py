@@ -1,5 +1,6 @@
 """Training proper: the model and the Trainer of a configuration."""
 
+import logging
 import math
 import os
 import warnings
@@ -146,6 +147,8 @@ def patience(config: Config) -> list[pl.Callback]:
 
 def bare_trainer(config: Config, callbacks: list[pl.Callback], **settings: Any) -> pl.Trainer:
     """A Trainer for trainer.epochs without Lightning's own logger, bar and samplers."""
+    # It logs devices, loaders and an advertisement; its import has set the level.
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     return pl.Trainer(
         accelerator="gpu" if torch.cuda.is_available() else "cpu",
         max_epochs=int(config.trainer.epochs),

@@ -111,8 +111,6 @@ def log_to_terminal() -> None:
             sys.stdout.reconfigure(errors="backslashreplace")
         log.addHandler(ScreenHandler(sys.stdout))
     log.propagate = False
-    # Lightning logs devices, loaders and an advertisement.
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     log.setLevel(logging.INFO if is_main_process() else logging.CRITICAL)
 
 

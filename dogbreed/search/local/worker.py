@@ -69,7 +69,7 @@ class TrialFailed:
 
 def run_trials(connection: Connection, work: Work) -> None:
     """Train with each set of values received, until the main process closes the connection."""
-    log_to_terminal()  # also silences Lightning
+    log_to_terminal()
     register_missing(work.metrics)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     torch.set_num_threads(work.threads)
