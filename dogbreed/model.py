@@ -22,6 +22,7 @@ from dogbreed.configuration.run import ModelConfig, OptimConfig
 from dogbreed.configuration.schema import argument
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.layouts.class_names import display_names
+from dogbreed.data.module import BreedDataModule
 from dogbreed.errors import ConfigError
 from dogbreed.evaluation.metrics.registry import epoch_metrics
 from dogbreed.evaluation.metrics.scores import Scores
@@ -249,8 +250,10 @@ class BreedClassifier(LightningModule):
         Raises:
             ConfigError: a BreedDataModule has photos in other pixels than the backbone's.
         """
-        given = getattr(getattr(self.trainer, "datamodule", None), "preprocessing", None)
-        if given not in (None, self.backbone.preprocessing):
+        module = getattr(self.trainer, "datamodule", None)
+        if not isinstance(module, BreedDataModule):
+            return
+        if module.preprocessing not in (None, self.backbone.preprocessing):
             raise ConfigError(
                 f"The data module prepares photos otherwise than {self.backbone.name} needs them "
                 "(size, crop or colours): give BreedDataModule "

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
@@ -88,6 +89,23 @@ def test_own_trainer_and_our_folders(photos_root: Path, tmp_path: Path) -> None:
         "train_top1",
         *objectives(),
     }
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.filterwarnings("ignore:.*number of training batches")
+def test_own_data_modules_prepare_their_photos_themselves(tmp_path: Path) -> None:
+    class Own(pl.LightningDataModule):
+        preprocessing = "of its own"
+
+        def train_dataloader(self) -> DataLoader[Any]:
+            return DataLoader(TensorDataset(torch.randn(6, 3, 64, 64), torch.arange(6) % 3))
+
+        def val_dataloader(self) -> DataLoader[Any]:
+            return self.train_dataloader()
+
+    fitted = trainer(tmp_path, epochs=1)
+    fitted.fit(small_model(), Own())
+    assert fitted.global_step == 6
 
 
 def test_photos_that_were_prepared_for_another_network_are_refused(
