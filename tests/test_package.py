@@ -157,13 +157,17 @@ def test_decoding_a_photo_needs_no_torch() -> None:
     )
 
 
-def test_photos_are_checked_before_lightning_is_imported() -> None:
+def test_photos_are_checked_before_lightning_is_imported(photos_root: Path, tmp_path: Path) -> None:
+    settings = [
+        *("model.backbone=resnet18", "model.weights=none", "data.workers=1"),
+        *(f"data.root={photos_root}", f"output_root={tmp_path}"),
+    ]
     statement = (
         "from dogbreed.configuration.composing import compose\n"
         "from dogbreed.training import run\n"
-        "def ends(config, clock): raise KeyboardInterrupt\n"
-        "run.prepare = ends\n"
-        "try: run.train(compose(['model.weights=none', 'output_root=/nowhere']))\n"
+        "def ends(folders, noun): raise KeyboardInterrupt\n"
+        "run.show_photos = ends  # the photos are checked when it is called\n"
+        f"try: run.train(compose({settings!r})); raise SystemExit('not reached')\n"
         "except KeyboardInterrupt: pass\n"
     )
     heavy = {"pytorch_lightning", "lightning_fabric", "torchmetrics", "sklearn", "pandas"}
