@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.sets import drawing, samples
 from dogbreed.data.sets.drawing import BREEDS, Breed
 from dogbreed.data.sets.samples import generate_samples
@@ -45,6 +46,15 @@ def test_every_breed_has_its_photos_in_every_split(
     }
     assert files(root).keys() == {".drawing", *expected}
     assert sorted(path.name for path in root.parent.iterdir()) == [".set.lock", "set"]
+
+
+def test_its_own_marker_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "PHOTOS_PER_BREED", {"train": 1, "valid": 1, "test": 1})
+    root = generate_samples(tmp_path / "samples")
+    assert read_folders(root).findings == ()
+    (root / ".hidden").touch()
+    (finding,) = read_folders(root).findings
+    assert "1 hidden or system files" in finding.message
 
 
 @pytest.mark.usefixtures("few")
