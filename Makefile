@@ -111,7 +111,7 @@ $(SMDEBUG)/.ready: $(DEV)
 	rm -rf $(SMDEBUG)
 	$(BIN)/uv venv --quiet --python $(BIN)/python $(SMDEBUG)
 	grep -v '^protobuf==' constraints.txt > $(SMDEBUG)/constraints.txt
-	VIRTUAL_ENV="$(CURDIR)/$(SMDEBUG)" $(BIN)/uv pip install --quiet \
+	VIRTUAL_ENV="$(CURDIR)/$(SMDEBUG)" $(BIN)/uv pip install --quiet --compile-bytecode \
 	  -c $(SMDEBUG)/constraints.txt -e '.[smdebug]' pytest pytest-xdist
 	VIRTUAL_ENV="$(CURDIR)/$(SMDEBUG)" $(BIN)/uv pip install --quiet --no-deps \
 	  -c constraints.txt --target $(SMDEBUG)/today protobuf

@@ -49,6 +49,7 @@ case "$INSTALL" in
 esac
 case "$*" in *"--group dev"*) mkdir -p "$packages/pytest-9.2.0.dist-info";; esac
 mkdir -p "$packages/torch-2.15.0.dist-info" "$packages/torchvision-0.29.2.dist-info"
+echo "import sys" > "$packages/torch.py"
 echo "Installed 2 packages in 3ms"; echo " + torch==2.15.0"; echo "Downloading torch (500 MiB)"
 """
 NO_GPU, GPU = "#!/bin/sh\nexit 9\n", "#!/bin/sh\necho GPU 0\n"
@@ -140,12 +141,13 @@ def test_training_gets_the_core_and_tests_add_to_it(checkout: Checkout) -> None:
     (install,) = [call for call in checkout.calls() if "-e" in call.split()]
     assert "-c constraints.txt -e .[serve] pip" in install
     assert "--group" not in install
-    assert "--compile-bytecode" not in install
+    compiled = checkout.folder / ".venv/lib/python3/site-packages/__pycache__"
+    assert not compiled.exists()
     done = checkout.make(".venv/.ready-dev")
     assert done.stdout.startswith("1 packages installed in ")
     (install,) = checkout.calls()
     assert install.endswith("-c constraints.txt -e .[serve] pip --group dev --group docs")
-    assert "--compile-bytecode" in install
+    assert [path.name.split(".")[0] for path in compiled.iterdir()] == ["torch"]
     assert checkout.make(".venv/.ready", ".venv/.ready-dev").returncode == 0
     assert checkout.calls() == []
 
