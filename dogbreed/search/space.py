@@ -214,30 +214,3 @@ def as_distributions(space: Space) -> dict[str, Any]:
         return FloatDistribution(each.low, each.high, log=each.log)
 
     return {name: convert(each) for name, each in space.items()}
-
-
-def as_parameter_ranges(space: Space) -> dict[str, list[dict[str, Any]]]:
-    """The space as SageMaker's ParameterRanges, with encoded values."""
-    from dogbreed.search.hyperparameters import encode
-
-    ranges: dict[str, list[dict[str, Any]]] = {
-        "ContinuousParameterRanges": [],
-        "IntegerParameterRanges": [],
-        "CategoricalParameterRanges": [],
-    }
-    for name, each in space.items():
-        if isinstance(each, Choice):
-            values = [encode(value) for value in each.values]
-            ranges["CategoricalParameterRanges"].append({"Name": name, "Values": values})
-            continue
-        kind = "Integer" if each.type == INT else "Continuous"
-        number = int if each.type == INT else float
-        ranges[f"{kind}ParameterRanges"].append(
-            {
-                "Name": name,
-                "MinValue": str(number(each.low)),
-                "MaxValue": str(number(each.high)),
-                "ScalingType": "Logarithmic" if each.log else "Linear",
-            }
-        )
-    return {kind: listed for kind, listed in ranges.items() if listed}

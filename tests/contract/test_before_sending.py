@@ -15,11 +15,10 @@ from dogbreed.cloud.endpoints.archive import pack
 from dogbreed.cloud.endpoints.deploy import deploy
 from dogbreed.cloud.endpoints.endpoint_requests import Deployment
 from dogbreed.cloud.endpoints.registry import register
-from dogbreed.cloud.jobs.training import train_on_sagemaker
-from dogbreed.cloud.jobs.tuning import search_on_sagemaker
+from dogbreed.cloud.jobs.search import Search
+from dogbreed.cloud.jobs.training import Training
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
-from dogbreed.configuration.search import FinalConfig, TuneConfig
 from dogbreed.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -40,9 +39,9 @@ def start(command: str, overrides: Sequence[str]) -> None:
     if command == "deploy":
         deploy(compose_as(DeployConfig, "deploy", overrides))
     elif command == "tune":
-        search_on_sagemaker(compose_as(TuneConfig, "tune", overrides))
+        Search(*overrides).run()
     else:
-        train_on_sagemaker(compose_as(FinalConfig, "final", ["best=null", *overrides]))
+        Training("best=null", *overrides).run()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from conftest import PROJECT, SMALL, draw_folders
 
 from dogbreed.cloud.aws.images import training_image
 from dogbreed.cloud.container.entry_point import PHOTOS, TRAIN
-from dogbreed.cloud.jobs.requests import Job
+from dogbreed.cloud.jobs.job import Job
 from dogbreed.cloud.jobs.source import pack_source
 from dogbreed.configuration.composing import compose
 from dogbreed.search.hyperparameters import as_hyperparameters, changed

@@ -13,7 +13,6 @@ from dogbreed.search.space import (
     Numbers,
     Space,
     as_distributions,
-    as_parameter_ranges,
     grid_size,
     read_space,
 )
@@ -64,31 +63,37 @@ def test_a_grid_has_every_combination_with_both_ends() -> None:
 
 
 def test_optuna_and_sagemaker_get_the_same_space() -> None:
+    # Seconds of imports that the other tests don't need.
+    from sagemaker.train.tuner import HyperparameterTuner
+
+    from dogbreed.cloud.jobs.tuner import parameter_ranges
+
     space = space_of("search.space.seed={type: int, low: 1, high: 9}")
     distributions = as_distributions(space)
     assert (distributions["optim.lr"].low, distributions["optim.lr"].high) == (1e-4, 0.1)
     assert distributions["optim.lr"].log
     assert distributions["data.batch_size"].choices == (64, 128, 256)
     assert (distributions["seed"].low, distributions["seed"].log) == (1, False)
-    assert as_parameter_ranges(space) == {
+    ranges = HyperparameterTuner._prepare_parameter_ranges_for_tuning(parameter_ranges(space))
+    assert ranges == {
         "ContinuousParameterRanges": [
             {
-                "Name": "optim.lr",
-                "MinValue": "0.0001",
-                "MaxValue": "0.1",
-                "ScalingType": "Logarithmic",
+                "name": "optim.lr",
+                "min_value": "0.0001",
+                "max_value": "0.1",
+                "scaling_type": "Logarithmic",
             },
             {
-                "Name": "optim.eps",
-                "MinValue": "1e-09",
-                "MaxValue": "1e-08",
-                "ScalingType": "Logarithmic",
+                "name": "optim.eps",
+                "min_value": "1e-09",
+                "max_value": "1e-08",
+                "scaling_type": "Logarithmic",
             },
         ],
         "IntegerParameterRanges": [
-            {"Name": "seed", "MinValue": "1", "MaxValue": "9", "ScalingType": "Linear"}
+            {"name": "seed", "min_value": "1", "max_value": "9", "scaling_type": "Linear"}
         ],
-        "CategoricalParameterRanges": [{"Name": "data.batch_size", "Values": ["64", "128", "256"]}],
+        "CategoricalParameterRanges": [{"name": "data.batch_size", "values": ["64", "128", "256"]}],
     }
 
 

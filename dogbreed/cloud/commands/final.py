@@ -38,6 +38,6 @@ def main(arguments: Sequence[str]) -> None:
         if config.attach is None:
             check_sent_paths(config)
         require_aws()
-        from dogbreed.cloud.jobs.training import train_on_sagemaker
+        from dogbreed.cloud.jobs.training import Training
 
-        train_on_sagemaker(config)
+        Training.from_config(config).run()

@@ -16,6 +16,7 @@ def main(arguments: Sequence[str]) -> None:
     config = compose_as(TuneConfig, "tune", arguments)
     # Imports that --help and a mistyped key shouldn't wait for; seconds of them after the paths.
     from dogbreed.training.path_check import check_paths, check_sent_paths
+    from dogbreed.training.run_folder import log_to_terminal
 
     if config.launcher.name == LOCAL:
         check_local(config)
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str]) -> None:
         if config.attach is None:
             check_sent_paths(config)
         require_aws()
-        from dogbreed.cloud.jobs.tuning import search_on_sagemaker
+        from dogbreed.cloud.jobs.search import Search
 
-        search_on_sagemaker(config)
+        log_to_terminal()
+        Search.from_config(config).run()

@@ -1,12 +1,15 @@
-"""attach=NAME: read search and space back from a tuning job that exists in the account."""
+"""attach=NAME: a job that exists in the account, as the SDK's objects and our search and space."""
 
 from dataclasses import replace
+from typing import Any
 
-from sagemaker.core.resources import HyperParameterTuningJob
+from sagemaker.core.resources import HyperParameterTuningJob, TrainingJob
+from sagemaker.core.training.configs import Compute, OutputDataConfig
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.jobs.status import given, hyperparameters_of
+from dogbreed.cloud.jobs.trainer import Trainer, sdk_session
+from dogbreed.cloud.jobs.tuner import Tuner, parameter_ranges
 from dogbreed.configuration.commands import typed
 from dogbreed.configuration.search import DIRECTIONS, SearchConfig
 from dogbreed.errors import CloudError
@@ -16,15 +19,14 @@ from dogbreed.search.space import FLOAT, INT, Choice, Numbers, Range, Space
 from dogbreed.utils.printable import printable
 
 
-def search_of(account: Account, name: str, search: SearchConfig) -> tuple[SearchConfig, Space]:
+def search_of(
+    name: str, job: HyperParameterTuningJob, search: SearchConfig
+) -> tuple[SearchConfig, Space]:
     """The search and the space of a tuning job; they replace those of the configuration.
 
     Raises:
-        CloudError: AWS refuses, or it is no search of this project.
+        CloudError: it is no search of this project.
     """
-    with translate_errors(f"reading {name}"):
-        job = HyperParameterTuningJob.get(name, session=account.session, region=account.region)
-    assert job is not None
     config = job.hyper_parameter_tuning_job_config
     objective = config.hyper_parameter_tuning_job_objective
     limits, ranges = config.resource_limits, config.parameter_ranges
@@ -46,6 +48,7 @@ def search_of(account: Account, name: str, search: SearchConfig) -> tuple[Search
         objective=str(objective.metric_name),
         direction=str(objective.type).lower(),
         trials=int(limits.max_number_of_training_jobs),
+        parallel=int(limits.max_parallel_training_jobs),
     )
     if known.objective not in objectives() or known.direction not in DIRECTIONS:
         raise CloudError(
@@ -61,3 +64,50 @@ def _check_ranges(job: str, space: Space) -> None:
     for name, each in space.items():
         for value in each.values if isinstance(each, Choice) else (each.low, each.high):
             hyperparameters_of(job, {name: value})
+
+
+def attached_tuner(
+    account: Account, job: HyperParameterTuningJob, search: SearchConfig, space: Space
+) -> Tuner:
+    """The SDK's tuner of a job that exists."""
+    definition = job.training_job_definition
+    static = given(definition.static_hyper_parameters)
+    trainer = _trainer(account, search.name, definition, static)
+    tuner = Tuner(
+        trainer,
+        search.objective,
+        parameter_ranges(space),
+        strategy=str(job.hyper_parameter_tuning_job_config.strategy),
+        objective_type=search.direction.capitalize(),
+        max_jobs=search.trials,
+        max_parallel_jobs=int(search.parallel),
+    )
+    tuner.latest_tuning_job = job
+    return tuner
+
+
+def attached_trainer(account: Account, job: TrainingJob) -> Trainer:
+    """The SDK's trainer of a job that exists."""
+    trainer = _trainer(account, str(job.training_job_name), job, given(job.hyper_parameters))
+    trainer._latest_training_job = job
+    return trainer
+
+
+def _trainer(
+    account: Account, name: str, job: Any, hyperparameters: dict[str, str] | None
+) -> Trainer:
+    """The trainer of a training job, or of the definition of a tuning job's trials."""
+    resources = job.resource_config
+    return Trainer(
+        sagemaker_session=sdk_session(account),
+        role=job.role_arn,
+        job_name=name,
+        base_job_name=name,
+        training_image=job.algorithm_specification.training_image,
+        hyperparameters=hyperparameters or {},
+        input_data_config=given(job.input_data_config),
+        compute=Compute(
+            instance_type=resources.instance_type, instance_count=resources.instance_count
+        ),
+        output_data_config=OutputDataConfig(s3_output_path=job.output_data_config.s3_output_path),
+    )

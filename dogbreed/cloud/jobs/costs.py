@@ -12,7 +12,7 @@ from dogbreed.cloud.aws.images import family_of
 from dogbreed.configuration.search import LauncherConfig
 
 if TYPE_CHECKING:  # it would bring in the SDK
-    from dogbreed.cloud.jobs.requests import Job
+    from dogbreed.cloud.jobs.job import Job
 
 TABLE = Path(__file__).with_name("prices.csv")
 DERIVED = "derived"

@@ -6,17 +6,16 @@ object, which S3 sets, must be within the run time of a job that extracts these 
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.container.entry_point import EXTRACT
-from dogbreed.cloud.jobs.costs import Use
 from dogbreed.cloud.jobs.inputs import JobInputs, job_on_inputs
-from dogbreed.cloud.jobs.requests import Job, training_request
-from dogbreed.cloud.jobs.start import start_training
+from dogbreed.cloud.jobs.job import Job
+from dogbreed.cloud.jobs.trainer import trainer_of
 from dogbreed.cloud.jobs.wait import wait_for_extraction
 from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import CloudError
@@ -39,8 +38,8 @@ class _Run:
     ended: datetime | None
 
 
-def extract(account: Account, config: TuneConfig, inputs: JobInputs) -> tuple[str, Use]:
-    """Wait for the features; return their S3 URI and the costs of their job.
+def extract(account: Account, config: TuneConfig, inputs: JobInputs) -> str:
+    """Wait for the features; return their S3 URI.
 
     The job's name contains the fingerprint of the features, so a running or completed job of an
     earlier, interrupted launch is reused. A failed one is continued by a new job.
@@ -48,50 +47,52 @@ def extract(account: Account, config: TuneConfig, inputs: JobInputs) -> tuple[st
     Raises:
         CloudError: the job failed, something else wrote to its folder, or AWS refuses.
     """
-    base_name = f"dogbreed-extract-{inputs.fingerprint}"
-    # The role of jobs may write below checkpoints/.
-    folder = f"{config.launcher.prefix}/checkpoints/features"
-    place = f"s3://{account.bucket}/{folder}/{inputs.fingerprint}"
-    default_job = _job(account, config, inputs, base_name, f"{place}/")
-    use = Use.of(default_job, config.launcher, jobs=1)
+    job = extraction_job(account, config, inputs)
     if account.dry:
-        start_training(account, training_request(account, config.launcher, default_job))
-        return f"{place}/", use
-    runs = _runs(account, base_name)
-    uri = runs[0].uri if runs else f"{place}/"
+        _start(account, config, job)
+        return str(job.checkpoints_uri)
+    runs = _runs(account, job.name)
+    uri = runs[0].uri if runs else str(job.checkpoints_uri)
     times = _times(account, uri)
     ours = _all_within(times, runs)
     if runs and runs[0].status == COMPLETED and times and ours:
         log.info("features exist already: %s", uri)
-        return uri, use
-    name = runs[0].name if runs else base_name
+        return uri
+    name = runs[0].name if runs else job.name
     if not runs or runs[0].status in (COMPLETED, *NOT_COMPLETED):
         token = f"-{secrets.token_hex(4)}"
-        name = f"{base_name}{token}" if runs or not ours else base_name
+        name = f"{job.name}{token}" if runs or not ours else job.name
         if not ours:
             log.warning(
                 "warning: %s has objects that no job of this project wrote: it isn't used", uri
             )
-            uri = f"{place}{token}/"
-        job = _job(account, config, inputs, name, uri)
-        start_training(account, training_request(account, config.launcher, job))
+            uri = f"{str(job.checkpoints_uri).rstrip('/')}{token}/"
+        _start(account, config, replace(job, name=name, checkpoints_uri=uri))
     _wait(account, config, name)
-    if not _all_within(_times(account, uri), _runs(account, base_name)):
+    if not _all_within(_times(account, uri), _runs(account, job.name)):
         raise CloudError(
             f"{uri} was changed after {name} wrote it: its features aren't used. The same command "
             "extracts them again into another folder; check who can write to the bucket."
         )
-    return uri, use
+    return uri
 
 
-def _job(account: Account, config: TuneConfig, inputs: JobInputs, name: str, uri: str) -> Job:
+def extraction_job(account: Account, config: TuneConfig, inputs: JobInputs) -> Job:
+    """The job that extracts these features, if no earlier one is reused."""
     launcher = config.launcher
+    # The role of jobs may write below checkpoints/.
+    folder = f"{launcher.prefix}/checkpoints/features/{inputs.fingerprint}"
+    name = f"dogbreed-extract-{inputs.fingerprint}"
     return job_on_inputs(
         *(account, launcher, inputs, name, EXTRACT, inputs.settings),
-        checkpoints_uri=uri,
+        checkpoints_uri=f"s3://{account.bucket}/{folder}/",
         instance_type=launcher.extract_instance_type or launcher.instance_type,
         instance_count=launcher.extract_instance_count,
     )
+
+
+def _start(account: Account, config: TuneConfig, job: Job) -> None:
+    trainer_of(account, config.launcher, job).train(wait=False, logs=False)
 
 
 def _wait(account: Account, config: TuneConfig, name: str) -> None:

@@ -20,8 +20,8 @@ from dogbreed.cloud.aws.uploads import (
 )
 from dogbreed.cloud.container.entry_point import PHOTOS, WEIGHTS, WEIGHTS_SHA256
 from dogbreed.cloud.jobs.costs import has_local_disk
+from dogbreed.cloud.jobs.job import Job
 from dogbreed.cloud.jobs.photo_inputs import plan_photos
-from dogbreed.cloud.jobs.requests import Job
 from dogbreed.cloud.jobs.source import SourcePackage, pack_source
 from dogbreed.configuration.composing import compose
 from dogbreed.configuration.run import Config

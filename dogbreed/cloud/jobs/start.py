@@ -1,13 +1,9 @@
-"""Start training and tuning jobs exactly once, and check whether a job exists.
-
-The requests use the SDK's resource classes. ModelTrainer isn't used (SDK 3.27), as it generates the
-job's name, so a retry could start a second job, and needs iam:SimulatePrincipalPolicy; neither is
-HyperparameterTuner, as it drops the KMS key of the disks.
-"""
+"""Create training and tuning jobs exactly once, and look them up."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from sagemaker.core.resources import HyperParameterTuningJob, TrainingJob
 
@@ -15,64 +11,49 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import code_of, is_missing, translate_errors
 from dogbreed.errors import CloudError, Stopped
 
-
-def start_training(account: Account, request: dict[str, Any]) -> None:
-    """Start the training job of a `training_request`, once.
-
-    Raises:
-        CloudError: AWS refuses.
-    """
-    name = request["training_job_name"]
-    place = {"session": account.session, "region": account.region}
-    _once(
-        lambda: TrainingJob.create(**request, **place),
-        name,
-        lambda: training_exists(account, name),
-    )
+Resource = TypeVar("Resource")
 
 
-def start_tuning(account: Account, request: dict[str, Any]) -> None:
-    """Start the tuning job of a `tuning_request`, once.
+def find_training(account: Account, name: str) -> TrainingJob | None:
+    """The training job of this name; None if there is none.
 
     Raises:
         CloudError: AWS refuses.
     """
-    name = request["hyper_parameter_tuning_job_name"]
-    place = {"session": account.session, "region": account.region}
-    _once(
-        lambda: HyperParameterTuningJob.create(**request, **place),
-        name,
-        lambda: tuning_exists(account, name),
-    )
+    return _found(lambda: get_training(account.session, name), name)
 
 
-def training_exists(account: Account, name: str) -> bool:
-    """Whether there is a training job of this name."""
-    return _exists(lambda: TrainingJob.get(name, session=account.session, region=account.region))
+def find_tuning(account: Account, name: str) -> HyperParameterTuningJob | None:
+    """The tuning job of this name; None if there is none.
+
+    Raises:
+        CloudError: AWS refuses.
+    """
+    return _found(lambda: get_tuning(account.session, name), name)
 
 
-def tuning_exists(account: Account, name: str) -> bool:
-    """Whether there is a tuning job of this name."""
-    return _exists(
-        lambda: HyperParameterTuningJob.get(name, session=account.session, region=account.region)
-    )
+def get_training(session: boto3.Session, name: str) -> TrainingJob:
+    """The training job of this name; errors are botocore's."""
+    job = TrainingJob.get(name, session=session, region=session.region_name)
+    assert job is not None
+    return job
 
 
-def _exists(get: Callable[[], Any]) -> bool:
-    with translate_errors("checking whether a job of that name exists"):
-        try:
-            get()
-        except ClientError as error:
-            if is_missing(error):
-                return False
-            raise
-    return True
+def get_tuning(session: boto3.Session, name: str) -> HyperParameterTuningJob:
+    """The tuning job of this name; errors are botocore's."""
+    job = HyperParameterTuningJob.get(name, session=session, region=session.region_name)
+    assert job is not None
+    return job
 
 
-def _once(create: Callable[[], Any], name: str, exists: Callable[[], bool]) -> None:
+def create_once(name: str, create: Callable[[], Resource], get: Callable[[], Resource]) -> Resource:
     """Send a request that must not start a second job, even if the response is lost.
 
     The SDK describes a job after creating it, so an error may come from either request.
+
+    Raises:
+        CloudError: AWS refuses; the message says if whether the job was started isn't known.
+        Stopped: Ctrl-C during the request; the same.
     """
     unknown = (
         f"starting {name}: whether the job was started isn't known. If it was, attach={name} waits "
@@ -80,16 +61,27 @@ def _once(create: Callable[[], Any], name: str, exists: Callable[[], bool]) -> N
     )
     with translate_errors(f"starting {name}"):
         try:
-            create()
+            return create()
         except Stopped as stopped:
             raise Stopped(unknown, stopped.exit_code - 128) from stopped
         except (ClientError, BotoCoreError) as error:
             # The name is unique, so an earlier request whose response was lost has started it.
             if isinstance(error, ClientError) and code_of(error) == "ResourceInUse":
-                return
+                return get()
             try:
-                started = exists()
+                job = _found(get, name)
             except CloudError:
                 raise CloudError(f"{unknown} ({' '.join(str(error).split())})") from error
-            if not started:
+            if job is None:
                 raise
+            return job
+
+
+def _found(get: Callable[[], Resource], name: str) -> Resource | None:
+    with translate_errors(f"checking whether {name} exists"):
+        try:
+            return get()
+        except ClientError as error:
+            if is_missing(error):
+                return None
+            raise

@@ -1,135 +1,182 @@
-"""launcher=sagemaker: run a training job and download its results."""
+"""A training on SageMaker: as an object, and as launch/train.py runs it."""
 
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+
+from sagemaker.train.model_trainer import ModelTrainer
 
 from dogbreed.cloud.aws.account import Account, sign_in
 from dogbreed.cloud.aws.account_keys import check_attach, checked_keys
 from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
 from dogbreed.cloud.container.entry_point import TRAIN
-from dogbreed.cloud.jobs.browser import open_page
+from dogbreed.cloud.jobs.attach import attached_trainer
 from dogbreed.cloud.jobs.costs import Use
-from dogbreed.cloud.jobs.debugger import debugger_request, rule_lines, rules_image, with_hook
+from dogbreed.cloud.jobs.debugger import debugger_request, rules_image, with_hook
 from dogbreed.cloud.jobs.dry_run import log_plan
-from dogbreed.cloud.jobs.inputs import job_name, job_on_inputs, plan_inputs, upload_inputs
-from dogbreed.cloud.jobs.requests import training_request
-from dogbreed.cloud.jobs.results import (
-    RUN_OUTPUTS,
-    check_no_local_results,
-    fetch_model,
-    fetch_outputs,
+from dogbreed.cloud.jobs.inputs import (
+    JobInputs,
+    job_name,
+    job_on_inputs,
+    plan_inputs,
+    upload_inputs,
 )
-from dogbreed.cloud.jobs.start import start_training, training_exists
-from dogbreed.cloud.jobs.wait import check_completed, wait_for_training
-from dogbreed.configuration.search import MINIMIZE, FinalConfig
+from dogbreed.cloud.jobs.job import Job
+from dogbreed.cloud.jobs.results import check_no_local_results
+from dogbreed.cloud.jobs.start import find_training
+from dogbreed.cloud.jobs.trainer import Trainer, trainer_of
+from dogbreed.cloud.jobs.training_results import finish
+from dogbreed.configuration.search import FinalConfig
 from dogbreed.errors import CloudError
-from dogbreed.search.table import live_table
-from dogbreed.training.run_folder import check_writable, log, log_to_terminal, point_latest
-from dogbreed.utils.documents import DocumentError, read_json
-
-METRIC = "valid_loss"
+from dogbreed.search.final import compose_final
+from dogbreed.training.run_folder import check_writable, log
 
 
-def train_on_sagemaker(config: FinalConfig) -> None:
-    """Start a training job, or attach to one; wait for it, and download its results to outputs/.
+class Training:
+    """A training in the AWS account, from the arguments of launch/train.py.
+
+        training = Training("best=newest", "data.root=PHOTOS")
+        training.trainer.train()
+
+    `trainer` is the SDK's ModelTrainer. `start` starts the job, `wait` downloads its results to
+    outputs/, `run` does both.
 
     Raises:
-        DogbreedError: one sentence with the reason and the remedy; `Stopped` after Ctrl-C names
-            the job that still runs.
+        ConfigError: an unknown key, no such search, or what SageMaker would refuse.
     """
-    log_to_terminal()
-    check_writable(Path(config.output_root))
-    if config.attach is not None:
-        check_attach(config.attach, dry_run=config.dry_run)
-        _attach(config, config.attach)
-        return
-    config = replace(with_hook(config), launcher=checked_keys(config.launcher))
-    launcher = config.launcher
-    account = dry_run_account(launcher) if config.dry_run else sign_in(launcher)
-    rules_uri = rules_image(account.region) if config.cloud_debugger else None
-    inputs = plan_inputs(account, config, [launcher.instance_type])
-    name = job_name()
-    job = job_on_inputs(account, launcher, inputs, name, TRAIN, inputs.settings)
-    request = training_request(account, launcher, job)
-    if rules_uri is not None:
-        request |= debugger_request(rules_uri, job.output_uri)
-    if not account.dry:
-        start_training(dry_run_copy(account), request)
-        upload_inputs(account, config, inputs)
-    start_training(account, request)
-    if account.dry:
-        log_plan(
-            account,
-            inputs,
-            [Use.of(job, launcher, jobs=1)],
-            ["the configuration", "every request fits the service's model"],
+
+    def __init__(self, *overrides: str) -> None:
+        self._configure(compose_final(overrides)[0])
+
+    @classmethod
+    def from_config(cls, config: FinalConfig) -> "Training":
+        """The training of a composed configuration."""
+        training = cls.__new__(cls)
+        training._configure(config)
+        return training
+
+    @classmethod
+    def attach(cls, name: str, *overrides: str) -> "Training":
+        """A training that was started before, running or ended; nothing is started."""
+        return cls(*overrides, f"attach={name}")
+
+    def _configure(self, config: FinalConfig) -> None:
+        if config.attach is not None:
+            check_attach(config.attach, dry_run=config.dry_run)
+        self.name = config.attach or job_name()
+        self.config = replace(with_hook(config), launcher=checked_keys(config.launcher))
+
+    @property
+    def folder(self) -> Path:
+        """Where the results are written."""
+        return Path(self.config.output_root) / self.name
+
+    @cached_property
+    def account(self) -> Account:
+        """The account, signed in on first use; with dry_run=true one that sends nothing."""
+        launcher = self.config.launcher
+        return dry_run_account(launcher) if self.config.dry_run else sign_in(launcher)
+
+    @cached_property
+    def inputs(self) -> JobInputs:
+        """Source, photos and weights, with their places in S3; nothing is uploaded.
+
+        Raises:
+            DogbreedError: no or unreadable photos, or S3 refuses.
+        """
+        return plan_inputs(self.account, self.config, [self.config.launcher.instance_type])
+
+    @cached_property
+    def trainer(self) -> ModelTrainer:
+        """The SDK's trainer; `train` uploads the inputs first.
+
+        Raises:
+            CloudError: there is no SageMaker Debugger in the region, or `attach` names no training.
+        """
+        if self.config.attach is not None:
+            return self._attached()
+        trainer = self._trainer(self.account)
+        trainer.before_start(self._stage)
+        return trainer
+
+    def run(self) -> Path | None:
+        """Start the training, or attach to it, and wait for it, as launch/train.py does.
+
+        Returns its folder; None after a dry run, and with wait=false.
+
+        Raises:
+            DogbreedError: one sentence with the reason and the remedy; `Stopped` after Ctrl-C names
+                the job that still runs.
+        """
+        check_writable(self.folder.parent)
+        if self.config.attach is not None:
+            return self.wait()
+        self.start()
+        if self.account.dry:
+            return None
+        log.info("started %s (region %s)", self.name, self.account.region)
+        if not self.config.wait:
+            log.info(
+                "it runs and costs until it ends: attach=%s waits for it and downloads its model",
+                self.name,
+            )
+            return None
+        return self.wait()
+
+    def start(self) -> None:
+        """Upload the inputs and start the training; or log a dry run's plan.
+
+        Raises:
+            DogbreedError: as `run`.
+        """
+        self.trainer.train(wait=False, logs=False)
+        if self.account.dry:
+            log_plan(
+                self.account,
+                self.inputs,
+                [Use.of(self._job(), self.config.launcher, jobs=1)],
+                ["the configuration", "every request fits the service's model"],
+            )
+
+    def wait(self) -> Path:
+        """Wait for the training; download its results, and return their folder.
+
+        Raises:
+            CloudError: it failed, or AWS refuses.
+            Stopped: Ctrl-C; the message names the job that still runs.
+        """
+        check_no_local_results(self.folder, self.name)
+        if self.config.attach is not None:
+            _ = self.trainer  # raises a CloudError if there is no such job
+        finish(self.account, self.name, self.folder)
+        return self.folder
+
+    def _job(self) -> Job:
+        launcher = self.config.launcher
+        return job_on_inputs(
+            self.account, launcher, self.inputs, self.name, TRAIN, self.inputs.settings
         )
-        return
-    log.info("started %s (region %s)", name, account.region)
-    if not config.wait:
-        log.info(
-            "it runs and costs until it ends: attach=%s waits for it and downloads its model", name
-        )
-        return
-    _finish(account, config, name)
 
+    def _trainer(self, account: Account) -> Trainer:
+        # Before the photos are read: there may be no SageMaker Debugger in the region.
+        rules_uri = rules_image(account.region) if self.config.cloud_debugger else None
+        job = self._job()
+        trainer = trainer_of(account, self.config.launcher, job)
+        if rules_uri is not None:
+            trainer.debugger = debugger_request(rules_uri, job.output_uri)
+        return trainer
 
-def _attach(config: FinalConfig, name: str) -> None:
-    """Wait for a training job that was started before."""
-    check_no_local_results(Path(config.output_root) / name, name)
-    account = sign_in(checked_keys(config.launcher))
-    if not training_exists(account, name):
-        raise CloudError(
-            f"attach={name}: there is no training job of that name in {account.region}."
-        )
-    _finish(account, config, name)
+    def _attached(self) -> Trainer:
+        job = find_training(self.account, self.name)
+        if job is None:
+            raise CloudError(
+                f"attach={self.name}: there is no training job of that name in "
+                f"{self.account.region}."
+            )
+        return attached_trainer(self.account, job)
 
-
-def _finish(account: Account, config: FinalConfig, name: str) -> None:
-    """Wait for a training job, download its results, and log its test accuracy."""
-    with live_table([], METRIC, MINIMIZE, 1) as show_trials:
-        trial = wait_for_training(account, name, METRIC, show_trials)
-    folder = Path(config.output_root) / name
-    for line in rule_lines(account, name):
-        log.info("%s", line)
-    try:
-        check_completed(trial)
-    except CloudError as error:
-        raise CloudError(
-            f"{str(error).rstrip('.')}. {_partial_results(account, name, folder)}"
-        ) from error
-    fetch_outputs(account, name, folder, RUN_OUTPUTS)
-    fetch_model(account, name, folder / "model")
-    metrics = folder / "metrics.json"
-    if not metrics.is_file():
-        raise CloudError(f"{name} is no training job: it has no {metrics.name}.")
-    point_latest(folder)
-    top1, (low, high) = _test_top1(metrics)
-    log.info("test top-1 %.1f%% (95%%: %.1f to %.1f)", 100 * top1, 100 * low, 100 * high)
-    if trial.cost_usd is not None:
-        log.info("%.0f s billed, about %.2f USD", trial.seconds, trial.cost_usd)
-    report = folder / "report.html"
-    log.info("results: %s\nreport: %s", folder, report)
-    open_page(report)
-
-
-def _test_top1(path: Path) -> tuple[float, tuple[float, float]]:
-    """Top-1 accuracy on the test photos and its 95 % interval, from a downloaded metrics.json."""
-    try:
-        test = read_json(path)["test"]
-        low, high = test["ci95"]["top1"]
-        return float(test["top1"]), (float(low), float(high))
-    except (DocumentError, LookupError, TypeError, ValueError) as error:
-        raise CloudError(
-            f"{path} isn't the metrics.json of a training of this project: train again."
-        ) from error
-
-
-def _partial_results(account: Account, name: str, folder: Path) -> str:
-    """Download the output of a failed or stopped training; return a sentence with its location."""
-    try:
-        fetch_outputs(account, name, folder, RUN_OUTPUTS)
-    except CloudError:  # usually it failed before it wrote any
-        return f"Its log is in CloudWatch: /aws/sagemaker/TrainingJobs, {name}."
-    recorded = folder / "debug"
-    return f"Its output until then: {recorded if recorded.is_dir() else folder}."
+    def _stage(self) -> None:
+        """Before the job is created: validate its request, and upload the inputs."""
+        if not self.account.dry:
+            self._trainer(dry_run_copy(self.account)).train(wait=False, logs=False)
+            upload_inputs(self.account, self.config, self.inputs)

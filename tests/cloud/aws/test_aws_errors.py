@@ -8,8 +8,7 @@ import pytest
 from conftest import draw_folders
 
 from dogbreed.cloud.aws.account import sign_in
-from dogbreed.cloud.jobs.requests import Job, training_request
-from dogbreed.cloud.jobs.start import start_training
+from dogbreed.cloud.jobs.job import Job
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import FinalConfig
 from dogbreed.errors import CloudError, ConfigError, DogbreedError
@@ -17,6 +16,8 @@ from dogbreed.search.runner_limits import check_local
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
+
+    from dogbreed.cloud.jobs.trainer import Trainer
 
 pytest_plugins = ("contract.fixtures",)
 pytestmark = pytest.mark.launch
@@ -27,14 +28,14 @@ Launch = Callable[..., None]
 @pytest.fixture
 def launch(account: "SageMakerAccount", tmp_path: Path) -> Launch:
     """Start a training of a few photos, and don't wait for it."""
-    from dogbreed.cloud.jobs.training import train_on_sagemaker
+    from dogbreed.cloud.jobs.training import Training
 
     photos = draw_folders(tmp_path / "photos", {"train": 2, "valid": 1, "test": 1})
 
     def run(*overrides: str) -> None:
         common = (f"data.root={photos}", "best=null", f"output_root={tmp_path}", "wait=false")
         role = f"launcher.role={account.role_arn}"
-        train_on_sagemaker(compose_as(FinalConfig, "final", [*common, role, *overrides]))
+        Training(*common, role, *overrides).run()
 
     return run
 
@@ -168,6 +169,14 @@ def test_a_bucket_elsewhere_or_nowhere(launch: Launch, account: "SageMakerAccoun
     assert "is in eu-west-1" in sentence or "another region" in sentence
 
 
+def trainer(account: "SageMakerAccount") -> "Trainer":
+    """The SDK's trainer of a job, as a launch makes it; always the same job."""
+    from dogbreed.cloud.jobs.trainer import trainer_of
+
+    launcher = compose_as(FinalConfig, "final", [f"launcher.role={account.role_arn}"]).launcher
+    return trainer_of(sign_in(launcher), launcher, job_of(account))
+
+
 def job_of(account: "SageMakerAccount") -> Job:
     account.client("s3").put_object(Bucket=account.bucket, Key="dogbreed/photos/a.jpg", Body=b"a")
     return Job(
@@ -185,13 +194,11 @@ def job_of(account: "SageMakerAccount") -> Job:
 
 
 def test_no_job_is_started_twice(account: "SageMakerAccount") -> None:
-    launcher = compose_as(FinalConfig, "final", [f"launcher.role={account.role_arn}"]).launcher
-    signed_in = sign_in(launcher)
     account.drop_next(operation="CreateTrainingJob")
     account.fail_next("CreateTrainingJob", "ThrottlingException", "Rate exceeded")
-    start_training(signed_in, training_request(signed_in, launcher, job_of(account)))
+    trainer(account).train(wait=False, logs=False)
     # As if the answer to the first had been lost on its way.
-    start_training(signed_in, training_request(signed_in, launcher, job_of(account)))
+    trainer(account).train(wait=False, logs=False)
     assert list(account.training_jobs) == ["dogbreed-once"]
     tried = [name for name, _ in account.requests if name == "CreateTrainingJob"]
     assert len(tried) == 4
@@ -200,11 +207,9 @@ def test_no_job_is_started_twice(account: "SageMakerAccount") -> None:
 def test_a_job_that_cant_be_looked_at_was_started_all_the_same(
     account: "SageMakerAccount",
 ) -> None:
-    launcher = compose_as(FinalConfig, "final", [f"launcher.role={account.role_arn}"]).launcher
-    signed_in, job = sign_in(launcher), job_of(account)
     # The SDK looks at a job that it has just created; that look alone is refused.
     account.fail_next("DescribeTrainingJob", "AccessDeniedException", "no Describe for you")
-    start_training(signed_in, training_request(signed_in, launcher, job))
+    trainer(account).train(wait=False, logs=False)
     assert list(account.training_jobs) == ["dogbreed-once"]
 
 
@@ -212,9 +217,7 @@ def test_when_the_answer_never_comes_the_job_is_named(
     account: "SageMakerAccount", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    launcher = compose_as(FinalConfig, "final", [f"launcher.role={account.role_arn}"]).launcher
-    signed_in = sign_in(launcher)
-    job = job_of(account)
+    signed_in = trainer(account)
     account.drop_next(20)
     with pytest.raises(CloudError, match="If it was, attach=dogbreed-once waits for it"):
-        start_training(signed_in, training_request(signed_in, launcher, job))
+        signed_in.train(wait=False, logs=False)

@@ -8,7 +8,7 @@ import pytest
 
 from dogbreed.cloud.aws.images import family_of
 from dogbreed.cloud.jobs.costs import TABLE, Use, cost, dollars, max_cost, price
-from dogbreed.cloud.jobs.requests import Job
+from dogbreed.cloud.jobs.job import Job
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import TuneConfig
 

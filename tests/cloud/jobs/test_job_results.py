@@ -11,7 +11,7 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.container.entry_point import _weights
 from dogbreed.cloud.endpoints import batch
 from dogbreed.cloud.endpoints.batch import _predictions
-from dogbreed.cloud.jobs.training import _test_top1
+from dogbreed.cloud.jobs.training_results import _test_top1
 from dogbreed.errors import CloudError
 
 if TYPE_CHECKING:

@@ -1,0 +1,39 @@
+"""A training job, or the definition of all trials of a tuning job."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dogbreed.cloud.container.entry_point import JOB, TRAIN
+from dogbreed.cloud.jobs.source import ENTRY_POINT
+from dogbreed.search.hyperparameters import encode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A training job, or the definition of all trials of a tuning job.
+
+    `channels` maps the name of an input channel to its S3 prefix; `checkpoints_uri` is synchronized
+    with /opt/ml/checkpoints, None without checkpoints.
+    """
+
+    name: str
+    kind: str
+    hyperparameters: Mapping[str, str]
+    channels: Mapping[str, str]
+    image_uri: str
+    source_uri: str
+    output_uri: str
+    checkpoints_uri: str | None
+    instance_type: str
+    instance_count: int
+
+    def all_hyperparameters(self) -> dict[str, str]:
+        """With those of the container's training toolkit: program, source, distribution."""
+        toolkit = {
+            "sagemaker_program": encode(ENTRY_POINT),
+            "sagemaker_submit_directory": encode(self.source_uri),
+            JOB: encode(self.kind),
+        }
+        if self.instance_count > 1 and self.kind == TRAIN:
+            toolkit["sagemaker_torch_distributed_enabled"] = encode(True)
+        return toolkit | dict(self.hyperparameters)

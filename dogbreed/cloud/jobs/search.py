@@ -1,0 +1,310 @@
+"""A hyperparameter search on SageMaker: as an object, and as launch/tune.py runs it."""
+
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sagemaker.train.model_trainer import ModelTrainer
+from sagemaker.train.tuner import HyperparameterTuner
+
+from dogbreed.cloud.aws.account import Account, sign_in
+from dogbreed.cloud.aws.account_keys import check_attach, checked_keys
+from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
+from dogbreed.cloud.container.entry_point import FEATURES, TRAIN, TUNE, WEIGHTS
+from dogbreed.cloud.jobs import search_results
+from dogbreed.cloud.jobs.attach import attached_tuner, search_of
+from dogbreed.cloud.jobs.costs import Use
+from dogbreed.cloud.jobs.dry_run import log_plan
+from dogbreed.cloud.jobs.feature_job import extract, extraction_job
+from dogbreed.cloud.jobs.inputs import (
+    JobInputs,
+    job_name,
+    job_on_inputs,
+    plan_inputs,
+    upload_inputs,
+)
+from dogbreed.cloud.jobs.job import Job
+from dogbreed.cloud.jobs.results import check_no_local_results
+from dogbreed.cloud.jobs.start import find_training, find_tuning
+from dogbreed.cloud.jobs.trainer import channel_of, trainer_of
+from dogbreed.cloud.jobs.tuner import Tuner, tuner_of
+from dogbreed.configuration import search as keys
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.schema import AUTO
+from dogbreed.configuration.search import MANY, ONE, TuneConfig
+from dogbreed.errors import CloudError, ConfigError
+from dogbreed.search.best import SEARCHES
+from dogbreed.search.final import settings_of
+from dogbreed.search.hyperparameters import changed
+from dogbreed.search.runner_limits import check_on_sagemaker
+from dogbreed.search.user_settings import save_settings
+from dogbreed.training.run_folder import check_writable, log
+
+
+class Search:
+    """A search in the AWS account, from the arguments of launch/tune.py.
+
+        search = Search("+experiment=hpo", "data.root=PHOTOS")
+        search.tuner.tune()
+        search.tuner.best_training_job()
+
+    `tuner` is the SDK's HyperparameterTuner (`trainer` its ModelTrainer with search.jobs=one).
+    `start` starts the search, `wait` writes its results to outputs/searches, `run` does both.
+
+    Raises:
+        ConfigError: an unknown key, or what SageMaker would refuse.
+    """
+
+    def __init__(self, *overrides: str) -> None:
+        self._configure(compose_as(TuneConfig, "tune", overrides))
+
+    @classmethod
+    def from_config(cls, config: TuneConfig) -> "Search":
+        """The search of a composed configuration."""
+        search = cls.__new__(cls)
+        search._configure(config)
+        return search
+
+    @classmethod
+    def attach(cls, name: str, *overrides: str) -> "Search":
+        """A search that was started before, running or ended; nothing is started."""
+        return cls(*overrides, f"attach={name}")
+
+    def _configure(self, config: TuneConfig) -> None:
+        if config.attach is not None:
+            check_attach(config.attach, dry_run=config.dry_run)
+            self.config, self.name = config, config.attach
+        else:
+            search, self.space = check_on_sagemaker(config)
+            self.config = replace(config, search=search)
+            self.name = job_name() if search.name == AUTO else search.name
+        self.config = replace(self.config, launcher=checked_keys(config.launcher))
+
+    @property
+    def folder(self) -> Path:
+        """Where the results are written."""
+        return Path(self.config.output_root) / SEARCHES / self.name
+
+    @cached_property
+    def account(self) -> Account:
+        """The account, signed in on first use; with dry_run=true one that sends nothing."""
+        launcher = self.config.launcher
+        return dry_run_account(launcher) if self.config.dry_run else sign_in(launcher)
+
+    @cached_property
+    def inputs(self) -> JobInputs:
+        """Source, photos and weights, with their places in S3; nothing is uploaded.
+
+        Raises:
+            DogbreedError: no or unreadable photos, or S3 refuses.
+        """
+        launcher, types = self.config.launcher, [self.config.launcher.instance_type]
+        if self._extracts:
+            types.insert(0, launcher.extract_instance_type or launcher.instance_type)
+        return plan_inputs(self.account, self.config, types)
+
+    @cached_property
+    def tuner(self) -> HyperparameterTuner:
+        """The SDK's tuner; `tune` uploads the inputs and extracts the features first.
+
+        Raises:
+            ConfigError: search.jobs=one, which is one training job: see `trainer`.
+            CloudError: `attach` names no search.
+        """
+        if self.config.attach is not None:
+            found = find_tuning(self.account, self.name)
+            if found is None:
+                raise _no_such_search(self.name, self.account)
+            search, space = search_of(self.name, found, self.config.search)
+            self.config, self.space = replace(self.config, search=search), space
+            return attached_tuner(self.account, found, search, space)
+        if self.config.search.jobs == ONE:
+            raise ConfigError(
+                "search.jobs=one runs the search in one training job: take Search.trainer, or "
+                "search.jobs=many."
+            )
+        self._check_new()
+        tuner = self._tuner(self.account)
+        tuner.before_start(self._stage_trials)
+        return tuner
+
+    @cached_property
+    def trainer(self) -> ModelTrainer:
+        """The SDK's trainer of the trials, or of the one job; see `tuner`."""
+        if self.config.attach is not None or self.config.search.jobs == MANY:
+            return self.tuner.model_trainer
+        self._check_new()
+        trainer = trainer_of(self.account, self.config.launcher, self._one_job())
+        trainer.before_start(self._stage_one)
+        return trainer
+
+    def run(self) -> Path | None:
+        """Start the search, or attach to it, and wait for it, as launch/tune.py does.
+
+        Returns its folder; None after a dry run, and with wait=false.
+
+        Raises:
+            DogbreedError: one sentence with the reason and the remedy; `Stopped` after Ctrl-C names
+                the job that still runs.
+        """
+        check_writable(self.folder.parent)
+        if self.config.attach is not None:
+            return self.wait()
+        self.start()
+        if self.account.dry:
+            return None
+        log.info("started %s (region %s)", self.name, self.account.region)
+        if not self.config.wait:
+            log.info(
+                "it runs and costs until it ends: attach=%s waits for it and writes its results",
+                self.name,
+            )
+            return None
+        return self.wait()
+
+    def start(self) -> None:
+        """Upload the inputs, extract the features, and start the search; or log a dry run's plan.
+
+        Raises:
+            DogbreedError: as `run`.
+        """
+        if self.config.search.jobs == ONE:
+            self.trainer.train(wait=False, logs=False)
+        else:
+            self.tuner.tune(wait=False)
+        if self.account.dry:
+            log_plan(self.account, self.inputs, self._uses(), self._validations())
+
+    def wait(self) -> Path:
+        """Wait for the search with a live table; write its results, and return their folder.
+
+        Raises:
+            CloudError: no trial completed, or AWS refuses.
+            Stopped: Ctrl-C; the message names the job that still runs.
+        """
+        check_no_local_results(self.folder, self.name)
+        if self.config.attach is not None:
+            if find_tuning(self.account, self.name) is not None:
+                _ = self.tuner  # reads search and space
+            elif find_training(self.account, self.name) is not None:
+                search = replace(self.config.search, jobs=ONE)
+                self.config = replace(self.config, search=search)
+            else:
+                raise _no_such_search(self.name, self.account)
+        if self.config.search.jobs == ONE:
+            search_results.finish_one(self.account, self.config, self.name, self.folder)
+        else:
+            search_results.finish_many(
+                self.account, self.config, self.name, self.folder, self.space
+            )
+        return self.folder
+
+    @property
+    def _extracts(self) -> bool:
+        """Whether one job extracts the features of all trials first."""
+        return self.config.search.jobs == MANY and self.config.search.input == keys.FEATURES
+
+    def _tuner(self, account: Account, features_uri: str | None = None) -> Tuner:
+        config = self.config
+        trainer = trainer_of(account, config.launcher, self._trial(features_uri))
+        return tuner_of(trainer, config.launcher, config.search, self.space, config.trainer.epochs)
+
+    def _trial(self, features_uri: str | None) -> Job:
+        """The definition of a trial."""
+        settings = {
+            name: value for name, value in self.inputs.settings.items() if name not in self.space
+        }
+        more: dict[str, Any] = {}
+        if self._extracts:
+            default = extraction_job(self.account, self.config, self.inputs).checkpoints_uri
+            more["channels"] = {FEATURES: features_uri or default} | {
+                name: uri for name, uri in self.inputs.channels.items() if name == WEIGHTS
+            }
+            settings.pop("data.fraction", None)  # the features are those of the fraction already
+            # Trials are short, and those of a tuning job could share a prefix: no checkpoints.
+            more["checkpoints_uri"] = None
+        return job_on_inputs(
+            *(self.account, self.config.launcher, self.inputs, self.name, TRAIN, settings), **more
+        )
+
+    def _one_job(self) -> Job:
+        """The job of search.jobs=one, which runs the local search."""
+        settings = changed(self.config, compose_as(TuneConfig, "tune", []))
+        search = {name: value for name, value in settings.items() if name.startswith("search.")}
+        search |= {"search.name": self.name, "search.jobs": MANY}
+        settings = {**self.inputs.settings, **search}
+        return job_on_inputs(
+            *(self.account, self.config.launcher, self.inputs, self.name, TUNE, settings),
+            instance_count=1,
+        )
+
+    def _stage_trials(self) -> None:
+        """Before the tuning job is created: validate all requests, upload, extract the features."""
+        account = self.account
+        if not account.dry:
+            validating = dry_run_copy(account)
+            self._extract(validating)
+            self._tuner(validating).tune(wait=False)
+            self._upload()
+        uri = self._extract(account)
+        if uri is not None:
+            channels = [channel_of(*each) for each in self._trial(uri).channels.items()]
+            self.tuner.model_trainer.input_data_config = channels
+
+    def _stage_one(self) -> None:
+        """Before the one training job is created: validate its request, and upload."""
+        if self.account.dry:
+            return
+        validating = dry_run_copy(self.account)
+        trainer_of(validating, self.config.launcher, self._one_job()).train(wait=False, logs=False)
+        self._upload()
+
+    def _extract(self, account: Account) -> str | None:
+        return extract(account, self.config, self.inputs) if self._extracts else None
+
+    def _upload(self) -> None:
+        upload_inputs(self.account, self.config, self.inputs)
+        save_settings(self.folder, settings_of(self.config))
+
+    def _check_new(self) -> None:
+        """Check that the name is new here and in the account, and that its parents exist."""
+        check_no_local_results(self.folder, self.name)
+        if self.account.dry:
+            return
+        if find_tuning(self.account, self.name) or find_training(self.account, self.name):
+            raise ConfigError(
+                f"search.name={self.name}: the account has a job of that name, and job names can't "
+                f"be reused: attach={self.name} waits for it, another search.name starts a new "
+                "search."
+            )
+        for parent in self.config.search.warm_start:
+            if find_tuning(self.account, parent) is None:
+                raise ConfigError(
+                    f"search.warm_start={parent}: there is no tuning job of that name in "
+                    f"{self.account.region}."
+                )
+
+    def _uses(self) -> list[Use]:
+        """The maximum use of the search's jobs, for the costs."""
+        launcher, search = self.config.launcher, self.config.search
+        if search.jobs == ONE:
+            return [Use.of(self._one_job(), launcher, jobs=1)]
+        trials = Use.of(self._trial(None), launcher, jobs=search.trials)
+        if not self._extracts:
+            return [trials]
+        extraction = extraction_job(self.account, self.config, self.inputs)
+        return [Use.of(extraction, launcher, jobs=1), trials]
+
+    def _validations(self) -> list[str]:
+        search = self.config.search
+        return [
+            f"{len(self.space)} searched keys and their ranges",
+            f"{search.strategy} can do {search.trials} trials, {search.parallel} at a time",
+            f"{search.direction} is right for {search.objective}",
+            "every request fits the service's model",
+        ]
+
+
+def _no_such_search(name: str, account: Account) -> CloudError:
+    return CloudError(f"attach={name}: there is no job of that name in {account.region}.")
