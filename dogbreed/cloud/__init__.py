@@ -12,15 +12,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dogbreed.cloud.endpoints.deployment import Deployment
     from dogbreed.cloud.jobs.search import Search
     from dogbreed.cloud.jobs.training import Training
 
 _HOMES = {
+    "Deployment": "dogbreed.cloud.endpoints.deployment",
     "Search": "dogbreed.cloud.jobs.search",
     "Training": "dogbreed.cloud.jobs.training",
 }
 
-__all__ = ["Search", "Training"]
+__all__ = ["Deployment", "Search", "Training"]
 
 
 def __getattr__(name: str) -> Any:
