@@ -58,7 +58,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cloud.aws",),
     ("cloud.jobs",),
     ("cloud.endpoints",),
+    ("cloud.pipelines",),
     ("cloud.commands",),
+    ("cloud",),
     ("__main__",),
 )
 
@@ -66,6 +68,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # An experiment of a search has nothing to say to the training after it, and the other way round.
 OTHERS_EXPERIMENTS = {
     ("tune", "experiment", "final"),
+    ("pipeline", "experiment", "final"),
     ("final", "experiment", "hpo"),
     ("final", "experiment", "hpo_batch_lr"),
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dogbreed.configuration.deploy import DeployConfig, QueryConfig, TeardownConfig
+from dogbreed.configuration.pipeline import PipelineConfig
 from dogbreed.configuration.run import (
     CompareConfig,
     Config,
@@ -206,6 +207,32 @@ COMMANDS = (
             "launcher.region",
             "dry_run",
         ),
+    ),
+    Command(
+        name="pipeline",
+        module="dogbreed.cloud.commands.pipeline",
+        script="python launch/pipeline.py",
+        summary="the workflow as a SageMaker Pipeline",
+        purpose=(
+            "Create or update a SageMaker Pipeline: search, training of the best, evaluation on "
+            "the test photos, registration if the top-1 accuracy is high enough; and a second "
+            "one that deploys a model when it is approved in the registry."
+        ),
+        usage="[+experiment=NAME] [GROUP=CHOICE ...] [KEY=VALUE ...]",
+        example="+experiment=hpo data.root=PHOTOS pipeline.min_top1=0.8",
+        schema=PipelineConfig,
+        main_keys=(
+            "data.root",
+            "search.trials",
+            "pipeline.name",
+            "pipeline.min_top1",
+            "pipeline.group",
+            "pipeline.endpoint",
+            "pipeline.start",
+            "launcher.role",
+            "dry_run",
+        ),
+        extends="tune",
     ),
     Command(
         name="query",

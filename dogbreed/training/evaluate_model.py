@@ -83,7 +83,7 @@ def evaluate_model(config: EvaluateRunConfig) -> Path:
     run = new_run(Path(config.output_root), config.name)
     try:
         with clock.phase("test"):
-            scores = _scores(predictor, checked.folders, workers)
+            scores = test_scores(predictor, checked.folders, workers)
         facts = _facts(config, predictor.description, checked, scores)
         _write(run, config, checked, facts, clock)
     finally:
@@ -147,8 +147,12 @@ def _log_photos(folders: PhotoFolders, count: int, findings: Sequence[Any]) -> N
         log.info("  %s", line)
 
 
-def _scores(predictor: Predictor, folders: PhotoFolders, workers: int) -> Scores:
-    """The model's uncalibrated scores on the test photos; the next ones are decoded meanwhile."""
+def test_scores(predictor: Predictor, folders: PhotoFolders, workers: int) -> Scores:
+    """The model's uncalibrated scores on the test photos; the next ones are decoded meanwhile.
+
+    Raises:
+        DataError: a photo has become unreadable.
+    """
 
     def load(sample: Sample) -> Pixels:
         pixels = predictor.decode(partial(photos.read_bytes, sample.path, folders.within))

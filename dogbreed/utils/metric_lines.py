@@ -4,8 +4,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
-# How the names of all of these begin: values on the training photos, and on the validation photos.
-PREFIXES = ("train_", "valid_")
+# How the names of all of these begin: values on the training, validation and test photos.
+PREFIXES = ("train_", "valid_", "test_")
+TEST_TOP1 = "test_top1"  # of a trained model, in a job that evaluates it
 _NUMBER = r"[-+]?(?:\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|nan|inf)"
 
 _BRIEF = ("valid_top1", "valid_loss", "train_loss")  # of all metrics

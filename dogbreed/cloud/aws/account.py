@@ -157,6 +157,25 @@ def _role(session: boto3.Session, launcher: AccountConfig, caller: str, alternat
                 f"ARN of a role that SageMaker may assume (or ${ROLE_VARIABLE}){alternative}."
             )
         role = caller.split("/")[1]
+    return _arn_of(session, role)
+
+
+def resolve_role(account: Account, role: str | None) -> str:
+    """The ARN of a role by its name or ARN; None: the account's execution role.
+
+    Raises:
+        CloudError: there is no such role, or it can't be looked up.
+    """
+    if role is None:
+        return account.role_arn
+    if role.startswith("arn:"):
+        return role
+    if account.dry:
+        return f"{account.role_arn.rpartition('/')[0]}/{role}"
+    return _arn_of(account.session, role)
+
+
+def _arn_of(session: boto3.Session, role: str) -> str:
     with translate_errors(f"looking up the role {role}"):
         found = session.client("iam", config=CLIENT).get_role(RoleName=role)
     return str(found["Role"]["Arn"])

@@ -24,11 +24,11 @@ from dogbreed.utils.progress import is_main_process
 
 # Hyperparameters that aren't keys of the configuration.
 JOB = "job"
-TRAIN, EXTRACT, TUNE = "train", "extract", "tune"
+TRAIN, EXTRACT, TUNE, EVALUATE = KINDS = ("train", "extract", "tune", "evaluate")
 WEIGHTS_SHA256 = "weights_sha256"  # in hex; the file of the weights channel to use
 NOT_KEYS = ("sagemaker_", "_tuning_objective_metric", JOB, WEIGHTS_SHA256)
 
-PHOTOS, FEATURES, WEIGHTS = "photos", "features", "weights"
+PHOTOS, FEATURES, WEIGHTS, MODEL = "photos", "features", "weights", "model"
 OUTPUTS = "outputs"
 NOT_OUTPUT = ("model", "checkpoints")
 MAX_FAILURE_CHARACTERS = 1024  # of the failure file; the service truncates more
@@ -84,6 +84,13 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
     if job == EXTRACT:
         _extract(compose_as(Config, "train", [], values))
         return
+    if job == EVALUATE:
+        from dogbreed.cloud.container.evaluation import evaluate
+
+        channel = _below_base(os.environ[f"SM_CHANNEL_{MODEL.upper()}"])
+        model_dir = Path(os.environ["SM_MODEL_DIR"])
+        evaluate(compose_as(Config, "train", [], values), channel, Path("checkpoints"), model_dir)
+        return
     if job == TUNE:
         from dogbreed.search.local.search import run_local_search
 
@@ -95,7 +102,7 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
         folder = train(compose_as(Config, "train", [], values))
     else:
         raise CloudError(
-            f"The hyperparameter {JOB}={job} is unknown: it must be {TRAIN}, {EXTRACT} or {TUNE}."
+            f"The hyperparameter {JOB}={job} is unknown: it must be one of {', '.join(KINDS)}."
         )
     if is_main_process():
         _copy_results(folder)

@@ -19,6 +19,7 @@ from dogbreed.cloud.endpoints.endpoint_requests import (
 from dogbreed.cloud.endpoints.lifecycle import create_once
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.configuration.schema import leaves
+from dogbreed.configuration.search import AccountConfig
 from dogbreed.errors import CloudError
 from dogbreed.serving.requests.invocations import JSON_TYPE
 from dogbreed.utils.printable import printable
@@ -28,20 +29,27 @@ TOKEN_CHARACTERS = 36
 MAX_VALUE_CHARACTERS = 256
 
 
-def check_group(account: Account, group: str) -> None:
-    """Check that the model package group is this project's or doesn't exist.
+def check_group(account: Account, group: str, key: str = "deploy.register") -> None:
+    """Check that the model package group, the value of `key`, is this project's or doesn't exist.
 
     Raises:
         CloudError: it isn't this project's, or AWS refuses.
     """
     client = account.client("sagemaker")
-    with translate_errors(f"deploy.register={group}"):
+    with translate_errors(f"{key}={group}"):
         arn = _arn_of(client, group)
         if arn is not None and not is_ours(client, arn):
             raise CloudError(
-                f"deploy.register={group}: the group exists and isn't this project's: take "
-                "another deploy.register=NAME."
+                f"{key}={group}: the group exists and isn't this project's: take another name."
             )
+
+
+def create_group(account: Account, group: str, launcher: AccountConfig) -> None:
+    """Create the model package group, unless it exists; errors are botocore's."""
+    client = account.client("sagemaker")
+    if account.dry or _arn_of(client, group) is None:
+        tags, create = tag_list(launcher), client.create_model_package_group
+        create_once(lambda: create(ModelPackageGroupName=group, Tags=tags))
 
 
 def register(
@@ -62,10 +70,7 @@ def register(
             account.client("s3"), text, metrics_uri, kms_key=config.launcher.output_kms_key
         )
     with translate_errors(f"deploy.register={group}"):
-        if account.dry or _arn_of(client, group) is None:
-            tags = tag_list(config.launcher)
-            create = client.create_model_package_group
-            create_once(lambda: create(ModelPackageGroupName=group, Tags=tags))
+        create_group(account, group, config.launcher)
         response = client.create_model_package(**_request(config, archive, deployment, metrics_uri))
     return str(response.get("ModelPackageArn", ""))
 

@@ -207,11 +207,11 @@ class Search:
 
     def _tuner(self, account: Account, features_uri: str | None = None) -> Tuner:
         config = self.config
-        trainer = trainer_of(account, config.launcher, self._trial(features_uri))
+        trainer = trainer_of(account, config.launcher, self.trial_job(features_uri))
         return tuner_of(trainer, config.launcher, config.search, self.space, config.trainer.epochs)
 
-    def _trial(self, features_uri: str | None) -> Job:
-        """The definition of a trial."""
+    def trial_job(self, features_uri: str | None = None) -> Job:
+        """The definition of a trial; `features_uri` replaces the folder of a new extraction."""
         settings = {
             name: value for name, value in self.inputs.settings.items() if name not in self.space
         }
@@ -249,7 +249,7 @@ class Search:
             self._upload()
         uri = self._extract(account)
         if uri is not None:
-            channels = [channel_of(*each) for each in self._trial(uri).channels.items()]
+            channels = [channel_of(*each) for each in self.trial_job(uri).channels.items()]
             self.tuner.model_trainer.input_data_config = channels
 
     def _stage_one(self) -> None:
@@ -290,7 +290,7 @@ class Search:
         launcher, search = self.config.launcher, self.config.search
         if search.jobs == ONE:
             return [Use.of(self._one_job(), launcher, jobs=1)]
-        trials = Use.of(self._trial(None), launcher, jobs=search.trials)
+        trials = Use.of(self.trial_job(), launcher, jobs=search.trials)
         if not self._extracts:
             return [trials]
         extraction = extraction_job(self.account, self.config, self.inputs)

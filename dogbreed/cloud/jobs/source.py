@@ -16,7 +16,7 @@ from pathlib import Path
 from dogbreed.errors import CloudError
 from dogbreed.utils.links import open_within
 
-FOLDERS = ("dogbreed", "conf", "launch")
+FOLDERS = ("dogbreed", "conf", "inference", "launch")
 ENTRY_POINT = "launch/job.py"
 REQUIREMENTS, CONSTRAINTS = "requirements.txt", "constraints.txt"
 CLONE = "Jobs run the source of a git checkout: clone the project, and launch there."

@@ -135,11 +135,11 @@ def trainer_of(
     return trainer
 
 
-def sdk_session(account: Account) -> Session:
-    """The SDK's session in the account; it sends no request by itself."""
+def sdk_session(account: Account, kind: type[Session] = Session) -> Session:
+    """The SDK's session in the account, or a pipeline's; it sends no request by itself."""
     # Otherwise the SDK simulates the role's policies, which needs iam:SimulatePrincipalPolicy.
     os.environ["SAGEMAKER_VALIDATE_ROLE"] = "false"
-    return Session(
+    return kind(
         boto_session=account.session,
         sagemaker_client=account.client("sagemaker"),
         default_bucket=account.bucket,

@@ -1,0 +1,1 @@
+"""The workflow as a SageMaker Pipeline: search, training, evaluation, registration, deployment."""

@@ -1,0 +1,64 @@
+"""The EventBridge rule that starts a deployment when a model is approved in the registry."""
+
+import json
+from typing import Any
+
+from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.aws.errors import translate_errors
+from dogbreed.cloud.aws.tags import tag_list
+from dogbreed.configuration.pipeline import PipelineConfig
+from dogbreed.errors import CloudError
+
+PACKAGE_PARAMETER = "ModelPackageArn"  # of the pipeline that deploys
+
+
+def rule_requests(config: PipelineConfig, pipeline_arn: str, role_arn: str) -> list[dict[str, Any]]:
+    """The arguments of EventBridge's PutRule and PutTargets: an approval starts the pipeline."""
+    pattern = {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Model Package State Change"],
+        "detail": {
+            "ModelPackageGroupName": [config.pipeline.group],
+            "ModelApprovalStatus": ["Approved"],
+        },
+    }
+    name = f"{config.pipeline.name}-deploy"
+    parameters = [{"Name": PACKAGE_PARAMETER, "Value": "$.detail.ModelPackageArn"}]
+    return [
+        {
+            "Name": name,
+            "EventPattern": json.dumps(pattern),
+            "State": "ENABLED",
+            "Description": f"deploys approved models of {config.pipeline.group}",
+            "Tags": tag_list(config.launcher),
+        },
+        {
+            "Rule": name,
+            "Targets": [
+                {
+                    "Id": "pipeline",
+                    "Arn": pipeline_arn,
+                    "RoleArn": role_arn,
+                    "SageMakerPipelineParameters": {"PipelineParameterList": parameters},
+                }
+            ],
+        },
+    ]
+
+
+def put_rule(account: Account, config: PipelineConfig, pipeline_arn: str, role_arn: str) -> None:
+    """Create or update the rule.
+
+    Raises:
+        CloudError: AWS refuses.
+    """
+    rule, targets = rule_requests(config, pipeline_arn, role_arn)
+    client = account.client("events")
+    with translate_errors(f"the rule {rule['Name']}"):
+        client.put_rule(**rule)
+        refused = client.put_targets(**targets).get("FailedEntries", [])
+    if refused:
+        raise CloudError(
+            f"the rule {rule['Name']}: EventBridge refuses its target: "
+            f"{refused[0].get('ErrorMessage', '')}."
+        )

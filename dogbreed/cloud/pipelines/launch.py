@@ -1,0 +1,159 @@
+"""The command launch/pipeline.py: create or update the pipelines, or print their definitions."""
+
+import json
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from dogbreed.cloud.aws.account import Account, resolve_role
+from dogbreed.cloud.aws.account_keys import check_role
+from dogbreed.cloud.aws.errors import is_missing, translate_errors
+from dogbreed.cloud.aws.regions import partition_of
+from dogbreed.cloud.aws.tags import is_ours, tag_list
+from dogbreed.cloud.endpoints.registry import check_group, create_group
+from dogbreed.cloud.endpoints.serving_images import serving_image
+from dogbreed.cloud.jobs.inputs import upload_inputs
+from dogbreed.cloud.jobs.search import Search
+from dogbreed.cloud.jobs.trainer import sdk_session
+from dogbreed.cloud.pipelines.event_rule import put_rule, rule_requests
+from dogbreed.configuration.deploy import REALTIME
+from dogbreed.configuration.pipeline import PipelineConfig
+from dogbreed.configuration.search import ONE
+from dogbreed.errors import CloudError, ConfigError
+from dogbreed.training.run_folder import log
+
+if TYPE_CHECKING:
+    from sagemaker.mlops.workflow.pipeline import Pipeline
+
+
+def launch_pipeline(config: PipelineConfig) -> None:
+    """Upload the inputs, and create or update the pipelines; with pipeline.start start one.
+
+    Raises:
+        DogbreedError: one sentence with the reason and the remedy.
+    """
+    _check(config)
+    search = Search.from_config(config)
+    account = search.account
+    role = resolve_role(account, config.pipeline.role)
+    workflow, approval = _pipelines(config, search)
+    if account.dry:
+        _log_definitions(account, config, workflow, approval, role)
+        return
+    exists = {each.name: _exists(account, each.name) for each in (workflow, approval) if each}
+    check_group(account, config.pipeline.group, "pipeline.group")
+    upload_inputs(account, search.config, search.inputs)
+    with translate_errors(f"pipeline.group={config.pipeline.group}"):
+        create_group(account, config.pipeline.group, config.launcher)
+    _upsert(config, workflow, role, exists=exists[workflow.name])
+    if approval is not None:
+        arn = _upsert(config, approval, role, exists=exists[approval.name])
+        put_rule(account, config, arn, role)
+        log.info(
+            "an approved model of the group %s is deployed to the endpoint %s",
+            *(config.pipeline.group, config.pipeline.endpoint),
+        )
+    if config.pipeline.start:
+        with translate_errors(f"starting the pipeline {workflow.name}"):
+            execution = workflow.start()
+        log.info("started %s: its jobs cost until they end", execution.arn)
+    else:
+        log.info("pipeline.start=true starts an execution; nothing runs yet")
+
+
+def _pipelines(config: PipelineConfig, search: Search) -> tuple["Pipeline", "Pipeline | None"]:
+    """The workflow, and the pipeline that deploys an approved model, if it is to be."""
+    # Importing sagemaker.mlops (SDK 3.27) creates clients, which fails without a region.
+    os.environ.setdefault("AWS_DEFAULT_REGION", search.account.region)
+    # It also makes every logger write to stderr; those of the SDK say what each step leaves out.
+    for name in ("sagemaker", "sagemaker.config"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from sagemaker.core.workflow.pipeline_context import PipelineSession
+
+    from dogbreed.cloud.pipelines.approval import deploy_pipeline
+    from dogbreed.cloud.pipelines.workflow import Workflow
+
+    session = sdk_session(search.account, PipelineSession)
+    image = serving_image(search.account.region, config.deploy)
+    workflow = Workflow(config=config, search=search, session=session, image=image).pipeline()
+    if config.pipeline.endpoint is None:
+        return workflow, None
+    serving_role = resolve_role(search.account, config.deploy.role)
+    return workflow, deploy_pipeline(config, session, serving_role)
+
+
+def _check(config: PipelineConfig) -> None:
+    if config.attach is not None:
+        raise ConfigError(
+            f"attach={config.attach}: a pipeline runs without this command: leave it out."
+        )
+    if config.search.jobs == ONE:
+        raise ConfigError(
+            "search.jobs=one: a pipeline takes the best trial of a tuning job: take "
+            "search.jobs=many."
+        )
+    if config.deploy.kind != REALTIME:
+        raise ConfigError(
+            f"deploy={config.deploy.kind}: a pipeline deploys to instances: take deploy=realtime, "
+            "or pipeline.endpoint=null."
+        )
+    if config.pipeline.role is not None:
+        check_role("pipeline.role", config.pipeline.role)
+
+
+def _exists(account: Account, name: str) -> bool:
+    """Whether there is a pipeline of this name, which must be this project's to be replaced."""
+    client = account.client("sagemaker")
+    with translate_errors(f"reading the pipeline {name}"):
+        try:
+            arn = client.describe_pipeline(PipelineName=name)["PipelineArn"]
+        except ClientError as error:
+            if is_missing(error):
+                return False
+            raise
+        if is_ours(client, arn):
+            return True
+    raise CloudError(
+        f"pipeline.name: the pipeline {name} exists and isn't this project's: take another "
+        "pipeline.name."
+    )
+
+
+def _upsert(config: PipelineConfig, pipeline: "Pipeline", role: str, *, exists: bool) -> str:
+    """Create or update a pipeline; return its ARN. An existing one has its tags already."""
+    with translate_errors(f"the pipeline {pipeline.name}"):
+        if exists:
+            response = pipeline.update(role_arn=role)
+        else:
+            response = pipeline.create(role_arn=role, tags=tag_list(config.launcher))
+    log.info("pipeline %s: %s", pipeline.name, "updated" if exists else "created")
+    return str(response["PipelineArn"])
+
+
+def _log_definitions(
+    account: Account,
+    config: PipelineConfig,
+    workflow: "Pipeline",
+    approval: "Pipeline | None",
+    role: str,
+) -> None:
+    for each in (workflow, approval):
+        if each is not None:
+            log.info("\nWould create or update the pipeline %s:", each.name)
+            _log_json(json.loads(each.definition()))
+    if approval is not None:
+        place = f"arn:{partition_of(account.region)}:sagemaker:{account.region}:{account.id}"
+        arn = f"{place}:pipeline/{approval.name}"
+        log.info("\nWould create or update the rule of EventBridge that starts %s:", approval.name)
+        for request in rule_requests(config, arn, role):
+            _log_json(request)
+    for note in account.notes:
+        log.info("Note: %s.", note)
+    log.info("\nNothing was sent. Without dry_run=true this would be created.")
+
+
+def _log_json(value: Any) -> None:
+    for line in json.dumps(value, indent=1).split("\n"):
+        log.info("%s", line)

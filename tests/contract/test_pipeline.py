@@ -1,0 +1,83 @@
+"""launch/pipeline.py: the definitions, upserted and executed in an emulated account."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import PROJECT, SMALL, draw_folders
+from contract.pipelines import Execution, StepFailedError
+from contract.storage import split_uri
+from helpers.in_process import run_in_process
+
+if TYPE_CHECKING:
+    from contract.sagemaker_server import SageMakerAccount
+
+pytest_plugins = ("contract.fixtures",)
+pytestmark = [
+    pytest.mark.launch,
+    # sagemaker.mlops (SDK 3.27) imports modules that the SDK itself has moved.
+    pytest.mark.filterwarnings("ignore:.*(moved|deprecated):DeprecationWarning"),
+]
+
+KEYS = (
+    *(each for each in SMALL if "batch_size" not in each),
+    *("+experiment=hpo", "search.trials=2", "launcher.instance_type=ml.m5.large"),
+    *("pipeline.name=breeds", "pipeline.group=breeds", "pipeline.endpoint=breeds"),
+)
+
+
+def test_the_pipeline_searches_trains_evaluates_and_registers(
+    account: "SageMakerAccount", tmp_path: Path
+) -> None:
+    photos = draw_folders(tmp_path / "photos", {"train": 6, "valid": 2, "test": 2})
+    roles = (
+        *(f"launcher.role={account.role_arn}", f"deploy.role={account.serving_role_arn}"),
+        "pipeline.role=DogbreedPipeline",
+    )
+
+    def launch(*arguments: str) -> Any:
+        script = PROJECT / "launch" / "pipeline.py"
+        typed = (f"data.root={photos}", *roles, *KEYS, *arguments)
+        return run_in_process(script, *typed, cwd=tmp_path)
+
+    done = launch("pipeline.min_top1=0.0")
+    assert done.returncode == 0, done.stderr
+    assert "pipeline breeds: created" in done.stdout
+    assert "INFO:" not in done.stderr
+    assert "pipeline breeds: updated" in launch("pipeline.min_top1=0.0").stdout
+    client = account.client("sagemaker")
+    names = [each["PipelineName"] for each in client.list_pipelines()["PipelineSummaries"]]
+    assert sorted(names) == ["breeds", "breeds-deploy"]
+    described = client.describe_pipeline(PipelineName="breeds")
+    definition = json.loads(described["PipelineDefinition"])
+
+    steps = Execution(account, definition).run()
+    best = steps["Tune"]["BestTrainingJob"]["TunedHyperParameters"]
+    trained = steps["TrainBest"]["HyperParameters"]
+    assert {name: trained[name] for name in best} == best
+    package = steps["Register"]
+    assert package["ModelApprovalStatus"] == "PendingManualApproval"
+    (container,) = package["InferenceSpecification"]["Containers"]
+    packed = container["ModelDataUrl"]
+    assert packed == steps["Evaluate"]["ModelArtifacts"]["S3ModelArtifacts"]
+    bucket, key = split_uri(packed)
+    body = account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(body)) as tape:
+        members = {name.removeprefix("./") for name in tape.getnames()}
+    assert {"model.json", "deployment.py", "code/inference.py"} <= members
+    metrics_uri = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
+    bucket, key = split_uri(metrics_uri)
+    body = account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    top1 = json.loads(body)["test"]["top1"]
+    reported = {
+        each["MetricName"]: each["Value"] for each in steps["Evaluate"]["FinalMetricDataList"]
+    }
+    assert reported == {"test_top1": pytest.approx(top1, abs=1e-6)}
+
+    strict = Execution(account, definition, MinTop1=1.1)
+    strict.steps = steps
+    with pytest.raises(StepFailedError, match=r"^test top-1 .* < 1\.1$"):
+        strict.run_step("IsGoodEnough")
