@@ -1,9 +1,11 @@
 """Watches the memory of a server's processes from outside."""
 
 import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Self
 
-from helpers.ray_container import Container
+import psutil
 
 SAMPLES_PER_S = 5
 # What a container gets of an ml.t2.medium, an estimate: of 4 GiB Linux itself takes 0.2, and Docker
@@ -11,18 +13,31 @@ SAMPLES_PER_S = 5
 T2_MEDIUM_BYTES = 3_300_000_000
 
 
-class MemoryWatch:
-    """The highest memory of a container that was seen, in bytes."""
+def memory_bytes(processes: Iterable[psutil.Process]) -> int:
+    """Bytes of processes together; a page that n processes share counts 1/n for each. Linux."""
+    total = 0
+    for process in processes:
+        with suppress(psutil.Error):  # it has ended
+            total += process.memory_full_info().pss
+    return total
 
-    def __init__(self, container: Container) -> None:
+
+class MemoryWatch:
+    """The highest memory of some processes that was seen, in bytes.
+
+    Args:
+        processes: those that there are when it is called.
+    """
+
+    def __init__(self, processes: Callable[[], Iterable[psutil.Process]]) -> None:
         self.peak_bytes = 0
-        self._container = container
+        self._processes = processes
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def sample(self) -> None:
         """Measure now."""
-        self.peak_bytes = max(self.peak_bytes, self._container.memory_bytes())
+        self.peak_bytes = max(self.peak_bytes, memory_bytes(self._processes()))
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -31,23 +31,6 @@ sys.exit(subprocess.call(sys.argv[1:]))
 # By its module: SageMaker's toolkit installs a command `serve` too, and either may be the last.
 _SERVE = f"#!{BIN}/python\nfrom ray.serve.scripts import cli\ncli()\n"
 
-_KINDS = (
-    "ServeReplica",
-    "ServeController",
-    "ProxyActor",
-    "decoding.process",
-    "sagemaker_serve",
-    "DashboardAgent",
-    "RuntimeEnvAgent",
-    "raylet/raylet",  # before its agents, whose commands are among its arguments
-    "dashboard/dashboard",
-    "log_monitor",
-    "autoscaler/_private/monitor",
-    "client.server",
-    "gcs_server",
-    "serve run",
-)
-
 _MACHINE = {
     "PIP_NO_INDEX": "1",
     # 30 % of the machine's memory, as Ray would take.
@@ -89,19 +72,6 @@ class Container:
                 if "ServeReplica" in " ".join(process.cmdline()):
                     return process
         return None
-
-    def memory_by_process(self) -> dict[str, int]:
-        """Bytes of each kind of process, by name; a page that n processes share counts 1/n each."""
-        found: dict[str, int] = {}
-        for process in self.processes():
-            with suppress(psutil.Error):
-                name = _kind(process.cmdline())
-                found[name] = found.get(name, 0) + process.memory_full_info().pss
-        return found
-
-    def memory_bytes(self) -> int:
-        """Bytes of all processes together."""
-        return sum(self.memory_by_process().values())
 
 
 @contextmanager
@@ -189,15 +159,6 @@ def _end(supervisor: psutil.Process) -> None:
         psutil.wait_procs(started, timeout=1)
     with suppress(psutil.Error):
         supervisor.kill()
-
-
-def _kind(command: list[str]) -> str:
-    """A name for a process, by what it runs."""
-    text = " ".join(command)
-    for known in _KINDS:
-        if known in text:
-            return known
-    return Path(command[0]).name if command else "ended"
 
 
 def answers_again(

@@ -55,7 +55,7 @@ class TestRayServe(Contract):
             for _ in range(PHOTOS_EACH):
                 statuses.append(ask(url, photo, Content_Type="image/jpeg")[0])
 
-        with MemoryWatch(container) as memory:
+        with MemoryWatch(container.processes) as memory:
             clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
             for each in clients:
                 each.start()
