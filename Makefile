@@ -126,7 +126,7 @@ $(SERVERS)/.ready: $(DEV) inference/requirements.txt
 	VIRTUAL_ENV="$(CURDIR)/$(SERVERS)" $(BIN)/uv pip install --quiet --compile-bytecode \
 	  -c $(SERVERS)/constraints.txt -r inference/requirements.txt \
 	  torch torchvision numpy Pillow pip 'setuptools<81' 'torchserve==0.12.*' PyYAML \
-	  sagemaker-pytorch-inference sagemaker-inference 'ray[serve]==2.57.*' Jinja2 httpx boto3
+	  sagemaker-pytorch-inference sagemaker-inference 'ray[serve]==2.57.*' Jinja2 'httpx==0.28.*' boto3
 	@touch $@
 
 clean:
