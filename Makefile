@@ -118,7 +118,7 @@ $(SMDEBUG)/.ready: $(DEV)
 	@touch $@
 
 # What the containers carry, and what they install. TorchServe's toolkit needs the pkg_resources of
-# an older setuptools, and calls pip.
+# an older setuptools, and both call pip; httpx and boto3 are those of the Ray container's adapter.
 $(SERVERS)/.ready: $(DEV) inference/requirements.txt
 	rm -rf $(SERVERS)
 	$(BIN)/uv venv --quiet --python $(BIN)/python $(SERVERS)
@@ -126,7 +126,7 @@ $(SERVERS)/.ready: $(DEV) inference/requirements.txt
 	VIRTUAL_ENV="$(CURDIR)/$(SERVERS)" $(BIN)/uv pip install --quiet --compile-bytecode \
 	  -c $(SERVERS)/constraints.txt -r inference/requirements.txt \
 	  torch torchvision numpy Pillow pip 'setuptools<81' 'torchserve==0.12.*' PyYAML \
-	  sagemaker-pytorch-inference sagemaker-inference 'ray[serve]==2.57.*' Jinja2
+	  sagemaker-pytorch-inference sagemaker-inference 'ray[serve]==2.57.*' Jinja2 'httpx==0.28.*' boto3
 	@touch $@
 
 clean:

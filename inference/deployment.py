@@ -1,9 +1,10 @@
 """A model in AWS's Ray Serve container: the deployment that config.yaml names.
 
 Ray Serve listens on port 8000; the container's adapter takes /invocations on port 8080, passes on
-the body, Content-Type and Accept, and returns the status and the body. CustomAttributes are lost:
-in this container `top_k` and `explain` can only be given in JSON. (Source: aws/
-deep-learning-containers, scripts/ray/sagemaker_serve.py, in November 2026.)
+the body, Content-Type, Accept and (since image 1.2) all headers X-Amzn-SageMaker-*, of which
+CustomAttributes is one, and returns the status, the body and such headers. In older images `top_k`
+and `explain` can only be given in JSON. Its /ping is 200 before the model is loaded. (Source: aws/
+deep-learning-containers, scripts/docker/ray/, in August 2026; tests/inference/aws_ray/.)
 
 A wrong request gets a 4xx with the same body as from every other server of this project. Ray itself
 sends two responses: 503 with a line of text if its queue is full, and 500 if the process dies.

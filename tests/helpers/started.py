@@ -19,15 +19,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dogbreed.artifact.servers.ray import ENVIRONMENT as RAY_ENVIRONMENT
 from dogbreed.artifact.servers.torchserve import ENVIRONMENT as TORCHSERVE_ENVIRONMENT
 
 PROJECT = Path(__file__).parents[2]
 BIN = PROJECT / ".venv-servers" / "bin"
 READY_S = 120
 
-# By its module: SageMaker's toolkit installs a command `serve` too, and either may be the last.
-_RAY_SERVE = [str(BIN / "python"), "-c", "from ray.serve.scripts import cli; cli()"]
 # The container's entry point, but for one file that it would write outside of any folder of ours.
 _TORCHSERVE = """
 import sys
@@ -99,30 +96,6 @@ def torchserve(write_model: Callable[[Path], object], port: int = 0) -> Iterator
             yield url
 
 
-@contextmanager
-def ray_serve(archive: Path) -> Iterator[str]:
-    """A Ray of its own and `serve run config.yaml` over a model.tar.gz; its address."""
-    with tempfile.TemporaryDirectory(prefix="ray") as home, ExitStack() as stack:
-        model, place = Path(home, "model"), Path(home)
-        unpack(archive, model)
-        head, port = free_ports(2)
-        given = environment(
-            PYTHONPATH=str(model), RAY_ADDRESS=f"127.0.0.1:{head}", **RAY_ENVIRONMENT
-        )
-        start = ["ray", "start", "--head", "--block", f"--port={head}", f"--temp-dir={home}/r"]
-        start += ["--node-ip-address=127.0.0.1", "--include-dashboard=False", "--num-gpus=0"]
-        start += ["--object-store-memory=100000000"]
-        ray = stack.enter_context(_running(start, given, place))
-        _wait_until(ray, place, lambda: _listens(head))
-        serve = [*_RAY_SERVE, "start", "--http-host=127.0.0.1", f"--http-port={port}"]
-        subprocess.run(serve, env=given, cwd=home, check=True, capture_output=True, timeout=READY_S)
-        run = [*_RAY_SERVE, "run", str(model / "config.yaml")]
-        process = stack.enter_context(_running(run, given, place))
-        url = f"http://127.0.0.1:{port}"
-        _wait_until(process, place, lambda: ask(url, b"", Content_Type="image/jpeg")[0] == 400)
-        yield url
-
-
 def unpack(archive: Path, folder: Path) -> None:
     """A model.tar.gz as a container finds it."""
     with tarfile.open(archive) as tape:
@@ -170,8 +143,3 @@ def _wait_until(process: subprocess.Popen[bytes], home: Path, is_ready: Callable
                 return
         time.sleep(0.1)
     raise AssertionError(f"it doesn't come up:\n{(home / 'log').read_text()[-6000:]}")
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

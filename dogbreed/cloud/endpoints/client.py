@@ -62,7 +62,7 @@ class Client:
             PhotoError: the model can't read this photo.
             CloudError: the endpoint can't be invoked, or stays busy for longer than `retry_s`.
         """
-        # Options are in the body: AWS's Ray Serve container forwards only two headers.
+        # Options are in the body: AWS's Ray Serve container before 1.2 forwards only two headers.
         body = {
             "photos": [base64.b64encode(photo).decode()],
             "top_k": top_k,
