@@ -10,6 +10,7 @@ from dogbreed.utils.registry import Registry
 
 REALTIME, SERVERLESS, BATCH = KINDS = ("realtime", "serverless", "batch")
 RAY, PYTORCH = "ray", "pytorch"
+ME, EVERYBODY = "me", "all"  # values of the key `owner` that name nobody
 # A dogbreed.artifact.servers.base.Server each.
 SERVERS: Registry[Any] = Registry("server", "dogbreed.artifact.servers")
 
@@ -67,7 +68,7 @@ class DeployConfig:
     deploy: ServingConfig
     endpoint: str = key("its name; an existing endpoint is updated, and continues to serve")
     model: str = path_key(
-        "newest, a run's folder, a training or tuning job, or s3://.../model.tar.gz"
+        "newest (of yours), a run's folder, a training or tuning job, or s3://.../model.tar.gz"
     )
     photo: str | None = path_key("photo of the smoke test; null: a generated one")
     output_root: str = path_key("folder of the runs")
@@ -80,7 +81,7 @@ class DeployConfig:
 class QueryConfig:
     """The keys of launch/query.py, in addition to photos."""
 
-    endpoint: str = key("its name; newest: the newest endpoint of this project")
+    endpoint: str = key("its name; newest: your newest endpoint of this project")
     top_k: int = key("number of classes, the most likely first", at_least=1)
     explain: bool = key("write the Grad-CAM overlay of the most likely class")
     max_px: int = key("longer side that larger photos are scaled down to", at_least=64)
@@ -98,7 +99,10 @@ class TeardownConfig:
     """The keys of launch/teardown.py."""
 
     endpoint: str | None = key("delete this endpoint and all its resources")
-    all: bool = key("delete all resources of this project")
+    all: bool = key("delete all resources of this project that the owner has")
+    owner: str = key(
+        "whose resources are deleted: me, another owner's name, or all, also those of nobody"
+    )
     wait_minutes: float = key(
         "how long to wait for resources that can't be deleted yet", at_least=0
     )

@@ -156,8 +156,10 @@ class Authorization:
     def _iam(
         self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]
     ) -> Iterator[Need]:
-        role = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/{request['form']['RoleName'][0]}"
-        yield Need(f"iam:{operation}", role)
+        form = request["form"]
+        kind = "role" if "RoleName" in form else "user"
+        name = form["RoleName" if kind == "role" else "UserName"][0]
+        yield Need(f"iam:{operation}", f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:{kind}/{name}")
 
     def _arn(self, service: str, place: str) -> str:
         return f"arn:aws:{service}:{self._region}:{DEFAULT_ACCOUNT_ID}:{place}"

@@ -168,11 +168,12 @@ class Gate:
 
 
 def is_tagged(operation: str, parameters: dict[str, Any]) -> bool:
-    """Whether a request to SageMaker makes nothing without the project's tag. A version in the
-    model registry can have none, its group has."""
+    """Whether a request to SageMaker makes nothing without the tags of the project and the owner. A
+    version in the model registry can have none, its group has."""
     if not operation.startswith("Create") or operation == "CreateModelPackage":
         return True
-    return {"Key": "project", "Value": "dogbreed"} in parameters.get("Tags", [])
+    tags = {each["Key"]: each["Value"] for each in parameters.get("Tags", [])}
+    return tags.get("project") == "dogbreed" and "owner" in tags
 
 
 def names_owner(call: Call, environ: "WSGIEnvironment") -> bool:

@@ -260,6 +260,7 @@ def test_deploy_query_update_roll_back_teardown(
     for line in ("endpoint dogs (InService)", "automatic scaling dogs", f"model {second}"):
         assert f"{line}\n" in shown.stdout
     assert "nothing was deleted" in shown.stdout
+    check_owners(launch, account)
     account.client("sagemaker").create_model(
         ModelName="of-others",
         PrimaryContainer={"Image": "1.dkr.ecr/x:y"},
@@ -284,6 +285,25 @@ def test_deploy_query_update_roll_back_teardown(
         account.client("sagemaker").list_model_package_groups()["ModelPackageGroupSummaryList"]
         == []
     )
+
+
+def check_owners(launch: Launch, account: "SageMakerAccount") -> None:
+    """Somebody else sees what there is, and neither queries nor deletes it unless it is named."""
+    before = sorted(names_left(account))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in account.sign_in_as("bob").items():
+            patch.setenv(name, value)
+        shown = launch("teardown.py")
+        assert "endpoint dogs (InService), owner: moto\n" in shown.stdout
+        assert "only yours (owner bob)" in shown.stdout
+        for arguments in (["all=true"], ["endpoint=dogs"], ["all=true", "owner=jane"]):
+            done = launch("teardown.py", *arguments)
+            assert done.returncode == 0, done.stderr
+            assert re.search(r"left to their owners: \d+ of moto\.", done.stdout)
+            assert "deleting" not in done.stdout
+        queried = launch("query.py", str(PROJECT / "no.jpg"), "logs=true")
+        assert queried.returncode != 0
+    assert sorted(names_left(account)) == before
 
 
 def test_query_photos_of_all_kinds(

@@ -47,7 +47,7 @@ def model_request(account: Account, config: DeployConfig, deployment: Deployment
         "ModelName": deployment.name,
         "PrimaryContainer": container,
         "ExecutionRoleArn": account.role_arn,
-        "Tags": tag_list(config.launcher, **{ENDPOINT: config.endpoint}),
+        "Tags": tag_list(config.launcher, account.owner, **{ENDPOINT: config.endpoint}),
     }
     launcher = config.launcher
     # Installing packages at the start needs the network, and serverless endpoints can't be isolated
@@ -81,7 +81,7 @@ def endpoint_config_request(
     request: dict[str, Any] = {
         "EndpointConfigName": deployment.name,
         "ProductionVariants": [variant],
-        "Tags": tag_list(launcher, **{ENDPOINT: config.endpoint}),
+        "Tags": tag_list(launcher, account.owner, **{ENDPOINT: config.endpoint}),
     }
     if deploy.capture_percent:
         request["DataCaptureConfig"] = _capture(account, config)
@@ -103,12 +103,14 @@ def _capture(account: Account, config: DeployConfig) -> dict[str, Any]:
     return capture
 
 
-def endpoint_request(config: DeployConfig, deployment: Deployment) -> dict[str, Any]:
+def endpoint_request(
+    account: Account, config: DeployConfig, deployment: Deployment
+) -> dict[str, Any]:
     """The arguments of CreateEndpoint."""
     return {
         "EndpointName": config.endpoint,
         "EndpointConfigName": deployment.name,
-        "Tags": tag_list(config.launcher, **{ENDPOINT: config.endpoint}),
+        "Tags": tag_list(config.launcher, account.owner, **{ENDPOINT: config.endpoint}),
     }
 
 
@@ -162,5 +164,5 @@ def transform_request(
             "InstanceType": deploy.instance_type,
             "InstanceCount": deploy.instance_count,
         },
-        "Tags": tag_list(launcher, **{ENDPOINT: config.endpoint}),
+        "Tags": tag_list(launcher, account.owner, **{ENDPOINT: config.endpoint}),
     }

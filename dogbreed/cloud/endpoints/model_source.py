@@ -101,9 +101,10 @@ def _newest(account: Account, output_root: Path) -> ModelSource:
         client = account.client("sagemaker")
         with translate_errors("finding the newest model"):
             local = latest.resolve().name
-            found += (each for each in _newest_of_account(client) if each.label != local)
+            newest = _newest_of(client, account.owner)
+            found += (each for each in newest if each.label != local)
     if not found:
-        where = "" if account.dry else f", nor one of a job in {account.region}"
+        where = "" if account.dry else f", nor one of a job of {account.owner} in {account.region}"
         raise ArtifactError(
             f"There is no trained model in {output_root}{where}: train one (python -m "
             "dogbreed.train), or name one as model=FOLDER."
@@ -111,21 +112,19 @@ def _newest(account: Account, output_root: Path) -> ModelSource:
     return max(found, key=lambda each: each.time)
 
 
-def _newest_of_account(client: Any) -> Iterator[ModelSource]:
-    """The newest training of this project, and the best of its newest search."""
+def _newest_of(client: Any, owner: str) -> Iterator[ModelSource]:
+    """The newest training of an owner, and the best of the owner's newest search."""
     newest_first = {"SortBy": "CreationTime", "SortOrder": "Descending"}
     jobs = client.get_paginator("list_training_jobs").paginate(
         NameContains="dogbreed-", StatusEquals=COMPLETED, **newest_first
     )
     names = (job["TrainingJobName"] for page in jobs for job in page["TrainingJobSummaries"])
-    trainings = (
-        _training(client, name, ours_only=True) for name in names if TRAINING_NAME.fullmatch(name)
-    )
+    trainings = (_training(client, name, owner) for name in names if TRAINING_NAME.fullmatch(name))
     searches = client.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
         StatusEquals=COMPLETED, **newest_first
     )
     tunings = (
-        _tuning(client, job["HyperParameterTuningJobName"], ours_only=True)
+        _tuning(client, job["HyperParameterTuningJobName"], owner)
         for page in searches
         for job in page["HyperParameterTuningJobSummaries"]
     )
@@ -135,8 +134,8 @@ def _newest_of_account(client: Any) -> Iterator[ModelSource]:
             yield first
 
 
-def _training(client: Any, name: str, *, ours_only: bool = False) -> ModelSource | None:
-    """A training job's model; `ours_only`: only if it is this project's."""
+def _training(client: Any, name: str, owner: str | None = None) -> ModelSource | None:
+    """A training job's model; with `owner` only if this project created it for that owner."""
     try:
         job = client.describe_training_job(TrainingJobName=name)
     except ClientError as error:
@@ -147,7 +146,7 @@ def _training(client: Any, name: str, *, ours_only: bool = False) -> ModelSource
     ended = job.get("TrainingEndTime")
     if uri is None or ended is None or _kind(job) != TRAIN:
         return None
-    if ours_only and not is_ours(client, job["TrainingJobArn"]):
+    if owner is not None and not is_ours(client, job["TrainingJobArn"], owner):
         return None
     return ModelSource(label=name, time=ended, uri=uri)
 
@@ -157,8 +156,8 @@ def _kind(job: dict[str, Any]) -> object:
     return decode(job.get("HyperParameters", {}).get(JOB, "null"))
 
 
-def _tuning(client: Any, name: str, *, ours_only: bool = False) -> ModelSource | None:
-    """The model of a tuning job's best trial; `ours_only`: only if it is this project's."""
+def _tuning(client: Any, name: str, owner: str | None = None) -> ModelSource | None:
+    """The model of a tuning job's best trial; `owner` as in `_training`."""
     try:
         job = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     except ClientError as error:
@@ -166,6 +165,7 @@ def _tuning(client: Any, name: str, *, ours_only: bool = False) -> ModelSource |
             return None
         raise
     best = job.get("BestTrainingJob", {}).get("TrainingJobName")
-    if best is None or (ours_only and not is_ours(client, job["HyperParameterTuningJobArn"])):
+    arn = job["HyperParameterTuningJobArn"]
+    if best is None or (owner is not None and not is_ours(client, arn, owner)):
         return None
     return _training(client, best)

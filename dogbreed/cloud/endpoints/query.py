@@ -63,11 +63,12 @@ def _endpoint(account: Account, config: QueryConfig) -> str:
     if config.endpoint != NEWEST:
         return config.endpoint
     with translate_errors("finding the newest endpoint"):
-        name = newest_endpoint(account.client("sagemaker"))
+        name = newest_endpoint(account.client("sagemaker"), account.owner)
     if name is None:
         raise CloudError(
-            f"There is no endpoint of this project in {account.region}: {typed('deploy')} "
-            "creates one, launcher.region=NAME uses another region."
+            f"{account.owner} has no endpoint of this project in {account.region}: "
+            f"{typed('deploy')} creates one, endpoint=NAME queries another's, "
+            "launcher.region=NAME uses another region."
         )
     print_lines(f"endpoint {name}", file=sys.stderr)
     return name

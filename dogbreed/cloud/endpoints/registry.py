@@ -63,7 +63,7 @@ def register(
         )
     with translate_errors(f"deploy.register={group}"):
         if account.dry or _arn_of(client, group) is None:
-            tags = tag_list(config.launcher)
+            tags = tag_list(config.launcher, account.owner)
             create = client.create_model_package_group
             create_once(lambda: create(ModelPackageGroupName=group, Tags=tags))
         response = client.create_model_package(**_request(config, archive, deployment, metrics_uri))

@@ -150,7 +150,7 @@ class Rollout:
         """CreateEndpoint or UpdateEndpoint."""
         self.requested = True
         if self.previous is None:
-            lifecycle.create(self.client, endpoint_request(self.config, self.deployment))
+            lifecycle.create(self.client, endpoint_request(*self._context))
         else:
             keep = self._previous_scaling is not None and not self._must_pause
             request = update_request(self.config, self.deployment, keep_count=keep)

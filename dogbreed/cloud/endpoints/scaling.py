@@ -68,7 +68,8 @@ def scale(account: Account, config: DeployConfig, scaling: Scaling) -> None:
     client, place = account.client(SCALING_SERVICE), _place(config.endpoint)
     with translate_errors("deploy.max_instances"):
         limits = {"MinCapacity": scaling.min_instances, "MaxCapacity": scaling.max_instances}
-        _register(client, place | limits, all_tags(config.launcher, **{ENDPOINT: config.endpoint}))
+        tags = all_tags(config.launcher, account.owner, **{ENDPOINT: config.endpoint})
+        _register(client, place | limits, tags)
         if not scaling.photos_per_minute:
             return
         client.put_scaling_policy(

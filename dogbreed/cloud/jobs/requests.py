@@ -69,7 +69,7 @@ def training_request(account: Account, launcher: LauncherConfig, job: Job) -> di
             training_input_mode="File",
             metric_definitions=_metrics(),
         ),
-        "tags": _tags(launcher),
+        "tags": _tags(account, launcher),
         **_common(account, launcher, job),
     }
 
@@ -95,7 +95,7 @@ def tuning_request(
             ),
             **_common(account, launcher, job),
         ),
-        "tags": _tags(launcher),
+        "tags": _tags(account, launcher),
     }
     if search.warm_start:
         parents = [
@@ -213,5 +213,6 @@ def _metrics() -> list[shapes.MetricDefinition]:
     return [shapes.MetricDefinition(name=name, regex=regex) for name, regex in regexes.items()]
 
 
-def _tags(launcher: LauncherConfig) -> list[dict[str, str]]:
-    return [{"key": name, "value": value} for name, value in all_tags(launcher).items()]
+def _tags(account: Account, launcher: LauncherConfig) -> list[dict[str, str]]:
+    tags = all_tags(launcher, account.owner)
+    return [{"key": name, "value": value} for name, value in tags.items()]

@@ -129,8 +129,9 @@ def test_the_project_s_tag_can_not_be_lost() -> None:
     launcher = compose_as(
         TeardownConfig, "teardown", ["launcher.tags={project: mine, team: kennel}"]
     ).launcher
-    assert all_tags(launcher, endpoint="dogs") == {
+    assert all_tags(launcher, "jane", endpoint="dogs") == {
         "project": "dogbreed",
+        "owner": "jane",
         "endpoint": "dogs",
         "team": "kennel",
     }

@@ -30,8 +30,8 @@ ANSWER = {"predictions": [{"classes": CLASSES, "unknown": False}]}
 def account(s3: "S3", aws_session: "boto3.Session", monkeypatch: pytest.MonkeyPatch) -> Account:
     monkeypatch.setattr(Account, "client", lambda *more: s3.client)
     return Account(
-        session=aws_session, region="us-east-1", id="123456789012", role_arn="arn:role",
-        bucket="photos-of-dogs", dry=False,
+        session=aws_session, region="us-east-1", id="123456789012", owner="jane",
+        role_arn="arn:role", bucket="photos-of-dogs", dry=False,
     )  # fmt: skip
 
 
