@@ -5,7 +5,8 @@ the body, Content-Type and Accept, and returns the status and the body. CustomAt
 in this container `top_k` and `explain` can only be given in JSON. (Source: aws/
 deep-learning-containers, scripts/ray/sagemaker_serve.py, in November 2026.)
 
-A wrong request gets a 4xx with the same body as from every other server of this project. Ray itself
+A wrong request gets a 4xx with the same body as from every other server of this project, in a batch
+transform job a 200. Ray itself
 sends two responses: 503 with a line of text if its queue is full, and 500 if the process dies.
 """
 
@@ -51,7 +52,7 @@ class Endpoint:
             # In a thread: a long call in the event loop would make Ray take the process for dead.
             return JSONResponse(await asyncio.to_thread(self._respond, body, request))
         except RequestError as error:
-            return JSONResponse(error.as_dict(), error.status)
+            return JSONResponse(error.as_dict(), error.sent_status)
 
     def _respond(self, body: bytes, request: Request) -> dict[str, Any]:
         check_accept(request.headers.get("accept", ""))

@@ -73,6 +73,7 @@ def predict_fn(request: Invocation | RequestError, predictor: Predictor) -> Any:
 def output_fn(result: Any, accept: str, context: Any) -> tuple[str, str]:
     """The body and its type; the status goes through the context."""
     if isinstance(result, RequestError):
-        context.set_response_status(code=result.status, phrase=result.code)
+        if result.sent_status != 200:  # as it is in a batch transform job
+            context.set_response_status(code=result.sent_status, phrase=result.code)
         result = result.as_dict()
     return json.dumps(result), JSON_TYPE

@@ -53,8 +53,11 @@ class ServingConfig:
     )
     tiff: bool = key("accept TIFF from any client; false: they get 415")
     register: str | None = key("model package group in which the model is registered")
-    ttl_hours: float | None = key(
-        "delete the endpoint automatically after this time", above=0, at_most=8760
+    ttl_hours: float | str | None = key(
+        "delete the endpoint automatically after this time; null: never; auto: 24 for models of "
+        "the sample set, others must set it",
+        above=0,
+        at_most=8760,
     )
     ttl_role: str | None = key("ARN of the role that deletes it; null: the execution role")
     photos: str | None = path_key("photos of a job: a local folder, or s3://BUCKET/PREFIX/")

@@ -3,6 +3,7 @@
 import inspect
 import json
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from contract.container import Container
@@ -10,7 +11,7 @@ from contract.endpoints import IN_PROGRESS, Endpoint
 from contract.faults import Answer
 from contract.instance import LogStream
 from contract.job_run import Platform
-from contract.transform_jobs import TransformJob
+from contract.transform_jobs import TransformJob, transform_variables
 from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
@@ -161,7 +162,7 @@ class ServingOperations:
         name = request["TransformJobName"]
         model = self._backend.describe_model(request["ModelName"])
         log = self._log(f"{name}/i-0", "/aws/sagemaker/TransformJobs")
-        container = self._of_model(model, log)
+        container = self._of_model(model, log, transform_variables(request))
         job = TransformJob(
             request, self._arn("transform-job", name), self._platform.serving_s3, container
         )
@@ -222,9 +223,12 @@ class ServingOperations:
 
         return start
 
-    def _of_model(self, model: Any, log: LogStream) -> Container:
+    def _of_model(
+        self, model: Any, log: LogStream, more: Mapping[str, str] | None = None
+    ) -> Container:
         uri = model.primary_container["ModelDataUrl"]
-        return Container(self._platform.serving_s3, uri, log, self._platform.serving_variables)
+        variables = {**self._platform.serving_variables, **(more or {})}
+        return Container(self._platform.serving_s3, uri, log, variables)
 
     def _log(self, stream: str, group: str) -> LogStream:
         return LogStream(self._platform.serving_logs, stream, group)

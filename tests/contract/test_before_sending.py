@@ -38,7 +38,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(command: str, overrides: Sequence[str]) -> None:
     if command == "deploy":
-        deploy(compose_as(DeployConfig, "deploy", overrides))
+        deploy(compose_as(DeployConfig, "deploy", ["deploy.ttl_hours=null", *overrides]))
     elif command == "tune":
         search_on_sagemaker(compose_as(TuneConfig, "tune", overrides))
     else:
@@ -51,6 +51,11 @@ def start(command: str, overrides: Sequence[str]) -> None:
         ("deploy", "deploy.register=our_dogs", r"^deploy\.register: .*letters, digits and hyphens"),
         ("deploy", "launcher.bucket=s3://b", r"^launcher\.bucket=s3://b: "),
         ("deploy", "deploy.instance_type=ml.c7i.lrge", "no SageMaker instance type"),
+        (
+            "deploy",
+            "deploy.ttl_hours=auto",
+            r"ttl_hours=24 for an endpoint .* or deploy\.ttl_hours=n",
+        ),
         ("deploy", "deploy.ttl_role=Role", r"^deploy\.ttl_role=Role: give the role's ARN"),
         ("deploy", "launcher.tags.a=b!", r"^launcher\.tags: 'a': !"),
         ("train", f"name={'a' * 2600}", r"^name: AWS would refuse .*2500"),

@@ -1,6 +1,7 @@
 """launch/deploy.py, query.py and teardown.py against an emulated account whose endpoints answer."""
 
 import base64
+import csv
 import functools
 import io
 import itertools
@@ -49,10 +50,12 @@ def command(script: str, *arguments: str) -> list[str]:
     return [sys.executable, "-u", str(PROJECT / "launch" / script), *arguments]
 
 
-def roles_of(account: "SageMakerAccount") -> tuple[str, str]:
-    """Keys of launch/deploy.py: each service under the role that is made for it."""
+def roles_of(account: "SageMakerAccount") -> tuple[str, ...]:
+    """Keys of launch/deploy.py: each service under the role that is made for it, and endpoints
+    that stay."""
     name = account.serving_role_arn.rpartition("/")[2]
-    return f"deploy.role={name}", f"deploy.ttl_role={account.scheduler_role_arn}"
+    ttl_role = f"deploy.ttl_role={account.scheduler_role_arn}"
+    return f"deploy.role={name}", ttl_role, "deploy.ttl_hours=null"
 
 
 @pytest.fixture
@@ -578,6 +581,13 @@ def test_an_endpoint_that_never_comes_up_is_taken_back(
     assert sent(account, "CreateEndpoint")[1:] == []
 
 
+def rows_of(folder: Path, job: dict[str, Any]) -> list[dict[str, str]]:
+    """The rows of a transform job's CSV file."""
+    file = folder / "outputs" / job["TransformJobName"] / "predictions.csv"
+    with file.open(encoding="utf-8", newline="") as text:
+        return list(csv.DictReader(text))
+
+
 def test_batch_answers_for_every_photo_of_a_folder(
     account: "SageMakerAccount", launch: Launch, runs: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -591,13 +601,14 @@ def test_batch_answers_for_every_photo_of_a_folder(
     assert "broken.jpg: " in done.stdout
     assert "skipped 1 hidden or system files and folders: 1 '@eaDir'" in done.stdout
     (job,) = sent(account, "CreateTransformJob")
-    file = tmp_path / "outputs" / job["TransformJobName"] / "predictions.jsonl"
-    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
-    assert [row["path"] for row in rows] == [f"of dogs/{number}.jpg" for number in range(3)]
-    assert {row["label"] for row in rows} == {BREEDS[1]}
+    rows = rows_of(tmp_path, job)
+    assert [row["path"] for row in rows[:-1]] == [f"of dogs/{number}.jpg" for number in range(3)]
+    assert {row["label"] for row in rows[:-1]} == {BREEDS[1]}
+    assert (rows[-1]["path"], rows[-1]["label"]) == ("broken.jpg", "")
+    assert rows[-1]["error"]
     assert account.client("sagemaker").list_models()["Models"] == []
 
-    # One in S3 that can't be used: the others get predictions, and it is reported.
+    # One in S3 that can't be used doesn't fail the job: it is a row with its error.
     for number, path in enumerate(
         (folder / "of dogs" / "0.jpg", folder / "broken.jpg", folder / "of dogs" / "1.jpg")
     ):
@@ -606,12 +617,22 @@ def test_batch_answers_for_every_photo_of_a_folder(
         )
     photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/mine/"
     done = launch("deploy.py", "deploy=batch", photos, f"model={runs[1]}")
-    assert done.returncode == 1
-    job = sent(account, "CreateTransformJob")[-1]
-    file = Path("outputs", job["TransformJobName"], "predictions.jsonl")
-    assert f"{file} has the predictions of 2 photos" in done.stderr
-    rows = [json.loads(line) for line in (tmp_path / file).read_text("utf-8").splitlines()]
-    assert [row["path"] for row in rows] == ["0.jpg", "2.jpg"]
+    assert done.returncode == 0, done.stderr
+    assert ": 3 photos, 1 of them unreadable\n" in done.stdout
+    rows = rows_of(tmp_path, sent(account, "CreateTransformJob")[-1])
+    assert [(row["path"], row["label"]) for row in rows] == [
+        *(("0.jpg", BREEDS[1]), ("1.jpg", ""), ("2.jpg", BREEDS[1]))
+    ]
+    assert [bool(row["error"]) for row in rows] == [False, True, False]
+
+    # One that SageMaker would refuse to send fails the job, so it isn't started.
+    account.client("s3").put_object(
+        Bucket=account.bucket, Key="dogbreed/questions/mine/x.jpg", Body=bytes(2**20 + 1)
+    )
+    done = launch("deploy.py", "deploy=batch", photos, f"model={runs[1]}", "deploy.max_photo_mb=1")
+    assert done.returncode == 2
+    assert "mine/x.jpg: more than 1 MB, at which the job would fail" in done.stderr
+    assert len(sent(account, "CreateTransformJob")) == 2
 
 
 def test_the_newest_model_may_be_a_training_job_s(

@@ -18,13 +18,17 @@ pytestmark = pytest.mark.launch
 
 ACCOUNT = tuple(each for each in SECURED if "spot" not in each and "volume" not in each)
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "deploy": (),
+    "deploy": ("deploy.ttl_hours=null",),
     "deploy_all": (
         *("endpoint=dogs", "deploy.instance_type=ml.c7i.large", "deploy.max_instances=3"),
         *("deploy.capture_percent=20", "deploy.register=dogs-of-ours", "deploy.ttl_hours=8"),
         *("deploy.server=pytorch", *ACCOUNT),
     ),
-    "deploy_serverless": ("deploy=serverless", "launcher.region=eu-central-1"),
+    "deploy_serverless": (
+        "deploy=serverless",
+        "deploy.ttl_hours=null",
+        "launcher.region=eu-central-1",
+    ),
     "deploy_batch": ("deploy=batch", "deploy.photos=photos"),
 }
 SERVICE_OF = {

@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from dogbreed import load
 from dogbreed.artifact.packing import adapters_dir
+from dogbreed.serving.requests.errors import RequestError
 
 FORM = b'--x\r\nContent-Disposition: form-data; name="any"; filename="a"\r\n\r\n%b\r\n--x--\r\n'
 
@@ -45,6 +46,20 @@ def invoked(endpoint: Any, body: bytes, **headers: str) -> tuple[int, Any]:
     request = Request({"type": "http", "method": "POST", "headers": raw}, receive)
     response = run_async(endpoint(request))
     return response.status_code, json.loads(response.body)
+
+
+def test_in_a_transform_job_an_error_is_a_200(
+    endpoint: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, refused = invoked(endpoint, b"\xff\xd8 no photo")
+    assert status == 400
+    for value, wanted in (("false", 400), ("true", 200)):
+        monkeypatch.setenv("SAGEMAKER_BATCH", value)
+        assert invoked(endpoint, b"\xff\xd8 no photo") == (wanted, refused)
+    assert set(refused["error"]) == {"code", "message"}
+    # A refusal that isn't the photo's fault still fails: it would be repeated.
+    assert RequestError(429, "busy", "later").sent_status == 429
+    assert RequestError(503, "no_model", "gone").sent_status == 503
 
 
 def test_bodies_in_every_form(endpoint: Any, tiny_model: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dogbreed.cloud.aws.objects import digest_of, upload_file
 from dogbreed.cloud.aws.owner import as_folder
 from dogbreed.cloud.endpoints.model_source import fetch, find_model
 from dogbreed.configuration.deploy import DeployConfig
+from dogbreed.data.sets.samples import are_samples
 
 # The folder below launcher.prefix; in it ENDPOINT/OWNER/DIGEST/.
 MODELS = "models"
@@ -19,12 +20,16 @@ MODELS = "models"
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A packed model: the local file, its S3 URI, its origin (`label`), classes and metrics."""
+    """A packed model: the local file, its S3 URI, its origin (`label`), classes and metrics.
+
+    `sample_set`: whether it was trained on the built-in sample set.
+    """
 
     file: Path
     uri: str
     label: str
     classes: int
+    sample_set: bool
     metrics: Mapping[str, Any]
 
     @property
@@ -51,6 +56,7 @@ def pack(account: Account, config: DeployConfig, folder: Path) -> Archive:
         uri=f"{place}/model.tar.gz",
         label=found.label,
         classes=len(description.classes),
+        sample_set=are_samples(description.classes),
         metrics=description.metrics,
     )
 

@@ -9,6 +9,7 @@ from dogbreed.cloud.aws.images import (
     family_of,
     runs_aws_images,
 )
+from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import BATCH, SERVERLESS, DeployConfig
 from dogbreed.configuration.search import NEWEST
@@ -43,8 +44,9 @@ def check_deployment(config: DeployConfig) -> None:
             f"deploy.photos={deploy.photos} is for deploy=batch; {typed('query')} sends photos to "
             "an endpoint. Take deploy=batch, or leave deploy.photos out."
         )
-    if deploy.kind != BATCH and deploy.ttl_hours is not None:
-        _check_lifetime(deploy.ttl_hours, deploy.startup_minutes)
+    hours = lifetime_of(deploy)
+    if deploy.kind != BATCH and hours is not None:
+        _check_lifetime(hours, deploy.startup_minutes)
     if deploy.kind == SERVERLESS:
         _check_serverless(config)
         return
@@ -98,7 +100,7 @@ def _check_batch(config: DeployConfig) -> None:
     for_endpoints_only = {
         "deploy.max_instances": deploy.max_instances,
         "deploy.capture_percent": deploy.capture_percent,
-        "deploy.ttl_hours": deploy.ttl_hours,
+        "deploy.ttl_hours": lifetime_of(deploy),
     }
     for name, value in for_endpoints_only.items():
         if value:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.tags import PROJECT_TAG, tag_list
+from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError
 
@@ -36,7 +37,7 @@ def schedule_expiry(account: Account, config: DeployConfig, name: str) -> dateti
     Raises:
         CloudError: AWS refuses, e.g. because the scheduler may not assume the role.
     """
-    hours = config.deploy.ttl_hours
+    hours = lifetime_of(config.deploy)
     if hours is None:
         return None
     when = datetime.now(UTC) + timedelta(hours=hours)

@@ -1,5 +1,6 @@
 """The costs of a deployed model: per hour and month, or per second of computing."""
 
+from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.cloud.jobs.costs import DERIVED, basis, dollars, price
 from dogbreed.configuration.deploy import BATCH, SERVERLESS, ServingConfig
 
@@ -29,9 +30,10 @@ def serving_costs(deploy: ServingConfig) -> list[str]:
     if maximum > minimum:
         month = dollars(maximum * found.usd_per_hour * HOURS_IN_A_MONTH)
         lines.append(f"scaled up to {maximum} instances all the time: {about}{month} a month")
-    if deploy.ttl_hours is not None:
-        total = dollars(hour * deploy.ttl_hours)
-        lines.append(f"until it is deleted after {deploy.ttl_hours:.12g} h: {about}{total}")
+    hours = lifetime_of(deploy)
+    if hours is not None:
+        total = dollars(hour * hours)
+        lines.append(f"until it is deleted after {hours:.12g} h: {about}{total}")
     return [*lines, *basis([found], of_jobs=False)]
 
 

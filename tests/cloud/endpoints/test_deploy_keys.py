@@ -7,6 +7,7 @@ import pytest
 from dogbreed.cloud.aws.tags import all_tags
 from dogbreed.cloud.endpoints.deploy_keys import MAX_NAME_CHARACTERS, check_deployment
 from dogbreed.cloud.endpoints.endpoint_requests import container_environment, deployment_name
+from dogbreed.cloud.endpoints.lifetime import lifetime_of, with_lifetime
 from dogbreed.cloud.endpoints.serving_costs import serving_costs
 from dogbreed.cloud.endpoints.serving_images import serving_image
 from dogbreed.configuration.composing import compose_as
@@ -123,6 +124,20 @@ def test_costs_by_the_hour_the_month_and_the_second() -> None:
     assert "10,000 photos of 0.5 s each: $0.20" in lines[0]
     (line,) = serving_costs(composed("deploy.instance_type=ml.x9.large").deploy)
     assert "not in the table" in line
+
+
+def test_how_long_an_endpoint_stays_is_decided_by_its_user_except_for_a_trial() -> None:
+    trial = with_lifetime(composed(), sample_set=True)
+    assert lifetime_of(trial.deploy) == 24
+    with pytest.raises(ConfigError, match=r"ttl_hours=24 for .*, or deploy\.ttl_hours=null for one"):
+        with_lifetime(composed(), sample_set=False)
+    for typed, hours in (("null", None), ("8", 8), ("0.5", 0.5)):
+        config = composed(f"deploy.ttl_hours={typed}")
+        for sample_set in (True, False):
+            assert lifetime_of(with_lifetime(config, sample_set=sample_set).deploy) == hours
+    # A job ends by itself.
+    batch = with_lifetime(composed("deploy=batch", "deploy.photos=x"), sample_set=False)
+    assert batch.deploy.ttl_hours is None
 
 
 def test_the_project_s_tag_can_not_be_lost() -> None:
