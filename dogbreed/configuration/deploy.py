@@ -8,7 +8,7 @@ from dogbreed.configuration.schema import key, path_key
 from dogbreed.configuration.search import AccountConfig
 from dogbreed.utils.registry import Registry
 
-REALTIME, SERVERLESS, BATCH = KINDS = ("realtime", "serverless", "batch")
+REALTIME, ASYNC, SERVERLESS, BATCH = KINDS = ("realtime", "async", "serverless", "batch")
 RAY, PYTORCH = "ray", "pytorch"
 ME, EVERYBODY = "me", "all"  # values of the key `owner` that name nobody
 # A dogbreed.artifact.servers.base.Server each.
@@ -20,7 +20,9 @@ class ServingConfig:
     """How a model is deployed."""
 
     kind: str = key(
-        "endpoint on instances, serverless endpoint, or batch transform job", choices=KINDS
+        "endpoint on instances, one that scales to zero, serverless (experimental: not yet seen on "
+        "AWS), or batch transform job",
+        choices=KINDS,
     )
     server: str = key(
         "AWS's container: Ray Serve, or TorchServe, which gets no more patches",
@@ -39,11 +41,15 @@ class ServingConfig:
     photos_per_minute: int = key(
         "target of an instance, above which scaling adds another", at_least=1
     )
+    backlog: int = key(
+        "async: target of waiting photos per instance, above which scaling adds another",
+        at_least=1,
+    )
     memory_mb: int = key(
         "memory of a serverless endpoint, a multiple of 1024", at_least=1024, at_most=6144
     )
     concurrency: int = key(
-        "concurrent photos of a serverless endpoint, or of a job's instance",
+        "concurrent photos of a serverless endpoint, or of an async endpoint's or a job's instance",
         at_least=1,
         at_most=200,
     )
@@ -88,7 +94,9 @@ class QueryConfig:
     top_k: int = key("number of classes, the most likely first", at_least=1)
     explain: bool = key("write the Grad-CAM overlay of the most likely class")
     max_px: int = key("longer side that larger photos are scaled down to", at_least=64)
-    patience_s: float = key("how long to retry while it is busy or starting", at_least=0)
+    patience_s: float | str = key(
+        "how long to retry while it is busy or starting; auto: 120, async endpoints 900", at_least=0
+    )
     timeout_s: float = key("time limit of each URL, including name resolution", above=0)
     max_bytes: int = key("maximum size of each URL's response", at_least=1)
     logs: bool = key("print the log of the endpoint's server")

@@ -96,7 +96,7 @@ class Authorization:
     def _sagemaker_arns(
         self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]
     ) -> list[str]:
-        if operation == "InvokeEndpoint":
+        if operation.startswith("InvokeEndpoint"):
             return [self._arn("sagemaker", f"endpoint/{environ['PATH_INFO'].split('/')[2]}")]
         if "ResourceArn" in request:
             return [str(request["ResourceArn"])]
@@ -144,6 +144,19 @@ class Authorization:
         if tags := request.get("Tags"):
             requested = {f"aws:RequestTag/{name}": value for name, value in tags.items()}
             yield Need("application-autoscaling:TagResource", arn, requested)
+
+    def _monitoring(
+        self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]
+    ) -> Iterator[Need]:
+        arn = str(request.get("ResourceARN", "*"))
+        if operation in ("PutMetricAlarm", "DeleteAlarms"):
+            names = request.get("AlarmNames") or [request["AlarmName"]]
+            for arn in (self._arn("cloudwatch", f"alarm:{name}") for name in names):
+                yield Need(f"cloudwatch:{operation}", arn)
+        else:
+            yield Need(f"cloudwatch:{operation}", arn)
+        if "Tags" in request:
+            yield Need("cloudwatch:TagResource", arn)
 
     def _logs(
         self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]

@@ -635,6 +635,67 @@ def test_batch_answers_for_every_photo_of_a_folder(
     assert len(sent(account, "CreateTransformJob")) == 2
 
 
+def alarms_of(account: "SageMakerAccount") -> list[str]:
+    found = account.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    return [each["AlarmName"] for each in found]
+
+
+def test_an_async_endpoint_scales_to_zero_and_answers_nevertheless(
+    account: "SageMakerAccount",
+    launch: Launch,
+    runs: tuple[Path, Path],
+    photo: Path,
+    tmp_path: Path,
+) -> None:
+    lazy = ("endpoint=lazy", "deploy=async", f"model={runs[0]}")
+    done = launch("deploy.py", *lazy)
+    assert done.returncode == 0, done.stderr
+    assert "it scales between 0 and 1 instances" in done.stdout
+    assert f"%  {BREEDS[0]}\n" in done.stdout
+    assert "nothing while it has none" in done.stdout
+    assert alarms_of(account) == ["dogbreed-lazy-backlog"]
+    objects = account.client("s3").list_objects_v2
+    assert "Contents" not in objects(Bucket=account.bucket, Prefix="dogbreed/questions/")
+
+    # Nobody queried it for a while: the first photo starts an instance.
+    account.scale_out("lazy", 0)
+    queried = launch("query.py", str(photo))
+    assert queried.returncode == 0, queried.stderr
+    assert json.loads(queried.stdout)["label"] == BREEDS[0]
+    assert status_of(account, "lazy")["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    # What the model refuses goes to the folder of failures.
+    client = account.client("sagemaker-runtime")
+    account.client("s3").put_object(Bucket=account.bucket, Key="dogbreed/questions/x", Body=b"no")
+    response = client.invoke_endpoint_async(
+        EndpointName="lazy", InputLocation=f"s3://{account.bucket}/dogbreed/questions/x"
+    )
+    bucket, _, key = response["FailureLocation"].removeprefix("s3://").partition("/")
+    account.client("s3").get_waiter("object_exists").wait(
+        Bucket=bucket, Key=key, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+    assert key.startswith("dogbreed/answers/async-failed/lazy/")
+
+    # An endpoint doesn't change its kind, and without the alarm nothing would wake it.
+    done = launch("deploy.py", "endpoint=lazy", f"model={runs[0]}")
+    assert done.returncode == 2
+    assert "endpoint lazy is asynchronous, which an update doesn't change" in done.stderr
+    account.client("cloudwatch").delete_alarms(AlarmNames=alarms_of(account))
+    account.scale_out("lazy", 0)
+    queried = launch("query.py", str(photo), "patience_s=1")
+    assert queried.returncode == 1
+    assert "didn't answer within 1 s: it may be starting its first instance" in queried.stderr
+    assert f"Its answer will be in s3://{account.bucket}/dogbreed/answers/async/lazy/" in (
+        queried.stderr
+    )
+
+    # Updated, it has its alarm again; deleted, nothing is left.
+    done = launch("deploy.py", *lazy, f"model={runs[1]}")
+    assert done.returncode == 0, done.stderr
+    assert alarms_of(account) == ["dogbreed-lazy-backlog"]
+    assert launch("teardown.py", "endpoint=lazy").returncode == 0
+    assert names_left(account) == alarms_of(account) == []
+
+
 def test_the_newest_model_may_be_a_training_job_s(
     account: "SageMakerAccount", launch: Launch, runs: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -29,6 +29,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "deploy.ttl_hours=null",
         "launcher.region=eu-central-1",
     ),
+    "deploy_async": (
+        *("deploy=async", "deploy.ttl_hours=null", "deploy.max_instances=2", "endpoint=dogs"),
+        "launcher.output_kms_key=alias/results",
+    ),
     "deploy_batch": ("deploy=batch", "deploy.photos=photos"),
 }
 SERVICE_OF = {
@@ -36,6 +40,7 @@ SERVICE_OF = {
     "CreateScheduleGroup": "scheduler",
     "RegisterScalableTarget": "application-autoscaling",
     "PutScalingPolicy": "application-autoscaling",
+    "PutMetricAlarm": "cloudwatch",
 }
 
 

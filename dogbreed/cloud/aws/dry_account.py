@@ -26,7 +26,7 @@ EXAMPLE_REGION = "us-east-1"
 EXAMPLE_ROLE = "YOUR-SAGEMAKER-ROLE"
 EXAMPLE_OWNER = "YOUR-NAME"
 
-SERVICES = ("sagemaker", "application-autoscaling", "scheduler")
+SERVICES = ("sagemaker", "application-autoscaling", "scheduler", "cloudwatch")
 RECORDED = ("Create", "Register", "Put")  # first words of the operations that a dry run shows
 
 

@@ -10,6 +10,7 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import is_missing
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.endpoints import lifecycle
+from dogbreed.cloud.endpoints.async_scaling import delete_alarm
 from dogbreed.cloud.endpoints.expiry import GROUP, delete_schedule
 from dogbreed.cloud.endpoints.inventory import (
     ARCHIVE_KIND,
@@ -66,6 +67,10 @@ def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[
         bucket, key = split_uri(resource.name)
         return {"Bucket": bucket, "Key": key}
 
+    def stop(resource: Resource) -> None:
+        stop_scaling(account.client(SCALING_SERVICE), resource.name)
+        delete_alarm(account, resource.name)
+
     def stop_tuning(resource: Resource) -> None:
         name = {"HyperParameterTuningJobName": resource.name}
         describe = client.describe_hyper_parameter_tuning_job
@@ -86,7 +91,7 @@ def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[
 
     return {
         SCHEDULE_KIND: lambda one: delete_schedule(account.client("scheduler"), one.name),
-        SCALING_KIND: lambda one: stop_scaling(account.client(SCALING_SERVICE), one.name),
+        SCALING_KIND: stop,
         TUNING_KIND: stop_tuning,
         TRAINING_KIND: stop_training,
         TRANSFORM_KIND: stop_transform,

@@ -11,7 +11,7 @@ from dogbreed.cloud.aws.images import (
 )
 from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.configuration.commands import typed
-from dogbreed.configuration.deploy import BATCH, SERVERLESS, DeployConfig
+from dogbreed.configuration.deploy import ASYNC, BATCH, SERVERLESS, DeployConfig
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ConfigError
 from dogbreed.search.runner_limits import check_network
@@ -53,6 +53,8 @@ def check_deployment(config: DeployConfig) -> None:
     check_network(config.launcher)
     if deploy.kind == BATCH:
         _check_batch(config)
+    if deploy.kind == ASYNC:
+        _check_async(config)
     if deploy.instance_type is None:
         raise ConfigError(f"deploy.instance_type has no value: deploy={deploy.kind} needs one.")
     types = TRANSFORM_TYPES if deploy.kind == BATCH else ENDPOINT_TYPES
@@ -93,6 +95,19 @@ def _check_serverless(config: DeployConfig) -> None:
             )
     if deploy.memory_mb % 1024:
         raise ConfigError(f"deploy.memory_mb={deploy.memory_mb}: must be a multiple of 1024.")
+
+
+def _check_async(config: DeployConfig) -> None:
+    deploy = config.deploy
+    if deploy.capture_percent:
+        raise ConfigError(
+            f"deploy.capture_percent={deploy.capture_percent}: asynchronous endpoints have their "
+            "requests and responses in S3 anyway: leave it out, or take deploy=realtime."
+        )
+    if deploy.max_instances is None:
+        raise ConfigError(
+            "deploy.max_instances has no value: deploy=async scales between zero and that."
+        )
 
 
 def _check_batch(config: DeployConfig) -> None:

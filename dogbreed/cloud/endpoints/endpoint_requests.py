@@ -7,7 +7,8 @@ from typing import Any
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.tags import ENDPOINT, tag_list
-from dogbreed.configuration.deploy import SERVERLESS, SERVERS, DeployConfig, ServingConfig
+from dogbreed.cloud.endpoints.async_client import places_of
+from dogbreed.configuration.deploy import ASYNC, SERVERLESS, SERVERS, DeployConfig, ServingConfig
 from dogbreed.serving.requests.invocations import JSON_TYPE, TIFF_VARIABLE
 
 VARIANT = "AllTraffic"
@@ -85,7 +86,20 @@ def endpoint_config_request(
     }
     if deploy.capture_percent:
         request["DataCaptureConfig"] = _capture(account, config)
+    if deploy.kind == ASYNC:
+        request["AsyncInferenceConfig"] = _async(account, config)
     return request
+
+
+def _async(account: Account, config: DeployConfig) -> dict[str, Any]:
+    places = places_of(account.bucket, config.launcher.prefix, config.endpoint)
+    output = {"S3OutputPath": places.output, "S3FailurePath": places.failure}
+    if config.launcher.output_kms_key:
+        output["KmsKeyId"] = config.launcher.output_kms_key
+    return {
+        "OutputConfig": output,
+        "ClientConfig": {"MaxConcurrentInvocationsPerInstance": config.deploy.concurrency},
+    }
 
 
 def _capture(account: Account, config: DeployConfig) -> dict[str, Any]:
