@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "code"))
 
+from dogbreed.serving.container import container_engine, container_gpus
 from dogbreed.serving.decoding_budget import DecodingBudget
 from dogbreed.serving.predictor import Predictor
 from dogbreed.serving.requests.invocations import (
@@ -43,7 +44,8 @@ class Endpoint:
     def __init__(self) -> None:
         # Ray limits torch to one core by this variable; OpenVINO ignores it and uses all cores.
         os.environ.pop("OMP_NUM_THREADS", None)
-        self._predictor = Predictor.load(MODEL, decoding_budget=DecodingBudget())
+        budget = DecodingBudget()
+        self._predictor = Predictor.load(MODEL, engine=container_engine(), decoding_budget=budget)
 
     async def __call__(self, request: Request) -> JSONResponse:
         """The response to a request to any path."""
@@ -62,4 +64,4 @@ class Endpoint:
         return respond(self._predictor, invocation)
 
 
-app = serve.deployment(Endpoint).bind()
+app = serve.deployment(Endpoint, ray_actor_options={"num_gpus": container_gpus()}).bind()

@@ -34,6 +34,7 @@ class ServingConfig:
         "install OpenVINO and Pillow in the container; false: network isolation, no install"
     )
     instance_type: str | None = key("instance type of the endpoint or job")
+    volume_kms_key: str | None = key("KMS key of the disks of the endpoint or job; null: AWS's")
     instance_count: int = key("instances; with scaling the minimum", at_least=1, at_most=100)
     max_instances: int | None = key(
         "maximum instances of automatic scaling; null: no scaling", at_least=1, at_most=100
@@ -77,7 +78,8 @@ class DeployConfig:
     deploy: ServingConfig
     endpoint: str = key("its name; an existing endpoint is updated, and continues to serve")
     model: str = path_key(
-        "newest (of yours), a run's folder, a training or tuning job, or s3://.../model.tar.gz"
+        "newest (of yours), a run's folder, a training or tuning job, registry:GROUP for its newest "
+        "approved version, or s3://.../model.tar.gz"
     )
     photo: str | None = path_key("photo of the smoke test; null: a generated one")
     output_root: str = path_key("folder of the runs")

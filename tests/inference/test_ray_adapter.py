@@ -21,10 +21,16 @@ from dogbreed.serving.requests.errors import RequestError
 FORM = b'--x\r\nContent-Disposition: form-data; name="any"; filename="a"\r\n\r\n%b\r\n--x--\r\n'
 
 
+def deployment(kind: Any, *, ray_actor_options: dict[str, float]) -> Any:
+    """Ray's, as far as the adapter uses it: what it makes of a class has the options."""
+    kind.options = ray_actor_options
+    return SimpleNamespace(bind=lambda: kind)
+
+
 @pytest.fixture
 def endpoint(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The deployment's class over the tiny model."""
-    serve = SimpleNamespace(deployment=lambda kind: SimpleNamespace(bind=lambda: kind))
+    serve = SimpleNamespace(deployment=deployment)
     ray = ModuleType("ray")
     ray.serve = serve  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ray", ray)

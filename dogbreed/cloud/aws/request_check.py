@@ -22,6 +22,10 @@ _KEYS = (
     (r"^CreateSchedule: target\.roleArn", "deploy.ttl_role"),
     (r"executionRoleArn$", "deploy.role"),
     (r"(?i)roleArn$", "launcher.role"),
+    (
+        r"^(CreateEndpointConfig: kmsKeyId|CreateTransform.*volumeKmsKeyId)$",
+        "deploy.volume_kms_key",
+    ),
     (r"volumeKmsKeyId$", "launcher.volume_kms_key"),
     (r"(?i)kmsKeyId$", "launcher.output_kms_key"),
     (r"vpcConfig\.subnets", "launcher.subnets"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from dogbreed.cloud.aws.account import ROLE_KEY, Account, account_arguments, sign_in
 from dogbreed.cloud.aws.account_keys import (
     check_image,
+    check_kms_key,
     check_partition,
     check_role,
     checked_keys,
@@ -118,6 +119,7 @@ def _check_region(config: DeployConfig, region: str) -> None:
     """Raise a ConfigError for an image or a role that can't be used in the region."""
     deploy = config.deploy
     check_image("deploy.image_uri", deploy.image_uri, region)
+    check_kms_key("deploy.volume_kms_key", deploy.volume_kms_key, region)
     if deploy.ttl_role is not None:
         check_role("deploy.ttl_role", deploy.ttl_role, arn_only=True)
         check_partition("deploy.ttl_role", deploy.ttl_role, region)

@@ -4,9 +4,11 @@ import re
 
 from dogbreed.cloud.aws.images import (
     ENDPOINT_TYPES,
+    OLD_GPUS,
     TRANSFORM_TYPES,
     check_instance_type,
     family_of,
+    has_local_disk,
     runs_aws_images,
 )
 from dogbreed.cloud.endpoints.lifetime import lifetime_of
@@ -51,6 +53,12 @@ def check_deployment(config: DeployConfig) -> None:
         _check_serverless(config)
         return
     check_network(config.launcher)
+    if deploy.volume_kms_key is not None and has_local_disk(deploy.instance_type):
+        raise ConfigError(
+            f"deploy.volume_kms_key: SageMaker takes no key for {deploy.instance_type}, whose local "
+            "disks the hardware encrypts with its own: leave it out, or take an instance type "
+            "without local disks, such as ml.c7i.large."
+        )
     if deploy.kind == BATCH:
         _check_batch(config)
     if deploy.kind == ASYNC:
@@ -64,6 +72,11 @@ def check_deployment(config: DeployConfig) -> None:
             f"deploy.instance_type={deploy.instance_type}: AWS's containers need an x86 processor, "
             "or one with NVIDIA's GPUs: take another, such as ml.c7i.large, or name a container of "
             "yours as deploy.image_uri."
+        )
+    if deploy.image_uri is None and family_of(deploy.instance_type) in OLD_GPUS:
+        raise ConfigError(
+            f"deploy.instance_type={deploy.instance_type}: the GPU is too old for the CUDA of "
+            "AWS's containers: take another, such as ml.g5.xlarge, or ml.c7i.large without a GPU."
         )
     if deploy.max_instances is not None:
         _check_scaling(deploy.instance_type, deploy.instance_count, deploy.max_instances)
@@ -84,6 +97,7 @@ def _check_serverless(config: DeployConfig) -> None:
         "deploy.instance_type": deploy.instance_type,
         "deploy.max_instances": deploy.max_instances,
         "deploy.capture_percent": deploy.capture_percent,
+        "deploy.volume_kms_key": deploy.volume_kms_key,
         "launcher.subnets": config.launcher.subnets,
         "launcher.security_groups": config.launcher.security_groups,
     }

@@ -18,6 +18,7 @@ from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.aws.tags import is_ours
 from dogbreed.cloud.container.entry_point import JOB, TRAIN
+from dogbreed.cloud.endpoints.registered_models import find_registered, is_registered
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ArtifactError, CloudError
 from dogbreed.search.hyperparameters import decode
@@ -46,6 +47,8 @@ def find_model(account: Account, model: str, output_root: Path) -> ModelSource:
     """
     if model == NEWEST:
         return _newest(account, output_root)
+    if is_registered(model):
+        return _registered(account, model)
     if model.startswith("s3://"):
         return ModelSource(label=model, time=datetime.now(UTC), uri=model)
     folder = Path(model)
@@ -84,6 +87,14 @@ def fetch(account: Account, found: ModelSource, folder: Path) -> Path:
     if not (target / DESCRIPTION).is_file():
         raise ArtifactError(f"{found.uri} is no trained model (it has no {DESCRIPTION}).")
     return target
+
+
+def _registered(account: Account, model: str) -> ModelSource:
+    if account.dry:
+        raise ArtifactError(f"model={model}: a dry run looks up no registry: name a run's folder.")
+    with translate_errors(f"model={model}"):
+        found = find_registered(account.client("sagemaker"), model)
+    return ModelSource(label=found.label, time=found.time, uri=found.uri)
 
 
 def _local(folder: Path) -> ModelSource:

@@ -53,7 +53,7 @@ def test_a_photo_that_the_model_refuses_is_its_error(s3: "S3") -> None:
 
 @pytest.mark.parametrize("text", ["Your invocation timed out {\x1b[2J}", "", "{}", '{"error": 1}'])
 def test_another_failure_is_a_sentence(text: str, s3: "S3") -> None:
-    with pytest.raises(CloudError, match="endpoint dogs failed: .*logs=true shows") as raised:
+    with pytest.raises(CloudError, match=r"endpoint dogs failed: .*logs=true shows") as raised:
         client_of(Runtime(s3, failure=text)).invoke(b"x", top_k=1)
     assert "\x1b" not in str(raised.value)
 
