@@ -14,13 +14,14 @@ from dogbreed.cloud.aws.account import sign_in
 from dogbreed.cloud.endpoints.archive import pack
 from dogbreed.cloud.endpoints.deploy import deploy
 from dogbreed.cloud.endpoints.endpoint_requests import Deployment
+from dogbreed.cloud.endpoints.model_source import find_model
 from dogbreed.cloud.endpoints.registry import register
 from dogbreed.cloud.jobs.training import train_on_sagemaker
 from dogbreed.cloud.jobs.tuning import search_on_sagemaker
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.configuration.search import FinalConfig, TuneConfig
-from dogbreed.errors import ConfigError, DataError
+from dogbreed.errors import CloudError, ConfigError, DataError
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
@@ -104,6 +105,27 @@ def test_a_deployment_is_registered_once_however_often_it_is_sent(
     client = account.client("sagemaker")
     packages = client.list_model_packages(ModelPackageGroupName="our-dogs")
     assert len(packages["ModelPackageSummaryList"]) == 2
+
+    # Deployed from there is what somebody has approved.
+    def found(model: str) -> str:
+        return str(find_model(signed_in, model, Path("outputs")).label)
+
+    with pytest.raises(CloudError, match=r"none of the 2 versions is approved: aws sagemaker upd"):
+        found("registry:our-dogs")
+    with pytest.raises(CloudError, match=r"the status of this version is PendingManualApproval: "):
+        found(arn)
+    with pytest.raises(CloudError, match=r"no model package group cats with a version: "):
+        found("registry:cats")
+    with pytest.raises(CloudError, match="there is no such version in the registry"):
+        found(arn.replace("our-dogs/1", "our-dogs/7"))
+    client.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    assert found("registry:our-dogs") == found(arn) == "registry:our-dogs/1"
+    assert find_model(signed_in, arn, Path("outputs")).uri == archive.uri
+    newer = arn.replace("our-dogs/1", "our-dogs/2")
+    client.update_model_package(ModelPackageArn=newer, ModelApprovalStatus="Approved")
+    assert found("registry:our-dogs") == "registry:our-dogs/2"
+    client.update_model_package(ModelPackageArn=newer, ModelApprovalStatus="Rejected")
+    assert found("registry:our-dogs") == "registry:our-dogs/1"
 
 
 def test_photos_with_names_too_long_for_s3_are_named(run_folder: Path, tmp_path: Path) -> None:

@@ -422,7 +422,7 @@ def test_what_is_cut_off_is_found_by_teardown(
         assert names_left(account) == [], step
     # A large archive goes in parts, which are billed and in no list of objects.
     account.client("s3").create_multipart_upload(
-        Bucket=account.bucket, Key="dogbreed/models/0123/model.tar.gz"
+        Bucket=account.bucket, Key="dogbreed/models/dogs/moto/0123/model.tar.gz"
     )
     for run, step in zip(itertools.cycle(runs), AFTER, strict=False):
         cut_off(account, tmp_path, step, f"model={run}", *FULL)
@@ -431,6 +431,13 @@ def test_what_is_cut_off_is_found_by_teardown(
             continue  # the next one meets what is left of this one
         assert tear_down_here("all=true"), step
         assert (names_left(account), groups_of(account)) == ([], []), step
+    # What an earlier version left has no owner.
+    nobodys = "dogbreed/models/dogs/0123/model.tar.gz"
+    account.client("s3").put_object(Bucket=account.bucket, Key=nobodys, Body=b"")
+    assert tear_down_here("all=true")
+    assert names_left(account) == [nobodys]
+    assert tear_down_here("all=true", "owner=all")
+    assert names_left(account) == []
     account.client("s3").upload_file(str(photo), account.bucket, "dogbreed/questions/a.jpg")
     photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/"
     cut_off(account, tmp_path, "CreateTransformJob", "deploy=batch", f"model={runs[0]}", photos)

@@ -10,12 +10,14 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from conftest import draw_photo
 from helpers.local_server import run_async
 from starlette.requests import Request
 
 from dogbreed import load
 from dogbreed.artifact.packing import adapters_dir
+from dogbreed.errors import EngineError
 from dogbreed.serving.requests.errors import RequestError
 
 FORM = b'--x\r\nContent-Disposition: form-data; name="any"; filename="a"\r\n\r\n%b\r\n--x--\r\n'
@@ -30,6 +32,13 @@ def deployment(kind: Any, *, ray_actor_options: dict[str, float]) -> Any:
 @pytest.fixture
 def endpoint(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The deployment's class over the tiny model."""
+    module = adapter(monkeypatch)
+    monkeypatch.setattr(module, "MODEL", tiny_model / "model")
+    return module.app()
+
+
+def adapter(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module that Ray imports, with a stand-in for Ray."""
     serve = SimpleNamespace(deployment=deployment)
     ray = ModuleType("ray")
     ray.serve = serve  # type: ignore[attr-defined]
@@ -40,8 +49,7 @@ def endpoint(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "MODEL", tiny_model / "model")
-    return module.app()
+    return module
 
 
 def invoked(endpoint: Any, body: bytes, **headers: str) -> tuple[int, Any]:
@@ -66,6 +74,22 @@ def test_in_a_transform_job_an_error_is_a_200(
     # A refusal that isn't the photo's fault still fails: it would be repeated.
     assert RequestError(429, "busy", "later").sent_status == 429
     assert RequestError(503, "no_model", "gone").sent_status == 503
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_a_replica_on_a_gpu_requests_it(
+    tiny_model: Path, gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOGBREED_GPU", str(int(gpu)))
+    module = adapter(monkeypatch)
+    assert module.app.options == {"num_gpus": int(gpu)}
+    monkeypatch.setattr(module, "MODEL", tiny_model / "model")
+    if not gpu:
+        module.app()
+    elif not torch.cuda.is_available():
+        # It doesn't come up, and the deployment reports it, rather than compute on the CPU.
+        with pytest.raises(EngineError, match="engine=cuda: torch finds no GPU here"):
+            module.app()
 
 
 def test_bodies_in_every_form(endpoint: Any, tiny_model: Path, tmp_path: Path) -> None:

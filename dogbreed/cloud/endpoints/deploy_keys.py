@@ -55,9 +55,9 @@ def check_deployment(config: DeployConfig) -> None:
     check_network(config.launcher)
     if deploy.volume_kms_key is not None and has_local_disk(deploy.instance_type):
         raise ConfigError(
-            f"deploy.volume_kms_key: SageMaker takes no key for {deploy.instance_type}, whose local "
-            "disks the hardware encrypts with its own: leave it out, or take an instance type "
-            "without local disks, such as ml.c7i.large."
+            f"deploy.volume_kms_key: SageMaker takes no key for {deploy.instance_type}, whose "
+            "local disks the hardware encrypts with its own: leave it out, or take an instance "
+            "type without local disks, such as ml.c7i.large."
         )
     if deploy.kind == BATCH:
         _check_batch(config)
