@@ -66,8 +66,8 @@ def test_in_a_transform_job_an_error_is_a_200(
     endpoint: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status, refused = invoked(endpoint, b"\xff\xd8 no photo")
-    assert status == 400
-    for value, wanted in (("false", 400), ("true", 200)):
+    assert status == 415
+    for value, wanted in (("false", 415), ("true", 200)):
         monkeypatch.setenv("SAGEMAKER_BATCH", value)
         assert invoked(endpoint, b"\xff\xd8 no photo") == (wanted, refused)
     assert set(refused["error"]) == {"code", "message"}
