@@ -87,14 +87,9 @@ def sign_in(
         role = _role(session, launcher, str(caller["Arn"]), way)
         _check_bucket(session, bucket, region, account, is_default=launcher.bucket is None)
     return Account(
-        session=session,
-        region=region,
-        id=account,
-        owner=owner_of(str(caller["Arn"])),
-        role_arn=role,
-        bucket=bucket,
-        dry=False,
-    )
+        session=session, region=region, id=account, owner=owner_of(str(caller["Arn"])),
+        role_arn=role, bucket=bucket, dry=False,
+    )  # fmt: skip
 
 
 def _alternative(launcher: AccountConfig, *, needs_role: bool) -> str:

@@ -13,6 +13,8 @@ NAMESPACE = "AWS/SageMaker"
 BACKLOG, NO_CAPACITY = "ApproximateBacklogSizePerInstance", "HasBacklogWithoutCapacity"
 SCALE_IN_S, SCALE_OUT_S = 600, 300
 ALARM_SERVICE = "cloudwatch"
+# Shown in a dry run, where no policy is created.
+EXAMPLE_POLICY = "arn:aws:autoscaling:REGION:ACCOUNT:scalingPolicy:ID"
 
 
 def alarm_name(endpoint: str) -> str:
@@ -29,7 +31,6 @@ def put_policies(
     first one: an alarm calls it when photos wait and there is none.
     """
     client = account.client("application-autoscaling")
-    dimensions = [{"Name": "EndpointName", "Value": config.endpoint}]
     client.put_scaling_policy(
         **place,
         PolicyName=BACKLOG_POLICY,
@@ -39,7 +40,7 @@ def put_policies(
             "CustomizedMetricSpecification": {
                 "MetricName": BACKLOG,
                 "Namespace": NAMESPACE,
-                "Dimensions": dimensions,
+                "Dimensions": _dimensions(config),
                 "Statistic": "Average",
             },
             "ScaleInCooldown": SCALE_IN_S,
@@ -57,13 +58,18 @@ def put_policies(
             "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
         },
     )
+    _put_alarm(account, config, policy.get("PolicyARN", EXAMPLE_POLICY))
+
+
+def _put_alarm(account: Account, config: DeployConfig, policy_arn: str) -> None:
+    """Call the policy when photos have waited for two minutes without an instance."""
     account.client(ALARM_SERVICE).put_metric_alarm(
         AlarmName=alarm_name(config.endpoint),
         AlarmDescription="photos wait, and the endpoint has no instance",
-        AlarmActions=[policy.get("PolicyARN", EXAMPLE_POLICY)],
+        AlarmActions=[policy_arn],
         Namespace=NAMESPACE,
         MetricName=NO_CAPACITY,
-        Dimensions=dimensions,
+        Dimensions=_dimensions(config),
         Statistic="Average",
         Period=60,
         EvaluationPeriods=2,
@@ -75,8 +81,8 @@ def put_policies(
     )
 
 
-# Shown in a dry run, where no policy is created.
-EXAMPLE_POLICY = "arn:aws:autoscaling:REGION:ACCOUNT:scalingPolicy:ID"
+def _dimensions(config: DeployConfig) -> list[dict[str, str]]:
+    return [{"Name": "EndpointName", "Value": config.endpoint}]
 
 
 def backlog_target(policies: list[dict[str, Any]]) -> int | None:

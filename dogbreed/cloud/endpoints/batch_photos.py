@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dogbreed.cloud.aws.account import Account
@@ -62,28 +62,22 @@ def photos_of(account: Account, config: DeployConfig) -> Photos:
     within = None if config.data.links else os.path.realpath(root)
     for note in found.notes:
         log.warning("%s", note)
-    paths, refused = [], {}
-    for path in map(Path, (each.name for each in found.sources)):
-        error = _refusal(path, within, config)
-        if error is None:
+    refused: dict[str, PhotoError] = {}
+    paths: list[Path] = []
+    for path in (Path(each.name) for each in found.sources):
+        if error := _refusal(path, within, config):
+            log.warning("not sent: %s: %s", path, error)
+            refused[path.relative_to(root).as_posix()] = error
+        else:
             paths.append(path)
-            continue
-        log.warning("not sent: %s: %s", path, error)
-        refused[path.relative_to(root).as_posix()] = error
     if not paths:
         raise DataError(f"deploy.photos={source}: it has no readable image.")
     # The key depends on the local path, so that a second job reuses the upload.
     mark = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
     folder = S3Folder(account.bucket, f"{config.launcher.prefix}/questions/{mark[:16]}")
     check_keys(folder, root, paths)
-    return Photos(
-        uri=folder.uri,
-        count=len(paths),
-        root=root,
-        paths=tuple(paths),
-        within=within,
-        refused=refused,
-    )
+    local = Photos(uri=folder.uri, count=len(paths), root=root, paths=tuple(paths), within=within)
+    return replace(local, refused=refused)
 
 
 def _count(account: Account, config: DeployConfig, source: str) -> int:

@@ -67,10 +67,6 @@ def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[
         bucket, key = split_uri(resource.name)
         return {"Bucket": bucket, "Key": key}
 
-    def stop(resource: Resource) -> None:
-        stop_scaling(account.client(SCALING_SERVICE), resource.name)
-        delete_alarm(account, resource.name)
-
     def stop_tuning(resource: Resource) -> None:
         name = {"HyperParameterTuningJobName": resource.name}
         describe = client.describe_hyper_parameter_tuning_job
@@ -91,7 +87,7 @@ def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[
 
     return {
         SCHEDULE_KIND: lambda one: delete_schedule(account.client("scheduler"), one.name),
-        SCALING_KIND: stop,
+        SCALING_KIND: lambda one: _stop_scaling(account, one.name),
         TUNING_KIND: stop_tuning,
         TRAINING_KIND: stop_training,
         TRANSFORM_KIND: stop_transform,
@@ -103,6 +99,11 @@ def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[
         ARCHIVE_KIND: lambda one: s3.delete_object(**object_of(one)),
         UPLOAD_KIND: lambda one: s3.abort_multipart_upload(**object_of(one), UploadId=one.note),
     }
+
+
+def _stop_scaling(account: Account, endpoint: str) -> None:
+    stop_scaling(account.client(SCALING_SERVICE), endpoint)
+    delete_alarm(account, endpoint)
 
 
 def _stop(

@@ -13,7 +13,7 @@ from dogbreed.cloud.aws.images import (
 )
 from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.configuration.commands import typed
-from dogbreed.configuration.deploy import ASYNC, BATCH, SERVERLESS, DeployConfig
+from dogbreed.configuration.deploy import ASYNC, BATCH, SERVERLESS, DeployConfig, ServingConfig
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ConfigError
 from dogbreed.search.runner_limits import check_network
@@ -53,33 +53,37 @@ def check_deployment(config: DeployConfig) -> None:
         _check_serverless(config)
         return
     check_network(config.launcher)
-    if deploy.volume_kms_key is not None and has_local_disk(deploy.instance_type):
-        raise ConfigError(
-            f"deploy.volume_kms_key: SageMaker takes no key for {deploy.instance_type}, whose "
-            "local disks the hardware encrypts with its own: leave it out, or take an instance "
-            "type without local disks, such as ml.c7i.large."
-        )
     if deploy.kind == BATCH:
         _check_batch(config)
     if deploy.kind == ASYNC:
         _check_async(config)
     if deploy.instance_type is None:
         raise ConfigError(f"deploy.instance_type has no value: deploy={deploy.kind} needs one.")
-    types = TRANSFORM_TYPES if deploy.kind == BATCH else ENDPOINT_TYPES
-    check_instance_type("deploy.instance_type", deploy.instance_type, types)
-    if deploy.image_uri is None and not runs_aws_images(deploy.instance_type):
-        raise ConfigError(
-            f"deploy.instance_type={deploy.instance_type}: AWS's containers need an x86 processor, "
-            "or one with NVIDIA's GPUs: take another, such as ml.c7i.large, or name a container of "
-            "yours as deploy.image_uri."
-        )
-    if deploy.image_uri is None and family_of(deploy.instance_type) in OLD_GPUS:
-        raise ConfigError(
-            f"deploy.instance_type={deploy.instance_type}: the GPU is too old for the CUDA of "
-            "AWS's containers: take another, such as ml.g5.xlarge, or ml.c7i.large without a GPU."
-        )
+    _check_instance_type(deploy, deploy.instance_type)
     if deploy.max_instances is not None:
         _check_scaling(deploy.instance_type, deploy.instance_count, deploy.max_instances)
+
+
+def _check_instance_type(deploy: ServingConfig, instance_type: str) -> None:
+    types = TRANSFORM_TYPES if deploy.kind == BATCH else ENDPOINT_TYPES
+    check_instance_type("deploy.instance_type", instance_type, types)
+    if deploy.image_uri is None and not runs_aws_images(instance_type):
+        raise ConfigError(
+            f"deploy.instance_type={instance_type}: AWS's containers need an x86 processor, or one "
+            "with NVIDIA's GPUs: take another, such as ml.c7i.large, or name a container of yours "
+            "as deploy.image_uri."
+        )
+    if deploy.image_uri is None and family_of(instance_type) in OLD_GPUS:
+        raise ConfigError(
+            f"deploy.instance_type={instance_type}: the GPU is too old for the CUDA of AWS's "
+            "containers: take another, such as ml.g5.xlarge, or ml.c7i.large without a GPU."
+        )
+    if deploy.volume_kms_key is not None and has_local_disk(instance_type):
+        raise ConfigError(
+            f"deploy.volume_kms_key: SageMaker takes no key for {instance_type}, whose local disks "
+            "the hardware encrypts with its own: leave it out, or take an instance type without "
+            "local disks, such as ml.c7i.large."
+        )
 
 
 def _check_lifetime(ttl_hours: float, startup_minutes: int) -> None:

@@ -71,13 +71,7 @@ def tear_down(config: TeardownConfig) -> bool:
     if config.endpoint is None and not config.all:
         _log_list(account, config, found)
         return True
-    named = [each for each in found if config.all or each.endpoint == config.endpoint]
-    chosen = of_owner(named, config.owner, account.owner)
-    chosen = [each for each in chosen if not serves_another(each, chosen, found)]
-    others = [each for each in named if each not in chosen]
-    if others:
-        log.info("%s", sentence_of_others(others))
-    chosen = _not_needed(account, chosen, found)
+    chosen, others = _chosen(account, config, found)
     if not chosen and not others:
         what = "this project" if config.all else f"an endpoint {config.endpoint}"
         log.info("there are no resources of %s in %s", what, account.region)
@@ -98,6 +92,19 @@ def tear_down(config: TeardownConfig) -> bool:
     log.info("verified: %d deleted, %d left", len(chosen) - len(left), len(left))
     _log_retained(account, config, chosen)
     return not left and group is None
+
+
+def _chosen(
+    account: Account, config: TeardownConfig, found: Sequence[Resource]
+) -> tuple[list[Resource], list[Resource]]:
+    """The resources to delete, and those that are left to their owners."""
+    named = [each for each in found if config.all or each.endpoint == config.endpoint]
+    owned = of_owner(named, config.owner, account.owner)
+    owned = [each for each in owned if not serves_another(each, owned, found)]
+    others = [each for each in named if each not in owned]
+    if others:
+        log.info("%s", sentence_of_others(others))
+    return _not_needed(account, owned, found), others
 
 
 @contextmanager
