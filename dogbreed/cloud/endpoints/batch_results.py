@@ -89,7 +89,7 @@ def read_rows(account: Account, output_uri: str, sent: Collection[str]) -> Itera
         body = read_object(client, bucket, key, MAX_OUTPUT_BYTES)
         try:
             return _row(path, json.loads(body))
-        except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             raise CloudError(
                 f"s3://{bucket}/{printable(key)} isn't the output of a model of this project: was "
                 "it written by another model?"
