@@ -6,7 +6,8 @@ CustomAttributes is one, and returns the status, the body and such headers. In o
 and `explain` can only be given in JSON. Its /ping is 200 before the model is loaded. (Source: aws/
 deep-learning-containers, scripts/docker/ray/, in August 2026; tests/inference/aws_ray/.)
 
-A wrong request gets a 4xx with the same body as from every other server of this project. Ray itself
+A wrong request gets a 4xx with the same body as from every other server of this project, in a batch
+transform job a 200. Ray itself
 sends two responses: 503 with a line of text if its queue is full, and 500 if the process dies.
 """
 
@@ -22,6 +23,7 @@ from starlette.responses import JSONResponse
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "code"))
 
+from dogbreed.serving.container import container_engine, container_gpus
 from dogbreed.serving.decoding_budget import DecodingBudget
 from dogbreed.serving.predictor import Predictor
 from dogbreed.serving.requests.invocations import (
@@ -43,7 +45,8 @@ class Endpoint:
     def __init__(self) -> None:
         # Ray limits torch to one core by this variable; OpenVINO ignores it and uses all cores.
         os.environ.pop("OMP_NUM_THREADS", None)
-        self._predictor = Predictor.load(MODEL, decoding_budget=DecodingBudget())
+        budget = DecodingBudget()
+        self._predictor = Predictor.load(MODEL, engine=container_engine(), decoding_budget=budget)
 
     async def __call__(self, request: Request) -> JSONResponse:
         """The response to a request to any path."""
@@ -52,7 +55,7 @@ class Endpoint:
             # In a thread: a long call in the event loop would make Ray take the process for dead.
             return JSONResponse(await asyncio.to_thread(self._respond, body, request))
         except RequestError as error:
-            return JSONResponse(error.as_dict(), error.status)
+            return JSONResponse(error.as_dict(), error.sent_status)
 
     def _respond(self, body: bytes, request: Request) -> dict[str, Any]:
         check_accept(request.headers.get("accept", ""))
@@ -62,4 +65,4 @@ class Endpoint:
         return respond(self._predictor, invocation)
 
 
-app = serve.deployment(Endpoint).bind()
+app = serve.deployment(Endpoint, ray_actor_options={"num_gpus": container_gpus()}).bind()

@@ -18,6 +18,7 @@ from typing import Any
 
 from sagemaker_inference import content_types
 
+from dogbreed.serving.container import container_engine
 from dogbreed.serving.decoding_budget import DecodingBudget
 from dogbreed.serving.predictor import Predictor
 from dogbreed.serving.requests.invocations import (
@@ -44,7 +45,8 @@ _FORM = (
 
 def model_fn(model_dir: str) -> Predictor:
     """The predictor of the unpacked model.tar.gz."""
-    return Predictor.load(model_dir, decoding_budget=DecodingBudget())
+    budget = DecodingBudget()
+    return Predictor.load(model_dir, engine=container_engine(), decoding_budget=budget)
 
 
 def input_fn(body: bytes | None, content_type: str | None, context: Any) -> Any:
@@ -73,6 +75,7 @@ def predict_fn(request: Invocation | RequestError, predictor: Predictor) -> Any:
 def output_fn(result: Any, accept: str, context: Any) -> tuple[str, str]:
     """The body and its type; the status goes through the context."""
     if isinstance(result, RequestError):
-        context.set_response_status(code=result.status, phrase=result.code)
+        if result.sent_status != 200:  # as it is in a batch transform job
+            context.set_response_status(code=result.sent_status, phrase=result.code)
         result = result.as_dict()
     return json.dumps(result), JSON_TYPE

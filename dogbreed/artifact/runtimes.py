@@ -1,4 +1,4 @@
-"""The runtimes of a trained model: OpenVINO in f32 or bf16, OpenVINO in int8, torch.
+"""The runtimes of a trained model: OpenVINO in f32 or bf16, OpenVINO in int8, torch, on a GPU too.
 
 Each is a Runner over pixels with the outputs LOGITS and FEATURES, and CLASS_MAPS where they can be
 had. Torch is imported only where it computes.
@@ -6,6 +6,7 @@ had. Torch is imported only where it computes.
 
 import importlib.util
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dogbreed.runtime.openvino_runner import OpenVinoRunner, cpu_precision, read
 from dogbreed.runtime.runner import (
     AUTO,
     BF16,
+    CUDA,
     F32,
     FEATURES,
     LOGITS,
@@ -27,8 +29,10 @@ from dogbreed.runtime.runner import (
     Runner,
 )
 
-ENGINES = (AUTO, OPENVINO, INT8, TORCH)
+ENGINES = (AUTO, OPENVINO, INT8, TORCH, CUDA)
 PRECISIONS = (AUTO, BF16, F32)
+# The compute capability of Ampere. Older GPUs emulate bf16, which is slower than f32.
+BF16_SINCE = (8, 0)
 # How a file in OpenVINO's own format begins: an XML declaration, the root element.
 _GRAPH = re.compile(rb"\s*(?:<\?xml[^<>]{0,100}\?>)?\s*<net[\s>]")
 
@@ -67,7 +71,7 @@ def open_runtime(
 
     Args:
         engine: one of ENGINES.
-        precision: what OpenVINO computes in; auto: bf16 where the processor has it.
+        precision: what OpenVINO and GPUs compute in; auto: bf16 where the processor has it.
         threads: cores to compute on; 0: all.
 
     Raises:
@@ -76,7 +80,11 @@ def open_runtime(
     """
     chosen = choose_runtime(description, engine)
     runner: Runner
-    if chosen == TORCH:
+    if chosen == CUDA:
+        from dogbreed.artifact.network import load_network
+
+        runner = cuda_runtime(lambda: load_network(folder, description), precision)
+    elif chosen == TORCH:
         from dogbreed.artifact.network import load_network
 
         runner = torch_runtime(load_network(folder, description), threads)
@@ -138,3 +146,22 @@ def torch_runtime(network: Any, threads: int = 0) -> Runner:
     from dogbreed.runtime.torch_runner import TorchRunner
 
     return TorchRunner(LogitsAndFeatures(network), (LOGITS, FEATURES), threads=threads)
+
+
+def cuda_runtime(load: Callable[[], Any], precision: str = AUTO) -> Runner:
+    """The Network (in eval mode) that `load` returns in torch on a GPU; auto: bf16 since Ampere.
+
+    Raises:
+        EngineError: torch finds no GPU; the network isn't loaded.
+    """
+    import torch
+
+    from dogbreed.artifact.network import LogitsAndFeatures
+    from dogbreed.runtime.torch_runner import TorchRunner
+
+    if not torch.cuda.is_available():
+        raise EngineError("engine=cuda: torch finds no GPU here: use engine=auto.")
+    if precision == AUTO:
+        precision = BF16 if torch.cuda.get_device_capability() >= BF16_SINCE else F32
+    network = LogitsAndFeatures(load())
+    return TorchRunner(network, (LOGITS, FEATURES), device="cuda", precision=precision)

@@ -194,7 +194,7 @@ COMMANDS = (
             "Deploy a trained model on SageMaker, the newest by default: as an endpoint, which "
             "the command `query` uses and `teardown` deletes, or as a batch job over many photos."
         ),
-        usage="[deploy=realtime|serverless|batch] [KEY=VALUE ...]",
+        usage="[deploy=realtime|async|serverless|batch] [KEY=VALUE ...]",
         example="model=outputs/latest endpoint=dogs",
         schema=DeployConfig,
         main_keys=(

@@ -8,8 +8,9 @@ from dogbreed.configuration.schema import key, path_key
 from dogbreed.configuration.search import AccountConfig
 from dogbreed.utils.registry import Registry
 
-REALTIME, SERVERLESS, BATCH = KINDS = ("realtime", "serverless", "batch")
+REALTIME, ASYNC, SERVERLESS, BATCH = KINDS = ("realtime", "async", "serverless", "batch")
 RAY, PYTORCH = "ray", "pytorch"
+ME, EVERYBODY = "me", "all"  # values of the key `owner` that name nobody
 # A dogbreed.artifact.servers.base.Server each.
 SERVERS: Registry[Any] = Registry("server", "dogbreed.artifact.servers")
 
@@ -19,7 +20,9 @@ class ServingConfig:
     """How a model is deployed."""
 
     kind: str = key(
-        "endpoint on instances, serverless endpoint, or batch transform job", choices=KINDS
+        "endpoint on instances, one that scales to zero, serverless (experimental: not yet seen on "
+        "AWS), or batch transform job",
+        choices=KINDS,
     )
     server: str = key(
         "AWS's container: Ray Serve, or TorchServe, which gets no more patches",
@@ -31,6 +34,7 @@ class ServingConfig:
         "install OpenVINO and Pillow in the container; false: network isolation, no install"
     )
     instance_type: str | None = key("instance type of the endpoint or job")
+    volume_kms_key: str | None = key("KMS key of the disks of the endpoint or job; null: AWS's")
     instance_count: int = key("instances; with scaling the minimum", at_least=1, at_most=100)
     max_instances: int | None = key(
         "maximum instances of automatic scaling; null: no scaling", at_least=1, at_most=100
@@ -38,11 +42,15 @@ class ServingConfig:
     photos_per_minute: int = key(
         "target of an instance, above which scaling adds another", at_least=1
     )
+    backlog: int = key(
+        "async: target of waiting photos per instance, above which scaling adds another",
+        at_least=1,
+    )
     memory_mb: int = key(
         "memory of a serverless endpoint, a multiple of 1024", at_least=1024, at_most=6144
     )
     concurrency: int = key(
-        "concurrent photos of a serverless endpoint, or of a job's instance",
+        "concurrent photos of a serverless endpoint, or of an async endpoint's or a job's instance",
         at_least=1,
         at_most=200,
     )
@@ -52,8 +60,11 @@ class ServingConfig:
     )
     tiff: bool = key("accept TIFF from any client; false: they get 415")
     register: str | None = key("model package group in which the model is registered")
-    ttl_hours: float | None = key(
-        "delete the endpoint automatically after this time", above=0, at_most=8760
+    ttl_hours: float | str | None = key(
+        "delete the endpoint automatically after this time; null: never; auto: 24 for models of "
+        "the sample set, others must set it",
+        above=0,
+        at_most=8760,
     )
     ttl_role: str | None = key("ARN of the role that deletes it; null: the execution role")
     photos: str | None = path_key("photos of a job: a local folder, or s3://BUCKET/PREFIX/")
@@ -67,7 +78,8 @@ class DeployConfig:
     deploy: ServingConfig
     endpoint: str = key("its name; an existing endpoint is updated, and continues to serve")
     model: str = path_key(
-        "newest, a run's folder, a training or tuning job, or s3://.../model.tar.gz"
+        "newest (of yours), a run's folder, a training or tuning job, registry:GROUP (its newest "
+        "approved version), or s3://.../model.tar.gz"
     )
     photo: str | None = path_key("photo of the smoke test; null: a generated one")
     output_root: str = path_key("folder of the runs")
@@ -80,11 +92,13 @@ class DeployConfig:
 class QueryConfig:
     """The keys of launch/query.py, in addition to photos."""
 
-    endpoint: str = key("its name; newest: the newest endpoint of this project")
+    endpoint: str = key("its name; newest: your newest endpoint of this project")
     top_k: int = key("number of classes, the most likely first", at_least=1)
     explain: bool = key("write the Grad-CAM overlay of the most likely class")
     max_px: int = key("longer side that larger photos are scaled down to", at_least=64)
-    patience_s: float = key("how long to retry while it is busy or starting", at_least=0)
+    patience_s: float | str = key(
+        "how long to retry while it is busy or starting; auto: 120, async endpoints 900", at_least=0
+    )
     timeout_s: float = key("time limit of each URL, including name resolution", above=0)
     max_bytes: int = key("maximum size of each URL's response", at_least=1)
     logs: bool = key("print the log of the endpoint's server")
@@ -98,7 +112,10 @@ class TeardownConfig:
     """The keys of launch/teardown.py."""
 
     endpoint: str | None = key("delete this endpoint and all its resources")
-    all: bool = key("delete all resources of this project")
+    all: bool = key("delete all resources of this project that the owner has")
+    owner: str = key(
+        "whose resources are deleted: me, another owner's name, or all, also those of nobody"
+    )
     wait_minutes: float = key(
         "how long to wait for resources that can't be deleted yet", at_least=0
     )

@@ -231,11 +231,13 @@ class TrainedConfig:
 
     model: str = path_key("folder of a run or of a model")
     engine: str = key(
-        "what computes; auto: int8 if the model has it, else openvino, else torch",
-        choices=("auto", "openvino", "int8", "torch"),
+        "what computes; auto: int8 if the model has it, else openvino, else torch; cuda: torch on "
+        "a GPU",
+        choices=("auto", "openvino", "int8", "torch", "cuda"),
     )
     precision: str = key(
-        "of openvino; auto: bf16 where the processor has it", choices=("auto", "bf16", "f32")
+        "of openvino and cuda; auto: bf16 where the processor has it",
+        choices=("auto", "bf16", "f32"),
     )
     threads: int = key("cores to compute on; 0: all", at_least=0, at_most=1024)
 

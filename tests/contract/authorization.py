@@ -96,7 +96,7 @@ class Authorization:
     def _sagemaker_arns(
         self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]
     ) -> list[str]:
-        if operation == "InvokeEndpoint":
+        if operation.startswith("InvokeEndpoint"):
             return [self._arn("sagemaker", f"endpoint/{environ['PATH_INFO'].split('/')[2]}")]
         if "ResourceArn" in request:
             return [str(request["ResourceArn"])]
@@ -145,6 +145,19 @@ class Authorization:
             requested = {f"aws:RequestTag/{name}": value for name, value in tags.items()}
             yield Need("application-autoscaling:TagResource", arn, requested)
 
+    def _monitoring(
+        self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]
+    ) -> Iterator[Need]:
+        arn = str(request.get("ResourceARN", "*"))
+        if operation in ("PutMetricAlarm", "DeleteAlarms"):
+            names = request.get("AlarmNames") or [request["AlarmName"]]
+            for arn in (self._arn("cloudwatch", f"alarm:{name}") for name in names):
+                yield Need(f"cloudwatch:{operation}", arn)
+        else:
+            yield Need(f"cloudwatch:{operation}", arn)
+        if "Tags" in request:
+            yield Need("cloudwatch:TagResource", arn)
+
     def _logs(
         self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]
     ) -> Iterator[Need]:
@@ -156,8 +169,10 @@ class Authorization:
     def _iam(
         self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]
     ) -> Iterator[Need]:
-        role = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/{request['form']['RoleName'][0]}"
-        yield Need(f"iam:{operation}", role)
+        form = request["form"]
+        kind = "role" if "RoleName" in form else "user"
+        name = form["RoleName" if kind == "role" else "UserName"][0]
+        yield Need(f"iam:{operation}", f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:{kind}/{name}")
 
     def _arn(self, service: str, place: str) -> str:
         return f"arn:aws:{service}:{self._region}:{DEFAULT_ACCOUNT_ID}:{place}"

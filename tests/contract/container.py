@@ -23,7 +23,7 @@ from contract.storage import split_uri
 
 PATIENCE_S = 60.0
 # Passed on from the test process; everything else in the container's environment is its own.
-PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "OMP_NUM_THREADS")
+PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "OMP_NUM_THREADS")
 
 
 class DidNotStart(Exception):

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from contract.authorization import Authorization
 from contract.policies import LAUNCHER, SERVING, TRAINING, Need
-from contract.rest import INVOKE, REST_OPERATIONS, rest_operation
+from contract.rest import INVOKE, INVOKE_ASYNC, REST_OPERATIONS, rest_operation
 from contract.validation import problems
 from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -121,6 +121,9 @@ class Gate:
                 self.requests.append((call.operation, parameters))
             if not (call.by_job or call.by_test or is_tagged(call.operation, parameters)):
                 self.untagged.append(call.operation)
+        is_alarm = call.operation == "PutMetricAlarm" and not call.by_test
+        if is_alarm and not is_tagged("CreateAlarm", json.loads(_peek(environ))):
+            self.untagged.append(call.operation)
         if not (call.by_job or call.by_test or names_owner(call, environ)):
             self.without_owner.append(call.operation)
         fault = self._due(call)
@@ -130,7 +133,7 @@ class Gate:
             fault = refused_by_state(call, environ)
         if fault is None and call.service == "sagemaker" and call.is_json:
             fault = refusal(call.operation, parameters)
-        if fault is None and self.invoke is not None and call.operation == INVOKE:
+        if fault is None and self.invoke is not None and call.operation in (INVOKE, INVOKE_ASYNC):
             status, headers, answer = self.invoke(_peek(environ), environ)
             headers["Content-Length"] = str(len(answer))
             start_response(f"{status} Answer", list(headers.items()))
@@ -168,11 +171,12 @@ class Gate:
 
 
 def is_tagged(operation: str, parameters: dict[str, Any]) -> bool:
-    """Whether a request to SageMaker makes nothing without the project's tag. A version in the
-    model registry can have none, its group has."""
+    """Whether a request to SageMaker makes nothing without the tags of the project and the owner. A
+    version in the model registry can have none, its group has."""
     if not operation.startswith("Create") or operation == "CreateModelPackage":
         return True
-    return {"Key": "project", "Value": "dogbreed"} in parameters.get("Tags", [])
+    tags = {each["Key"]: each["Value"] for each in parameters.get("Tags", [])}
+    return tags.get("project") == "dogbreed" and "owner" in tags
 
 
 def names_owner(call: Call, environ: "WSGIEnvironment") -> bool:

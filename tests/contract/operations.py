@@ -111,15 +111,15 @@ class Operations:
         found = [trial.summary() for trial in self._tuning_job(request).trials]
         return listing(request, found, "TrainingJob", "Name")
 
-    def add_trained(self, name: str, model: Path, place: str, role: str) -> None:
-        """A training of this project's that has just ended, without having been run."""
+    def add_trained(self, name: str, model: Path, place: str, role: str, owner: str) -> None:
+        """A training of an owner's that has just ended, without having been run."""
         request = {
             "TrainingJobName": name,
             "AlgorithmSpecification": {},
             "HyperParameters": {"job": '"train"'},
             "RoleArn": role,
             "OutputDataConfig": {"S3OutputPath": place},
-            "Tags": [{"Key": "project", "Value": "dogbreed"}],
+            "Tags": [{"Key": "project", "Value": "dogbreed"}, {"Key": "owner", "Value": owner}],
         }
         job = TrainingJob(request, self._arn("training-job", name))
         job.facts["TrainingStartTime"] = job.created

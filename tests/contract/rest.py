@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-INVOKE = "InvokeEndpoint"
+INVOKE, INVOKE_ASYNC = "InvokeEndpoint", "InvokeEndpointAsync"
 
 REST_OPERATIONS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "scheduler": (
@@ -21,7 +21,10 @@ REST_OPERATIONS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("DELETE", r"/schedule-groups/[^/]+", "DeleteScheduleGroup"),
     ),
     # Requests to an endpoint are signed for sagemaker, too; all else there has a name.
-    "sagemaker": (("POST", r"/endpoints/[^/]+/invocations", INVOKE),),
+    "sagemaker": (
+        ("POST", r"/endpoints/[^/]+/invocations", INVOKE),
+        ("POST", r"/endpoints/[^/]+/async-invocations", INVOKE_ASYNC),
+    ),
 }
 
 

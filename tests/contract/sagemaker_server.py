@@ -36,6 +36,7 @@ from moto.s3.models import s3_backends
 from werkzeug.serving import make_server
 
 SECRET = "not-a-secret"
+CALLER = "moto"  # the user who has the caller's key
 FOREIGN_ACCOUNT_ID = "999988887777"
 # As launch/iam/launcher.json names them.
 ROLES = {
@@ -219,11 +220,21 @@ class SageMakerAccount:
         """Break the next `times` connections without an answer."""
         self._gate.add(Fault(operation, times, who == "job"))
 
-    def trained(self, name: str, model: Path) -> None:
-        """Be an account in which this project has trained a model just now."""
+    def trained(self, name: str, model: Path, owner: str = CALLER) -> None:
+        """Be an account in which an owner has trained a model just now, with this project."""
         self._operations.add_trained(
-            name, model, f"s3://{self.bucket}/dogbreed/jobs", self.role_arn
+            name, model, f"s3://{self.bucket}/dogbreed/jobs", self.role_arn, owner
         )
+
+    def sign_in_as(self, user: str) -> dict[str, str]:
+        """Create a user who may do everything; what a command needs to be of that user's."""
+        iam = self._client("iam", TEST_KEY)
+        iam.create_user(UserName=user)
+        key = iam.create_access_key(UserName=user)["AccessKey"]
+        return {
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        }
 
     def foreign_bucket(self, name: str) -> Any:
         """Make a bucket of another account that anybody may use; a client of that account's."""

@@ -3,14 +3,16 @@
 import inspect
 import json
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from contract.async_inference import AsyncQueue, refusal
 from contract.container import Container
 from contract.endpoints import IN_PROGRESS, Endpoint
 from contract.faults import Answer
 from contract.instance import LogStream
 from contract.job_run import Platform
-from contract.transform_jobs import TransformJob
+from contract.transform_jobs import TransformJob, transform_variables
 from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
@@ -43,6 +45,7 @@ class ServingOperations:
         self._packages: dict[str, str] = {}  # ARNs by the tokens that they were made with
         self._lock = threading.Lock()
         self.last_body = b""
+        self._queue = AsyncQueue(region, platform.serving_s3)
 
     def create_model(self, request: dict[str, Any]) -> dict[str, Any]:
         name, role = request["ModelName"], request["ExecutionRoleArn"]
@@ -73,12 +76,14 @@ class ServingOperations:
             raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
         for variant in request["ProductionVariants"]:
             self._backend.describe_model(variant["ModelName"])
+            if "AsyncInferenceConfig" in request and "ServerlessConfig" in variant:
+                raise ValidationError("Async inference is not supported for serverless variants.")
         self._backend.endpoint_configs[name] = EndpointConfig(  # type: ignore[abstract]
             account_id=DEFAULT_ACCOUNT_ID,
             region_name=self._region,
             endpoint_config_name=name,
             production_variants=request["ProductionVariants"],
-            async_inference_config={},
+            async_inference_config=request.get("AsyncInferenceConfig"),
             data_capture_config=request.get("DataCaptureConfig", {}),
             tags=request.get("Tags", []),
             kms_key_id=request.get("KmsKeyId", ""),
@@ -105,6 +110,10 @@ class ServingOperations:
                 self._config(name)["ProductionVariants"][0]
                 for name in (request["EndpointConfigName"], endpoint.config)
             )
+            if (self._async_of(request["EndpointConfigName"]) is None) != (
+                self._async_of(endpoint.config) is None
+            ):
+                raise ValidationError("An endpoint can't be converted from or to async inference.")
             if "ServerlessConfig" in new and "ServerlessConfig" not in old:
                 raise ValidationError(
                     "Converting an instance-based endpoint to serverless isn't supported."
@@ -120,7 +129,9 @@ class ServingOperations:
         return {"EndpointArn": endpoint.arn}
 
     def describe_endpoint(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._endpoint(request["EndpointName"]).describe()
+        endpoint = self._endpoint(request["EndpointName"])
+        config = self._async_of(endpoint.config)
+        return endpoint.describe() | ({"AsyncInferenceConfig": config} if config else {})
 
     def delete_endpoint(self, request: dict[str, Any]) -> None:
         name = request["EndpointName"]
@@ -161,7 +172,7 @@ class ServingOperations:
         name = request["TransformJobName"]
         model = self._backend.describe_model(request["ModelName"])
         log = self._log(f"{name}/i-0", "/aws/sagemaker/TransformJobs")
-        container = self._of_model(model, log)
+        container = self._of_model(model, log, transform_variables(request))
         job = TransformJob(
             request, self._arn("transform-job", name), self._platform.serving_s3, container
         )
@@ -213,6 +224,11 @@ class ServingOperations:
             raise ValidationError(f'Could not find endpoint configuration "{arn}".')
         return config.response_object
 
+    def _async_of(self, name: str) -> dict[str, Any] | None:
+        """The AsyncInferenceConfig of an endpoint configuration."""
+        found = self._backend.endpoint_configs.get(name)
+        return found.response_object.get("AsyncInferenceConfig") if found else None
+
     def _container(self, endpoint: str) -> Any:
         def start(config: str) -> Container:
             variant = self._config(config)["ProductionVariants"][0]
@@ -222,9 +238,12 @@ class ServingOperations:
 
         return start
 
-    def _of_model(self, model: Any, log: LogStream) -> Container:
+    def _of_model(
+        self, model: Any, log: LogStream, more: Mapping[str, str] | None = None
+    ) -> Container:
         uri = model.primary_container["ModelDataUrl"]
-        return Container(self._platform.serving_s3, uri, log, self._platform.serving_variables)
+        variables = {**self._platform.serving_variables, **(more or {})}
+        return Container(self._platform.serving_s3, uri, log, variables)
 
     def _log(self, stream: str, group: str) -> LogStream:
         return LogStream(self._platform.serving_logs, stream, group)
@@ -235,11 +254,16 @@ class ServingOperations:
         return any(name.startswith(place) for each in backend.targets.values() for name in each)
 
     def answer(self, body: bytes, environ: "WSGIEnvironment") -> Answer:
-        """InvokeEndpoint, passed on to the container."""
+        """InvokeEndpoint, passed on to the container, and InvokeEndpointAsync, queued."""
         name = environ["PATH_INFO"].split("/")[2]
         endpoint = self._endpoints.get(name)
         if endpoint is None or endpoint.container is None:
             return _error(400, "ValidationError", f"Endpoint {name} of account not found.")
+        config = self._async_of(endpoint.config)
+        if environ["PATH_INFO"].endswith("/async-invocations") != (config is not None):
+            return refusal(f"Endpoint {name} doesn't support this API: it is of the other kind.")
+        if config is not None:
+            return self._queue.take(endpoint, config["OutputConfig"], environ)
         headers = {
             key.removeprefix("HTTP_").replace("_", "-"): environ[key]
             for key in PASSED_ON
@@ -264,6 +288,7 @@ class ServingOperations:
 
     def close(self) -> None:
         """End every container."""
+        self._queue.close()
         for endpoint in list(self._endpoints.values()):
             if endpoint.work is not None:
                 endpoint.work.join(timeout=60)

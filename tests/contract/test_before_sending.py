@@ -14,12 +14,13 @@ from dogbreed.cloud.aws.account import sign_in
 from dogbreed.cloud.endpoints.archive import pack
 from dogbreed.cloud.endpoints.deploy import deploy
 from dogbreed.cloud.endpoints.endpoint_requests import Deployment
+from dogbreed.cloud.endpoints.model_source import find_model
 from dogbreed.cloud.endpoints.registry import register
 from dogbreed.cloud.jobs.search import Search
 from dogbreed.cloud.jobs.training import Training
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
-from dogbreed.errors import ConfigError, DataError
+from dogbreed.errors import CloudError, ConfigError, DataError
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
@@ -37,7 +38,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(command: str, overrides: Sequence[str]) -> None:
     if command == "deploy":
-        deploy(compose_as(DeployConfig, "deploy", overrides))
+        deploy(compose_as(DeployConfig, "deploy", ["deploy.ttl_hours=null", *overrides]))
     elif command == "tune":
         Search(*overrides).run()
     else:
@@ -50,6 +51,11 @@ def start(command: str, overrides: Sequence[str]) -> None:
         ("deploy", "deploy.register=our_dogs", r"^deploy\.register: .*letters, digits and hyphens"),
         ("deploy", "launcher.bucket=s3://b", r"^launcher\.bucket=s3://b: "),
         ("deploy", "deploy.instance_type=ml.c7i.lrge", "no SageMaker instance type"),
+        (
+            "deploy",
+            "deploy.ttl_hours=auto",
+            r"ttl_hours=24 for an endpoint .* or deploy\.ttl_hours=n",
+        ),
         ("deploy", "deploy.ttl_role=Role", r"^deploy\.ttl_role=Role: give the role's ARN"),
         ("deploy", "launcher.tags.a=b!", r"^launcher\.tags: 'a': !"),
         ("train", f"name={'a' * 2600}", r"^name: AWS would refuse .*2500"),
@@ -98,6 +104,27 @@ def test_a_deployment_is_registered_once_however_often_it_is_sent(
     client = account.client("sagemaker")
     packages = client.list_model_packages(ModelPackageGroupName="our-dogs")
     assert len(packages["ModelPackageSummaryList"]) == 2
+
+    # Deployed from there is what somebody has approved.
+    def found(model: str) -> str:
+        return str(find_model(signed_in, model, Path("outputs")).label)
+
+    with pytest.raises(CloudError, match=r"none of the 2 versions is approved: aws sagemaker upd"):
+        found("registry:our-dogs")
+    with pytest.raises(CloudError, match=r"the status of this version is PendingManualApproval: "):
+        found(arn)
+    with pytest.raises(CloudError, match=r"no model package group cats with a version: "):
+        found("registry:cats")
+    with pytest.raises(CloudError, match="there is no such version in the registry"):
+        found(arn.replace("our-dogs/1", "our-dogs/7"))
+    client.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    assert found("registry:our-dogs") == found(arn) == "registry:our-dogs/1"
+    assert find_model(signed_in, arn, Path("outputs")).uri == archive.uri
+    newer = arn.replace("our-dogs/1", "our-dogs/2")
+    client.update_model_package(ModelPackageArn=newer, ModelApprovalStatus="Approved")
+    assert found("registry:our-dogs") == "registry:our-dogs/2"
+    client.update_model_package(ModelPackageArn=newer, ModelApprovalStatus="Rejected")
+    assert found("registry:our-dogs") == "registry:our-dogs/1"
 
 
 def test_photos_with_names_too_long_for_s3_are_named(run_folder: Path, tmp_path: Path) -> None:

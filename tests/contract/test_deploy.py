@@ -1,6 +1,7 @@
 """launch/deploy.py, query.py and teardown.py against an emulated account whose endpoints answer."""
 
 import base64
+import csv
 import functools
 import io
 import itertools
@@ -49,10 +50,12 @@ def command(script: str, *arguments: str) -> list[str]:
     return [sys.executable, "-u", str(PROJECT / "launch" / script), *arguments]
 
 
-def roles_of(account: "SageMakerAccount") -> tuple[str, str]:
-    """Keys of launch/deploy.py: each service under the role that is made for it."""
+def roles_of(account: "SageMakerAccount") -> tuple[str, ...]:
+    """Keys of launch/deploy.py: each service under the role that is made for it, and endpoints
+    that stay."""
     name = account.serving_role_arn.rpartition("/")[2]
-    return f"deploy.role={name}", f"deploy.ttl_role={account.scheduler_role_arn}"
+    ttl_role = f"deploy.ttl_role={account.scheduler_role_arn}"
+    return f"deploy.role={name}", ttl_role, "deploy.ttl_hours=null"
 
 
 @pytest.fixture
@@ -260,6 +263,7 @@ def test_deploy_query_update_roll_back_teardown(
     for line in ("endpoint dogs (InService)", "automatic scaling dogs", f"model {second}"):
         assert f"{line}\n" in shown.stdout
     assert "nothing was deleted" in shown.stdout
+    check_owners(launch, account)
     account.client("sagemaker").create_model(
         ModelName="of-others",
         PrimaryContainer={"Image": "1.dkr.ecr/x:y"},
@@ -284,6 +288,25 @@ def test_deploy_query_update_roll_back_teardown(
         account.client("sagemaker").list_model_package_groups()["ModelPackageGroupSummaryList"]
         == []
     )
+
+
+def check_owners(launch: Launch, account: "SageMakerAccount") -> None:
+    """Somebody else sees what there is, and neither queries nor deletes it unless it is named."""
+    before = sorted(names_left(account))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in account.sign_in_as("bob").items():
+            patch.setenv(name, value)
+        shown = launch("teardown.py")
+        assert "endpoint dogs (InService), owner: moto\n" in shown.stdout
+        assert "only yours (owner bob)" in shown.stdout
+        for arguments in (["all=true"], ["endpoint=dogs"], ["all=true", "owner=jane"]):
+            done = launch("teardown.py", *arguments)
+            assert done.returncode == 0, done.stderr
+            assert re.search(r"left to their owners: \d+ of moto\.", done.stdout)
+            assert "deleting" not in done.stdout
+        queried = launch("query.py", str(PROJECT / "no.jpg"), "logs=true")
+        assert queried.returncode != 0
+    assert sorted(names_left(account)) == before
 
 
 def test_query_photos_of_all_kinds(
@@ -399,7 +422,7 @@ def test_what_is_cut_off_is_found_by_teardown(
         assert names_left(account) == [], step
     # A large archive goes in parts, which are billed and in no list of objects.
     account.client("s3").create_multipart_upload(
-        Bucket=account.bucket, Key="dogbreed/models/0123/model.tar.gz"
+        Bucket=account.bucket, Key="dogbreed/models/dogs/moto/0123/model.tar.gz"
     )
     for run, step in zip(itertools.cycle(runs), AFTER, strict=False):
         cut_off(account, tmp_path, step, f"model={run}", *FULL)
@@ -408,6 +431,13 @@ def test_what_is_cut_off_is_found_by_teardown(
             continue  # the next one meets what is left of this one
         assert tear_down_here("all=true"), step
         assert (names_left(account), groups_of(account)) == ([], []), step
+    # What an earlier version left has no owner.
+    nobodys = "dogbreed/models/dogs/0123/model.tar.gz"
+    account.client("s3").put_object(Bucket=account.bucket, Key=nobodys, Body=b"")
+    assert tear_down_here("all=true")
+    assert names_left(account) == [nobodys]
+    assert tear_down_here("all=true", "owner=all")
+    assert names_left(account) == []
     account.client("s3").upload_file(str(photo), account.bucket, "dogbreed/questions/a.jpg")
     photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/"
     cut_off(account, tmp_path, "CreateTransformJob", "deploy=batch", f"model={runs[0]}", photos)
@@ -558,6 +588,13 @@ def test_an_endpoint_that_never_comes_up_is_taken_back(
     assert sent(account, "CreateEndpoint")[1:] == []
 
 
+def rows_of(folder: Path, job: dict[str, Any]) -> list[dict[str, str]]:
+    """The rows of a transform job's CSV file."""
+    file = folder / "outputs" / job["TransformJobName"] / "predictions.csv"
+    with file.open(encoding="utf-8", newline="") as text:
+        return list(csv.DictReader(text))
+
+
 def test_batch_answers_for_every_photo_of_a_folder(
     account: "SageMakerAccount", launch: Launch, runs: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -571,13 +608,14 @@ def test_batch_answers_for_every_photo_of_a_folder(
     assert "broken.jpg: " in done.stdout
     assert "skipped 1 hidden or system files and folders: 1 '@eaDir'" in done.stdout
     (job,) = sent(account, "CreateTransformJob")
-    file = tmp_path / "outputs" / job["TransformJobName"] / "predictions.jsonl"
-    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
-    assert [row["path"] for row in rows] == [f"of dogs/{number}.jpg" for number in range(3)]
-    assert {row["label"] for row in rows} == {BREEDS[1]}
+    rows = rows_of(tmp_path, job)
+    assert [row["path"] for row in rows[:-1]] == [f"of dogs/{number}.jpg" for number in range(3)]
+    assert {row["label"] for row in rows[:-1]} == {BREEDS[1]}
+    assert (rows[-1]["path"], rows[-1]["label"]) == ("broken.jpg", "")
+    assert rows[-1]["error"]
     assert account.client("sagemaker").list_models()["Models"] == []
 
-    # One in S3 that can't be used: the others get predictions, and it is reported.
+    # One in S3 that can't be used doesn't fail the job: it is a row with its error.
     for number, path in enumerate(
         (folder / "of dogs" / "0.jpg", folder / "broken.jpg", folder / "of dogs" / "1.jpg")
     ):
@@ -586,12 +624,83 @@ def test_batch_answers_for_every_photo_of_a_folder(
         )
     photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/mine/"
     done = launch("deploy.py", "deploy=batch", photos, f"model={runs[1]}")
-    assert done.returncode == 1
-    job = sent(account, "CreateTransformJob")[-1]
-    file = Path("outputs", job["TransformJobName"], "predictions.jsonl")
-    assert f"{file} has the predictions of 2 photos" in done.stderr
-    rows = [json.loads(line) for line in (tmp_path / file).read_text("utf-8").splitlines()]
-    assert [row["path"] for row in rows] == ["0.jpg", "2.jpg"]
+    assert done.returncode == 0, done.stderr
+    assert ": 3 photos, 1 of them unreadable\n" in done.stdout
+    rows = rows_of(tmp_path, sent(account, "CreateTransformJob")[-1])
+    assert [(row["path"], row["label"]) for row in rows] == [
+        *(("0.jpg", BREEDS[1]), ("1.jpg", ""), ("2.jpg", BREEDS[1]))
+    ]
+    assert [bool(row["error"]) for row in rows] == [False, True, False]
+
+    # One that SageMaker would refuse to send fails the job, so it isn't started.
+    account.client("s3").put_object(
+        Bucket=account.bucket, Key="dogbreed/questions/mine/x.jpg", Body=bytes(2**20 + 1)
+    )
+    done = launch("deploy.py", "deploy=batch", photos, f"model={runs[1]}", "deploy.max_photo_mb=1")
+    assert done.returncode == 2
+    assert "mine/x.jpg: more than 1 MB, at which the job would fail" in done.stderr
+    assert len(sent(account, "CreateTransformJob")) == 2
+
+
+def alarms_of(account: "SageMakerAccount") -> list[str]:
+    found = account.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    return [each["AlarmName"] for each in found]
+
+
+def test_an_async_endpoint_scales_to_zero_and_answers_nevertheless(
+    account: "SageMakerAccount",
+    launch: Launch,
+    runs: tuple[Path, Path],
+    photo: Path,
+    tmp_path: Path,
+) -> None:
+    lazy = ("endpoint=lazy", "deploy=async", f"model={runs[0]}")
+    done = launch("deploy.py", *lazy)
+    assert done.returncode == 0, done.stderr
+    assert "it scales between 0 and 1 instances" in done.stdout
+    assert f"%  {BREEDS[0]}\n" in done.stdout
+    assert "nothing while it has none" in done.stdout
+    assert alarms_of(account) == ["dogbreed-lazy-backlog"]
+    objects = account.client("s3").list_objects_v2
+    assert "Contents" not in objects(Bucket=account.bucket, Prefix="dogbreed/questions/")
+
+    # Nobody queried it for a while: the first photo starts an instance.
+    account.scale_out("lazy", 0)
+    queried = launch("query.py", str(photo))
+    assert queried.returncode == 0, queried.stderr
+    assert json.loads(queried.stdout)["label"] == BREEDS[0]
+    assert status_of(account, "lazy")["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    # What the model refuses goes to the folder of failures.
+    client = account.client("sagemaker-runtime")
+    account.client("s3").put_object(Bucket=account.bucket, Key="dogbreed/questions/x", Body=b"no")
+    response = client.invoke_endpoint_async(
+        EndpointName="lazy", InputLocation=f"s3://{account.bucket}/dogbreed/questions/x"
+    )
+    bucket, _, key = response["FailureLocation"].removeprefix("s3://").partition("/")
+    account.client("s3").get_waiter("object_exists").wait(
+        Bucket=bucket, Key=key, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+    assert key.startswith("dogbreed/answers/async-failed/lazy/")
+
+    # An endpoint doesn't change its kind, and without the alarm nothing would wake it.
+    done = launch("deploy.py", "endpoint=lazy", f"model={runs[0]}")
+    assert done.returncode == 2
+    assert "endpoint lazy is asynchronous, which an update doesn't change" in done.stderr
+    account.client("cloudwatch").delete_alarms(AlarmNames=alarms_of(account))
+    account.scale_out("lazy", 0)
+    queried = launch("query.py", str(photo), "patience_s=1")
+    assert queried.returncode == 1
+    assert "didn't answer within 1 s: it may be starting its first instance" in queried.stderr
+    assert f"Its answer will be in s3://{account.bucket}/dogbreed/answers/async/lazy/" in (
+        queried.stderr
+    )
+
+    # Updated, it has its alarm again; deleted, nothing is left.
+    done = launch("deploy.py", *lazy, f"model={runs[1]}")
+    assert done.returncode == 0, done.stderr
+    assert alarms_of(account) == ["dogbreed-lazy-backlog"]
+    assert launch("teardown.py", "endpoint=lazy").returncode == 0
+    assert names_left(account) == alarms_of(account) == []
 
 
 def test_the_newest_model_may_be_a_training_job_s(

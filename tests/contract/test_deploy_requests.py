@@ -18,13 +18,21 @@ pytestmark = pytest.mark.launch
 
 ACCOUNT = tuple(each for each in SECURED if "spot" not in each and "volume" not in each)
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "deploy": (),
+    "deploy": ("deploy.ttl_hours=null",),
     "deploy_all": (
         *("endpoint=dogs", "deploy.instance_type=ml.c7i.large", "deploy.max_instances=3"),
         *("deploy.capture_percent=20", "deploy.register=dogs-of-ours", "deploy.ttl_hours=8"),
         *("deploy.server=pytorch", *ACCOUNT),
     ),
-    "deploy_serverless": ("deploy=serverless", "launcher.region=eu-central-1"),
+    "deploy_serverless": (
+        "deploy=serverless",
+        "deploy.ttl_hours=null",
+        "launcher.region=eu-central-1",
+    ),
+    "deploy_async": (
+        *("deploy=async", "deploy.ttl_hours=null", "deploy.max_instances=2", "endpoint=dogs"),
+        "launcher.output_kms_key=alias/results",
+    ),
     "deploy_batch": ("deploy=batch", "deploy.photos=photos"),
 }
 SERVICE_OF = {
@@ -32,6 +40,7 @@ SERVICE_OF = {
     "CreateScheduleGroup": "scheduler",
     "RegisterScalableTarget": "application-autoscaling",
     "PutScalingPolicy": "application-autoscaling",
+    "PutMetricAlarm": "cloudwatch",
 }
 
 
@@ -43,7 +52,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def same_everywhere(text: str) -> str:
     """Without what differs between dry runs: names by the time, digests."""
     text = re.sub(r"-\d{6}-\d{6}-[0-9a-f]{4}", "-TIME", text)
-    text = re.sub(r"(models/\w+/|questions/)[0-9a-f]{16}", r"\1DIGEST", text)
+    text = re.sub(r"(models/\w+/[\w-]+/|questions/)[0-9a-f]{16}", r"\1DIGEST", text)
     text = re.sub(r"from \S+/first", "from RUN", text)
     text = re.sub(r"ClientToken: \S+", "ClientToken: TOKEN", text)
     return re.sub(r"at\([\d:T-]+\)", "at(TIME)", text)

@@ -14,7 +14,7 @@ from dogbreed.cloud.aws.downloads import download_archive, download_file
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.objects import holds, upload_bytes, upload_file
 from dogbreed.cloud.aws.uploads import S3Folder, stored
-from dogbreed.cloud.endpoints.batch import photos_of
+from dogbreed.cloud.endpoints.batch_photos import photos_of
 from dogbreed.cloud.endpoints.model_source import fetch, find_model
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig

@@ -44,7 +44,11 @@ def test_the_notebook_searches_trains_deploys_queries_and_deletes(
     monkeypatch.chdir(tmp_path)
     photos = draw_folders(tmp_path / "photos", {"train": 6, "valid": 2, "test": 2})
     common = [f"data.root={photos}", f"launcher.role={account.role_arn}", *QUICK]
-    serving = ["endpoint=breeds", f"deploy.role={account.serving_role_arn}"]
+    serving = [
+        "endpoint=breeds",
+        "deploy.ttl_hours=null",
+        f"deploy.role={account.serving_role_arn}",
+    ]
     first = (
         f"common, search_keys, deploy_keys = {common!r}, {list(SEARCH)!r}, {serving!r}\n"
         f"photo = {str(next(photos.rglob('*.jpg')))!r}"

@@ -10,6 +10,17 @@ from contract.storage import list_keys, split_uri
 ENDED = ("Completed", "Failed", "Stopped")
 
 
+def transform_variables(request: dict[str, Any]) -> dict[str, str]:
+    """What SageMaker sets in the container of a job. Source: the developer guide, "Custom Inference
+    Code with Batch Transform"."""
+    return {
+        "SAGEMAKER_BATCH": "true",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(request.get("MaxPayloadInMB", 6)),
+        "SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD",
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": str(request.get("MaxConcurrentTransforms", 1)),
+    }
+
+
 class TransformJob:
     """`tags` and `arn` have the names that moto looks for."""
 
@@ -63,11 +74,14 @@ class TransformJob:
         bucket, prefix = split_uri(source)
         output, start = split_uri(self.request["TransformOutput"]["S3OutputPath"])
         headers = {"Content-Type": self.request["TransformInput"]["ContentType"]}
-        refused = 0
+        refused, max_bytes = 0, self.request.get("MaxPayloadInMB", 6) * 2**20
         for key in list_keys(self._s3, source):
             if self._stop.is_set():
                 return "Stopped", ""
             body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            if len(body) > max_bytes:  # isn't sent, and fails the job
+                refused += 1
+                continue
             status, answer = self._container.send(body, headers)
             if status != 200:
                 refused += 1

@@ -103,6 +103,16 @@ def body_of(*photos: bytes, **parameters: Any) -> bytes:
     return json.dumps({"photos": encoded, **parameters}).encode()
 
 
+def test_in_a_transform_job_an_error_is_a_200(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, refused = server.send(b"\xff\xd8 no photo", Content_Type=JPEG)
+    assert status == 415
+    monkeypatch.setenv("SAGEMAKER_BATCH", "true")
+    assert server.send(b"\xff\xd8 no photo", Content_Type=JPEG) == (200, refused)
+    assert refused["error"]["code"]
+
+
 def test_a_photo_is_answered_as_the_predictor_does(
     server: Server, predictor: Predictor, photo: bytes
 ) -> None:

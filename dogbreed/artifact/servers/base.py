@@ -49,6 +49,7 @@ class Server:
     # Requests, the predictor, and the process that decodes photos.
     modules: tuple[str, ...] = (
         "dogbreed.serving.requests.invocations",
+        "dogbreed.serving.container",
         "dogbreed.serving.predictor",
         "dogbreed.data.decoding.process",
     )

@@ -11,6 +11,7 @@ from botocore.config import Config as ClientConfig
 from dogbreed.cloud.aws.account_keys import check_partition, check_region_of, check_role
 from dogbreed.cloud.aws.bucket_owner import check_owner, expect_owner
 from dogbreed.cloud.aws.errors import code_of, translate_errors
+from dogbreed.cloud.aws.owner import owner_of
 from dogbreed.cloud.aws.regions import check_region
 from dogbreed.cloud.aws.request_check import CHECKED, check_request
 from dogbreed.configuration.commands import typed
@@ -30,6 +31,7 @@ Request = tuple[str, dict[str, Any]]
 class Account:
     """The account, region, role and bucket that jobs and endpoints use.
 
+    `owner` is the caller, as the tag of what is created.
     A dry-run account sends nothing: `requests` has the requests that would have been sent to
     SageMaker, in order, as the SDK built them and botocore validated them.
     """
@@ -37,6 +39,7 @@ class Account:
     session: boto3.Session
     region: str
     id: str
+    owner: str
     role_arn: str
     bucket: str
     dry: bool
@@ -84,8 +87,9 @@ def sign_in(
         role = _role(session, launcher, str(caller["Arn"]), way)
         _check_bucket(session, bucket, region, account, is_default=launcher.bucket is None)
     return Account(
-        session=session, region=region, id=account, role_arn=role, bucket=bucket, dry=False
-    )
+        session=session, region=region, id=account, owner=owner_of(str(caller["Arn"])),
+        role_arn=role, bucket=bucket, dry=False,
+    )  # fmt: skip
 
 
 def _alternative(launcher: AccountConfig, *, needs_role: bool) -> str:

@@ -79,11 +79,19 @@ def read_object(client: Any, bucket: str, key: str, max_bytes: int) -> bytes:
     Raises:
         CloudError: it has more than `max_bytes`.
     """
-    answer = client.get_object(Bucket=bucket, Key=key)
-    data: bytes = answer["Body"].read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise CloudError(f"s3://{bucket}/{printable(key)} has more than {max_bytes} bytes.")
-    return data
+    for _ in range(MAX_TRIES):
+        answer = client.get_object(Bucket=bucket, Key=key)
+        try:
+            data: bytes = answer["Body"].read(max_bytes + 1)
+        except INTERRUPTED:
+            continue
+        if len(data) > max_bytes:
+            raise CloudError(f"s3://{bucket}/{printable(key)} has more than {max_bytes} bytes.")
+        return data
+    raise CloudError(
+        f"The download of s3://{bucket}/{printable(key)} was interrupted {MAX_TRIES} times: try "
+        "again later."
+    )
 
 
 def download_archive(client: Any, uri: str, target: Path) -> None:

@@ -24,8 +24,9 @@ from dogbreed.configuration.search import AccountConfig
 EXAMPLE_ACCOUNT = "111122223333"
 EXAMPLE_REGION = "us-east-1"
 EXAMPLE_ROLE = "YOUR-SAGEMAKER-ROLE"
+EXAMPLE_OWNER = "YOUR-NAME"
 
-SERVICES = ("sagemaker", "application-autoscaling", "scheduler")
+SERVICES = ("sagemaker", "application-autoscaling", "scheduler", "cloudwatch")
 RECORDED = ("Create", "Register", "Put")  # first words of the operations that a dry run shows
 
 
@@ -35,7 +36,7 @@ def dry_run_account(launcher: AccountConfig, *, role_key: str = ROLE_KEY) -> Acc
     Raises:
         ConfigError: an unknown region, or a key that doesn't fit the region.
     """
-    notes = []
+    notes = [f"the owner {EXAMPLE_OWNER} is an example: it will be the name that you sign in with"]
     region = launcher.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if region is None:
         region = EXAMPLE_REGION
@@ -52,6 +53,7 @@ def dry_run_account(launcher: AccountConfig, *, role_key: str = ROLE_KEY) -> Acc
         session=_session(region, requests),
         region=region,
         id=EXAMPLE_ACCOUNT,
+        owner=EXAMPLE_OWNER,
         role_arn=role,
         bucket=launcher.bucket or f"sagemaker-{region}-{EXAMPLE_ACCOUNT}",
         dry=True,

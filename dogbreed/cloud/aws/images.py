@@ -53,17 +53,30 @@ _NO_BF16 = frozenset(
     }
 )  # fmt: skip
 
+# GPU families that the containers' CUDA doesn't support.
+OLD_GPUS = ("p2", "p3", "p3dn")
+# Blackwell, whose GPUs need a newer driver than the others.
+_BLACKWELL = ("g7", "g7e", "p6-b200", "p6-b300")
+
 # Families that AWS's containers don't support, and why.
 _OLD_GPU = "its GPU is too old for CUDA 13, which the container has"
 _TRAINIUM = "it has AWS Trainium chips, not GPUs"
 _UNSUPPORTED = {
-    **dict.fromkeys(("p2", "p3", "p3dn"), _OLD_GPU),
+    **dict.fromkeys(OLD_GPUS, _OLD_GPU),
     **dict.fromkeys(("trn1", "trn1n", "trn2"), _TRAINIUM),
     "p6e-gb200": "its CPU is an Arm",
 }
 
 # Graviton (g after the number, as in c7g and m6gd), Inferentia, Trainium, Habana.
 _OTHER_PROCESSORS = re.compile(r"[a-z]+\d+g[a-z]*\Z|inf\d|trn\d|dl\d|p6e-gb200")
+# Families with local disks. Source: EC2's user guide, "Instance store volumes".
+_D_FAMILY = re.compile(r"[a-z]+\d+[a-z]*d[a-z]*\Z")
+_WITH_DISKS = frozenset(
+    {
+        "dl1", "g5", "g6", "g6e", "g7", "g7e", "p5", "p5e", "p5en", "p6-b200", "p6-b300",
+        "p6e-gb200", "trn1", "trn1n", "trn2",
+    }
+)  # fmt: skip
 # Shapes of SageMaker's API that list the instance types of training, endpoints and transform jobs.
 TRAINING_TYPES = "TrainingInstanceType"
 ENDPOINT_TYPES = "ProductionVariantInstanceType"
@@ -194,6 +207,34 @@ def runs_aws_images(instance_type: str) -> bool:
 def has_gpu(instance_type: str) -> bool:
     """Whether the type has GPUs (families g and p)."""
     return family_of(instance_type)[0] in "gp"
+
+
+def has_local_disk(instance_type: str) -> bool:
+    """Whether the type has local NVMe disks: a d after the number, or one of `_WITH_DISKS`."""
+    family = family_of(instance_type)
+    return _D_FAMILY.match(family) is not None or family in _WITH_DISKS
+
+
+def inference_ami(instance_type: str) -> str | None:
+    """The AMI with the NVIDIA driver that AWS's containers need on an endpoint's instance.
+
+    None without GPUs. Without a choice SageMaker takes driver 470, for CUDA 11.4, on most types.
+    Sources: SageMaker's developer guide, "Best practices to minimize interruptions during GPU
+    driver upgrades"; the Ray Serve container (CUDA 12.9), its guide's section on SageMaker.
+    """
+    if not has_gpu(instance_type):
+        return None
+    if family_of(instance_type) in _BLACKWELL:
+        return "al2023-ami-sagemaker-inference-gpu-4-1"
+    return "al2-ami-sagemaker-inference-gpu-3-1"
+
+
+def transform_ami(instance_type: str) -> str | None:
+    """The AMI of a transform job's instance, as `inference_ami`.
+
+    Source: botocore's model, TransformAmiVersion.
+    """
+    return "al2-ami-sagemaker-batch-gpu-535" if has_gpu(instance_type) else None
 
 
 def multiplies_bf16(instance_type: str) -> bool | None:

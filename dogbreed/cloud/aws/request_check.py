@@ -8,7 +8,7 @@ from dogbreed.cloud.aws.service_model import Problem, problems
 from dogbreed.errors import ConfigError
 
 # botocore's names of the services whose requests are checked.
-CHECKED = ("sagemaker", "application-autoscaling", "scheduler", "sagemaker-runtime")
+CHECKED = ("sagemaker", "application-autoscaling", "scheduler", "cloudwatch", "sagemaker-runtime")
 MAX_SHOWN = 100  # characters of a value
 MAX_LISTED = 3  # problems of a request, and suggestions for a value
 NAME_PATTERN = re.compile(r"pattern: \[a-zA-Z0-9\]\(-\*\[a-zA-Z0-9\]\)\{0,\d+\}$")
@@ -22,6 +22,10 @@ _KEYS = (
     (r"^CreateSchedule: target\.roleArn", "deploy.ttl_role"),
     (r"executionRoleArn$", "deploy.role"),
     (r"(?i)roleArn$", "launcher.role"),
+    (
+        r"^(CreateEndpointConfig: kmsKeyId|CreateTransform.*volumeKmsKeyId)$",
+        "deploy.volume_kms_key",
+    ),
     (r"volumeKmsKeyId$", "launcher.volume_kms_key"),
     (r"(?i)kmsKeyId$", "launcher.output_kms_key"),
     (r"vpcConfig\.subnets", "launcher.subnets"),
@@ -36,7 +40,7 @@ _KEYS = (
     (r"maxRuntimeInSeconds$", "launcher.max_run_minutes"),
     (r"maxWaitTimeInSeconds$", "launcher.max_wait_minutes"),
     (r"memorySizeInMB$", "deploy.memory_mb"),
-    (r"maxConcurren", "deploy.concurrency"),
+    (r"(?i)maxConcurren", "deploy.concurrency"),
     (r"maxPayloadInMB$", "deploy.max_photo_mb"),
     (r"initialSamplingPercentage$", "deploy.capture_percent"),
     (r"modelPackageGroupName$", "deploy.register"),

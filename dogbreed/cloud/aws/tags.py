@@ -12,6 +12,7 @@ from dogbreed.errors import ConfigError
 
 PROJECT, PROJECT_TAG = "project", "dogbreed"
 ENDPOINT = "endpoint"  # the endpoint that a resource was created for
+OWNER = "owner"  # who created it: dogbreed.cloud.aws.owner
 
 # Source: "Tag naming limits and requirements" of AWS's guide on tagging; SageMaker, EventBridge
 # Scheduler and Application Auto Scaling have the same.
@@ -30,13 +31,18 @@ def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
         unicodedata.normalize("NFC", name): unicodedata.normalize("NFC", value)
         for name, value in tags.items()
     }
+    if OWNER in composed:
+        raise ConfigError(
+            f"launcher.tags: {OWNER} is set to the name of the caller, whose resources "
+            "launch/teardown.py deletes: take another name."
+        )
     for name, value in composed.items():
         _check_tag(name, value)
-    max_tags = MAX_TAGS - len({PROJECT, ENDPOINT} - composed.keys())
+    max_tags = MAX_TAGS - len({PROJECT, ENDPOINT, OWNER} - composed.keys())
     if len(composed) > max_tags:
         raise ConfigError(
             f"launcher.tags: {len(composed)} tags; at most {max_tags}, as AWS takes {MAX_TAGS} and "
-            f"{PROJECT} and {ENDPOINT} are added."
+            f"{PROJECT}, {OWNER} and {ENDPOINT} are added."
         )
     return composed
 
@@ -64,15 +70,19 @@ def _may_be_in_tag(letter: str) -> bool:
     return letter in _SIGNS or unicodedata.category(letter)[0] in "LNZ"
 
 
-def all_tags(launcher: AccountConfig, **more: str) -> dict[str, str]:
-    """The tags of a resource: project tag, launcher.tags and `more`; ours take precedence."""
-    ours = {PROJECT: PROJECT_TAG, **more}
+def all_tags(launcher: AccountConfig, owner: str, **more: str) -> dict[str, str]:
+    """The tags of a resource: project, owner, launcher.tags and `more`; ours take precedence.
+
+    `owner` is the account's (`Account.owner`).
+    """
+    ours = {PROJECT: PROJECT_TAG, OWNER: owner, **more}
     return ours | launcher.tags | ours
 
 
-def tag_list(launcher: AccountConfig, **more: str) -> list[dict[str, str]]:
+def tag_list(launcher: AccountConfig, owner: str, **more: str) -> list[dict[str, str]]:
     """`all_tags` as a list of Key and Value, the format of most services."""
-    return [{"Key": name, "Value": value} for name, value in all_tags(launcher, **more).items()]
+    tags = all_tags(launcher, owner, **more)
+    return [{"Key": name, "Value": value} for name, value in tags.items()]
 
 
 def as_dict(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -94,6 +104,10 @@ def project_tags(client: Any, arn: str) -> dict[str, str] | None:
     return tags if tags.get(PROJECT) == PROJECT_TAG else None
 
 
-def is_ours(client: Any, arn: str) -> bool:
-    """Whether this project created a SageMaker resource; errors are botocore's."""
-    return project_tags(client, arn) is not None
+def is_ours(client: Any, arn: str, owner: str | None = None) -> bool:
+    """Whether this project created a SageMaker resource; errors are botocore's.
+
+    With `owner`: whether that owner did.
+    """
+    tags = project_tags(client, arn)
+    return tags is not None and owner in (None, tags.get(OWNER))

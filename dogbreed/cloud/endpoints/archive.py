@@ -9,20 +9,27 @@ from dogbreed.artifact.folder import read_description
 from dogbreed.artifact.packing import pack_model
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.objects import digest_of, upload_file
+from dogbreed.cloud.aws.owner import as_folder
 from dogbreed.cloud.endpoints.model_source import fetch, find_model
 from dogbreed.configuration.deploy import DeployConfig
+from dogbreed.data.sets.samples import are_samples
 
-MODELS = "models"  # the folder below launcher.prefix, with one for each endpoint
+# The folder below launcher.prefix; in it ENDPOINT/OWNER/DIGEST/.
+MODELS = "models"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A packed model: the local file, its S3 URI, its origin (`label`), classes and metrics."""
+    """A packed model: the local file, its S3 URI, its origin (`label`), classes and metrics.
+
+    `sample_set`: whether it was trained on the built-in sample set.
+    """
 
     file: Path
     uri: str
     label: str
     classes: int
+    sample_set: bool
     metrics: Mapping[str, Any]
 
     @property
@@ -42,12 +49,14 @@ def pack(account: Account, config: DeployConfig, folder: Path) -> Archive:
     file = folder / "model.tar.gz"
     pack_model(artifact, file, install=config.deploy.install)
     mark = digest_of(file).hex()[:16]
-    place = f"s3://{account.bucket}/{config.launcher.prefix}/{MODELS}/{config.endpoint}/{mark}"
+    owned = f"{config.endpoint}/{as_folder(account.owner)}/{mark}"
+    place = f"s3://{account.bucket}/{config.launcher.prefix}/{MODELS}/{owned}"
     return Archive(
         file=file,
         uri=f"{place}/model.tar.gz",
         label=found.label,
         classes=len(description.classes),
+        sample_set=are_samples(description.classes),
         metrics=description.metrics,
     )
 

@@ -62,21 +62,15 @@ class Client:
             PhotoError: the model can't read this photo.
             CloudError: the endpoint can't be invoked, or stays busy for longer than `retry_s`.
         """
-        # Options are in the body: AWS's Ray Serve container before 1.2 forwards only two headers.
-        body = {
-            "photos": [base64.b64encode(photo).decode()],
-            "top_k": top_k,
-            "explain": explain,
-        }
         request = {
             "EndpointName": self._endpoint,
             "ContentType": JSON_TYPE,
             "Accept": JSON_TYPE,
-            "Body": json.dumps(body).encode(),
+            "Body": body_of(photo, top_k=top_k, explain=explain),
         }
         with translate_errors(f"invoking endpoint {self._endpoint}"):
             response, client_ms = self._send(request)
-        return _reply(self._endpoint, response, client_ms)
+        return read_reply(self._endpoint, response, client_ms)
 
     def _send(self, request: Mapping[str, Any]) -> tuple[bytes, float]:
         """Send until there is a response, or `retry_s` is over."""
@@ -108,7 +102,7 @@ class Client:
                 f"{typed('deploy')} creates one."
             ) from error
         if _is_busy(error):
-            details = _error_in(str(error.response.get("OriginalMessage", "")))
+            details = error_in(str(error.response.get("OriginalMessage", "")))
             why = details.get("message") or str(error.response["Error"].get("Message", ""))
             raise CloudError(
                 f"endpoint {name} didn't respond within {self._retry_s:.12g} s ({code_of(error)}: "
@@ -123,6 +117,12 @@ def row(path: str, classes: Sequence[Mapping[str, Any]], unknown: bool) -> dict[
     return {"path": path, **rounded[0], "unknown": unknown, "classes": rounded, "error": None}
 
 
+def body_of(photo: bytes, *, top_k: int, explain: bool) -> bytes:
+    """A request's body: options are in it, as AWS's Ray Serve container forwards two headers."""
+    photos = [base64.b64encode(photo).decode()]
+    return json.dumps({"photos": photos, "top_k": top_k, "explain": explain}).encode()
+
+
 def _is_busy(error: ClientError) -> bool:
     """Whether the error is temporary: throttled, starting, or all workers busy."""
     if code_of(error) == "ModelError":
@@ -135,12 +135,12 @@ def _check_photo(error: ClientError) -> None:
     status = int(error.response.get("OriginalStatusCode") or 0)
     if code_of(error) != "ModelError" or not 400 <= status < 500 or status in BUSY_STATUSES:
         return
-    details = _error_in(str(error.response.get("OriginalMessage", "")))
+    details = error_in(str(error.response.get("OriginalMessage", "")))
     message = details.get("message", f"refused with {status}")
     raise PhotoError(details.get("code", "refused"), message)
 
 
-def _error_in(text: str) -> Mapping[str, str]:
+def error_in(text: str) -> Mapping[str, str]:
     """Code and message of the model's error response; other text is a message."""
     try:
         details = json.loads(text)["error"]
@@ -149,7 +149,13 @@ def _error_in(text: str) -> Mapping[str, str]:
         return {"message": text[:200]} if text.strip() else {}
 
 
-def _reply(endpoint: str, body: bytes, client_ms: float) -> Reply:
+def read_reply(endpoint: str, body: bytes, client_ms: float) -> Reply:
+    """The prediction in an endpoint's response.
+
+    Raises:
+        PhotoError: the response is the error of a photo.
+        CloudError: it isn't in this project's format.
+    """
     try:
         answer = json.loads(body)
         (entry,) = answer["predictions"]

@@ -10,6 +10,7 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import is_missing
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.endpoints import lifecycle
+from dogbreed.cloud.endpoints.async_scaling import delete_alarm
 from dogbreed.cloud.endpoints.expiry import GROUP, delete_schedule
 from dogbreed.cloud.endpoints.inventory import (
     ARCHIVE_KIND,
@@ -86,7 +87,7 @@ def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[
 
     return {
         SCHEDULE_KIND: lambda one: delete_schedule(account.client("scheduler"), one.name),
-        SCALING_KIND: lambda one: stop_scaling(account.client(SCALING_SERVICE), one.name),
+        SCALING_KIND: lambda one: _stop_scaling(account, one.name),
         TUNING_KIND: stop_tuning,
         TRAINING_KIND: stop_training,
         TRANSFORM_KIND: stop_transform,
@@ -98,6 +99,11 @@ def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[
         ARCHIVE_KIND: lambda one: s3.delete_object(**object_of(one)),
         UPLOAD_KIND: lambda one: s3.abort_multipart_upload(**object_of(one), UploadId=one.note),
     }
+
+
+def _stop_scaling(account: Account, endpoint: str) -> None:
+    stop_scaling(account.client(SCALING_SERVICE), endpoint)
+    delete_alarm(account, endpoint)
 
 
 def _stop(

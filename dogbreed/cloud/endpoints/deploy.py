@@ -7,6 +7,7 @@ from pathlib import Path
 from dogbreed.cloud.aws.account import ROLE_KEY, Account, account_arguments, sign_in
 from dogbreed.cloud.aws.account_keys import (
     check_image,
+    check_kms_key,
     check_partition,
     check_role,
     checked_keys,
@@ -15,11 +16,13 @@ from dogbreed.cloud.aws.account_keys import (
 from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
 from dogbreed.cloud.aws.s3_names import check_uri, is_s3_uri
 from dogbreed.cloud.endpoints.archive import Archive, pack, upload_archive
-from dogbreed.cloud.endpoints.batch import Photos, photos_of, run_batch
+from dogbreed.cloud.endpoints.batch import run_batch
+from dogbreed.cloud.endpoints.batch_photos import Photos, photos_of
 from dogbreed.cloud.endpoints.deploy_keys import check_deployment
 from dogbreed.cloud.endpoints.dry_run import log_plan
 from dogbreed.cloud.endpoints.endpoint_requests import Deployment, deployment_name
 from dogbreed.cloud.endpoints.expiry import schedule_expiry
+from dogbreed.cloud.endpoints.lifetime import with_lifetime
 from dogbreed.cloud.endpoints.registry import check_group, register
 from dogbreed.cloud.endpoints.rollout import Rollout
 from dogbreed.cloud.endpoints.scaling import configured, scale
@@ -47,6 +50,7 @@ def deploy(config: DeployConfig) -> None:
     image = serving_image(account.region, config.deploy)
     with tempfile.TemporaryDirectory() as folder:
         archive = pack(account, config, Path(folder))
+        config = with_lifetime(config, sample_set=archive.sample_set)
         deployment = Deployment(
             name=deployment_name(config.endpoint), model_uri=archive.uri, image_uri=image.uri
         )
@@ -115,6 +119,7 @@ def _check_region(config: DeployConfig, region: str) -> None:
     """Raise a ConfigError for an image or a role that can't be used in the region."""
     deploy = config.deploy
     check_image("deploy.image_uri", deploy.image_uri, region)
+    check_kms_key("deploy.volume_kms_key", deploy.volume_kms_key, region)
     if deploy.ttl_role is not None:
         check_role("deploy.ttl_role", deploy.ttl_role, arn_only=True)
         check_partition("deploy.ttl_role", deploy.ttl_role, region)

@@ -4,13 +4,16 @@ import re
 
 from dogbreed.cloud.aws.images import (
     ENDPOINT_TYPES,
+    OLD_GPUS,
     TRANSFORM_TYPES,
     check_instance_type,
     family_of,
+    has_local_disk,
     runs_aws_images,
 )
+from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.configuration.commands import typed
-from dogbreed.configuration.deploy import BATCH, SERVERLESS, DeployConfig
+from dogbreed.configuration.deploy import ASYNC, BATCH, SERVERLESS, DeployConfig, ServingConfig
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ConfigError
 from dogbreed.search.runner_limits import check_network
@@ -43,26 +46,44 @@ def check_deployment(config: DeployConfig) -> None:
             f"deploy.photos={deploy.photos} is for deploy=batch; {typed('query')} sends photos to "
             "an endpoint. Take deploy=batch, or leave deploy.photos out."
         )
-    if deploy.kind != BATCH and deploy.ttl_hours is not None:
-        _check_lifetime(deploy.ttl_hours, deploy.startup_minutes)
+    hours = lifetime_of(deploy)
+    if deploy.kind != BATCH and hours is not None:
+        _check_lifetime(hours, deploy.startup_minutes)
     if deploy.kind == SERVERLESS:
         _check_serverless(config)
         return
     check_network(config.launcher)
     if deploy.kind == BATCH:
         _check_batch(config)
+    if deploy.kind == ASYNC:
+        _check_async(config)
     if deploy.instance_type is None:
         raise ConfigError(f"deploy.instance_type has no value: deploy={deploy.kind} needs one.")
-    types = TRANSFORM_TYPES if deploy.kind == BATCH else ENDPOINT_TYPES
-    check_instance_type("deploy.instance_type", deploy.instance_type, types)
-    if deploy.image_uri is None and not runs_aws_images(deploy.instance_type):
-        raise ConfigError(
-            f"deploy.instance_type={deploy.instance_type}: AWS's containers need an x86 processor, "
-            "or one with NVIDIA's GPUs: take another, such as ml.c7i.large, or name a container of "
-            "yours as deploy.image_uri."
-        )
+    _check_instance_type(deploy, deploy.instance_type)
     if deploy.max_instances is not None:
         _check_scaling(deploy.instance_type, deploy.instance_count, deploy.max_instances)
+
+
+def _check_instance_type(deploy: ServingConfig, instance_type: str) -> None:
+    types = TRANSFORM_TYPES if deploy.kind == BATCH else ENDPOINT_TYPES
+    check_instance_type("deploy.instance_type", instance_type, types)
+    if deploy.image_uri is None and not runs_aws_images(instance_type):
+        raise ConfigError(
+            f"deploy.instance_type={instance_type}: AWS's containers need an x86 processor, or one "
+            "with NVIDIA's GPUs: take another, such as ml.c7i.large, or name a container of yours "
+            "as deploy.image_uri."
+        )
+    if deploy.image_uri is None and family_of(instance_type) in OLD_GPUS:
+        raise ConfigError(
+            f"deploy.instance_type={instance_type}: the GPU is too old for the CUDA of AWS's "
+            "containers: take another, such as ml.g5.xlarge, or ml.c7i.large without a GPU."
+        )
+    if deploy.volume_kms_key is not None and has_local_disk(instance_type):
+        raise ConfigError(
+            f"deploy.volume_kms_key: SageMaker takes no key for {instance_type}, whose local disks "
+            "the hardware encrypts with its own: leave it out, or take an instance type without "
+            "local disks, such as ml.c7i.large."
+        )
 
 
 def _check_lifetime(ttl_hours: float, startup_minutes: int) -> None:
@@ -80,6 +101,7 @@ def _check_serverless(config: DeployConfig) -> None:
         "deploy.instance_type": deploy.instance_type,
         "deploy.max_instances": deploy.max_instances,
         "deploy.capture_percent": deploy.capture_percent,
+        "deploy.volume_kms_key": deploy.volume_kms_key,
         "launcher.subnets": config.launcher.subnets,
         "launcher.security_groups": config.launcher.security_groups,
     }
@@ -93,12 +115,25 @@ def _check_serverless(config: DeployConfig) -> None:
         raise ConfigError(f"deploy.memory_mb={deploy.memory_mb}: must be a multiple of 1024.")
 
 
+def _check_async(config: DeployConfig) -> None:
+    deploy = config.deploy
+    if deploy.capture_percent:
+        raise ConfigError(
+            f"deploy.capture_percent={deploy.capture_percent}: asynchronous endpoints have their "
+            "requests and responses in S3 anyway: leave it out, or take deploy=realtime."
+        )
+    if deploy.max_instances is None:
+        raise ConfigError(
+            "deploy.max_instances has no value: deploy=async scales between zero and that."
+        )
+
+
 def _check_batch(config: DeployConfig) -> None:
     deploy = config.deploy
     for_endpoints_only = {
         "deploy.max_instances": deploy.max_instances,
         "deploy.capture_percent": deploy.capture_percent,
-        "deploy.ttl_hours": deploy.ttl_hours,
+        "deploy.ttl_hours": lifetime_of(deploy),
     }
     for name, value in for_endpoints_only.items():
         if value:

@@ -9,7 +9,8 @@ from sagemaker.core.resources import Endpoint
 from dogbreed.cloud.aws.account import Account, account_arguments, sign_in
 from dogbreed.cloud.aws.account_keys import checked_keys
 from dogbreed.cloud.aws.errors import translate_errors
-from dogbreed.cloud.endpoints.client import Client, Reply
+from dogbreed.cloud.endpoints.async_client import connect
+from dogbreed.cloud.endpoints.client import Reply
 from dogbreed.cloud.endpoints.deploy import deploy
 from dogbreed.cloud.endpoints.downscale import downscaled
 from dogbreed.cloud.endpoints.teardown import tear_down
@@ -71,15 +72,11 @@ class Deployment:
             PhotoError: the photo is unreadable.
             CloudError: the endpoint can't be invoked, or stays busy.
         """
-        defaults = compose_as(QueryConfig, "query", [])
+        max_px = compose_as(QueryConfig, "query", []).max_px
         data = photo if isinstance(photo, bytes) else read_bytes(Path(photo))
-        client = Client(
-            self.account,
-            self.config.endpoint,
-            retry_s=defaults.patience_s,
-            arguments=account_arguments(self.config.launcher),
-        )
-        return client.invoke(downscaled(data, defaults.max_px), top_k=top_k, explain=explain)
+        arguments = account_arguments(self.config.launcher)
+        client = connect(self.account, self.config.endpoint, arguments=arguments)
+        return client.invoke(downscaled(data, max_px), top_k=top_k, explain=explain)
 
     def delete(self) -> bool:
         """Delete the endpoint and what was made for it; return whether all of it is gone.

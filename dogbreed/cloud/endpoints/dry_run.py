@@ -7,6 +7,7 @@ import yaml
 from dogbreed.artifact.servers.base import ServingImage
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.endpoints.archive import Archive
+from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.cloud.endpoints.serving_costs import serving_costs
 from dogbreed.cloud.jobs.inputs import MEGABYTE
 from dogbreed.configuration.deploy import BATCH, DeployConfig
@@ -31,11 +32,12 @@ def log_plan(account: Account, config: DeployConfig, archive: Archive, image: Se
     )
     for note in (*account.notes, *([image.note] if image.note else [])):
         log.info("Note: %s.", note)
-    if config.deploy.ttl_hours is not None:
+    hours = lifetime_of(config.deploy)
+    if hours is not None:
         log.info(
             "Note: an EventBridge schedule deletes the endpoint after %.12g h; "
             "scheduler.amazonaws.com must be allowed to assume its role.",
-            config.deploy.ttl_hours,
+            hours,
         )
     if config.deploy.kind != BATCH:
         log.info(

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.aws.images import has_gpu, inference_ami, transform_ami
 from dogbreed.cloud.aws.tags import ENDPOINT, tag_list
-from dogbreed.configuration.deploy import SERVERLESS, SERVERS, DeployConfig, ServingConfig
+from dogbreed.cloud.endpoints.async_client import places_of
+from dogbreed.configuration.deploy import ASYNC, SERVERLESS, SERVERS, DeployConfig, ServingConfig
+from dogbreed.serving.container import GPU_VARIABLE
 from dogbreed.serving.requests.invocations import JSON_TYPE, TIFF_VARIABLE
 
 VARIANT = "AllTraffic"
@@ -33,7 +36,12 @@ def deployment_name(endpoint: str) -> str:
 
 def container_environment(deploy: ServingConfig) -> dict[str, str]:
     """The environment variables of the container that serves."""
-    return dict(SERVERS[deploy.server].environment) | ({TIFF_VARIABLE: "1"} if deploy.tiff else {})
+    variables = dict(SERVERS[deploy.server].environment)
+    if deploy.tiff:
+        variables[TIFF_VARIABLE] = "1"
+    if deploy.instance_type is not None and has_gpu(deploy.instance_type):
+        variables[GPU_VARIABLE] = "1"
+    return variables
 
 
 def model_request(account: Account, config: DeployConfig, deployment: Deployment) -> dict[str, Any]:
@@ -47,7 +55,7 @@ def model_request(account: Account, config: DeployConfig, deployment: Deployment
         "ModelName": deployment.name,
         "PrimaryContainer": container,
         "ExecutionRoleArn": account.role_arn,
-        "Tags": tag_list(config.launcher, **{ENDPOINT: config.endpoint}),
+        "Tags": tag_list(config.launcher, account.owner, **{ENDPOINT: config.endpoint}),
     }
     launcher = config.launcher
     # Installing packages at the start needs the network, and serverless endpoints can't be isolated
@@ -78,14 +86,33 @@ def endpoint_config_request(
             "InitialVariantWeight": 1.0,
             "ContainerStartupHealthCheckTimeoutInSeconds": 60 * deploy.startup_minutes,
         }
+        assert deploy.instance_type is not None
+        ami = inference_ami(deploy.instance_type)
+        if ami is not None:
+            variant["InferenceAmiVersion"] = ami
     request: dict[str, Any] = {
         "EndpointConfigName": deployment.name,
         "ProductionVariants": [variant],
-        "Tags": tag_list(launcher, **{ENDPOINT: config.endpoint}),
+        "Tags": tag_list(launcher, account.owner, **{ENDPOINT: config.endpoint}),
     }
     if deploy.capture_percent:
         request["DataCaptureConfig"] = _capture(account, config)
+    if deploy.volume_kms_key:
+        request["KmsKeyId"] = deploy.volume_kms_key
+    if deploy.kind == ASYNC:
+        request["AsyncInferenceConfig"] = _async(account, config)
     return request
+
+
+def _async(account: Account, config: DeployConfig) -> dict[str, Any]:
+    places = places_of(account.bucket, config.launcher.prefix, config.endpoint)
+    output = {"S3OutputPath": places.output, "S3FailurePath": places.failure}
+    if config.launcher.output_kms_key:
+        output["KmsKeyId"] = config.launcher.output_kms_key
+    return {
+        "OutputConfig": output,
+        "ClientConfig": {"MaxConcurrentInvocationsPerInstance": config.deploy.concurrency},
+    }
 
 
 def _capture(account: Account, config: DeployConfig) -> dict[str, Any]:
@@ -103,12 +130,14 @@ def _capture(account: Account, config: DeployConfig) -> dict[str, Any]:
     return capture
 
 
-def endpoint_request(config: DeployConfig, deployment: Deployment) -> dict[str, Any]:
+def endpoint_request(
+    account: Account, config: DeployConfig, deployment: Deployment
+) -> dict[str, Any]:
     """The arguments of CreateEndpoint."""
     return {
         "EndpointName": config.endpoint,
         "EndpointConfigName": deployment.name,
-        "Tags": tag_list(config.launcher, **{ENDPOINT: config.endpoint}),
+        "Tags": tag_list(config.launcher, account.owner, **{ENDPOINT: config.endpoint}),
     }
 
 
@@ -158,9 +187,21 @@ def transform_request(
             "ContentType": PHOTO_TYPES[0],  # the model detects the format itself
         },
         "TransformOutput": {**output, "Accept": JSON_TYPE},
-        "TransformResources": {
-            "InstanceType": deploy.instance_type,
-            "InstanceCount": deploy.instance_count,
-        },
-        "Tags": tag_list(launcher, **{ENDPOINT: config.endpoint}),
+        "TransformResources": _transform_resources(config),
+        "Tags": tag_list(launcher, account.owner, **{ENDPOINT: config.endpoint}),
     }
+
+
+def _transform_resources(config: DeployConfig) -> dict[str, Any]:
+    deploy = config.deploy
+    assert deploy.instance_type is not None
+    resources: dict[str, Any] = {
+        "InstanceType": deploy.instance_type,
+        "InstanceCount": deploy.instance_count,
+    }
+    if deploy.volume_kms_key:
+        resources["VolumeKmsKeyId"] = deploy.volume_kms_key
+    ami = transform_ami(deploy.instance_type)
+    if ami is not None:
+        resources["TransformAmiVersion"] = ami
+    return resources

@@ -11,21 +11,24 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.tags import PROJECT_TAG, tag_list
+from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError
 
-# Schedules can't be tagged; their group can.
+# Schedules can't be tagged; their group can. The description ends with the owner.
 GROUP = PROJECT_TAG
+_OWNER = "; owner: "
 TARGET = "arn:{partition}:scheduler:::aws-sdk:sagemaker:deleteEndpoint"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A schedule by its name, the endpoint that it deletes, and when."""
+    """A schedule: its name, the endpoint that it deletes, when, and its owner if known."""
 
     name: str
     endpoint: str
     when: str
+    owner: str | None
 
 
 def schedule_expiry(account: Account, config: DeployConfig, name: str) -> datetime | None:
@@ -34,21 +37,21 @@ def schedule_expiry(account: Account, config: DeployConfig, name: str) -> dateti
     Raises:
         CloudError: AWS refuses, e.g. because the scheduler may not assume the role.
     """
-    hours = config.deploy.ttl_hours
+    hours = lifetime_of(config.deploy)
     if hours is None:
         return None
     when = datetime.now(UTC) + timedelta(hours=hours)
     client = account.client("scheduler")
     with translate_errors("deploy.ttl_hours"):
-        _create_group(client, config)
+        _create_group(client, tag_list(config.launcher, account.owner))
         _create(client, _request(account, config, name, when))
     return when
 
 
-def _create_group(client: Any, config: DeployConfig) -> None:
+def _create_group(client: Any, tags: list[dict[str, str]]) -> None:
     """Create the group of all schedules, unless it exists."""
     try:
-        client.create_schedule_group(Name=GROUP, Tags=tag_list(config.launcher))
+        client.create_schedule_group(Name=GROUP, Tags=tags)
     except ClientError as error:
         if code_of(error) != "ConflictException":
             raise
@@ -82,7 +85,7 @@ def _request(account: Account, config: DeployConfig, name: str, when: datetime) 
     return {
         "Name": name,
         "GroupName": GROUP,
-        "Description": f"deletes the endpoint {config.endpoint} of dogbreed",
+        "Description": f"deletes the endpoint {config.endpoint} of dogbreed{_OWNER}{account.owner}",
         "ScheduleExpression": f"at({when:%Y-%m-%dT%H:%M:%S})",
         "ScheduleExpressionTimezone": "UTC",
         "FlexibleTimeWindow": {"Mode": "OFF"},
@@ -110,7 +113,8 @@ def schedules(client: Any) -> Iterator[Schedule]:
         when = (
             schedule["ScheduleExpression"].removeprefix("at(").removesuffix(")").replace("T", " ")
         )
-        yield Schedule(name=name, endpoint=endpoint, when=f"{when} UTC")
+        _, _, owner = schedule.get("Description", "").partition(_OWNER)
+        yield Schedule(name=name, endpoint=endpoint, when=f"{when} UTC", owner=owner or None)
 
 
 def delete_schedule(client: Any, name: str) -> None:

@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import code_of
-from dogbreed.cloud.aws.tags import ENDPOINT, is_ours, project_tags
+from dogbreed.cloud.aws.owner import from_folder
+from dogbreed.cloud.aws.tags import ENDPOINT, OWNER, is_ours, project_tags
 from dogbreed.cloud.endpoints.archive import MODELS
 from dogbreed.cloud.endpoints.expiry import schedules
 from dogbreed.cloud.endpoints.lifecycle import DELETING
@@ -28,11 +29,15 @@ WORKERS = 8  # concurrent requests that the service accepts without throttling
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """An AWS resource: kind, name, the endpoint that it was created for, and its status."""
+    """An AWS resource: kind, name, the endpoint that it was created for, its owner and status.
+
+    `owner` is None for a resource of an earlier version, which had no such tag.
+    """
 
     kind: str
     name: str
     endpoint: str | None = None
+    owner: str | None = None
     note: str = ""
 
     def __str__(self) -> str:
@@ -71,26 +76,35 @@ def find_all(account: Account, launcher: AccountConfig) -> list[Resource]:
     """
     client = account.client("sagemaker")
     found = [resource for listing in _LISTS for resource in _tagged(client, *listing)]
-    groups = [resource.name for resource in found if resource.kind == GROUP_KIND]
+    groups = [resource for resource in found if resource.kind == GROUP_KIND]
     found += (resource for group in groups for resource in _packages(client, group))
     found += (
-        Resource(kind=SCHEDULE_KIND, name=each.name, endpoint=each.endpoint, note=each.when)
+        Resource(
+            kind=SCHEDULE_KIND,
+            name=each.name,
+            endpoint=each.endpoint,
+            owner=each.owner,
+            note=each.when,
+        )
         for each in schedules(account.client("scheduler"))
     )
-    endpoints = {resource.name for resource in found if resource.kind == ENDPOINT_KIND}
-    scaled = endpoints & set(scaled_endpoints(account.client(SCALING_SERVICE)))
-    found += (Resource(kind=SCALING_KIND, name=name, endpoint=name) for name in sorted(scaled))
+    owners = {each.name: each.owner for each in found if each.kind == ENDPOINT_KIND}
+    scaled = owners.keys() & set(scaled_endpoints(account.client(SCALING_SERVICE)))
+    found += (
+        Resource(kind=SCALING_KIND, name=name, endpoint=name, owner=owners[name])
+        for name in sorted(scaled)
+    )
     found += _archives(account, launcher)
     return found
 
 
-def newest_endpoint(client: Any) -> str | None:
-    """The newest endpoint of this project that isn't being deleted; errors are botocore's."""
+def newest_endpoint(client: Any, owner: str) -> str | None:
+    """The newest endpoint of an owner that isn't being deleted; errors are botocore's."""
     pages = client.get_paginator("list_endpoints").paginate(
         SortBy="CreationTime", SortOrder="Descending"
     )
     for each in (each for page in pages for each in page["Endpoints"]):
-        if each["EndpointStatus"] != DELETING and is_ours(client, each["EndpointArn"]):
+        if each["EndpointStatus"] != DELETING and is_ours(client, each["EndpointArn"], owner):
             return str(each["EndpointName"])
     return None
 
@@ -107,6 +121,7 @@ def _tagged(
             kind=kind,
             name=each[f"{start}Name"],
             endpoint=each[f"{start}Name"] if kind == ENDPOINT_KIND else found.get(ENDPOINT),
+            owner=found.get(OWNER),
             note=each.get(f"{start}Status", ""),
         )
         for each, found in zip(listed, tags, strict=True)
@@ -114,11 +129,12 @@ def _tagged(
     ]
 
 
-def _packages(client: Any, group: str) -> Iterator[Resource]:
-    pages = client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+def _packages(client: Any, group: Resource) -> Iterator[Resource]:
+    """The versions in a group, which have its tags."""
+    pages = client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group.name)
     for page in pages:
         for each in page["ModelPackageSummaryList"]:
-            yield Resource(kind=PACKAGE_KIND, name=each["ModelPackageArn"])
+            yield Resource(kind=PACKAGE_KIND, name=each["ModelPackageArn"], owner=group.owner)
 
 
 def _archives(account: Account, launcher: AccountConfig) -> list[Resource]:
@@ -128,24 +144,31 @@ def _archives(account: Account, launcher: AccountConfig) -> list[Resource]:
     """
     client, found = account.client("s3"), list[Resource]()
     place = {"Bucket": account.bucket, "Prefix": f"{launcher.prefix}/{MODELS}/"}
-    start = f"s3://{account.bucket}/"
+
+    def resource(kind: str, key: str, note: str = "") -> Resource:
+        endpoint, owner = _made_by(key.removeprefix(place["Prefix"]))
+        name = f"s3://{account.bucket}/{key}"
+        return Resource(kind=kind, name=name, endpoint=endpoint, owner=owner, note=note)
+
     try:
         for page in client.get_paginator("list_objects_v2").paginate(**place):
-            for each in page.get("Contents", ()):
-                name, endpoint = start + each["Key"], _endpoint_of(each["Key"], launcher)
-                found.append(Resource(kind=ARCHIVE_KIND, name=name, endpoint=endpoint))
+            found += (resource(ARCHIVE_KIND, each["Key"]) for each in page.get("Contents", ()))
         # Parts of unfinished uploads are billed, and missing in the list of objects.
         for page in client.get_paginator("list_multipart_uploads").paginate(**place):
-            for each in page.get("Uploads", ()):
-                name, endpoint = start + each["Key"], _endpoint_of(each["Key"], launcher)
-                number = each["UploadId"]
-                found.append(Resource(kind=UPLOAD_KIND, name=name, endpoint=endpoint, note=number))
+            found += (
+                resource(UPLOAD_KIND, each["Key"], each["UploadId"])
+                for each in page.get("Uploads", ())
+            )
     except ClientError as error:
         if code_of(error) != "NoSuchBucket":
             raise
     return found
 
 
-def _endpoint_of(key: str, launcher: AccountConfig) -> str:
-    """The endpoint that an archive belongs to, from the folder in its key."""
-    return key.removeprefix(f"{launcher.prefix}/{MODELS}/").split("/")[0]
+def _made_by(path: str) -> tuple[str, str | None]:
+    """Endpoint and owner of an archive, from its path ENDPOINT/OWNER/DIGEST/FILE.
+
+    Earlier versions wrote no owner.
+    """
+    endpoint, *owner = path.split("/")[:-2] or path.split("/")[:1]
+    return endpoint, from_folder("/".join(owner)) or None

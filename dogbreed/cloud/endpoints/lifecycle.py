@@ -35,6 +35,7 @@ class Endpoint:
     pending: str | None
     reason: str
     instances: int
+    is_async: bool = False
 
     @property
     def settled(self) -> bool:
@@ -72,6 +73,7 @@ def describe(client: Any, name: str) -> Endpoint | None:
         pending=response.get("PendingDeploymentSummary", {}).get("EndpointConfigName"),
         reason=str(response.get("FailureReason") or "").strip(),
         instances=variants[0].get("CurrentInstanceCount") or 0 if variants else 0,
+        is_async="AsyncInferenceConfig" in response,
     )
 
 

@@ -18,6 +18,7 @@ from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.aws.tags import is_ours
 from dogbreed.cloud.container.entry_point import JOB, TRAIN
+from dogbreed.cloud.endpoints.registered_models import find_registered, is_registered
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ArtifactError, CloudError
 from dogbreed.search.hyperparameters import decode
@@ -46,6 +47,8 @@ def find_model(account: Account, model: str, output_root: Path) -> ModelSource:
     """
     if model == NEWEST:
         return _newest(account, output_root)
+    if is_registered(model):
+        return _registered(account, model)
     if model.startswith("s3://"):
         return ModelSource(label=model, time=datetime.now(UTC), uri=model)
     folder = Path(model)
@@ -86,6 +89,14 @@ def fetch(account: Account, found: ModelSource, folder: Path) -> Path:
     return target
 
 
+def _registered(account: Account, model: str) -> ModelSource:
+    if account.dry:
+        raise ArtifactError(f"model={model}: a dry run looks up no registry: name a run's folder.")
+    with translate_errors(f"model={model}"):
+        found = find_registered(account.client("sagemaker"), model)
+    return ModelSource(label=found.label, time=found.time, uri=found.uri)
+
+
 def _local(folder: Path) -> ModelSource:
     artifact = find_artifact(folder)
     time = datetime.fromtimestamp((artifact / DESCRIPTION).stat().st_mtime, UTC)
@@ -101,9 +112,10 @@ def _newest(account: Account, output_root: Path) -> ModelSource:
         client = account.client("sagemaker")
         with translate_errors("finding the newest model"):
             local = latest.resolve().name
-            found += (each for each in _newest_of_account(client) if each.label != local)
+            newest = _newest_of(client, account.owner)
+            found += (each for each in newest if each.label != local)
     if not found:
-        where = "" if account.dry else f", nor one of a job in {account.region}"
+        where = "" if account.dry else f", nor one of a job of {account.owner} in {account.region}"
         raise ArtifactError(
             f"There is no trained model in {output_root}{where}: train one (python -m "
             "dogbreed.train), or name one as model=FOLDER."
@@ -111,21 +123,19 @@ def _newest(account: Account, output_root: Path) -> ModelSource:
     return max(found, key=lambda each: each.time)
 
 
-def _newest_of_account(client: Any) -> Iterator[ModelSource]:
-    """The newest training of this project, and the best of its newest search."""
+def _newest_of(client: Any, owner: str) -> Iterator[ModelSource]:
+    """The newest training of an owner, and the best of the owner's newest search."""
     newest_first = {"SortBy": "CreationTime", "SortOrder": "Descending"}
     jobs = client.get_paginator("list_training_jobs").paginate(
         NameContains="dogbreed-", StatusEquals=COMPLETED, **newest_first
     )
     names = (job["TrainingJobName"] for page in jobs for job in page["TrainingJobSummaries"])
-    trainings = (
-        _training(client, name, ours_only=True) for name in names if TRAINING_NAME.fullmatch(name)
-    )
+    trainings = (_training(client, name, owner) for name in names if TRAINING_NAME.fullmatch(name))
     searches = client.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
         StatusEquals=COMPLETED, **newest_first
     )
     tunings = (
-        _tuning(client, job["HyperParameterTuningJobName"], ours_only=True)
+        _tuning(client, job["HyperParameterTuningJobName"], owner)
         for page in searches
         for job in page["HyperParameterTuningJobSummaries"]
     )
@@ -135,8 +145,8 @@ def _newest_of_account(client: Any) -> Iterator[ModelSource]:
             yield first
 
 
-def _training(client: Any, name: str, *, ours_only: bool = False) -> ModelSource | None:
-    """A training job's model; `ours_only`: only if it is this project's."""
+def _training(client: Any, name: str, owner: str | None = None) -> ModelSource | None:
+    """A training job's model; with `owner` only if this project created it for that owner."""
     try:
         job = client.describe_training_job(TrainingJobName=name)
     except ClientError as error:
@@ -147,7 +157,7 @@ def _training(client: Any, name: str, *, ours_only: bool = False) -> ModelSource
     ended = job.get("TrainingEndTime")
     if uri is None or ended is None or _kind(job) != TRAIN:
         return None
-    if ours_only and not is_ours(client, job["TrainingJobArn"]):
+    if owner is not None and not is_ours(client, job["TrainingJobArn"], owner):
         return None
     return ModelSource(label=name, time=ended, uri=uri)
 
@@ -157,8 +167,8 @@ def _kind(job: dict[str, Any]) -> object:
     return decode(job.get("HyperParameters", {}).get(JOB, "null"))
 
 
-def _tuning(client: Any, name: str, *, ours_only: bool = False) -> ModelSource | None:
-    """The model of a tuning job's best trial; `ours_only`: only if it is this project's."""
+def _tuning(client: Any, name: str, owner: str | None = None) -> ModelSource | None:
+    """The model of a tuning job's best trial; `owner` as in `_training`."""
     try:
         job = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     except ClientError as error:
@@ -166,6 +176,7 @@ def _tuning(client: Any, name: str, *, ours_only: bool = False) -> ModelSource |
             return None
         raise
     best = job.get("BestTrainingJob", {}).get("TrainingJobName")
-    if best is None or (ours_only and not is_ours(client, job["HyperParameterTuningJobArn"])):
+    arn = job["HyperParameterTuningJobArn"]
+    if best is None or (owner is not None and not is_ours(client, arn, owner)):
         return None
     return _training(client, best)

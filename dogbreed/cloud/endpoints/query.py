@@ -9,6 +9,7 @@ from pathlib import Path
 from dogbreed.cloud.aws.account import Account, account_arguments, sign_in
 from dogbreed.cloud.aws.account_keys import checked_keys
 from dogbreed.cloud.aws.errors import translate_errors
+from dogbreed.cloud.endpoints.async_client import AsyncClient, connect
 from dogbreed.cloud.endpoints.client import Client, Reply, row
 from dogbreed.cloud.endpoints.cloudwatch import log_lines
 from dogbreed.cloud.endpoints.downscale import downscaled
@@ -46,7 +47,7 @@ def query(config: QueryConfig, given: Sequence[str]) -> bool:
     complete = found.complete
     if found.sources:
         arguments = account_arguments(config.launcher)
-        client = Client(account, name, retry_s=config.patience_s, arguments=arguments)
+        client = connect(account, name, patience_s=config.patience_s, arguments=arguments)
         bad = [source for source in found.sources if not _predict(client, source, config)]
         complete = complete and not bad
     for note in found.notes:
@@ -63,17 +64,18 @@ def _endpoint(account: Account, config: QueryConfig) -> str:
     if config.endpoint != NEWEST:
         return config.endpoint
     with translate_errors("finding the newest endpoint"):
-        name = newest_endpoint(account.client("sagemaker"))
+        name = newest_endpoint(account.client("sagemaker"), account.owner)
     if name is None:
         raise CloudError(
-            f"There is no endpoint of this project in {account.region}: {typed('deploy')} "
-            "creates one, launcher.region=NAME uses another region."
+            f"{account.owner} has no endpoint of this project in {account.region}: "
+            f"{typed('deploy')} creates one, endpoint=NAME queries another's, "
+            "launcher.region=NAME uses another region."
         )
     print_lines(f"endpoint {name}", file=sys.stderr)
     return name
 
 
-def _predict(client: Client, source: Source, config: QueryConfig) -> bool:
+def _predict(client: Client | AsyncClient, source: Source, config: QueryConfig) -> bool:
     """Send one photo and print the prediction; return whether there was one."""
     try:
         opener = source.opener(config.timeout_s, config.max_bytes)

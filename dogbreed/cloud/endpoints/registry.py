@@ -48,7 +48,7 @@ def create_group(account: Account, group: str, launcher: AccountConfig) -> None:
     """Create the model package group, unless it exists; errors are botocore's."""
     client = account.client("sagemaker")
     if account.dry or _arn_of(client, group) is None:
-        tags, create = tag_list(launcher), client.create_model_package_group
+        tags, create = tag_list(launcher, account.owner), client.create_model_package_group
         create_once(lambda: create(ModelPackageGroupName=group, Tags=tags))
 
 

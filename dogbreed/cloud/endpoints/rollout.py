@@ -22,7 +22,7 @@ from dogbreed.cloud.endpoints.endpoint_requests import (
 from dogbreed.cloud.endpoints.expiry import delete_schedule, schedule_expiry
 from dogbreed.cloud.endpoints.previous_version import delete_previous
 from dogbreed.configuration.commands import typed
-from dogbreed.configuration.deploy import SERVERLESS, DeployConfig
+from dogbreed.configuration.deploy import ASYNC, SERVERLESS, DeployConfig
 from dogbreed.errors import CloudError, ConfigError, Stopped
 from dogbreed.training.run_folder import log
 
@@ -71,6 +71,13 @@ class Rollout:
             self._previous_type = variant.get("InstanceType")
             client = self.account.client(scaling.SCALING_SERVICE)
             self._previous_scaling = scaling.current(client, name)
+        if (self.config.deploy.kind == ASYNC) != self.previous.is_async:
+            kind = "asynchronous" if self.previous.is_async else "not asynchronous"
+            raise ConfigError(
+                f"deploy={self.config.deploy.kind}: endpoint {name} is {kind}, which an update "
+                f"doesn't change: delete it first ({self._teardown()}), or take another "
+                "endpoint=NAME."
+            )
         if self.config.deploy.kind == SERVERLESS and "ServerlessConfig" not in variant:
             raise ConfigError(
                 f"deploy=serverless: endpoint {name} has instances, and SageMaker can't update it "
@@ -150,9 +157,11 @@ class Rollout:
         """CreateEndpoint or UpdateEndpoint."""
         self.requested = True
         if self.previous is None:
-            lifecycle.create(self.client, endpoint_request(self.config, self.deployment))
+            lifecycle.create(self.client, endpoint_request(*self._context))
         else:
             keep = self._previous_scaling is not None and not self._must_pause
+            # An asynchronous endpoint may have none, and the new model has to be tested.
+            keep = keep and self.config.deploy.kind != ASYNC
             request = update_request(self.config, self.deployment, keep_count=keep)
             lifecycle.update(self.client, request)
 

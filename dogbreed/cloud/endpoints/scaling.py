@@ -8,8 +8,9 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.tags import ENDPOINT, all_tags
+from dogbreed.cloud.endpoints.async_scaling import backlog_target, put_policies
 from dogbreed.cloud.endpoints.endpoint_requests import VARIANT
-from dogbreed.configuration.deploy import DeployConfig
+from dogbreed.configuration.deploy import ASYNC, DeployConfig
 
 SCALING_SERVICE = "application-autoscaling"
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
@@ -19,11 +20,15 @@ POLICY = "photos-per-minute"
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """Limits of the instance count, and the target of invocations per instance and minute."""
+    """Limits of the instance count, and the target of invocations per instance and minute.
+
+    `backlog`: the target of waiting photos per instance of an asynchronous endpoint, else None.
+    """
 
     min_instances: int
     max_instances: int
     photos_per_minute: float
+    backlog: int | None = None
 
 
 def configured(config: DeployConfig) -> Scaling | None:
@@ -31,6 +36,13 @@ def configured(config: DeployConfig) -> Scaling | None:
     deploy = config.deploy
     if deploy.max_instances is None:
         return None
+    if deploy.kind == ASYNC:
+        return Scaling(
+            min_instances=0,
+            max_instances=deploy.max_instances,
+            photos_per_minute=0,
+            backlog=deploy.backlog,
+        )
     return Scaling(
         min_instances=deploy.instance_count,
         max_instances=deploy.max_instances,
@@ -56,6 +68,7 @@ def current(client: Any, endpoint: str) -> Scaling | None:
         min_instances=targets[0]["MinCapacity"],
         max_instances=targets[0]["MaxCapacity"],
         photos_per_minute=targets_per_minute[0] if targets_per_minute else 0,
+        backlog=backlog_target(policies),
     )
 
 
@@ -68,7 +81,10 @@ def scale(account: Account, config: DeployConfig, scaling: Scaling) -> None:
     client, place = account.client(SCALING_SERVICE), _place(config.endpoint)
     with translate_errors("deploy.max_instances"):
         limits = {"MinCapacity": scaling.min_instances, "MaxCapacity": scaling.max_instances}
-        _register(client, place | limits, all_tags(config.launcher, **{ENDPOINT: config.endpoint}))
+        tags = all_tags(config.launcher, account.owner, **{ENDPOINT: config.endpoint})
+        _register(client, place | limits, tags)
+        if scaling.backlog is not None:
+            put_policies(account, config, place, scaling.backlog)
         if not scaling.photos_per_minute:
             return
         client.put_scaling_policy(

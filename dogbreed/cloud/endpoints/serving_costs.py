@@ -1,7 +1,8 @@
 """The costs of a deployed model: per hour and month, or per second of computing."""
 
-from dogbreed.cloud.jobs.costs import DERIVED, basis, dollars, price
-from dogbreed.configuration.deploy import BATCH, SERVERLESS, ServingConfig
+from dogbreed.cloud.endpoints.lifetime import lifetime_of
+from dogbreed.cloud.jobs.costs import DERIVED, Price, basis, dollars, price
+from dogbreed.configuration.deploy import ASYNC, BATCH, SERVERLESS, ServingConfig
 
 HOURS_IN_A_MONTH = 730
 # us-east-1, from 2026-09-01 on: Price List API, USE1-ServerlessInf:Mem-3GB is $0.00006 a second,
@@ -19,6 +20,8 @@ def serving_costs(deploy: ServingConfig) -> list[str]:
     if found is None:
         return [f"{deploy.instance_type} is not in the table of prices: see AWS's price list."]
     about = "about " if found.known == DERIVED else ""
+    if deploy.kind == ASYNC:
+        return _async(deploy, found)
     minimum, maximum = deploy.instance_count, deploy.max_instances or deploy.instance_count
     hour = minimum * found.usd_per_hour
     machines = deploy.instance_type if minimum == 1 else f"{minimum} {deploy.instance_type}"
@@ -29,10 +32,21 @@ def serving_costs(deploy: ServingConfig) -> list[str]:
     if maximum > minimum:
         month = dollars(maximum * found.usd_per_hour * HOURS_IN_A_MONTH)
         lines.append(f"scaled up to {maximum} instances all the time: {about}{month} a month")
-    if deploy.ttl_hours is not None:
-        total = dollars(hour * deploy.ttl_hours)
-        lines.append(f"until it is deleted after {deploy.ttl_hours:.12g} h: {about}{total}")
+    hours = lifetime_of(deploy)
+    if hours is not None:
+        total = dollars(hour * hours)
+        lines.append(f"until it is deleted after {hours:.12g} h: {about}{total}")
     return [*lines, *basis([found], of_jobs=False)]
+
+
+def _async(deploy: ServingConfig, found: Price) -> list[str]:
+    about = "about " if found.known == DERIVED else ""
+    return [
+        f"{deploy.instance_type}: {about}${found.usd_per_hour:,.3f} an hour for each of at most "
+        f"{deploy.max_instances} instances, nothing while it has none: about ten minutes after the "
+        "last photo",
+        *basis([found], of_jobs=False),
+    ]
 
 
 def _serverless(memory_mb: int) -> list[str]:

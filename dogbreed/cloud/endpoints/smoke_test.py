@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.endpoints.client import Client
+from dogbreed.cloud.endpoints.async_client import connect
 from dogbreed.cloud.endpoints.downscale import downscaled
 from dogbreed.cloud.endpoints.query import as_text, latency
 from dogbreed.data.decoding.photos import read_bytes
@@ -40,7 +40,7 @@ def run_smoke_test(
     Raises:
         CloudError, PhotoError: it returns no prediction.
     """
-    client = Client(account, endpoint, retry_s=RETRY_S, arguments=arguments)
+    client = connect(account, endpoint, patience_s=RETRY_S, arguments=arguments)
     first = client.invoke(photo, top_k=TOP_K)
     reply = client.invoke(photo, top_k=TOP_K)
     for line in as_text(name, reply):

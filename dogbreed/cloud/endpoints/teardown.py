@@ -29,6 +29,12 @@ from dogbreed.cloud.endpoints.inventory import (
     find_all,
 )
 from dogbreed.cloud.endpoints.lifecycle import check_endpoint_name
+from dogbreed.cloud.endpoints.ownership import (
+    of_owner,
+    sentence_of_others,
+    serves_another,
+    shown,
+)
 from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import TeardownConfig
 from dogbreed.errors import ConfigError, Stopped
@@ -65,11 +71,15 @@ def tear_down(config: TeardownConfig) -> bool:
     if config.endpoint is None and not config.all:
         _log_list(account, config, found)
         return True
-    chosen = found if config.all else _made_for(account, config.endpoint or "", found)
-    if not chosen:
+    chosen, others = _chosen(account, config, found)
+    if not chosen and not others:
         what = "this project" if config.all else f"an endpoint {config.endpoint}"
         log.info("there are no resources of %s in %s", what, account.region)
+    if not chosen:
         return True
+    # Deleting the schedules' group would delete the schedules of others in it.
+    theirs = any(each.kind == SCHEDULE_KIND for each in others)
+    config = replace(config, all=config.all and not theirs)
     with _resumable():
         errors = delete_all(account, config, chosen)
         left = [resource for resource in _list(account, config) if _same(resource, chosen)]
@@ -82,6 +92,19 @@ def tear_down(config: TeardownConfig) -> bool:
     log.info("verified: %d deleted, %d left", len(chosen) - len(left), len(left))
     _log_retained(account, config, chosen)
     return not left and group is None
+
+
+def _chosen(
+    account: Account, config: TeardownConfig, found: Sequence[Resource]
+) -> tuple[list[Resource], list[Resource]]:
+    """The resources to delete, and those that are left to their owners."""
+    named = [each for each in found if config.all or each.endpoint == config.endpoint]
+    owned = of_owner(named, config.owner, account.owner)
+    owned = [each for each in owned if not serves_another(each, owned, found)]
+    others = [each for each in named if each not in owned]
+    if others:
+        log.info("%s", sentence_of_others(others))
+    return _not_needed(account, owned, found), others
 
 
 @contextmanager
@@ -105,11 +128,12 @@ def _log_list(account: Account, config: TeardownConfig, found: Sequence[Resource
         log.info("there are no resources of this project in %s", account.region)
         return
     for resource in found:
-        log.info("%s", resource)
+        log.info("%s", shown(resource, account.owner))
     log.info(
         "\nnothing was deleted. %s endpoint=NAME%s deletes those of an\n"
-        "endpoint, all=true all of the above.",
-        *(typed("teardown"), account_arguments(config.launcher)),
+        "endpoint, all=true all of the above: of both only yours (owner %s), unless owner=NAME\n"
+        "names another owner, or owner=all takes everybody's.",
+        *(typed("teardown"), account_arguments(config.launcher), account.owner),
     )
     _log_retained(account, config)
 
@@ -137,9 +161,10 @@ def _same(resource: Resource, chosen: Sequence[Resource]) -> bool:
     return any((resource.kind, resource.name) == (each.kind, each.name) for each in chosen)
 
 
-def _made_for(account: Account, endpoint: str, found: Sequence[Resource]) -> list[Resource]:
-    """The resources of an endpoint, without archives that a registered version still needs."""
-    chosen = [resource for resource in found if resource.endpoint == endpoint]
+def _not_needed(
+    account: Account, chosen: Sequence[Resource], found: Sequence[Resource]
+) -> list[Resource]:
+    """The chosen resources, without archives that what is left still needs."""
     with translate_errors("reading the models"):
         others = [resource for resource in found if resource not in chosen]
         needed = _archives_of(account.client("sagemaker"), others)

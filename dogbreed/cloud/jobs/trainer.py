@@ -129,7 +129,10 @@ def trainer_of(
             CheckpointConfig(s3_uri=job.checkpoints_uri) if job.checkpoints_uri else None
         ),
         environment={"PYTHONUNBUFFERED": "1"},
-        tags=[shapes.Tag(key=name, value=value) for name, value in all_tags(launcher).items()],
+        tags=[
+            shapes.Tag(key=name, value=value)
+            for name, value in all_tags(launcher, account.owner).items()
+        ],
     )
     trainer.with_metric_definitions(metric_definitions())
     return trainer

@@ -7,6 +7,7 @@ from sagemaker.core.workflow.pipeline_context import PipelineSession
 from sagemaker.mlops.workflow.endpoint_step import EndpointConfigStep, EndpointStep
 from sagemaker.mlops.workflow.pipeline import Pipeline
 
+from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.tags import ENDPOINT, tag_list
 from dogbreed.cloud.endpoints.endpoint_requests import VARIANT
 from dogbreed.cloud.pipelines.event_rule import PACKAGE_PARAMETER
@@ -14,7 +15,9 @@ from dogbreed.cloud.pipelines.workflow import model_step
 from dogbreed.configuration.pipeline import PipelineConfig
 
 
-def deploy_pipeline(config: PipelineConfig, session: PipelineSession, role_arn: str) -> Pipeline:
+def deploy_pipeline(
+    account: Account, config: PipelineConfig, session: PipelineSession, role_arn: str
+) -> Pipeline:
     """The pipeline that deploys a model package to the endpoint: creates it, or updates it.
 
     The former endpoint configuration remains, so that the endpoint can be set back to it.
@@ -22,7 +25,7 @@ def deploy_pipeline(config: PipelineConfig, session: PipelineSession, role_arn: 
     deploy, endpoint = config.deploy, str(config.pipeline.endpoint)
     package = ParameterString(name=PACKAGE_PARAMETER)
     name = Join(on="-", values=[endpoint, ExecutionVariables.PIPELINE_EXECUTION_ID])
-    tags = tag_list(config.launcher, **{ENDPOINT: endpoint})
+    tags = tag_list(config.launcher, account.owner, **{ENDPOINT: endpoint})
     model = model_step(
         "CreateModel",
         session,

@@ -12,7 +12,9 @@ from dogbreed.errors import CloudError
 PACKAGE_PARAMETER = "ModelPackageArn"  # of the pipeline that deploys
 
 
-def rule_requests(config: PipelineConfig, pipeline_arn: str, role_arn: str) -> list[dict[str, Any]]:
+def rule_requests(
+    account: Account, config: PipelineConfig, pipeline_arn: str, role_arn: str
+) -> list[dict[str, Any]]:
     """The arguments of EventBridge's PutRule and PutTargets: an approval starts the pipeline."""
     pattern = {
         "source": ["aws.sagemaker"],
@@ -30,7 +32,7 @@ def rule_requests(config: PipelineConfig, pipeline_arn: str, role_arn: str) -> l
             "EventPattern": json.dumps(pattern),
             "State": "ENABLED",
             "Description": f"deploys approved models of {config.pipeline.group}",
-            "Tags": tag_list(config.launcher),
+            "Tags": tag_list(config.launcher, account.owner),
         },
         {
             "Rule": name,
@@ -52,7 +54,7 @@ def put_rule(account: Account, config: PipelineConfig, pipeline_arn: str, role_a
     Raises:
         CloudError: AWS refuses.
     """
-    rule, targets = rule_requests(config, pipeline_arn, role_arn)
+    rule, targets = rule_requests(account, config, pipeline_arn, role_arn)
     client = account.client("events")
     with translate_errors(f"the rule {rule['Name']}"):
         client.put_rule(**rule)

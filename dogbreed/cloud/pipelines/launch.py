@@ -47,9 +47,9 @@ def launch_pipeline(config: PipelineConfig) -> None:
     upload_inputs(account, search.config, search.inputs)
     with translate_errors(f"pipeline.group={config.pipeline.group}"):
         create_group(account, config.pipeline.group, config.launcher)
-    _upsert(config, workflow, role, exists=exists[workflow.name])
+    _upsert(account, config, workflow, role, exists=exists[workflow.name])
     if approval is not None:
-        arn = _upsert(config, approval, role, exists=exists[approval.name])
+        arn = _upsert(account, config, approval, role, exists=exists[approval.name])
         put_rule(account, config, arn, role)
         log.info(
             "an approved model of the group %s is deployed to the endpoint %s",
@@ -81,7 +81,7 @@ def _pipelines(config: PipelineConfig, search: Search) -> tuple["Pipeline", "Pip
     if config.pipeline.endpoint is None:
         return workflow, None
     serving_role = resolve_role(search.account, config.deploy.role)
-    return workflow, deploy_pipeline(config, session, serving_role)
+    return workflow, deploy_pipeline(search.account, config, session, serving_role)
 
 
 def _check(config: PipelineConfig) -> None:
@@ -121,13 +121,15 @@ def _exists(account: Account, name: str) -> bool:
     )
 
 
-def _upsert(config: PipelineConfig, pipeline: "Pipeline", role: str, *, exists: bool) -> str:
+def _upsert(
+    account: Account, config: PipelineConfig, pipeline: "Pipeline", role: str, *, exists: bool
+) -> str:
     """Create or update a pipeline; return its ARN. An existing one has its tags already."""
     with translate_errors(f"the pipeline {pipeline.name}"):
         if exists:
             response = pipeline.update(role_arn=role)
         else:
-            response = pipeline.create(role_arn=role, tags=tag_list(config.launcher))
+            response = pipeline.create(role_arn=role, tags=tag_list(config.launcher, account.owner))
     log.info("pipeline %s: %s", pipeline.name, "updated" if exists else "created")
     return str(response["PipelineArn"])
 
@@ -147,7 +149,7 @@ def _log_definitions(
         place = f"arn:{partition_of(account.region)}:sagemaker:{account.region}:{account.id}"
         arn = f"{place}:pipeline/{approval.name}"
         log.info("\nWould create or update the rule of EventBridge that starts %s:", approval.name)
-        for request in rule_requests(config, arn, role):
+        for request in rule_requests(account, config, arn, role):
             _log_json(request)
     for note in account.notes:
         log.info("Note: %s.", note)

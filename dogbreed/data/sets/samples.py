@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import tempfile
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +19,15 @@ log = logging.getLogger("dogbreed")
 
 SAMPLES = "samples"  # the folder in the cache
 PHOTOS_PER_BREED = {"train": 40, "valid": 12, "test": 12}
+
+
+def are_samples(classes: Collection[str]) -> bool:
+    """Whether the classes of a model are those of this set: breeds that exist nowhere else.
+
+    Unlike the configuration of the run, they say so for a model of a SageMaker job too, to which
+    the set is a folder like any other.
+    """
+    return set(classes) == {breed.name for breed in BREEDS}
 
 
 def sample_photos() -> Path:

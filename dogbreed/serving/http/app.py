@@ -72,7 +72,7 @@ def build_app(endpoint: Endpoint, pages: Pages, *, token: bool = False) -> FastA
     @app.exception_handler(RequestError)
     async def refuse(request: Request, error: RequestError) -> Response:
         headers = {"Retry-After": "1"} if error.status in (429, 503) else {}
-        return as_json(error.as_dict(), error.status, headers)
+        return as_json(error.as_dict(), error.sent_status, headers)
 
     @app.exception_handler(HTTPException)
     async def refuse_path(request: Request, error: HTTPException) -> Response:

@@ -48,6 +48,14 @@ def json_line(row: Row) -> str:
     return json.dumps(row).replace("\x7f", "\\u007f") + "\n"  # json leaves DEL as it is
 
 
+def csv_lines(rows: Iterable[Row], top_k: int, *, header: bool = True) -> Iterator[bytes]:
+    """The lines of a CSV file: its header, and one for each row."""
+    if header:
+        yield csv_line(_columns(top_k)).encode()
+    for row in rows:
+        yield csv_line(_cells(row, top_k)).encode("utf-8", "surrogateescape")
+
+
 class Table:
     """Rows in a .csv or .jsonl file; `done` maps the path of each row to its error."""
 

@@ -11,7 +11,9 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.endpoints.model_source import find_model
 from dogbreed.errors import ArtifactError, CloudError
 
-OURS = [{"Key": "project", "Value": "dogbreed"}]
+OURS = [{"Key": "project", "Value": "dogbreed"}, {"Key": "owner", "Value": "jane"}]
+COLLEAGUES = [{"Key": "project", "Value": "dogbreed"}, {"Key": "owner", "Value": "bob"}]
+EARLIER = [{"Key": "project", "Value": "dogbreed"}]  # by a version without owners
 
 
 def at(day: int) -> datetime:
@@ -22,7 +24,7 @@ class Client:
     """A SageMaker with some jobs: name to description; tags by name, ours by default."""
 
     def __init__(
-        self, trainings: dict[str, Any], tunings: dict[str, Any], others: set[str]
+        self, trainings: dict[str, Any], tunings: dict[str, Any], others: dict[str, Any]
     ) -> None:
         self.trainings, self.tunings, self.others = trainings, tunings, others
 
@@ -35,7 +37,7 @@ class Client:
         return self._describe(self.tunings, HyperParameterTuningJobName, "Unable to find a job.")
 
     def list_tags(self, ResourceArn: str) -> dict[str, Any]:
-        return {"Tags": [] if ResourceArn in self.others else OURS}
+        return {"Tags": self.others.get(ResourceArn, OURS)}
 
     def get_paginator(self, operation: str) -> "Client":
         self.listed = operation
@@ -59,7 +61,7 @@ class Client:
 
 
 class Account:
-    region = "eu-west-1"
+    region, owner = "eu-west-1", "jane"
 
     def __init__(self, client: Client | None) -> None:
         self.dry, self._client = client is None, client
@@ -79,18 +81,23 @@ def training(name: str, day: int, kind: str = "train") -> dict[str, Any]:
 
 FINAL, OLD, TRIAL = "dogbreed-261110-101010-abcd", "dogbreed-261101-101010-abcd", "breeds-001-x"
 FOREIGN, EXTRACT = "dogbreed-261120-101010-abcd", "dogbreed-extract-0123456789abcdef"
+BOBS, NOBODYS = "dogbreed-261122-101010-abcd", "dogbreed-261123-101010-abcd"
 
 
 def account(*, tuned_on: int) -> Any:
     trainings = {
         FOREIGN: training(FOREIGN, 20),
+        BOBS: training(BOBS, 22),
+        NOBODYS: training(NOBODYS, 23),
         FINAL: training(FINAL, 10),
         OLD: training(OLD, 1),
         TRIAL: training(TRIAL, tuned_on),
         EXTRACT: training(EXTRACT, 21, "extract"),
     }
     best = {"BestTrainingJob": {"TrainingJobName": TRIAL}, "HyperParameterTuningJobArn": "breeds"}
-    return Account(Client(trainings, {"breeds": best}, {FOREIGN}))
+    others = {FOREIGN: [], BOBS: COLLEAGUES, NOBODYS: EARLIER, "by-bob": COLLEAGUES}
+    tunings = {"breeds": best, "by-bob": {**best, "HyperParameterTuningJobArn": "by-bob"}}
+    return Account(Client(trainings, tunings, others))
 
 
 @pytest.fixture
@@ -106,7 +113,7 @@ def outputs(tmp_path: Path, tiny_model: Path) -> Path:
 
 
 def test_the_newest_is_the_newest_of_here_the_trainings_and_the_searches(outputs: Path) -> None:
-    # Not a training of somebody else's, nor an extraction.
+    # Not one of another project's or another owner's, nor an extraction.
     assert find_model(account(tuned_on=4), "newest", outputs).label == FINAL
     assert find_model(account(tuned_on=12), "newest", outputs).label == TRIAL
     os.utime(outputs / "run" / "model" / "model.json", (at(15).timestamp(), at(15).timestamp()))

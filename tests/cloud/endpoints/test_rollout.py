@@ -49,7 +49,11 @@ class Client:
 
 def account_of(client: Client) -> Any:
     return SimpleNamespace(
-        client=lambda service: client, role_arn="arn:aws:iam::1:role/R", bucket="b", region="r"
+        client=lambda service: client,
+        role_arn="arn:aws:iam::1:role/R",
+        bucket="b",
+        region="r",
+        owner="jane",
     )
 
 

@@ -55,8 +55,8 @@ class Cloud:
         self.s3, self.runs, self.started = s3, list[_Run](), list[tuple[str, str]]()
         self.during: Callable[[], None] = lambda: None
         self.account = Account(
-            session=session, region="us-east-1", id="123456789012", role_arn="arn:role",
-            bucket="photos-of-dogs", dry=False,
+            session=session, region="us-east-1", id="123456789012", owner="jane",
+            role_arn="arn:role", bucket="photos-of-dogs", dry=False,
         )  # fmt: skip
         patch.setattr(Account, "client", lambda *more: s3.client)
         patch.setattr(feature_job, "_runs", lambda *more: self.runs)

@@ -9,8 +9,8 @@ import pytest
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.container.entry_point import _weights
-from dogbreed.cloud.endpoints import batch
-from dogbreed.cloud.endpoints.batch import _predictions
+from dogbreed.cloud.endpoints import batch_results
+from dogbreed.cloud.endpoints.batch_results import read_rows
 from dogbreed.cloud.jobs.training_results import _test_top1
 from dogbreed.errors import CloudError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytest_plugins = ("helpers.s3_server",)
 
 PREFIX = "dogbreed/answers/dogs/"
-JOB = {"TransformOutput": {"S3OutputPath": f"s3://photos-of-dogs/{PREFIX}"}}
+OUTPUT = f"s3://photos-of-dogs/{PREFIX}"
 CLASSES = [{"label": "Akita", "probability": 0.75}]
 ANSWER = {"predictions": [{"classes": CLASSES, "unknown": False}]}
 
@@ -30,13 +30,13 @@ ANSWER = {"predictions": [{"classes": CLASSES, "unknown": False}]}
 def account(s3: "S3", aws_session: "boto3.Session", monkeypatch: pytest.MonkeyPatch) -> Account:
     monkeypatch.setattr(Account, "client", lambda *more: s3.client)
     return Account(
-        session=aws_session, region="us-east-1", id="123456789012", role_arn="arn:role",
-        bucket="photos-of-dogs", dry=False,
+        session=aws_session, region="us-east-1", id="123456789012", owner="jane",
+        role_arn="arn:role", bucket="photos-of-dogs", dry=False,
     )  # fmt: skip
 
 
 def rows(account: Account, *sent: str) -> list[dict[str, Any]]:
-    return list(_predictions(account, JOB, sent))
+    return list(read_rows(account, OUTPUT, sent))
 
 
 def test_answers_to_photos_that_were_sent_are_read(account: Account, s3: "S3") -> None:
@@ -74,7 +74,7 @@ def test_what_is_no_answer_is_a_sentence(body: bytes, account: Account, s3: "S3"
 def test_an_endless_answer_is_not_read(
     account: Account, s3: "S3", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "MAX_OUTPUT_BYTES", 50)
+    monkeypatch.setattr(batch_results, "MAX_OUTPUT_BYTES", 50)
     s3.write(f"{PREFIX}a.jpg.out", json.dumps(ANSWER).encode())
     with pytest.raises(CloudError, match=r"a\.jpg\.out has more than 50 bytes"):
         rows(account)

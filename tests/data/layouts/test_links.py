@@ -12,7 +12,7 @@ from conftest import SMALL, Train, draw_folders
 
 from dogbreed.cloud.aws.objects import send_file
 from dogbreed.cloud.aws.uploads import plan_upload
-from dogbreed.cloud.endpoints import batch
+from dogbreed.cloud.endpoints.batch_photos import photos_of
 from dogbreed.cloud.jobs.source import pack_source
 from dogbreed.configuration.composing import compose, compose_as
 from dogbreed.configuration.deploy import DeployConfig
@@ -366,7 +366,7 @@ def test_the_photos_of_a_batch_job(photos_root: Path, outside: Path, links: bool
         "deploy",
         ["deploy=batch", f"deploy.photos={photos_root}", f"data.links={str(links).lower()}"],
     )
-    photos = batch.photos_of(NoAccount(), config)  # type: ignore[arg-type]
+    photos = photos_of(NoAccount(), config)  # type: ignore[arg-type]
     assert len(photos.paths) == 60 + 7 * links
     assert (photos.within is None) == links
 

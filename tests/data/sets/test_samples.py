@@ -15,7 +15,7 @@ from PIL import Image
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.sets import drawing, samples
 from dogbreed.data.sets.drawing import BREEDS, Breed
-from dogbreed.data.sets.samples import generate_samples
+from dogbreed.data.sets.samples import are_samples, generate_samples
 from dogbreed.utils.files import locked
 
 NAMES = sorted(breed.name for breed in BREEDS)
@@ -51,6 +51,10 @@ def test_every_breed_has_its_photos_in_every_split(
 def test_its_own_marker_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "PHOTOS_PER_BREED", {"train": 1, "valid": 1, "test": 1})
     root = generate_samples(tmp_path / "samples")
+    classes = [folder.name for folder in (root / "train").iterdir()]
+    assert are_samples(classes)
+    assert not are_samples(classes[1:])
+    assert not are_samples([*classes, "Poodle"])
     assert read_folders(root).findings == ()
     (root / ".hidden").touch()
     (finding,) = read_folders(root).findings
