@@ -52,6 +52,15 @@ class ServingConfig:
     )
     tiff: bool = key("accept TIFF from any client; false: they get 415")
     register: str | None = key("model package group in which the model is registered")
+    alarms: bool = key(
+        "CloudWatch alarms for failed requests, latency, missing instances; they roll back updates"
+    )
+    alarm_topic: str | None = key("ARN of the SNS topic that the alarms notify; null: none")
+    alarm_latency_ms: int = key(
+        "latency that a tenth of the requests may exceed without an alarm",
+        at_least=1,
+        at_most=60000,
+    )
     ttl_hours: float | None = key(
         "delete the endpoint automatically after this time", above=0, at_most=8760
     )

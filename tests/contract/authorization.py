@@ -88,6 +88,8 @@ class Authorization:
                     "sagemaker:AddTags", arn, {**requested, "sagemaker:TaggingAction": operation}
                 )
                 self._tags.setdefault(arn, tags)
+        if "AutoRollbackConfiguration" in request.get("DeploymentConfig", {}):
+            yield Need("cloudwatch:DescribeAlarms", "*")
         definition = request.get("TrainingJobDefinition") or {}
         for role in (*map(request.get, ("RoleArn", "ExecutionRoleArn")), definition.get("RoleArn")):
             if role:
@@ -144,6 +146,19 @@ class Authorization:
         if tags := request.get("Tags"):
             requested = {f"aws:RequestTag/{name}": value for name, value in tags.items()}
             yield Need("application-autoscaling:TagResource", arn, requested)
+
+    def _monitoring(
+        self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]
+    ) -> Iterator[Need]:
+        arn = str(request.get("ResourceARN", "*"))
+        if operation in ("PutMetricAlarm", "DeleteAlarms"):
+            names = request.get("AlarmNames") or [request["AlarmName"]]
+            for arn in (self._arn("cloudwatch", f"alarm:{name}") for name in names):
+                yield Need(f"cloudwatch:{operation}", arn)
+        else:
+            yield Need(f"cloudwatch:{operation}", arn)
+        if "Tags" in request:
+            yield Need("cloudwatch:TagResource", arn)
 
     def _logs(
         self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]

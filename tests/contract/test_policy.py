@@ -31,7 +31,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID as OURS
 POLICIES = (LAUNCHER, TRAINING, SERVING, SCHEDULER)
 THEIRS = "999988887777"
 BUCKET = f"sagemaker-us-east-1-{OURS}"
-SERVICES = ("sagemaker", "sagemaker-runtime", "s3", "iam", "scheduler", "logs")
+SERVICES = ("sagemaker", "sagemaker-runtime", "s3", "iam", "scheduler", "logs", "cloudwatch")
 SCALING = "application-autoscaling"
 # What no line of ours calls, and why it is needed nevertheless.
 NOT_CALLED = {
@@ -39,10 +39,8 @@ NOT_CALLED = {
     "sagemaker:AddTags": "needed for tags in a request that makes something",
     "scheduler:TagResource": "the same, of the schedules' group",
     "application-autoscaling:TagResource": "the same, of an endpoint's scaling",
-    "cloudwatch:DescribeAlarms": "Application Auto Scaling makes its alarms for the caller",
-    "cloudwatch:PutMetricAlarm": "the same",
-    "cloudwatch:DeleteAlarms": "the same, when an endpoint stops scaling",
-    "iam:CreateServiceLinkedRole": "the same, once in an account",
+    "cloudwatch:TagResource": "the same, of an endpoint's alarms",
+    "iam:CreateServiceLinkedRole": "Application Auto Scaling makes it, once in an account",
     "sagemaker:UpdateEndpointWeightsAndCapacities": "checked by it in the caller's name",
     "s3:PutObject": "by put_object, and by boto's upload_fileobj",
     "s3:GetObject": "by get_object and head_object",
@@ -93,7 +91,7 @@ def test_the_launcher_may_do_nothing_that_nothing_calls() -> None:
 
 def test_roles_may_do_nothing_that_nothing_calls() -> None:
     assert set(allowed(TRAINING)) == IN_CONTAINERS
-    assert set(allowed(SERVING)) == IN_CONTAINERS
+    assert set(allowed(SERVING)) == IN_CONTAINERS | {"cloudwatch:DescribeAlarms"}
     assert set(allowed(SCHEDULER)) == {
         "sagemaker:DeleteEndpoint",
         "application-autoscaling:DeregisterScalableTarget",

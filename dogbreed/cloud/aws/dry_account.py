@@ -25,7 +25,7 @@ EXAMPLE_ACCOUNT = "111122223333"
 EXAMPLE_REGION = "us-east-1"
 EXAMPLE_ROLE = "YOUR-SAGEMAKER-ROLE"
 
-SERVICES = ("sagemaker", "application-autoscaling", "scheduler")
+SERVICES = ("sagemaker", "application-autoscaling", "scheduler", "cloudwatch")
 RECORDED = ("Create", "Register", "Put")  # first words of the operations that a dry run shows
 
 

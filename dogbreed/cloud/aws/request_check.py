@@ -8,7 +8,7 @@ from dogbreed.cloud.aws.service_model import Problem, problems
 from dogbreed.errors import ConfigError
 
 # botocore's names of the services whose requests are checked.
-CHECKED = ("sagemaker", "application-autoscaling", "scheduler", "sagemaker-runtime")
+CHECKED = ("sagemaker", "application-autoscaling", "scheduler", "cloudwatch", "sagemaker-runtime")
 MAX_SHOWN = 100  # characters of a value
 MAX_LISTED = 3  # problems of a request, and suggestions for a value
 NAME_PATTERN = re.compile(r"pattern: \[a-zA-Z0-9\]\(-\*\[a-zA-Z0-9\]\)\{0,\d+\}$")
@@ -42,6 +42,7 @@ _KEYS = (
     (r"modelPackageGroupName$", "deploy.register"),
     (r"modelPackageDescription$", "model"),
     (r"targetValue$", "deploy.photos_per_minute"),
+    (r"alarmActions|oKActions", "deploy.alarm_topic"),
     (r"(min|max)Capacity$", "deploy.max_instances"),
     (r"transformInput\..*s3Uri$", "deploy.photos"),
     (r"(?i)(s3Uri|s3OutputPath|modelDataUrl)$", "launcher.prefix"),
@@ -49,6 +50,7 @@ _KEYS = (
     (r"^Create(HyperParameterTuning|Training)Job: \w*JobName$", "search.name"),
     (r"^Describe(HyperParameterTuning|Training)Job: \w*JobName$", "attach"),
     (r"(endpointName|endpointConfigName|modelName|transformJobName|resourceId|name)$", "endpoint"),
+    (r"alarmName$", "endpoint"),
 )
 
 

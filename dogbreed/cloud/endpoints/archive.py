@@ -17,8 +17,9 @@ MODELS = "models"  # the folder below launcher.prefix, with one for each endpoin
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A packed model: the local file, its S3 URI, its origin (`label`), classes and metrics."""
+    """A packed model: its folder, the archive, its S3 URI, origin (`label`), classes, metrics."""
 
+    folder: Path
     file: Path
     uri: str
     label: str
@@ -44,6 +45,7 @@ def pack(account: Account, config: DeployConfig, folder: Path) -> Archive:
     mark = digest_of(file).hex()[:16]
     place = f"s3://{account.bucket}/{config.launcher.prefix}/{MODELS}/{config.endpoint}/{mark}"
     return Archive(
+        folder=artifact,
         file=file,
         uri=f"{place}/model.tar.gz",
         label=found.label,

@@ -119,7 +119,7 @@ def run_batch(rollout: Rollout, photos: Photos) -> None:
         rollout.start_job(photos.uri)
     log.info("started transform job %s over %s", name, photos.uri)
     job = _wait(account, name, output_uri)
-    rollout.undo()
+    rollout.undo.run()
     target = Path(config.output_root) / name / PREDICTIONS_FILE
     sent = {path.relative_to(photos.root).as_posix() for path in photos.paths if photos.root}
     rows = list(_predictions(account, job, sent))

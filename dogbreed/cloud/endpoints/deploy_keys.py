@@ -43,6 +43,11 @@ def check_deployment(config: DeployConfig) -> None:
             f"deploy.photos={deploy.photos} is for deploy=batch; {typed('query')} sends photos to "
             "an endpoint. Take deploy=batch, or leave deploy.photos out."
         )
+    if deploy.alarm_topic is not None and not deploy.alarms:
+        raise ConfigError(
+            f"deploy.alarm_topic={deploy.alarm_topic} is for alarms: set deploy.alarms=true, or "
+            "leave it out."
+        )
     if deploy.kind != BATCH and deploy.ttl_hours is not None:
         _check_lifetime(deploy.ttl_hours, deploy.startup_minutes)
     if deploy.kind == SERVERLESS:
@@ -98,6 +103,7 @@ def _check_batch(config: DeployConfig) -> None:
     for_endpoints_only = {
         "deploy.max_instances": deploy.max_instances,
         "deploy.capture_percent": deploy.capture_percent,
+        "deploy.alarms": deploy.alarms,
         "deploy.ttl_hours": deploy.ttl_hours,
     }
     for name, value in for_endpoints_only.items():
