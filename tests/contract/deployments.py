@@ -1,7 +1,4 @@
-"""What tests of launch/deploy.py, query.py and teardown.py share: commands, models, what is left.
-
-A test module takes it with `pytest_plugins = ("contract.fixtures", "contract.deployments")`.
-"""
+"""What tests of launch/deploy.py, query.py and teardown.py share: commands, and what is left."""
 
 import subprocess
 import sys
@@ -11,10 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import PROJECT, draw_photo
+from conftest import PROJECT
 from contract.container import Container
-from contract.made_models import make_run
-from helpers.in_process import run_in_process
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
@@ -31,49 +26,6 @@ def roles_of(account: "SageMakerAccount") -> tuple[str, str]:
     """Keys of launch/deploy.py: each service under the role that is made for it."""
     name = account.serving_role_arn.rpartition("/")[2]
     return f"deploy.role={name}", f"deploy.ttl_role={account.scheduler_role_arn}"
-
-
-@pytest.fixture
-def launch(tmp_path: Path, account: "SageMakerAccount") -> Launch:
-    """Run one of launch/ in `tmp_path`."""
-
-    def run(script: str, *arguments: str) -> Done:
-        roles = roles_of(account) if script == "deploy.py" else ()
-        done = run_in_process(PROJECT / "launch" / script, *roles, *arguments, cwd=tmp_path)
-        assert "Traceback" not in done.stderr
-        return done
-
-    return run
-
-
-@pytest.fixture
-def launch_process(tmp_path: Path, account: "SageMakerAccount") -> Launch:
-    """The same as a process of its own, for commands that run at once."""
-
-    def run(script: str, *arguments: str) -> Done:
-        return subprocess.run(
-            command(script, *(roles_of(account) if script == "deploy.py" else ()), *arguments),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two runs, whose models are sure of the first and of the second breed."""
-    folder = tmp_path_factory.mktemp("runs")
-    return make_run(folder / "first", 0), make_run(folder / "second", 1)
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    path = tmp_path / "photo.jpg"
-    draw_photo(path, 20, 1)
-    return path
 
 
 def sent(account: "SageMakerAccount", operation: str) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ from dogbreed.errors import CloudError
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
 
-pytest_plugins = ("contract.fixtures", "contract.deployments")
+pytest_plugins = ("contract.fixtures", "contract.deploy_fixtures")
 pytestmark = pytest.mark.launch
 
 

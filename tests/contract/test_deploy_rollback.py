@@ -29,7 +29,7 @@ from dogbreed.utils.command import _stop
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
 
-pytest_plugins = ("contract.fixtures", "contract.deployments")
+pytest_plugins = ("contract.fixtures", "contract.deploy_fixtures")
 pytestmark = pytest.mark.launch
 
 DOGS = (
@@ -118,7 +118,7 @@ def test_a_model_that_answers_wrongly_is_rolled_back(
     done = launch("deploy.py", *DOGS, f"model={runs[0]}", f"photo={photo}")
     assert done.returncode == 0, done.stderr
     dogs = Deployed(account, photo)
-    assert [name for name in names_left(account) if name in ALARMS] == ALARMS
+    assert sorted(name for name in names_left(account) if name in ALARMS) == ALARMS
     wrong: dict[str, tuple[Callable[[Path], None], Any, str]] = {
         "500": (leave, fails, "didn't respond within 1 s (ModelError: no memory)"),
         "no answer": (leave, hangs, "didn't respond within 1 s (ModelError: Your invocation timed"),
