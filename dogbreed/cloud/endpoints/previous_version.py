@@ -71,7 +71,8 @@ def inspect_previous(
 def restore(account: Account, config: DeployConfig, previous: Previous, deployment: str) -> None:
     """Update the endpoint back to its previous configuration, unless it serves that one.
 
-    Waits for an update in progress, and until the endpoint serves again. Scaling isn't restored.
+    Waits for an update in progress, and until the endpoint serves again. Scaling isn't restored,
+    and stops if the instance type changes.
 
     Raises:
         CloudError: the endpoint was deleted, another deployment than `deployment` changed it, or
@@ -83,8 +84,12 @@ def restore(account: Account, config: DeployConfig, previous: Previous, deployme
         return
     if now is None:
         raise CloudError(f"endpoint {name} was deleted meanwhile.")
-    if now.config != deployment:
+    if now.config not in (deployment, previous.config):
         raise CloudError(f"endpoint {name}: another deployment has changed it meanwhile.")
+    if scaling.configured(config) and previous.instance_type != config.deploy.instance_type:
+        # Scaling that this deployment started: the instance type of a scaled endpoint can't change.
+        with translate_errors(f"the scaling of endpoint {name}"):
+            scaling.stop_scaling(account.client(scaling.SCALING_SERVICE), name)
     keep = previous.scaling is not None
     lifecycle.update(client, update_request(config, previous.config, keep_count=keep))
     now = lifecycle.wait_until_settled(account, name)
