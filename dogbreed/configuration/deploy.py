@@ -60,6 +60,15 @@ class ServingConfig:
     )
     tiff: bool = key("accept TIFF from any client; false: they get 415")
     register: str | None = key("model package group in which the model is registered")
+    alarms: bool = key(
+        "CloudWatch alarms for failed requests, latency, missing instances; they roll back updates"
+    )
+    alarm_topic: str | None = key("ARN of the SNS topic that the alarms notify; null: none")
+    alarm_latency_ms: int = key(
+        "latency that a tenth of the requests may exceed without an alarm",
+        at_least=1,
+        at_most=60000,
+    )
     ttl_hours: float | str | None = key(
         "delete the endpoint automatically after this time; null: never; auto: 24 for models of "
         "the sample set, others must set it",

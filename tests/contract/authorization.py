@@ -88,6 +88,8 @@ class Authorization:
                     "sagemaker:AddTags", arn, {**requested, "sagemaker:TaggingAction": operation}
                 )
                 self._tags.setdefault(arn, tags)
+        if "AutoRollbackConfiguration" in request.get("DeploymentConfig", {}):
+            yield Need("cloudwatch:DescribeAlarms", "*")
         definition = request.get("TrainingJobDefinition") or {}
         for role in (*map(request.get, ("RoleArn", "ExecutionRoleArn")), definition.get("RoleArn")):
             if role:

@@ -22,6 +22,7 @@ from contract.instance import LogStream
 from contract.storage import split_uri
 
 PATIENCE_S = 60.0
+ANSWER_S = 60.0  # how long the service waits for an answer; its status for it is 0
 # Passed on from the test process; everything else in the container's environment is its own.
 PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "OMP_NUM_THREADS")
 
@@ -51,6 +52,7 @@ class Container:
             self._s3.download_file(*split_uri(self._uri), str(archive))
             with tarfile.open(archive, "r:gz") as tape:
                 tape.extractall(model, filter="data")
+            self.unpacked(model)
         except (ClientError, tarfile.TarError, OSError) as error:
             raise DidNotStart(f"Failed to download model data from {self._uri}: {error}") from error
         with socket.socket() as listener:
@@ -84,11 +86,16 @@ class Container:
         )
         try:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-                request, timeout=60
+                request, timeout=ANSWER_S
             ) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
+        except TimeoutError:
+            return 0, b"Your invocation timed out while waiting for a response from primary."
+
+    def unpacked(self, model: Path) -> None:
+        """For a test to damage what was unpacked."""
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -24,6 +24,8 @@ class Endpoint:
         self.tags: list[dict[str, str]] = list(request.get("Tags") or [])
         self.arn, self._start = arn, start
         self.config: str = request["EndpointConfigName"]
+        # The service deletes a configuration or model in use; what runs goes on with its own copy.
+        self.variant: dict[str, Any] = {}
         self.pending: str | None = None
         self.instances = 0
         self.endpoint_status = "Creating"
@@ -36,9 +38,11 @@ class Endpoint:
         """`instances` are those of its configuration."""
         self.instances = instances
 
+        container = self._start(self.config)
+
         def work() -> None:
             try:
-                self.container = self._started(self.config)
+                self.container = self._started(container)
             except DidNotStart as error:
                 self._enter("Failed", str(error))
             else:
@@ -46,19 +50,29 @@ class Endpoint:
 
         self._go(work)
 
-    def update(self, config: str, instances: int | None) -> None:
+    def update(
+        self, config: str, instances: int | None, alarmed: Callable[[], str] = lambda: ""
+    ) -> None:
         """To another configuration: the old container answers until the new one does, or for ever
-        if that one never does. `instances` are those of the configuration, None to keep them."""
+        if that one never does. `instances` are those of the configuration, None to keep them.
+        `alarmed` gives the alarms that are on while the new one is watched, after which the old
+        one is back."""
         self.pending = config
         self._enter("Updating")
+        container = self._start(config)
 
         def work() -> None:
             old = self.container
             try:
-                self.container = self._started(config)
+                self.container = self._started(container)
             except DidNotStart as error:
                 self.pending = None
                 self._enter("InService", str(error))
+                return
+            if on := alarmed():
+                self.container.stop()
+                self.container, self.pending = old, None
+                self._enter("InService", f"The alarms {on} are in ALARM state.")
                 return
             self.config, self.pending = config, None
             if instances is not None:
@@ -104,8 +118,7 @@ class Endpoint:
             "EndpointStatus": self.endpoint_status,
         }
 
-    def _started(self, config: str) -> Container:
-        container = self._start(config)
+    def _started(self, container: Container) -> Container:
         try:
             container.start()
         except DidNotStart:

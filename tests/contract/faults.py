@@ -121,9 +121,9 @@ class Gate:
                 self.requests.append((call.operation, parameters))
             if not (call.by_job or call.by_test or is_tagged(call.operation, parameters)):
                 self.untagged.append(call.operation)
-        is_alarm = call.operation == "PutMetricAlarm" and not call.by_test
-        if is_alarm and not is_tagged("CreateAlarm", json.loads(_peek(environ))):
-            self.untagged.append(call.operation)
+        if call.operation == "PutMetricAlarm" and not call.by_test:
+            tagged = is_tagged("CreateAlarm", json.loads(_peek(environ)))
+            self.untagged += [] if tagged else [call.operation]
         if not (call.by_job or call.by_test or names_owner(call, environ)):
             self.without_owner.append(call.operation)
         fault = self._due(call)

@@ -28,24 +28,14 @@ def make_run(folder: Path, sure_of: int) -> Path:
     return folder
 
 
-def broken_run(good: Path, folder: Path) -> Path:
-    """A copy of a run with valid checksums, and that no server can load."""
-    import dataclasses
-    import shutil
+def break_model(model: Path) -> None:
+    """Make a model's folder one that no server can load, with valid checksums."""
+    import json
 
-    from dogbreed.artifact.description import Description
     from dogbreed.artifact.file_names import DESCRIPTION
-    from dogbreed.artifact.folder import read_description, write_artifact
 
-    description = read_description(good / "model")
-
-    def write_files(target: Path) -> Description:
-        for file in (good / "model").iterdir():
-            if file.name != DESCRIPTION:
-                shutil.copy2(file, target)
-        (target / "openvino.xml").write_text("no network", "utf-8")
-        (target / "model.safetensors").write_bytes(b"no weights")
-        return dataclasses.replace(description, sha256={})
-
-    write_artifact(folder / "model", write_files)
-    return folder
+    (model / "openvino.xml").write_text("no network", "utf-8")
+    (model / "model.safetensors").write_bytes(b"no weights")
+    file = model / DESCRIPTION
+    description = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps(description | {"sha256": {}}), "utf-8")

@@ -14,6 +14,7 @@ from contract.instance import LogStream
 from contract.job_run import Platform
 from contract.transform_jobs import TransformJob, transform_variables
 from moto.applicationautoscaling.models import applicationautoscaling_backends
+from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
 from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
@@ -83,7 +84,7 @@ class ServingOperations:
             region_name=self._region,
             endpoint_config_name=name,
             production_variants=request["ProductionVariants"],
-            async_inference_config=request.get("AsyncInferenceConfig"),
+            async_inference_config=request.get("AsyncInferenceConfig", {}),
             data_capture_config=request.get("DataCaptureConfig", {}),
             tags=request.get("Tags", []),
             kms_key_id=request.get("KmsKeyId", ""),
@@ -92,12 +93,13 @@ class ServingOperations:
 
     def create_endpoint(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["EndpointName"]
-        (variant,) = self._config(request["EndpointConfigName"])["ProductionVariants"]
+        variant = self._variant(request["EndpointConfigName"])
         endpoint = Endpoint(request, self._arn("endpoint", name), self._container(name))
         with self._lock:
             if name in self._endpoints:
                 raise ValidationError(f'Cannot create already existing endpoint "{endpoint.arn}".')
             self._endpoints[name] = endpoint
+        endpoint.variant = variant
         endpoint.create(variant.get("InitialInstanceCount", 0))
         return {"EndpointArn": endpoint.arn}
 
@@ -106,10 +108,7 @@ class ServingOperations:
             endpoint = self._settled(request["EndpointName"])
             if endpoint.endpoint_status == "Failed":
                 raise ValidationError(f'Cannot update failed endpoint "{endpoint.arn}".')
-            new, old = (
-                self._config(name)["ProductionVariants"][0]
-                for name in (request["EndpointConfigName"], endpoint.config)
-            )
+            new, old = self._variant(request["EndpointConfigName"]), endpoint.variant
             if (self._async_of(request["EndpointConfigName"]) is None) != (
                 self._async_of(endpoint.config) is None
             ):
@@ -125,8 +124,54 @@ class ServingOperations:
                 )
             instances = new.get("InitialInstanceCount", 0)
             retains = request.get("RetainAllVariantProperties", False)
-            endpoint.update(request["EndpointConfigName"], None if retains else instances)
+            policy = request.get("DeploymentConfig")
+            if policy is not None:
+                total = endpoint.instances if retains else instances
+                self._check_policy(policy, total, serverless="ServerlessConfig" in new)
+            endpoint.variant = new
+            endpoint.update(
+                request["EndpointConfigName"],
+                None if retains else instances,
+                lambda: self._alarms_on(policy),
+            )
         return {"EndpointArn": endpoint.arn}
+
+    def _check_policy(self, policy: dict[str, Any], instances: int, *, serverless: bool) -> None:
+        """What the developer guide says of deployment guardrails, in the service's place."""
+        if serverless:
+            raise ValidationError("DeploymentConfig is not supported for serverless endpoints.")
+        update = policy["BlueGreenUpdatePolicy"]
+        routing = update["TrafficRoutingConfiguration"]
+        size = routing.get("CanarySize")
+        if (routing["Type"] == "CANARY") != (size is not None):
+            raise ValidationError("CanarySize is required for CANARY, and for nothing else.")
+        if size is not None:
+            share = size["Value"] / (instances if size["Type"] == "INSTANCE_COUNT" else 100)
+            if share > 0.5 or instances < 2:
+                raise ValidationError(
+                    "CanarySize must be less than or equal to 50% of the variant's total instance "
+                    "count."
+                )
+        alarms = self._alarm_names(policy)
+        known = self._alarms()
+        if missing := [name for name in alarms if name not in known]:
+            raise ValidationError(f"Could not find alarms {missing}.")
+        baked = routing["WaitIntervalInSeconds"] or update.get("TerminationWaitInSeconds")
+        if baked and not alarms:
+            raise ValidationError("Amazon CloudWatch alarms are a prerequisite of baking periods.")
+
+    def _alarm_names(self, policy: dict[str, Any] | None) -> list[str]:
+        rollback = (policy or {}).get("AutoRollbackConfiguration", {})
+        return [each["AlarmName"] for each in rollback.get("Alarms", ())]
+
+    def _alarms(self) -> dict[str, Any]:
+        alarms = cloudwatch_backends[DEFAULT_ACCOUNT_ID][self._region].alarms
+        return {alarm.name: alarm for alarm in alarms.values()}
+
+    def _alarms_on(self, policy: dict[str, Any] | None) -> str:
+        known = self._alarms()
+        names = self._alarm_names(policy)
+        return ", ".join(n for n in names if n in known and known[n].state_value == "ALARM")
 
     def describe_endpoint(self, request: dict[str, Any]) -> dict[str, Any]:
         endpoint = self._endpoint(request["EndpointName"])
@@ -228,6 +273,12 @@ class ServingOperations:
         """The AsyncInferenceConfig of an endpoint configuration."""
         found = self._backend.endpoint_configs.get(name)
         return found.response_object.get("AsyncInferenceConfig") if found else None
+
+    def _variant(self, config: str) -> dict[str, Any]:
+        """The variant of a configuration, whose model must be there too."""
+        (variant,) = self._config(config)["ProductionVariants"]
+        self._backend.describe_model(variant["ModelName"])
+        return dict(variant)
 
     def _container(self, endpoint: str) -> Any:
         def start(config: str) -> Container:

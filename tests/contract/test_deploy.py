@@ -9,10 +9,8 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -24,11 +22,20 @@ import yaml
 from botocore.config import Config as ClientConfig
 from conftest import PROJECT, draw_photo
 from contract.container import Container
+from contract.deployments import (
+    Launch,
+    command,
+    damage_next_container,
+    names_left,
+    roles_of,
+    sent,
+    status_of,
+    wait_until_settled,
+)
 from contract.dry_runs import COPIES
 from contract.endpoints import Endpoint
-from contract.made_models import BREEDS, broken_run, make_run
+from contract.made_models import BREEDS, break_model
 from contract.test_deploy_requests import same_everywhere
-from helpers.in_process import run_in_process
 from PIL import Image
 
 from dogbreed.cloud.endpoints.teardown import tear_down
@@ -39,98 +46,8 @@ from dogbreed.errors import CloudError
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
 
-pytest_plugins = ("contract.fixtures",)
+pytest_plugins = ("contract.fixtures", "contract.deploy_fixtures")
 pytestmark = pytest.mark.launch
-
-Done = subprocess.CompletedProcess[str]
-Launch = Callable[..., Done]
-
-
-def command(script: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-u", str(PROJECT / "launch" / script), *arguments]
-
-
-def roles_of(account: "SageMakerAccount") -> tuple[str, ...]:
-    """Keys of launch/deploy.py: each service under the role that is made for it, and endpoints
-    that stay."""
-    name = account.serving_role_arn.rpartition("/")[2]
-    ttl_role = f"deploy.ttl_role={account.scheduler_role_arn}"
-    return f"deploy.role={name}", ttl_role, "deploy.ttl_hours=null"
-
-
-@pytest.fixture
-def launch(tmp_path: Path, account: "SageMakerAccount") -> Launch:
-    """Run one of launch/ in `tmp_path`."""
-
-    def run(script: str, *arguments: str) -> Done:
-        roles = roles_of(account) if script == "deploy.py" else ()
-        done = run_in_process(PROJECT / "launch" / script, *roles, *arguments, cwd=tmp_path)
-        assert "Traceback" not in done.stderr
-        return done
-
-    return run
-
-
-@pytest.fixture
-def launch_process(tmp_path: Path, account: "SageMakerAccount") -> Launch:
-    """The same as a process of its own, for commands that run at once."""
-
-    def run(script: str, *arguments: str) -> Done:
-        return subprocess.run(
-            command(script, *roles_of(account), *arguments),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two runs, whose models are sure of the first and of the second breed."""
-    folder = tmp_path_factory.mktemp("runs")
-    return make_run(folder / "first", 0), make_run(folder / "second", 1)
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    path = tmp_path / "photo.jpg"
-    draw_photo(path, 20, 1)
-    return path
-
-
-def sent(account: "SageMakerAccount", operation: str) -> list[dict[str, Any]]:
-    return [request for name, request in account.requests if name == operation]
-
-
-def status_of(account: "SageMakerAccount", endpoint: str) -> dict[str, Any]:
-    response: dict[str, Any] = account.client("sagemaker").describe_endpoint(EndpointName=endpoint)
-    return response
-
-
-def names_left(account: "SageMakerAccount") -> list[str]:
-    """All that launch/teardown.py could find, as the services themselves list it."""
-    client, scheduler = account.client("sagemaker"), account.client("scheduler")
-    scaling = account.client("application-autoscaling")
-    s3 = account.client("s3")
-    objects = s3.list_objects_v2(Bucket=account.bucket, Prefix="dogbreed/models/")
-    uploads = s3.list_multipart_uploads(Bucket=account.bucket)
-    return [
-        *(each["EndpointName"] for each in client.list_endpoints()["Endpoints"]),
-        *(each["EndpointConfigName"] for each in client.list_endpoint_configs()["EndpointConfigs"]),
-        *(each["ModelName"] for each in client.list_models()["Models"]),
-        *(each["Name"] for each in scheduler.list_schedules()["Schedules"]),
-        *(
-            each["ResourceId"]
-            for each in scaling.describe_scalable_targets(ServiceNamespace="sagemaker")[
-                "ScalableTargets"
-            ]
-        ),
-        *(each["Key"] for each in objects.get("Contents", ())),
-        *(each["Key"] for each in uploads.get("Uploads", ())),
-    ]
 
 
 @contextmanager
@@ -184,6 +101,7 @@ def test_deploy_query_update_roll_back_teardown(
     runs: tuple[Path, Path],
     photo: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Answers that are lost on the way leave nothing twice.
     for operation in ("CreateSchedule", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"):
@@ -238,9 +156,9 @@ def test_deploy_query_update_roll_back_teardown(
     assert left.count(second) == 3  # config, model and schedule
 
     # To one that doesn't start: rolled back, reported, and the previous one serves.
-    broken = broken_run(runs[0], tmp_path / "broken")
+    damage_next_container(monkeypatch, break_model)
     with asked_all_the_time(account, photo) as answers:
-        done = launch("deploy.py", "endpoint=dogs", f"model={broken}")
+        done = launch("deploy.py", "endpoint=dogs", f"model={runs[0]}")
     assert done.returncode == 1
     assert "rolled back: the previous one" in done.stderr
     assert "did not pass the ping health check" in done.stderr
@@ -447,11 +365,6 @@ def test_what_is_cut_off_is_found_by_teardown(
     assert job["TransformJobStatus"] == "Stopped"
 
 
-def wait_until_settled(account: "SageMakerAccount", endpoint: str) -> None:
-    while status_of(account, endpoint)["EndpointStatus"] != "InService":
-        time.sleep(0.1)
-
-
 def test_a_network_that_drops_during_teardown_is_a_sentence(
     account: "SageMakerAccount",
     launch: Launch,
@@ -505,7 +418,7 @@ def test_ctrl_c_names_what_is_left(
     wait_until_settled(account, "dogs")
     code, err = stopped_at(account, tmp_path, "UpdateEndpoint", *other)
     assert code == 143
-    assert "endpoint dogs still serves the previous or the new model: run this" in err
+    assert "stopped: it was rolled back: the previous one (dogs-" in err
     assert "teardown" not in err
     # It may still be on its way up then, which teardown waits for.
     assert launch("teardown.py", "endpoint=dogs").returncode == 0
@@ -535,10 +448,10 @@ def test_of_two_concurrent_deployments_one_wins_and_the_other_reports_it(
 ) -> None:
     one_has_ended, start = threading.Event(), Endpoint._started
 
-    def started_later(endpoint: Endpoint, config: str) -> Container:
+    def started_later(endpoint: Endpoint, container: Container) -> Container:
         """Until one has lost: on a busy machine the other would be late, and win too."""
         assert one_has_ended.wait(240)
-        return start(endpoint, config)
+        return start(endpoint, container)
 
     def deploy(run: Path) -> subprocess.CompletedProcess[str]:
         done = launch_process("deploy.py", "endpoint=dogs", f"model={run}")
@@ -559,13 +472,16 @@ def test_of_two_concurrent_deployments_one_wins_and_the_other_reports_it(
 
 
 def test_an_endpoint_that_never_comes_up_is_taken_back(
-    account: "SageMakerAccount", launch: Launch, runs: tuple[Path, Path], tmp_path: Path
+    account: "SageMakerAccount",
+    launch: Launch,
+    runs: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    broken = broken_run(runs[0], tmp_path / "broken")
-    done = launch("deploy.py", "endpoint=dogs", f"model={broken}", "deploy.ttl_hours=1")
+    damage_next_container(monkeypatch, break_model)
+    done = launch("deploy.py", "endpoint=dogs", f"model={runs[0]}", "deploy.ttl_hours=1")
     assert done.returncode == 1
     assert "didn't start" in done.stderr
-    assert "It was deleted again." in done.stderr
+    assert "Endpoint dogs was deleted again, and nothing is billed." in done.stderr
     left = [name for name in names_left(account) if "model.tar.gz" not in name]
     assert left == []
     # A role that the scheduler may not take on stops everything before it costs.

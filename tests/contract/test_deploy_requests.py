@@ -22,7 +22,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "deploy_all": (
         *("endpoint=dogs", "deploy.instance_type=ml.c7i.large", "deploy.max_instances=3"),
         *("deploy.capture_percent=20", "deploy.register=dogs-of-ours", "deploy.ttl_hours=8"),
-        *("deploy.server=pytorch", *ACCOUNT),
+        *("deploy.server=pytorch", "deploy.alarms=true", *ACCOUNT),
+        "deploy.alarm_topic=arn:aws:sns:eu-west-1:444455556666:dogs",
     ),
     "deploy_serverless": (
         "deploy=serverless",
@@ -39,8 +40,8 @@ SERVICE_OF = {
     "CreateSchedule": "scheduler",
     "CreateScheduleGroup": "scheduler",
     "RegisterScalableTarget": "application-autoscaling",
-    "PutScalingPolicy": "application-autoscaling",
     "PutMetricAlarm": "cloudwatch",
+    "PutScalingPolicy": "application-autoscaling",
 }
 
 

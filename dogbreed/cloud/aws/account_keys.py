@@ -42,6 +42,10 @@ _IMAGE = re.compile(
     rf"{_REPOSITORY}(?::[\w][\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?",
     re.ASCII,
 )
+# Source: SNS's API reference, CreateTopic; CloudWatch's user guide: alarms notify no FIFO topics.
+_TOPIC_ARN = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):sns:(?P<region>[a-z0-9-]+):\d{12}:[\w-]{1,256}", re.ASCII
+)
 _DUAL_STACK = "on.aws"
 
 
@@ -209,6 +213,28 @@ def check_image(key: str, image_uri: str | None, region: str) -> None:
         raise ConfigError(
             f"{shown}: it would run in {region}: copy it to a registry there ({right}), or set "
             "launcher.region."
+        )
+
+
+def check_topic(key: str, topic: str | None, region: str) -> None:
+    """Check the ARN of a standard SNS topic in the region; None is valid.
+
+    Raises:
+        ConfigError: names `key` and the correct format.
+    """
+    if topic is None:
+        return
+    right = f"arn:{partition_of(region)}:sns:{region}:ACCOUNT:NAME"
+    found = _TOPIC_ARN.fullmatch(topic)
+    if found is None:
+        raise ConfigError(
+            f"{key}={topic}: it isn't the ARN of a standard SNS topic: write {right}, with the "
+            "twelve digits of the account."
+        )
+    if (found["partition"], found["region"]) != (partition_of(region), region):
+        raise ConfigError(
+            f"{key}={topic}: alarms in {region} notify topics of that region only: write {right}, "
+            "or set launcher.region."
         )
 
 

@@ -19,11 +19,22 @@ UNKNOWN_KEYS = (
 )
 DENIED = ("AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation")
 THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "SlowDown")
-# Phrases of "no such resource" errors; the services have no common error code for it.
+# Codes of "no such resource": of CloudWatch, SageMaker's jobs, Logs, EventBridge Scheduler,
+# Application Auto Scaling, S3 and IAM.
+MISSING_CODES = (
+    *("ResourceNotFound", "ResourceNotFoundException", "ObjectNotFoundException"),
+    *("NoSuchKey", "NoSuchUpload", "NoSuchBucket", "NoSuchEntity", "404"),
+)
+EXISTING_CODES = ("ResourceInUse", "ConflictException")
+# For models, endpoints and others SageMaker has one code for everything: there the text decides.
+INVALID = ("ValidationException", "ValidationError")
 MISSING = (
     *("could not find", "unable to find", "can't find", "cannot find"),
     *("not found", "does not exist"),
 )
+EXISTING = ("already exist",)
+# Another deployment of the endpoint is in progress.
+IN_PROGRESS = ("already existing endpoint", "in-progress endpoint")
 # The word Debugger by itself, not as part of a name such as a role's.
 DEBUGGER = re.compile(r"(?<![\w/:-])debugger(?![\w/:-])", re.IGNORECASE)
 OTHER_REGION = ("PermanentRedirect", "301", "AuthorizationHeaderMalformed")
@@ -65,7 +76,23 @@ def code_of(error: BaseException | None) -> str:
 
 def is_missing(error: ClientError) -> bool:
     """Whether the error means that the resource doesn't exist."""
-    return any(words in str(error).lower() for words in MISSING)
+    return code_of(error) in MISSING_CODES or _is_invalid(error, MISSING)
+
+
+def is_existing(error: ClientError) -> bool:
+    """Whether the error means that a resource of this name exists already."""
+    return code_of(error) in EXISTING_CODES or _is_invalid(error, EXISTING)
+
+
+def is_in_progress(error: ClientError) -> bool:
+    """Whether the error means that another deployment of the endpoint is in progress."""
+    return _is_invalid(error, IN_PROGRESS)
+
+
+def _is_invalid(error: ClientError, phrases: tuple[str, ...]) -> bool:
+    """Whether SageMaker's code for any invalid request comes with one of the phrases."""
+    text = str(error.response.get("Error", {}).get("Message", "")).lower()
+    return code_of(error) in INVALID and any(words in text for words in phrases)
 
 
 def is_unknown(error: BaseException | None) -> bool:

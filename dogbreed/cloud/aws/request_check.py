@@ -46,6 +46,7 @@ _KEYS = (
     (r"modelPackageGroupName$", "deploy.register"),
     (r"modelPackageDescription$", "model"),
     (r"targetValue$", "deploy.photos_per_minute"),
+    (r"alarmActions|oKActions", "deploy.alarm_topic"),
     (r"(min|max)Capacity$", "deploy.max_instances"),
     (r"transformInput\..*s3Uri$", "deploy.photos"),
     (r"(?i)(s3Uri|s3OutputPath|modelDataUrl)$", "launcher.prefix"),
@@ -53,6 +54,7 @@ _KEYS = (
     (r"^Create(HyperParameterTuning|Training)Job: \w*JobName$", "search.name"),
     (r"^Describe(HyperParameterTuning|Training)Job: \w*JobName$", "attach"),
     (r"(endpointName|endpointConfigName|modelName|transformJobName|resourceId|name)$", "endpoint"),
+    (r"alarmName$", "endpoint"),
 )
 
 

@@ -20,11 +20,12 @@ MODELS = "models"
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A packed model: the local file, its S3 URI, its origin (`label`), classes and metrics.
+    """A packed model: its folder, the archive, its S3 URI, origin (`label`), classes, metrics.
 
     `sample_set`: whether it was trained on the built-in sample set.
     """
 
+    folder: Path
     file: Path
     uri: str
     label: str
@@ -52,6 +53,7 @@ def pack(account: Account, config: DeployConfig, folder: Path) -> Archive:
     owned = f"{config.endpoint}/{as_folder(account.owner)}/{mark}"
     place = f"s3://{account.bucket}/{config.launcher.prefix}/{MODELS}/{owned}"
     return Archive(
+        folder=artifact,
         file=file,
         uri=f"{place}/model.tar.gz",
         label=found.label,

@@ -35,7 +35,7 @@ def run_batch(rollout: Rollout, photos: Photos) -> None:
         rollout.start_job(photos.uri)
     log.info("started transform job %s over %s", name, photos.uri)
     job = _wait(account, name, output_uri)
-    rollout.undo()
+    rollout.undo.run()
     target = Path(config.output_root) / name / PREDICTIONS_FILE
     output = job["TransformOutput"]["S3OutputPath"]
     counts = write_predictions(account, output, photos, target)

@@ -24,8 +24,9 @@ BUSY = (
     *(*THROTTLED, "ModelNotReadyException", "InternalDependencyException"),
     *("ServiceUnavailable", "InternalFailure", "500", "503"),
 )
-# Statuses of the container: too many requests at once, or no worker is ready.
-BUSY_STATUSES = (429, 500, 502, 503, 504, 507)
+# Statuses of the container: too many requests at once, or no worker is ready; 0: no response within
+# the 60 s that SageMaker waits.
+BUSY_STATUSES = (0, 429, 500, 502, 503, 504, 507)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,18 +1,21 @@
 """Delete resources of this project: endpoints, models, schedules, archives; stop jobs."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import is_missing
+from dogbreed.cloud.aws.errors import is_in_progress, is_missing
 from dogbreed.cloud.aws.objects import split_uri
-from dogbreed.cloud.endpoints import lifecycle
+from dogbreed.cloud.endpoints.alarms import ALARM_SERVICE, delete_alarms
 from dogbreed.cloud.endpoints.async_scaling import delete_alarm
 from dogbreed.cloud.endpoints.expiry import GROUP, delete_schedule
 from dogbreed.cloud.endpoints.inventory import (
+    ALARM_KIND,
     ARCHIVE_KIND,
     CONFIG_KIND,
     ENDPOINT_KIND,
@@ -88,6 +91,7 @@ def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[
     return {
         SCHEDULE_KIND: lambda one: delete_schedule(account.client("scheduler"), one.name),
         SCALING_KIND: lambda one: _stop_scaling(account, one.name),
+        ALARM_KIND: lambda one: delete_alarms(account.client(ALARM_SERVICE), [one.name]),
         TUNING_KIND: stop_tuning,
         TRAINING_KIND: stop_training,
         TRANSFORM_KIND: stop_transform,
@@ -119,20 +123,19 @@ def _stop(
 
 def _delete_endpoint(client: Any, name: str, wait_minutes: float) -> None:
     """Delete an endpoint as soon as its status permits, and wait until it is gone."""
-    deadline = time.monotonic() + 60 * wait_minutes
+    deadline, refused = time.monotonic() + 60 * wait_minutes, False
     while True:
-        now = lifecycle.describe(client, name)
-        if now is None:
-            return
-        if now.status != lifecycle.DELETING:
-            try:
-                client.delete_endpoint(EndpointName=name)
-                continue
-            except ClientError as error:
-                busy = any(words in str(error).lower() for words in lifecycle.CONFLICTS)
-                if not busy or time.monotonic() > deadline:
-                    raise
-            log.info("  it is %s: waiting until it can be deleted", now.status)
-        if time.monotonic() > deadline:
-            return
+        try:
+            client.delete_endpoint(EndpointName=name)
+            break
+        except ClientError as error:
+            if not is_in_progress(error) or time.monotonic() > deadline:
+                raise
+        if not refused:
+            log.info("  it is being changed: waiting until it can be deleted")
+        refused = True
         time.sleep(PAUSE_S)
+    polls = max(1, math.ceil((deadline - time.monotonic()) / PAUSE_S))
+    waiter = client.get_waiter("endpoint_deleted")
+    with suppress(WaiterError):  # it still exists, which the next listing shows
+        waiter.wait(EndpointName=name, WaiterConfig={"Delay": PAUSE_S, "MaxAttempts": polls})

@@ -10,17 +10,20 @@ from dogbreed.cloud.aws.account_keys import (
     check_kms_key,
     check_partition,
     check_role,
+    check_topic,
     checked_keys,
     refuse_empty,
 )
 from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
 from dogbreed.cloud.aws.s3_names import check_uri, is_s3_uri
+from dogbreed.cloud.endpoints.alarms import put_alarms
 from dogbreed.cloud.endpoints.archive import Archive, pack, upload_archive
 from dogbreed.cloud.endpoints.batch import run_batch
 from dogbreed.cloud.endpoints.batch_photos import Photos, photos_of
 from dogbreed.cloud.endpoints.deploy_keys import check_deployment
 from dogbreed.cloud.endpoints.dry_run import log_plan
 from dogbreed.cloud.endpoints.endpoint_requests import Deployment, deployment_name
+from dogbreed.cloud.endpoints.endpoint_rollout import deploy_endpoint
 from dogbreed.cloud.endpoints.expiry import schedule_expiry
 from dogbreed.cloud.endpoints.lifetime import with_lifetime
 from dogbreed.cloud.endpoints.registry import check_group, register
@@ -28,7 +31,7 @@ from dogbreed.cloud.endpoints.rollout import Rollout
 from dogbreed.cloud.endpoints.scaling import configured, scale
 from dogbreed.cloud.endpoints.serving_costs import serving_costs
 from dogbreed.cloud.endpoints.serving_images import serving_image
-from dogbreed.cloud.endpoints.smoke_test import read_smoke_photo, run_smoke_test
+from dogbreed.cloud.endpoints.smoke_test import SmokeTest, read_smoke_photo
 from dogbreed.cloud.jobs.inputs import MEGABYTE
 from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import BATCH, DeployConfig
@@ -71,15 +74,17 @@ def deploy(config: DeployConfig) -> None:
         )
         if config.deploy.register:
             check_group(account, config.deploy.register)
-        if config.deploy.kind != BATCH:
-            rollout.inspect_endpoint()
-        upload_archive(account, archive, config.launcher.output_kms_key)
         if photos is not None:
+            upload_archive(account, archive, config.launcher.output_kms_key)
             run_batch(rollout, photos)
         else:
-            rollout.deploy_endpoint()
+            rollout.inspect_endpoint()
+            test = SmokeTest.prepare(archive.folder, *photo)
+            upload_archive(account, archive, config.launcher.output_kms_key)
+            arguments = account_arguments(config.launcher)
+            deploy_endpoint(rollout, lambda: test.run(account, config.endpoint, arguments))
             # Before registering the model, so that an error there can't hide the costs.
-            _test_endpoint(account, config, *photo)
+            _log_commands(config)
         if config.deploy.register:
             log.info("registered: %s", register(account, config, archive, deployment))
 
@@ -116,13 +121,14 @@ def _account(config: DeployConfig) -> Account:
 
 
 def _check_region(config: DeployConfig, region: str) -> None:
-    """Raise a ConfigError for an image or a role that can't be used in the region."""
+    """Raise a ConfigError for an image, a role or a topic that can't be used in the region."""
     deploy = config.deploy
     check_image("deploy.image_uri", deploy.image_uri, region)
     check_kms_key("deploy.volume_kms_key", deploy.volume_kms_key, region)
     if deploy.ttl_role is not None:
         check_role("deploy.ttl_role", deploy.ttl_role, arn_only=True)
         check_partition("deploy.ttl_role", deploy.ttl_role, region)
+    check_topic("deploy.alarm_topic", deploy.alarm_topic, region)
 
 
 def _send_all_requests(rollout: Rollout, archive: Archive, photos: Photos | None) -> None:
@@ -136,6 +142,8 @@ def _send_all_requests(rollout: Rollout, archive: Archive, photos: Photos | None
         rollout.create_model()
         rollout.create_config()
         rollout.start_endpoint()
+        if config.deploy.alarms:
+            put_alarms(account, config)
         scaling = configured(config)
         if scaling is not None:
             scale(account, config, scaling)
@@ -143,17 +151,14 @@ def _send_all_requests(rollout: Rollout, archive: Archive, photos: Photos | None
         register(account, config, archive, rollout.deployment)
 
 
-def _test_endpoint(account: Account, config: DeployConfig, name: str, photo: bytes) -> None:
-    """Run the smoke test; log the costs and the commands that query and delete the endpoint."""
+def _log_commands(config: DeployConfig) -> None:
+    """Log the costs and the commands that query and delete the endpoint."""
     arguments = account_arguments(config.launcher)
-    try:
-        run_smoke_test(account, config.endpoint, name, photo, arguments)
-    finally:
-        log.info("")
-        for line in serving_costs(config.deploy):
-            log.info("%s", line)
-        log.info(
-            "\nquery it:   %s endpoint=%s%s photo.jpg\ndelete all: %s endpoint=%s%s",
-            *(typed("query"), config.endpoint, arguments),
-            *(typed("teardown"), config.endpoint, arguments),
-        )
+    log.info("")
+    for line in serving_costs(config.deploy):
+        log.info("%s", line)
+    log.info(
+        "\nquery it:   %s endpoint=%s%s photo.jpg\ndelete all: %s endpoint=%s%s",
+        *(typed("query"), config.endpoint, arguments),
+        *(typed("teardown"), config.endpoint, arguments),
+    )

@@ -46,6 +46,11 @@ def check_deployment(config: DeployConfig) -> None:
             f"deploy.photos={deploy.photos} is for deploy=batch; {typed('query')} sends photos to "
             "an endpoint. Take deploy=batch, or leave deploy.photos out."
         )
+    if deploy.alarm_topic is not None and not deploy.alarms:
+        raise ConfigError(
+            f"deploy.alarm_topic={deploy.alarm_topic} is for alarms: set deploy.alarms=true, or "
+            "leave it out."
+        )
     hours = lifetime_of(deploy)
     if deploy.kind != BATCH and hours is not None:
         _check_lifetime(hours, deploy.startup_minutes)
@@ -133,6 +138,7 @@ def _check_batch(config: DeployConfig) -> None:
     for_endpoints_only = {
         "deploy.max_instances": deploy.max_instances,
         "deploy.capture_percent": deploy.capture_percent,
+        "deploy.alarms": deploy.alarms,
         "deploy.ttl_hours": lifetime_of(deploy),
     }
     for name, value in for_endpoints_only.items():

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ from dogbreed.serving.container import GPU_VARIABLE
 from dogbreed.serving.requests.invocations import JSON_TYPE, TIFF_VARIABLE
 
 VARIANT = "AllTraffic"
+# How long the previous fleet stays while alarms watch the new one: the alarms need two minutes of
+# the last three, and metrics arrive a minute late.
+BAKING_S = 300
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", JSON_TYPE)
 
 
@@ -142,13 +146,19 @@ def endpoint_request(
 
 
 def update_request(
-    config: DeployConfig, deployment: Deployment, *, keep_count: bool
+    config: DeployConfig,
+    config_name: str,
+    *,
+    keep_count: bool,
+    policy: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The arguments of UpdateEndpoint; `keep_count`: retain the scaled instance count."""
-    request: dict[str, Any] = {
-        "EndpointName": config.endpoint,
-        "EndpointConfigName": deployment.name,
-    }
+    """The arguments of UpdateEndpoint.
+
+    `keep_count`: retain the scaled instance count. `policy` is a `rollback_policy`.
+    """
+    request: dict[str, Any] = {"EndpointName": config.endpoint, "EndpointConfigName": config_name}
+    if policy is not None:
+        request["DeploymentConfig"] = policy
     if keep_count:
         # Of the properties that can be retained, all but the instance count are excluded.
         request |= {
@@ -159,6 +169,26 @@ def update_request(
             ],
         }
     return request
+
+
+def rollback_policy(alarms: Sequence[str], instances: int) -> dict[str, Any]:
+    """The DeploymentConfig of an update to `instances`, which the alarms roll back.
+
+    Sources: SageMaker's developer guide, deployment-guardrails*.html: not for serverless endpoints;
+    a canary has at most half of the instances, so a single instance takes over all at once; without
+    alarms there is no baking.
+    """
+    routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    if instances > 1:
+        size = {"Type": "INSTANCE_COUNT", "Value": 1}
+        routing = {"Type": "CANARY", "WaitIntervalInSeconds": BAKING_S, "CanarySize": size}
+    return {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": routing,
+            "TerminationWaitInSeconds": BAKING_S,
+        },
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarms]},
+    }
 
 
 def predictions_uri(account: Account, config: DeployConfig, deployment: Deployment) -> str:

@@ -11,6 +11,7 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import code_of
 from dogbreed.cloud.aws.owner import from_folder
 from dogbreed.cloud.aws.tags import ENDPOINT, OWNER, is_ours, project_tags
+from dogbreed.cloud.endpoints.alarms import ALARM_SERVICE, all_alarms
 from dogbreed.cloud.endpoints.archive import MODELS
 from dogbreed.cloud.endpoints.expiry import schedules
 from dogbreed.cloud.endpoints.lifecycle import DELETING
@@ -18,7 +19,7 @@ from dogbreed.cloud.endpoints.scaling import SCALING_SERVICE, scaled_endpoints
 from dogbreed.configuration.search import AccountConfig
 
 ENDPOINT_KIND, CONFIG_KIND, MODEL_KIND = "endpoint", "endpoint config", "model"
-SCALING_KIND, SCHEDULE_KIND = "automatic scaling", "schedule"
+SCALING_KIND, SCHEDULE_KIND, ALARM_KIND = "automatic scaling", "schedule", "alarm"
 TRAINING_KIND, TUNING_KIND, TRANSFORM_KIND = "training job", "tuning job", "transform job"
 PACKAGE_KIND, GROUP_KIND = "model package", "model group"
 ARCHIVE_KIND, UPLOAD_KIND = "archive in S3", "unfinished upload to S3"
@@ -93,6 +94,16 @@ def find_all(account: Account, launcher: AccountConfig) -> list[Resource]:
     found += (
         Resource(kind=SCALING_KIND, name=name, endpoint=name, owner=owners[name])
         for name in sorted(scaled)
+    )
+    found += (
+        Resource(
+            kind=ALARM_KIND,
+            name=each.name,
+            endpoint=each.endpoint,
+            owner=each.tags.get(OWNER),
+            note=each.state,
+        )
+        for each in all_alarms(account.client(ALARM_SERVICE))
     )
     found += _archives(account, launcher)
     return found

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import is_missing, translate_errors
+from dogbreed.cloud.aws.errors import is_existing, is_in_progress, is_missing, translate_errors
 from dogbreed.cloud.aws.polling import poll
 from dogbreed.errors import CloudError, ConfigError
 
@@ -17,8 +17,6 @@ ENDPOINT_NAME = re.compile(r"(?=.{1,63}$)[a-zA-Z0-9](?:-*[a-zA-Z0-9])*")
 IN_SERVICE, FAILED, DELETING = "InService", "Failed", "Deleting"
 # Statuses in which an endpoint can't be changed.
 IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", DELETING)
-# Phrases of SageMaker's errors if another deployment of the endpoint is in progress.
-CONFLICTS = ("already existing endpoint", "in-progress endpoint")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +91,7 @@ def update(client: Any, request: dict[str, Any]) -> None:
         CloudError: another update is in progress, or AWS refuses.
     """
     # The default deployment policy is blue/green, all at once: a new fleet takes over when it
-    # answers /ping; otherwise the old fleet continues to serve.
+    # answers /ping, which proves little; otherwise the old fleet continues to serve.
     _send_exclusively(client, lambda: client.update_endpoint(**request), request)
 
 
@@ -102,7 +100,7 @@ def create_once(create: Callable[[], Any]) -> None:
     try:
         create()
     except ClientError as error:
-        if "already exist" not in str(error).lower():
+        if not is_existing(error):
             raise
 
 
@@ -113,7 +111,7 @@ def _send_exclusively(client: Any, send: Any, request: dict[str, Any]) -> None:
         try:
             send()
         except ClientError as error:
-            if not any(words in str(error).lower() for words in CONFLICTS):
+            if not is_in_progress(error):
                 raise
             # If a response was lost, the deployment in progress is this one.
             now = describe(client, name)

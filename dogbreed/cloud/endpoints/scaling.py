@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import code_of, translate_errors
+from dogbreed.cloud.aws.errors import code_of, is_existing, translate_errors
 from dogbreed.cloud.aws.tags import ENDPOINT, all_tags
 from dogbreed.cloud.endpoints.async_scaling import backlog_target, put_policies
 from dogbreed.cloud.endpoints.endpoint_requests import VARIANT
@@ -103,9 +103,22 @@ def _register(client: Any, target: dict[str, Any], tags: dict[str, str]) -> None
     try:
         client.register_scalable_target(**target, Tags=tags)
     except ClientError as error:
-        if "already exists" not in str(error).lower():
+        if not is_existing(error):
             raise
         client.register_scalable_target(**target)
+
+
+def replace(account: Account, config: DeployConfig, scaling: Scaling | None) -> None:
+    """Have an endpoint scale as described, None: not at all.
+
+    Raises:
+        CloudError: AWS refuses.
+    """
+    if scaling is not None:
+        scale(account, config, scaling)
+        return
+    with translate_errors(f"the scaling of endpoint {config.endpoint}"):
+        stop_scaling(account.client(SCALING_SERVICE), config.endpoint)
 
 
 def stop_scaling(client: Any, endpoint: str) -> None:

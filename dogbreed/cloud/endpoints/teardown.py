@@ -13,6 +13,7 @@ from dogbreed.cloud.endpoints.cloudwatch import LOG_GROUP
 from dogbreed.cloud.endpoints.deletion import SCHEDULE_GROUP, delete_all
 from dogbreed.cloud.endpoints.expiry import GROUP
 from dogbreed.cloud.endpoints.inventory import (
+    ALARM_KIND,
     ARCHIVE_KIND,
     CONFIG_KIND,
     ENDPOINT_KIND,
@@ -42,7 +43,7 @@ from dogbreed.training.run_folder import log, log_to_terminal
 
 # A resource is deleted before those that it depends on.
 ORDER = (
-    *(SCHEDULE_KIND, SCALING_KIND, TUNING_KIND, TRAINING_KIND, TRANSFORM_KIND),
+    *(SCHEDULE_KIND, SCALING_KIND, ALARM_KIND, TUNING_KIND, TRAINING_KIND, TRANSFORM_KIND),
     *(ENDPOINT_KIND, CONFIG_KIND, MODEL_KIND, PACKAGE_KIND, GROUP_KIND, ARCHIVE_KIND),
     UPLOAD_KIND,
 )

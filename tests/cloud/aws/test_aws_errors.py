@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ClientError
 from conftest import draw_folders
 
 from dogbreed.cloud.aws.account import sign_in
+from dogbreed.cloud.aws.errors import is_existing, is_in_progress, is_missing
 from dogbreed.cloud.jobs.job import Job
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import FinalConfig
@@ -147,6 +149,33 @@ def test_debugger_where_it_cant_be(launch: Launch, account: "SageMakerAccount") 
     with pytest.raises(ConfigError, match="leave it out with launcher=local"):
         check_local(compose_as(FinalConfig, "final", ["launcher=local", "cloud_debugger=true"]))
     assert account.requests == []
+
+
+def error(code: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "missing", "existing", "in_progress"),
+    [
+        ("ValidationException", 'Could not find endpoint "arn".', True, False, False),
+        ("ValidationException", "Requested resource not found.", True, False, False),
+        ("ResourceNotFound", "", True, False, False),
+        ("ResourceNotFoundException", "no such group", True, False, False),
+        ("AccessDeniedException", "the policy was not found", False, False, False),
+        ("ResourceInUse", "", False, True, False),
+        ("ValidationException", 'Cannot create already existing model "arn".', False, True, False),
+        ("ValidationException", 'Cannot create already existing endpoint "a".', False, True, True),
+        ("ValidationException", 'Cannot update in-progress endpoint "arn".', False, False, True),
+        ("ThrottlingException", "an in-progress endpoint does not exist", False, False, False),
+    ],
+)
+def test_errors_are_classified_by_code_and_by_text_only_where_the_code_says_nothing(
+    code: str, message: str, missing: bool, existing: bool, in_progress: bool
+) -> None:
+    found = error(code, message)
+    kinds = (is_missing(found), is_existing(found), is_in_progress(found))
+    assert kinds == (missing, existing, in_progress)
 
 
 def test_roles_are_found_by_their_names(launch: Launch, account: "SageMakerAccount") -> None:

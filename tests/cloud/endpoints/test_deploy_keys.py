@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dogbreed.cloud.aws.account_keys import check_topic
 from dogbreed.cloud.aws.service_model import choices_of
 from dogbreed.cloud.aws.tags import all_tags
 from dogbreed.cloud.endpoints.deploy_keys import MAX_NAME_CHARACTERS, check_deployment
@@ -73,6 +74,8 @@ def composed(*overrides: str) -> DeployConfig:
         (("deploy=async", "deploy.instance_count=2"), "at least deploy.instance_count=2"),
         (("deploy=async", "deploy.photos=x"), "Take deploy=batch"),
         (("deploy=batch",), "deploy.photos has no value"),
+        (("deploy=batch", "deploy.photos=x", "deploy.alarms=true"), "not for batch transform jobs"),
+        (("deploy.alarm_topic=arn:aws:sns:us-east-1:111122223333:t",), "set deploy.alarms=true"),
         (("deploy=batch", "deploy.photos=x", "deploy.ttl_hours=3"), "not for batch transform jobs"),
         (
             ("deploy=batch", "deploy.photos=x", "deploy.instance_type=ml.t2.large"),
@@ -83,6 +86,24 @@ def composed(*overrides: str) -> DeployConfig:
 def test_what_can_not_be_is_refused(overrides: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         check_deployment(composed(*overrides))
+
+
+@pytest.mark.parametrize(
+    ("topic", "region", "sentence"),
+    [
+        ("dogs", "us-east-1", "write arn:aws:sns:us-east-1:ACCOUNT:NAME"),
+        ("arn:aws:sns:us-east-1:111122223333:dogs.fifo", "us-east-1", "of a standard SNS topic"),
+        ("arn:aws:sqs:us-east-1:111122223333:dogs", "us-east-1", "of a standard SNS topic"),
+        ("arn:aws:sns:eu-west-1:111122223333:dogs", "us-east-1", "topics of that region only"),
+        ("arn:aws:sns:cn-north-1:111122223333:dogs", "cn-north-1", "write arn:aws-cn:sns:cn-no"),
+    ],
+)
+def test_a_topic_that_alarms_can_not_notify_is_refused(
+    topic: str, region: str, sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        check_topic("deploy.alarm_topic", topic, region)
+    check_topic("deploy.alarm_topic", "arn:aws-cn:sns:cn-north-1:111122223333:dogs", "cn-north-1")
 
 
 def test_what_can_be_is_not_refused() -> None:

@@ -3,13 +3,23 @@
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
 from dogbreed.cloud.aws.account import account_arguments
-from dogbreed.cloud.endpoints.endpoint_requests import Deployment
+from dogbreed.cloud.aws.service_model import problems
+from dogbreed.cloud.endpoints.alarms import rollback_alarms
+from dogbreed.cloud.endpoints.endpoint_requests import (
+    Deployment,
+    rollback_policy,
+    update_request,
+)
+from dogbreed.cloud.endpoints.endpoint_rollout import deploy_endpoint
 from dogbreed.cloud.endpoints.expiry import schedule_expiry
 from dogbreed.cloud.endpoints.lifecycle import Endpoint
+from dogbreed.cloud.endpoints.previous_version import Previous
 from dogbreed.cloud.endpoints.rollout import Rollout
 from dogbreed.cloud.endpoints.scaling import Scaling
 from dogbreed.configuration.composing import compose_as
@@ -47,7 +57,7 @@ class Client:
         return call
 
 
-def account_of(client: Client) -> Any:
+def account_of(client: Any) -> Any:
     return SimpleNamespace(
         client=lambda service: client,
         role_arn="arn:aws:iam::1:role/R",
@@ -57,7 +67,7 @@ def account_of(client: Client) -> Any:
     )
 
 
-def rollout(client: Client, *overrides: str) -> Rollout:
+def rollout(client: Any, *overrides: str) -> Rollout:
     deployment = Deployment(name="dogs-1", model_uri="s3://b/m", image_uri="i")
     return Rollout(account_of(client), composed(*overrides), deployment)
 
@@ -67,14 +77,14 @@ def test_what_may_have_been_created_is_left_and_named() -> None:
     with pytest.raises(
         CloudError, match=r"because\. Meanwhile what was created for endpoint dogs is"
     ):
-        rollout(client).deploy_endpoint()
+        deploy_endpoint(rollout(client), lambda: None)
     assert "delete_model" not in client.called
 
 
 def test_what_was_refused_is_undone() -> None:
     client = Client(create_endpoint=refusal("ResourceLimitExceeded"))
     with pytest.raises(CloudError, match=r"deploy\.instance_type, fewer instances") as caught:
-        rollout(client).deploy_endpoint()
+        deploy_endpoint(rollout(client), lambda: None)
     assert "Meanwhile" not in str(caught.value)
     assert client.called[-2:] == ["delete_endpoint_config", "delete_model"]
 
@@ -95,17 +105,77 @@ def test_another_instance_type_starts_with_as_many_as_run_within_the_limits(
     client = Client()
     limits = ("deploy.instance_count=2", "deploy.max_instances=4")
     update = rollout(client, "deploy.instance_type=ml.m5.large", *limits)
-    update.previous = Endpoint(
-        **dict.fromkeys(("name", "arn", "config", "reason"), "x"),
+    endpoint = Endpoint(
+        name="x",
+        arn="x",
+        config="x",
+        reason="",
         status="InService",
         pending=None,
         instances=running,
     )
-    update._previous_type = "ml.c5.large"
-    update._previous_scaling = Scaling(min_instances=1, max_instances=9, photos_per_minute=60)
+    update.previous = Previous(
+        endpoint=endpoint,
+        instance_type="ml.c5.large",
+        scaling=Scaling(min_instances=1, max_instances=9, photos_per_minute=60),
+    )
     update.create_config()
     (variant,) = client.requests["create_endpoint_config"]["ProductionVariants"]
     assert variant["InitialInstanceCount"] == first
+
+
+@pytest.mark.parametrize(
+    ("instances", "kind", "alarms"),
+    [(1, "ALL_AT_ONCE", ["dogbreed-dogs-latency"]), (2, "CANARY", ["dogbreed-dogs-latency"])],
+)
+def test_a_canary_needs_two_instances_and_an_alarm_that_is_off(
+    instances: int, kind: str, alarms: list[str]
+) -> None:
+    found = {
+        "dogbreed-dogs-5xx": {"StateValue": "ALARM"},
+        "dogbreed-dogs-latency": {"StateValue": "INSUFFICIENT_DATA"},
+        "dogbreed-dogs-instances": {"StateValue": "OK"},
+    }
+    names, note = rollback_alarms(found, "dogs")
+    assert (names, "dogbreed-dogs-5xx is on" in note) == (alarms, True)
+    request = update_request(
+        composed(), "dogs-1", keep_count=False, policy=rollback_policy(names, instances)
+    )
+    assert problems("sagemaker", "UpdateEndpoint", request) == []
+    routing = request["DeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+    assert routing["Type"] == kind
+    assert (
+        routing.get("CanarySize")
+        == {
+            "ALL_AT_ONCE": None,
+            "CANARY": {"Type": "INSTANCE_COUNT", "Value": 1},
+        }[kind]
+    )
+
+
+def test_an_endpoint_whose_deletion_never_ends_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dogbreed.cloud.endpoints.rollout.DELETED", {"Delay": 0, "MaxAttempts": 2})
+    client = boto3.client(
+        "sagemaker", "us-east-1", aws_access_key_id="key", aws_secret_access_key="secret"
+    )
+    with Stubber(client) as stub:
+        description = {
+            "EndpointName": "dogs",
+            "EndpointArn": "a" * 20,
+            "EndpointStatus": "Failed",
+            "CreationTime": 0,
+            "LastModifiedTime": 0,
+        }
+        tags = {"Tags": [{"Key": "project", "Value": "dogbreed"}]}
+        stub.add_response("describe_endpoint", description)
+        stub.add_response("list_tags", tags)
+        stub.add_response("delete_endpoint", {})
+        for _ in range(2):
+            stub.add_response("describe_endpoint", {**description, "EndpointStatus": "Deleting"})
+        with pytest.raises(CloudError, match="still being deleted: run this again"):
+            rollout(client).inspect_endpoint()
 
 
 def test_commands_in_messages_use_the_same_account() -> None:
