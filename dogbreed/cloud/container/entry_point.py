@@ -29,6 +29,7 @@ WEIGHTS_SHA256 = "weights_sha256"  # in hex; the file of the weights channel to 
 NOT_KEYS = ("sagemaker_", "_tuning_objective_metric", JOB, WEIGHTS_SHA256)
 
 PHOTOS, FEATURES, WEIGHTS = "photos", "features", "weights"
+WHEELS = "wheels"  # the training toolkit installs them before this module is imported
 OUTPUTS = "outputs"
 NOT_OUTPUT = ("model", "checkpoints")
 MAX_FAILURE_CHARACTERS = 1024  # of the failure file; the service truncates more

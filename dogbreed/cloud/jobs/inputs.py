@@ -18,11 +18,13 @@ from dogbreed.cloud.aws.uploads import (
     UploadPlan,
     upload,
 )
-from dogbreed.cloud.container.entry_point import PHOTOS, WEIGHTS, WEIGHTS_SHA256
+from dogbreed.cloud.container.entry_point import PHOTOS, WEIGHTS, WEIGHTS_SHA256, WHEELS
 from dogbreed.cloud.jobs.costs import has_local_disk
+from dogbreed.cloud.jobs.packages import Packages, plan_packages
 from dogbreed.cloud.jobs.photo_inputs import plan_photos
 from dogbreed.cloud.jobs.requests import Job
 from dogbreed.cloud.jobs.source import SourcePackage, pack_source
+from dogbreed.cloud.wheels.storage import upload_wheels
 from dogbreed.configuration.composing import compose
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import flat
@@ -40,10 +42,6 @@ DECIDES_FEATURES = (
     *("model.backbone", "model.weights", "model.trainable", "engine", "precision"),
     *("features.views", "features.average", "features.dtype", "name"),
 )
-# Keys that are off by default, and the extra of pyproject.toml that they need.
-NEEDS_EXTRA = {"debug.smdebug": "smdebug", "debug.tensorboard": "tensorboard"}
-# How the names of backbones begin that need an extra. Their providers would import torch.
-BACKBONE_EXTRAS = {"timm/": "timm", "efficientnet_lite0": "lite", "efficientnet_lite1": "lite"}
 # Keys that the container sets by itself, such as paths.
 NOT_SENT = (
     "data.root",
@@ -66,6 +64,7 @@ class JobInputs:
     """
 
     images: Mapping[str, Image]
+    packages: Packages
     source: SourcePackage
     source_uri: str
     photos: UploadPlan
@@ -98,7 +97,8 @@ def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence
     }
     settings = changed(training_of(config), compose([]))
     settings = {key: value for key, value in settings.items() if key not in NOT_SENT}
-    source = _source(images, settings)
+    packages = plan_packages(PROJECT, images, settings, launcher.install, dry=account.dry)
+    source = pack_source(PROJECT, packages.lines)
     source_uri = _uri(account, launcher.prefix, f"source/{source.sha256[:16]}/sourcedir.tar.gz")
     photos = plan_photos(account, config)
     channels = {PHOTOS: photos.folder.uri}
@@ -108,8 +108,12 @@ def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence
         mark = digest_of(weights).hex()
         settings[WEIGHTS_SHA256] = mark
         channels[WEIGHTS] = _uri(account, launcher.prefix, f"weights/{mark[:16]}/")
+    if packages.wheels is not None:
+        mark = packages.wheels.digest[:16]
+        channels[WHEELS] = _uri(account, launcher.prefix, f"{WHEELS}/{mark}/")
     return JobInputs(
         images=images,
+        packages=packages,
         source=source,
         source_uri=source_uri,
         photos=photos.plan,
@@ -122,15 +126,6 @@ def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence
         ),
         notes=_notes(images),
     )
-
-
-def _source(images: Mapping[str, Image], settings: Mapping[str, Any]) -> SourcePackage:
-    """The source archive, with the extras that these settings need."""
-    carried = frozenset.intersection(*(image.carries for image in images.values()))
-    extras = [extra for key, extra in NEEDS_EXTRA.items() if settings.get(key)]
-    backbone = str(settings.get("model.backbone", ""))
-    extras += [extra for start, extra in BACKBONE_EXTRAS.items() if backbone.startswith(start)]
-    return pack_source(PROJECT, carried, extras)
 
 
 def _notes(images: Mapping[str, Image]) -> tuple[str, ...]:
@@ -168,6 +163,8 @@ def job_on_inputs(
         "instance_count": launcher.instance_count,
         **other,
     }
+    if WHEELS in inputs.channels:  # every job installs its packages
+        fields["channels"] = {**fields["channels"], WHEELS: inputs.channels[WHEELS]}
     return Job(
         name=name,
         kind=kind,
@@ -189,6 +186,12 @@ def upload_inputs(account: Account, config: LaunchConfig, inputs: JobInputs) -> 
     for note in inputs.notes:
         log.warning("warning: %s", note)
     client, key = account.client("s3"), config.launcher.output_kms_key
+    if wheels := inputs.packages.wheels:
+        uploaded = upload_wheels(client, wheels, inputs.channels[WHEELS], kms_key=key)
+        log.info(
+            "packages to %s: %d to upload, %d unchanged",
+            *(inputs.channels[WHEELS], uploaded, len(wheels.names) - uploaded),
+        )
     upload_bytes(client, inputs.source.data, inputs.source_uri, kms_key=key)
     photos = inputs.photos
     log.info(

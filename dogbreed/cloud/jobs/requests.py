@@ -134,7 +134,7 @@ def _common(account: Account, launcher: LauncherConfig, job: Job) -> dict[str, A
         "enable_inter_container_traffic_encryption": False,
         # The toolkit downloads the source from S3 and installs requirements.txt.
         "enable_network_isolation": False,
-        "environment": {"PYTHONUNBUFFERED": "1"},
+        "environment": {"PYTHONUNBUFFERED": "1", **launcher.environment},
     }
     if job.checkpoints_uri:
         common["checkpoint_config"] = shapes.CheckpointConfig(s3_uri=job.checkpoints_uri)
