@@ -12,6 +12,7 @@ from helpers.in_process import run_in_process
 from helpers.made_wheels import make_wheel
 
 from dogbreed.cloud.jobs import packages
+from dogbreed.cloud.wheels.resolve import resolve_wheels
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
@@ -34,6 +35,7 @@ def launch(
     index = tmp_path / "index"
     make_wheel(index, "probe", requires=["part==1.0"])
     make_wheel(index, "part")
+    monkeypatch.setattr(packages, "resolve_wheels", resolve_wheels)  # as it is
     monkeypatch.setattr(packages, "job_requirements", lambda *given: ("probe==1.0", "part==1.0"))
     for name, value in (("CONFIG_FILE", "/dev/null"), ("NO_INDEX", "1"), ("FIND_LINKS", index)):
         monkeypatch.setenv(f"PIP_{name}", str(value))

@@ -26,7 +26,8 @@ from dogbreed.utils.progress import is_main_process
 JOB = "job"
 TRAIN, EXTRACT, TUNE = "train", "extract", "tune"
 WEIGHTS_SHA256 = "weights_sha256"  # in hex; the file of the weights channel to use
-NOT_KEYS = ("sagemaker_", "_tuning_objective_metric", JOB, WEIGHTS_SHA256)
+NOT_KEYS = frozenset({"_tuning_objective_metric", JOB, WEIGHTS_SHA256})
+TOOLKIT_KEYS = "sagemaker_"  # how the names of the toolkit's begin
 
 PHOTOS, FEATURES, WEIGHTS = "photos", "features", "weights"
 WHEELS = "wheels"  # the training toolkit installs them before this module is imported
@@ -78,7 +79,11 @@ def _checked(sent: Any) -> dict[str, str]:
 
 def _run(hyperparameters: Mapping[str, str]) -> None:
     job = decode(hyperparameters.get(JOB, TRAIN))
-    keys = {n: text for n, text in hyperparameters.items() if not n.startswith(NOT_KEYS)}
+    keys = {
+        name: text
+        for name, text in hyperparameters.items()
+        if name not in NOT_KEYS and not name.startswith(TOOLKIT_KEYS)
+    }
     # The paths of this container override all other values.
     paths = _paths(decode(hyperparameters.get(WEIGHTS_SHA256, '""')))
     values = {name: decode(text) for name, text in keys.items()} | paths | _processes()

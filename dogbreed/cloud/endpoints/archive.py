@@ -6,11 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.artifact.folder import read_description
-from dogbreed.artifact.packing import pack_model
+from dogbreed.artifact.packing import pack_model, requirements_for
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.objects import digest_of, upload_file
 from dogbreed.cloud.endpoints.model_source import fetch, find_model
-from dogbreed.configuration.deploy import DeployConfig
+from dogbreed.cloud.jobs.inputs import PROJECT
+from dogbreed.cloud.wheels.closure import Environment
+from dogbreed.cloud.wheels.pins import CONSTRAINTS, read_pins
+from dogbreed.cloud.wheels.resolve import list_wheels, resolve_wheels
+from dogbreed.cloud.wheels.target import Target
+from dogbreed.configuration.deploy import SERVERS, DeployConfig
+from dogbreed.configuration.search import INDEX, WHEELS
+from dogbreed.training.run_folder import log
 
 MODELS = "models"  # the folder below launcher.prefix, with one for each endpoint
 
@@ -40,7 +47,11 @@ def pack(account: Account, config: DeployConfig, folder: Path) -> Archive:
     artifact = fetch(account, found, folder)
     description = read_description(artifact)
     file = folder / "model.tar.gz"
-    pack_model(artifact, file, install=config.deploy.install)
+    wheels = _wheels(account, config, artifact)
+    install = config.deploy.install
+    # A dry run downloads no wheels: without them it shows the archive of install=index.
+    from_index = install == INDEX or (install == WHEELS and wheels is None)
+    pack_model(artifact, file, install=from_index, wheels=wheels or ())
     mark = digest_of(file).hex()[:16]
     place = f"s3://{account.bucket}/{config.launcher.prefix}/{MODELS}/{config.endpoint}/{mark}"
     return Archive(
@@ -50,6 +61,25 @@ def pack(account: Account, config: DeployConfig, folder: Path) -> Archive:
         classes=len(description.classes),
         metrics=description.metrics,
     )
+
+
+def _wheels(account: Account, config: DeployConfig, artifact: Path) -> list[Path] | None:
+    """The wheels to unpack into the archive; None: a dry run, and they aren't here yet."""
+    if config.deploy.install != WHEELS:
+        return []
+    server, requirements = SERVERS[config.deploy.server], read_pins(requirements_for(artifact))
+    constraints = PROJECT / CONSTRAINTS  # not in an installed package, whose models need no more
+    environment = Environment(
+        target=Target(python=server.python, glibc_minor=server.glibc_minor),
+        pins={**(read_pins(constraints) if constraints.is_file() else {}), **requirements},
+        carried=server.carries,
+        key="deploy.install",
+    )
+    wanted = [str(pin) for pins in requirements.values() for pin in pins]
+    found = (list_wheels if account.dry else resolve_wheels)(wanted, environment)
+    if account.dry:
+        log.info("Would unpack into the archive: %s", ", ".join(found.names))
+    return None if found.wheels is None else [wheel.file for wheel in found.wheels]
 
 
 def upload_archive(account: Account, archive: Archive, kms_key: str | None) -> None:

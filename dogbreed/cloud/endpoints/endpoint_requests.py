@@ -8,6 +8,7 @@ from typing import Any
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.tags import ENDPOINT, tag_list
 from dogbreed.configuration.deploy import SERVERLESS, SERVERS, DeployConfig, ServingConfig
+from dogbreed.configuration.search import INDEX
 from dogbreed.serving.requests.invocations import JSON_TYPE, TIFF_VARIABLE
 
 VARIANT = "AllTraffic"
@@ -50,9 +51,9 @@ def model_request(account: Account, config: DeployConfig, deployment: Deployment
         "Tags": tag_list(config.launcher, **{ENDPOINT: config.endpoint}),
     }
     launcher = config.launcher
-    # Installing packages at the start needs the network, and serverless endpoints can't be isolated
+    # Installing from an index needs the network, and serverless endpoints can't be isolated
     # (developer guide, serverless-endpoints.html, "Feature exclusions").
-    if not config.deploy.install and config.deploy.kind != SERVERLESS:
+    if config.deploy.install != INDEX and config.deploy.kind != SERVERLESS:
         request["EnableNetworkIsolation"] = True
     if launcher.subnets:
         request["VpcConfig"] = {
