@@ -7,13 +7,13 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
-from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import PROJECT, draw_photo
+from helpers.made_wheels import wheel_of_installed
 from safetensors.torch import load_file, save_file
 
 from dogbreed import BreedClassifier, load
@@ -155,11 +155,8 @@ Predictor.load(code.parent).predict(pathlib.Path(sys.argv[2]).read_bytes())
 def test_packages_of_the_archive_are_used_instead_of_the_containers(
     tiny_model: Path, photo: Path, tmp_path: Path
 ) -> None:
-    wheel = tmp_path / "pillow-13.0.0-cp311-cp311-manylinux_2_28_x86_64.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for file in files("pillow") or ():
-            if ".." not in file.parts:
-                archive.write(str(file.locate()), str(file))
+    wheel = wheel_of_installed(tmp_path, "pillow")
+    with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr("pillow-13.0.0.data/scripts/tool", "no module")
         archive.writestr("pillow-13.0.0.data/purelib/beside.py", "a = 1")
     pack_model(tiny_model, tmp_path / "model.tar.gz", wheels=[wheel])

@@ -1,4 +1,4 @@
-"""Wheels and source distributions of packages that are made up, in a folder that pip reads."""
+"""Wheels of packages that are made up or installed here, in a folder that pip reads."""
 
 import base64
 import hashlib
@@ -6,6 +6,7 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Sequence
+from importlib.metadata import distribution
 from pathlib import Path
 
 
@@ -49,4 +50,16 @@ def make_source(folder: Path, name: str, version: str = "1.0") -> Path:
             member = tarfile.TarInfo(f"{name}-{version}/{file}")
             member.size = len(text)
             tape.addfile(member, io.BytesIO(text.encode()))
+    return path
+
+
+def wheel_of_installed(folder: Path, name: str) -> Path:
+    """The wheel of a package as it is installed here, for this Python; its path."""
+    package = distribution(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name.replace('-', '_')}-{package.version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in package.files or ():
+            if ".." not in file.parts and file.suffix != ".pyc":
+                archive.write(str(file.locate()), str(file))
     return path

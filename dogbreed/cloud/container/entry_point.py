@@ -1,7 +1,6 @@
 """Entry point of the container: run the job of the hyperparameters and write its outputs."""
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,6 @@ from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import CloudError, DogbreedError
 from dogbreed.search.hyperparameters import decode, from_arguments
 from dogbreed.search.runner_limits import check_local_search
-from dogbreed.utils.clock import Clock, as_text
 from dogbreed.utils.documents import DocumentError, json_value
 from dogbreed.utils.files import write_text
 from dogbreed.utils.printable import printable
@@ -88,7 +86,9 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
     paths = _paths(decode(hyperparameters.get(WEIGHTS_SHA256, '""')))
     values = {name: decode(text) for name, text in keys.items()} | paths | _processes()
     if job == EXTRACT:
-        _extract(compose_as(Config, "train", [], values))
+        from dogbreed.cloud.container.extraction import extract
+
+        extract(compose_as(Config, "train", [], values))
         return
     if job == TUNE:
         from dogbreed.search.local.search import run_local_search
@@ -153,26 +153,6 @@ def _processes() -> dict[str, Any]:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return {}
     return {"trainer.strategy": "ddp", "trainer.devices": int(os.environ["LOCAL_WORLD_SIZE"])}
-
-
-def _extract(config: Config) -> None:
-    """Compute this instance's shard of the features in the folder that is synchronized with S3."""
-    from dogbreed.features.shard import share_folder, write_index
-    from dogbreed.training.features import extract_share
-    from dogbreed.training.preparation import prepare
-    from dogbreed.training.run_folder import log, log_to_terminal
-
-    log_to_terminal()
-    clock = Clock()
-    prepared = prepare(config, clock)
-    hosts: list[str] = json.loads(os.environ.get("SM_HOSTS", '["algo-1"]'))
-    shard = sorted(hosts).index(os.environ.get("SM_CURRENT_HOST", hosts[0]))
-    folder = Path("checkpoints")
-    with clock.phase("features"):
-        extract_share(prepared, share_folder(folder, shard), shard, len(hosts), clock)
-    if shard == 0:
-        write_index(folder, prepared.config.name, prepared.checked, prepared.choice)
-    log.info("shard %d of %d: %s", shard + 1, len(hosts), as_text(clock.as_dict()))
 
 
 def _copy_results(folder: Path) -> None:

@@ -1,7 +1,5 @@
 """The inputs of jobs in S3: source archive, photos, weights; and jobs that use them."""
 
-import hashlib
-import json
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -20,14 +18,13 @@ from dogbreed.cloud.aws.uploads import (
 )
 from dogbreed.cloud.container.entry_point import PHOTOS, WEIGHTS, WEIGHTS_SHA256, WHEELS
 from dogbreed.cloud.jobs.costs import has_local_disk
+from dogbreed.cloud.jobs.feature_key import feature_key
 from dogbreed.cloud.jobs.packages import Packages, plan_packages
 from dogbreed.cloud.jobs.photo_inputs import plan_photos
 from dogbreed.cloud.jobs.requests import Job
 from dogbreed.cloud.jobs.source import SourcePackage, pack_source
 from dogbreed.cloud.wheels.storage import upload_wheels
 from dogbreed.configuration.composing import compose
-from dogbreed.configuration.run import Config
-from dogbreed.configuration.schema import flat
 from dogbreed.configuration.search import LaunchConfig, LauncherConfig, training_of
 from dogbreed.errors import ConfigError
 from dogbreed.search.hyperparameters import as_hyperparameters, changed
@@ -35,13 +32,6 @@ from dogbreed.training.run_folder import log
 
 PROJECT = Path(__file__).parents[3]
 MEGABYTE = 1e6
-DECIDES_FEATURES = (
-    *("data.fraction", "data.valid_share", "data.test_share", "data.split_seed"),
-    "data.nested_classes",
-    *("data.max_bad_share", "data.max_pixels", "data.size_px", "data.crop_share"),
-    *("model.backbone", "model.weights", "model.trainable", "engine", "precision"),
-    *("features.views", "features.average", "features.dtype", "name"),
-)
 # Keys that the container sets by itself, such as paths.
 NOT_SENT = (
     "data.root",
@@ -121,8 +111,9 @@ def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence
         settings={**settings, "name": photos.run_name},
         weights=weights,
         folder=photos.folder,
-        fingerprint=_fingerprint(
-            training_of(config), photos.digests, channels.get(WEIGHTS), source.sha256, images
+        fingerprint=feature_key(
+            *(training_of(config), photos.digests, settings.get(WEIGHTS_SHA256)),
+            *(packages.names, images),
         ),
         notes=_notes(images),
     )
@@ -210,24 +201,6 @@ def _weights(config: LaunchConfig) -> Path | None:
     """The weights if they are a local file, None if they are a name that the container knows."""
     path = Path(config.model.weights)
     return path if path.is_file() else None
-
-
-def _fingerprint(
-    config: Config,
-    digests: Mapping[str, str],
-    weights_uri: str | None,
-    source_sha256: str,
-    images: Mapping[str, Image],
-) -> str:
-    """A hash of what determines the features: photos, weights, settings, source, instance.
-
-    The source includes the code and the values in conf/.
-    """
-    settings = {name: value for name, value in flat(config).items() if name in DECIDES_FEATURES}
-    instance_type = next(iter(images))
-    instance = [instance_type, images[instance_type].uri]
-    text = json.dumps([digests, weights_uri, settings, source_sha256, instance], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _uri(account: Account, prefix: str, key: str) -> str:
