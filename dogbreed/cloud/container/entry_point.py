@@ -22,7 +22,7 @@ from dogbreed.utils.progress import is_main_process
 
 # Hyperparameters that aren't keys of the configuration.
 JOB = "job"
-TRAIN, EXTRACT, TUNE = "train", "extract", "tune"
+TRAIN, TRIAL, EXTRACT, TUNE = JOBS = ("train", "trial", "extract", "tune")
 WEIGHTS_SHA256 = "weights_sha256"  # in hex; the file of the weights channel to use
 NOT_KEYS = frozenset({"_tuning_objective_metric", JOB, WEIGHTS_SHA256})
 TOOLKIT_KEYS = "sagemaker_"  # how the names of the toolkit's begin
@@ -95,13 +95,13 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
 
         search = compose_as(TuneConfig, "tune", [], values)
         folder = run_local_search(search, check_local_search(search))
-    elif job == TRAIN:
+    elif job in (TRAIN, TRIAL):
         from dogbreed.training.run import train
 
-        folder = train(compose_as(Config, "train", [], values))
+        folder = train(compose_as(Config, "train", [], values), trial=job == TRIAL)
     else:
         raise CloudError(
-            f"The hyperparameter {JOB}={job} is unknown: it must be {TRAIN}, {EXTRACT} or {TUNE}."
+            f"The hyperparameter {JOB}={job} is unknown: it must be one of {', '.join(JOBS)}."
         )
     if is_main_process():
         _copy_results(folder)

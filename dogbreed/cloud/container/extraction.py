@@ -15,6 +15,7 @@ def extract(config: Config) -> None:
         DogbreedError: the photos, the backbone or its weights can't be used.
     """
     from dogbreed.features.shard import share_folder, write_index
+    from dogbreed.features.shard_backbone import write_backbone
     from dogbreed.training.features import extract_share
     from dogbreed.training.preparation import prepare
     from dogbreed.training.run_folder import log, log_to_terminal
@@ -28,5 +29,6 @@ def extract(config: Config) -> None:
     with clock.phase("features"):
         extract_share(prepared, share_folder(folder, shard), shard, len(hosts), clock)
     if shard == 0:
+        write_backbone(folder, prepared.backbone, prepared.config.model.weights)
         write_index(folder, prepared.config.name, prepared.checked, prepared.choice)
     log.info("shard %d of %d: %s", shard + 1, len(hosts), as_text(clock.as_dict()))

@@ -17,7 +17,8 @@ from dogbreed.cloud.aws.downloads import download_model
 from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.aws.tags import is_ours
-from dogbreed.cloud.container.entry_point import JOB, TRAIN
+from dogbreed.cloud.container.entry_point import JOB, TRAIN, TRIAL
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ArtifactError, CloudError
 from dogbreed.search.hyperparameters import decode
@@ -168,4 +169,9 @@ def _tuning(client: Any, name: str, *, ours_only: bool = False) -> ModelSource |
     best = job.get("BestTrainingJob", {}).get("TrainingJobName")
     if best is None or (ours_only and not is_ours(client, job["HyperParameterTuningJobArn"])):
         return None
+    if not ours_only and _kind(client.describe_training_job(TrainingJobName=best)) == TRIAL:
+        raise CloudError(
+            f"model={name}: its trials wrote no models: train its best hyperparameters "
+            f"({typed('final')} best={name}), and deploy that training."
+        )
     return _training(client, best)

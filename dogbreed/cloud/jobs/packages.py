@@ -70,6 +70,8 @@ def plan_packages(
         key="launcher.install",
     )
     wheels = (list_wheels if dry else resolve_wheels)(direct, environment)
+    if not wheels.versions:  # the container carries all
+        return Packages(lines=(), names=(), wheels=None)
     return Packages(
         lines=(*FROM_CHANNEL, *wheels.requirements()), names=tuple(wheels.names), wheels=wheels
     )

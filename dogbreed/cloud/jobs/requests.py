@@ -9,7 +9,7 @@ from sagemaker.core import shapes
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.tags import all_tags
-from dogbreed.cloud.container.entry_point import JOB, TRAIN
+from dogbreed.cloud.container.entry_point import JOB, TRAIN, TRIAL
 from dogbreed.cloud.jobs.source import ENTRY_POINT
 from dogbreed.configuration.search import (
     BAYESIAN,
@@ -54,7 +54,7 @@ class Job:
             "sagemaker_submit_directory": encode(self.source_uri),
             JOB: encode(self.kind),
         }
-        if self.instance_count > 1 and self.kind == TRAIN:
+        if self.instance_count > 1 and self.kind in (TRAIN, TRIAL):
             toolkit["sagemaker_torch_distributed_enabled"] = encode(True)
         return toolkit | dict(self.hyperparameters)
 

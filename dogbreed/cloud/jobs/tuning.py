@@ -7,7 +7,7 @@ from typing import Any
 from dogbreed.cloud.aws.account import Account, sign_in
 from dogbreed.cloud.aws.account_keys import check_attach, checked_keys
 from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
-from dogbreed.cloud.container.entry_point import TRAIN, TUNE, WEIGHTS
+from dogbreed.cloud.container.entry_point import TRIAL, TUNE
 from dogbreed.cloud.jobs.attach import search_of
 from dogbreed.cloud.jobs.costs import Use
 from dogbreed.cloud.jobs.dry_run import log_plan
@@ -141,13 +141,11 @@ def _search_in_many_jobs(
     if config.search.input == FEATURES:
         features, extraction = extract(account, config, inputs)
         uses.append(extraction)
-        more["channels"] = {FEATURES: features} | {
-            key: uri for key, uri in inputs.channels.items() if key == WEIGHTS
-        }
+        more["channels"] = {FEATURES: features}
         settings.pop("data.fraction", None)  # the features are those of the fraction already
         # Trials are short, and those of a tuning job could share a prefix: no checkpoints.
         more["checkpoints_uri"] = None
-    job = job_on_inputs(account, config.launcher, inputs, name, TRAIN, settings, **more)
+    job = job_on_inputs(account, config.launcher, inputs, name, TRIAL, settings, **more)
     epochs = config.trainer.epochs
     request = tuning_request(account, config.launcher, job, config.search, space, epochs)
     start_tuning(account, request)
