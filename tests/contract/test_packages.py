@@ -11,8 +11,14 @@ from conftest import PROJECT, SMALL, draw_folders
 from helpers.in_process import run_in_process
 from helpers.made_wheels import make_wheel
 
+from dogbreed.cloud.aws.account import sign_in
 from dogbreed.cloud.jobs import packages
+from dogbreed.cloud.jobs.status import describe_training
+from dogbreed.cloud.jobs.wait import check_completed
 from dogbreed.cloud.wheels.resolve import resolve_wheels
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.search import TuneConfig
+from dogbreed.errors import CloudError
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
@@ -87,6 +93,9 @@ def test_every_job_of_a_search_installs_the_same_wheels_without_an_index(
     assert account.wait("replaced", 60) == "Failed"
     assert "DO NOT MATCH THE HASHES" in account.log("replaced")
     assert "evil" not in account.log("replaced")
+    config = compose_as(TuneConfig, "tune", [f"launcher.role={account.role_arn}"])
+    with pytest.raises(CloudError, match=r"InstallRequirementsError.*packages weren't installed"):
+        check_completed(describe_training(sign_in(config.launcher), "replaced", ""))
     again = launch("search.name=two", *trials, "wait=false")
     assert again.returncode == 0, again.stderr
     assert ": 1 to upload, 1 unchanged" in again.stdout
