@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.artifact.folder import read_description
-from dogbreed.artifact.packing import pack_model, requirements_for
+from dogbreed.artifact.packing import CODE, PACKAGES, pack_model, requirements_for
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.objects import digest_of, upload_file
 from dogbreed.cloud.endpoints.model_source import fetch, find_model
@@ -49,7 +49,7 @@ def pack(account: Account, config: DeployConfig, folder: Path) -> Archive:
     file = folder / "model.tar.gz"
     wheels = _wheels(account, config, artifact)
     install = config.deploy.install
-    # A dry run downloads no wheels: without them it shows the archive of install=index.
+    # A dry run downloads and unpacks no wheels: it shows the archive of install=index.
     from_index = install == INDEX or (install == WHEELS and wheels is None)
     pack_model(artifact, file, install=from_index, wheels=wheels or ())
     mark = digest_of(file).hex()[:16]
@@ -64,7 +64,7 @@ def pack(account: Account, config: DeployConfig, folder: Path) -> Archive:
 
 
 def _wheels(account: Account, config: DeployConfig, artifact: Path) -> list[Path] | None:
-    """The wheels to unpack into the archive; None: a dry run, and they aren't here yet."""
+    """The wheels to unpack into the archive; None in a dry run, which lists them."""
     if config.deploy.install != WHEELS:
         return []
     server, requirements = SERVERS[config.deploy.server], read_pins(requirements_for(artifact))
@@ -76,10 +76,14 @@ def _wheels(account: Account, config: DeployConfig, artifact: Path) -> list[Path
         key="deploy.install",
     )
     wanted = [str(pin) for pins in requirements.values() for pin in pins]
-    found = (list_wheels if account.dry else resolve_wheels)(wanted, environment)
     if account.dry:
-        log.info("Would unpack into the archive: %s", ", ".join(found.names))
-    return None if found.wheels is None else [wheel.file for wheel in found.wheels]
+        found = list_wheels(wanted, environment)
+        log.info(
+            "Would unpack into %s/%s/, not listed below: %s",
+            *(CODE, PACKAGES, ", ".join(found.names)),
+        )
+        return None
+    return [wheel.file for wheel in resolve_wheels(wanted, environment).wheels or ()]
 
 
 def upload_archive(account: Account, archive: Archive, kms_key: str | None) -> None:

@@ -1,11 +1,9 @@
 """dry_run=true of a deployment: log what would be packed, sent and paid."""
 
 import tarfile
-from collections import Counter
 
 import yaml
 
-from dogbreed.artifact.packing import CODE, PACKAGES
 from dogbreed.artifact.servers.base import ServingImage
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.endpoints.archive import Archive
@@ -18,12 +16,9 @@ from dogbreed.training.run_folder import log
 def log_plan(account: Account, config: DeployConfig, archive: Archive, image: ServingImage) -> None:
     """Log the complete plan; nothing is sent."""
     log.info("\nWould pack %s (%.2f MB):", archive.label, archive.size_bytes / MEGABYTE)
-    sizes = Counter[str]()
     with tarfile.open(archive.file) as tape:
         for member in tape:
-            sizes[_shown_name(member.name)] += member.size
-    for name, size in sizes.items():
-        log.info("  %9d  %s", size, name)
+            log.info("  %9d  %s", member.size, member.name)
     log.info("Would upload it, where S3 doesn't have it yet, to %s", archive.uri)
     for operation, request in account.requests:
         text = yaml.safe_dump(request, sort_keys=False, allow_unicode=True, width=200)
@@ -52,9 +47,3 @@ def log_plan(account: Account, config: DeployConfig, archive: Archive, image: Se
     for line in serving_costs(config.deploy):
         log.info("%s", line)
     log.info("\nNothing was sent. Without dry_run=true this would be deployed.")
-
-
-def _shown_name(name: str) -> str:
-    """A file's name; the many files of packages by their folder."""
-    start = f"{CODE}/{PACKAGES}/"
-    return f"{start}{name.removeprefix(start).split('/')[0]}" if name.startswith(start) else name
