@@ -21,6 +21,8 @@ from ray import serve
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+# The packages of the archive come before the container's, and its code before both.
+sys.path.insert(0, str(Path(__file__).resolve().parent / "code" / "packages"))
 sys.path.insert(0, str(Path(__file__).resolve().parent / "code"))
 
 from dogbreed.serving.container import container_engine, container_gpus

@@ -14,7 +14,12 @@ the headers, and all responses the status, of the first.
 """
 
 import json
+import sys
+from pathlib import Path
 from typing import Any
+
+# The packages of the archive come before the container's.
+sys.path.insert(0, str(Path(__file__).resolve().parent / "packages"))
 
 from sagemaker_inference import content_types
 

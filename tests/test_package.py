@@ -56,6 +56,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("search.local",),
     ("cloud.container",),
     ("cloud.aws",),
+    ("cloud.wheels",),
     ("cloud.jobs",),
     ("cloud.endpoints",),
     ("cloud.pipelines",),

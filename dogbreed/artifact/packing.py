@@ -3,24 +3,28 @@
 model.json, model.safetensors, openvino.xml/.bin, ...   the artifact's files
 deployment.py, config.yaml                              what Ray Serve starts
 code/inference.py                                       what TorchServe calls
-code/requirements.txt                                   what both install first: as in inference/
-                                                        requirements.txt or requirements-timm.txt
 code/dogbreed/                                          the modules that serve it
+code/packages/                                          unpacked wheels, for the container's Python
+code/requirements.txt                                   or what both install first: as in inference/
+                                                        requirements.txt or requirements-timm.txt
 """
 
 import ast
 import gzip
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from dogbreed.artifact.file_names import DESCRIPTION
 from dogbreed.artifact.folder import checked_file, find_artifact, read_description
+from dogbreed.artifact.wheels import WheelMember, open_wheel, unpacked_names
 from dogbreed.configuration.deploy import SERVERS
 from dogbreed.errors import ArtifactError
 from dogbreed.utils.files import atomic_write
 
 CODE = "code"
+PACKAGES = "packages"  # below it
 REQUIREMENTS = "requirements.txt"
 REQUIREMENTS_TIMM = "requirements-timm.txt"  # for a network of timm
 TIMM = "timm/"  # how the names of those networks begin; their provider would import torch
@@ -28,30 +32,41 @@ TIMM = "timm/"  # how the names of those networks begin; their provider would im
 _LEVEL = 1
 
 
-def pack_model(folder: Path, target: Path, *, install: bool = True) -> None:
+def pack_model(
+    folder: Path, target: Path, *, install: bool = True, wheels: Sequence[Path] = ()
+) -> None:
     """Write the model of a run's or a model's folder to `target`, in an atomic write.
 
-    The same model gives the same bytes. With `install` false the container installs nothing and
-    its own torch computes. It must be so where the container has no network: both containers stop
-    when a package can't be installed.
+    The same model gives the same bytes. `wheels` are those that the adapters import, for the
+    container's Python: they are unpacked into the archive, so that the container needs no pip, no
+    network and no disk to write to. Without any, `install` says whether it installs packages from
+    an index when it starts; both containers stop if they can't be installed. With `install` false
+    its own torch computes.
 
     Raises:
         ArtifactError: there is no model, one of its files is missing or changed, this dogbreed was
-            installed without its adapters, or the container would lack timm.
+            installed without its adapters, the container would lack timm, or a wheel is damaged.
         OSError: `target` can't be written.
     """
-    members = dict(_members(find_artifact(folder), install=install))
+    model = find_artifact(folder)
+    members: dict[str, Path | WheelMember] = dict(
+        _members(model, install=install and not wheels, timm=install or bool(wheels))
+    )
     with (
+        ExitStack() as opened,
         atomic_write(target) as temporary,
         temporary.open("wb") as file,
         # Neither the archive nor its members contain a time, a place or a user.
         gzip.GzipFile("", "wb", compresslevel=_LEVEL, fileobj=file, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w") as tape,
     ):
-        for name, path in sorted(members.items()):
+        for wheel in wheels:
+            members |= unpacked_names(opened.enter_context(open_wheel(wheel)), f"{CODE}/{PACKAGES}")
+        for name, source in sorted(members.items()):
             member = tarfile.TarInfo(name)
-            member.size = path.stat().st_size
-            with path.open("rb") as content:
+            size = source.stat().st_size if isinstance(source, Path) else source.size_bytes
+            member.size = size
+            with source.open("rb") if isinstance(source, Path) else source.open() as content:
                 tape.addfile(member, content)
 
 
@@ -62,8 +77,18 @@ def adapters_dir() -> Path:
     return inside if inside.is_dir() else package.parent / "inference"
 
 
-def _members(folder: Path, *, install: bool) -> Iterator[tuple[str, Path]]:
-    """Each file's name in the archive, and where it is."""
+def requirements_for(folder: Path) -> Path:
+    """The file of inference/ with what serves the model in `folder`.
+
+    Raises:
+        ArtifactError: there is no model.
+    """
+    name = read_description(find_artifact(folder)).backbone["name"]
+    return adapters_dir() / (REQUIREMENTS_TIMM if name.startswith(TIMM) else REQUIREMENTS)
+
+
+def _members(folder: Path, *, install: bool, timm: bool) -> Iterator[tuple[str, Path]]:
+    """Each file's name in the archive, and where it is; `timm`: the container will have it."""
     description = read_description(folder)
     yield DESCRIPTION, folder / DESCRIPTION
     for name in description.sha256:
@@ -74,10 +99,9 @@ def _members(folder: Path, *, install: bool) -> Iterator[tuple[str, Path]]:
     if install:
         installed = REQUIREMENTS_TIMM if network.startswith(TIMM) else REQUIREMENTS
         sources[f"{CODE}/{REQUIREMENTS}"] = Path(installed)
-    elif network.startswith(TIMM):
+    elif network.startswith(TIMM) and not timm:
         raise ArtifactError(
-            f"{network} needs timm, which the container would have to install: set "
-            "deploy.install=true, which needs a network there."
+            f"{network} needs timm, which the container doesn't have: set deploy.install=wheels."
         )
     for server in SERVERS.values():
         sources |= {name: Path(source) for name, source in server.files.items()}

@@ -56,7 +56,11 @@ class Backbone(nn.Module):
         preprocessing: the pixels that it takes; by default those that its weights were trained
             with. Its mean and standard deviation are applied in here, its size where photos are
             decoded.
+        frozen_digest: that of the frozen part's weights, for a backbone that is trained on cached
+            features and has no such weights; None: computed.
     """
+
+    frozen_digest: str | None = None
 
     def __init__(
         self,
@@ -99,7 +103,7 @@ class Backbone(nn.Module):
 
     def digest(self) -> str:
         """What identifies the frozen part's weights: the same weights give the same text."""
-        return weights_digest(self.trunk.state_dict())
+        return self.frozen_digest or weights_digest(self.trunk.state_dict())
 
 
 def build_backbone(

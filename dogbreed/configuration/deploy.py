@@ -5,7 +5,7 @@ from typing import Any
 
 from dogbreed.configuration.run import FolderConfig
 from dogbreed.configuration.schema import key, path_key
-from dogbreed.configuration.search import AccountConfig
+from dogbreed.configuration.search import INDEX, INSTALLS, NONE, AccountConfig
 from dogbreed.utils.registry import Registry
 
 REALTIME, ASYNC, SERVERLESS, BATCH = KINDS = ("realtime", "async", "serverless", "batch")
@@ -30,8 +30,11 @@ class ServingConfig:
     )
     image_uri: str | None = key("serving container; null: AWS's for that server")
     role: str | None = key("execution role of the model, name or ARN; null: launcher.role")
-    install: bool = key(
-        "install OpenVINO and Pillow in the container; false: network isolation, no install"
+    install: str = key(
+        "OpenVINO and Pillow of the container: wheels: in the model's archive, which needs no "
+        "network; index: by pip from an index; none: the container's torch and Pillow",
+        choices=INSTALLS,
+        former={"true": INDEX, "false": NONE},
     )
     instance_type: str | None = key("instance type of the endpoint or job")
     volume_kms_key: str | None = key("KMS key of the disks of the endpoint or job; null: AWS's")

@@ -49,6 +49,7 @@ def key(
     help: str,
     *,
     choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = (),
+    former: Mapping[str, str] | None = None,
     default: Any = MISSING,
     **bounds: Unpack[Bounds],
 ) -> Any:
@@ -56,10 +57,14 @@ def key(
 
     Args:
         choices: the texts that it takes, or a function that gives them, for names in a registry.
+        former: values of former versions, in lower case, and what replaces each.
         default: its value, for keys of a registry's entries; all others have theirs in conf/.
     """
     in_order = {name.replace("_", " "): bounds.get(name) for name in Bounds.__annotations__}
-    return field(default=default, metadata={"help": help, "bounds": in_order, "choices": choices})
+    return field(
+        default=default,
+        metadata={"help": help, "bounds": in_order, "choices": choices, "former": former or {}},
+    )
 
 
 def section_key(schema: Callable[[], type[Any]]) -> Any:
@@ -256,6 +261,8 @@ def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], show
     converted = _converted(value, allowed)
     choices = _choices(metadata)
     if choices and converted not in choices:
+        if meant := metadata.get("former", {}).get(str(value).lower()):
+            raise ConfigError(f"{shown}: this is a value of former versions: write {name}={meant}.")
         raise ConfigError(f"{shown}: must be one of {', '.join(choices)}.{nearest(value, choices)}")
     is_word = isinstance(converted, str) and not takes_text(allowed)
     if converted is _WRONG or (is_word and converted != AUTO):

@@ -13,6 +13,8 @@ MINIMIZE, MAXIMIZE = DIRECTIONS = (registry.MINIMIZE, registry.MAXIMIZE)
 MANY, ONE = JOBS = ("many", "one")
 FEATURES, PHOTOS = INPUTS = ("features", "photos")
 NEWEST = "newest"
+# How a container gets its packages: from wheels in S3, from an index, or not at all.
+WHEELS, INDEX, NONE = INSTALLS = ("wheels", "index", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,12 @@ class LauncherConfig(AccountConfig):
 
     name: str = key("where trainings run", choices=(LOCAL, SAGEMAKER))
     image_uri: str | None = key("training container; null: AWS's PyTorch container")
+    install: str = key(
+        "packages of jobs: wheels from S3, which needs no network; index: by pip from an index; "
+        "none: the image has them",
+        choices=INSTALLS,
+    )
+    environment: dict[str, str] = key("variables of the container, NAME: value; no secrets")
     instance_type: str = key("instance type of trainings and trials")
     instance_count: int = key("instances of a training (DDP)", at_least=1, at_most=100)
     extract_instance_type: str | None = key(

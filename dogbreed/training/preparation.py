@@ -20,6 +20,7 @@ from dogbreed.data.sets.samples import SAMPLES, sample_photos
 from dogbreed.errors import ConfigError, EngineError, WeightsError
 from dogbreed.features.extraction import split_point_shape
 from dogbreed.features.shard import FeatureShard, read_feature_shard
+from dogbreed.features.shard_backbone import read_backbone
 from dogbreed.runtime.conversion import to_openvino
 from dogbreed.runtime.engine import EngineChoice, choose_engine
 from dogbreed.runtime.runner import FEATURES, OPENVINO, TORCH
@@ -50,8 +51,10 @@ class Prepared:
     feature_shard: FeatureShard | None
 
 
-def prepare(config: Config, clock: Clock) -> Prepared:
+def prepare(config: Config, clock: Clock, *, trial: bool = False) -> Prepared:
     """Resolve the configuration, build the backbone, check the photos.
+
+    A `trial` on a feature shard needs no weights of the frozen part: the shard has all others.
 
     Raises:
         DogbreedError: something that the configuration requests isn't available, or the photos
@@ -60,7 +63,7 @@ def prepare(config: Config, clock: Clock) -> Prepared:
     folder = config.data.feature_set
     with clock.phase(SET_UP):
         shard = read_feature_shard(Path(folder)) if folder is not None else None
-        config, backbone, choice = resolve(config, shard)
+        config, backbone, choice = resolve(config, shard, trial=trial)
     with clock.phase("check"):
         if shard is not None:
             checked = shard.checked
@@ -127,16 +130,19 @@ def check_photos(root: Path, config: Config) -> Checked:
 
 
 def resolve(
-    config: Config, feature_shard: FeatureShard | None
+    config: Config, feature_shard: FeatureShard | None, *, trial: bool = False
 ) -> tuple[Config, Backbone, EngineChoice]:
     """Replace every "auto" that doesn't depend on the photos; build the backbone.
 
-    The engine is the one that computed the feature shard, if there is one.
+    The engine is the one that computed the feature shard, if there is one. `trial` as in `prepare`.
 
     Raises:
         WeightsError, ConfigError, EngineError: something requested isn't available.
     """
-    config, backbone = _backbone(config)
+    if trial and feature_shard is not None:
+        config, backbone = _trained_part(config, feature_shard.folder)
+    else:
+        config, backbone = _backbone(config)
     check_formats(config.artifact.formats)
     converts = _converts(backbone)
     choice = feature_shard.choice if feature_shard else _engine(config, backbone, converts)
@@ -199,6 +205,14 @@ def _backbone(config: Config) -> tuple[Config, Backbone]:
         return _backbone(replace(config, model=replace(model, backbone=INSTALLED_BACKBONE)))
     if weights != NONE:
         _report_licence(model.backbone)
+    return replace(config, model=replace(model, weights=weights)), backbone
+
+
+def _trained_part(config: Config, shard: Path) -> tuple[Config, Backbone]:
+    """The backbone of a feature shard, without the weights of its frozen part."""
+    model = config.model
+    pixels = replace(preprocessing_of(model.backbone), **config.pixels)
+    backbone, weights = read_backbone(shard, model.backbone, model.trainable, pixels)
     return replace(config, model=replace(model, weights=weights)), backbone
 
 

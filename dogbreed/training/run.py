@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from dogbreed.training.context import RunContext
 
 
-def train(config: Config, clock: Clock | None = None) -> Path:
+def train(config: Config, clock: Clock | None = None, *, trial: bool = False) -> Path:
     """Run the training job; returns the run's folder.
 
-    `clock` is one that already runs, so that earlier work counts as set-up.
+    `clock` is one that already runs, so that earlier work counts as set-up. A `trial` of a search
+    writes metrics only: no model, no report.
 
     Raises:
         DogbreedError: the user can fix it, one sentence says how; `Stopped` after a signal.
@@ -36,30 +37,32 @@ def train(config: Config, clock: Clock | None = None) -> Path:
     log_to_terminal()
     log_notes(config)
     if not config.debug.enabled:
-        return _train(config, clock, None)
+        return _train(config, clock, None, trial=trial)
     with DebugSession(config.debug, clock) as session:
-        return _train(config, clock, session)
+        return _train(config, clock, session, trial=trial)
 
 
-def _train(config: Config, clock: Clock, session: DebugSession | None) -> Path:
+def _train(config: Config, clock: Clock, session: DebugSession | None, *, trial: bool) -> Path:
     with ExitStack() as stack:
         # The block ends before the results are logged, which then are the last on the screen.
         with live_block() if is_main_process() else nullcontext():
-            context = stack.enter_context(_opened(config, clock, session))
+            context = stack.enter_context(_opened(config, clock, session, trial=trial))
             with clock.phase(SET_UP):
                 from dogbreed.training.steps import run_steps
-            facts = run_steps(context)
+            facts = run_steps(context, trial=trial)
         if facts is not None:
             _log_results(config, context, facts)
     return context.run.path
 
 
 @contextmanager
-def _opened(config: Config, clock: Clock, session: DebugSession | None) -> Iterator["RunContext"]:
+def _opened(
+    config: Config, clock: Clock, session: DebugSession | None, *, trial: bool
+) -> Iterator["RunContext"]:
     """The run, with its photos checked; it is closed in the end, and its profile survives."""
     with clock.phase(SET_UP):
         check_paths(config)
-    prepared = prepare(config, clock)
+    prepared = prepare(config, clock, trial=trial)
     show_photos(prepared.checked.folders, config.data.noun)
     with clock.phase(SET_UP):
         from dogbreed.training.context import open_context

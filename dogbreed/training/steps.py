@@ -26,6 +26,7 @@ from dogbreed.training.results import (
     write_predictions,
 )
 from dogbreed.training.run_folder import log
+from dogbreed.training.trial import finish_trial
 from dogbreed.utils.clock import SET_UP
 from dogbreed.utils.progress import is_main_process
 
@@ -33,8 +34,11 @@ from dogbreed.utils.progress import is_main_process
 MIN_VIEWS_FOR_LIMIT = 256
 
 
-def run_steps(context: RunContext) -> Facts | None:
-    """From features to results; only the main process evaluates and writes them."""
+def run_steps(context: RunContext, *, trial: bool = False) -> Facts | None:
+    """From features to results; only the main process evaluates and writes them.
+
+    None in further processes, and for a `trial` of a search, which writes its metrics only.
+    """
     with context.clock.phase(SET_UP):
         context.write_inputs()
     cached = _compute_features(context)
@@ -42,6 +46,9 @@ def run_steps(context: RunContext) -> Facts | None:
     context, rate_curve = _choose_rate(context, module)
     trained = _fit(context, module, rate_curve)
     if not is_main_process():
+        return None
+    if trial:
+        finish_trial(context, trained, module)
         return None
     facts = _evaluate(context, trained, module, cached)
     return _write_results(context, facts)

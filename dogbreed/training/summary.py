@@ -7,6 +7,7 @@ from dogbreed.configuration.run import Config
 from dogbreed.data.layouts.splits import TEST, VALID
 from dogbreed.debug.rules.verdicts import FIRED
 from dogbreed.evaluation.facts import Facts
+from dogbreed.evaluation.metrics.measuring import SplitMetrics
 from dogbreed.evaluation.metrics.registry import VALID_PREFIX, epoch_metrics
 from dogbreed.report.metric_table import metric_table
 from dogbreed.report.run.wording.sentences import in_plain_words
@@ -23,13 +24,7 @@ def log_results(facts: Facts) -> None:
     for line in metric_table(facts.metrics, columns):
         log.info("%s", line)
     if VALID in facts.metrics:
-        valid = facts.metrics[VALID]
-        results = {
-            f"{VALID_PREFIX}{metric.name}": (valid[metric.name], valid.ci95[metric.name])
-            for metric in epoch_metrics()
-        }
-        extra = {} if is_read_by_sagemaker() else {BRIEF: None}
-        log.info(result_line(results), extra=extra)
+        log_objectives(facts.metrics[VALID])
     log.info("")
     _log_evaluation(facts)
     if facts.watched:
@@ -38,6 +33,16 @@ def log_results(facts: Facts) -> None:
     for trigger in facts.profile.triggers if facts.profile else ():
         if trigger.state == FIRED:
             log.info("profile: %s: %s %s", trigger.name, trigger.message, trigger.recommendation)
+
+
+def log_objectives(valid: SplitMetrics) -> None:
+    """Log the metrics of the validation photos with their intervals; SageMaker reads the line."""
+    results = {
+        f"{VALID_PREFIX}{metric.name}": (valid[metric.name], valid.ci95[metric.name])
+        for metric in epoch_metrics()
+    }
+    extra = {} if is_read_by_sagemaker() else {BRIEF: None}
+    log.info(result_line(results), extra=extra)
 
 
 def log_next_steps(config: Config, run: Path, facts: Facts) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import PROJECT, draw_photo
+from helpers.made_wheels import wheel_of_installed
 from safetensors.torch import load_file, save_file
 
 from dogbreed import BreedClassifier, load
@@ -134,8 +135,65 @@ def test_a_network_of_timm_brings_timm_along(
     monkeypatch.setattr("dogbreed.backbone.providers.timm_models._is_installed", lambda: False)
     with pytest.raises(EngineError, match=r"need the package timm: pip install 'dogbreed\[timm\]'"):
         predictor.explain(photo)
-    with pytest.raises(ArtifactError, match=r"timm/test_resnet needs timm.*deploy.install=true"):
+    with pytest.raises(ArtifactError, match=r"timm/test_resnet needs timm.*deploy.install=wheels"):
         pack_model(tmp_path / "model", tmp_path / "none.tar.gz", install=False)
+
+
+# What a server does: the adapter's paths, then a photo, which another process decodes.
+BUNDLED = """
+import pathlib, sys
+code = pathlib.Path(sys.argv[1])
+sys.path[:0] = [str(code), str(code / "packages")]
+from dogbreed.serving.predictor import Predictor
+import PIL
+assert pathlib.Path(PIL.__file__).is_relative_to(code / "packages"), PIL.__file__
+Predictor.load(code.parent).predict(pathlib.Path(sys.argv[2]).read_bytes())
+"""
+
+
+@pytest.mark.slow
+def test_packages_of_the_archive_are_used_instead_of_the_containers(
+    tiny_model: Path, photo: Path, tmp_path: Path
+) -> None:
+    wheel = wheel_of_installed(tmp_path, "pillow")
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("pillow-13.0.0.data/scripts/tool", "no module")
+        archive.writestr("pillow-13.0.0.data/purelib/beside.py", "a = 1")
+    pack_model(tiny_model, tmp_path / "model.tar.gz", wheels=[wheel])
+    with tarfile.open(tmp_path / "model.tar.gz") as tape:
+        tape.extractall(tmp_path / "model", filter="data")
+    code = tmp_path / "model" / "code"
+    assert not (code / "requirements.txt").exists()
+    assert (code / "packages" / "beside.py").is_file()
+    assert not list((code / "packages").rglob("tool"))
+    old = tmp_path / "container" / "PIL" / "__init__.py"
+    old.parent.mkdir(parents=True)
+    old.write_text("raise RuntimeError('the Pillow of the container was imported')")
+    for path in (tmp_path / "model").rglob("*"):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    done = subprocess.run(
+        [sys.executable, "-c", BUNDLED, str(code), str(photo)],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "container")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["../evil.py", "/evil.py", "a/../../evil.py"])
+def test_a_wheel_that_leads_out_of_its_folder_is_not_packed(
+    tiny_model: Path, tmp_path: Path, name: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / "evil-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr(name, "")
+    with pytest.raises(ArtifactError, match="outside its folder"):
+        pack_model(
+            tiny_model, tmp_path / "m.tar.gz", wheels=[tmp_path / "evil-1.0-py3-none-any.whl"]
+        )
+    (tmp_path / "cut.whl").write_bytes(b"PK")
+    with pytest.raises(ArtifactError, match=r"cut\.whl is no valid wheel"):
+        pack_model(tiny_model, tmp_path / "m.tar.gz", wheels=[tmp_path / "cut.whl"])
+    assert not (tmp_path / "m.tar.gz").exists()
 
 
 @pytest.mark.runs

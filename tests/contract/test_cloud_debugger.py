@@ -41,6 +41,7 @@ def test_all_that_was_recorded_comes_back_and_the_report_opens(
     shown = on_a_terminal(
         *(sys.executable, str(PROJECT / "launch" / "train.py"), role, f"data.root={photos}"),
         *("best=null", "cloud_debugger=true", "launcher.instance_type=ml.m5.large", *SMALL),
+        "launcher.install=index",
         cwd=tmp_path,
         BROWSER=str(browser),
     )

@@ -22,7 +22,7 @@ from conftest import PROJECT, SMALL, draw_folders
 from dogbreed.cloud.aws.images import training_image
 from dogbreed.cloud.container.entry_point import PHOTOS, TRAIN
 from dogbreed.cloud.jobs.job import Job
-from dogbreed.cloud.jobs.source import pack_source
+from dogbreed.cloud.jobs.source import job_requirements, pack_source
 from dogbreed.configuration.composing import compose
 from dogbreed.search.hyperparameters import as_hyperparameters, changed
 
@@ -186,7 +186,9 @@ def unpack(data: bytes, folder: Path) -> Path:
 
 def test_a_job_in_a_container_trains_a_model(image: str, tmp_path: Path) -> None:
     carried = training_image(REGION, "ml.c7i.xlarge", image, date.today()).carries
-    source = unpack(pack_source(PROJECT, carried).data, tmp_path / "source")
+    source = unpack(
+        pack_source(PROJECT, job_requirements(PROJECT, carried)).data, tmp_path / "source"
+    )
     photos = draw_folders(tmp_path / "photos", {"train": 12, "valid": 4, "test": 4})
     output = tmp_path / "output"
     with containers_below(tmp_path / "containers") as folder:

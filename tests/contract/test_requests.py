@@ -31,7 +31,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "launcher.extract_instance_type=ml.g5.xlarge",
     ),
     "one_job": ("tune.py", "search=lr_batch", "search.jobs=one", "search.name=breeds"),
-    "cloud_debugger": ("train.py", "best=null", "cloud_debugger=true"),
+    "cloud_debugger": (
+        *("train.py", "best=null", "cloud_debugger=true", "launcher.install=index"),
+    ),
     "train": ("train.py", "best=null", "launcher.instance_count=2", "optim.lr=0.004"),
 }
 
@@ -39,7 +41,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 def same_everywhere(text: str) -> str:
     """Without what differs between launches: names by the time, digests."""
     text = re.sub(r"dogbreed-\d{6}-\d{6}-[0-9a-f]{4}", "dogbreed-TIME", text)
-    text = re.sub(r"(source/|features/|weights/|extract-)[0-9a-f]{16}", r"\1DIGEST", text)
+    text = re.sub(r"(source/|features/|weights/|wheels/|extract-)[0-9a-f]{16}", r"\1DIGEST", text)
     return re.sub(r"photos/photos-[0-9a-f]{8}/", "photos/photos-DIGEST/", text)
 
 

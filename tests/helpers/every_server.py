@@ -9,8 +9,10 @@ import functools
 import gzip
 import io
 import json
+import re
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import REAL_PHOTOS, REAL_WEIGHTS
+from helpers.made_wheels import wheel_of_installed
 from helpers.started import ask
 from PIL import Image, ImageChops
 
@@ -30,6 +33,9 @@ from dogbreed.data.sets.samples import generate_samples
 from dogbreed.serving.requests.invocations import MAX_BYTES
 
 CLASSES, PHOTOS_PER_CLASS = 10, 5
+# Of inference/requirements.txt, from this environment, which has the Python of .venv-servers.
+BUNDLED = ("openvino", "openvino-telemetry", "pillow", "pillow-heif")
+_LIBRARY = re.compile(r"/\S*/((?:PIL/_imaging|openvino/libs/libopenvino|_pillow_heif)[^/\s]*\.so)")
 PIXELS = Preprocessing()
 
 
@@ -55,7 +61,8 @@ def packed() -> Packed:
     features = [_features(model.backbone, _photos(root / "train" / name)) for name in classes]
     _set_head(model, torch.stack(features))
     model.save(folder / "model", preprocessing=PIXELS.describe(), threshold=0.2)
-    pack_model(folder / "model", folder / "model.tar.gz")
+    wheels = [wheel_of_installed(folder / "wheels", name) for name in BUNDLED]
+    pack_model(folder / "model", folder / "model.tar.gz", wheels=wheels)
     photos = [photo for name in classes for photo in _photos(root / "test" / name)]
     predictor = Predictor.load(folder / "model")
     return Packed(folder / "model.tar.gz", predictor, tuple(photos))
@@ -109,6 +116,19 @@ class Contract:
             tops.add(same(answer["predictions"][0], made.predictor, photo))
             assert answer["model_ms"] > 0
         assert len(tops) > 3, "else anything would pass"
+
+    def test_only_the_packages_of_the_archive_are_loaded(self, url: str) -> None:
+        """By all processes of this server: what decodes, what computes, and what else there is."""
+        assert ask(url, packed().photos[0], Content_Type="image/jpeg")[0] == 200
+        loaded: dict[str, set[str]] = {}
+        for maps in Path("/proc").glob("[0-9]*/maps"):
+            with suppress(OSError):  # it has ended, or is another user's
+                paths = {match[0] for match in _LIBRARY.finditer(maps.read_text())}
+                if any("/code/packages/" in path for path in paths):
+                    loaded[maps.parent.name] = paths
+        names = {Path(path).name.partition(".")[0] for paths in loaded.values() for path in paths}
+        assert {"_imaging", "libopenvino"} <= names
+        assert [p for paths in loaded.values() for p in paths if "/code/packages/" not in p] == []
 
     def test_several_photos_come_in_one_request(self, url: str) -> None:
         made = packed()

@@ -41,11 +41,16 @@ class Server:
         image: the container for "cpu" or "gpu" in the catalog's region.
         environment: variables of the container.
         modules: where the adapter's imports begin; these and all that they import are packed.
+        python: the container's Python, such as "3.12", and its glibc, 2.`glibc_minor`.
+        carries: packages that the container has, which an archive needn't bring along.
     """
 
     files: Mapping[str, str | Path]
     image: Callable[[ImageCatalog, str], ServingImage]
     environment: Mapping[str, str] = field(default_factory=dict)
+    python: str = "3.12"
+    glibc_minor: int = 34  # Amazon Linux 2023
+    carries: frozenset[str] = frozenset({"torch", "torchvision", "numpy"})
     # Requests, the predictor, and the process that decodes photos.
     modules: tuple[str, ...] = (
         "dogbreed.serving.requests.invocations",

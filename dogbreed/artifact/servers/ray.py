@@ -21,5 +21,11 @@ SERVERS.register(
         files={"config.yaml": "config.yaml", "deployment.py": "deployment.py"},
         image=_image,
         environment=ENVIRONMENT,
+        # Source: aws/deep-learning-containers, docker/ray/pyproject.toml and uv.lock. Not Pillow,
+        # which has known vulnerabilities (12.3 in 2026-08).
+        python="3.13",
+        carries=frozenset(
+            {"torch", "torchvision", "numpy", "pyyaml", "safetensors", "huggingface-hub"}
+        ),
     ),
 )

@@ -36,5 +36,6 @@ SERVERS.register(
         files={"code/inference.py": "inference.py"},
         image=_image,
         environment=ENVIRONMENT,
+        glibc_minor=35,  # Ubuntu 22.04
     ),
 )

@@ -1,7 +1,7 @@
 """Validation of the `launcher` keys that name AWS resources: roles, KMS keys, images, subnets."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -22,6 +22,9 @@ _ROLE_ARN = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):iam::\d{12}:role/(?:[\w+=,.@-]+/)*[\w+=,.@-]{1,64}",
     re.ASCII,
 )
+# Source: SageMaker's API reference, TrainingEnvironmentKey; request_check.py checks their lengths.
+VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+RESERVED_VARIABLES = ("SM_", "SAGEMAKER_", "TRAINING_JOB_")
 # Source: SageMaker's API reference, TrainingJobName.
 JOB_NAME = re.compile(r"(?=.{1,63}$)[a-zA-Z0-9](?:-*[a-zA-Z0-9])*")
 # Sources: KMS's developer guide, "Key identifiers (KeyId)"; the form of an ARN is that of KmsKeyArn
@@ -62,6 +65,7 @@ def checked_keys(launcher: Keys) -> Keys:
         check_role("launcher.role", launcher.role)
     check_network(launcher)
     if isinstance(launcher, LauncherConfig):
+        _check_environment(launcher.environment)
         for name in ("instance_type", "extract_instance_type"):
             instance_type = getattr(launcher, name)
             if instance_type is not None:
@@ -74,6 +78,21 @@ def checked_keys(launcher: Keys) -> Keys:
     return replace(
         launcher, prefix=normal_prefix(launcher.prefix), tags=checked_tags(launcher.tags)
     )
+
+
+def _check_environment(variables: Mapping[str, str]) -> None:
+    """Refuse names of variables that a shell can't have, or that SageMaker and its toolkit set."""
+    for name in variables:
+        shown = f"launcher.environment: {name!r}"
+        if not VARIABLE.fullmatch(name):
+            raise ConfigError(
+                f"{shown}: a variable's name has letters, digits and _, and begins with no digit."
+            )
+        if name.upper().startswith(RESERVED_VARIABLES):
+            raise ConfigError(
+                f"{shown}: names that begin with {', '.join(RESERVED_VARIABLES)} are set by "
+                "SageMaker and its training toolkit: take another name."
+            )
 
 
 def refuse_empty(config: Any, prefix: str = "") -> None:

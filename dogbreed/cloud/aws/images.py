@@ -27,15 +27,17 @@ END_OF_PATCH = {
 
 # Dependencies of this package that all versions have installed, new enough. Source:
 # docker/pytorch/*/*/pyproject.toml and uv.lock there. Not Plotly, which may be too old, and not
-# Pillow, which has known vulnerabilities (12.3 in 2026-08).
+# Pillow, which has known vulnerabilities (12.3 in 2026-08). antlr4-python3-runtime is omegaconf's:
+# there is no wheel of it.
 CARRIED = frozenset(
     {
         "torch", "torchvision", "numpy", "scipy", "pyyaml", "scikit-learn", "jinja2", "omegaconf",
-        "rich",
+        "rich", "antlr4-python3-runtime",
     }
 )  # fmt: skip
-# Never upgraded: other packages in the container were built against these.
-ALWAYS_CARRIED = frozenset({"torch", "torchvision", "numpy", "protobuf"})
+# Never upgraded: other packages in the container were built against these, and the training toolkit
+# downloads the source with boto3.
+ALWAYS_CARRIED = frozenset({"torch", "torchvision", "numpy", "protobuf", "boto3"})
 
 # Instance families with and without bf16 matrix multiplication. CPUs: AMX, since Sapphire Rapids.
 # GPUs: since Ampere.

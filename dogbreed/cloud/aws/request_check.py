@@ -18,6 +18,10 @@ NAME_PATTERN = re.compile(r"pattern: \[a-zA-Z0-9\]\(-\*\[a-zA-Z0-9\]\)\{0,\d+\}$
 _DEPLOYS = r"^(CreateModel|CreateEndpoint|UpdateEndpoint|CreateTransform)\w*: .*"
 _KEYS = (
     (r"hyperParameters\.(?!sagemaker_|job\.)(.+)\.member$", r"\1"),
+    (
+        r"^Create(HyperParameterTuning|Training)Job: .*(?i:environment)(\.|$)",
+        "launcher.environment",
+    ),
     (r"(?i)tags(\.|$)", "launcher.tags"),
     (r"^CreateSchedule: target\.roleArn", "deploy.ttl_role"),
     (r"executionRoleArn$", "deploy.role"),

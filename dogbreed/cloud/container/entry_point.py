@@ -1,7 +1,6 @@
 """Entry point of the container: run the job of the hyperparameters and write its outputs."""
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,6 @@ from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import CloudError, DogbreedError
 from dogbreed.search.hyperparameters import decode, from_arguments
 from dogbreed.search.runner_limits import check_local_search
-from dogbreed.utils.clock import Clock, as_text
 from dogbreed.utils.documents import DocumentError, json_value
 from dogbreed.utils.files import write_text
 from dogbreed.utils.printable import printable
@@ -24,11 +22,13 @@ from dogbreed.utils.progress import is_main_process
 
 # Hyperparameters that aren't keys of the configuration.
 JOB = "job"
-TRAIN, EXTRACT, TUNE, EVALUATE = KINDS = ("train", "extract", "tune", "evaluate")
+TRAIN, TRIAL, EXTRACT, TUNE, EVALUATE = JOBS = ("train", "trial", "extract", "tune", "evaluate")
 WEIGHTS_SHA256 = "weights_sha256"  # in hex; the file of the weights channel to use
-NOT_KEYS = ("sagemaker_", "_tuning_objective_metric", JOB, WEIGHTS_SHA256)
+NOT_KEYS = frozenset({"_tuning_objective_metric", JOB, WEIGHTS_SHA256})
+TOOLKIT_KEYS = "sagemaker_"  # how the names of the toolkit's begin
 
 PHOTOS, FEATURES, WEIGHTS, MODEL = "photos", "features", "weights", "model"
+WHEELS = "wheels"  # the training toolkit installs them before this module is imported
 OUTPUTS = "outputs"
 NOT_OUTPUT = ("model", "checkpoints")
 MAX_FAILURE_CHARACTERS = 1024  # of the failure file; the service truncates more
@@ -77,12 +77,18 @@ def _checked(sent: Any) -> dict[str, str]:
 
 def _run(hyperparameters: Mapping[str, str]) -> None:
     job = decode(hyperparameters.get(JOB, TRAIN))
-    keys = {n: text for n, text in hyperparameters.items() if not n.startswith(NOT_KEYS)}
+    keys = {
+        name: text
+        for name, text in hyperparameters.items()
+        if name not in NOT_KEYS and not name.startswith(TOOLKIT_KEYS)
+    }
     # The paths of this container override all other values.
     paths = _paths(decode(hyperparameters.get(WEIGHTS_SHA256, '""')))
     values = {name: decode(text) for name, text in keys.items()} | paths | _processes()
     if job == EXTRACT:
-        _extract(compose_as(Config, "train", [], values))
+        from dogbreed.cloud.container.extraction import extract
+
+        extract(compose_as(Config, "train", [], values))
         return
     if job == EVALUATE:
         from dogbreed.cloud.container.evaluation import evaluate
@@ -96,13 +102,13 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
 
         search = compose_as(TuneConfig, "tune", [], values)
         folder = run_local_search(search, check_local_search(search))
-    elif job == TRAIN:
+    elif job in (TRAIN, TRIAL):
         from dogbreed.training.run import train
 
-        folder = train(compose_as(Config, "train", [], values))
+        folder = train(compose_as(Config, "train", [], values), trial=job == TRIAL)
     else:
         raise CloudError(
-            f"The hyperparameter {JOB}={job} is unknown: it must be one of {', '.join(KINDS)}."
+            f"The hyperparameter {JOB}={job} is unknown: it must be one of {', '.join(JOBS)}."
         )
     if is_main_process():
         _copy_results(folder)
@@ -154,26 +160,6 @@ def _processes() -> dict[str, Any]:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return {}
     return {"trainer.strategy": "ddp", "trainer.devices": int(os.environ["LOCAL_WORLD_SIZE"])}
-
-
-def _extract(config: Config) -> None:
-    """Compute this instance's shard of the features in the folder that is synchronized with S3."""
-    from dogbreed.features.shard import share_folder, write_index
-    from dogbreed.training.features import extract_share
-    from dogbreed.training.preparation import prepare
-    from dogbreed.training.run_folder import log, log_to_terminal
-
-    log_to_terminal()
-    clock = Clock()
-    prepared = prepare(config, clock)
-    hosts: list[str] = json.loads(os.environ.get("SM_HOSTS", '["algo-1"]'))
-    shard = sorted(hosts).index(os.environ.get("SM_CURRENT_HOST", hosts[0]))
-    folder = Path("checkpoints")
-    with clock.phase("features"):
-        extract_share(prepared, share_folder(folder, shard), shard, len(hosts), clock)
-    if shard == 0:
-        write_index(folder, prepared.config.name, prepared.checked, prepared.choice)
-    log.info("shard %d of %d: %s", shard + 1, len(hosts), as_text(clock.as_dict()))
 
 
 def _copy_results(folder: Path) -> None:

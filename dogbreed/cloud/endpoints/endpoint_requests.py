@@ -11,6 +11,7 @@ from dogbreed.cloud.aws.images import has_gpu, inference_ami, transform_ami
 from dogbreed.cloud.aws.tags import ENDPOINT, tag_list
 from dogbreed.cloud.endpoints.async_client import places_of
 from dogbreed.configuration.deploy import ASYNC, SERVERLESS, SERVERS, DeployConfig, ServingConfig
+from dogbreed.configuration.search import INDEX
 from dogbreed.serving.container import GPU_VARIABLE
 from dogbreed.serving.requests.invocations import JSON_TYPE, TIFF_VARIABLE
 
@@ -62,9 +63,9 @@ def model_request(account: Account, config: DeployConfig, deployment: Deployment
         "Tags": tag_list(config.launcher, account.owner, **{ENDPOINT: config.endpoint}),
     }
     launcher = config.launcher
-    # Installing packages at the start needs the network, and serverless endpoints can't be isolated
+    # Installing from an index needs the network, and serverless endpoints can't be isolated
     # (developer guide, serverless-endpoints.html, "Feature exclusions").
-    if not config.deploy.install and config.deploy.kind != SERVERLESS:
+    if config.deploy.install != INDEX and config.deploy.kind != SERVERLESS:
         request["EnableNetworkIsolation"] = True
     if launcher.subnets:
         request["VpcConfig"] = {

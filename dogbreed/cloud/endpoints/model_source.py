@@ -17,8 +17,9 @@ from dogbreed.cloud.aws.downloads import download_model
 from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.aws.tags import is_ours
-from dogbreed.cloud.container.entry_point import JOB, TRAIN
+from dogbreed.cloud.container.entry_point import JOB, TRAIN, TRIAL
 from dogbreed.cloud.endpoints.registered_models import find_registered, is_registered
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ArtifactError, CloudError
 from dogbreed.search.hyperparameters import decode
@@ -179,4 +180,9 @@ def _tuning(client: Any, name: str, owner: str | None = None) -> ModelSource | N
     arn = job["HyperParameterTuningJobArn"]
     if best is None or (owner is not None and not is_ours(client, arn, owner)):
         return None
+    if owner is None and _kind(client.describe_training_job(TrainingJobName=best)) == TRIAL:
+        raise CloudError(
+            f"model={name}: its trials wrote no models: train its best hyperparameters "
+            f"({typed('final')} best={name}), and deploy that training."
+        )
     return _training(client, best)

@@ -20,7 +20,7 @@ def log_plan(
     log.info("\nWould pack (%d files, %.2f MB):", len(source.files), len(source.data) / MEGABYTE)
     for name, size in source.files:
         log.info("  %9d  %s", size, name)
-    log.info("Would install in the container: %s", ", ".join(source.requirements))
+    log.info("Would install in the container: %s", ", ".join(inputs.packages.names) or "nothing")
     log.info(
         "\nWould upload, where S3 doesn't have it yet:\n  %6.1f MB  source to %s\n"
         "  %6.1f MB  %d photos to %s",
@@ -31,6 +31,9 @@ def log_plan(
         log.info("  %9d  %s", file.size_bytes, file.name)
     if len(photos.files) > SHOWN_FILES:
         log.info("  ... and %d more", len(photos.files) - SHOWN_FILES)
+    if wheels := inputs.packages.wheels:
+        shown = f"{wheels.size_bytes / MEGABYTE:6.1f} MB" if wheels.wheels else "   not here"
+        log.info("  %s  %d wheels to %s", shown, len(wheels.names), inputs.channels["wheels"])
     if inputs.weights is not None:
         size = inputs.weights.stat().st_size
         log.info("  %6.1f MB  weights to %s", size / MEGABYTE, inputs.channels["weights"])

@@ -1,7 +1,5 @@
 """The inputs of jobs in S3: source archive, photos, weights; and jobs that use them."""
 
-import hashlib
-import json
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -18,14 +16,15 @@ from dogbreed.cloud.aws.uploads import (
     UploadPlan,
     upload,
 )
-from dogbreed.cloud.container.entry_point import PHOTOS, WEIGHTS, WEIGHTS_SHA256
+from dogbreed.cloud.container.entry_point import PHOTOS, WEIGHTS, WEIGHTS_SHA256, WHEELS
 from dogbreed.cloud.jobs.costs import has_local_disk
+from dogbreed.cloud.jobs.feature_key import feature_key
 from dogbreed.cloud.jobs.job import Job
+from dogbreed.cloud.jobs.packages import Packages, plan_packages
 from dogbreed.cloud.jobs.photo_inputs import plan_photos
 from dogbreed.cloud.jobs.source import SourcePackage, pack_source
+from dogbreed.cloud.wheels.storage import upload_wheels
 from dogbreed.configuration.composing import compose
-from dogbreed.configuration.run import Config
-from dogbreed.configuration.schema import flat
 from dogbreed.configuration.search import LaunchConfig, LauncherConfig, training_of
 from dogbreed.errors import ConfigError
 from dogbreed.search.hyperparameters import as_hyperparameters, changed
@@ -33,17 +32,6 @@ from dogbreed.training.run_folder import log
 
 PROJECT = Path(__file__).parents[3]
 MEGABYTE = 1e6
-DECIDES_FEATURES = (
-    *("data.fraction", "data.valid_share", "data.test_share", "data.split_seed"),
-    "data.nested_classes",
-    *("data.max_bad_share", "data.max_pixels", "data.size_px", "data.crop_share"),
-    *("model.backbone", "model.weights", "model.trainable", "engine", "precision"),
-    *("features.views", "features.average", "features.dtype", "name"),
-)
-# Keys that are off by default, and the extra of pyproject.toml that they need.
-NEEDS_EXTRA = {"debug.smdebug": "smdebug", "debug.tensorboard": "tensorboard"}
-# How the names of backbones begin that need an extra. Their providers would import torch.
-BACKBONE_EXTRAS = {"timm/": "timm", "efficientnet_lite0": "lite", "efficientnet_lite1": "lite"}
 # Keys that the container sets by itself, such as paths.
 NOT_SENT = (
     "data.root",
@@ -66,6 +54,7 @@ class JobInputs:
     """
 
     images: Mapping[str, Image]
+    packages: Packages
     source: SourcePackage
     source_uri: str
     photos: UploadPlan
@@ -98,7 +87,8 @@ def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence
     }
     settings = changed(training_of(config), compose([]))
     settings = {key: value for key, value in settings.items() if key not in NOT_SENT}
-    source = _source(images, settings)
+    packages = plan_packages(PROJECT, images, settings, launcher.install, dry=account.dry)
+    source = pack_source(PROJECT, packages.lines)
     source_uri = _uri(account, launcher.prefix, f"source/{source.sha256[:16]}/sourcedir.tar.gz")
     photos = plan_photos(account, config)
     channels = {PHOTOS: photos.folder.uri}
@@ -108,8 +98,12 @@ def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence
         mark = digest_of(weights).hex()
         settings[WEIGHTS_SHA256] = mark
         channels[WEIGHTS] = _uri(account, launcher.prefix, f"weights/{mark[:16]}/")
+    if packages.wheels is not None:
+        mark = packages.wheels.digest[:16]
+        channels[WHEELS] = _uri(account, launcher.prefix, f"{WHEELS}/{mark}/")
     return JobInputs(
         images=images,
+        packages=packages,
         source=source,
         source_uri=source_uri,
         photos=photos.plan,
@@ -117,20 +111,12 @@ def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence
         settings={**settings, "name": photos.run_name},
         weights=weights,
         folder=photos.folder,
-        fingerprint=_fingerprint(
-            training_of(config), photos.digests, channels.get(WEIGHTS), source.sha256, images
+        fingerprint=feature_key(
+            *(training_of(config), photos.digests, settings.get(WEIGHTS_SHA256)),
+            *(packages.names, images),
         ),
         notes=_notes(images),
     )
-
-
-def _source(images: Mapping[str, Image], settings: Mapping[str, Any]) -> SourcePackage:
-    """The source archive, with the extras that these settings need."""
-    carried = frozenset.intersection(*(image.carries for image in images.values()))
-    extras = [extra for key, extra in NEEDS_EXTRA.items() if settings.get(key)]
-    backbone = str(settings.get("model.backbone", ""))
-    extras += [extra for start, extra in BACKBONE_EXTRAS.items() if backbone.startswith(start)]
-    return pack_source(PROJECT, carried, extras)
 
 
 def _notes(images: Mapping[str, Image]) -> tuple[str, ...]:
@@ -168,6 +154,8 @@ def job_on_inputs(
         "instance_count": launcher.instance_count,
         **other,
     }
+    if WHEELS in inputs.channels:  # every job installs its packages
+        fields["channels"] = {**fields["channels"], WHEELS: inputs.channels[WHEELS]}
     return Job(
         name=name,
         kind=kind,
@@ -189,6 +177,12 @@ def upload_inputs(account: Account, config: LaunchConfig, inputs: JobInputs) -> 
     for note in inputs.notes:
         log.warning("warning: %s", note)
     client, key = account.client("s3"), config.launcher.output_kms_key
+    if wheels := inputs.packages.wheels:
+        uploaded = upload_wheels(client, wheels, inputs.channels[WHEELS], kms_key=key)
+        log.info(
+            "packages to %s: %d to upload, %d unchanged",
+            *(inputs.channels[WHEELS], uploaded, len(wheels.names) - uploaded),
+        )
     upload_bytes(client, inputs.source.data, inputs.source_uri, kms_key=key)
     photos = inputs.photos
     log.info(
@@ -207,24 +201,6 @@ def _weights(config: LaunchConfig) -> Path | None:
     """The weights if they are a local file, None if they are a name that the container knows."""
     path = Path(config.model.weights)
     return path if path.is_file() else None
-
-
-def _fingerprint(
-    config: Config,
-    digests: Mapping[str, str],
-    weights_uri: str | None,
-    source_sha256: str,
-    images: Mapping[str, Image],
-) -> str:
-    """A hash of what determines the features: photos, weights, settings, source, instance.
-
-    The source includes the code and the values in conf/.
-    """
-    settings = {name: value for name, value in flat(config).items() if name in DECIDES_FEATURES}
-    instance_type = next(iter(images))
-    instance = [instance_type, images[instance_type].uri]
-    text = json.dumps([digests, weights_uri, settings, source_sha256, instance], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _uri(account: Account, prefix: str, key: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dogbreed.cloud.container.entry_point import JOB, TRAIN
+from dogbreed.cloud.container.entry_point import JOB, TRAIN, TRIAL
 from dogbreed.cloud.jobs.source import ENTRY_POINT
 from dogbreed.search.hyperparameters import encode
 
@@ -34,6 +34,6 @@ class Job:
             "sagemaker_submit_directory": encode(self.source_uri),
             JOB: encode(self.kind),
         }
-        if self.instance_count > 1 and self.kind == TRAIN:
+        if self.instance_count > 1 and self.kind in (TRAIN, TRIAL):
             toolkit["sagemaker_torch_distributed_enabled"] = encode(True)
         return toolkit | dict(self.hyperparameters)

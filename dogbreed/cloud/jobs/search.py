@@ -11,7 +11,7 @@ from sagemaker.train.tuner import HyperparameterTuner
 from dogbreed.cloud.aws.account import Account, sign_in
 from dogbreed.cloud.aws.account_keys import check_attach, checked_keys
 from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
-from dogbreed.cloud.container.entry_point import FEATURES, TRAIN, TUNE, WEIGHTS
+from dogbreed.cloud.container.entry_point import FEATURES, TRIAL, TUNE
 from dogbreed.cloud.jobs import search_results
 from dogbreed.cloud.jobs.attach import attached_tuner, search_of
 from dogbreed.cloud.jobs.costs import Use
@@ -218,14 +218,12 @@ class Search:
         more: dict[str, Any] = {}
         if self._extracts:
             default = extraction_job(self.account, self.config, self.inputs).checkpoints_uri
-            more["channels"] = {FEATURES: features_uri or default} | {
-                name: uri for name, uri in self.inputs.channels.items() if name == WEIGHTS
-            }
+            more["channels"] = {FEATURES: features_uri or default}
             settings.pop("data.fraction", None)  # the features are those of the fraction already
             # Trials are short, and those of a tuning job could share a prefix: no checkpoints.
             more["checkpoints_uri"] = None
         return job_on_inputs(
-            *(self.account, self.config.launcher, self.inputs, self.name, TRAIN, settings), **more
+            *(self.account, self.config.launcher, self.inputs, self.name, TRIAL, settings), **more
         )
 
     def _one_job(self) -> Job:

@@ -1,10 +1,13 @@
-"""Pack the project's source into sourcedir.tar.gz: files tracked by git, and requirements.txt."""
+"""Pack the project's source into sourcedir.tar.gz: files tracked by git, and requirements.txt.
+
+The training toolkit unpacks it to /opt/ml/code, and installs requirements.txt when the input
+channels are there. Source: aws/sagemaker-training-toolkit, modules.install_requirements.
+"""
 
 import gzip
 import hashlib
 import io
 import os
-import re
 import shutil
 import subprocess
 import tarfile
@@ -13,12 +16,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from dogbreed.cloud.wheels.pins import CONSTRAINTS, exact_version, read_pins
 from dogbreed.errors import CloudError
 from dogbreed.utils.links import open_within
 
 FOLDERS = ("dogbreed", "conf", "inference", "launch")
 ENTRY_POINT = "launch/job.py"
-REQUIREMENTS, CONSTRAINTS = "requirements.txt", "constraints.txt"
+REQUIREMENTS = "requirements.txt"
 CLONE = "Jobs run the source of a git checkout: clone the project, and launch there."
 
 
@@ -35,28 +42,24 @@ class SourcePackage:
     sha256: str
 
 
-def pack_source(
-    checkout: Path, carried: frozenset[str], extras: Sequence[str] = ()
-) -> SourcePackage:
+def pack_source(checkout: Path, requirements: Sequence[str] = ()) -> SourcePackage:
     """Pack the files tracked by git, as they are on disk; new files need `git add`.
 
-    `carried` are the packages that the container has, which aren't installed; `extras` are the
-    project's extras that the job needs.
+    `requirements` are the lines of requirements.txt; without any there is no such file.
 
     Raises:
-        CloudError: `checkout` is no git checkout of the project, git isn't installed, or
-            constraints.txt lacks what must be installed.
+        CloudError: `checkout` is no git checkout of the project, or git isn't installed.
     """
     contents = {name: _read(checkout, name) for name in _tracked(checkout)}
     if ENTRY_POINT not in contents:
         raise CloudError(f"{checkout} has no {ENTRY_POINT} that git tracks. {CLONE}")
-    requirements = _requirements(checkout, carried, extras)
-    contents[REQUIREMENTS] = "".join(f"{line}\n" for line in requirements).encode()
+    if requirements:
+        contents[REQUIREMENTS] = "".join(f"{line}\n" for line in requirements).encode()
     data = _archive(contents)
     return SourcePackage(
         data=data,
         files=tuple((name, len(content)) for name, content in sorted(contents.items())),
-        requirements=requirements,
+        requirements=tuple(requirements),
         sha256=hashlib.sha256(data).hexdigest(),
     )
 
@@ -84,47 +87,42 @@ def _read(checkout: Path, name: str) -> bytes:
         raise CloudError(f"{checkout / name} can't be packed: {error.strerror}.") from error
 
 
-def _requirements(
-    checkout: Path, carried: frozenset[str], extras: Sequence[str]
+def job_requirements(
+    checkout: Path, carried: frozenset[str], extras: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """The project's dependencies that the container lacks, as pinned in constraints.txt.
 
-    A job installs the tested versions, not the newest of the package index.
+    `carried` are the packages that the container has, which aren't installed; `extras` are the
+    project's extras that the job needs. A job installs the tested versions, not the newest of the
+    package index.
+
+    Raises:
+        CloudError: constraints.txt is missing, or lacks what must be installed.
     """
     project = tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))["project"]
     lines = list(project["dependencies"])
     for extra in extras:
         lines += project["optional-dependencies"][extra]
-    pins, pinned = _pins(checkout), list[str]()
+    pins, pinned = read_pins(checkout / CONSTRAINTS), list[str]()
     for line in dict.fromkeys(lines):
-        name = _name(line)
+        wanted = Requirement(line)
+        name = canonicalize_name(wanted.name)
         if name in carried:
             continue
         # smdebug is pinned in pyproject.toml: it isn't compatible with current packages.
-        exact = pins.get(name) or ((line,) if "==" in line else ())
+        exact = pins.get(name) or ((wanted,) if exact_version(wanted) else ())
         if not exact:
             raise CloudError(
                 f"{checkout / CONSTRAINTS} doesn't pin {line}, which the job installs: run make "
                 "constraints."
             )
-        pinned += exact
+        pinned += [_as_line(each) for each in exact]
     return tuple(dict.fromkeys(pinned))
 
 
-def _pins(checkout: Path) -> dict[str, tuple[str, ...]]:
-    """The lines of constraints.txt by package; a package may have one for each Python version."""
-    path = checkout / CONSTRAINTS
-    if not path.is_file():
-        raise CloudError(f"There is no {path}. {CLONE}")
-    found: dict[str, tuple[str, ...]] = {}
-    for line in path.read_text("utf-8").splitlines():
-        found[_name(line)] = (*found.get(_name(line), ()), line)
-    return found
-
-
-def _name(requirement: str) -> str:
-    """The normalized name of the package: `scikit-learn` for `Scikit_Learn>=1.6`."""
-    return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement, maxsplit=1)[0]).lower()
+def _as_line(pin: Requirement) -> str:
+    marker = f" ; {pin.marker}" if pin.marker else ""
+    return f"{canonicalize_name(pin.name)}{pin.specifier}{marker}"
 
 
 def _archive(contents: dict[str, bytes]) -> bytes:

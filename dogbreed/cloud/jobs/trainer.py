@@ -128,7 +128,7 @@ def trainer_of(
         checkpoint_config=(
             CheckpointConfig(s3_uri=job.checkpoints_uri) if job.checkpoints_uri else None
         ),
-        environment={"PYTHONUNBUFFERED": "1"},
+        environment={"PYTHONUNBUFFERED": "1", **launcher.environment},
         tags=[
             shapes.Tag(key=name, value=value)
             for name, value in all_tags(launcher, account.owner).items()

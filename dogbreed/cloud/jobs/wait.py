@@ -11,6 +11,20 @@ from dogbreed.cloud.jobs.status import Tuning, describe_training, describe_tunin
 from dogbreed.errors import CloudError, Stopped
 from dogbreed.search.trials import COMPLETED, Show, Trial
 
+# What to do about failures before any code of this package has run, by what SageMaker says of them.
+_TOOLKIT = (
+    "The container didn't start: an image of your own (launcher.image_uri) needs SageMaker's "
+    "training toolkit (pip install sagemaker-pytorch-training), which runs as `train`."
+)
+HINTS = {
+    "CannotStartContainerError": _TOOLKIT,
+    "executable file not found": _TOOLKIT,
+    "InstallRequirementsError": (
+        "The job's packages weren't installed: its log says why. launcher.install=index takes them "
+        "from an index, launcher.install=none those of the image."
+    ),
+}
+
 
 def wait_for_training(account: Account, name: str, metric: str, show: Show) -> Trial:
     """Wait until a training job has ended, in whatever status; `show` is called at each poll.
@@ -35,7 +49,8 @@ def wait_for_extraction(account: Account, name: str, show: Show) -> None:
 def check_completed(trial: Trial) -> None:
     """Raise a CloudError, with its failure reason, for a job that failed or was stopped."""
     if trial.status != COMPLETED:
-        raise CloudError(f"{trial.name}: {trial.status}. {trial.reason}".strip())
+        hint = next((text for sign, text in HINTS.items() if sign in trial.reason), "")
+        raise CloudError(f"{trial.name}: {trial.status}. {trial.reason} {hint}".strip())
 
 
 def _wait(account: Account, name: str, metric: str, show: Show, resume: str) -> Trial:

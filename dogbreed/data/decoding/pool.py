@@ -32,7 +32,10 @@ CPU_S, PIXELS_PER_S = 5, 10_000_000
 # Real time of one photo, on a machine whose processors are busy with other work.
 TIMEOUT_S = 120.0
 STARTING_S = 60.0
-_PACKAGES = Path(__file__).parents[3]
+# This package's folder, and that of the packages of a model's archive (artifact/packing.py): the
+# process decodes with the same Pillow as this one.
+_CODE = Path(__file__).parents[3]
+_PACKAGES = (_CODE, _CODE / "packages")
 _LOST = (EOFError, OSError)  # a pipe whose other end is gone
 
 
@@ -160,7 +163,7 @@ class _Process:
         self.usable = True
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(
-                filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH")))
+                filter(None, (*map(str, _PACKAGES), os.environ.get("PYTHONPATH")))
             ),
             # Each thread's arena would take memory of the limit, and freed pieces would stay.
             "MALLOC_ARENA_MAX": "2",

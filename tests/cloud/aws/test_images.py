@@ -94,7 +94,7 @@ def test_a_container_that_is_patched_no_more_is_warned_of() -> None:
 def test_a_container_of_ones_own_gets_everything_but_torch() -> None:
     image = training_image("nowhere-1", "ml.p3.2xlarge", "me/torch:1", TODAY)
     assert image.uri == "me/torch:1"
-    assert image.carries == {"torch", "torchvision", "numpy", "protobuf"}
+    assert image.carries == {"torch", "torchvision", "numpy", "protobuf", "boto3"}
     assert (image.end_of_patch, image.warning) == (None, None)
 
 
@@ -107,9 +107,8 @@ def test_a_container_of_aws_is_known_by_its_address(tag: str) -> None:
 
 def test_what_is_carried_is_needed_by_the_project() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert {
-        canonicalize_name(Requirement(line).name) for line in project["dependencies"]
-    } >= CARRIED
+    direct = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    assert direct >= CARRIED - {"antlr4-python3-runtime"}  # omegaconf's
 
 
 def test_an_unknown_region_is_refused() -> None:

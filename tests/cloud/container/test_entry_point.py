@@ -137,6 +137,7 @@ def test_arguments_alone_are_enough(container: Path, photos_root: Path) -> None:
         ({"optim.lrr": "1"}, "Did you mean optim.lr?"),
         ({"optim.lr": "-1"}, "optim.lr=-1: must be above 0"),
         ({"job": '"bake"'}, "job=bake is unknown"),
+        ({"jobs": "1"}, "There is no key jobs."),
         ({"data.root": '"nowhere"', **small()}, "nowhere"),
     ],
 )

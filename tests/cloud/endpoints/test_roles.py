@@ -99,8 +99,8 @@ def test_what_can_be_no_role_is_named_by_its_key(overrides: tuple[str, ...], sen
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("server", ["ray", "pytorch"])
-@pytest.mark.parametrize("install", ["true", "false"])
-def test_a_container_that_installs_nothing_is_cut_off_where_it_can_be(
+@pytest.mark.parametrize("install", ["wheels", "index", "none"])
+def test_a_container_that_needs_no_index_is_cut_off_where_it_can_be(
     kind: str, server: str, install: str
 ) -> None:
     overrides = (
@@ -110,7 +110,7 @@ def test_a_container_that_installs_nothing_is_cut_off_where_it_can_be(
     config = composed(*overrides, *(("deploy.photos=x",) if kind == "batch" else ()))
     request = model_request(_account(config), config, IT)
     # A serverless endpoint can't be isolated, and what installs needs the package index.
-    isolated = install == "false" and kind != "serverless"
+    isolated = install != "index" and kind != "serverless"
     assert request.get("EnableNetworkIsolation", False) is isolated
 
 
@@ -158,3 +158,9 @@ def test_a_role_that_can_not_read_the_model_is_reported() -> None:
         translate_errors("model dogs-1"),
     ):
         raise error
+
+
+@pytest.mark.parametrize(("former", "meant"), [("true", "index"), ("false", "none")])
+def test_values_of_former_versions_are_named(former: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=rf"former versions: write deploy\.install={meant}\."):
+        composed(f"deploy.install={former}")

@@ -12,6 +12,7 @@ from dogbreed.cloud.aws.uploads import S3Folder, UploadPlan
 from dogbreed.cloud.jobs import feature_job
 from dogbreed.cloud.jobs.feature_job import _Run, extract
 from dogbreed.cloud.jobs.inputs import JobInputs
+from dogbreed.cloud.jobs.packages import Packages
 from dogbreed.cloud.jobs.source import SourcePackage
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import TuneConfig
@@ -32,6 +33,7 @@ INPUTS = JobInputs(
     images={
         "ml.c7i.2xlarge": Image(uri="image", end_of_patch=None, carries=frozenset(), warning=None)
     },
+    packages=Packages(lines=(), names=(), wheels=None),
     source=SourcePackage(data=b"", files=(), requirements=(), sha256=""),
     source_uri="s3://photos-of-dogs/source",
     photos=UploadPlan(files=(), unchanged={}, gone=()),

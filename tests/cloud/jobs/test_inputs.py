@@ -11,7 +11,8 @@ pytest.importorskip("boto3")
 from conftest import PROJECT
 
 from dogbreed.cloud.aws.images import training_image
-from dogbreed.cloud.jobs import inputs
+from dogbreed.cloud.jobs import packages
+from dogbreed.errors import ConfigError
 
 TODAY = date(2026, 11, 30)
 
@@ -30,9 +31,21 @@ def test_a_job_installs_what_its_settings_need(
     settings: dict[str, Any], extras: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requested: list[list[str]] = []
-    monkeypatch.setattr(inputs, "pack_source", lambda *arguments: requested.append(arguments[2]))
+
+    def requirements(*arguments: Any) -> tuple[str, ...]:
+        requested.append(arguments[2])
+        return ()
+
+    monkeypatch.setattr(packages, "job_requirements", requirements)
     image = training_image("eu-west-1", "ml.c7i.large", None, TODAY)
-    inputs._source({"ml.c7i.large": image}, settings)
+    packages.plan_packages(PROJECT, {"ml.c7i.large": image}, settings, "index", dry=False)
     assert requested == [extras]
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
     assert set(extras) <= project["optional-dependencies"].keys()
+
+
+def test_smdebug_comes_from_an_index_only() -> None:
+    image = training_image("eu-west-1", "ml.c7i.large", None, TODAY)
+    settings = {"debug.smdebug": True}
+    with pytest.raises(ConfigError, match=r"older protobuf.*launcher\.install=index"):
+        packages.plan_packages(PROJECT, {"ml.c7i.large": image}, settings, "wheels", dry=True)

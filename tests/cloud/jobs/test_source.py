@@ -12,8 +12,8 @@ from conftest import PROJECT
 from packaging.requirements import Requirement
 
 from dogbreed.cloud.aws import images
-from dogbreed.cloud.jobs.inputs import NEEDS_EXTRA
-from dogbreed.cloud.jobs.source import SourcePackage, pack_source
+from dogbreed.cloud.jobs.packages import NEEDS_EXTRA
+from dogbreed.cloud.jobs.source import SourcePackage, job_requirements, pack_source
 from dogbreed.errors import CloudError
 
 PYPROJECT = """
@@ -48,7 +48,6 @@ PACKED = [
     "dogbreed/evaluation/report.css",
     "dogbreed/train.py",
     "launch/job.py",
-    "requirements.txt",
 ]
 CARRIED = frozenset({"torch", "scikit-learn", "numpy"})
 
@@ -86,13 +85,13 @@ def test_what_git_tracks_is_packed_as_it_is_on_the_disk(checkout: Path) -> None:
     (checkout / "dogbreed/train.py").write_text("changed\n", "utf-8")
     (checkout / "dogbreed/new.py").write_text("not added\n", "utf-8")
     (checkout / "conf/train.yaml").unlink()
-    contents = unpacked(pack_source(checkout, CARRIED))
+    contents = unpacked(pack_source(checkout))
     assert sorted(contents) == [name for name in PACKED if name != "conf/train.yaml"]
     assert contents["dogbreed/train.py"] == "changed\n"
 
 
 def test_sizes_are_those_of_the_files(checkout: Path) -> None:
-    package = pack_source(checkout, CARRIED)
+    package = pack_source(checkout)
     assert [name for name, _ in package.files] == PACKED
     assert dict(package.files) == {name: len(text) for name, text in unpacked(package).items()}
 
@@ -100,7 +99,7 @@ def test_sizes_are_those_of_the_files(checkout: Path) -> None:
 def test_names_of_any_language_are_packed(checkout: Path) -> None:
     (checkout / "conf/größe 1.yaml").write_text("b: 2\n", "utf-8")
     git(checkout, "add", ".")
-    assert unpacked(pack_source(checkout, CARRIED))["conf/größe 1.yaml"] == "b: 2\n"
+    assert unpacked(pack_source(checkout))["conf/größe 1.yaml"] == "b: 2\n"
 
 
 def test_the_same_source_gives_the_same_bytes(checkout: Path, tmp_path: Path) -> None:
@@ -108,32 +107,36 @@ def test_the_same_source_gives_the_same_bytes(checkout: Path, tmp_path: Path) ->
     other = make_checkout(tmp_path / "two")
     (other / "launch/job.py").chmod(0o755)
     os.utime(other / "launch/job.py", (1, 1))
-    one, two = pack_source(checkout, CARRIED), pack_source(other, CARRIED)
+    one, two = pack_source(checkout), pack_source(other)
     assert one.data == two.data
     assert one.sha256 == two.sha256
     (other / "launch/job.py").write_text("print('other')\n", "utf-8")
-    assert pack_source(other, CARRIED).sha256 != one.sha256
+    assert pack_source(other).sha256 != one.sha256
 
 
 RICH = (
-    "rich==14.3.3 ; python_full_version < '3.12'",
-    "rich==14.3.4 ; python_full_version >= '3.12'",
+    'rich==14.3.3 ; python_full_version < "3.12"',
+    'rich==14.3.4 ; python_full_version >= "3.12"',
 )
 
 
 def test_only_what_the_container_has_not_is_installed_as_it_is_pinned(checkout: Path) -> None:
-    package = pack_source(checkout, CARRIED)
-    assert package.requirements == (*RICH, "optuna==5.0.0")
+    lines = job_requirements(checkout, CARRIED)
+    assert lines == (*RICH, "optuna==5.0.0")
+    package = pack_source(checkout, lines)
+    assert package.requirements == lines
     assert unpacked(package)["requirements.txt"] == "\n".join((*RICH, "optuna==5.0.0", ""))
 
 
 def test_an_extra_that_the_job_needs_is_installed_too(checkout: Path) -> None:
-    package = pack_source(checkout, CARRIED, ["hook"])
-    assert package.requirements == (*RICH, "optuna==5.0.0", "smdebug==1.0.34")
+    assert job_requirements(checkout, CARRIED, ["hook"]) == (
+        *RICH,
+        "optuna==5.0.0",
+        "smdebug==1.0.34",
+    )
     for extra in NEEDS_EXTRA.values():
         names = {
-            re.split(r"[^\w-]", each)[0]
-            for each in pack_source(PROJECT, CARRIED, [extra]).requirements
+            re.split(r"[^\w-]", each)[0] for each in job_requirements(PROJECT, CARRIED, [extra])
         }
         assert extra in names
         assert not names & {"torch", "numpy", "protobuf"}
@@ -142,7 +145,7 @@ def test_an_extra_that_the_job_needs_is_installed_too(checkout: Path) -> None:
 def test_every_job_installs_exact_versions_and_a_pillow_of_its_own() -> None:
     carried = images.CARRIED | images.ALWAYS_CARRIED
     for image in (carried, images.ALWAYS_CARRIED):
-        requirements = pack_source(PROJECT, image, list(NEEDS_EXTRA.values())).requirements
+        requirements = job_requirements(PROJECT, image, list(NEEDS_EXTRA.values()))
         for line in requirements:
             (specifier,) = Requirement(line).specifier
             assert specifier.operator == "=="
@@ -154,10 +157,10 @@ def test_every_job_installs_exact_versions_and_a_pillow_of_its_own() -> None:
 
 def test_what_is_not_pinned_is_not_sent(checkout: Path) -> None:
     with pytest.raises(CloudError, match=r"doesn't pin unheard-of>=1, which the job installs"):
-        pack_source(checkout, CARRIED, ["new"])
+        job_requirements(checkout, CARRIED, ["new"])
     (checkout / "constraints.txt").unlink()
-    with pytest.raises(CloudError, match=r"There is no .*constraints\.txt.*clone the project"):
-        pack_source(checkout, CARRIED)
+    with pytest.raises(CloudError, match=r"There is no .*constraints\.txt.*restore it"):
+        job_requirements(checkout, CARRIED)
 
 
 def test_a_folder_that_is_no_checkout_is_refused(
@@ -165,16 +168,16 @@ def test_a_folder_that_is_no_checkout_is_refused(
 ) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(CloudError, match=r"not a git repository.*clone the project"):
-        pack_source(tmp_path, CARRIED)
+        pack_source(tmp_path)
 
 
 def test_a_checkout_of_something_else_is_refused(checkout: Path) -> None:
     git(checkout, "rm", "--cached", "launch/job.py")
     with pytest.raises(CloudError, match=r"no launch/job\.py that git tracks.*clone the project"):
-        pack_source(checkout, CARRIED)
+        pack_source(checkout)
 
 
 def test_without_git_there_is_a_message(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(checkout))
     with pytest.raises(CloudError, match="git isn't installed"):
-        pack_source(checkout, CARRIED)
+        pack_source(checkout)

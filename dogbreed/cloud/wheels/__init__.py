@@ -1,0 +1,1 @@
+"""The packages that containers install: resolved, downloaded as wheels, stored in S3 by digest."""

@@ -1,0 +1,106 @@
+"""All packages that requirements need, directly and through each other, in their pinned versions.
+
+No resolver is needed: constraints.txt has one version of each package, and all fit each other. So
+nothing that the container has, such as torch, is downloaded to find out what it needs.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from dogbreed.cloud.wheels.pins import Pins, exact_version, pinned_version
+from dogbreed.cloud.wheels.target import Target
+from dogbreed.errors import CloudError
+
+# The requirements of packages, given as versions by name; a package may be missing in the result.
+LookUp = Callable[[Mapping[str, str]], Mapping[str, Sequence[Requirement]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What is known about a container: its Python, the tested versions, the packages it carries.
+
+    `key` is the configuration's key that messages name.
+    """
+
+    target: Target
+    pins: Pins
+    carried: frozenset[str]
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closure:
+    """Versions by name; `unknown` are packages whose own requirements aren't known."""
+
+    versions: dict[str, str] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)
+
+
+def closure(wanted: Iterable[str], environment: Environment, look_up: LookUp) -> Closure:
+    """Every package to install for the requirements `wanted`.
+
+    Raises:
+        CloudError: a package isn't pinned, or needs another version of one that the container has.
+    """
+    target = environment.target
+    found, extras = Closure(), dict[str, frozenset[str]]()
+    requires: dict[str, Sequence[Requirement]] = {}
+    pending = [(each, "") for each in map(Requirement, wanted) if target.needs(each)]
+    while pending:
+        changed = dict.fromkeys(_add(found, extras, environment, pending))
+        new = {name: found.versions[name] for name in changed if name not in requires}
+        known = look_up(new) if new else {}
+        found.unknown.update(new.keys() - known.keys())
+        requires |= known
+        pending = [
+            (each, name)
+            for name in changed
+            for each in requires.get(name, ())
+            if target.needs(each, extras[name])
+        ]
+    return found
+
+
+def _add(
+    found: Closure,
+    extras: dict[str, frozenset[str]],
+    environment: Environment,
+    pending: Iterable[tuple[Requirement, str]],
+) -> Iterable[str]:
+    """Add the packages of requirements; yields those that are new, or have further extras."""
+    for requirement, by in pending:
+        name = canonicalize_name(requirement.name)
+        version = _version(requirement, by, environment)
+        if name in environment.carried:
+            continue
+        assert version is not None
+        found.versions[name] = version
+        before = extras.get(name)
+        extras[name] = (before or frozenset()) | requirement.extras
+        if extras[name] != before:
+            yield name
+
+
+def _version(requirement: Requirement, by: str, environment: Environment) -> str | None:
+    """The version to install; None for a package that the container carries, if it isn't pinned."""
+    name = canonicalize_name(requirement.name)
+    version = pinned_version(environment.pins, name, environment.target)
+    needed = f"{by} needs {requirement.name}{requirement.specifier}" if by else str(requirement)
+    if version is None and name not in environment.carried:
+        # smdebug is pinned in pyproject.toml: it isn't compatible with current packages.
+        version = exact_version(requirement)
+        if version is None:
+            raise CloudError(
+                f"{environment.key}=wheels: constraints.txt doesn't pin {requirement.name} "
+                f"({needed}): run make constraints, or set {environment.key}=index."
+            )
+    if version is not None and not requirement.specifier.contains(version, prereleases=True):
+        has = "the container has another" if name in environment.carried else f"{version} is pinned"
+        raise CloudError(
+            f"{environment.key}=wheels: {needed}, and {has} version: set {environment.key}=index, "
+            "which lets pip replace it, or leave out the key that needs it."
+        )
+    return version
