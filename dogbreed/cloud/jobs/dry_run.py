@@ -6,7 +6,8 @@ import yaml
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.jobs.costs import Use, max_cost
-from dogbreed.cloud.jobs.inputs import MEGABYTE, JobInputs
+from dogbreed.cloud.jobs.inputs import JobInputs
+from dogbreed.cloud.jobs.photo_inputs import MEGABYTE
 from dogbreed.training.run_folder import log
 
 SHOWN_FILES = 8
@@ -16,7 +17,7 @@ def log_plan(
     account: Account, inputs: JobInputs, uses: Sequence[Use], checked: Sequence[str]
 ) -> None:
     """Log the complete plan; nothing is sent. `checked` are the validations that passed."""
-    photos, source = inputs.photos, inputs.source
+    photos, source = inputs.photos.plan, inputs.source
     log.info("\nWould pack (%d files, %.2f MB):", len(source.files), len(source.data) / MEGABYTE)
     for name, size in source.files:
         log.info("  %9d  %s", size, name)
@@ -25,7 +26,7 @@ def log_plan(
         "\nWould upload, where S3 doesn't have it yet:\n  %6.1f MB  source to %s\n"
         "  %6.1f MB  %d photos to %s",
         *(len(source.data) / MEGABYTE, inputs.source_uri, photos.size_bytes / MEGABYTE),
-        *(len(photos.files), inputs.channels["photos"]),
+        *(len(photos.files), inputs.photos.folder.uri),
     )
     for file in photos.files[:SHOWN_FILES]:
         log.info("  %9d  %s", file.size_bytes, file.name)
@@ -33,7 +34,7 @@ def log_plan(
         log.info("  ... and %d more", len(photos.files) - SHOWN_FILES)
     if inputs.weights is not None:
         size = inputs.weights.stat().st_size
-        log.info("  %6.1f MB  weights to %s", size / MEGABYTE, inputs.channels["weights"])
+        log.info("  %6.1f MB  weights to %s", size / MEGABYTE, inputs.channels["weights"].uri)
     for operation, request in account.requests:
         text = yaml.safe_dump(request, sort_keys=False, allow_unicode=True, width=200)
         log.info("\nWould send %s:", operation)

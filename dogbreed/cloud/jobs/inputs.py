@@ -13,14 +13,10 @@ from typing import Any
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.images import Image, multiplies_bf16, training_image
 from dogbreed.cloud.aws.objects import digest_of, upload_bytes, upload_file
-from dogbreed.cloud.aws.uploads import (
-    S3Folder,
-    UploadPlan,
-    upload,
-)
-from dogbreed.cloud.container.entry_point import PHOTOS, WEIGHTS, WEIGHTS_SHA256
+from dogbreed.cloud.container.entry_point import WEIGHTS, WEIGHTS_SHA256
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.costs import has_local_disk
-from dogbreed.cloud.jobs.photo_inputs import plan_photos
+from dogbreed.cloud.jobs.photo_inputs import PhotoInputs, plan_photo_inputs, upload_photo_inputs
 from dogbreed.cloud.jobs.requests import Job
 from dogbreed.cloud.jobs.source import SourcePackage, pack_source
 from dogbreed.configuration.composing import compose
@@ -32,7 +28,6 @@ from dogbreed.search.hyperparameters import as_hyperparameters, changed
 from dogbreed.training.run_folder import log
 
 PROJECT = Path(__file__).parents[3]
-MEGABYTE = 1e6
 DECIDES_FEATURES = (
     *("data.fraction", "data.valid_share", "data.test_share", "data.split_seed"),
     "data.nested_classes",
@@ -68,11 +63,10 @@ class JobInputs:
     images: Mapping[str, Image]
     source: SourcePackage
     source_uri: str
-    photos: UploadPlan
-    channels: Mapping[str, str]
+    photos: PhotoInputs
+    channels: Mapping[str, Channel]
     settings: Mapping[str, Any]
     weights: Path | None
-    folder: S3Folder
     fingerprint: str
     notes: tuple[str, ...]
 
@@ -100,27 +94,28 @@ def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence
     settings = {key: value for key, value in settings.items() if key not in NOT_SENT}
     source = _source(images, settings)
     source_uri = _uri(account, launcher.prefix, f"source/{source.sha256[:16]}/sourcedir.tar.gz")
-    photos = plan_photos(account, config)
-    channels = {PHOTOS: photos.folder.uri}
+    photos = plan_photo_inputs(account, config)
+    channels = photos.channels
+    settings |= photos.settings
     weights = _weights(config)
     if weights is not None:
         settings.pop("model.weights")
         mark = digest_of(weights).hex()
         settings[WEIGHTS_SHA256] = mark
-        channels[WEIGHTS] = _uri(account, launcher.prefix, f"weights/{mark[:16]}/")
+        uri = _uri(account, launcher.prefix, f"weights/{mark[:16]}/")
+        channels[WEIGHTS] = Channel(uri)
     return JobInputs(
         images=images,
         source=source,
         source_uri=source_uri,
-        photos=photos.plan,
+        photos=photos,
         channels=channels,
         settings={**settings, "name": photos.run_name},
         weights=weights,
-        folder=photos.folder,
         fingerprint=_fingerprint(
-            training_of(config), photos.digests, channels.get(WEIGHTS), source.sha256, images
+            training_of(config), photos.digests, settings.get(WEIGHTS_SHA256), source.sha256, images
         ),
-        notes=_notes(images),
+        notes=(*_notes(images), *photos.notes),
     )
 
 
@@ -190,15 +185,9 @@ def upload_inputs(account: Account, config: LaunchConfig, inputs: JobInputs) -> 
         log.warning("warning: %s", note)
     client, key = account.client("s3"), config.launcher.output_kms_key
     upload_bytes(client, inputs.source.data, inputs.source_uri, kms_key=key)
-    photos = inputs.photos
-    log.info(
-        "photos to %s: %d to upload (%.1f MB), %d unchanged, %d to delete",
-        *(inputs.folder.uri, len(photos.files), photos.size_bytes / MEGABYTE),
-        *(len(photos.unchanged), len(photos.gone)),
-    )
-    upload(client, inputs.folder, photos, kms_key=key)
+    upload_photo_inputs(client, inputs.photos, key)
     if inputs.weights is not None:
-        uri = inputs.channels[WEIGHTS] + inputs.weights.name
+        uri = inputs.channels[WEIGHTS].uri + inputs.weights.name
         if upload_file(client, inputs.weights, uri, kms_key=key):
             log.info("weights uploaded to %s", uri)
 
@@ -212,7 +201,7 @@ def _weights(config: LaunchConfig) -> Path | None:
 def _fingerprint(
     config: Config,
     digests: Mapping[str, str],
-    weights_uri: str | None,
+    weights_sha256: str | None,
     source_sha256: str,
     images: Mapping[str, Image],
 ) -> str:
@@ -223,7 +212,7 @@ def _fingerprint(
     settings = {name: value for name, value in flat(config).items() if name in DECIDES_FEATURES}
     instance_type = next(iter(images))
     instance = [instance_type, images[instance_type].uri]
-    text = json.dumps([digests, weights_uri, settings, source_sha256, instance], sort_keys=True)
+    text = json.dumps([digests, weights_sha256, settings, source_sha256, instance], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

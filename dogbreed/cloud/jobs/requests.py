@@ -10,6 +10,7 @@ from sagemaker.core import shapes
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.tags import all_tags
 from dogbreed.cloud.container.entry_point import JOB, TRAIN
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.source import ENTRY_POINT
 from dogbreed.configuration.search import (
     BAYESIAN,
@@ -32,14 +33,14 @@ MIN_TUNING_S, MAX_TUNING_S = 120, 15_768_000  # limits of the service
 class Job:
     """A training job, or the definition of all trials of a tuning job.
 
-    `channels` maps the name of an input channel to its S3 prefix; `checkpoints_uri` is synchronized
-    with /opt/ml/checkpoints, None without checkpoints.
+    `channels` are its input channels by name; `checkpoints_uri` is synchronized with
+    /opt/ml/checkpoints, None without checkpoints.
     """
 
     name: str
     kind: str
     hyperparameters: Mapping[str, str]
-    channels: Mapping[str, str]
+    channels: Mapping[str, Channel]
     image_uri: str
     source_uri: str
     output_uri: str
@@ -145,13 +146,15 @@ def _common(account: Account, launcher: LauncherConfig, job: Job) -> dict[str, A
     return common
 
 
-def _channel(name: str, uri: str) -> shapes.Channel:
+def _channel(name: str, channel: Channel) -> shapes.Channel:
     source = shapes.S3DataSource(
-        s3_data_type="S3Prefix", s3_uri=uri, s3_data_distribution_type="FullyReplicated"
+        s3_data_type=channel.data_type,
+        s3_uri=channel.uri,
+        s3_data_distribution_type="FullyReplicated",
     )
     return shapes.Channel(
         channel_name=name,
-        input_mode="File",
+        input_mode=channel.input_mode,
         data_source=shapes.DataSource(s3_data_source=source),
     )
 

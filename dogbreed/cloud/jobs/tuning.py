@@ -9,6 +9,7 @@ from dogbreed.cloud.aws.account_keys import check_attach, checked_keys
 from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
 from dogbreed.cloud.container.entry_point import TRAIN, TUNE, WEIGHTS
 from dogbreed.cloud.jobs.attach import search_of
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.costs import Use
 from dogbreed.cloud.jobs.dry_run import log_plan
 from dogbreed.cloud.jobs.feature_job import extract
@@ -141,8 +142,8 @@ def _search_in_many_jobs(
     if config.search.input == FEATURES:
         features, extraction = extract(account, config, inputs)
         uses.append(extraction)
-        more["channels"] = {FEATURES: features} | {
-            key: uri for key, uri in inputs.channels.items() if key == WEIGHTS
+        more["channels"] = {FEATURES: Channel(features)} | {
+            key: channel for key, channel in inputs.channels.items() if key == WEIGHTS
         }
         settings.pop("data.fraction", None)  # the features are those of the fraction already
         # Trials are short, and those of a tuning job could share a prefix: no checkpoints.

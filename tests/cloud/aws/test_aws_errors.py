@@ -8,6 +8,7 @@ import pytest
 from conftest import draw_folders
 
 from dogbreed.cloud.aws.account import sign_in
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.requests import Job, training_request
 from dogbreed.cloud.jobs.start import start_training
 from dogbreed.configuration.composing import compose_as
@@ -174,7 +175,7 @@ def job_of(account: "SageMakerAccount") -> Job:
         name="dogbreed-once",
         kind="train",
         hyperparameters={},
-        channels={"photos": f"s3://{account.bucket}/dogbreed/photos/"},
+        channels={"photos": Channel(f"s3://{account.bucket}/dogbreed/photos/")},
         image_uri="image",
         source_uri=f"s3://{account.bucket}/dogbreed/source/none.tar.gz",
         output_uri=f"s3://{account.bucket}/dogbreed/jobs/out",
