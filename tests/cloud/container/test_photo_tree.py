@@ -93,9 +93,8 @@ def test_a_photo_that_is_not_the_one_of_the_launch_is_named(job: Job, fault: str
         other = job.channel / "other"
         other.write_bytes(b"dog")
         path.symlink_to(other)
-    with pytest.raises(
-        CloudError, match="1 of the launch's 3 photos .* train/犬/a b.jpg"
-    ) as caught:
+    sentence = r"1 of the launch's 3 photos .* train/犬/a b\.jpg"
+    with pytest.raises(CloudError, match=sentence) as caught:
         job.build()
     assert "\n" not in str(caught.value)
     assert not job.root.exists()
