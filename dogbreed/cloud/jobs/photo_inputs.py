@@ -30,6 +30,7 @@ from dogbreed.cloud.container.photo_listing import (
     encode_listing,
 )
 from dogbreed.cloud.jobs.channels import MANIFEST_FILE, Channel
+from dogbreed.cloud.jobs.checked_photos import read_known, write_known
 from dogbreed.cloud.jobs.s3_photos import find_s3_photos
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO
@@ -209,5 +210,7 @@ def _checked(config: Config) -> tuple[str, PhotoFolders, Mapping[Path, bytes]]:
     from dogbreed.training.preparation import check_photos, find_photos
 
     root, config = find_photos(config)
-    checked = check_photos(root, config)
+    known = read_known(root, config.data.max_pixels)
+    checked = check_photos(root, config, known)
+    write_known(root, config.data.max_pixels, checked, known)
     return config.name, checked.folders, checked.digests
