@@ -20,13 +20,12 @@ from dogbreed.cloud.aws.objects import (
     send_open_file,
     stored_checksum,
 )
+from dogbreed.cloud.aws.transfers import WORKERS, send_all
 from dogbreed.cloud.aws.upload_record import Version, read_record, write_record
 from dogbreed.cloud.aws.uploads import (
-    WORKERS,
     S3Folder,
     listed,
     local_file,
-    send_all,
     with_checksum,
 )
 from dogbreed.errors import DataError

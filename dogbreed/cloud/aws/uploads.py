@@ -4,11 +4,11 @@ For transform jobs, which read every object of a folder. Training jobs read cont
 objects (photo_objects.py).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -22,14 +22,12 @@ from dogbreed.cloud.aws.objects import (
     stored_checksum,
 )
 from dogbreed.cloud.aws.s3_names import MAX_KEY_BYTES
+from dogbreed.cloud.aws.transfers import WORKERS, send_all
 from dogbreed.cloud.aws.upload_record import Version, read_record, write_record
 from dogbreed.errors import CloudError, DataError
 from dogbreed.utils.machine import cores
-from dogbreed.utils.progress import progress
 
-WORKERS = 32  # equals max_pool_connections of the clients
 MAX_DELETIONS = 1000  # per request
-File = TypeVar("File")
 MARKER = b"{}\n"  # empty: earlier versions trusted a list of photos in it
 
 
@@ -233,18 +231,6 @@ def upload(
             if uploaded is not None and uploaded.etag == there.etag:
                 record[name] = Version(*there._replace(checksum=uploaded.sha256))
     write_record(folder.uri, record)
-
-
-def send_all(send: Callable[[File], None], files: Sequence[File], workers: int) -> None:
-    """Upload in threads, with progress; the first error ends it."""
-    pool = ThreadPoolExecutor(workers)
-    try:
-        with progress("uploading", len(files)) as advance:
-            for future in as_completed([pool.submit(send, file) for file in files]):
-                future.result()
-                advance(1)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _remove(client: Any, folder: S3Folder, names: Sequence[str]) -> None:
