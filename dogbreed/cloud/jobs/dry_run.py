@@ -6,8 +6,7 @@ import yaml
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.jobs.costs import Use, max_cost
-from dogbreed.cloud.jobs.inputs import JobInputs
-from dogbreed.cloud.jobs.photo_inputs import MEGABYTE
+from dogbreed.cloud.jobs.inputs import MEGABYTE, JobInputs
 from dogbreed.training.run_folder import log
 
 SHOWN_FILES = 8

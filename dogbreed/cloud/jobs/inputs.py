@@ -28,6 +28,7 @@ from dogbreed.search.hyperparameters import as_hyperparameters, changed
 from dogbreed.training.run_folder import log
 
 PROJECT = Path(__file__).parents[3]
+MEGABYTE = 1e6
 DECIDES_FEATURES = (
     *("data.fraction", "data.valid_share", "data.test_share", "data.split_seed"),
     "data.nested_classes",

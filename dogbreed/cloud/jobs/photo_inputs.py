@@ -42,7 +42,6 @@ from dogbreed.data.sets.samples import SAMPLES, sample_photos
 from dogbreed.errors import ConfigError, DataError
 from dogbreed.training.run_folder import log
 
-MEGABYTE = 1e6
 PLACEHOLDERS = "a dry run reads no photo: the digests in the URIs of photos are placeholders"
 
 
@@ -138,7 +137,7 @@ def upload_photo_inputs(client: Any, inputs: PhotoInputs, kms_key: str | None) -
     if plan.photos:
         log.info(
             "photos to %s: %d to upload (%.1f MB), %d unchanged",
-            *(inputs.folder.uri, len(plan.files), plan.size_bytes / MEGABYTE, plan.unchanged),
+            *(inputs.folder.uri, len(plan.files), plan.size_bytes / 1e6, plan.unchanged),
         )
         upload_photos(client, inputs.folder, plan, kms_key=kms_key)
     documents = {inputs.listing_uri: inputs.listing, inputs.manifest_uri: inputs.manifest}

@@ -10,6 +10,7 @@ from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.run import Config
 from dogbreed.data import check
 from dogbreed.data.check import Checked
+from dogbreed.data.decoding.inspection import Inspected, inspect
 from dogbreed.training.preparation import check_photos
 from dogbreed.utils.user_paths import cache_dir
 
@@ -19,11 +20,10 @@ class Launches:
 
     def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
         self.root, self.decoded = root, 0
-        inspect = check.inspect
 
-        def count(*arguments: bytes, **more: int) -> object:
+        def count(data: bytes, max_pixels: int) -> Inspected:
             self.decoded += 1
-            return inspect(*arguments, **more)
+            return inspect(data, max_pixels=max_pixels)
 
         patch.setattr(check, "inspect", count)
 
