@@ -1,7 +1,7 @@
 """Decodes every photo before training, so that unreadable ones are reported before any work."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +34,12 @@ def check(
     max_bad_share: float = 0.01,
     max_pixels: int = photos.MAX_PIXELS,
     workers: int | str = AUTO,
+    known: Container[str] = (),
 ) -> Checked:
     """Read and decode every photo of `folders`; leave out those that can't be used.
 
-    `workers` threads decode them; "auto": one per core.
+    `workers` threads decode them; "auto": one per core. Photos whose `known_as` is in `known` are
+    read and not decoded: an earlier check found nothing about them.
 
     Raises:
         DataError: more than `max_bad_share` of the photos are unreadable, or a class has none left.
@@ -45,7 +47,7 @@ def check(
     samples = folders.all_samples()
     found = [finding for finding in folders.findings if finding.reason != ONE_SPLIT_ONLY]
     digests, remarks = inspect_photos(
-        samples, max_pixels=max_pixels, workers=worker_count(workers), within=folders.within
+        *(samples, max_pixels, worker_count(workers), folders.within, known)
     )
     found += remarks
     usable = folders.without(finding.path for finding in found if finding.bad)
@@ -59,14 +61,25 @@ def check(
     return Checked(folders=usable, digests=digests, findings=tuple(found))
 
 
+def known_as(path: Path, digest: bytes) -> str:
+    """What identifies a photo among checked ones: its content, and the format of its name."""
+    return f"{digest.hex()}{path.suffix.lower()}"
+
+
 def inspect_photos(
-    samples: Sequence[Sample], *, max_pixels: int, workers: int, within: str | None
+    samples: Sequence[Sample],
+    max_pixels: int,
+    workers: int,
+    within: str | None,
+    known: Container[str] = (),
 ) -> tuple[dict[Path, bytes], list[Finding]]:
     """Read and decode photos in `workers` threads: digests of the readable ones, and findings."""
     digests: dict[Path, bytes] = {}
     found: list[Finding] = []
     with progress("checking", len(samples)) as advance, ThreadPoolExecutor(max(1, workers)) as pool:
-        results = pool.map(lambda sample: _check_photo(sample.path, max_pixels, within), samples)
+        results = pool.map(
+            lambda sample: _check_photo(sample.path, max_pixels, within, known), samples
+        )
         for sample, (digest, remarks) in zip(samples, results, strict=True):
             advance(1)
             if digest is not None:
@@ -76,11 +89,14 @@ def inspect_photos(
 
 
 def _check_photo(
-    path: Path, max_pixels: int, within: str | None
+    path: Path, max_pixels: int, within: str | None, known: Container[str]
 ) -> tuple[bytes | None, list[Finding]]:
     """The photo's digest (None: it can't be used), and the findings about it."""
     try:
         data = photos.read_bytes(path, within)
+        digest = photos.digest(data)
+        if known_as(path, digest) in known:
+            return digest, []
         inspected = inspect(data, max_pixels=max_pixels)
     except PhotoError as error:
         return None, [Finding(path=path, reason=error.reason, message=str(error), bad=True)]
@@ -88,7 +104,7 @@ def _check_photo(
     if path.suffix.lower() not in suffixes_of(inspected.format):
         message = f"is a {inspected.format} in spite of its name; it is used"
         remarks.insert(0, ("wrong_extension", message))
-    return photos.digest(data), [
+    return digest, [
         Finding(path=path, reason=reason, message=message, bad=False) for reason, message in remarks
     ]
 

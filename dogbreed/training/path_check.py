@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO
-from dogbreed.data.layouts.folders import check_root
+from dogbreed.data.layouts.folders import check_root, in_s3
 from dogbreed.data.sets.samples import SAMPLES
 from dogbreed.errors import ConfigError, StoreError, WeightsError
 from dogbreed.training.run_folder import check_writable, resumed_folder
@@ -48,7 +48,7 @@ def check_sent_paths(config: Config) -> None:
     Raises:
         DogbreedError: as `check_paths`.
     """
-    if config.data.root is not None:
+    if config.data.root is not None and not in_s3(config.data.root):
         check_root(Path(config.data.root))
     check_weights(config.model.weights)
     check_writable(Path(config.output_root))

@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import math
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -107,8 +108,8 @@ def _named(config: Config, name: str) -> Config:
     return replace(config, name=name if config.name == AUTO else config.name)
 
 
-def check_photos(root: Path, config: Config) -> Checked:
-    """Read the folders, check every photo, log the findings.
+def check_photos(root: Path, config: Config, known: Container[str] = ()) -> Checked:
+    """Read the folders, check every photo, log the findings; `known` as in `data.check.check`.
 
     Raises:
         DataError: the folders aren't classes of photos, or too many of them are bad.
@@ -123,7 +124,11 @@ def check_photos(root: Path, config: Config) -> Checked:
         links=data.links,
     ).take(data.fraction, data.split_seed)
     checked = check(
-        folders, max_bad_share=data.max_bad_share, max_pixels=data.max_pixels, workers=data.workers
+        folders,
+        max_bad_share=data.max_bad_share,
+        max_pixels=data.max_pixels,
+        workers=data.workers,
+        known=known,
     )
     _log_checked(checked)
     return checked

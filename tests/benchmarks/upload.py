@@ -1,4 +1,4 @@
-"""Photos to S3, against `aws s3 sync`: a first time, and a second with nothing to send.
+"""Photos to S3, against `aws s3 sync`: a first launch, and a second with nothing to send.
 
 python tests/benchmarks/upload.py PHOTOS
 
@@ -21,7 +21,8 @@ import boto3
 from common import row, timed, title
 
 from dogbreed.cloud.aws.account import CLIENT
-from dogbreed.cloud.aws.uploads import S3Folder, plan_upload, stored, upload
+from dogbreed.cloud.aws.photo_objects import local_photos, plan_photos, upload_photos
+from dogbreed.cloud.aws.uploads import S3Folder
 
 TURNS = 3
 CREDENTIALS = {
@@ -58,7 +59,9 @@ def report(count: int, ours: list[float], theirs: list[float], again: float) -> 
         there = statistics.median(theirs)
         print(f"  aws s3 sync: {there:.1f} s ({', '.join(f'{each:.1f}' for each in theirs)})")
         ratio = there / here
-        row("as fast as aws s3 sync", f"{ratio:.2f} x", ">= 0.8 x", ratio >= 0.8)
+        pairs = ", ".join(f"{b / a:.2f}" for a, b in zip(ours, theirs, strict=True))
+        print(f"  aws s3 sync / this package, of each turn: {pairs}")
+        row("as fast as aws s3 sync", f"{ratio:.2f} x", ">= 1.0 x", ratio >= 1)
     else:
         print("  awscli can't be installed here: nothing to hold it against")
     row("a second time, nothing to send", f"{again:.1f} s", "<= 5 s", again <= 5)
@@ -67,7 +70,8 @@ def report(count: int, ours: list[float], theirs: list[float], again: float) -> 
 def seconds_to_upload(client: Any, folder: S3Folder, root: Path, files: list[Path]) -> float:
     """From the list of files to the end; no digest is known beforehand."""
     start = time.monotonic()
-    upload(client, folder, plan_upload(root, files, stored(client, folder)), kms_key=None)
+    plan = plan_photos(client, folder, local_photos(root, files, {}))
+    upload_photos(client, folder, plan, kms_key=None)
     return time.monotonic() - start
 
 

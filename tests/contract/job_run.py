@@ -14,7 +14,16 @@ from typing import Any
 from botocore.exceptions import ClientError  # type: ignore[import-untyped, unused-ignore]
 from contract.debugger import configure_hook, keep_tensors
 from contract.instance import Cluster, Instance, LogStream
-from contract.storage import Checkpoints, download, files_of, list_keys, pack, upload
+from contract.storage import (
+    Checkpoints,
+    ManifestError,
+    download,
+    download_manifest,
+    files_of,
+    list_keys,
+    pack,
+    upload,
+)
 from contract.training_jobs import TrainingJob
 
 FAILURE_CHARACTERS = 1024
@@ -63,7 +72,7 @@ class Run:
                 self._job.interruption.clear()
                 self._job.enter("Interrupted")
                 self._job.enter("Starting")
-        except ClientError as error:
+        except (ClientError, ManifestError) as error:
             end = ("Failed", "", f"ClientError: {error}"[:FAILURE_CHARACTERS])
         except BaseException as error:
             self._job.finish("Failed", failure=f"InternalServerError: {error!r}")
@@ -110,12 +119,15 @@ class Run:
 
     def _fill_channel(self, instance: Instance, channel: dict[str, Any]) -> None:
         source = channel["DataSource"]["S3DataSource"]
+        folder = instance.base / "input/data" / channel["ChannelName"]
+        folder.mkdir()
+        if source["S3DataType"] == "ManifestFile":
+            download_manifest(self._platform.s3, source["S3Uri"], folder)
+            return
         keys = list_keys(self._platform.s3, source["S3Uri"])
         if source.get("S3DataDistributionType") == "ShardedByS3Key":
             hosts = self._cluster.hosts
             keys = keys[hosts.index(instance.host) :: len(hosts)]
-        folder = instance.base / "input/data" / channel["ChannelName"]
-        folder.mkdir()
         download(self._platform.s3, source["S3Uri"], keys, folder)
 
     def _train(self, instances: Sequence[Instance], copies: Iterable[Checkpoints]) -> Outcome:

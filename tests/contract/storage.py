@@ -1,5 +1,6 @@
 """How a training instance moves files from and to S3: channels, checkpoints, archives."""
 
+import json
 import os
 import tarfile
 from collections.abc import Sequence
@@ -31,6 +32,38 @@ def download(s3: S3, uri: str, keys: Sequence[str], folder: Path) -> None:
         name = key[len(prefix) :].lstrip("/") or Path(key).name
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         s3.download_file(bucket, key, str(folder / name))
+
+
+class ManifestError(Exception):
+    """A manifest that the service doesn't read; it fails the job as ClientErrors of S3 do."""
+
+
+def read_manifest(s3: S3, uri: str) -> tuple[str, list[str]]:
+    """The bucket, and the keys of the objects that a manifest lists."""
+    bucket, key = split_uri(uri)
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    try:
+        first, *suffixes = json.loads(body)
+        (name, prefix) = next(iter(first.items())) if len(first) == 1 else ("", "")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ManifestError(f"Data download failed: {uri} is no manifest") from error
+    if name != "prefix" or not isinstance(prefix, str) or not prefix.startswith("s3://"):
+        raise ManifestError(f"Data download failed: the manifest {uri} has no valid prefix")
+    if not suffixes or not all(isinstance(each, str) and each for each in suffixes):
+        raise ManifestError(f"Data download failed: the manifest {uri} lists no objects")
+    bucket, start = split_uri(prefix)
+    return bucket, [start + suffix for suffix in suffixes]
+
+
+def download_manifest(s3: S3, uri: str, folder: Path) -> None:
+    """The objects of a manifest, below their complete keys (aws/sagemaker-python-sdk, issue 723).
+
+    A key without an object fails the job: S3 answers 404.
+    """
+    bucket, keys = read_manifest(s3, uri)
+    for key in keys:
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        s3.download_file(bucket, key, str(folder / key))
 
 
 def upload(s3: S3, file: Path, uri: str) -> None:

@@ -21,6 +21,7 @@ from conftest import PROJECT, SMALL, draw_folders
 
 from dogbreed.cloud.aws.images import training_image
 from dogbreed.cloud.container.entry_point import PHOTOS, TRAIN
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.job import Job
 from dogbreed.cloud.jobs.source import job_requirements, pack_source
 from dogbreed.configuration.composing import compose
@@ -115,7 +116,7 @@ def request(image: str, source: Path, photos: Path, output: Path) -> dict[str, o
         name="dogbreed-in-a-container",
         kind=TRAIN,
         hyperparameters=as_hyperparameters(settings),
-        channels={PHOTOS: str(photos)},
+        channels={PHOTOS: Channel(str(photos))},
         image_uri=image,
         source_uri=f"file://{source}",
         output_uri=f"file://{output}",
@@ -123,7 +124,7 @@ def request(image: str, source: Path, photos: Path, output: Path) -> dict[str, o
         instance_type="local",
         instance_count=1,
     )
-    channels = dict(job.channels)
+    channels = {name: each.uri for name, each in job.channels.items()}
     if image == STAND_IN:
         channels[PACKAGES] = sysconfig.get_path("purelib")
     return {

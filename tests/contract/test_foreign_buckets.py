@@ -16,8 +16,10 @@ from dogbreed.cloud.aws.objects import holds, upload_bytes, upload_file
 from dogbreed.cloud.aws.uploads import S3Folder, stored
 from dogbreed.cloud.endpoints.batch_photos import photos_of
 from dogbreed.cloud.endpoints.model_source import fetch, find_model
+from dogbreed.cloud.jobs.s3_photos import find_s3_photos
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
+from dogbreed.configuration.run import Config
 from dogbreed.errors import CloudError
 
 if TYPE_CHECKING:
@@ -113,6 +115,9 @@ def test_places_that_were_typed_are_checked_before_anything_is_sent(
     aws_account, uri = signed_in(account), f"s3://{FOREIGN}/model.tar.gz"
     with pytest.raises(CloudError, match=f"^model={uri}: the bucket {FOREIGN} doesn't belong"):
         fetch(aws_account, find_model(aws_account, uri, tmp_path), tmp_path)
+    place = f"data.root=s3://{FOREIGN}/photos"
+    with pytest.raises(CloudError, match=f"^{place}: the bucket {FOREIGN} doesn't belong"):
+        find_s3_photos(aws_account, compose_as(Config, "train", [place]))
     place = f"deploy.photos=s3://{FOREIGN}/photos/"
     config = deploy_config(account, "deploy=batch", place)
     with pytest.raises(CloudError, match=f"^{place}: the bucket {FOREIGN} doesn't belong"):

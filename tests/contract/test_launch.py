@@ -259,11 +259,20 @@ def test_two_instances_train_as_one(
     one = launch("train.py", *common, "launcher=local")
     assert one.returncode == 0, one.stderr
     first = json.loads((latest / "metrics.json").read_text("utf-8"))
-    two = launch("train.py", *common, "launcher.instance_count=2")
+    # On photos in S3, where they are.
+    s3, place = account.client("s3"), "dogbreed/photos/of-the-kennel"
+    for path in photos.rglob("*.jpg"):
+        key = f"{place}/{path.relative_to(photos).as_posix()}"
+        s3.put_object(Bucket=account.bucket, Key=key, Body=path.read_bytes())
+    in_place = f"data.root=s3://{account.bucket}/{place}"
+    two = launch("train.py", *common, in_place, "launcher.instance_count=2")
     (name,) = account.training_jobs
     assert two.returncode == 0, two.stderr + account.log(name)
     second = json.loads((latest / "metrics.json").read_text("utf-8"))
     assert "torchrun" in account.log(name)
+    stored = s3.list_objects_v2(Bucket=account.bucket, Prefix="dogbreed/photos/")["Contents"]
+    written = {each["Key"].split("/")[2] for each in stored}
+    assert written == {"of-the-kennel", "listings", "manifests"}
     # As one: two trainings side by side would come to the same loss.
     config = yaml.safe_load((latest / "config.yaml").read_text("utf-8"))
     assert config["trainer"]["strategy"] == "ddp"
@@ -288,12 +297,26 @@ def test_two_instances_share_the_extraction(
 def test_a_failed_job_reports_why(
     launch: Launch, account: "SageMakerAccount", photos: Path, tmp_path: Path
 ) -> None:
+    s3, place = account.client("s3"), "dogbreed/photos/objects/"
+
+    def delete_one() -> None:
+        first = s3.list_objects_v2(Bucket=account.bucket, Prefix=place)["Contents"][0]
+        s3.delete_object(Bucket=account.bucket, Key=first["Key"])
+
+    account.when_called("HeadObject", delete_one)  # after the upload, before the job
+    done = launch("train.py", f"data.root={photos}", "best=null", *QUICK)
+    assert done.returncode == 1
+    (name,) = account.training_jobs
+    assert f"{name}: Failed." in done.stderr
+    assert "ClientError: " in done.stderr
+    assert "404" in done.stderr
     done = launch(
         *("train.py", f"data.root={photos}", "best=null", *QUICK),
         "model.weights=IMAGENET1K_V9",
     )
     assert done.returncode == 1
-    (name,) = account.training_jobs
+    assert "1 to upload (0.0 MB), 59 unchanged" in done.stdout
+    name = list(account.training_jobs)[-1]
     assert f"{name}: Failed." in done.stderr
     assert "IMAGENET1K_V9" in done.stderr
     assert f"Its log is in CloudWatch: /aws/sagemaker/TrainingJobs, {name}." in done.stderr

@@ -181,7 +181,7 @@ def test_each_reads_and_writes_its_own_folders(policy: Path) -> None:
             assert not allows(policy, s3("GetObject", key, bucket=other))
         for name in ("DeleteObject", "PutObjectAcl", "PutBucketPolicy", "GetObjectVersion"):
             removes = policy == LAUNCHER and name == "DeleteObject"
-            may = removes and folder in {"models", "photos", "questions"}
+            may = removes and folder in {"models", "questions"}
             assert allows(policy, s3(name, key)) is may, (name, folder)
     assert not allows(policy, s3("PutObject", "elsewhere/jobs/a"))
     assert not allows(policy, s3("PutObject", "jobs/a"))

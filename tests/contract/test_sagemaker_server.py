@@ -1,5 +1,6 @@
 """The emulated account itself: jobs that run, end and come back, and errors on demand."""
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -269,6 +270,40 @@ def test_errors_on_demand(account: "SageMakerAccount") -> None:
     account.fail_next("GetCallerIdentity", "ExpiredToken", "expired", status=403)
     with pytest.raises(botocore_errors.ClientError, match="expired"):
         account.client("sts").get_caller_identity()
+
+
+def test_a_manifest_is_read_as_the_service_does(account: "SageMakerAccount") -> None:
+    s3, place = account.client("s3"), f"s3://{account.bucket}/dogbreed/photos"
+    for name in ("a/1", "b", "not listed"):
+        s3.put_object(Bucket=account.bucket, Key=f"dogbreed/photos/{name}.txt", Body=b"x")
+
+    def run(name: str, manifest: Any) -> str:
+        """The end of a job with that manifest."""
+        body = manifest if isinstance(manifest, str) else json.dumps(manifest)
+        s3.put_object(Bucket=account.bucket, Key="dogbreed/photos/m.json", Body=body.encode())
+        source = {"S3DataType": "ManifestFile", "S3Uri": f"{place}/m.json"}
+        channel = {"ChannelName": "photos", "DataSource": {"S3DataSource": source}}
+        create(account, name, InputDataConfig=[channel])
+        return account.wait(name)
+
+    assert run("good", [{"prefix": f"{place}/"}, "a/1.txt", "b.txt"]) == "Completed"
+    model = read_archive(account, "dogbreed/jobs/good/output/model.tar.gz")
+    assert model == {"algo-1.txt": "1.txt b.txt"}
+    bad: dict[str, Any] = {
+        "missing": [{"prefix": f"{place}/"}, "b.txt", "gone.txt"],
+        "empty": [{"prefix": f"{place}/"}],
+        "without-prefix": ["b.txt"],
+        "other-scheme": [{"prefix": "/opt/ml/"}, "b.txt"],
+        "two-keys": [{"prefix": f"{place}/", "other": 1}, "b.txt"],
+        "not-text": [{"prefix": f"{place}/"}, 1],
+        "no-json": "[",
+        "an-object": {"prefix": f"{place}/"},
+    }
+    for name, manifest in bad.items():
+        assert run(name, manifest) == "Failed", name
+        reason = describe(account, name)["FailureReason"]
+        assert reason.startswith("ClientError: "), name
+        assert "404" in reason or "manifest" in reason, name
 
 
 def test_a_role_without_rights_to_the_data(account: "SageMakerAccount") -> None:

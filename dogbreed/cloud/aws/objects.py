@@ -99,11 +99,17 @@ def send_file(
         DataError: it can't be read.
     """
     with readable(path), open(open_within(path, within), "rb") as file:  # noqa: PTH123 (descriptor)
-        if os.fstat(file.fileno()).st_size >= LARGE_BYTES:
-            _send_in_parts(client, bucket, key, file, kms_key)
-            return None  # boto3's transfer doesn't return the ETag
-        data = file.read()
-    return put(client, bucket, key, data, kms_key)
+        return send_open_file(client, bucket, key, file, kms_key)
+
+
+def send_open_file(
+    client: Any, bucket: str, key: str, file: io.BufferedReader, kms_key: str | None
+) -> Uploaded | None:
+    """Upload an open file from its position on, as `send_file`."""
+    if os.fstat(file.fileno()).st_size >= LARGE_BYTES:
+        _send_in_parts(client, bucket, key, file, kms_key)
+        return None  # boto3's transfer doesn't return the ETag
+    return put(client, bucket, key, file.read(), kms_key)
 
 
 def _send_in_parts(

@@ -20,13 +20,15 @@ Record = Mapping[str, "Version"]
 class Version(NamedTuple):
     """A version of an S3 object: size, ETag, modification time, and its checksum if known.
 
+    The checksum is S3's of the content, in S3's own form.
+
     An object that replaces it has another time and, with other content, another ETag.
     """
 
     size_bytes: int
     etag: str
     modified: str
-    sha256: str | None
+    checksum: str | None
 
 
 def read_record(uri: str) -> Record:

@@ -1,7 +1,11 @@
-"""Synchronize a folder of photos to S3: upload new and changed files, delete removed ones."""
+"""Synchronize a folder of photos to S3: upload new and changed files, delete removed ones.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+For transform jobs, which read every object of a folder. Training jobs read content-addressed
+objects (photo_objects.py).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,12 +22,11 @@ from dogbreed.cloud.aws.objects import (
     stored_checksum,
 )
 from dogbreed.cloud.aws.s3_names import MAX_KEY_BYTES
+from dogbreed.cloud.aws.transfers import WORKERS, send_all
 from dogbreed.cloud.aws.upload_record import Version, read_record, write_record
 from dogbreed.errors import CloudError, DataError
 from dogbreed.utils.machine import cores
-from dogbreed.utils.progress import progress
 
-WORKERS = 32  # equals max_pool_connections of the clients
 MAX_DELETIONS = 1000  # per request
 MARKER = b"{}\n"  # empty: earlier versions trusted a list of photos in it
 
@@ -82,37 +85,42 @@ def stored(client: Any, folder: S3Folder) -> dict[str, Version]:
         CloudError: S3 refuses, or the folder has objects that this package didn't upload.
     """
     with translate_errors(f"listing {folder.uri}"):
-        found = {name: each for name, each in _listed(client, folder) if name}
+        found = {name: each for name, each in listed(client, folder) if name}
         if found and not _is_marked(client, folder):
             raise CloudError(
                 f"{folder.uri} has {len(found)} objects that dogbreed didn't upload and would have "
                 "to delete: name another launcher.prefix, or delete them yourself."
             )
         record = read_record(folder.uri)
-        found = {name: _recorded(each, record.get(name)) for name, each in found.items()}
-        unknown = [name for name, each in found.items() if each.sha256 is None]
+        found = {name: with_checksum(each, record.get(name)) for name, each in found.items()}
+        unknown = [name for name, each in found.items() if each.checksum is None]
         keys = (f"{folder.prefix}/{name}" for name in unknown)
         with ThreadPoolExecutor(WORKERS) as pool:
             sums = pool.map(lambda key: stored_checksum(client, folder.bucket, key), keys)
             for name, sha256 in zip(unknown, sums, strict=True):
-                found[name] = found[name]._replace(sha256=sha256)
+                found[name] = found[name]._replace(checksum=sha256)
     return found
 
 
-def _listed(client: Any, folder: S3Folder) -> Iterator[tuple[str, Version]]:
-    """Names and versions; the S3 console creates an object with an empty name for a folder."""
+def listed(client: Any, folder: S3Folder, names: str = "") -> Iterator[tuple[str, Version]]:
+    """Names that start with `names`, and versions, without checksums.
+
+    The S3 console creates an object with an empty name for a folder.
+    """
     start = f"{folder.prefix}/"
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=start)
+    pages = client.get_paginator("list_objects_v2").paginate(
+        Bucket=folder.bucket, Prefix=f"{start}{names}"
+    )
     for item in (item for page in pages for item in page.get("Contents", ())):
         modified = item["LastModified"].isoformat()
         yield item["Key"].removeprefix(start), Version(item["Size"], item["ETag"], modified, None)
 
 
-def _recorded(there: Version, known: Version | None) -> Version:
+def with_checksum(there: Version, known: Version | None) -> Version:
     """With the checksum in the local record, if that has the same version."""
     if known is None or known[:3] != (there.size_bytes, there.etag, there.modified):
         return there
-    return there._replace(sha256=known.sha256)
+    return there._replace(checksum=known.checksum)
 
 
 def _is_marked(client: Any, folder: S3Folder) -> bool:
@@ -155,14 +163,14 @@ def plan_upload(
     Raises:
         DataError: a file can't be read, or has a name that S3 can't take.
     """
-    local, remote, known = [_local(root, path) for path in files], there or {}, digests or {}
+    local, remote, known = [local_file(root, path) for path in files], there or {}, digests or {}
     same_size = [file for file in local if _same_size(file, remote.get(file.name))]
     with ThreadPoolExecutor(cores()) as pool:
         found = pool.map(lambda file: file_checksum(file.path, known.get(file.path)), same_size)
         unchanged = {
             file.name: remote[file.name]
             for file, sha256 in zip(same_size, found, strict=True)
-            if sha256 == remote[file.name].sha256
+            if sha256 == remote[file.name].checksum
         }
     return UploadPlan(
         files=tuple(file for file in local if file.name not in unchanged),
@@ -172,7 +180,12 @@ def plan_upload(
     )
 
 
-def _local(root: Path, path: Path) -> LocalFile:
+def local_file(root: Path, path: Path) -> LocalFile:
+    """A file below `root` with its name in S3.
+
+    Raises:
+        DataError: it can't be read, or has a name that S3 can't take.
+    """
     name = path.relative_to(root).as_posix()
     try:
         name.encode()
@@ -185,7 +198,7 @@ def _local(root: Path, path: Path) -> LocalFile:
 
 
 def _same_size(file: LocalFile, there: Version | None) -> bool:
-    return there is not None and there.sha256 is not None and there.size_bytes == file.size_bytes
+    return there is not None and there.checksum is not None and there.size_bytes == file.size_bytes
 
 
 def upload(
@@ -211,25 +224,13 @@ def upload(
     with translate_errors(f"uploading to {folder.uri}"):
         if plan.files:
             put(client, folder.bucket, folder.marker, MARKER, kms_key)
-            _send_all(send, plan.files, workers)
+            send_all(send, plan.files, workers)
         _remove(client, folder, plan.gone)
-        for name, there in _listed(client, folder) if sent else ():
+        for name, there in listed(client, folder) if sent else ():
             uploaded = sent.get(name)
             if uploaded is not None and uploaded.etag == there.etag:
-                record[name] = Version(*there._replace(sha256=uploaded.sha256))
+                record[name] = Version(*there._replace(checksum=uploaded.sha256))
     write_record(folder.uri, record)
-
-
-def _send_all(send: Callable[[LocalFile], None], files: Sequence[LocalFile], workers: int) -> None:
-    """Upload in threads; the first error ends it."""
-    pool = ThreadPoolExecutor(workers)
-    try:
-        with progress("uploading", len(files)) as advance:
-            for future in as_completed([pool.submit(send, file) for file in files]):
-                future.result()
-                advance(1)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _remove(client: Any, folder: S3Folder, names: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dogbreed.cloud.container.photo_tree import build_photo_tree
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO
@@ -24,11 +25,14 @@ from dogbreed.utils.progress import is_main_process
 JOB = "job"
 TRAIN, TRIAL, EXTRACT, TUNE, EVALUATE = JOBS = ("train", "trial", "extract", "tune", "evaluate")
 WEIGHTS_SHA256 = "weights_sha256"  # in hex; the file of the weights channel to use
-NOT_KEYS = frozenset({"_tuning_objective_metric", JOB, WEIGHTS_SHA256})
+PHOTOS_SHA256 = "photos_sha256"  # in hex; the listing of the photos channel's objects
+NOT_KEYS = frozenset({"_tuning_objective_metric", JOB, WEIGHTS_SHA256, PHOTOS_SHA256})
 TOOLKIT_KEYS = "sagemaker_"  # how the names of the toolkit's begin
 
-PHOTOS, FEATURES, WEIGHTS, MODEL = "photos", "features", "weights", "model"
+PHOTOS, PHOTO_LISTING, FEATURES, WEIGHTS = "photos", "photo_listing", "features", "weights"
+MODEL = "model"
 WHEELS = "wheels"  # the training toolkit installs them before this module is imported
+PHOTO_FOLDER = "photos"
 OUTPUTS = "outputs"
 NOT_OUTPUT = ("model", "checkpoints")
 MAX_FAILURE_CHARACTERS = 1024  # of the failure file; the service truncates more
@@ -83,7 +87,9 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
         if name not in NOT_KEYS and not name.startswith(TOOLKIT_KEYS)
     }
     # The paths of this container override all other values.
-    paths = _paths(decode(hyperparameters.get(WEIGHTS_SHA256, '""')))
+    paths = _paths(
+        *(decode(hyperparameters.get(name, '""')) for name in (PHOTOS_SHA256, WEIGHTS_SHA256))
+    )
     values = {name: decode(text) for name, text in keys.items()} | paths | _processes()
     if job == EXTRACT:
         from dogbreed.cloud.container.extraction import extract
@@ -119,7 +125,7 @@ def _job_folder() -> Path:
     return Path("checkpoints", os.environ.get("TRAINING_JOB_NAME", "job"))
 
 
-def _paths(weights_sha256: str) -> dict[str, Any]:
+def _paths(photos_sha256: str, weights_sha256: str) -> dict[str, Any]:
     """The keys with the paths of this container.
 
     They are part of the configuration that identifies an interrupted run.
@@ -128,7 +134,7 @@ def _paths(weights_sha256: str) -> dict[str, Any]:
     # Features of the features channel needn't be stored in the checkpoints.
     paths = {"output_root": folder / OUTPUTS, "features.root": Path("features")}
     if channel := os.environ.get(f"SM_CHANNEL_{PHOTOS.upper()}"):
-        paths["data.root"] = _below_base(channel)
+        paths["data.root"] = _photos(_below_base(channel), photos_sha256)
         # Instances that share an S3 prefix must not write the same keys.
         paths["features.root"] = folder / "features" / os.environ.get("SM_CURRENT_HOST", "algo-1")
     if channel := os.environ.get(f"SM_CHANNEL_{FEATURES.upper()}"):
@@ -136,7 +142,21 @@ def _paths(weights_sha256: str) -> dict[str, Any]:
     if channel := os.environ.get(f"SM_CHANNEL_{WEIGHTS.upper()}"):
         paths["model.weights"] = _weights(_below_base(channel), weights_sha256)
     folder.mkdir(parents=True, exist_ok=True)
-    return {**{name: str(path) for name, path in paths.items()}, "resume": AUTO}
+    # The photos in the folder of a listing are links to the files of the channel.
+    links = {"data.links": True} if photos_sha256 and "data.root" in paths else {}
+    return {**{name: str(path) for name, path in paths.items()}, **links, "resume": AUTO}
+
+
+def _photos(channel: Path, sha256: str) -> Path:
+    """The folder of classes: built from the listing, or the channel itself without a listing."""
+    if not sha256:
+        return channel
+    listing = os.environ.get(f"SM_CHANNEL_{PHOTO_LISTING.upper()}")
+    if listing is None:
+        raise CloudError(f"The job has no channel {PHOTO_LISTING}: start it again.")
+    root = Path(PHOTO_FOLDER)
+    build_photo_tree(channel, _below_base(listing), sha256, root)
+    return root
 
 
 def _weights(folder: Path, sha256: str) -> Path:

@@ -16,7 +16,7 @@ def log_plan(
     account: Account, inputs: JobInputs, uses: Sequence[Use], checked: Sequence[str]
 ) -> None:
     """Log the complete plan; nothing is sent. `checked` are the validations that passed."""
-    photos, source = inputs.photos, inputs.source
+    photos, source = inputs.photos.plan, inputs.source
     log.info("\nWould pack (%d files, %.2f MB):", len(source.files), len(source.data) / MEGABYTE)
     for name, size in source.files:
         log.info("  %9d  %s", size, name)
@@ -25,7 +25,7 @@ def log_plan(
         "\nWould upload, where S3 doesn't have it yet:\n  %6.1f MB  source to %s\n"
         "  %6.1f MB  %d photos to %s",
         *(len(source.data) / MEGABYTE, inputs.source_uri, photos.size_bytes / MEGABYTE),
-        *(len(photos.files), inputs.channels["photos"]),
+        *(len(photos.files), inputs.photos.folder.uri),
     )
     for file in photos.files[:SHOWN_FILES]:
         log.info("  %9d  %s", file.size_bytes, file.name)
@@ -36,7 +36,7 @@ def log_plan(
         log.info("  %s  %d wheels to %s", shown, len(wheels.names), inputs.channels["wheels"])
     if inputs.weights is not None:
         size = inputs.weights.stat().st_size
-        log.info("  %6.1f MB  weights to %s", size / MEGABYTE, inputs.channels["weights"])
+        log.info("  %6.1f MB  weights to %s", size / MEGABYTE, inputs.channels["weights"].uri)
     for operation, request in account.requests:
         text = yaml.safe_dump(request, sort_keys=False, allow_unicode=True, width=200)
         log.info("\nWould send %s:", operation)

@@ -11,17 +11,13 @@ from typing import Any
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.images import Image, multiplies_bf16, training_image
 from dogbreed.cloud.aws.objects import digest_of, upload_bytes, upload_file
-from dogbreed.cloud.aws.uploads import (
-    S3Folder,
-    UploadPlan,
-    upload,
-)
-from dogbreed.cloud.container.entry_point import PHOTOS, WEIGHTS, WEIGHTS_SHA256, WHEELS
+from dogbreed.cloud.container.entry_point import WEIGHTS, WEIGHTS_SHA256, WHEELS
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.costs import has_local_disk
 from dogbreed.cloud.jobs.feature_key import feature_key
 from dogbreed.cloud.jobs.job import Job
 from dogbreed.cloud.jobs.packages import Packages, plan_packages
-from dogbreed.cloud.jobs.photo_inputs import plan_photos
+from dogbreed.cloud.jobs.photo_inputs import PhotoInputs, plan_photo_inputs, upload_photo_inputs
 from dogbreed.cloud.jobs.source import SourcePackage, pack_source
 from dogbreed.cloud.wheels.storage import upload_wheels
 from dogbreed.configuration.composing import compose
@@ -57,11 +53,10 @@ class JobInputs:
     packages: Packages
     source: SourcePackage
     source_uri: str
-    photos: UploadPlan
-    channels: Mapping[str, str]
+    photos: PhotoInputs
+    channels: Mapping[str, Channel]
     settings: Mapping[str, Any]
     weights: Path | None
-    folder: S3Folder
     fingerprint: str
     notes: tuple[str, ...]
 
@@ -90,32 +85,32 @@ def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence
     packages = plan_packages(PROJECT, images, settings, launcher.install, dry=account.dry)
     source = pack_source(PROJECT, packages.lines)
     source_uri = _uri(account, launcher.prefix, f"source/{source.sha256[:16]}/sourcedir.tar.gz")
-    photos = plan_photos(account, config)
-    channels = {PHOTOS: photos.folder.uri}
+    photos = plan_photo_inputs(account, config)
+    channels = photos.channels
+    settings |= photos.settings
     weights = _weights(config)
     if weights is not None:
         settings.pop("model.weights")
         mark = digest_of(weights).hex()
         settings[WEIGHTS_SHA256] = mark
-        channels[WEIGHTS] = _uri(account, launcher.prefix, f"weights/{mark[:16]}/")
+        channels[WEIGHTS] = Channel(_uri(account, launcher.prefix, f"weights/{mark[:16]}/"))
     if packages.wheels is not None:
         mark = packages.wheels.digest[:16]
-        channels[WHEELS] = _uri(account, launcher.prefix, f"{WHEELS}/{mark}/")
+        channels[WHEELS] = Channel(_uri(account, launcher.prefix, f"{WHEELS}/{mark}/"))
     return JobInputs(
         images=images,
         packages=packages,
         source=source,
         source_uri=source_uri,
-        photos=photos.plan,
+        photos=photos,
         channels=channels,
         settings={**settings, "name": photos.run_name},
         weights=weights,
-        folder=photos.folder,
         fingerprint=feature_key(
             *(training_of(config), photos.digests, settings.get(WEIGHTS_SHA256)),
             *(packages.names, images),
         ),
-        notes=_notes(images),
+        notes=(*_notes(images), *photos.notes),
     )
 
 
@@ -178,21 +173,15 @@ def upload_inputs(account: Account, config: LaunchConfig, inputs: JobInputs) -> 
         log.warning("warning: %s", note)
     client, key = account.client("s3"), config.launcher.output_kms_key
     if wheels := inputs.packages.wheels:
-        uploaded = upload_wheels(client, wheels, inputs.channels[WHEELS], kms_key=key)
+        uploaded = upload_wheels(client, wheels, inputs.channels[WHEELS].uri, kms_key=key)
         log.info(
             "packages to %s: %d to upload, %d unchanged",
-            *(inputs.channels[WHEELS], uploaded, len(wheels.names) - uploaded),
+            *(inputs.channels[WHEELS].uri, uploaded, len(wheels.names) - uploaded),
         )
     upload_bytes(client, inputs.source.data, inputs.source_uri, kms_key=key)
-    photos = inputs.photos
-    log.info(
-        "photos to %s: %d to upload (%.1f MB), %d unchanged, %d to delete",
-        *(inputs.folder.uri, len(photos.files), photos.size_bytes / MEGABYTE),
-        *(len(photos.unchanged), len(photos.gone)),
-    )
-    upload(client, inputs.folder, photos, kms_key=key)
+    upload_photo_inputs(client, inputs.photos, key)
     if inputs.weights is not None:
-        uri = inputs.channels[WEIGHTS] + inputs.weights.name
+        uri = inputs.channels[WEIGHTS].uri + inputs.weights.name
         if upload_file(client, inputs.weights, uri, kms_key=key):
             log.info("weights uploaded to %s", uri)
 

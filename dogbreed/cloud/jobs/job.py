@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dogbreed.cloud.container.entry_point import JOB, TRAIN, TRIAL
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.source import ENTRY_POINT
 from dogbreed.search.hyperparameters import encode
 
@@ -12,14 +13,14 @@ from dogbreed.search.hyperparameters import encode
 class Job:
     """A training job, or the definition of all trials of a tuning job.
 
-    `channels` maps the name of an input channel to its S3 prefix; `checkpoints_uri` is synchronized
-    with /opt/ml/checkpoints, None without checkpoints.
+    `channels` are its input channels by name; `checkpoints_uri` is synchronized with
+    /opt/ml/checkpoints, None without checkpoints.
     """
 
     name: str
     kind: str
     hyperparameters: Mapping[str, str]
-    channels: Mapping[str, str]
+    channels: Mapping[str, Channel]
     image_uri: str
     source_uri: str
     output_uri: str

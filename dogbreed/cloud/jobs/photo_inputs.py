@@ -1,58 +1,182 @@
-"""The photos channel of a launch: read or check the local photos, and plan their upload."""
+"""The photos of a launch: local ones are checked and uploaded, those in S3 are listed.
+
+Both become a manifest, which the service reads, and a listing, which the job reads. Neither they
+nor the objects that they name are changed or deleted later.
+"""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.uploads import S3Folder, UploadPlan, check_keys, plan_upload, stored
+from dogbreed.cloud.aws.objects import checksum, holds, upload_bytes
+from dogbreed.cloud.aws.photo_objects import (
+    Photo,
+    PhotoPlan,
+    local_photos,
+    plan_photos,
+    upload_photos,
+)
+from dogbreed.cloud.aws.uploads import S3Folder, local_file
+from dogbreed.cloud.container.entry_point import PHOTO_LISTING, PHOTOS, PHOTOS_SHA256
+from dogbreed.cloud.container.photo_listing import (
+    LISTING_FILE,
+    MAX_PHOTOS,
+    ListedPhoto,
+    PhotoListing,
+    encode_listing,
+)
+from dogbreed.cloud.jobs.channels import MANIFEST_FILE, Channel
+from dogbreed.cloud.jobs.checked_photos import read_known, write_known
+from dogbreed.cloud.jobs.s3_photos import find_s3_photos
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO
 from dogbreed.configuration.search import LaunchConfig, training_of
 from dogbreed.data.check import SHOWN, as_lines
-from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.folders import in_s3, read_folders
 from dogbreed.data.layouts.splits import PhotoFolders
 from dogbreed.data.sets.samples import SAMPLES, sample_photos
-from dogbreed.errors import ConfigError
+from dogbreed.errors import ConfigError, DataError
 from dogbreed.training.run_folder import log
+
+PLACEHOLDERS = "a dry run reads no photo: the digests in the URIs of photos are placeholders"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoInputs:
-    """The photos of a launch: the run's name, S3 folder, upload plan, and the photos' digests.
+    """The photos of a launch.
 
-    `digests` are SHA-256 in hex by relative path; empty in a dry run, which reads no photo.
+    `folder` is the launcher's folder of photos in S3. `plan` has the local photos, and none where
+    they are in S3 already. `digests` identify the photos' contents by relative path; empty in a dry
+    run.
     """
 
     run_name: str
     folder: S3Folder
-    plan: UploadPlan
+    plan: PhotoPlan
+    listing: bytes
+    manifest: bytes
     digests: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def channels(self) -> dict[str, Channel]:
+        """The photos, and the listing that says which object is which photo."""
+        place = self.listing_uri.removesuffix(LISTING_FILE)
+        return {
+            PHOTOS: Channel(self.manifest_uri, data_type=MANIFEST_FILE),
+            PHOTO_LISTING: Channel(place),
+        }
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The hyperparameter with which the job verifies the listing."""
+        return {PHOTOS_SHA256: hashlib.sha256(self.listing).hexdigest()}
+
+    @property
+    def listing_uri(self) -> str:
+        """A folder of its own, as a channel has all objects below a prefix."""
+        return f"{self.folder.uri}listings/{self.settings[PHOTOS_SHA256]}/{LISTING_FILE}"
+
+    @property
+    def manifest_uri(self) -> str:
+        """The key is the manifest's digest, so each launch with these photos has the same."""
+        return f"{self.folder.uri}manifests/{hashlib.sha256(self.manifest).hexdigest()}.json"
 
 
-def plan_photos(account: Account, config: LaunchConfig) -> PhotoInputs:
+def plan_photo_inputs(account: Account, config: LaunchConfig) -> PhotoInputs:
     """Plan the upload of all photos; `data.fraction` is applied in the job.
 
     Raises:
         DogbreedError: no or unreadable photos, or S3 refuses.
     """
     training = replace(training_of(config), data=replace(config.data, fraction=1.0))
+    folder = S3Folder(account.bucket, f"{config.launcher.prefix}/photos")
+    if training.data.root is not None and in_s3(training.data.root):
+        return _in_place(account, training, folder)
     if account.dry:
         name, folders, digests = _listed(training)
     else:
         name, folders, digests = _checked(training)
     root, paths = folders.root, [sample.path for sample in folders.all_samples()]
-    mark = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    folder = S3Folder(account.bucket, f"{config.launcher.prefix}/photos/{_plain(name)}-{mark}")
-    there = None if account.dry else stored(account.client("s3"), folder)
-    check_keys(folder, root, paths)
+    if len(paths) > MAX_PHOTOS:
+        raise DataError(f"{root} has {len(paths):,} photos: at most {MAX_PHOTOS:,} can be sent.")
+    if account.dry:
+        photos = tuple(_placeholder(root, path) for path in paths)
+        plan = PhotoPlan(photos=photos, files=photos, record={})
+    else:
+        photos = local_photos(root, paths, digests)
+        plan = plan_photos(account.client("s3"), folder, photos, folders.within)
+    listed = (
+        ListedPhoto(each.name, each.key, each.size_bytes, f"sha256:{each.sha256}")
+        for each in photos
+    )
+    listing = PhotoListing(f"{folder.prefix}/", tuple(listed))
     return PhotoInputs(
         run_name=name,
         folder=folder,
-        plan=plan_upload(root, paths, there, digests, folders.within),
-        digests={str(path.relative_to(root)): digest.hex() for path, digest in digests.items()},
+        plan=plan,
+        listing=encode_listing(listing),
+        manifest=_manifest(folder, listing),
+        digests={} if account.dry else {each.name: each.sha256 for each in photos},
+        notes=(PLACEHOLDERS,) if account.dry else (),
     )
+
+
+def upload_photo_inputs(client: Any, inputs: PhotoInputs, kms_key: str | None) -> None:
+    """Upload new photos, then the listing and the manifest that name them.
+
+    Raises:
+        CloudError: S3 refuses, or can't be reached.
+        DataError: a photo can no longer be read, or has changed since it was checked.
+    """
+    plan = inputs.plan
+    if plan.photos:
+        log.info(
+            "photos to %s: %d to upload (%.1f MB), %d unchanged",
+            *(inputs.folder.uri, len(plan.files), plan.size_bytes / 1e6, plan.unchanged),
+        )
+        upload_photos(client, inputs.folder, plan, kms_key=kms_key)
+    documents = {inputs.listing_uri: inputs.listing, inputs.manifest_uri: inputs.manifest}
+    for uri, data in documents.items():
+        if not holds(client, uri, checksum(data)):
+            upload_bytes(client, data, uri, kms_key=kms_key)
+
+
+def _in_place(account: Account, config: Config, folder: S3Folder) -> PhotoInputs:
+    """The inputs of photos that are in S3 already."""
+    if account.dry:
+        raise ConfigError(
+            f"data.root={config.data.root}: a dry run lists nothing in S3: it needs local photos."
+        )
+    found = find_s3_photos(account, config)
+    name = PurePosixPath(found.folder.prefix).name
+    return PhotoInputs(
+        run_name=name if config.name == AUTO else config.name,
+        folder=folder,
+        plan=PhotoPlan(photos=(), files=(), record={}),
+        listing=encode_listing(found.listing),
+        manifest=_manifest(found.folder, found.listing),
+        digests=found.versions,
+    )
+
+
+def _manifest(folder: S3Folder, listing: PhotoListing) -> bytes:
+    """The manifest of a listing's objects, in SageMaker's form.
+
+    Source: SageMaker's API reference, S3DataSource: an array of the prefix and the keys after it.
+    """
+    keys = sorted({photo.key for photo in listing.photos})
+    return json.dumps([{"prefix": folder.uri}, *keys], ensure_ascii=False, indent=0).encode()
+
+
+def _placeholder(root: Path, path: Path) -> Photo:
+    """A photo of a dry run, which reads none."""
+    file = local_file(root, path)
+    return Photo(*file, hashlib.sha256(f"{file.name}/{file.size_bytes}".encode()).hexdigest())
 
 
 def _listed(config: Config) -> tuple[str, PhotoFolders, Mapping[Path, bytes]]:
@@ -85,10 +209,7 @@ def _checked(config: Config) -> tuple[str, PhotoFolders, Mapping[Path, bytes]]:
     from dogbreed.training.preparation import check_photos, find_photos
 
     root, config = find_photos(config)
-    checked = check_photos(root, config)
+    known = read_known(root, config.data.max_pixels)
+    checked = check_photos(root, config, known)
+    write_known(root, config.data.max_pixels, checked, known)
     return config.name, checked.folders, checked.digests
-
-
-def _plain(name: str) -> str:
-    """The name with only characters that need no quoting in S3 keys, shells and URLs."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name)[:80]

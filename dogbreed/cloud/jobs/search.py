@@ -14,6 +14,7 @@ from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
 from dogbreed.cloud.container.entry_point import FEATURES, TRIAL, TUNE
 from dogbreed.cloud.jobs import search_results
 from dogbreed.cloud.jobs.attach import attached_tuner, search_of
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.costs import Use
 from dogbreed.cloud.jobs.dry_run import log_plan
 from dogbreed.cloud.jobs.feature_job import extract, extraction_job
@@ -218,7 +219,7 @@ class Search:
         more: dict[str, Any] = {}
         if self._extracts:
             default = extraction_job(self.account, self.config, self.inputs).checkpoints_uri
-            more["channels"] = {FEATURES: features_uri or default}
+            more["channels"] = {FEATURES: Channel(str(features_uri or default))}
             settings.pop("data.fraction", None)  # the features are those of the fraction already
             # Trials are short, and those of a tuning job could share a prefix: no checkpoints.
             more["checkpoints_uri"] = None

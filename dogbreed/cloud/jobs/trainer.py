@@ -9,7 +9,6 @@ from sagemaker.core import shapes
 from sagemaker.core.helper.session_helper import Session
 from sagemaker.core.resources import TrainingJob
 from sagemaker.core.training.configs import (
-    Channel,
     CheckpointConfig,
     Compute,
     Networking,
@@ -21,6 +20,7 @@ from sagemaker.train.model_trainer import ModelTrainer
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.tags import all_tags
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.job import Job
 from dogbreed.cloud.jobs.start import create_once, get_training
 from dogbreed.configuration.search import LauncherConfig
@@ -51,7 +51,7 @@ class Trainer(ModelTrainer):  # type: ignore[misc]
 
     def train(
         self,
-        input_data_config: list[Channel] | None = None,
+        input_data_config: list[shapes.Channel] | None = None,
         wait: bool | None = True,
         logs: bool | None = True,
         dry_run: bool = False,
@@ -81,7 +81,7 @@ class Trainer(ModelTrainer):  # type: ignore[misc]
         return None
 
     def _create_training_job_args(
-        self, input_data_config: list[Channel] | None = None, boto3: bool = False
+        self, input_data_config: list[shapes.Channel] | None = None, boto3: bool = False
     ) -> dict[str, Any]:
         arguments: dict[str, Any] = super()._create_training_job_args(input_data_config, boto3)
         if "training_job_name" in arguments:
@@ -150,14 +150,16 @@ def sdk_session(account: Account, kind: type[Session] = Session) -> Session:
     )
 
 
-def channel_of(name: str, uri: str) -> Channel:
-    """An input channel of all objects below an S3 prefix."""
+def channel_of(name: str, channel: Channel) -> shapes.Channel:
+    """An input channel as the SDK's shape."""
     source = shapes.S3DataSource(
-        s3_data_type="S3Prefix", s3_uri=uri, s3_data_distribution_type="FullyReplicated"
+        s3_data_type=channel.data_type,
+        s3_uri=channel.uri,
+        s3_data_distribution_type="FullyReplicated",
     )
-    return Channel(
+    return shapes.Channel(
         channel_name=name,
-        input_mode="File",
+        input_mode=channel.input_mode,
         data_source=shapes.DataSource(s3_data_source=source),
     )
 

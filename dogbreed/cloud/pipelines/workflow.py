@@ -21,8 +21,9 @@ from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.steps import Step, TrainingStep, TuningStep
 
 from dogbreed.artifact.servers.base import ServingImage
-from dogbreed.cloud.container.entry_point import EVALUATE, MODEL, PHOTOS, TRAIN
+from dogbreed.cloud.container.entry_point import EVALUATE, MODEL, TRAIN, WEIGHTS
 from dogbreed.cloud.endpoints.endpoint_requests import PHOTO_TYPES, container_environment
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.feature_job import extraction_job
 from dogbreed.cloud.jobs.inputs import job_on_inputs
 from dogbreed.cloud.jobs.job import Job
@@ -110,10 +111,9 @@ class Workflow:
         """The job that measures the trained model on the test photos, and packs it for serving."""
         settings = dict(self.search.inputs.settings)
         settings.pop("data.fraction", None)
-        channels = {
-            PHOTOS: self.search.inputs.channels[PHOTOS],
-            MODEL: train.properties.ModelArtifacts.S3ModelArtifacts,
-        }
+        inputs = self.search.inputs.channels
+        channels = {name: channel for name, channel in inputs.items() if name != WEIGHTS}
+        channels[MODEL] = Channel(train.properties.ModelArtifacts.S3ModelArtifacts)
         job = self._job(EVALUATE, settings, channels=channels, checkpoints_uri=self._metrics_uri())
         trainer = self._trainer(job)
         regexes = metric_regexes([TEST_TOP1])

@@ -51,17 +51,23 @@ def read_folders(
     top = Folder.top(root, Skipped(), links=links)
     shares = {VALID: valid_share, TEST: test_share}
     try:
-        return replace(_read(top, shares, split_seed, nested_classes), within=top.within)
+        return replace(read_tree(top, shares, split_seed, nested_classes), within=top.within)
     except DataError as error:
         if (line := top.skipped.links_line(root)) is None:
             raise
         raise DataError(f"{error}\n({line}.)") from error
 
 
-def _read(
+def read_tree(
     top: Folder, shares: Mapping[str, float], split_seed: int, nested_classes: bool | None
 ) -> PhotoFolders:
-    """The photos in the folder, in their classes and splits; `shares` are of splits to draw."""
+    """Read `top`, which needn't be on the disk, as `read_folders` does.
+
+    `shares` are of the splits VALID and TEST, where they are sampled.
+
+    Raises:
+        DataError: no photos, fewer than two classes, or folders that can be read in several ways.
+    """
     root = top.path
     layout = find_layout(top)
     classes = read_classes(layout.parts, nested_classes)
@@ -88,8 +94,20 @@ def _read(
     return folders
 
 
+def in_s3(root: str) -> bool:
+    """Whether a path is a URI of S3, also after a Path has taken a slash from it."""
+    return root.lower().startswith("s3:/")
+
+
 def check_root(root: Path) -> None:
-    """Raise a DataError unless `root` is a folder whose entries can be read."""
+    """Raise a DataError unless `root` is a local folder whose entries can be read."""
+    if in_s3(str(root)):
+        uri = f"s3://{str(root)[3:].lstrip('/')}"
+        raise DataError(
+            f"{uri} is in S3, where only jobs read photos: launch with launcher=sagemaker "
+            f"(dogbreed tune, dogbreed final), or download it with `aws s3 sync {uri} FOLDER` and "
+            "write data.root=FOLDER."
+        )
     try:
         with os.scandir(root):
             return

@@ -10,6 +10,7 @@ from conftest import draw_folders
 
 from dogbreed.cloud.aws.account import sign_in
 from dogbreed.cloud.aws.errors import is_existing, is_in_progress, is_missing
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.job import Job
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import FinalConfig
@@ -212,7 +213,7 @@ def job_of(account: "SageMakerAccount") -> Job:
         name="dogbreed-once",
         kind="train",
         hyperparameters={},
-        channels={"photos": f"s3://{account.bucket}/dogbreed/photos/"},
+        channels={"photos": Channel(f"s3://{account.bucket}/dogbreed/photos/")},
         image_uri="image",
         source_uri=f"s3://{account.bucket}/dogbreed/source/none.tar.gz",
         output_uri=f"s3://{account.bucket}/dogbreed/jobs/out",

@@ -8,11 +8,13 @@ import pytest
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.images import Image
-from dogbreed.cloud.aws.uploads import S3Folder, UploadPlan
+from dogbreed.cloud.aws.photo_objects import PhotoPlan
+from dogbreed.cloud.aws.uploads import S3Folder
 from dogbreed.cloud.jobs import feature_job
 from dogbreed.cloud.jobs.feature_job import _Run, extract
 from dogbreed.cloud.jobs.inputs import JobInputs
 from dogbreed.cloud.jobs.packages import Packages
+from dogbreed.cloud.jobs.photo_inputs import PhotoInputs
 from dogbreed.cloud.jobs.source import SourcePackage
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import TuneConfig
@@ -36,11 +38,17 @@ INPUTS = JobInputs(
     packages=Packages(lines=(), names=(), wheels=None),
     source=SourcePackage(data=b"", files=(), requirements=(), sha256=""),
     source_uri="s3://photos-of-dogs/source",
-    photos=UploadPlan(files=(), unchanged={}, gone=()),
+    photos=PhotoInputs(
+        run_name="dogs",
+        folder=S3Folder("photos-of-dogs", "photos"),
+        plan=PhotoPlan(photos=(), files=(), record={}),
+        listing=b"",
+        manifest=b"",
+        digests={},
+    ),
     channels={},
     settings={},
     weights=None,
-    folder=S3Folder("photos-of-dogs", "photos"),
     fingerprint="0123456789abcdef",
     notes=(),
 )
