@@ -31,7 +31,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID as OURS
 POLICIES = (LAUNCHER, TRAINING, SERVING, SCHEDULER)
 THEIRS = "999988887777"
 BUCKET = f"sagemaker-us-east-1-{OURS}"
-SERVICES = ("sagemaker", "sagemaker-runtime", "s3", "iam", "scheduler", "logs")
+SERVICES = ("sagemaker", "sagemaker-runtime", "s3", "iam", "scheduler", "logs", "pricing")
 SCALING = "application-autoscaling"
 # What no line of ours calls, and why it is needed nevertheless.
 NOT_CALLED = {
@@ -64,7 +64,11 @@ IN_CONTAINERS = {
     "s3:AbortMultipartUpload",
 }
 # What a service lets nobody narrow to a resource. Source: the Service Authorization Reference.
-WITHOUT_RESOURCES = {"cloudwatch:DescribeAlarms", "ecr:GetAuthorizationToken"}
+WITHOUT_RESOURCES = {
+    "cloudwatch:DescribeAlarms",
+    "ecr:GetAuthorizationToken",
+    "pricing:GetProducts",
+}
 
 
 def actions_in_the_source() -> Iterator[str]:

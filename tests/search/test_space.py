@@ -7,7 +7,8 @@ import pytest
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import ConfigError
-from dogbreed.search.runner_limits import check_local_search, check_on_sagemaker
+from dogbreed.search.runner_limits import check_local_search
+from dogbreed.search.sagemaker_limits import check_on_sagemaker
 from dogbreed.search.space import (
     Choice,
     Numbers,

@@ -1,6 +1,6 @@
 """The costs of a deployed model: per hour and month, or per second of computing."""
 
-from dogbreed.cloud.jobs.costs import DERIVED, basis, dollars, price
+from dogbreed.cloud.jobs.prices import DERIVED, basis, dollars, price
 from dogbreed.configuration.deploy import BATCH, SERVERLESS, ServingConfig
 
 HOURS_IN_A_MONTH = 730

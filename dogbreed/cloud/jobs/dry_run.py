@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import yaml
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.jobs.costs import Use, max_cost
+from dogbreed.cloud.jobs.costs import Stored, Use, launch_costs
 from dogbreed.cloud.jobs.inputs import MEGABYTE, JobInputs
+from dogbreed.cloud.jobs.price_list import listed_prices
+from dogbreed.cloud.jobs.volumes import figures
 from dogbreed.training.run_folder import log
 
 SHOWN_FILES = 8
@@ -47,14 +49,23 @@ def log_plan(
     for note in (*account.notes, *inputs.notes):
         log.info("Note: %s.", note.rstrip("."))
     log.info("")
-    sent = photos.size_bytes + len(source.data)
-    readers = uses[0].jobs * uses[0].instances  # later jobs read the extracted features
-    costs = max_cost(
-        uses,
-        stored_bytes=sent,
-        writes=len(photos.files),
-        reads=readers * len(photos.files),
-    )
-    for line in costs.lines:
-        log.info("%s", line)
+    log.info("Disk of each instance: %d GB for %s.", inputs.volume_gb, figures(inputs.work))
+    log_costs(account, inputs, uses)
     log.info("\nNothing was sent. Without dry_run=true this would be started.")
+
+
+def log_costs(account: Account, inputs: JobInputs, uses: Sequence[Use]) -> None:
+    """Log the maximum and the typical costs, at AWS's prices for the region if signed in."""
+    photos = inputs.photos
+    readers = uses[0].jobs * uses[0].instances  # later jobs read the extracted features
+    stored = Stored(
+        sent_bytes=photos.size_bytes + len(inputs.source.data),
+        written_bytes=inputs.work.written_bytes,
+        writes=len(photos.files),
+        reads=readers * (len(photos.files) + len(photos.unchanged)),
+    )
+    listed = listed_prices(account, [use.instance_type for use in uses])
+    for line in launch_costs(uses, stored, inputs.work, listed.prices).lines:
+        log.info("%s", line)
+    if listed.note is not None:
+        log.info("Note: %s.", listed.note)

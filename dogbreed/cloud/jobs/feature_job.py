@@ -13,6 +13,7 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.container.entry_point import EXTRACT
+from dogbreed.cloud.jobs.capacity import start_within_quotas
 from dogbreed.cloud.jobs.costs import Use
 from dogbreed.cloud.jobs.inputs import JobInputs, job_on_inputs
 from dogbreed.cloud.jobs.requests import Job, training_request
@@ -55,7 +56,7 @@ def extract(account: Account, config: TuneConfig, inputs: JobInputs) -> tuple[st
     default_job = _job(account, config, inputs, base_name, f"{place}/")
     use = Use.of(default_job, config.launcher, jobs=1)
     if account.dry:
-        start_training(account, training_request(account, config.launcher, default_job))
+        _start(account, config, default_job)
         return f"{place}/", use
     runs = _runs(account, base_name)
     uri = runs[0].uri if runs else f"{place}/"
@@ -73,8 +74,7 @@ def extract(account: Account, config: TuneConfig, inputs: JobInputs) -> tuple[st
                 "warning: %s has objects that no job of this project wrote: it isn't used", uri
             )
             uri = f"{place}{token}/"
-        job = _job(account, config, inputs, name, uri)
-        start_training(account, training_request(account, config.launcher, job))
+        _start(account, config, _job(account, config, inputs, name, uri))
     _wait(account, config, name)
     if not _all_within(_times(account, uri), _runs(account, base_name)):
         raise CloudError(
@@ -89,8 +89,15 @@ def _job(account: Account, config: TuneConfig, inputs: JobInputs, name: str, uri
     return job_on_inputs(
         *(account, launcher, inputs, name, EXTRACT, inputs.settings),
         checkpoints_uri=uri,
-        instance_type=launcher.extract_instance_type or launcher.instance_type,
+        types=launcher.extract_instance_type or launcher.instance_type,
         instance_count=launcher.extract_instance_count,
+    )
+
+
+def _start(account: Account, config: TuneConfig, job: Job) -> None:
+    launcher = config.launcher
+    start_within_quotas(
+        job, lambda each: start_training(account, training_request(account, launcher, each))
     )
 
 

@@ -19,10 +19,11 @@ from dogbreed.cloud.aws.uploads import (
     upload,
 )
 from dogbreed.cloud.container.entry_point import PHOTOS, WEIGHTS, WEIGHTS_SHA256
-from dogbreed.cloud.jobs.costs import has_local_disk
 from dogbreed.cloud.jobs.photo_inputs import plan_photos
 from dogbreed.cloud.jobs.requests import Job
 from dogbreed.cloud.jobs.source import SourcePackage, pack_source
+from dogbreed.cloud.jobs.volumes import has_local_disk, volume_for, volume_notes
+from dogbreed.cloud.jobs.workload import Workload, workload_of
 from dogbreed.configuration.composing import compose
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import flat
@@ -62,7 +63,7 @@ class JobInputs:
 
     `images` has the container image of each instance type, `settings` the configuration keys of the
     jobs, `folder` the S3 folder of the photos. `fingerprint` identifies the features: a hash of all
-    that determines them.
+    that determines them. `volume_gb` is the size of each instance's disk.
     """
 
     images: Mapping[str, Image]
@@ -75,6 +76,8 @@ class JobInputs:
     folder: S3Folder
     fingerprint: str
     notes: tuple[str, ...]
+    work: Workload
+    volume_gb: int
 
 
 def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence[str]) -> JobInputs:
@@ -108,6 +111,13 @@ def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence
         mark = digest_of(weights).hex()
         settings[WEIGHTS_SHA256] = mark
         channels[WEIGHTS] = _uri(account, launcher.prefix, f"weights/{mark[:16]}/")
+    work = workload_of(
+        config,
+        photos=len(photos.plan.files) + len(photos.plan.unchanged),
+        photo_bytes=photos.plan.size_bytes
+        + sum(each.size_bytes for each in photos.plan.unchanged.values()),
+        weights_bytes=0 if weights is None else weights.stat().st_size,
+    )
     return JobInputs(
         images=images,
         source=source,
@@ -118,9 +128,16 @@ def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence
         weights=weights,
         folder=photos.folder,
         fingerprint=_fingerprint(
-            training_of(config), photos.digests, channels.get(WEIGHTS), source.sha256, images
+            *(training_of(config), photos.digests, channels.get(WEIGHTS), source.sha256),
+            {
+                each: image.uri
+                for each, image in images.items()
+                if each in (launcher.extract_instance_type or launcher.instance_type)
+            },
         ),
-        notes=_notes(images),
+        notes=(*_notes(images), *volume_notes(work, instance_types)),
+        work=work,
+        volume_gb=volume_for(launcher.volume_gb, work, instance_types),
     )
 
 
@@ -164,15 +181,16 @@ def job_on_inputs(
     fields: dict[str, Any] = {
         "channels": inputs.channels,
         "checkpoints_uri": f"{place}/checkpoints/{name}/" if launcher.spot else None,
-        "instance_type": launcher.instance_type,
+        "types": launcher.instance_type,
         "instance_count": launcher.instance_count,
+        "volume_gb": inputs.volume_gb,
         **other,
     }
     return Job(
         name=name,
         kind=kind,
         hyperparameters=as_hyperparameters(settings),
-        image_uri=inputs.images[fields["instance_type"]].uri,
+        image_uri=inputs.images[fields["types"][0]].uri,
         source_uri=inputs.source_uri,
         output_uri=f"{place}/jobs",
         **fields,
@@ -214,16 +232,16 @@ def _fingerprint(
     digests: Mapping[str, str],
     weights_uri: str | None,
     source_sha256: str,
-    images: Mapping[str, Image],
+    image_uris: Mapping[str, str],
 ) -> str:
-    """A hash of what determines the features: photos, weights, settings, source, instance.
+    """A hash of what determines the features: photos, weights, settings, source, instances.
 
-    The source includes the code and the values in conf/.
+    The source includes the code and the values in conf/. `image_uris` are by instance type, for all
+    types that may compute the features.
     """
     settings = {name: value for name, value in flat(config).items() if name in DECIDES_FEATURES}
-    instance_type = next(iter(images))
-    instance = [instance_type, images[instance_type].uri]
-    text = json.dumps([digests, weights_uri, settings, source_sha256, instance], sort_keys=True)
+    instances = dict(image_uris)
+    text = json.dumps([digests, weights_uri, settings, source_sha256, instances], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -10,6 +10,7 @@ from sagemaker.core import shapes
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.tags import all_tags
 from dogbreed.cloud.container.entry_point import JOB, TRAIN
+from dogbreed.cloud.jobs.capacity import retry_strategy, training_resources, tuning_resources
 from dogbreed.cloud.jobs.source import ENTRY_POINT
 from dogbreed.configuration.search import (
     BAYESIAN,
@@ -33,7 +34,8 @@ class Job:
     """A training job, or the definition of all trials of a tuning job.
 
     `channels` maps the name of an input channel to its S3 prefix; `checkpoints_uri` is synchronized
-    with /opt/ml/checkpoints, None without checkpoints.
+    with /opt/ml/checkpoints, None without checkpoints. `types` are the instance types, of which the
+    first with capacity is used; each instance has a disk of `volume_gb`.
     """
 
     name: str
@@ -44,8 +46,9 @@ class Job:
     source_uri: str
     output_uri: str
     checkpoints_uri: str | None
-    instance_type: str
+    types: tuple[str, ...]
     instance_count: int
+    volume_gb: int
 
     def all_hyperparameters(self) -> dict[str, str]:
         """With those of the container's training toolkit: program, source, distribution."""
@@ -70,7 +73,7 @@ def training_request(account: Account, launcher: LauncherConfig, job: Job) -> di
             metric_definitions=_metrics(),
         ),
         "tags": _tags(launcher),
-        **_common(account, launcher, job),
+        **_common(account, launcher, job, training_resources(launcher, job)),
     }
 
 
@@ -93,7 +96,7 @@ def tuning_request(
                 training_input_mode="File",
                 metric_definitions=_metrics(),
             ),
-            **_common(account, launcher, job),
+            **_common(account, launcher, job, tuning_resources(launcher, job)),
         ),
         "tags": _tags(launcher),
     }
@@ -108,33 +111,29 @@ def tuning_request(
     return request
 
 
-def _common(account: Account, launcher: LauncherConfig, job: Job) -> dict[str, Any]:
+def _common(
+    account: Account, launcher: LauncherConfig, job: Job, resources: Mapping[str, Any]
+) -> dict[str, Any]:
     """The arguments that a training job and the definition of a trial have in common."""
     run_s = 60 * launcher.max_run_minutes
     stopping = {"max_runtime_in_seconds": run_s}
     if launcher.spot:
         stopping["max_wait_time_in_seconds"] = run_s + 60 * launcher.max_wait_minutes
-    resources = {
-        "instance_type": job.instance_type,
-        "instance_count": job.instance_count,
-        "volume_size_in_gb": launcher.volume_gb,
-    }
     output = {"s3_output_path": job.output_uri}
-    if launcher.volume_kms_key:
-        resources["volume_kms_key_id"] = launcher.volume_kms_key
     if launcher.output_kms_key:
         output["kms_key_id"] = launcher.output_kms_key
     common: dict[str, Any] = {
         "role_arn": account.role_arn,
         "input_data_config": [_channel(*item) for item in job.channels.items()],
         "output_data_config": shapes.OutputDataConfig(**output),
-        "resource_config": shapes.ResourceConfig(**resources),
+        **resources,
         "stopping_condition": shapes.StoppingCondition(**stopping),
         "enable_managed_spot_training": launcher.spot,
         "enable_inter_container_traffic_encryption": False,
         # The toolkit downloads the source from S3 and installs requirements.txt.
         "enable_network_isolation": False,
         "environment": {"PYTHONUNBUFFERED": "1"},
+        **retry_strategy(launcher),
     }
     if job.checkpoints_uri:
         common["checkpoint_config"] = shapes.CheckpointConfig(s3_uri=job.checkpoints_uri)

@@ -8,11 +8,12 @@ from dogbreed.cloud.aws.account_keys import check_attach, checked_keys
 from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
 from dogbreed.cloud.container.entry_point import TRAIN
 from dogbreed.cloud.jobs.browser import open_page
+from dogbreed.cloud.jobs.capacity import start_within_quotas, warm_pool_lines
 from dogbreed.cloud.jobs.costs import Use
 from dogbreed.cloud.jobs.debugger import debugger_request, rule_lines, rules_image, with_hook
-from dogbreed.cloud.jobs.dry_run import log_plan
+from dogbreed.cloud.jobs.dry_run import log_costs, log_plan
 from dogbreed.cloud.jobs.inputs import job_name, job_on_inputs, plan_inputs, upload_inputs
-from dogbreed.cloud.jobs.requests import training_request
+from dogbreed.cloud.jobs.requests import Job, training_request
 from dogbreed.cloud.jobs.results import (
     RUN_OUTPUTS,
     check_no_local_results,
@@ -47,25 +48,30 @@ def train_on_sagemaker(config: FinalConfig) -> None:
     launcher = config.launcher
     account = dry_run_account(launcher) if config.dry_run else sign_in(launcher)
     rules_uri = rules_image(account.region) if config.cloud_debugger else None
-    inputs = plan_inputs(account, config, [launcher.instance_type])
+    inputs = plan_inputs(account, config, launcher.instance_type)
     name = job_name()
     job = job_on_inputs(account, launcher, inputs, name, TRAIN, inputs.settings)
-    request = training_request(account, launcher, job)
-    if rules_uri is not None:
-        request |= debugger_request(rules_uri, job.output_uri)
+
+    uses = [Use.of(job, launcher, jobs=1)]
+
+    def start(job: Job, account: Account = account) -> None:
+        request = training_request(account, launcher, job)
+        if rules_uri is not None:
+            request |= debugger_request(rules_uri, job.output_uri)
+        start_training(account, request)
+
     if not account.dry:
-        start_training(dry_run_copy(account), request)
+        start(job, dry_run_copy(account))
+        log_costs(account, inputs, uses)
         upload_inputs(account, config, inputs)
-    start_training(account, request)
+    start_within_quotas(job, start)
     if account.dry:
-        log_plan(
-            account,
-            inputs,
-            [Use.of(job, launcher, jobs=1)],
-            ["the configuration", "every request fits the service's model"],
-        )
+        checked = ["the configuration", "every request fits the service's model"]
+        log_plan(account, inputs, uses, checked)
         return
     log.info("started %s (region %s)", name, account.region)
+    for line in warm_pool_lines(launcher, name, account.region):
+        log.info("%s", line)
     if not config.wait:
         log.info(
             "it runs and costs until it ends: attach=%s waits for it and downloads its model", name

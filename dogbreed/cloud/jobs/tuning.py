@@ -9,8 +9,9 @@ from dogbreed.cloud.aws.account_keys import check_attach, checked_keys
 from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
 from dogbreed.cloud.container.entry_point import TRAIN, TUNE, WEIGHTS
 from dogbreed.cloud.jobs.attach import search_of
+from dogbreed.cloud.jobs.capacity import start_within_quotas
 from dogbreed.cloud.jobs.costs import Use
-from dogbreed.cloud.jobs.dry_run import log_plan
+from dogbreed.cloud.jobs.dry_run import log_costs, log_plan
 from dogbreed.cloud.jobs.feature_job import extract
 from dogbreed.cloud.jobs.inputs import (
     JobInputs,
@@ -39,7 +40,7 @@ from dogbreed.errors import CloudError, ConfigError
 from dogbreed.search.best import BEST_FILE, SEARCHES, read_best
 from dogbreed.search.final import settings_of
 from dogbreed.search.hyperparameters import changed
-from dogbreed.search.runner_limits import check_on_sagemaker
+from dogbreed.search.sagemaker_limits import check_on_sagemaker, job_notes
 from dogbreed.search.space import Space
 from dogbreed.search.table import live_table
 from dogbreed.search.trials import COMPLETED
@@ -61,6 +62,8 @@ def search_on_sagemaker(config: TuneConfig) -> None:
         _attach(sign_in(checked_keys(config.launcher)), config, config.attach)
         return
     search, space = check_on_sagemaker(config)
+    for line in job_notes(config):
+        log.info("%s", line)
     config = replace(config, search=search, launcher=checked_keys(config.launcher))
     account = dry_run_account(config.launcher) if config.dry_run else sign_in(config.launcher)
     name = job_name() if search.name == AUTO else search.name
@@ -77,12 +80,13 @@ def search_on_sagemaker(config: TuneConfig) -> None:
                 f"search.warm_start={parent}: there is no tuning job of that name in "
                 f"{account.region}."
             )
-    types = [launcher.instance_type]
+    types = launcher.instance_type
     if search.jobs == MANY and search.input == FEATURES:
-        types.insert(0, launcher.extract_instance_type or launcher.instance_type)
+        types = launcher.extract_instance_type + types
     inputs = plan_inputs(account, config, types)
     if not account.dry:
-        _start(dry_run_copy(account), config, inputs, name, space)
+        planned = _start(dry_run_copy(account), config, inputs, name, space)
+        log_costs(account, inputs, planned)
         upload_inputs(account, config, inputs)
         save_settings(_folder(config, name), settings_of(config))
     uses = _start(account, config, inputs, name, space)
@@ -128,7 +132,9 @@ def _search_in_one_job(account: Account, config: TuneConfig, inputs: JobInputs, 
         *(account, config.launcher, inputs, name, TUNE, {**inputs.settings, **search}),
         instance_count=1,
     )
-    start_training(account, training_request(account, config.launcher, job))
+    job = start_within_quotas(
+        job, lambda each: start_training(account, training_request(account, config.launcher, each))
+    )
     return Use.of(job, config.launcher, jobs=1)
 
 
@@ -137,20 +143,22 @@ def _search_in_many_jobs(
 ) -> list[Use]:
     settings = {key: value for key, value in inputs.settings.items() if key not in space}
     uses: list[Use] = []
-    more: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if config.search.input == FEATURES:
         features, extraction = extract(account, config, inputs)
         uses.append(extraction)
-        more["channels"] = {FEATURES: features} | {
+        fields["channels"] = {FEATURES: features} | {
             key: uri for key, uri in inputs.channels.items() if key == WEIGHTS
         }
         settings.pop("data.fraction", None)  # the features are those of the fraction already
         # Trials are short, and those of a tuning job could share a prefix: no checkpoints.
-        more["checkpoints_uri"] = None
-    job = job_on_inputs(account, config.launcher, inputs, name, TRAIN, settings, **more)
-    epochs = config.trainer.epochs
-    request = tuning_request(account, config.launcher, job, config.search, space, epochs)
-    start_tuning(account, request)
+        fields["checkpoints_uri"] = None
+    job = job_on_inputs(account, config.launcher, inputs, name, TRAIN, settings, **fields)
+    more = (config.search, space, config.trainer.epochs)
+    job = start_within_quotas(
+        job,
+        lambda each: start_tuning(account, tuning_request(account, config.launcher, each, *more)),
+    )
     return [*uses, Use.of(job, config.launcher, jobs=config.search.trials)]
 
 

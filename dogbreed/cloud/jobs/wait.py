@@ -7,6 +7,7 @@ from dataclasses import replace
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.polling import poll
+from dogbreed.cloud.jobs.capacity import is_no_capacity
 from dogbreed.cloud.jobs.status import Tuning, describe_training, describe_tuning, with_interval
 from dogbreed.errors import CloudError, Stopped
 from dogbreed.search.trials import COMPLETED, Show, Trial
@@ -34,8 +35,15 @@ def wait_for_extraction(account: Account, name: str, show: Show) -> None:
 
 def check_completed(trial: Trial) -> None:
     """Raise a CloudError, with its failure reason, for a job that failed or was stopped."""
-    if trial.status != COMPLETED:
-        raise CloudError(f"{trial.name}: {trial.status}. {trial.reason}".strip())
+    if trial.status == COMPLETED:
+        return
+    advice = ""
+    if is_no_capacity(trial.reason):
+        advice = (
+            " The same command tries again; with launcher.instance_type=[FIRST,SECOND] SageMaker "
+            "takes the first type that has capacity."
+        )
+    raise CloudError(f"{trial.name}: {trial.status}. {trial.reason}{advice}".strip())
 
 
 def _wait(account: Account, name: str, metric: str, show: Show, resume: str) -> Trial:

@@ -179,8 +179,9 @@ def job_of(account: "SageMakerAccount") -> Job:
         source_uri=f"s3://{account.bucket}/dogbreed/source/none.tar.gz",
         output_uri=f"s3://{account.bucket}/dogbreed/jobs/out",
         checkpoints_uri=None,
-        instance_type="ml.m5.large",
+        types=("ml.m5.large",),
         instance_count=1,
+        volume_gb=30,
     )
 
 

@@ -1,0 +1,113 @@
+"""Where jobs run: lists of instance types, warm pools and retries, as SageMaker's fields.
+
+SageMaker itself takes the first type of a list that has capacity: InstancePreferences of a training
+job, InstanceConfigs of a tuning job. So one request starts one job, whatever is available.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dogbreed.cloud.aws.errors import LIMITED, code_of
+from dogbreed.configuration.search import LauncherConfig
+from dogbreed.errors import CloudError
+from dogbreed.training.run_folder import log
+
+if TYPE_CHECKING:  # it would bring in the SDK
+    from dogbreed.cloud.jobs.requests import Job
+
+# The start of a failure reason, and the rest of it without the code (endpoints).
+NO_CAPACITY = ("CapacityError", "Unable to provision requested ML compute capacity")
+
+
+def training_resources(launcher: LauncherConfig, job: "Job") -> dict[str, Any]:
+    """The argument of the SDK with the instances of a training job."""
+    resources = {
+        "instance_count": job.instance_count,
+        "volume_size_in_gb": job.volume_gb,
+        **_key(launcher),
+    }
+    if launcher.keep_alive_minutes:
+        resources["keep_alive_period_in_seconds"] = 60 * launcher.keep_alive_minutes
+    if len(job.types) > 1:
+        preferences = [{"instance_type": each} for each in job.types]
+        return {"resource_config": {"instance_preferences": preferences, **resources}}
+    return {"resource_config": {"instance_type": job.types[0], **resources}}
+
+
+def tuning_resources(launcher: LauncherConfig, job: "Job") -> dict[str, Any]:
+    """The argument of the SDK with the instances of a tuning job's trials.
+
+    A tuning job keeps its instances from trial to trial by itself and takes no warm pool.
+    """
+    sizes = {"instance_count": job.instance_count, "volume_size_in_gb": job.volume_gb}
+    choices = [{"instance_type": each, **sizes} for each in job.types]
+    if len(choices) == 1:
+        return {"resource_config": {**choices[0], **_key(launcher)}}
+    resources = {
+        "allocation_strategy": "Prioritized",
+        "instance_configs": choices,
+        **_key(launcher),
+    }
+    return {"hyper_parameter_tuning_resource_config": resources}
+
+
+def retry_strategy(launcher: LauncherConfig) -> dict[str, Any]:
+    """The member with launcher.retries, of a training job or a definition; empty without any."""
+    if not launcher.retries:
+        return {}
+    return {"retry_strategy": {"maximum_retry_attempts": launcher.retries}}
+
+
+def start_within_quotas(job: "Job", start: Callable[["Job"], None]) -> "Job":
+    """Start a job, without those of its types that the account's quota doesn't allow.
+
+    Returns the job as it was started.
+
+    Raises:
+        CloudError: as `start`, or the quota allows none of the types.
+    """
+    try:
+        start(job)
+        return job
+    except CloudError as error:
+        left = _within_quota(job.types, error)
+        if left in ((), job.types):
+            raise
+    log.warning(
+        "warning: the account's quota doesn't allow %s: the next type is used, %s",
+        *(", ".join(each for each in job.types if each not in left), left[0]),
+    )
+    return start_within_quotas(replace(job, types=left), start)
+
+
+def warm_pool_lines(launcher: LauncherConfig, name: str, region: str) -> list[str]:
+    """Sentences for the user on the instances that stay after a training; empty if none do."""
+    if not launcher.keep_alive_minutes:
+        return []
+    return [
+        f"after it ends, its instances stay for {launcher.keep_alive_minutes} min and are billed "
+        "while idle; the next training on the same instance types, disk and role starts on them "
+        "(the account needs a quota for warm pools, which is 0 at first: without it none stay)",
+        f"`aws sagemaker update-training-job --training-job-name {name} --resource-config "
+        f"KeepAlivePeriodInSeconds=0 --region {region}` releases them earlier",
+    ]
+
+
+def is_no_capacity(reason: str) -> bool:
+    """Whether a job failed because AWS had no instance for it."""
+    return any(words in reason for words in NO_CAPACITY)
+
+
+def _within_quota(types: tuple[str, ...], error: CloudError) -> tuple[str, ...]:
+    """The types that a refusal doesn't name: 'ml.g5.xlarge for training job usage' is 0."""
+    if code_of(error.__cause__) not in LIMITED:
+        return types
+    return tuple(
+        each for each in types if not re.search(rf"\b{re.escape(each)}(?![\w.])", str(error))
+    )
+
+
+def _key(launcher: LauncherConfig) -> dict[str, str]:
+    return {"volume_kms_key_id": launcher.volume_kms_key} if launcher.volume_kms_key else {}
