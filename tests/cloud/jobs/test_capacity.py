@@ -1,0 +1,145 @@
+"""Lists of instance types, warm pools and retries, as SageMaker's fields."""
+
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("sagemaker")
+
+from botocore.exceptions import ClientError
+
+from dogbreed.cloud.aws.account_keys import checked_keys
+from dogbreed.cloud.jobs.capacity import (
+    is_no_capacity,
+    retry_strategy,
+    start_within_quotas,
+    training_resources,
+    tuning_resources,
+    warm_pool_lines,
+)
+from dogbreed.cloud.jobs.requests import Job
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.search import FinalConfig, LauncherConfig
+from dogbreed.errors import CloudError, ConfigError
+
+JOB = Job(
+    name="job",
+    kind="train",
+    hyperparameters={},
+    channels={},
+    image_uri="image",
+    source_uri="source",
+    output_uri="output",
+    checkpoints_uri=None,
+    types=("ml.c7i.2xlarge",),
+    instance_count=2,
+    volume_gb=40,
+)
+LIST = replace(JOB, types=("ml.c7i.2xlarge", "ml.m7i.2xlarge", "ml.m5.2xlarge"))
+SIZES = {"instance_count": 2, "volume_size_in_gb": 40}
+
+
+def launcher(*overrides: str) -> LauncherConfig:
+    return compose_as(FinalConfig, "final", overrides).launcher
+
+
+def test_one_type_is_sent_as_before() -> None:
+    expected = {"resource_config": {"instance_type": "ml.c7i.2xlarge", **SIZES}}
+    assert training_resources(launcher(), JOB) == expected
+    assert tuning_resources(launcher(), JOB) == expected
+    assert retry_strategy(launcher()) == {}
+
+
+def test_a_list_is_left_to_the_service() -> None:
+    keys = launcher("launcher.volume_kms_key=1234abcd-12ab-34cd-56ef-1234567890ab")
+    key = {"volume_kms_key_id": keys.volume_kms_key}
+    preferences = [{"instance_type": each} for each in LIST.types]
+    assert training_resources(keys, LIST) == {
+        "resource_config": {"instance_preferences": preferences, **SIZES, **key}
+    }
+    assert tuning_resources(keys, LIST) == {
+        "hyper_parameter_tuning_resource_config": {
+            "allocation_strategy": "Prioritized",
+            "instance_configs": [{"instance_type": each, **SIZES} for each in LIST.types],
+            **key,
+        }
+    }
+
+
+def test_warm_pools_and_retries() -> None:
+    keys = launcher("launcher.keep_alive_minutes=15", "launcher.retries=3")
+    config = training_resources(keys, JOB)["resource_config"]
+    assert config["keep_alive_period_in_seconds"] == 900
+    assert "keep_alive_period_in_seconds" not in tuning_resources(keys, JOB)["resource_config"]
+    assert retry_strategy(keys) == {"retry_strategy": {"maximum_retry_attempts": 3}}
+    lines = " ".join(warm_pool_lines(keys, "job", "eu-west-1"))
+    assert "15 min" in lines
+    assert "update-training-job --training-job-name job" in lines
+    assert warm_pool_lines(launcher(), "job", "eu-west-1") == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (("launcher.instance_type=[]",), "is empty: name an instance type"),
+        (("launcher.instance_type=[ml.m5.large,ml.m5.large]",), r"ml\.m5\.large is given twice"),
+        (("launcher.instance_type=[ml.m5.large,ml.g5.xlarge]",), "one container image"),
+        (("launcher.extract_instance_type=[ml.m5.large,ml.c5.9xlarg]",), "extract_instance_type: "),
+        (
+            ("launcher.instance_type=[ml.m5.large,ml.c5.xlarge]", "launcher.spot=true"),
+            r"set launcher\.spot=false, or name one type",
+        ),
+        (
+            (f"launcher.instance_type=[{','.join(f'ml.m5.{n}xlarge' for n in (2, 4, 12, 24))},"
+             "ml.c5.xlarge,ml.c5.2xlarge]",),
+            "6 types; SageMaker takes at most 5",
+        ),
+        (("launcher.keep_alive_minutes=5", "launcher.spot=true"), "keeps no spot instances"),
+    ],
+)  # fmt: skip
+def test_what_sagemaker_would_refuse_is_refused(overrides: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        checked_keys(launcher(*overrides))
+
+
+def limited(*types: str) -> CloudError:
+    """The error for the first type of a request that has no quota."""
+    message = f"The account-level service limit '{types[0]} for training job usage' is 0 Instances"
+    refusal = {"Error": {"Code": "ResourceLimitExceeded", "Message": message}}
+    error = CloudError(message)
+    error.__cause__ = ClientError(refusal, "CreateTrainingJob")
+    return error
+
+
+def test_types_without_quota_are_left_out_one_by_one() -> None:
+    tried: list[tuple[str, ...]] = []
+
+    def start(job: Job, allowed: tuple[str, ...]) -> None:
+        tried.append(job.types)
+        if beyond := [each for each in job.types if each not in allowed]:
+            raise limited(*beyond)
+
+    used = start_within_quotas(LIST, lambda job: start(job, ("ml.m5.2xlarge",)))
+    assert used.types == ("ml.m5.2xlarge",)
+    assert tried == [LIST.types, LIST.types[1:], LIST.types[2:]]
+    tried.clear()
+    with pytest.raises(CloudError, match=r"ml\.m5\.2xlarge for training"):
+        start_within_quotas(LIST, lambda job: start(job, ()))
+    assert len(tried) == 3
+
+
+def test_other_errors_are_not_tried_again() -> None:
+    tried: list[Job] = []
+
+    def start(job: Job) -> None:
+        tried.append(job)
+        raise CloudError("AWS doesn't allow it: ml.c7i.2xlarge")
+
+    with pytest.raises(CloudError, match="doesn't allow"):
+        start_within_quotas(LIST, start)
+    assert tried == [LIST]
+
+
+def test_reasons_without_capacity() -> None:
+    assert is_no_capacity("CapacityError: Unable to provision requested ML compute capacity.")
+    assert not is_no_capacity("AlgorithmError: out of memory")
