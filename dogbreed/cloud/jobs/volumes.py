@@ -90,7 +90,11 @@ def figures(work: Workload) -> str:
         "weights": work.weights_bytes,
         "packages, model and output": OTHER_BYTES,
     }
-    return ", ".join(f"{name} {size / GB:,.1f} GB" for name, size in parts.items() if size)
+    return ", ".join(f"{name} {_size(size)}" for name, size in parts.items() if size)
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / GB:,.1f} GB" if size_bytes >= GB else f"{size_bytes / 1e6:,.0f} MB"
 
 
 def _check_local(instance_type: str, needed_gb: int, work: Workload) -> None:
