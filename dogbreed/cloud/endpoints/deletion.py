@@ -113,20 +113,21 @@ def _stop(
 
 def _delete_endpoint(client: Any, name: str, wait_minutes: float) -> None:
     """Delete an endpoint as soon as its status permits, and wait until it is gone."""
-    deadline = time.monotonic() + 60 * wait_minutes
+    deadline, accepted = time.monotonic() + 60 * wait_minutes, False
     while True:
         now = lifecycle.describe(client, name)
         if now is None:
             return
-        if now.status != lifecycle.DELETING:
+        if now.status != lifecycle.DELETING and not accepted:
             try:
                 client.delete_endpoint(EndpointName=name)
+                accepted = True
                 continue
             except ClientError as error:
                 busy = any(words in str(error).lower() for words in lifecycle.CONFLICTS)
                 if not busy or time.monotonic() > deadline:
                     raise
-            log.info("  it is %s: waiting until it can be deleted", now.status)
+                log.info("  it is %s: waiting until it can be deleted", now.status)
         if time.monotonic() > deadline:
             return
         time.sleep(PAUSE_S)

@@ -82,7 +82,7 @@ def test_without_credentials_or_region_the_ways_out_are_named(
             "Signature not yet current: 20261201T010000Z is still later than 20261201T005000Z",
             "set this machine's clock",
         ),
-        ("HeadBucket", "RequestTimeTooSkewed", "too large", "set this machine's clock"),
+        ("PutObject", "RequestTimeTooSkewed", "too large", "set this machine's clock"),
         (
             "CreateTrainingJob",
             "InvalidSignatureException",
@@ -206,6 +206,20 @@ def test_credentials_that_expire_while_waiting_leave_the_job_named(
     assert f"stop-training-job --training-job-name {name}" in sentence
 
 
+def test_a_job_that_is_torn_down_while_it_is_waited_for(
+    launch: Launch, account: "SageMakerAccount"
+) -> None:
+    def stop_all() -> None:
+        for job in account.training_jobs.values():
+            job.stop()
+
+    account.when_called("CreateTrainingJob", stop_all)
+    sentence = refused(launch, "wait=true")
+    (name,) = account.training_jobs
+    assert sentence.startswith(f"{name}: Stopped.")
+    assert account.wait(name) == "Stopped"
+
+
 def test_the_first_type_with_quota_and_capacity_is_used(
     launch: Launch, account: "SageMakerAccount"
 ) -> None:
@@ -222,13 +236,13 @@ def test_the_first_type_with_quota_and_capacity_is_used(
 
 
 def test_a_warm_pool_is_requested_and_named(
-    launch: Launch, account: "SageMakerAccount", capsys: pytest.CaptureFixture[str]
+    launch: Launch, account: "SageMakerAccount", caplog: pytest.LogCaptureFixture
 ) -> None:
     launch("launcher.keep_alive_minutes=10", "launcher.retries=2")
     ((_, sent),) = [each for each in account.requests if each[0] == "CreateTrainingJob"]
     assert sent["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 600
     assert sent["RetryStrategy"] == {"MaximumRetryAttempts": 2}
-    out = capsys.readouterr().out
+    out = caplog.text
     assert "then idle for 10 min at $" in out
     assert "from AWS's Price List API" in out
     assert "typically about $" in out
