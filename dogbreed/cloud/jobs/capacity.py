@@ -6,43 +6,39 @@ job, InstanceConfigs of a tuning job. So one request starts one job, whatever is
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dogbreed.cloud.aws.errors import LIMITED, code_of
 from dogbreed.configuration.search import LauncherConfig
 from dogbreed.errors import CloudError
 from dogbreed.training.run_folder import log
 
-if TYPE_CHECKING:  # it would bring in the SDK
-    from dogbreed.cloud.jobs.requests import Job
-
 # The start of a failure reason, and the rest of it without the code (endpoints).
 NO_CAPACITY = ("CapacityError", "Unable to provision requested ML compute capacity")
 
 
-def training_resources(launcher: LauncherConfig, job: "Job") -> dict[str, Any]:
+def training_resources(
+    launcher: LauncherConfig, types: tuple[str, ...], count: int, volume_gb: int
+) -> dict[str, Any]:
     """The argument of the SDK with the instances of a training job."""
-    resources = {
-        "instance_count": job.instance_count,
-        "volume_size_in_gb": job.volume_gb,
-        **_key(launcher),
-    }
+    resources = {"instance_count": count, "volume_size_in_gb": volume_gb, **_key(launcher)}
     if launcher.keep_alive_minutes:
         resources["keep_alive_period_in_seconds"] = 60 * launcher.keep_alive_minutes
-    if len(job.types) > 1:
-        preferences = [{"instance_type": each} for each in job.types]
+    if len(types) > 1:
+        preferences = [{"instance_type": each} for each in types]
         return {"resource_config": {"instance_preferences": preferences, **resources}}
-    return {"resource_config": {"instance_type": job.types[0], **resources}}
+    return {"resource_config": {"instance_type": types[0], **resources}}
 
 
-def tuning_resources(launcher: LauncherConfig, job: "Job") -> dict[str, Any]:
+def tuning_resources(
+    launcher: LauncherConfig, types: tuple[str, ...], count: int, volume_gb: int
+) -> dict[str, Any]:
     """The argument of the SDK with the instances of a tuning job's trials.
 
     A tuning job keeps its instances from trial to trial by itself and takes no warm pool.
     """
-    sizes = {"instance_count": job.instance_count, "volume_size_in_gb": job.volume_gb}
-    choices = [{"instance_type": each, **sizes} for each in job.types]
+    sizes = {"instance_count": count, "volume_size_in_gb": volume_gb}
+    choices = [{"instance_type": each, **sizes} for each in types]
     if len(choices) == 1:
         return {"resource_config": {**choices[0], **_key(launcher)}}
     resources = {
@@ -60,26 +56,28 @@ def retry_strategy(launcher: LauncherConfig) -> dict[str, Any]:
     return {"retry_strategy": {"maximum_retry_attempts": launcher.retries}}
 
 
-def start_within_quotas(job: "Job", start: Callable[["Job"], None]) -> "Job":
-    """Start a job, without those of its types that the account's quota doesn't allow.
+def start_within_quotas(
+    types: tuple[str, ...], start: Callable[[tuple[str, ...]], None]
+) -> tuple[str, ...]:
+    """Start a job on some types, without those that the account's quota doesn't allow.
 
-    Returns the job as it was started.
+    Returns the types that it was started with.
 
     Raises:
         CloudError: as `start`, or the quota allows none of the types.
     """
     try:
-        start(job)
-        return job
+        start(types)
+        return types
     except CloudError as error:
-        left = _within_quota(job.types, error)
-        if left in ((), job.types):
+        left = _within_quota(types, error)
+        if left in ((), types):
             raise
     log.warning(
         "warning: the account's quota doesn't allow %s: the next type is used, %s",
-        *(", ".join(each for each in job.types if each not in left), left[0]),
+        *(", ".join(each for each in types if each not in left), left[0]),
     )
-    return start_within_quotas(replace(job, types=left), start)
+    return start_within_quotas(left, start)
 
 
 def warm_pool_lines(launcher: LauncherConfig, name: str, region: str) -> list[str]:

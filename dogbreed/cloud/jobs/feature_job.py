@@ -6,7 +6,7 @@ object, which S3 sets, must be within the run time of a job that extracts these 
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from dogbreed.cloud.aws.account import Account
@@ -95,10 +95,11 @@ def _job(account: Account, config: TuneConfig, inputs: JobInputs, name: str, uri
 
 
 def _start(account: Account, config: TuneConfig, job: Job) -> None:
-    launcher = config.launcher
-    start_within_quotas(
-        job, lambda each: start_training(account, training_request(account, launcher, each))
-    )
+    def start(types: tuple[str, ...]) -> None:
+        request = training_request(account, config.launcher, replace(job, types=types))
+        start_training(account, request)
+
+    start_within_quotas(job.types, start)
 
 
 def _wait(account: Account, config: TuneConfig, name: str) -> None:

@@ -73,7 +73,7 @@ def training_request(account: Account, launcher: LauncherConfig, job: Job) -> di
             metric_definitions=_metrics(),
         ),
         "tags": _tags(launcher),
-        **_common(account, launcher, job, training_resources(launcher, job)),
+        **_common(account, launcher, job, training_resources(launcher, *_place(job))),
     }
 
 
@@ -96,7 +96,7 @@ def tuning_request(
                 training_input_mode="File",
                 metric_definitions=_metrics(),
             ),
-            **_common(account, launcher, job, tuning_resources(launcher, job)),
+            **_common(account, launcher, job, tuning_resources(launcher, *_place(job))),
         ),
         "tags": _tags(launcher),
     }
@@ -142,6 +142,11 @@ def _common(
             subnets=list(launcher.subnets), security_group_ids=list(launcher.security_groups)
         )
     return common
+
+
+def _place(job: Job) -> tuple[tuple[str, ...], int, int]:
+    """Where a job runs: instance types, number of instances, size of their disks in GB."""
+    return job.types, job.instance_count, job.volume_gb
 
 
 def _channel(name: str, uri: str) -> shapes.Channel:

@@ -13,7 +13,7 @@ from dogbreed.cloud.jobs.costs import Use
 from dogbreed.cloud.jobs.debugger import debugger_request, rule_lines, rules_image, with_hook
 from dogbreed.cloud.jobs.dry_run import log_costs, log_plan
 from dogbreed.cloud.jobs.inputs import job_name, job_on_inputs, plan_inputs, upload_inputs
-from dogbreed.cloud.jobs.requests import Job, training_request
+from dogbreed.cloud.jobs.requests import training_request
 from dogbreed.cloud.jobs.results import (
     RUN_OUTPUTS,
     check_no_local_results,
@@ -54,17 +54,17 @@ def train_on_sagemaker(config: FinalConfig) -> None:
 
     uses = [Use.of(job, launcher, jobs=1)]
 
-    def start(job: Job, account: Account = account) -> None:
-        request = training_request(account, launcher, job)
+    def start(types: tuple[str, ...], account: Account = account) -> None:
+        request = training_request(account, launcher, replace(job, types=types))
         if rules_uri is not None:
             request |= debugger_request(rules_uri, job.output_uri)
         start_training(account, request)
 
     if not account.dry:
-        start(job, dry_run_copy(account))
+        start(job.types, dry_run_copy(account))
         log_costs(account, inputs, uses)
         upload_inputs(account, config, inputs)
-    start_within_quotas(job, start)
+    start_within_quotas(job.types, start)
     if account.dry:
         checked = ["the configuration", "every request fits the service's model"]
         log_plan(account, inputs, uses, checked)

@@ -132,9 +132,12 @@ def _search_in_one_job(account: Account, config: TuneConfig, inputs: JobInputs, 
         *(account, config.launcher, inputs, name, TUNE, {**inputs.settings, **search}),
         instance_count=1,
     )
-    job = start_within_quotas(
-        job, lambda each: start_training(account, training_request(account, config.launcher, each))
-    )
+
+    def start(types: tuple[str, ...]) -> None:
+        request = training_request(account, config.launcher, replace(job, types=types))
+        start_training(account, request)
+
+    start_within_quotas(job.types, start)
     return Use.of(job, config.launcher, jobs=1)
 
 
@@ -155,10 +158,12 @@ def _search_in_many_jobs(
         fields["checkpoints_uri"] = None
     job = job_on_inputs(account, config.launcher, inputs, name, TRAIN, settings, **fields)
     more = (config.search, space, config.trainer.epochs)
-    job = start_within_quotas(
-        job,
-        lambda each: start_tuning(account, tuning_request(account, config.launcher, each, *more)),
-    )
+
+    def start(types: tuple[str, ...]) -> None:
+        definition = replace(job, types=types)
+        start_tuning(account, tuning_request(account, config.launcher, definition, *more))
+
+    start_within_quotas(job.types, start)
     return [*uses, Use.of(job, config.launcher, jobs=config.search.trials)]
 
 

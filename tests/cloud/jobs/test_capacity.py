@@ -1,7 +1,5 @@
 """Lists of instance types, warm pools and retries, as SageMaker's fields."""
 
-from dataclasses import replace
-
 import pytest
 
 pytest.importorskip("sagemaker")
@@ -17,25 +15,12 @@ from dogbreed.cloud.jobs.capacity import (
     tuning_resources,
     warm_pool_lines,
 )
-from dogbreed.cloud.jobs.requests import Job
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import FinalConfig, LauncherConfig
 from dogbreed.errors import CloudError, ConfigError
 
-JOB = Job(
-    name="job",
-    kind="train",
-    hyperparameters={},
-    channels={},
-    image_uri="image",
-    source_uri="source",
-    output_uri="output",
-    checkpoints_uri=None,
-    types=("ml.c7i.2xlarge",),
-    instance_count=2,
-    volume_gb=40,
-)
-LIST = replace(JOB, types=("ml.c7i.2xlarge", "ml.m7i.2xlarge", "ml.m5.2xlarge"))
+ONE = ("ml.c7i.2xlarge",)
+LIST = ("ml.c7i.2xlarge", "ml.m7i.2xlarge", "ml.m5.2xlarge")
 SIZES = {"instance_count": 2, "volume_size_in_gb": 40}
 
 
@@ -45,22 +30,22 @@ def launcher(*overrides: str) -> LauncherConfig:
 
 def test_one_type_is_sent_as_before() -> None:
     expected = {"resource_config": {"instance_type": "ml.c7i.2xlarge", **SIZES}}
-    assert training_resources(launcher(), JOB) == expected
-    assert tuning_resources(launcher(), JOB) == expected
+    assert training_resources(launcher(), ONE, 2, 40) == expected
+    assert tuning_resources(launcher(), ONE, 2, 40) == expected
     assert retry_strategy(launcher()) == {}
 
 
 def test_a_list_is_left_to_the_service() -> None:
     keys = launcher("launcher.volume_kms_key=1234abcd-12ab-34cd-56ef-1234567890ab")
     key = {"volume_kms_key_id": keys.volume_kms_key}
-    preferences = [{"instance_type": each} for each in LIST.types]
-    assert training_resources(keys, LIST) == {
+    preferences = [{"instance_type": each} for each in LIST]
+    assert training_resources(keys, LIST, 2, 40) == {
         "resource_config": {"instance_preferences": preferences, **SIZES, **key}
     }
-    assert tuning_resources(keys, LIST) == {
+    assert tuning_resources(keys, LIST, 2, 40) == {
         "hyper_parameter_tuning_resource_config": {
             "allocation_strategy": "Prioritized",
-            "instance_configs": [{"instance_type": each, **SIZES} for each in LIST.types],
+            "instance_configs": [{"instance_type": each, **SIZES} for each in LIST],
             **key,
         }
     }
@@ -68,9 +53,11 @@ def test_a_list_is_left_to_the_service() -> None:
 
 def test_warm_pools_and_retries() -> None:
     keys = launcher("launcher.keep_alive_minutes=15", "launcher.retries=3")
-    config = training_resources(keys, JOB)["resource_config"]
+    config = training_resources(keys, ONE, 2, 40)["resource_config"]
     assert config["keep_alive_period_in_seconds"] == 900
-    assert "keep_alive_period_in_seconds" not in tuning_resources(keys, JOB)["resource_config"]
+    assert (
+        "keep_alive_period_in_seconds" not in tuning_resources(keys, ONE, 2, 40)["resource_config"]
+    )
     assert retry_strategy(keys) == {"retry_strategy": {"maximum_retry_attempts": 3}}
     lines = " ".join(warm_pool_lines(keys, "job", "eu-west-1"))
     assert "15 min" in lines
@@ -114,25 +101,25 @@ def limited(*types: str) -> CloudError:
 def test_types_without_quota_are_left_out_one_by_one() -> None:
     tried: list[tuple[str, ...]] = []
 
-    def start(job: Job, allowed: tuple[str, ...]) -> None:
-        tried.append(job.types)
-        if beyond := [each for each in job.types if each not in allowed]:
+    def start(types: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+        tried.append(types)
+        if beyond := [each for each in types if each not in allowed]:
             raise limited(*beyond)
 
-    used = start_within_quotas(LIST, lambda job: start(job, ("ml.m5.2xlarge",)))
-    assert used.types == ("ml.m5.2xlarge",)
-    assert tried == [LIST.types, LIST.types[1:], LIST.types[2:]]
+    used = start_within_quotas(LIST, lambda types: start(types, ("ml.m5.2xlarge",)))
+    assert used == ("ml.m5.2xlarge",)
+    assert tried == [LIST, LIST[1:], LIST[2:]]
     tried.clear()
     with pytest.raises(CloudError, match=r"ml\.m5\.2xlarge for training"):
-        start_within_quotas(LIST, lambda job: start(job, ()))
+        start_within_quotas(LIST, lambda types: start(types, ()))
     assert len(tried) == 3
 
 
 def test_other_errors_are_not_tried_again() -> None:
-    tried: list[Job] = []
+    tried: list[tuple[str, ...]] = []
 
-    def start(job: Job) -> None:
-        tried.append(job)
+    def start(types: tuple[str, ...]) -> None:
+        tried.append(types)
         raise CloudError("AWS doesn't allow it: ml.c7i.2xlarge")
 
     with pytest.raises(CloudError, match="doesn't allow"):
