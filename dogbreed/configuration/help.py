@@ -137,7 +137,7 @@ def as_typed(value: Any) -> str:
     if isinstance(value, dict):
         return "{...}"
     if isinstance(value, tuple):
-        return f"[{','.join(value)}]"
+        return value[0] if len(value) == 1 else f"[{','.join(value)}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from dogbreed.configuration.run import Config
-from dogbreed.configuration.schema import key, path_key
+from dogbreed.configuration.schema import AUTO, key, path_key
 from dogbreed.evaluation.metrics import registry
 
 LOCAL, SAGEMAKER = "local", "sagemaker"
 BAYESIAN, RANDOM, HYPERBAND, GRID = STRATEGIES = ("bayesian", "random", "hyperband", "grid")
 MINIMIZE, MAXIMIZE = DIRECTIONS = (registry.MINIMIZE, registry.MAXIMIZE)
-MANY, ONE = JOBS = ("many", "one")
+MANY, ONE = "many", "one"
+JOBS = (MANY, ONE, AUTO)
 FEATURES, PHOTOS = INPUTS = ("features", "photos")
 NEWEST = "newest"
 # How a container gets its packages: from wheels in S3, from an index, or not at all.
@@ -32,7 +33,8 @@ class SearchConfig:
     warm_start: tuple[str, ...] = key("earlier searches whose trials are reused")
     seed: int = key("seed of the sampled values", at_least=0, at_most=2147483646)
     jobs: str = key(
-        "on SageMaker: many: a job per trial; one: the local search in one job", choices=JOBS
+        "on SageMaker: many: a job per trial; one: the local search in one job; auto: the cheaper",
+        choices=JOBS,
     )
     input: str = key(
         "input of the trials on SageMaker: features, which one job extracts first, or photos",
@@ -66,10 +68,12 @@ class LauncherConfig(AccountConfig):
         choices=INSTALLS,
     )
     environment: dict[str, str] = key("variables of the container, NAME: value; no secrets")
-    instance_type: str = key("instance type of trainings and trials")
+    instance_type: tuple[str, ...] = key(
+        "instance type of trainings and trials; a list: the first with capacity"
+    )
     instance_count: int = key("instances of a training (DDP)", at_least=1, at_most=100)
-    extract_instance_type: str | None = key(
-        "instance type of the feature extraction; null: that of trainings"
+    extract_instance_type: tuple[str, ...] = key(
+        "instance type, or list, of the feature extraction; []: those of trainings"
     )
     extract_instance_count: int = key(
         "instances of the feature extraction", at_least=1, at_most=100
@@ -79,7 +83,18 @@ class LauncherConfig(AccountConfig):
     max_wait_minutes: int = key(
         "maximum additional wait for spot instances", at_least=0, at_most=28 * 24 * 60
     )
-    volume_gb: int = key("disk size of an instance", at_least=1, at_most=16384)
+    # The bounds of both are those of SageMaker's API.
+    retries: int = key(
+        "how often a job is retried after SageMaker's own error", at_least=0, at_most=30
+    )
+    keep_alive_minutes: int = key(
+        "after a training, keep its instances for the next one; billed while idle",
+        at_least=0,
+        at_most=360,
+    )
+    volume_gb: int | str = key(
+        "disk size of an instance; auto: from the photos and features", at_least=1, at_most=16384
+    )
     volume_kms_key: str | None = key("KMS key of the disks; null: AWS's")
 
 

@@ -1,22 +1,16 @@
-"""Check what the local runner or SageMaker can't do, before anything starts."""
+"""Check what a search can't do, locally or at all, before anything starts."""
 
-from dataclasses import replace
-
-from dogbreed.configuration.schema import AUTO
 from dogbreed.configuration.search import (
-    FEATURES,
     GRID,
     HYPERBAND,
-    ONE,
     AccountConfig,
     FinalConfig,
     LaunchConfig,
-    SearchConfig,
     TuneConfig,
 )
 from dogbreed.errors import ConfigError
 from dogbreed.evaluation.metrics.registry import objective_metric
-from dogbreed.search.space import Choice, Space, grid_size, read_space
+from dogbreed.search.space import Choice, Space, read_space
 from dogbreed.utils.files import MAX_NAME_BYTES, shortened
 
 # Keys that affect the training of a head on cached features; others change the features, the
@@ -26,17 +20,6 @@ ALSO_ON_CACHED_FEATURES = ("data.batch_size", "trainer.patience", "seed")
 
 ALL = "all"  # model.trainable: no part is frozen
 MIN_HYPERBAND_EPOCHS = 3  # with its reduction factor of 3, fewer make one rung
-
-# SageMaker's limits on a tuning job (its developer guide, "Resource limits for automatic model
-# tuning", read in November 2026).
-MAX_CHOICES = 30
-MAX_PARAMETERS = 30
-MAX_WARM_STARTS = 5
-MAX_NAME_CHARACTERS = 32
-MAX_TRIALS = {"bayesian": 750, "random": 10_000, "hyperband": 750, "grid": 750}
-MAX_PARALLEL = 100
-
-DEFAULT_PARALLEL_JOBS = 2  # parallel trials can't learn from each other; few quotas allow more
 
 
 def check_local(config: LaunchConfig) -> None:
@@ -76,41 +59,9 @@ def check_local_search(config: TuneConfig) -> Space:
     if shortened(name, MAX_NAME_BYTES) != name:
         raise ConfigError(f"search.name={name}: it is too long: at most {MAX_NAME_BYTES} bytes.")
     space = read_space(config.search.space)
-    _check_search(config, space)
-    _check_cached(config, space)
+    check_search(config, space)
+    check_cached(config, space)
     return space
-
-
-def check_on_sagemaker(config: TuneConfig) -> tuple[SearchConfig, Space]:
-    """Check a search on SageMaker; return it with search.parallel resolved, and its space.
-
-    Raises:
-        ConfigError: as `check_local_search`, and what SageMaker would reject or silently ignore.
-    """
-    search = config.search
-    if search.name != AUTO and not _is_job_name(search.name):
-        raise ConfigError(
-            f"search.name={search.name}: SageMaker takes at most {MAX_NAME_CHARACTERS} letters, "
-            "digits and single hyphens between them."
-        )
-    check_network(config.launcher)
-    if search.jobs == ONE:
-        if search.warm_start:
-            raise ConfigError(
-                "search.warm_start: with search.jobs=one the job can't read earlier searches: "
-                "leave it out, or take search.jobs=many."
-            )
-        return search, check_local_search(config)
-    space = read_space(search.space)
-    _check_search(config, space)
-    _check_sagemaker(config, space)
-    parallel = DEFAULT_PARALLEL_JOBS if search.parallel == AUTO else int(search.parallel)
-    return replace(search, parallel=min(parallel, search.trials)), space
-
-
-def _is_job_name(name: str) -> bool:
-    parts = name.split("-")
-    return len(name) <= MAX_NAME_CHARACTERS and all(p.isascii() and p.isalnum() for p in parts)
 
 
 def check_network(launcher: AccountConfig) -> None:
@@ -122,7 +73,7 @@ def check_network(launcher: AccountConfig) -> None:
         )
 
 
-def _check_search(config: TuneConfig, space: Space) -> None:
+def check_search(config: TuneConfig, space: Space) -> None:
     """Raise a ConfigError for what is invalid in both runners."""
     search = config.search
     right = objective_metric(search.objective).direction
@@ -162,7 +113,7 @@ def _check_epochs(config: TuneConfig, space: Space) -> None:
         )
 
 
-def _check_cached(config: TuneConfig, space: Space) -> None:
+def check_cached(config: TuneConfig, space: Space) -> None:
     """Raise a ConfigError for what trials on cached features can't do."""
     if config.model.trainable == ALL or not config.features.store:
         raise ConfigError(
@@ -176,57 +127,4 @@ def _check_cached(config: TuneConfig, space: Space) -> None:
                 f"search.space.{name}: {name} would change the cached features that the trials "
                 "share, or has no effect on a trial. Run a search for each of its values, or let "
                 "the trials on SageMaker read photos (search.input=photos)."
-            )
-
-
-def _check_sagemaker(config: TuneConfig, space: Space) -> None:
-    """Check SageMaker's limits.
-
-    Raises:
-        ConfigError: what it would reject or silently ignore.
-    """
-    search = config.search
-    for name, each in space.items():
-        if isinstance(each, Choice) and len(each.values) > MAX_CHOICES:
-            raise ConfigError(
-                f"search.space.{name}: {len(each.values)} choices; SageMaker takes at most "
-                f"{MAX_CHOICES}. Leave some out, or search with launcher=local."
-            )
-    numbers = {
-        "parameters": (len(space), MAX_PARAMETERS),
-        "search.trials": (search.trials, MAX_TRIALS[search.strategy]),
-        "search.warm_start": (len(search.warm_start), MAX_WARM_STARTS),
-    }
-    if search.parallel != "auto":
-        numbers["search.parallel"] = (int(search.parallel), MAX_PARALLEL)
-    for name, (value, maximum) in numbers.items():
-        if value > maximum:
-            raise ConfigError(f"{name}: {value}; SageMaker takes at most {maximum}.")
-    for name in search.warm_start:
-        if not _is_job_name(name):
-            raise ConfigError(f"search.warm_start={name!r}: not a valid name of a tuning job.")
-    if search.warm_start and search.strategy in (HYPERBAND, GRID):
-        raise ConfigError(
-            f"search.warm_start: SageMaker supports it with bayesian and random only, not with "
-            f"search.strategy={search.strategy}."
-        )
-    if search.strategy == GRID:
-        size = grid_size(space)
-        if search.trials != size:
-            raise ConfigError(
-                f"search.trials={search.trials}: SageMaker's grid search runs all {size} "
-                f"combinations: set search.trials={size}."
-            )
-    size = grid_size(space)
-    if size is not None and search.strategy != GRID and search.trials > size:
-        raise ConfigError(
-            f"search.trials={search.trials}: the space has {size} combinations, and SageMaker "
-            f"runs none twice: set search.trials={size}, or search.strategy=grid."
-        )
-    if search.input == FEATURES:
-        _check_cached(config, space)
-        if config.artifact.int8:
-            raise ConfigError(
-                "artifact.int8=true needs photos for calibration, which these trials don't read: "
-                "set it in the final training, or set search.input=photos."
             )

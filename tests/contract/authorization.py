@@ -168,6 +168,11 @@ class Authorization:
             place += f":log-stream:{stream}"
         yield Need(f"logs:{operation}", self._arn("logs", place))
 
+    def _pricing(
+        self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]
+    ) -> Iterator[Need]:
+        yield Need(f"pricing:{operation}", "*")
+
     def _iam(
         self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]
     ) -> Iterator[Need]:

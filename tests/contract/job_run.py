@@ -14,6 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError  # type: ignore[import-untyped, unused-ignore]
 from contract.debugger import configure_hook, keep_tensors
 from contract.instance import Cluster, Instance, LogStream
+from contract.resources import NO_CAPACITY, types_of
 from contract.storage import (
     Checkpoints,
     ManifestError,
@@ -43,6 +44,7 @@ class Platform:
     folder: Path
     grace_s: float
     sigterm_arrives: bool
+    lacking: set[str] = field(default_factory=set)  # instance types without capacity
     closing: threading.Event = field(default_factory=threading.Event)
     serving_variables: dict[str, str] = field(default_factory=dict)  # of what serves models
 
@@ -61,12 +63,21 @@ class Run:
     def __init__(self, job: TrainingJob, platform: Platform) -> None:
         self._job, self._platform = job, platform
         resources = job.request["ResourceConfig"]
-        hosts = tuple(f"algo-{number + 1}" for number in range(resources["InstanceCount"]))
-        self._cluster = Cluster(hosts, resources["InstanceType"])
+        count = resources["InstanceCount"]
+        hosts = tuple(f"algo-{number + 1}" for number in range(count))
+        types = types_of(resources)
+        self._chosen = next((each for each in types if each not in platform.lacking), None)
+        self._cluster = Cluster(hosts, self._chosen or types[-1])
+        if "InstancePreferences" in resources and self._chosen:
+            selected = {"SelectedInstanceType": self._chosen, "SelectedInstanceCount": count}
+            job.facts["ResourceConfig"] = {**resources, **selected}
         self._attempts = 0
         self._begun = 0.0
 
     def __call__(self) -> None:
+        if self._chosen is None:
+            self._job.finish("Failed", failure=NO_CAPACITY)
+            return
         try:
             while (end := self._attempt()) is None:
                 self._job.interruption.clear()

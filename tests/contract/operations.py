@@ -13,6 +13,7 @@ from typing import Any, cast
 from botocore.exceptions import ClientError  # type: ignore[import-untyped, unused-ignore]
 from contract.debugger import debugger_problems
 from contract.job_run import Platform, Run
+from contract.resources import FALLBACKS, types_of, with_instances
 from contract.rules import training_problems, tuning_problems
 from contract.storage import list_keys, pack, upload
 from contract.training_jobs import TrainingJob
@@ -20,7 +21,12 @@ from contract.tuning_jobs import TuningJob
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult, EmptyResult
 from moto.iam.models import iam_backends
-from moto.sagemaker.exceptions import ResourceInUseException, ResourceNotFound, ValidationError
+from moto.sagemaker.exceptions import (
+    ResourceInUseException,
+    ResourceNotFound,
+    SagemakerClientError,
+    ValidationError,
+)
 from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
@@ -34,12 +40,19 @@ NO_OPERATIONS = (
 SERVICE = "sagemaker.amazonaws.com"
 
 
+class ResourceLimitExceeded(SagemakerClientError):
+    """The service's error for a quota, which moto lacks."""
+
+    code = "ResourceLimitExceeded"
+
+
 class Operations:
     """Each public method is an operation of the API: a request as it was sent, to its answer."""
 
     def __init__(self, region: str, platform: Platform) -> None:
         self._region, self._platform = region, platform
         self.debugger_is_open = True
+        self.without_quota: set[str] = set()  # instance types
         backend = sagemaker_backends[DEFAULT_ACCOUNT_ID][region]
         # In moto's own places, so that its AddTags, ListTags and Delete… find them there.
         self.training_jobs = cast(dict[str, TrainingJob], backend.training_jobs)
@@ -50,6 +63,7 @@ class Operations:
     def create_training_job(self, request: dict[str, Any]) -> Answer:
         _refuse([*training_problems(request), *debugger_problems(request, self.debugger_is_open)])
         self._check_reach(request)
+        self._check_quota(request["ResourceConfig"])
         job = self._launch(request)
         return {"TrainingJobArn": job.arn}
 
@@ -70,7 +84,9 @@ class Operations:
 
     def create_hyper_parameter_tuning_job(self, request: dict[str, Any]) -> Answer:
         _refuse(tuning_problems(request))
-        self._check_reach(request["TrainingJobDefinition"])
+        definition = request["TrainingJobDefinition"]
+        self._check_reach(definition)
+        self._check_quota(definition.get(FALLBACKS) or definition["ResourceConfig"])
         name = request["HyperParameterTuningJobName"]
         parents = request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", [])
         earlier = [
@@ -140,6 +156,7 @@ class Operations:
             thread.join(timeout=30)
 
     def _launch(self, request: dict[str, Any], tuning_job_arn: str = "") -> TrainingJob:
+        request = with_instances(request, self._platform.lacking)
         name = request["TrainingJobName"]
         job = TrainingJob(request, self._arn("training-job", name), tuning_job_arn)
         with self._lock:
@@ -186,6 +203,18 @@ class Operations:
             )
         for channel in request.get("InputDataConfig", []):
             self._check_data(channel["DataSource"]["S3DataSource"]["S3Uri"], role)
+
+    def _check_quota(self, resources: dict[str, Any]) -> None:
+        """None of the listed types may be beyond the quota: the service doesn't say that it skips
+        those."""
+        for name in types_of(resources):
+            if name in self.without_quota:
+                raise ResourceLimitExceeded(
+                    f"The account-level service limit '{name} for training job usage' is 0 "
+                    "Instances, with current utilization of 0 Instances and a request delta of 1 "
+                    "Instances. Please use AWS Service Quotas to request an increase for this "
+                    "quota."
+                )
 
     def _check_data(self, uri: str, role: str) -> None:
         reason = ""

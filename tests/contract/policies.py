@@ -1,8 +1,9 @@
 """launch/iam/ read as IAM reads it: actions, resources, conditions; and who may take on a role."""
 
 import json
+import operator
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ LAUNCHER, TRAINING, SERVING, SCHEDULER = (
     IAM / f"{name}.json" for name in ("launcher", "training", "serving", "scheduler")
 )
 TRUST = {role: role.with_name(f"{role.stem}-trust.json") for role in (TRAINING, SERVING, SCHEDULER)}
+# Of a statement. An element that isn't evaluated, such as NotAction, is refused.
+ELEMENTS = {"Sid", "Effect", "Action", "Resource", "Condition"}
 # The account that stands in the files until somebody puts his own there, and the emulated one.
 EXAMPLE_ACCOUNT = "111122223333"
 
@@ -49,12 +52,25 @@ def allowed(policy: Path) -> list[str]:
 
 
 def allows(policy: Path, need: Need) -> bool:
-    """Whether a statement allows it; all of ours allow, none denies."""
-    return any(
-        any(_like(pattern, need.action) for pattern in as_list(each["Action"]))
-        and any(_like(pattern, need.resource) for pattern in as_list(each["Resource"]))
-        and holds(each.get("Condition", {}), need.context)
-        for each in statements(policy)
+    """Whether a statement allows it and none denies it."""
+    return decision(statements(policy), need)
+
+
+def decision(policy: Iterable[Mapping[str, Any]], need: Need) -> bool:
+    """IAM's decision on the statements of a policy."""
+    effects = {each["Effect"] for each in policy if _applies(each, need)}
+    return effects == {"Allow"}
+
+
+def _applies(statement: Mapping[str, Any], need: Need) -> bool:
+    """Whether a statement is about a call. Actions and condition keys have no case in IAM."""
+    if unknown := statement.keys() - ELEMENTS:
+        raise ValueError(f"{', '.join(unknown)}: the evaluator doesn't know it")
+    action = need.action.lower()
+    return (
+        any(_like(pattern.lower(), action) for pattern in as_list(statement["Action"]))
+        and any(_like(pattern, need.resource) for pattern in as_list(statement["Resource"]))
+        and holds(statement.get("Condition", {}), need.context)
     )
 
 
@@ -67,30 +83,39 @@ def may_assume(policy: Path, service: str, context: Mapping[str, str]) -> bool:
 
 
 def holds(condition: Mapping[str, Mapping[str, Any]], context: Mapping[str, str]) -> bool:
-    """Whether all of a condition holds. A key that a request doesn't have fails it, as in IAM."""
-    for operator, keys in condition.items():
+    """Whether all of a condition holds. A key that a request doesn't have fails it, as in IAM,
+    but for a negated operator and ...IfExists."""
+    present = {key.lower(): value for key, value in context.items()}
+    for word, keys in condition.items():
+        name = word.removesuffix("IfExists")
+        if name not in OPERATORS:
+            raise ValueError(f"{word}: the evaluator doesn't know it")
+        negated = "Not" in name
         for key, values in keys.items():
-            if key not in context:
-                if operator.endswith("IfExists"):
+            found = present.get(key.lower())
+            if found is None:
+                if negated or word.endswith("IfExists"):
                     continue
                 return False
-            if not any(_fits(operator, value, context[key]) for value in as_list(values)):
+            if any(OPERATORS[name](value, found) for value in as_list(values)) is negated:
                 return False
     return True
-
-
-def _fits(operator: str, value: str, found: str) -> bool:
-    if operator in ("StringEquals", "StringEqualsIfExists"):
-        return value == found
-    if operator in ("StringLike", "ArnLike"):
-        return _like(value, found)
-    raise ValueError(f"{operator}: the evaluator doesn't know it")
 
 
 def _like(pattern: str, text: str) -> bool:
     """IAM's wildcards: * and ?, over slashes and colons too."""
     expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(expression, text, re.DOTALL) is not None
+
+
+OPERATORS: dict[str, Callable[[str, str], bool]] = {
+    "StringEquals": operator.eq,
+    "StringNotEquals": operator.eq,  # of none of the values
+    "StringLike": _like,
+    "StringNotLike": _like,
+    "ArnEquals": _like,  # IAM's two operators on ARNs are the same
+    "ArnLike": _like,
+}
 
 
 def denied(policy: Path, needs: Iterable[Need]) -> list[str]:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from contract.resources import resource_problems, tuning_resource_problems, with_instances
+
 TUNED_TYPES = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
 MAX_HYPERPARAMETERS = 100
 MAX_RANGES = 30
@@ -27,6 +29,8 @@ def training_problems(request: dict[str, Any]) -> Iterator[str]:
             groups = 0
         if groups < 1:
             yield f"Invalid regular expression of the metric {definition['Name']}."
+    spot = bool(request.get("EnableManagedSpotTraining"))
+    yield from resource_problems(request["ResourceConfig"], spot=spot)
     yield from _waiting_problems(request)
 
 
@@ -52,10 +56,8 @@ def tuning_problems(request: dict[str, Any]) -> Iterator[str]:
     if definition is None:
         yield "This emulation knows only tuning jobs with one TrainingJobDefinition."
         return
-    child = dict(definition)
-    if "HyperParameterTuningResourceConfig" in child:
-        child["ResourceConfig"] = child.pop("HyperParameterTuningResourceConfig")
-    yield from training_problems(child)
+    yield from tuning_resource_problems(definition)
+    yield from training_problems(with_instances(definition, ()))
     if len(definition.get("Environment", {})) > 48:
         yield "A tuning job's Environment can't have more than 48 entries."
     config = request["HyperParameterTuningJobConfig"]

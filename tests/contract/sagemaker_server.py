@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -248,6 +248,11 @@ class SageMakerAccount:
     def last_invocation(self) -> io.BytesIO:
         """What an endpoint was sent last."""
         return io.BytesIO(self._serving.last_body)
+
+    def lack(self, *, capacity: Iterable[str] = (), quota: Iterable[str] = ()) -> None:
+        """Be an account without quota, or a region without capacity, for instance types."""
+        self._platform.lacking.update(capacity)
+        self._operations.without_quota.update(quota)
 
     def close_debugger(self) -> None:
         """Be an account that never used SageMaker Debugger; see debugger.py."""

@@ -121,8 +121,9 @@ def request(image: str, source: Path, photos: Path, output: Path) -> dict[str, o
         source_uri=f"file://{source}",
         output_uri=f"file://{output}",
         checkpoints_uri=None,
-        instance_type="local",
+        types=("local",),
         instance_count=1,
+        volume_gb=30,
     )
     channels = {name: each.uri for name, each in job.channels.items()}
     if image == STAND_IN:
@@ -133,7 +134,7 @@ def request(image: str, source: Path, photos: Path, output: Path) -> dict[str, o
         "AlgorithmSpecification": {"TrainingImage": job.image_uri, "TrainingInputMode": "File"},
         "InputDataConfig": [channel(*each) for each in channels.items()],
         "OutputDataConfig": {"S3OutputPath": job.output_uri},
-        "ResourceConfig": {"InstanceType": job.instance_type, "InstanceCount": 1},
+        "ResourceConfig": {"InstanceType": job.types[0], "InstanceCount": 1},
         # Not every podman has names of hosts in its networks, for which the toolkit would wait.
         "Environment": {"SM_STUDIO_LOCAL_MODE": "true"},
     }

@@ -23,6 +23,7 @@ from contract.policies import (
     allowed,
     allows,
     as_list,
+    decision,
     may_assume,
     statements,
 )
@@ -31,7 +32,10 @@ from moto.core.models import DEFAULT_ACCOUNT_ID as OURS
 POLICIES = (LAUNCHER, TRAINING, SERVING, SCHEDULER)
 THEIRS = "999988887777"
 BUCKET = f"sagemaker-us-east-1-{OURS}"
-SERVICES = ("sagemaker", "sagemaker-runtime", "s3", "iam", "scheduler", "logs", "cloudwatch")
+SERVICES = (
+    *("sagemaker", "sagemaker-runtime", "s3", "iam", "scheduler", "logs", "cloudwatch"),
+    *("events", "pricing"),
+)
 SCALING = "application-autoscaling"
 ALARMS = "cloudwatch"  # last, as only its operation list_tags_for_resource is called
 # What no line of ours calls, and why it is needed nevertheless.
@@ -63,7 +67,11 @@ IN_CONTAINERS = {
     "s3:AbortMultipartUpload",
 }
 # What a service lets nobody narrow to a resource. Source: the Service Authorization Reference.
-WITHOUT_RESOURCES = {"cloudwatch:DescribeAlarms", "ecr:GetAuthorizationToken"}
+WITHOUT_RESOURCES = {
+    "cloudwatch:DescribeAlarms",
+    "ecr:GetAuthorizationToken",
+    "pricing:GetProducts",
+}
 
 
 def actions_in_the_source() -> Iterator[str]:
@@ -285,3 +293,59 @@ def test_tags_are_given_to_what_is_made_and_to_nothing_else() -> None:
     scaling = of_action(f"{SCALING}:TagResource")
     assert as_list(scaling["Action"]) == [f"{SCALING}:TagResource"]
     assert scaling["Condition"] == {"StringEquals": {"aws:RequestTag/project": "dogbreed"}}
+
+
+@pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
+def test_one_command_makes_them_policies_of_another_partition(
+    partition: str, tmp_path: Path
+) -> None:
+    # The command of docs/sagemaker.md: sed 's/arn:aws:/arn:PARTITION:/g'.
+    for file in IAM.iterdir():
+        text = file.read_text("utf-8").replace("arn:aws:", f"arn:{partition}:")
+        assert len(json.dumps(json.loads(text), separators=(",", ":"))) <= 6144
+        (tmp_path / file.name).write_text(text, "utf-8")
+    region = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}[partition]
+    launcher, training = tmp_path / LAUNCHER.name, tmp_path / TRAINING.name
+    start = f"arn:{partition}:sagemaker:{region}:{OURS}:training-job/x"
+    tagged = {"aws:RequestTag/project": "dogbreed"}
+    assert allows(launcher, Need("sagemaker:CreateTrainingJob", start, tagged))
+    elsewhere = start.replace(partition, "aws")
+    assert not allows(launcher, Need("sagemaker:CreateTrainingJob", elsewhere, tagged))
+    passed = {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    role = f"arn:{partition}:iam::{OURS}:role/DogbreedTraining"
+    assert allows(launcher, Need("iam:PassRole", role, passed))
+    bucket = f"arn:{partition}:s3:::sagemaker-{region}-{OURS}"
+    owned = {"aws:ResourceAccount": OURS}
+    assert allows(training, Need("s3:GetObject", f"{bucket}/dogbreed/photos/a", owned))
+    trust = tmp_path / TRUST[TRAINING].name
+    assert may_assume(trust, SAGEMAKER, asked_by(OURS, start.replace(OURS, "{}")))
+    assert not may_assume(trust, SAGEMAKER, asked_by(OURS, elsewhere.replace(OURS, "{}")))
+
+
+ALLOW = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::b/*"}
+DENY = {**ALLOW, "Effect": "Deny", "Resource": "arn:aws:s3:::b/secret"}
+READ_A, READ_SECRET = (Need("s3:getobject", f"arn:aws:s3:::b/{key}") for key in ("a", "secret"))
+
+
+def test_the_evaluator_denies_negates_and_refuses_what_it_doesnt_know() -> None:
+    assert decision([ALLOW, DENY], READ_A)
+    assert not decision([ALLOW, DENY], READ_SECRET)
+    assert not decision([], READ_A)
+    tag = {"AWS:RequestTag/project": "ours"}
+    for condition, holds in (
+        ({"StringNotEquals": {"aws:requesttag/project": ["theirs", "others"]}}, True),
+        ({"StringNotEquals": {"aws:RequestTag/project": ["theirs", "ours"]}}, False),
+        ({"StringNotLike": {"aws:RequestTag/other": "x*"}}, True),
+        ({"StringLike": {"aws:RequestTag/other": "*"}}, False),
+        ({"ArnEqualsIfExists": {"aws:SourceArn": "arn:x"}}, True),
+    ):
+        statement = {**ALLOW, "Condition": condition}
+        assert decision([statement], Need(READ_A.action, READ_A.resource, tag)) is holds
+    without = {key: value for key, value in ALLOW.items() if key != "Action"}
+    for unknown in (
+        {**without, "NotAction": "s3:Put*"},
+        {**ALLOW, "Condition": {"ForAllValues:StringEquals": {"aws:TagKeys": "x"}}},
+        {**ALLOW, "Condition": {"Bool": {"aws:SecureTransport": "true"}}},
+    ):
+        with pytest.raises(ValueError, match="the evaluator doesn't know it"):
+            decision([unknown], READ_A)

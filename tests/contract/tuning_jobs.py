@@ -216,11 +216,6 @@ def child_request(
         **values,
         "_tuning_objective_metric": objective.get("MetricName", ""),
     }
-    if resources := request.pop("HyperParameterTuningResourceConfig", None):
-        choice = (resources.get("InstanceConfigs") or [resources])[0]
-        request["ResourceConfig"] = {
-            **{key: choice[key] for key in ("InstanceType", "InstanceCount", "VolumeSizeInGB")}
-        }
     request["Tags"] = tags
     return request
 

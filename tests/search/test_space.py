@@ -7,7 +7,8 @@ import pytest
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import ConfigError
-from dogbreed.search.runner_limits import check_local_search, check_on_sagemaker
+from dogbreed.search.runner_limits import check_local_search
+from dogbreed.search.sagemaker_limits import check_on_sagemaker, job_notes
 from dogbreed.search.space import (
     Choice,
     Numbers,
@@ -184,6 +185,7 @@ def values(count: int) -> str:
         (("artifact.int8=true",), "set it in the final training"),
         (("launcher.subnets=[subnet-1]",), "launcher.security_groups go together"),
         (("search.jobs=one", "search.warm_start=[a]"), "take search.jobs=many"),
+        (("launcher.keep_alive_minutes=5",), "from trial to trial by itself"),
     ],
 )
 def test_sagemakers_limits_are_sagemakers_alone(overrides: tuple[str, ...], expected: str) -> None:
@@ -207,3 +209,36 @@ def test_auto_is_resolved_for_sagemaker() -> None:
     more: dict[str, Any] = {"trials": 10_000, "strategy": "random"}
     search, _ = check_on_sagemaker(tune(*(f"search.{name}={v}" for name, v in more.items())))
     assert search.trials == 10_000
+
+
+@pytest.mark.parametrize(
+    ("overrides", "jobs", "reason"),
+    [
+        ((), "one", "20 trials on features take seconds"),
+        (("search.input=photos",), "many", "its trials read photos"),
+        (("search.warm_start=[a]",), "many", "earlier searches"),
+        (("search.name=latest",), "many", "one job can't do it: search.name=latest"),
+    ],
+)
+def test_the_cheaper_variant_is_taken_and_the_reason_logged(
+    overrides: tuple[str, ...], jobs: str, reason: str
+) -> None:
+    config = tune("search.jobs=auto", *overrides)
+    search, _ = check_on_sagemaker(config)
+    assert search.jobs == jobs
+    (line,) = job_notes(config)
+    assert line.startswith(f"search.jobs=auto: {jobs}, as ")
+    assert reason in line
+
+
+def test_what_cant_stop_short_trials_is_named() -> None:
+    for overrides, what in (
+        ((*HYPERBAND, "trainer.epochs=9"), "hyperband can't stop these trials"),
+        (("search.early_stopping=true",), "early stopping can't stop these trials"),
+    ):
+        (line,) = job_notes(tune(*overrides))
+        assert what in line
+        assert "search.jobs=one" in line
+        assert job_notes(tune(*overrides, "search.jobs=one")) == []
+        assert job_notes(tune(*overrides, "search.input=photos")) == []
+    assert job_notes(tune()) == []

@@ -149,9 +149,16 @@ def check_region_and_role(launcher: AccountConfig, region: str, role_key: str) -
 
 
 def _role(session: boto3.Session, launcher: AccountConfig, caller: str, alternative: str) -> str:
-    """The ARN of the execution role."""
+    """The ARN of the execution role; `caller` is the ARN of who is signed in."""
+    account_id = caller.split(":")[4]
     role = launcher.role or os.environ.get(ROLE_VARIABLE)
     if role and role.startswith("arn:"):
+        if role.split(":")[4] != account_id:
+            source = "launcher.role" if launcher.role else f"${ROLE_VARIABLE}"
+            raise CloudError(
+                f"{source}={role}: the role is in another account than the one that you are signed "
+                f"in to ({account_id}), and jobs can't use it: name a role of this account."
+            )
         return role
     if not role:
         # In a SageMaker notebook the caller has assumed an execution role that jobs can use too.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from dogbreed.cloud.aws.images import TRAINING_TYPES, check_instance_type
+from dogbreed.cloud.aws.instance_types import check_instance_types
 from dogbreed.cloud.aws.regions import domain_of, partition_of
 from dogbreed.cloud.aws.s3_names import check_bucket, normal_prefix
 from dogbreed.cloud.aws.tags import checked_tags
@@ -66,10 +66,7 @@ def checked_keys(launcher: Keys) -> Keys:
     check_network(launcher)
     if isinstance(launcher, LauncherConfig):
         _check_environment(launcher.environment)
-        for name in ("instance_type", "extract_instance_type"):
-            instance_type = getattr(launcher, name)
-            if instance_type is not None:
-                check_instance_type(f"launcher.{name}", instance_type, TRAINING_TYPES)
+        check_instance_types(launcher)
     _check_ids("launcher.subnets", launcher.subnets, _SUBNET, MAX_SUBNETS, "subnet-0a1b2c3d")
     _check_ids(
         *("launcher.security_groups", launcher.security_groups, _GROUP, MAX_GROUPS),

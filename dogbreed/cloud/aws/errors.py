@@ -23,11 +23,16 @@ THROTTLED = ("ThrottlingException", "Throttling", "TooManyRequestsException", "S
 # Application Auto Scaling, S3 and IAM.
 MISSING_CODES = (
     *("ResourceNotFound", "ResourceNotFoundException", "ObjectNotFoundException"),
-    *("NoSuchKey", "NoSuchUpload", "NoSuchBucket", "NoSuchEntity", "404"),
+    *("NoSuchKey", "NoSuchUpload", "NoSuchBucket", "NoSuchEntity", "NotFound", "404"),
 )
 EXISTING_CODES = ("ResourceInUse", "ConflictException")
 # For models, endpoints and others SageMaker has one code for everything: there the text decides.
 INVALID = ("ValidationException", "ValidationError")
+LIMITED = ("ResourceLimitExceeded",)
+# S3 has codes of its own for a wrong clock; other services call the signature invalid and begin
+# their message with these words (aws/aws-sdk-js#1652, aws-amplify/amplify-js#7913).
+SKEWED = ("RequestTimeTooSkewed", "RequestInTheFuture")
+SKEWED_MESSAGES = ("signature not yet current", "signature expired")
 MISSING = (
     *("could not find", "unable to find", "can't find", "cannot find"),
     *("not found", "does not exist"),
@@ -103,24 +108,26 @@ def is_unknown(error: BaseException | None) -> bool:
 
 
 def _client_error(error: ClientError) -> str:
+    """The sentence of an error: by its code, and by its message where codes mean many things."""
     code = code_of(error)
     message = str(error.response.get("Error", {}).get("Message", "")).strip().rstrip(".")
+    if code in SKEWED or (code in UNKNOWN_KEYS and message.lower().startswith(SKEWED_MESSAGES)):
+        return (
+            f"AWS refuses the time of the request ({message}): set this machine's clock "
+            "(timedatectl set-ntp true); the credentials may be right."
+        )
     if code in EXPIRED:
         return "the AWS credentials have expired: sign in again (aws login, aws sso login)."
     if code in UNKNOWN_KEYS:
         return f"AWS doesn't know these credentials ({code}): sign in again or fix the profile."
-    # The wording of this error isn't documented (November 2026).
-    if code in ("ValidationException", *DENIED) and DEBUGGER.search(message):
-        return (
-            f"this account can't use SageMaker Debugger, which is closed to new customers "
-            f"({message}): set cloud_debugger=false, the default. The report has the same findings."
-        )
+    if code in (*INVALID, *DENIED) and (sentence := _by_message(message)):
+        return sentence
     if code in DENIED:
         return (
             f"AWS doesn't allow it ({message or code}): grant the user or the role "
             "(launcher.role) that permission."
         )
-    if code == "ResourceLimitExceeded":
+    if code in LIMITED:
         return (
             f"the account's quota is too small ({message}): request an increase under Service "
             "Quotas, or take another launcher.instance_type or deploy.instance_type, fewer "
@@ -134,24 +141,46 @@ def _client_error(error: ClientError) -> str:
         )
     if code in ("NoSuchBucket", "404"):
         return "there is no such bucket: create it, or set launcher.bucket to one of yours."
-    if "scheduler to assume" in message.lower():
+    if code == "NoSuchEntity":
+        return (
+            f"the account has no such role ({message}): create it (launch/iam/), or set "
+            "launcher.role to the name or ARN of one that exists."
+        )
+    return f"AWS answers {code}: {message}."
+
+
+def _by_message(message: str) -> str | None:
+    """The sentence of an invalid or denied request, if its message is known."""
+    lower = message.lower()
+    # The wording of this error isn't documented (November 2026).
+    if DEBUGGER.search(message):
+        return (
+            f"this account can't use SageMaker Debugger, which is closed to new customers "
+            f"({message}): set cloud_debugger=false, the default. The report has the same findings."
+        )
+    if "scheduler to assume" in lower:
         return (
             f"the scheduler can't assume the role ({message}): its trust policy must be as in "
             "launch/iam/scheduler-trust.json, or name another role with deploy.ttl_role; a new or "
             "changed role takes a minute to become active."
         )
-    if "could not access model data" in message.lower():
+    if "could not access model data" in lower:
         return (
             f"the serving role can't read the model ({message}): grant it the permissions of "
             "launch/iam/serving.json, or name a role that has them as deploy.role."
         )
-    if "assume role" in message.lower():
+    if "cross-account pass role" in lower:
+        return (
+            f"the role is in another account ({message}): set launcher.role (or deploy.role) to a "
+            "role of the account that you are signed in to."
+        )
+    if "assume role" in lower:
         return (
             f"SageMaker can't assume the role ({message}): its trust policy must be as in "
             "launch/iam/training-trust.json or serving-trust.json, and name "
             "sagemaker.amazonaws.com; a new role takes a minute to become active."
         )
-    return f"AWS answers {code}: {message}."
+    return None
 
 
 def _tries(error: ClientError) -> int:

@@ -22,6 +22,19 @@ def domain_of(region: str) -> str:
     return str(_partition(region)["outputs"]["dnsSuffix"])
 
 
+def nearest_region(service: str, region: str) -> str | None:
+    """The region to use of a service that few regions have; None: the partition has none.
+
+    One of the same continent, or else one of the United States, where AWS's oldest services are.
+    """
+    session = botocore.session.get_session()
+    offered = session.get_available_regions(service, partition_of(region))
+    starts = (region, region.split("-")[0], "us-")
+    return next((each for start in starts for each in offered if each.startswith(start)), None) or (
+        offered[0] if offered else None
+    )
+
+
 def check_region(region: str, source: str) -> None:
     """Check that SageMaker is available in a region; `source` is where the region was set.
 

@@ -1,7 +1,7 @@
 """The costs of a deployed model: per hour and month, or per second of computing."""
 
 from dogbreed.cloud.endpoints.lifetime import lifetime_of
-from dogbreed.cloud.jobs.costs import DERIVED, Price, basis, dollars, price
+from dogbreed.cloud.jobs.prices import DERIVED, Price, basis, dollars, price
 from dogbreed.configuration.deploy import ASYNC, BATCH, SERVERLESS, ServingConfig
 
 HOURS_IN_A_MONTH = 730

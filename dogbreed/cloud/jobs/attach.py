@@ -97,7 +97,6 @@ def _trainer(
     account: Account, name: str, job: Any, hyperparameters: dict[str, str] | None
 ) -> Trainer:
     """The trainer of a training job, or of the definition of a tuning job's trials."""
-    resources = job.resource_config
     return Trainer(
         sagemaker_session=sdk_session(account),
         role=job.role_arn,
@@ -106,8 +105,15 @@ def _trainer(
         training_image=job.algorithm_specification.training_image,
         hyperparameters=hyperparameters or {},
         input_data_config=given(job.input_data_config),
-        compute=Compute(
-            instance_type=resources.instance_type, instance_count=resources.instance_count
-        ),
+        compute=_compute(job),
         output_data_config=OutputDataConfig(s3_output_path=job.output_data_config.s3_output_path),
     )
+
+
+def _compute(job: Any) -> Compute:
+    """The instances of a job, of the first type if there was a choice."""
+    resources = given(job.resource_config)
+    if resources is None:
+        resources = job.hyper_parameter_tuning_resource_config.instance_configs[0]
+    used = given(getattr(resources, "selected_instance_type", None)) or resources.instance_type
+    return Compute(instance_type=given(used), instance_count=resources.instance_count)

@@ -1,55 +1,33 @@
-"""Costs of jobs: a dated price table, and the maximum costs of a launch."""
+"""The costs of a launch: the maximum, and the typical, from prices, limits and durations."""
 
-import csv
-import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dogbreed.cloud.aws.images import family_of
+from dogbreed.cloud.jobs.durations import ASSUMPTIONS, typical_s
+from dogbreed.cloud.jobs.prices import DERIVED, Prices, basis, dearest, dollars, price
+from dogbreed.cloud.jobs.volumes import has_local_disk
+from dogbreed.cloud.jobs.workload import Workload
 from dogbreed.configuration.search import LauncherConfig
 
 if TYPE_CHECKING:  # it would bring in the SDK
     from dogbreed.cloud.jobs.job import Job
 
-TABLE = Path(__file__).with_name("prices.csv")
-DERIVED = "derived"
-
 SECONDS_IN_A_MONTH = 730 * 3600
-# us-east-1. The only source of the disk's price is an undated paper.
+# us-east-1. The disk's: Price List API, USE1-Notebk:VolumeUsage.gp2, 2026-10-01; an undated paper
+# has the same for training.
 _DISK_USD_PER_GB_MONTH = 0.14
 _S3_USD_PER_GB_MONTH = 0.023
 _S3_USD_PER_WRITE = 0.005 / 1000
 _S3_USD_PER_READ = 0.0004 / 1000
-# Families with a local disk at no extra cost.
-_LOCAL_DISK = frozenset(
-    {"g4dn", "g5", "g6", "g6e", "g7", "g7e", "p3dn", "p4d", "p4de", "p5", "p5e", "p5en", "r5d"}
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Price:
-    """A row of the table: an instance's on-demand price in US dollars per hour.
-
-    `known` is `listed` if AWS publishes the price, `derived` if it was computed from others as
-    described in `source`. `date` is the day or month of the price.
-    """
-
-    instance_type: str
-    vcpus: int
-    memory_gb: int
-    usd_per_hour: float
-    known: str
-    region: str
-    date: str
-    source: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """Jobs of one kind, each for its maximum run time; `what` names them in the plan."""
+    """Jobs of one kind, each for its maximum run time; `what` names them in the plan.
+
+    `idle_s` is how long a warm pool stays after the last of them.
+    """
 
     what: str
     jobs: int
@@ -58,130 +36,122 @@ class Use:
     max_run_s: float
     volume_gb: int
     spot: bool
+    idle_s: float = 0.0
 
     @classmethod
     def of(cls, job: "Job", launcher: LauncherConfig, *, jobs: int) -> "Use":
-        """The use of `jobs` jobs like `job`."""
+        """The use of `jobs` jobs like `job`, on the dearest of its instance types.
+
+        A warm pool counts as idle time; each further job of a launch would use it.
+        """
         return cls(
             what=job.kind,
             jobs=jobs,
-            instance_type=job.instance_type,
+            instance_type=dearest(job.types),
             instances=job.instance_count,
             max_run_s=launcher.max_run_minutes * 60,
-            volume_gb=launcher.volume_gb,
+            volume_gb=job.volume_gb,
             spot=launcher.spot,
+            idle_s=60 * launcher.keep_alive_minutes,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Costs:
-    """The lines of a cost estimate, the last ones with total and price source; US dollars.
+class Stored:
+    """What a launch sends to S3 and its jobs write there, in bytes, and the number of requests."""
 
-    `left_out` are the instance types without a price in the table.
+    sent_bytes: int
+    written_bytes: int
+    writes: int
+    reads: int
+
+    def usd(self) -> float:
+        """The costs of a month and of the requests, in US dollars."""
+        stored = (self.sent_bytes + self.written_bytes) / 1e9 * _S3_USD_PER_GB_MONTH
+        return stored + self.writes * _S3_USD_PER_WRITE + self.reads * _S3_USD_PER_READ
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """The lines of a cost estimate, the last ones with totals and price source; US dollars.
+
+    `left_out` are the instance types without a price. `typical_usd` is None if it isn't known.
     """
 
     lines: tuple[str, ...]
     total_usd: float
+    typical_usd: float | None
     left_out: tuple[str, ...]
 
 
-@functools.cache
-def _table() -> dict[str, Price]:
-    with TABLE.open(encoding="utf-8", newline="") as file:
-        return {row["instance_type"]: _price(row) for row in csv.DictReader(file)}
+def launch_costs(
+    uses: Sequence[Use], stored: Stored, work: Workload, prices: Prices | None = None
+) -> Costs:
+    """The costs of a launch: the maximum if every job runs for its maximum time, and the typical.
 
-
-def _price(row: dict[str, str]) -> Price:
-    return Price(
-        instance_type=row["instance_type"],
-        vcpus=int(row["vcpus"]),
-        memory_gb=int(row["memory_gb"]),
-        usd_per_hour=float(row["usd_per_hour"]),
-        known=row["known"],
-        region=row["region"],
-        date=row["date"],
-        source=row["source"],
-    )
-
-
-def has_local_disk(instance_type: str) -> bool:
-    """Whether the instance has a local disk, to which volume_gb and volume_kms_key don't apply."""
-    return family_of(instance_type) in _LOCAL_DISK
-
-
-def price(instance_type: str) -> Price | None:
-    """The price of an instance type; None if it isn't in the table."""
-    return _table().get(instance_type)
-
-
-def cost(instance_type: str, seconds: float, count: int = 1) -> float | None:
-    """On-demand costs in US dollars of `count` instances; None if the type isn't in the table."""
-    found = price(instance_type)
-    return None if found is None else found.usd_per_hour * seconds / 3600 * count
-
-
-def max_cost(uses: Sequence[Use], *, stored_bytes: int, writes: int, reads: int) -> Costs:
-    """The costs if every job runs for its maximum time and S3 stores the inputs for a month.
-
-    `writes` and `reads` are requests to S3. Spot instances count as on-demand, their maximum price.
+    Spot instances count as on-demand, their maximum price; what is stored, for a month.
     """
-    storage = stored_bytes / 1e9 * _S3_USD_PER_GB_MONTH
-    requests = writes * _S3_USD_PER_WRITE + reads * _S3_USD_PER_READ
     types = sorted({use.instance_type for use in uses})
-    left_out = tuple(name for name in types if price(name) is None)
-    total = sum(_max_usd(use) or 0 for use in uses) + storage + requests
+    known = {name: found for name in types if (found := price(name, prices))}
+    left_out = tuple(name for name in types if name not in known)
+    total = sum(_max_usd(use, known) for use in uses) + stored.usd()
+    typical = None if left_out else _typical_usd(uses, known, work)
     without = f", without {', '.join(left_out)}" if left_out else ""
+    lines = [
+        *(_line(use, known) for use in uses),
+        f"S3: {stored.sent_bytes / 1e6:,.0f} MB sent and at most "
+        f"{stored.written_bytes / 1e6:,.0f} MB written by jobs, stored for a month, "
+        f"{stored.writes:,} writes, {stored.reads:,} reads: {dollars(stored.usd())}",
+        f"in all at most {dollars(total)}{without}",
+    ]
+    if typical is not None:
+        typical += stored.usd()
+        lines.append(f"typically about {dollars(typical)}: {ASSUMPTIONS}")
     return Costs(
-        lines=(
-            *map(_line, uses),
-            f"S3: {stored_bytes / 1e6:,.0f} MB stored for a month, {writes:,} writes, {reads:,} "
-            f"reads: {dollars(storage + requests)}",
-            f"in all at most {dollars(total)}{without}",
-            *basis([found for found in map(price, types) if found]),
-        ),
+        lines=(*lines, *basis(list(known.values()))),
         total_usd=total,
+        typical_usd=typical,
         left_out=left_out,
     )
 
 
-def _line(use: Use) -> str:
+def _line(use: Use, prices: Prices) -> str:
     number = "1 job" if use.jobs == 1 else f"{use.jobs:,} jobs"
     machines = use.instance_type if use.instances == 1 else f"{use.instances} {use.instance_type}"
     what = f"{use.what}: {number} of at most {use.max_run_s / 60:,.0f} min on {machines}"
-    found, usd = price(use.instance_type), _max_usd(use)
-    if found is None or usd is None:
-        return f"{what}: not in the table of prices, and left out of the total"
+    found = prices.get(use.instance_type)
+    if found is None:
+        return f"{what}: no price is known, and it is left out of the total"
     about = "about " if found.known == DERIVED else ""
     spot = " (on spot instances usually far less)" if use.spot else ""
-    return f"{what} at {about}${found.usd_per_hour:,} an hour: {dollars(usd)}{spot}"
+    idle = f", then idle for {use.idle_s / 60:,.0f} min" if use.idle_s else ""
+    usd = dollars(_max_usd(use, prices))
+    return f"{what}{idle} at {about}${found.usd_per_hour:,} an hour: {usd}{spot}"
 
 
-def _max_usd(use: Use) -> float | None:
-    """The maximum costs of instances and disks in US dollars; None: not in the table."""
-    machines = use.jobs * use.instances
-    instances = cost(use.instance_type, use.max_run_s, machines)
-    if instances is None or family_of(use.instance_type) in _LOCAL_DISK:
+def _max_usd(use: Use, prices: Prices) -> float:
+    return _usd(use, use.max_run_s, prices)
+
+
+def _typical_usd(uses: Sequence[Use], prices: Prices, work: Workload) -> float:
+    total = 0.0
+    for use in uses:
+        run_s = typical_s(
+            *(work, use.what, use.instance_type),
+            vcpus=prices[use.instance_type].vcpus,
+            instances=use.instances,
+        )
+        total += _usd(use, min(use.max_run_s, run_s), prices)
+    return total
+
+
+def _usd(use: Use, run_s: float, prices: Prices) -> float:
+    """The costs of instances and disks in US dollars; 0 without a price."""
+    found = prices.get(use.instance_type)
+    if found is None:
+        return 0.0
+    seconds = (use.jobs * run_s + use.idle_s) * use.instances
+    instances = found.usd_per_hour * seconds / 3600
+    if has_local_disk(use.instance_type):
         return instances
-    months = use.max_run_s * machines / SECONDS_IN_A_MONTH
-    return instances + use.volume_gb * months * _DISK_USD_PER_GB_MONTH
-
-
-def basis(prices: Sequence[Price], *, of_jobs: bool = True) -> list[str]:
-    """The sentence on source, date and region of the prices; empty without prices."""
-    if not prices:
-        return []
-    dates = sorted(found.date for found in prices)
-    when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
-    more = (
-        " Billing starts when a job's container and data are downloaded and ends when its results "
-        "are stored: some minutes more."
-    )
-    return [
-        f"Prices on demand in us-east-1, of {when}, without taxes, from the project's table "
-        f"(dogbreed/cloud/jobs/{TABLE.name}). Other regions have others.{more if of_jobs else ''}"
-    ]
-
-
-def dollars(usd: float) -> str:
-    """As text, rounded up to a cent."""
-    return f"${math.ceil(round(usd * 100, 6)) / 100:,.2f}"
+    return instances + use.volume_gb * seconds / SECONDS_IN_A_MONTH * _DISK_USD_PER_GB_MONTH

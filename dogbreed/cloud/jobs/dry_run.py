@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import yaml
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.jobs.costs import Use, max_cost
+from dogbreed.cloud.jobs.costs import Stored, Use, launch_costs
 from dogbreed.cloud.jobs.inputs import MEGABYTE, JobInputs
+from dogbreed.cloud.jobs.price_list import listed_prices
+from dogbreed.cloud.jobs.volumes import figures
 from dogbreed.training.run_folder import log
 
 SHOWN_FILES = 8
@@ -33,7 +35,7 @@ def log_plan(
         log.info("  ... and %d more", len(photos.files) - SHOWN_FILES)
     if wheels := inputs.packages.wheels:
         shown = f"{wheels.size_bytes / MEGABYTE:6.1f} MB" if wheels.wheels else "   not here"
-        log.info("  %s  %d wheels to %s", shown, len(wheels.names), inputs.channels["wheels"])
+        log.info("  %s  %d wheels to %s", shown, len(wheels.names), inputs.channels["wheels"].uri)
     if inputs.weights is not None:
         size = inputs.weights.stat().st_size
         log.info("  %6.1f MB  weights to %s", size / MEGABYTE, inputs.channels["weights"].uri)
@@ -50,14 +52,23 @@ def log_plan(
     for note in (*account.notes, *inputs.notes):
         log.info("Note: %s.", note.rstrip("."))
     log.info("")
-    sent = photos.size_bytes + len(source.data)
-    readers = uses[0].jobs * uses[0].instances  # later jobs read the extracted features
-    costs = max_cost(
-        uses,
-        stored_bytes=sent,
-        writes=len(photos.files),
-        reads=readers * len(photos.files),
-    )
-    for line in costs.lines:
-        log.info("%s", line)
+    log.info("Disk of each instance: %d GB for %s.", inputs.volume_gb, figures(inputs.work))
+    log_costs(account, inputs, uses)
     log.info("\nNothing was sent. Without dry_run=true this would be started.")
+
+
+def log_costs(account: Account, inputs: JobInputs, uses: Sequence[Use]) -> None:
+    """Log the maximum and the typical costs, at AWS's prices for the region if signed in."""
+    plan = inputs.photos.plan
+    readers = uses[0].jobs * uses[0].instances  # later jobs read the extracted features
+    stored = Stored(
+        sent_bytes=plan.size_bytes + len(inputs.source.data),
+        written_bytes=inputs.work.written_bytes,
+        writes=len(plan.files),
+        reads=readers * inputs.photos.count,
+    )
+    listed = listed_prices(account, [use.instance_type for use in uses])
+    for line in launch_costs(uses, stored, inputs.work, listed.prices).lines:
+        log.info("%s", line)
+    if listed.note is not None:
+        log.info("Note: %s.", listed.note)

@@ -86,7 +86,7 @@ def extraction_job(account: Account, config: TuneConfig, inputs: JobInputs) -> J
     return job_on_inputs(
         *(account, launcher, inputs, name, EXTRACT, inputs.settings),
         checkpoints_uri=f"s3://{account.bucket}/{folder}/",
-        instance_type=launcher.extract_instance_type or launcher.instance_type,
+        types=launcher.extract_instance_type or launcher.instance_type,
         instance_count=launcher.extract_instance_count,
     )
 

@@ -43,16 +43,15 @@ def feature_key(
     """16 hexadecimal digits for photos, weights, settings, code, packages, image and instance type.
 
     `digests` are those of the photos by path, `weights_sha256` that of a local file, `installed`
-    are requirements of the job; the first of `images` is that of the extraction.
+    are requirements of the job; `images` are those of all instance types that may extract them.
     """
     settings = {name: value for name, value in flat(config).items() if name in SETTINGS}
     if weights_sha256 is not None:
         settings["model.weights"] = weights_sha256  # wherever the file is
-    instance_type = next(iter(images))
     content = [
         *(digests, settings, code_digest(feature_modules())),
         sorted(line for line in installed if _package(line) in PACKAGES),
-        *(instance_type, images[instance_type].uri),
+        {instance_type: image.uri for instance_type, image in images.items()},
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

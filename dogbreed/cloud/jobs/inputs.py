@@ -13,12 +13,13 @@ from dogbreed.cloud.aws.images import Image, multiplies_bf16, training_image
 from dogbreed.cloud.aws.objects import digest_of, upload_bytes, upload_file
 from dogbreed.cloud.container.entry_point import WEIGHTS, WEIGHTS_SHA256, WHEELS
 from dogbreed.cloud.jobs.channels import Channel
-from dogbreed.cloud.jobs.costs import has_local_disk
 from dogbreed.cloud.jobs.feature_key import feature_key
 from dogbreed.cloud.jobs.job import Job
 from dogbreed.cloud.jobs.packages import Packages, plan_packages
 from dogbreed.cloud.jobs.photo_inputs import PhotoInputs, plan_photo_inputs, upload_photo_inputs
 from dogbreed.cloud.jobs.source import SourcePackage, pack_source
+from dogbreed.cloud.jobs.volumes import has_local_disk, volume_for, volume_notes
+from dogbreed.cloud.jobs.workload import Workload, workload_of
 from dogbreed.cloud.wheels.storage import upload_wheels
 from dogbreed.configuration.composing import compose
 from dogbreed.configuration.search import LaunchConfig, LauncherConfig, training_of
@@ -46,7 +47,7 @@ class JobInputs:
 
     `images` has the container image of each instance type, `settings` the configuration keys of the
     jobs, `folder` the S3 folder of the photos. `fingerprint` identifies the features: a hash of all
-    that determines them.
+    that determines them. `volume_gb` is the size of each instance's disk.
     """
 
     images: Mapping[str, Image]
@@ -59,6 +60,8 @@ class JobInputs:
     weights: Path | None
     fingerprint: str
     notes: tuple[str, ...]
+    work: Workload
+    volume_gb: int
 
 
 def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence[str]) -> JobInputs:
@@ -97,6 +100,13 @@ def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence
     if packages.wheels is not None:
         mark = packages.wheels.digest[:16]
         channels[WHEELS] = Channel(_uri(account, launcher.prefix, f"{WHEELS}/{mark}/"))
+    work = workload_of(
+        config,
+        photos=photos.count,
+        photo_bytes=photos.size_bytes,
+        weights_bytes=0 if weights is None else weights.stat().st_size,
+    )
+    extracting = launcher.extract_instance_type or launcher.instance_type
     return JobInputs(
         images=images,
         packages=packages,
@@ -107,10 +117,12 @@ def plan_inputs(account: Account, config: LaunchConfig, instance_types: Sequence
         settings={**settings, "name": photos.run_name},
         weights=weights,
         fingerprint=feature_key(
-            *(training_of(config), photos.digests, settings.get(WEIGHTS_SHA256)),
-            *(packages.names, images),
+            *(training_of(config), photos.digests, settings.get(WEIGHTS_SHA256), packages.names),
+            {each: image for each, image in images.items() if each in extracting},
         ),
-        notes=(*_notes(images), *photos.notes),
+        notes=(*_notes(images), *photos.notes, *volume_notes(work, instance_types)),
+        work=work,
+        volume_gb=volume_for(launcher.volume_gb, work, instance_types),
     )
 
 
@@ -145,8 +157,9 @@ def job_on_inputs(
     fields: dict[str, Any] = {
         "channels": inputs.channels,
         "checkpoints_uri": f"{place}/checkpoints/{name}/" if launcher.spot else None,
-        "instance_type": launcher.instance_type,
+        "types": launcher.instance_type,
         "instance_count": launcher.instance_count,
+        "volume_gb": inputs.volume_gb,
         **other,
     }
     if WHEELS in inputs.channels:  # every job installs its packages
@@ -155,7 +168,7 @@ def job_on_inputs(
         name=name,
         kind=kind,
         hyperparameters=as_hyperparameters(settings),
-        image_uri=inputs.images[fields["instance_type"]].uri,
+        image_uri=inputs.images[fields["types"][0]].uri,
         source_uri=inputs.source_uri,
         output_uri=f"{place}/jobs",
         **fields,

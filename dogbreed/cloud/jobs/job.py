@@ -14,7 +14,8 @@ class Job:
     """A training job, or the definition of all trials of a tuning job.
 
     `channels` are its input channels by name; `checkpoints_uri` is synchronized with
-    /opt/ml/checkpoints, None without checkpoints.
+    /opt/ml/checkpoints, None without checkpoints. `types` are the instance types, of which the
+    first with capacity is used; each instance has a disk of `volume_gb`.
     """
 
     name: str
@@ -25,8 +26,9 @@ class Job:
     source_uri: str
     output_uri: str
     checkpoints_uri: str | None
-    instance_type: str
+    types: tuple[str, ...]
     instance_count: int
+    volume_gb: int
 
     def all_hyperparameters(self) -> dict[str, str]:
         """With those of the container's training toolkit: program, source, distribution."""

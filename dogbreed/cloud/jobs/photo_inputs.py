@@ -51,7 +51,7 @@ class PhotoInputs:
 
     `folder` is the launcher's folder of photos in S3. `plan` has the local photos, and none where
     they are in S3 already. `digests` identify the photos' contents by relative path; empty in a dry
-    run.
+    run. `count` and `size_bytes` are of all photos.
     """
 
     run_name: str
@@ -60,6 +60,8 @@ class PhotoInputs:
     listing: bytes
     manifest: bytes
     digests: Mapping[str, str]
+    count: int
+    size_bytes: int
     notes: tuple[str, ...] = ()
 
     @property
@@ -120,6 +122,8 @@ def plan_photo_inputs(account: Account, config: LaunchConfig) -> PhotoInputs:
         folder=folder,
         plan=plan,
         listing=encode_listing(listing),
+        count=len(photos),
+        size_bytes=sum(photo.size_bytes for photo in photos),
         manifest=_manifest(folder, listing),
         digests={} if account.dry else {each.name: each.sha256 for each in photos},
         notes=(PLACEHOLDERS,) if account.dry else (),
@@ -159,6 +163,8 @@ def _in_place(account: Account, config: Config, folder: S3Folder) -> PhotoInputs
         folder=folder,
         plan=PhotoPlan(photos=(), files=(), record={}),
         listing=encode_listing(found.listing),
+        count=len(found.listing.photos),
+        size_bytes=sum(photo.size_bytes for photo in found.listing.photos),
         manifest=_manifest(found.folder, found.listing),
         digests=found.versions,
     )

@@ -16,7 +16,7 @@ from dogbreed.cloud.jobs import search_results
 from dogbreed.cloud.jobs.attach import attached_tuner, search_of
 from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.costs import Use
-from dogbreed.cloud.jobs.dry_run import log_plan
+from dogbreed.cloud.jobs.dry_run import log_costs, log_plan
 from dogbreed.cloud.jobs.feature_job import extract, extraction_job
 from dogbreed.cloud.jobs.inputs import (
     JobInputs,
@@ -38,7 +38,7 @@ from dogbreed.errors import CloudError, ConfigError
 from dogbreed.search.best import SEARCHES
 from dogbreed.search.final import settings_of
 from dogbreed.search.hyperparameters import changed
-from dogbreed.search.runner_limits import check_on_sagemaker
+from dogbreed.search.sagemaker_limits import check_on_sagemaker, job_notes
 from dogbreed.search.user_settings import save_settings
 from dogbreed.training.run_folder import check_writable, log
 
@@ -78,6 +78,7 @@ class Search:
             self.config, self.name = config, config.attach
         else:
             search, self.space = check_on_sagemaker(config)
+            self._notes = job_notes(config)
             self.config = replace(config, search=search)
             self.name = job_name() if search.name == AUTO else search.name
         self.config = replace(self.config, launcher=checked_keys(config.launcher))
@@ -100,9 +101,9 @@ class Search:
         Raises:
             DogbreedError: no or unreadable photos, or S3 refuses.
         """
-        launcher, types = self.config.launcher, [self.config.launcher.instance_type]
+        launcher, types = self.config.launcher, self.config.launcher.instance_type
         if self._extracts:
-            types.insert(0, launcher.extract_instance_type or launcher.instance_type)
+            types = launcher.extract_instance_type + types
         return plan_inputs(self.account, self.config, types)
 
     @cached_property
@@ -170,6 +171,8 @@ class Search:
         Raises:
             DogbreedError: as `run`.
         """
+        for line in self._notes:
+            log.info("%s", line)
         if self.config.search.jobs == ONE:
             self.trainer.train(wait=False, logs=False)
         else:
@@ -263,6 +266,7 @@ class Search:
         return extract(account, self.config, self.inputs) if self._extracts else None
 
     def _upload(self) -> None:
+        log_costs(self.account, self.inputs, self._uses())
         upload_inputs(self.account, self.config, self.inputs)
         save_settings(self.folder, settings_of(self.config))
 

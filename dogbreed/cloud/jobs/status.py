@@ -9,7 +9,7 @@ from sagemaker.core.resources import HyperParameterTuningJob, TrainingJob
 from sagemaker.core.utils.utils import Unassigned
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.jobs.costs import cost
+from dogbreed.cloud.jobs.prices import cost
 from dogbreed.configuration.commands import typed
 from dogbreed.errors import CloudError, ConfigError
 from dogbreed.search.hyperparameters import decode
@@ -37,6 +37,7 @@ def describe_training(account: Account, name: str, metric: str) -> Trial:
     assert job is not None
     metrics = {m.metric_name: float(m.value) for m in given(job.final_metric_data_list) or ()}
     resources = job.resource_config
+    used = given(resources.selected_instance_type) or given(resources.instance_type)
     seconds = given(job.billable_time_in_seconds) or _elapsed(
         given(job.training_start_time), given(job.training_end_time)
     )
@@ -50,9 +51,9 @@ def describe_training(account: Account, name: str, metric: str) -> Trial:
         started=given(job.training_start_time),
         ended=given(job.training_end_time),
         seconds=seconds,
-        cost_usd=cost(resources.instance_type, seconds, resources.instance_count)
-        if seconds is not None
-        else None,
+        cost_usd=None
+        if seconds is None or used is None
+        else cost(str(used), seconds, resources.instance_count),
         reason=str(given(job.secondary_status) or "")
         if status == RUNNING
         else _reason(given(job.failure_reason)),
@@ -64,9 +65,8 @@ def describe_tuning(account: Account, name: str) -> Tuning:
     job = HyperParameterTuningJob.get(name, session=account.session, region=account.region)
     assert job is not None
     definition = job.training_job_definition
-    resources = definition.resource_config
     trials = [
-        _trial(each, str(resources.instance_type), int(resources.instance_count))
+        _trial(each, *_trial_instances(definition))
         for each in job.get_all_training_jobs(session=account.session, region=account.region)
     ]
     return Tuning(
@@ -74,6 +74,17 @@ def describe_tuning(account: Account, name: str) -> Tuning:
         reason=_reason(given(job.failure_reason)),
         trials=sorted(trials, key=lambda trial: trial.name),
     )
+
+
+def _trial_instances(definition: Any) -> tuple[str, int]:
+    """The preferred instance type of the trials, and their number of instances.
+
+    A trial on another type of a list has the costs of its own type after `with_interval`.
+    """
+    resources = given(definition.resource_config)
+    if resources is None:
+        resources = definition.hyper_parameter_tuning_resource_config.instance_configs[0]
+    return str(resources.instance_type), int(resources.instance_count)
 
 
 def with_interval(account: Account, trial: Trial, metric: str) -> Trial:

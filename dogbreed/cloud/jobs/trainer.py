@@ -20,6 +20,12 @@ from sagemaker.train.model_trainer import ModelTrainer
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.tags import all_tags
+from dogbreed.cloud.jobs.capacity import (
+    start_within_quotas,
+    training_resources,
+    types_of,
+    with_types,
+)
 from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.job import Job
 from dogbreed.cloud.jobs.start import create_once, get_training
@@ -42,6 +48,7 @@ class Trainer(ModelTrainer):  # type: ignore[misc]
     """
 
     job_name: str
+    compute: Compute | None = None  # as in ModelTrainer, whose types aren't known
     debugger: dict[str, Any] = Field(default_factory=dict)
     _stage: Callable[[], None] | None = PrivateAttr(default=None)
 
@@ -66,16 +73,19 @@ class Trainer(ModelTrainer):  # type: ignore[misc]
             return super().train(input_data_config, wait, logs, dry_run)
         if self._stage is not None:
             self._stage()
-        boto = session.boto_session
-        self._latest_training_job = create_once(
-            self.job_name,
-            lambda: TrainingJob.create(
-                session=boto,
-                region=boto.region_name,
-                **self._create_training_job_args(input_data_config),
-            ),
-            lambda: get_training(boto, self.job_name),
-        )
+        boto, compute = session.boto_session, self.compute
+        assert compute is not None
+
+        def create(types: tuple[str, ...]) -> None:
+            self.compute = with_types(compute, types)
+            arguments = self._create_training_job_args(input_data_config)
+            self._latest_training_job = create_once(
+                self.job_name,
+                lambda: TrainingJob.create(session=boto, region=boto.region_name, **arguments),
+                lambda: get_training(boto, self.job_name),
+            )
+
+        start_within_quotas(types_of(compute), create)
         if wait:
             self._latest_training_job.wait(logs=logs)
         return None
@@ -103,10 +113,7 @@ def trainer_of(
         hyperparameters=job.all_hyperparameters(),
         input_data_config=[channel_of(*item) for item in job.channels.items()],
         compute=Compute(
-            instance_type=job.instance_type,
-            instance_count=job.instance_count,
-            volume_size_in_gb=launcher.volume_gb,
-            volume_kms_key_id=launcher.volume_kms_key,
+            **training_resources(launcher, job.types, job.instance_count, job.volume_gb),
             enable_managed_spot_training=launcher.spot,
         ),
         networking=Networking(
@@ -135,6 +142,8 @@ def trainer_of(
         ],
     )
     trainer.with_metric_definitions(metric_definitions())
+    if launcher.retries:
+        trainer.with_retry_strategy(shapes.RetryStrategy(maximum_retry_attempts=launcher.retries))
     return trainer
 
 

@@ -11,9 +11,10 @@ from dogbreed.cloud.aws.account_keys import check_attach, checked_keys
 from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
 from dogbreed.cloud.container.entry_point import TRAIN
 from dogbreed.cloud.jobs.attach import attached_trainer
+from dogbreed.cloud.jobs.capacity import warm_pool_lines
 from dogbreed.cloud.jobs.costs import Use
 from dogbreed.cloud.jobs.debugger import debugger_request, rules_image, with_hook
-from dogbreed.cloud.jobs.dry_run import log_plan
+from dogbreed.cloud.jobs.dry_run import log_costs, log_plan
 from dogbreed.cloud.jobs.inputs import (
     JobInputs,
     job_name,
@@ -84,7 +85,7 @@ class Training:
         Raises:
             DogbreedError: no or unreadable photos, or S3 refuses.
         """
-        return plan_inputs(self.account, self.config, [self.config.launcher.instance_type])
+        return plan_inputs(self.account, self.config, self.config.launcher.instance_type)
 
     @cached_property
     def trainer(self) -> ModelTrainer:
@@ -115,6 +116,8 @@ class Training:
         if self.account.dry:
             return None
         log.info("started %s (region %s)", self.name, self.account.region)
+        for line in warm_pool_lines(self.config.launcher, self.name, self.account.region):
+            log.info("%s", line)
         if not self.config.wait:
             log.info(
                 "it runs and costs until it ends: attach=%s waits for it and downloads its model",
@@ -134,7 +137,7 @@ class Training:
             log_plan(
                 self.account,
                 self.inputs,
-                [Use.of(self._job(), self.config.launcher, jobs=1)],
+                self._uses(),
                 ["the configuration", "every request fits the service's model"],
             )
 
@@ -156,6 +159,10 @@ class Training:
         return job_on_inputs(
             self.account, launcher, self.inputs, self.name, TRAIN, self.inputs.settings
         )
+
+    def _uses(self) -> list[Use]:
+        """The maximum use of the job, for the costs."""
+        return [Use.of(self._job(), self.config.launcher, jobs=1)]
 
     def _trainer(self, account: Account) -> Trainer:
         # Before the photos are read: there may be no SageMaker Debugger in the region.
@@ -179,4 +186,5 @@ class Training:
         """Before the job is created: validate its request, and upload the inputs."""
         if not self.account.dry:
             self._trainer(dry_run_copy(self.account)).train(wait=False, logs=False)
+            log_costs(self.account, self.inputs, self._uses())
             upload_inputs(self.account, self.config, self.inputs)

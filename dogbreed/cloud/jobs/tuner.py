@@ -12,9 +12,16 @@ from sagemaker.core.parameter import (
     ParameterRange,
 )
 from sagemaker.core.resources import HyperParameterTuningJob
+from sagemaker.core.utils.utils import Unassigned
 from sagemaker.core.workflow.pipeline_context import PipelineSession
 from sagemaker.train.tuner import HyperparameterTuner
 
+from dogbreed.cloud.jobs.capacity import (
+    start_within_quotas,
+    tuning_resources,
+    types_of,
+    with_types,
+)
 from dogbreed.cloud.jobs.start import create_once, get_tuning
 from dogbreed.cloud.jobs.trainer import Trainer, metric_definitions
 from dogbreed.configuration.search import (
@@ -54,12 +61,20 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]
         if self._stage is not None:
             self._stage()
         name, session = str(self._current_job_name), self.sagemaker_session.boto_session
-        return create_once(name, lambda: start(inputs), lambda: get_tuning(session, name))
+        trainer, jobs = self.model_trainer, list[HyperParameterTuningJob]()
+
+        def create(types: tuple[str, ...]) -> None:
+            trainer.compute = with_types(trainer.compute, types)
+            job = create_once(name, lambda: start(inputs), lambda: get_tuning(session, name))
+            jobs.append(job)
+
+        start_within_quotas(types_of(trainer.compute), create)
+        return jobs[0]
 
     def _build_training_job_definition(
         self, inputs: Any
     ) -> shapes.HyperParameterTrainingJobDefinition:
-        """With what SDK 3.27 leaves out: the disks' key, isolation and encryption."""
+        """With what SDK 3.27 leaves out: the disks' key, lists of types, isolation, encryption."""
         definition = super()._build_training_job_definition(inputs)
         compute, network = self.model_trainer.compute, self.model_trainer.networking
         if compute.volume_kms_key_id:
@@ -68,7 +83,12 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]
             encrypted = network.enable_inter_container_traffic_encryption
             definition.enable_network_isolation = network.enable_network_isolation
             definition.enable_inter_container_traffic_encryption = encrypted
-        return definition
+        choice = tuning_resources(compute)
+        if choice is None:
+            return definition
+        resources = {"resource_config": Unassigned()}
+        resources["hyper_parameter_tuning_resource_config"] = choice
+        return definition.model_copy(update=resources)
 
 
 def tuner_of(

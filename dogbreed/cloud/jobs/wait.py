@@ -7,16 +7,22 @@ from dataclasses import replace
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.polling import poll
+from dogbreed.cloud.jobs.capacity import NO_CAPACITY
 from dogbreed.cloud.jobs.status import Tuning, describe_training, describe_tuning, with_interval
 from dogbreed.errors import CloudError, Stopped
 from dogbreed.search.trials import COMPLETED, Show, Trial
 
 # What to do about failures before any code of this package has run, by what SageMaker says of them.
+_CAPACITY = (
+    "The same command tries again; with launcher.instance_type=[FIRST,SECOND] SageMaker takes the "
+    "first type that has capacity."
+)
 _TOOLKIT = (
     "The container didn't start: an image of your own (launcher.image_uri) needs SageMaker's "
     "training toolkit (pip install sagemaker-pytorch-training), which runs as `train`."
 )
 HINTS = {
+    **dict.fromkeys(NO_CAPACITY, _CAPACITY),
     "CannotStartContainerError": _TOOLKIT,
     "executable file not found": _TOOLKIT,
     "InstallRequirementsError": (

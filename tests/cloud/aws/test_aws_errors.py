@@ -80,6 +80,26 @@ def test_without_credentials_or_region_the_ways_out_are_named(
     [
         ("GetCallerIdentity", "ExpiredToken", "expired", "have expired: sign in again"),
         ("GetCallerIdentity", "InvalidClientTokenId", "bad", "AWS doesn't know these credentials"),
+        (
+            "GetCallerIdentity",
+            "SignatureDoesNotMatch",
+            "Signature not yet current: 20261201T010000Z is still later than 20261201T005000Z",
+            "set this machine's clock",
+        ),
+        ("PutObject", "RequestTimeTooSkewed", "too large", "set this machine's clock"),
+        (
+            "CreateTrainingJob",
+            "InvalidSignatureException",
+            "Signature expired: 20261201T004000Z is now earlier than 20261201T005000Z",
+            "set this machine's clock",
+        ),
+        ("CreateTrainingJob", "InvalidSignatureException", "bad", "doesn't know these credentials"),
+        (
+            "CreateTrainingJob",
+            "ValidationException",
+            "Cross-account pass role is not allowed.",
+            "the role is in another account",
+        ),
         ("HeadBucket", "403", "Forbidden", "grant the user or the role (launcher.role)"),
         (
             "CreateTrainingJob",
@@ -185,8 +205,79 @@ def test_roles_are_found_by_their_names(launch: Launch, account: "SageMakerAccou
     launch(f"launcher.role={name}")
     ((_, sent),) = [each for each in account.requests if each[0] == "CreateTrainingJob"]
     assert sent["RoleArn"] == account.role_arn
-    assert "looking up the role Nobody" in refused(launch, "launcher.role=Nobody")
+    sentence = refused(launch, "launcher.role=Nobody")
+    assert "looking up the role Nobody: the account has no such role" in sentence
+    nobody = account.role_arn.replace(name, "Nobody")
+    assert "SageMaker can't assume the role" in refused(launch, f"launcher.role={nobody}")
+    theirs = "arn:aws:iam::999988887777:role/DogbreedTraining"
+    sentence = refused(launch, f"launcher.role={theirs}")
+    assert f"launcher.role={theirs}: the role is in another account" in sentence
+    assert "begins with arn:aws:iam::" in refused(
+        launch, f"launcher.role={theirs.replace('aws', 'aws-cn')}"
+    )
+    assert len(account.training_jobs) == 1
     assert "set launcher.role" in refused(launch, "launcher.role=null")
+
+
+def test_credentials_that_expire_while_waiting_leave_the_job_named(
+    launch: Launch, account: "SageMakerAccount"
+) -> None:
+    # The first look is the SDK's, after creating the job.
+    account.when_called(
+        "CreateTrainingJob",
+        lambda: account.when_called(
+            "DescribeTrainingJob",
+            lambda: account.fail_next("DescribeTrainingJob", "ExpiredTokenException", "expired"),
+        ),
+    )
+    sentence = refused(launch, "wait=true")
+    (name,) = account.training_jobs
+    assert "have expired: sign in again" in sentence
+    assert f"{name} still runs and costs: attach={name} waits for it again" in sentence
+    assert f"stop-training-job --training-job-name {name}" in sentence
+
+
+def test_a_job_that_is_torn_down_while_it_is_waited_for(
+    launch: Launch, account: "SageMakerAccount"
+) -> None:
+    def stop_all() -> None:
+        for job in account.training_jobs.values():
+            job.stop()
+
+    account.when_called("CreateTrainingJob", stop_all)
+    sentence = refused(launch, "wait=true")
+    (name,) = account.training_jobs
+    assert sentence.startswith(f"{name}: Stopped.")
+    assert account.wait(name) == "Stopped"
+
+
+def test_the_first_type_with_quota_and_capacity_is_used(
+    launch: Launch, account: "SageMakerAccount"
+) -> None:
+    account.lack(quota=["ml.c7i.2xlarge"], capacity=["ml.m7i.2xlarge"])
+    launch("launcher.instance_type=[ml.c7i.2xlarge,ml.m7i.2xlarge,ml.m5.2xlarge]")
+    (name,) = account.training_jobs
+    described = account.client("sagemaker").describe_training_job(TrainingJobName=name)
+    assert described["ResourceConfig"]["SelectedInstanceType"] == "ml.m5.2xlarge"
+    sentence = refused(launch, "launcher.instance_type=ml.c7i.2xlarge")
+    assert "the account's quota is too small" in sentence
+    sentence = refused(launch, "launcher.instance_type=ml.m7i.2xlarge", "wait=true")
+    assert "Failed. CapacityError: Unable to provision" in sentence
+    assert "launcher.instance_type=[FIRST,SECOND]" in sentence
+
+
+def test_a_warm_pool_is_requested_and_named(
+    launch: Launch, account: "SageMakerAccount", caplog: pytest.LogCaptureFixture
+) -> None:
+    launch("launcher.keep_alive_minutes=10", "launcher.retries=2")
+    ((_, sent),) = [each for each in account.requests if each[0] == "CreateTrainingJob"]
+    assert sent["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 600
+    assert sent["RetryStrategy"] == {"MaximumRetryAttempts": 2}
+    out = caplog.text
+    assert "then idle for 10 min at $" in out
+    assert "from AWS's Price List API" in out
+    assert "typically about $" in out
+    assert "KeepAlivePeriodInSeconds=0" in out
 
 
 def test_a_bucket_elsewhere_or_nowhere(launch: Launch, account: "SageMakerAccount") -> None:
@@ -218,8 +309,9 @@ def job_of(account: "SageMakerAccount") -> Job:
         source_uri=f"s3://{account.bucket}/dogbreed/source/none.tar.gz",
         output_uri=f"s3://{account.bucket}/dogbreed/jobs/out",
         checkpoints_uri=None,
-        instance_type="ml.m5.large",
+        types=("ml.m5.large",),
         instance_count=1,
+        volume_gb=30,
     )
 
 

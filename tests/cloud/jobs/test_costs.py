@@ -7,13 +7,16 @@ from dataclasses import replace
 import pytest
 
 from dogbreed.cloud.aws.images import family_of
-from dogbreed.cloud.jobs.costs import TABLE, Use, cost, dollars, max_cost, price
+from dogbreed.cloud.jobs.costs import Costs, Stored, Use, launch_costs
+from dogbreed.cloud.jobs.durations import START_S, typical_s
 from dogbreed.cloud.jobs.job import Job
+from dogbreed.cloud.jobs.prices import LISTED, TABLE, Price, Prices, cost, dollars, price
+from dogbreed.cloud.jobs.workload import Workload
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import TuneConfig
 
 TRIALS = Use(
-    what="trials",
+    what="train",
     jobs=20,
     instance_type="ml.m5.xlarge",
     instances=1,
@@ -21,7 +24,24 @@ TRIALS = Use(
     volume_gb=0,
     spot=False,
 )
-NOTHING = {"stored_bytes": 0, "writes": 0, "reads": 0}
+NOTHING = Stored(sent_bytes=0, written_bytes=0, writes=0, reads=0)
+WORK = Workload(
+    photos=6_000,
+    photo_bytes=0,
+    weights_bytes=0,
+    views=12_000,
+    feature_bytes=0,
+    epochs=20,
+    trials=20,
+    models=20,
+    on_features=True,
+)
+
+
+def costs_of(
+    *uses: Use, stored: Stored = NOTHING, prices: Prices | None = None, work: Workload = WORK
+) -> Costs:
+    return launch_costs(uses, stored, work, prices)
 
 
 def test_every_row_of_the_table_has_source_and_date() -> None:
@@ -57,15 +77,15 @@ def test_a_trial_costs_by_the_second_and_instance() -> None:
 
 
 def test_the_most_is_every_job_on_every_instance_for_its_longest_time() -> None:
-    costs = max_cost([TRIALS], **NOTHING)
+    costs = costs_of(TRIALS)
     assert costs.total_usd == pytest.approx(20 * 0.23)
     assert costs.lines[0] == (
-        "trials: 20 jobs of at most 60 min on ml.m5.xlarge at $0.23 an hour: $4.60"
+        "train: 20 jobs of at most 60 min on ml.m5.xlarge at $0.23 an hour: $4.60"
     )
     assert "in all at most $4.60" in costs.lines
-    more = max_cost([replace(TRIALS, instances=2, max_run_s=7200)], **NOTHING)
+    more = costs_of(replace(TRIALS, instances=2, max_run_s=7200))
     assert more.total_usd == pytest.approx(4 * costs.total_usd)
-    both = max_cost([TRIALS, replace(TRIALS, what="features", jobs=1)], **NOTHING)
+    both = costs_of(TRIALS, replace(TRIALS, what="features", jobs=1))
     assert both.total_usd == pytest.approx(21 * 0.23)
     assert both.lines[1].startswith("features: 1 job of at most")
 
@@ -73,57 +93,65 @@ def test_the_most_is_every_job_on_every_instance_for_its_longest_time() -> None:
 def test_the_longest_time_is_the_launchers_in_seconds() -> None:
     launcher = compose_as(TuneConfig, "tune", ["launcher.max_run_minutes=90"]).launcher
     job = Job(
-        **dict.fromkeys(("name", "image_uri", "source_uri", "output_uri"), "x"),
+        name="x",
+        image_uri="x",
+        source_uri="x",
+        output_uri="x",
         kind="train",
         hyperparameters={},
         channels={},
         checkpoints_uri=None,
-        instance_type="ml.m5.xlarge",
+        types=("ml.m5.large", "ml.m5.xlarge"),
         instance_count=2,
+        volume_gb=40,
     )
     use = Use.of(job, launcher, jobs=3)
-    assert (use.max_run_s, use.jobs, use.instances) == (5400, 3, 2)
+    assert (use.max_run_s, use.jobs, use.instances, use.volume_gb) == (5400, 3, 2, 40)
+    assert use.instance_type == "ml.m5.xlarge"  # the dearer one, whatever the order
     assert cost(use.instance_type, use.max_run_s) == pytest.approx(1.5 * 0.23)
 
 
 def test_disks_cost_where_they_are_not_the_machine_s_own() -> None:
-    with_disk = max_cost([replace(TRIALS, volume_gb=730)], **NOTHING)
+    with_disk = costs_of(replace(TRIALS, volume_gb=730))
     assert with_disk.total_usd == pytest.approx(20 * (0.23 + 0.14))
     with_local_disk = replace(TRIALS, instance_type="ml.g5.xlarge", volume_gb=730)
-    assert max_cost([with_local_disk], **NOTHING).total_usd == pytest.approx(20 * 1.408)
+    assert costs_of(with_local_disk).total_usd == pytest.approx(20 * 1.408)
 
 
 def test_s3_costs_for_storage_and_requests() -> None:
-    costs = max_cost([], stored_bytes=100 * 10**9, writes=6000, reads=120_000)
-    assert costs.total_usd == pytest.approx(2.3 + 0.03 + 0.048)
+    stored = Stored(sent_bytes=10**11, written_bytes=10**9, writes=6000, reads=120_000)
+    costs = costs_of(stored=stored)
+    assert costs.total_usd == pytest.approx(2.323 + 0.03 + 0.048)
     assert costs.lines[0] == (
-        "S3: 100,000 MB stored for a month, 6,000 writes, 120,000 reads: $2.38"
+        "S3: 100,000 MB sent and at most 1,000 MB written by jobs, stored for a month, 6,000 "
+        "writes, 120,000 reads: $2.41"
     )
 
 
 def test_spot_instances_count_as_on_demand() -> None:
-    spot = max_cost([replace(TRIALS, spot=True)], **NOTHING)
-    assert spot.total_usd == max_cost([TRIALS], **NOTHING).total_usd
+    spot = costs_of(replace(TRIALS, spot=True))
+    assert spot.total_usd == costs_of(TRIALS).total_usd
     assert "usually far less" in spot.lines[0]
 
 
 def test_a_type_that_is_not_in_the_table_is_left_out_and_named() -> None:
     unknown = replace(TRIALS, instance_type="ml.r8i.large")
-    costs = max_cost([TRIALS, unknown], **NOTHING)
+    costs = costs_of(TRIALS, unknown)
     assert costs.left_out == ("ml.r8i.large",)
     assert costs.total_usd == pytest.approx(4.6)
-    assert "not in the table" in costs.lines[1]
+    assert "no price is known" in costs.lines[1]
+    assert costs.typical_usd is None
     assert "in all at most $4.60, without ml.r8i.large" in costs.lines
-    assert not [line for line in max_cost([unknown], **NOTHING).lines if "Prices" in line]
+    assert not [line for line in costs_of(unknown).lines if "Prices" in line]
 
 
 def test_the_figures_say_what_they_rest_on() -> None:
-    last = max_cost([TRIALS], **NOTHING).lines[-1]
+    last = costs_of(TRIALS).lines[-1]
     for part in ("us-east-1", "of 2026-09-01,", "without taxes", "dogbreed/cloud/jobs/prices.csv"):
         assert part in last
     two = [TRIALS, replace(TRIALS, instance_type="ml.m5.large")]
-    assert "of 2026-08-11 to 2026-09-01," in max_cost(two, **NOTHING).lines[-1]
-    derived = max_cost([replace(TRIALS, instance_type="ml.c7i.xlarge")], **NOTHING)
+    assert "of 2026-08-11 to 2026-09-01," in costs_of(*two).lines[-1]
+    derived = costs_of(replace(TRIALS, instance_type="ml.c7i.xlarge"))
     assert "at about $0.214 an hour" in derived.lines[0]
 
 
@@ -135,3 +163,45 @@ def test_a_part_of_a_cent_counts_as_one() -> None:
         "$4.60",
         "$1,234.57",
     ]
+
+
+def test_a_warm_pool_costs_while_it_is_idle() -> None:
+    one = replace(TRIALS, jobs=1)
+    warm = costs_of(replace(one, idle_s=1800))
+    assert warm.total_usd == pytest.approx(1.5 * costs_of(one).total_usd)
+    assert "of at most 60 min on ml.m5.xlarge, then idle for 30 min at $0.23" in warm.lines[0]
+
+
+def test_typical_costs_are_of_measured_durations() -> None:
+    extract, trials = (replace(TRIALS, what="extract", jobs=1), TRIALS)
+    # 12,000 views at 20 a second and vCPU, half without bf16; a trial 6 s.
+    passed = typical_s(WORK, "extract", "ml.m5.xlarge", vcpus=4, instances=1)
+    assert passed == pytest.approx(START_S + 12_000 / (20 * 4 / 2))
+    assert typical_s(WORK, "train", "ml.m5.xlarge", vcpus=4, instances=1) == START_S + 6
+    fast = typical_s(WORK, "extract", "ml.c7i.xlarge", vcpus=4, instances=2)
+    assert fast == pytest.approx(START_S + 12_000 / (20 * 4) / 2)
+    inside = typical_s(WORK, "tune", "ml.m5.xlarge", vcpus=4, instances=1)
+    assert inside == pytest.approx(passed + 20 * 6 / 2)
+    costs = costs_of(extract, trials)
+    expected = (passed + 20 * (START_S + 6)) * 0.23 / 3600
+    assert costs.typical_usd == pytest.approx(expected)
+    (line,) = (line for line in costs.lines if line.startswith("typically about $"))
+    assert "20 views of photos a second and vCPU" in line
+    # Never more than the maximum.
+    short = costs_of(replace(extract, max_run_s=60), replace(trials, max_run_s=60))
+    assert short.typical_usd == pytest.approx(short.total_usd)
+
+
+def test_prices_of_the_region_replace_those_of_the_table() -> None:
+    own = Price(
+        instance_type="ml.m5.xlarge", vcpus=4, memory_gb=16, usd_per_hour=1.0, known=LISTED,
+        region="eu-west-1", date="2026-11-01", source="AWS's Price List API",
+    )  # fmt: skip
+    costs = costs_of(TRIALS, prices={"ml.m5.xlarge": own})
+    assert costs.total_usd == pytest.approx(20)
+    assert "Prices on demand in eu-west-1, of 2026-11-01," in costs.lines[-1]
+    assert "project's table" not in costs.lines[-1]
+    two = (TRIALS, replace(TRIALS, instance_type="ml.m5.large"))
+    both = costs_of(*two, prices={own.instance_type: own})
+    assert "in eu-west-1" in both.lines[-1]
+    assert "project's table" in both.lines[-1]

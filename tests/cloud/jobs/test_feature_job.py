@@ -16,6 +16,7 @@ from dogbreed.cloud.jobs.inputs import JobInputs
 from dogbreed.cloud.jobs.packages import Packages
 from dogbreed.cloud.jobs.photo_inputs import PhotoInputs
 from dogbreed.cloud.jobs.source import SourcePackage
+from dogbreed.cloud.jobs.workload import Workload
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import TuneConfig
 from dogbreed.errors import CloudError
@@ -31,6 +32,10 @@ PLACE = "s3://photos-of-dogs/dogbreed/checkpoints/features/0123456789abcdef"
 KEY = "dogbreed/checkpoints/features/0123456789abcdef"
 NOW = datetime.now(UTC)  # minutes before a test begins
 HOUR = timedelta(hours=1)
+WORK = Workload(
+    photos=0, photo_bytes=0, weights_bytes=0, views=0, feature_bytes=0, epochs=20, trials=20,
+    models=20, on_features=True,
+)  # fmt: skip
 INPUTS = JobInputs(
     images={
         "ml.c7i.2xlarge": Image(uri="image", end_of_patch=None, carries=frozenset(), warning=None)
@@ -45,12 +50,16 @@ INPUTS = JobInputs(
         listing=b"",
         manifest=b"",
         digests={},
+        count=0,
+        size_bytes=0,
     ),
     channels={},
     settings={},
     weights=None,
     fingerprint="0123456789abcdef",
     notes=(),
+    work=WORK,
+    volume_gb=30,
 )
 
 
