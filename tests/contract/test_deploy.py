@@ -283,7 +283,7 @@ def cut_off(account: "SageMakerAccount", folder: Path, step: str, *arguments: st
         stderr=subprocess.DEVNULL,
     ) as process:
         account.when_called(step, process.kill)
-        process.wait(timeout=60)
+        process.wait(timeout=240)
     assert process.returncode == -9, step
 
 
@@ -369,7 +369,7 @@ def stopped_at(
         text=True,
     ) as process:
         account.when_called(step, process.terminate)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
     assert "Traceback" not in err
     return process.returncode, err
 

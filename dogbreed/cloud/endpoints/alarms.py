@@ -159,8 +159,8 @@ def _requests(config: DeployConfig) -> list[dict[str, Any]]:
                 {"Name": "EndpointName", "Value": endpoint},
                 {"Name": "VariantName", "Value": VARIANT},
             ],
-            "AlarmActions": topic,
-            "OKActions": topic,
+            "AlarmActions": list(topic),
+            "OKActions": list(topic),
             "Tags": _tags(config),
         }
         for kind, alarm in alarms.items()
