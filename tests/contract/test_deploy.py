@@ -436,7 +436,9 @@ def test_of_two_concurrent_deployments_one_wins_and_the_other_reports_it(
         with ThreadPoolExecutor(2) as pool:
             both = list(pool.map(deploy, runs))
         won, lost = sorted(both, key=lambda done: done.returncode)
-        assert (won.returncode, lost.returncode) == (0, 1), [done.stderr for done in both]
+        assert (won.returncode, lost.returncode) == (0, 1), [
+            done.stdout + done.stderr for done in both
+        ]
         assert "another deployment is in progress" in lost.stderr
         config = status_of(account, "dogs")["EndpointConfigName"]
         remaining = [name for name in names_left(account) if name.startswith("dogs-")]
