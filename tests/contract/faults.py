@@ -204,12 +204,15 @@ def refused_by_owner(call: Call, environ: "WSGIEnvironment") -> Fault | None:
 
 def refused_by_state(call: Call, environ: "WSGIEnvironment") -> Fault | None:
     """What services refuse since it is there or isn't, and moto does or fails at."""
-    if call.operation == "RegisterScalableTarget":
+    if call.operation in ("RegisterScalableTarget", "DeregisterScalableTarget"):
         request = json.loads(_peek(environ))
         scaling = applicationautoscaling_backends[DEFAULT_ACCOUNT_ID].values()
         places = {
             place for backend in scaling for each in backend.targets.values() for place in each
         }
+        if call.operation.startswith("Deregister") and request["ResourceId"] not in places:
+            message = f"No scalable target found for resource ID: {request['ResourceId']}"
+            return Fault(call.operation, 1, code="ObjectNotFoundException", message=message)
         if "Tags" in request and request["ResourceId"] in places:
             message = (
                 "The scalable target that you tried to tag already exists. To update tags on an "

@@ -304,7 +304,7 @@ def cut_off(account: "SageMakerAccount", folder: Path, step: str, *arguments: st
         stderr=subprocess.DEVNULL,
     ) as process:
         account.when_called(step, process.kill)
-        process.wait(timeout=60)
+        process.wait(timeout=240)
     assert process.returncode == -9, step
 
 
@@ -397,7 +397,7 @@ def stopped_at(
         text=True,
     ) as process:
         account.when_called(step, process.terminate)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
     assert "Traceback" not in err
     return process.returncode, err
 
@@ -464,7 +464,9 @@ def test_of_two_concurrent_deployments_one_wins_and_the_other_reports_it(
         with ThreadPoolExecutor(2) as pool:
             both = list(pool.map(deploy, runs))
         won, lost = sorted(both, key=lambda done: done.returncode)
-        assert (won.returncode, lost.returncode) == (0, 1), [done.stderr for done in both]
+        assert (won.returncode, lost.returncode) == (0, 1), [
+            done.stdout + done.stderr for done in both
+        ]
         assert "another deployment is in progress" in lost.stderr
         config = status_of(account, "dogs")["EndpointConfigName"]
         remaining = [name for name in names_left(account) if name.startswith("dogs-")]

@@ -160,8 +160,8 @@ def _requests(account: Account, config: DeployConfig) -> list[dict[str, Any]]:
                 {"Name": "EndpointName", "Value": endpoint},
                 {"Name": "VariantName", "Value": VARIANT},
             ],
-            "AlarmActions": topic,
-            "OKActions": topic,
+            "AlarmActions": list(topic),
+            "OKActions": list(topic),
             "Tags": _tags(account, config),
         }
         for kind, alarm in alarms.items()
