@@ -89,7 +89,7 @@ def backlog_target(policies: list[dict[str, Any]]) -> int | None:
     """The target of the policy of `put_policies` among an endpoint's; None without."""
     for policy in policies:
         if policy["PolicyName"] == BACKLOG_POLICY:
-            return round(policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"])
+            return int(policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"])
     return None
 
 
