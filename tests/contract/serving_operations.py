@@ -83,7 +83,7 @@ class ServingOperations:
             region_name=self._region,
             endpoint_config_name=name,
             production_variants=request["ProductionVariants"],
-            async_inference_config=request.get("AsyncInferenceConfig"),
+            async_inference_config=request.get("AsyncInferenceConfig", {}),
             data_capture_config=request.get("DataCaptureConfig", {}),
             tags=request.get("Tags", []),
             kms_key_id=request.get("KmsKeyId", ""),
@@ -227,7 +227,7 @@ class ServingOperations:
     def _async_of(self, name: str) -> dict[str, Any] | None:
         """The AsyncInferenceConfig of an endpoint configuration."""
         found = self._backend.endpoint_configs.get(name)
-        return found.response_object.get("AsyncInferenceConfig") if found else None
+        return (found.response_object.get("AsyncInferenceConfig") or None) if found else None
 
     def _container(self, endpoint: str) -> Any:
         def start(config: str) -> Container:

@@ -96,7 +96,10 @@ def test_another_instance_type_starts_with_as_many_as_run_within_the_limits(
     limits = ("deploy.instance_count=2", "deploy.max_instances=4")
     update = rollout(client, "deploy.instance_type=ml.m5.large", *limits)
     update.previous = Endpoint(
-        **dict.fromkeys(("name", "arn", "config", "reason"), "x"),
+        name="x",
+        arn="x",
+        config="x",
+        reason="x",
         status="InService",
         pending=None,
         instances=running,
