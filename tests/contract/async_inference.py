@@ -103,7 +103,7 @@ class AsyncQueue:
                 (each.name, each.value) == ("EndpointName", name) for each in alarm.dimensions
             )
             if watches and limits and policies & set(alarm.alarm_actions):
-                endpoint.instances = min(1, int(limits[0].max_capacity or 0))
+                endpoint.instances = min(1, limits[0].max_capacity or 0)
 
     def close(self) -> None:
         self._closing.set()

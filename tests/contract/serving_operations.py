@@ -272,7 +272,7 @@ class ServingOperations:
     def _async_of(self, name: str) -> dict[str, Any] | None:
         """The AsyncInferenceConfig of an endpoint configuration."""
         found = self._backend.endpoint_configs.get(name)
-        return found.response_object.get("AsyncInferenceConfig") if found else None
+        return (found.response_object.get("AsyncInferenceConfig") or None) if found else None
 
     def _variant(self, config: str) -> dict[str, Any]:
         """The variant of a configuration, whose model must be there too."""
