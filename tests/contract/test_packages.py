@@ -50,9 +50,8 @@ def launch(
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         given = (f"launcher.role={account.role_arn}", f"data.root={photos}", *small, *arguments)
-        environment = {"DOGBREED_CACHE": str(tmp_path / "cache")}
         script = PROJECT / "launch" / "tune.py"
-        return run_in_process(script, *given, cwd=tmp_path, **environment)
+        return run_in_process(script, *given, cwd=tmp_path, DOGBREED_CACHE=str(tmp_path / "cache"))
 
     return run
 

@@ -32,8 +32,8 @@ def log_plan(
     if len(photos.files) > SHOWN_FILES:
         log.info("  ... and %d more", len(photos.files) - SHOWN_FILES)
     if wheels := inputs.packages.wheels:
-        size = f"{wheels.size_bytes / MEGABYTE:6.1f} MB" if wheels.wheels else "   not here"
-        log.info("  %s  %d wheels to %s", size, len(wheels.names), inputs.channels["wheels"])
+        shown = f"{wheels.size_bytes / MEGABYTE:6.1f} MB" if wheels.wheels else "   not here"
+        log.info("  %s  %d wheels to %s", shown, len(wheels.names), inputs.channels["wheels"])
     if inputs.weights is not None:
         size = inputs.weights.stat().st_size
         log.info("  %6.1f MB  weights to %s", size / MEGABYTE, inputs.channels["weights"])
