@@ -50,8 +50,8 @@ def launch(
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         given = (f"launcher.role={account.role_arn}", f"data.root={photos}", *small, *arguments)
-        script, cache = PROJECT / "launch" / "tune.py", str(tmp_path / "cache")
-        return run_in_process(script, *given, cwd=tmp_path, DOGBREED_CACHE=cache)
+        script = PROJECT / "launch" / "tune.py"
+        return run_in_process(script, *given, cwd=tmp_path, DOGBREED_CACHE=str(tmp_path / "cache"))
 
     return run
 
@@ -83,7 +83,7 @@ def test_every_job_of_a_search_installs_the_same_wheels_without_an_index(
     key = f"{place.partition(account.bucket + '/')[2]}probe-1.0-py3-none-any.whl"
     other = make_wheel(tmp_path / "other", "probe", code="raise SystemExit('evil')").read_bytes()
     client = account.client("s3")
-    client.put_object(Bucket=account.bucket, Key=key, Body=other)
+    client.put_object(Bucket=account.bucket, Key=key, Body=other, ChecksumAlgorithm="SHA256")
     first = next(iter(jobs.values())).request
     account.client("sagemaker").create_training_job(
         **{**first, "TrainingJobName": "replaced"},

@@ -41,11 +41,11 @@ def test_a_trial_reads_features_alone_and_writes_no_model(
     photos = draw_folders(tmp_path / "photos", {"train": 6, "valid": 3, "test": 2})
     small = [each for each in SMALL if not each.startswith(("data.batch_size", "model.weights"))]
 
+    given = (f"data.root={photos}", f"model.weights={weights}", f"model.trainable={trainable}")
     done = run_in_process(
         PROJECT / "launch" / "tune.py",
-        *(*small, f"data.root={photos}"),
-        *(f"model.weights={weights}", f"model.trainable={trainable}", "search.trials=1"),
-        *(f"launcher.role={account.role_arn}", "search.name=light", "search=lr_batch"),
+        *(*small, *given, "search.trials=1", "search.name=light", "search=lr_batch"),
+        f"launcher.role={account.role_arn}",
         cwd=tmp_path,
     )
     extraction, trial = list(account.training_jobs)
