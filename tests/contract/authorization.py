@@ -20,6 +20,7 @@ KINDS = {
     "Model": "model",
     "ModelPackage": "model-package",
     "ModelPackageGroup": "model-package-group",
+    "Pipeline": "pipeline",
     "TrainingJob": "training-job",
     "TransformJob": "transform-job",
 }
@@ -100,6 +101,8 @@ class Authorization:
     ) -> list[str]:
         if operation.startswith("InvokeEndpoint"):
             return [self._arn("sagemaker", f"endpoint/{environ['PATH_INFO'].split('/')[2]}")]
+        if operation == "StartPipelineExecution":
+            return [self._arn("sagemaker", f"pipeline/{request['PipelineName']}")]
         if "ResourceArn" in request:
             return [str(request["ResourceArn"])]
         if operation == "ListTrainingJobsForHyperParameterTuningJob":
@@ -159,6 +162,18 @@ class Authorization:
             yield Need(f"cloudwatch:{operation}", arn)
         if "Tags" in request:
             yield Need("cloudwatch:TagResource", arn)
+
+    def _events(
+        self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]
+    ) -> Iterator[Need]:
+        name = request.get("Name") or request.get("Rule")
+        arn = self._arn("events", f"rule/{name}") if name else "*"
+        yield Need(f"events:{operation}", arn)
+        if "Tags" in request:
+            yield Need("events:TagResource", arn)
+        for target in request.get("Targets", ()):
+            passed = {"iam:PassedToService": "events.amazonaws.com"}
+            yield Need("iam:PassRole", target["RoleArn"], passed)
 
     def _logs(
         self, operation: str, environ: Mapping[str, Any], request: dict[str, Any]

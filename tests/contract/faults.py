@@ -11,7 +11,13 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from contract.authorization import Authorization
-from contract.policies import LAUNCHER, SERVING, TRAINING, Need
+from contract.policies import (
+    PERSON,
+    PIPELINE,
+    SERVING,
+    TRAINING,
+    Need,
+)
 from contract.price_list import get_products
 from contract.rest import INVOKE, INVOKE_ASYNC, REST_OPERATIONS, rest_operation
 from contract.validation import problems
@@ -28,7 +34,14 @@ CALLER_KEY = "AKIAIOSFODNN7EXAMPLE"
 ROLE_KEY, SERVING_KEY = "ASIAIOSFODNN7EXAMPLE", "ASIAI44QH8DHBEXAMPLE"
 # What a test itself does in the account is nobody's that a policy is for.
 TEST_KEY = "AKIAI44QH8DHBEXAMPLE"
-POLICY_OF = {CALLER_KEY: LAUNCHER, ROLE_KEY: TRAINING, SERVING_KEY: SERVING}
+# The steps of a pipeline sign with the key of its role.
+PIPELINE_KEY = "ASIAJ55QH8DHBEXAMPLE"
+POLICIES_OF = {
+    CALLER_KEY: PERSON,
+    ROLE_KEY: (TRAINING,),
+    SERVING_KEY: (SERVING,),
+    PIPELINE_KEY: (PIPELINE,),
+}
 
 # S3 names no operation in a request: (method, is there a key, a word of the query or header).
 S3_OPERATIONS = {
@@ -90,7 +103,7 @@ class Gate:
     def __init__(self, app: "WSGIApplication", region: str) -> None:
         self._app = app
         self._authorization = Authorization(region)
-        self.needs: dict[str, list[Need]] = {key: [] for key in POLICY_OF}  # by whose key
+        self.needs: dict[str, list[Need]] = {key: [] for key in POLICIES_OF}  # by whose key
         # What answers InvokeEndpoint in moto's place: its body and environment, to an answer.
         self.invoke: Callable[[bytes, WSGIEnvironment], Answer] | None = None
         self.calls: list[tuple[str, str]] = []  # every caller's: service, operation

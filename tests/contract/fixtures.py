@@ -25,7 +25,7 @@ def account(
     monkeypatch: pytest.MonkeyPatch, job_variables: dict[str, str]
 ) -> Iterator["SageMakerAccount"]:
     """An empty account with a bucket and the three roles, and this process's credentials for it."""
-    from contract.faults import POLICY_OF
+    from contract.faults import POLICIES_OF
     from contract.sagemaker_server import SageMakerAccount
 
     from dogbreed.cloud.endpoints import archive
@@ -45,12 +45,12 @@ def account(
         yield account
         # Whatever a test does: what is made has the tag by which it is found, and the policies that
         # the project hands out are enough for it.
-        for key, policy in POLICY_OF.items():
+        for key, policies in POLICIES_OF.items():
             needs = [
                 need
                 for need in account.needs[key]
                 if not need.resource.endswith(account.beyond_our_policies)
             ]
-            assert denied(policy, needs) == [], policy.name
+            assert denied(policies, needs) == [], policies
         assert account.untagged == []
         assert account.without_owner == []

@@ -25,7 +25,7 @@ class Execution:
         self, account: "SageMakerAccount", definition: dict[str, Any], **parameters: Any
     ) -> None:
         defaults = {each["Name"]: each.get("DefaultValue") for each in definition["Parameters"]}
-        self.client = account.client("sagemaker")
+        self.client = account.pipeline_client()
         self.definition, self.parameters = definition, defaults | parameters
         self.steps: dict[str, dict[str, Any]] = {}
 
@@ -83,8 +83,7 @@ class Execution:
 
     def _registermodel(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         group = arguments["ModelPackageGroupName"]
-        groups = self.client.list_model_package_groups()["ModelPackageGroupSummaryList"]
-        assert group in {each["ModelPackageGroupName"] for each in groups}
+        self.client.describe_model_package_group(ModelPackageGroupName=group)  # it must be there
         arn = self.client.create_model_package(**arguments)["ModelPackageArn"]
         found: dict[str, Any] = self.client.describe_model_package(ModelPackageName=arn)
         return found

@@ -12,10 +12,15 @@ from typing import Any
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 IAM = Path(__file__).parents[2] / "launch" / "iam"
-LAUNCHER, TRAINING, SERVING, SCHEDULER = (
-    IAM / f"{name}.json" for name in ("launcher", "training", "serving", "scheduler")
+LAUNCHER, TRAINING, SERVING, SCHEDULER, PIPELINE = (
+    IAM / f"{name}.json" for name in ("launcher", "training", "serving", "scheduler", "pipeline")
 )
-TRUST = {role: role.with_name(f"{role.stem}-trust.json") for role in (TRAINING, SERVING, SCHEDULER)}
+# What the person who types the commands has: for jobs, for endpoints, for pipelines.
+PERSON = (LAUNCHER, IAM / "launcher-endpoints.json", IAM / "launcher-pipeline.json")
+TRUST = {
+    role: role.with_name(f"{role.stem}-trust.json")
+    for role in (TRAINING, SERVING, SCHEDULER, PIPELINE)
+}
 # Of a statement. An element that isn't evaluated, such as NotAction, is refused.
 ELEMENTS = {"Sid", "Effect", "Action", "Resource", "Condition"}
 # The account that stands in the files until somebody puts his own there, and the emulated one.
@@ -118,6 +123,7 @@ OPERATORS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-def denied(policy: Path, needs: Iterable[Need]) -> list[str]:
-    """What was needed and isn't allowed, each once."""
-    return sorted({str(need) for need in needs if not allows(policy, need)})
+def denied(policies: Iterable[Path], needs: Iterable[Need]) -> list[str]:
+    """What was needed and isn't allowed by all policies of somebody together, each once."""
+    together = [statement for policy in policies for statement in statements(policy)]
+    return sorted({str(need) for need in needs if not decision(together, need)})

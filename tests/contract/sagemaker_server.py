@@ -18,10 +18,10 @@ from types import TracebackType
 from typing import Any, Literal
 
 import boto3  # type: ignore[import-untyped, unused-ignore]
-from contract.faults import CALLER_KEY, ROLE_KEY, SERVING_KEY, TEST_KEY, Fault, Gate
+from contract.faults import CALLER_KEY, PIPELINE_KEY, ROLE_KEY, SERVING_KEY, TEST_KEY, Fault, Gate
 from contract.job_run import Platform
 from contract.operations import Operations, install
-from contract.policies import SCHEDULER, SERVING, TRAINING, TRUST, Need, text_of
+from contract.policies import PIPELINE, SCHEDULER, SERVING, TRAINING, TRUST, Need, text_of
 from contract.serving_operations import ServingOperations
 from contract.training_jobs import TrainingJob
 from contract.tuning_jobs import TuningJob
@@ -43,6 +43,7 @@ ROLES = {
     "DogbreedTraining": TRAINING,
     "DogbreedServing": SERVING,
     "DogbreedScheduler": SCHEDULER,
+    "DogbreedPipeline": PIPELINE,
 }
 SDK_DEFAULTS = """\
 SchemaVersion: '1.0'
@@ -82,7 +83,7 @@ class SageMakerAccount:
         # Resources by the end of their ARNs that a test uses and launch/iam/ gives no rights to.
         self.beyond_our_policies: tuple[str, ...] = ()
         self.bucket = f"sagemaker-{region}-{DEFAULT_ACCOUNT_ID}"
-        self.role_arn, self.serving_role_arn, self.scheduler_role_arn = (
+        self.role_arn, self.serving_role_arn, self.scheduler_role_arn, _ = (
             f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/{name}" for name in ROLES
         )
         # A short path: sockets in a job's TMPDIR can't have long ones.
@@ -156,6 +157,10 @@ class SageMakerAccount:
         """A boto3 client of the test's own."""
         return self._client(service, TEST_KEY)
 
+    def pipeline_client(self) -> Any:
+        """A client of SageMaker as a pipeline's steps use it, under its role."""
+        return self._client("sagemaker", PIPELINE_KEY)
+
     @property
     def requests(self) -> list[tuple[str, dict[str, Any]]]:
         """Every call to SageMaker in order, retries and refused ones too: its operation, and its
@@ -179,7 +184,7 @@ class SageMakerAccount:
 
     @property
     def needs(self) -> dict[str, list[Need]]:
-        """What all calls needed of IAM, by the key that signed them (faults.POLICY_OF)."""
+        """What all calls needed of IAM, by the key that signed them (faults.POLICIES_OF)."""
         return self._gate.needs
 
     def lose_answer(self, operation: str) -> None:

@@ -15,6 +15,8 @@ from contract.policies import (
     EXAMPLE_ACCOUNT,
     IAM,
     LAUNCHER,
+    PERSON,
+    PIPELINE,
     SCHEDULER,
     SERVING,
     TRAINING,
@@ -24,17 +26,20 @@ from contract.policies import (
     allows,
     as_list,
     decision,
+    denied,
     may_assume,
     statements,
 )
 from moto.core.models import DEFAULT_ACCOUNT_ID as OURS
 
 POLICIES = (LAUNCHER, TRAINING, SERVING, SCHEDULER)
+ALL = (*PERSON, TRAINING, SERVING, SCHEDULER, PIPELINE)
 THEIRS = "999988887777"
 BUCKET = f"sagemaker-us-east-1-{OURS}"
+# Of operations that several services have, the last one's are called.
 SERVICES = (
-    *("sagemaker", "sagemaker-runtime", "s3", "iam", "scheduler", "logs", "cloudwatch"),
-    *("events", "pricing"),
+    *("events", "pricing", "sagemaker", "sagemaker-runtime", "s3", "iam", "scheduler", "logs"),
+    "cloudwatch",
 )
 SCALING = "application-autoscaling"
 ALARMS = "cloudwatch"  # last, as only its operation list_tags_for_resource is called
@@ -49,7 +54,11 @@ NOT_CALLED = {
     "sagemaker:UpdateEndpointWeightsAndCapacities": "checked by it in the caller's name",
     "s3:PutObject": "by put_object, and by boto's upload_fileobj",
     "s3:GetObject": "by get_object and head_object",
-    # By the SDK's resources: TrainingJob, HyperParameterTuningJob.
+    "events:TagResource": "the same, of a pipeline's rule",
+    # By the SDK's resources: Pipeline, TrainingJob, HyperParameterTuningJob.
+    "sagemaker:CreatePipeline": "Pipeline.create",
+    "sagemaker:UpdatePipeline": "Pipeline.update",
+    "sagemaker:StartPipelineExecution": "Pipeline.start",
     "sagemaker:CreateTrainingJob": "TrainingJob.create",
     "sagemaker:CreateHyperParameterTuningJob": "HyperParameterTuningJob.create",
     "sagemaker:ListTrainingJobsForHyperParameterTuningJob": "get_all_training_jobs",
@@ -91,7 +100,7 @@ def actions_in_the_source() -> Iterator[str]:
 
 
 def test_the_launcher_may_do_nothing_that_nothing_calls() -> None:
-    actions = set(allowed(LAUNCHER))
+    actions = {action for policy in PERSON for action in allowed(policy)}
     called = set(actions_in_the_source())
     assert actions - called - NOT_CALLED.keys() == set()
     assert called - actions == set()
@@ -107,7 +116,7 @@ def test_roles_may_do_nothing_that_nothing_calls() -> None:
     }
 
 
-@pytest.mark.parametrize("policy", POLICIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("policy", ALL, ids=lambda path: path.stem)
 def test_each_statement_names_actions_and_the_account(policy: Path) -> None:
     # A policy of one's own has 6,144 characters without white space at most.
     assert len(json.dumps(json.loads(policy.read_text("utf-8")), separators=(",", ":"))) <= 6144
@@ -136,6 +145,9 @@ ROLE = f"arn:aws:iam::{OURS}:role/"
         ("DogbreedTraining", "sagemaker", True),
         ("DogbreedServing", "sagemaker", True),
         ("DogbreedScheduler", "scheduler", True),
+        ("DogbreedPipeline", "sagemaker", True),
+        ("DogbreedPipeline", "events", True),
+        ("DogbreedTraining", "events", False),
         ("DogbreedTraining", "scheduler", False),
         ("DogbreedScheduler", "sagemaker", False),
         ("DogbreedTraining", "lambda", False),
@@ -145,10 +157,10 @@ ROLE = f"arn:aws:iam::{OURS}:role/"
         ("service-role/DogbreedTraining", "sagemaker", False),
     ],
 )
-def test_three_roles_are_handed_over_and_no_other(role: str, service: str, may: bool) -> None:
+def test_four_roles_are_handed_over_and_no_other(role: str, service: str, may: bool) -> None:
     context = {"iam:PassedToService": f"{service}.amazonaws.com"}
-    assert allows(LAUNCHER, Need("iam:PassRole", ROLE + role, context)) is may
-    assert not allows(LAUNCHER, Need("iam:PassRole", ROLE + role))
+    assert (denied(PERSON, [Need("iam:PassRole", ROLE + role, context)]) == []) is may
+    assert denied(PERSON, [Need("iam:PassRole", ROLE + role)])
 
 
 def s3(action: str, key: str, owner: str = OURS, bucket: str = BUCKET) -> Need:
@@ -163,7 +175,7 @@ FOLDERS = (
     *("models", "questions", "answers", "captured"),
 )
 READ = {
-    TRAINING: {"source", "photos", "weights", "checkpoints"},
+    TRAINING: {"source", "photos", "weights", "checkpoints", "jobs"},
     SERVING: {"models", "questions"},
     SCHEDULER: set[str](),
     LAUNCHER: {*FOLDERS, "other"},
@@ -262,7 +274,7 @@ def test_the_scheduler_takes_on_its_role_for_this_projects_schedules_alone() -> 
 def test_one_number_stands_for_the_account_in_all_files() -> None:
     files = sorted(IAM.iterdir())
     assert {path.stem for path in files} == {
-        *(policy.stem for policy in POLICIES),
+        *(policy.stem for policy in ALL),
         *(trust.stem for trust in TRUST.values()),
     }
     for path in files:
@@ -273,7 +285,12 @@ def test_one_number_stands_for_the_account_in_all_files() -> None:
 
 def of_action(action: str) -> dict[str, Any]:
     """The launcher's one statement on an action."""
-    (found,) = (each for each in statements(LAUNCHER) if action in as_list(each["Action"]))
+    found, *_ = (
+        each
+        for policy in PERSON
+        for each in statements(policy)
+        if action in as_list(each["Action"])
+    )
     return found
 
 

@@ -66,7 +66,9 @@ def _check(shape: Any, value: Any, place: str) -> Iterator[Problem]:
     yield from _check_value(shape, value, place)
     if shape.type_name == "structure" and isinstance(value, dict):
         for name in shape.required_members:
-            if value.get(name) is None:
+            # botocore adds the token of an idempotent request after this check.
+            added = shape.members[name].metadata.get("idempotencyToken")
+            if value.get(name) is None and not added:
                 yield Problem(place=_below(place, name), value=None, rule="not be null")
         for name, member in shape.members.items():
             if value.get(name) is not None:

@@ -13,6 +13,7 @@ from dogbreed.cloud.aws.errors import is_in_progress, is_missing
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.endpoints.alarms import ALARM_SERVICE, delete_alarms
 from dogbreed.cloud.endpoints.async_scaling import delete_alarm
+from dogbreed.cloud.endpoints.event_rules import delete_rule
 from dogbreed.cloud.endpoints.expiry import GROUP, delete_schedule
 from dogbreed.cloud.endpoints.inventory import (
     ALARM_KIND,
@@ -22,6 +23,8 @@ from dogbreed.cloud.endpoints.inventory import (
     GROUP_KIND,
     MODEL_KIND,
     PACKAGE_KIND,
+    PIPELINE_KIND,
+    RULE_KIND,
     RUNNING,
     SCALING_KIND,
     SCHEDULE_KIND,
@@ -100,6 +103,8 @@ def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[
         MODEL_KIND: lambda one: client.delete_model(ModelName=one.name),
         PACKAGE_KIND: lambda one: client.delete_model_package(ModelPackageName=one.name),
         GROUP_KIND: lambda one: client.delete_model_package_group(ModelPackageGroupName=one.name),
+        PIPELINE_KIND: lambda one: client.delete_pipeline(PipelineName=one.name),
+        RULE_KIND: lambda one: delete_rule(account.client("events"), one.name),
         ARCHIVE_KIND: lambda one: s3.delete_object(**object_of(one)),
         UPLOAD_KIND: lambda one: s3.abort_multipart_upload(**object_of(one), UploadId=one.note),
     }

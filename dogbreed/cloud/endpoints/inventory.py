@@ -1,6 +1,6 @@
 """List the resources of this project in the account, by their tag."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ ENDPOINT_KIND, CONFIG_KIND, MODEL_KIND = "endpoint", "endpoint config", "model"
 SCALING_KIND, SCHEDULE_KIND, ALARM_KIND = "automatic scaling", "schedule", "alarm"
 TRAINING_KIND, TUNING_KIND, TRANSFORM_KIND = "training job", "tuning job", "transform job"
 PACKAGE_KIND, GROUP_KIND = "model package", "model group"
+PIPELINE_KIND, RULE_KIND = "pipeline", "event rule"
 ARCHIVE_KIND, UPLOAD_KIND = "archive in S3", "unfinished upload to S3"
 STOPPING = "Stopping"
 RUNNING = ("InProgress", STOPPING)
@@ -57,6 +58,7 @@ _LISTS: tuple[tuple[str, str, str, str, Mapping[str, Any]], ...] = (
         "ModelPackageGroup",
         {},
     ),
+    (PIPELINE_KIND, "list_pipelines", "PipelineSummaries", "Pipeline", {}),
     *(
         (kind, operation, f"{start}Summaries", start, {"StatusEquals": status})
         for status in RUNNING
@@ -105,6 +107,7 @@ def find_all(account: Account, launcher: AccountConfig) -> list[Resource]:
         )
         for each in all_alarms(account.client(ALARM_SERVICE))
     )
+    found += _rules(account, [each for each in found if each.kind == PIPELINE_KIND])
     found += _archives(account, launcher)
     return found
 
@@ -138,6 +141,17 @@ def _tagged(
         for each, found in zip(listed, tags, strict=True)
         if found is not None
     ]
+
+
+def _rules(account: Account, pipelines: Sequence[Resource]) -> Iterator[Resource]:
+    """The rules of EventBridge that start pipelines of this project, which have their names."""
+    owners = {pipeline.name: pipeline.owner for pipeline in pipelines}
+    if not owners:
+        return
+    pages = account.client("events").get_paginator("list_rules").paginate()
+    for name in [each["Name"] for page in pages for each in page["Rules"]]:
+        if name in owners:
+            yield Resource(kind=RULE_KIND, name=name, owner=owners[name])
 
 
 def _packages(client: Any, group: Resource) -> Iterator[Resource]:

@@ -20,6 +20,8 @@ from dogbreed.cloud.endpoints.inventory import (
     GROUP_KIND,
     MODEL_KIND,
     PACKAGE_KIND,
+    PIPELINE_KIND,
+    RULE_KIND,
     SCALING_KIND,
     SCHEDULE_KIND,
     TRAINING_KIND,
@@ -43,6 +45,7 @@ from dogbreed.training.run_folder import log, log_to_terminal
 
 # A resource is deleted before those that it depends on.
 ORDER = (
+    *(RULE_KIND, PIPELINE_KIND),
     *(SCHEDULE_KIND, SCALING_KIND, ALARM_KIND, TUNING_KIND, TRAINING_KIND, TRANSFORM_KIND),
     *(ENDPOINT_KIND, CONFIG_KIND, MODEL_KIND, PACKAGE_KIND, GROUP_KIND, ARCHIVE_KIND),
     UPLOAD_KIND,

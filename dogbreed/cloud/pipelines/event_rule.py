@@ -4,10 +4,8 @@ import json
 from typing import Any
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.tags import tag_list
 from dogbreed.configuration.pipeline import PipelineConfig
-from dogbreed.errors import CloudError
 
 PACKAGE_PARAMETER = "ModelPackageArn"  # of the pipeline that deploys
 
@@ -46,21 +44,3 @@ def rule_requests(
             ],
         },
     ]
-
-
-def put_rule(account: Account, config: PipelineConfig, pipeline_arn: str, role_arn: str) -> None:
-    """Create or update the rule.
-
-    Raises:
-        CloudError: AWS refuses.
-    """
-    rule, targets = rule_requests(account, config, pipeline_arn, role_arn)
-    client = account.client("events")
-    with translate_errors(f"the rule {rule['Name']}"):
-        client.put_rule(**rule)
-        refused = client.put_targets(**targets).get("FailedEntries", [])
-    if refused:
-        raise CloudError(
-            f"the rule {rule['Name']}: EventBridge refuses its target: "
-            f"{refused[0].get('ErrorMessage', '')}."
-        )

@@ -12,12 +12,13 @@ from dogbreed.cloud.aws.account_keys import check_role
 from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.aws.regions import partition_of
 from dogbreed.cloud.aws.tags import is_ours, tag_list
+from dogbreed.cloud.endpoints.event_rules import put_rule
 from dogbreed.cloud.endpoints.registry import check_group, create_group
 from dogbreed.cloud.endpoints.serving_images import serving_image
 from dogbreed.cloud.jobs.inputs import upload_inputs
 from dogbreed.cloud.jobs.search import Search
 from dogbreed.cloud.jobs.trainer import sdk_session
-from dogbreed.cloud.pipelines.event_rule import put_rule, rule_requests
+from dogbreed.cloud.pipelines.event_rule import rule_requests
 from dogbreed.configuration.deploy import REALTIME
 from dogbreed.configuration.pipeline import PipelineConfig
 from dogbreed.configuration.search import ONE
@@ -50,7 +51,8 @@ def launch_pipeline(config: PipelineConfig) -> None:
     _upsert(account, config, workflow, role, exists=exists[workflow.name])
     if approval is not None:
         arn = _upsert(account, config, approval, role, exists=exists[approval.name])
-        put_rule(account, config, arn, role)
+        with translate_errors(f"the rule {approval.name}"):
+            put_rule(account.client("events"), *rule_requests(account, config, arn, role))
         log.info(
             "an approved model of the group %s is deployed to the endpoint %s",
             *(config.pipeline.group, config.pipeline.endpoint),
