@@ -83,8 +83,12 @@ def requirements_for(folder: Path) -> Path:
     Raises:
         ArtifactError: there is no model.
     """
-    name = read_description(find_artifact(folder)).backbone["name"]
-    return adapters_dir() / (REQUIREMENTS_TIMM if name.startswith(TIMM) else REQUIREMENTS)
+    return requirements_of(str(read_description(find_artifact(folder)).backbone["name"]))
+
+
+def requirements_of(backbone: str) -> Path:
+    """The file of inference/ with what serves a model with this backbone."""
+    return adapters_dir() / (REQUIREMENTS_TIMM if backbone.startswith(TIMM) else REQUIREMENTS)
 
 
 def _members(folder: Path, *, install: bool, timm: bool) -> Iterator[tuple[str, Path]]:

@@ -28,13 +28,13 @@ def account(
     from contract.faults import POLICIES_OF
     from contract.sagemaker_server import SageMakerAccount
 
-    from dogbreed.cloud.endpoints import archive
+    from dogbreed.cloud.endpoints import serving_wheels
     from dogbreed.cloud.jobs import packages
     from dogbreed.cloud.wheels.wheel_files import WheelSet
 
     # Jobs and endpoints run in the tests' own environment, which has all packages.
     nothing = WheelSet(versions={}, wheels=())
-    for module in (packages, archive):
+    for module in (packages, serving_wheels):
         monkeypatch.setattr(module, "resolve_wheels", lambda *given: nothing)
     for name in list(os.environ):
         if name.startswith(("AWS_", "SAGEMAKER_", "SM_")):

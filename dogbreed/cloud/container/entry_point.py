@@ -25,8 +25,13 @@ from dogbreed.utils.progress import is_main_process
 JOB = "job"
 TRAIN, TRIAL, EXTRACT, TUNE, EVALUATE = JOBS = ("train", "trial", "extract", "tune", "evaluate")
 WEIGHTS_SHA256 = "weights_sha256"  # in hex; the file of the weights channel to use
+# deploy.install of a model that a job packs for an endpoint, and the digests of its wheels; the
+# latter is their channel too.
+INSTALL, SERVING_WHEELS = "serving_install", "serving_wheels"
 PHOTOS_SHA256 = "photos_sha256"  # in hex; the listing of the photos channel's objects
-NOT_KEYS = frozenset({"_tuning_objective_metric", JOB, WEIGHTS_SHA256, PHOTOS_SHA256})
+NOT_KEYS = frozenset(
+    {"_tuning_objective_metric", JOB, WEIGHTS_SHA256, PHOTOS_SHA256, INSTALL, SERVING_WHEELS}
+)
 TOOLKIT_KEYS = "sagemaker_"  # how the names of the toolkit's begin
 
 PHOTOS, PHOTO_LISTING, FEATURES, WEIGHTS = "photos", "photo_listing", "features", "weights"
@@ -97,11 +102,15 @@ def _run(hyperparameters: Mapping[str, str]) -> None:
         extract(compose_as(Config, "train", [], values))
         return
     if job == EVALUATE:
-        from dogbreed.cloud.container.evaluation import evaluate
+        from dogbreed.cloud.container.evaluation import evaluate, pack, read_wheels
 
-        channel = _below_base(os.environ[f"SM_CHANNEL_{MODEL.upper()}"])
-        model_dir = Path(os.environ["SM_MODEL_DIR"])
-        evaluate(compose_as(Config, "train", [], values), channel, Path("checkpoints"), model_dir)
+        config, channel = compose_as(Config, "train", [], values), Path("input", "data")
+        wheels = read_wheels(
+            channel / SERVING_WHEELS, decode(hyperparameters.get(SERVING_WHEELS, "{}"))
+        )
+        folder = evaluate(config, channel / MODEL, Path("checkpoints"))
+        install = decode(hyperparameters[INSTALL])
+        pack(folder, Path(os.environ["SM_MODEL_DIR"]), install=install, wheels=wheels)
         return
     if job == TUNE:
         from dogbreed.search.local.search import run_local_search

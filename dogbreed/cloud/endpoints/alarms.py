@@ -12,7 +12,8 @@ from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.configuration.deploy import REALTIME, DeployConfig
 
 ALARM_SERVICE = "cloudwatch"
-PREFIX = f"{PROJECT_TAG}-"  # launch/iam/launcher-endpoints.json gives rights to alarms of this prefix only
+# launch/iam/launcher-endpoints.json gives rights to alarms of this prefix only.
+PREFIX = f"{PROJECT_TAG}-"
 ERRORS, LATENCY, INSTANCES = "5xx", "latency", "instances"
 # Alarms that may roll back an update. The others may fire while instances are being replaced.
 OF_THE_MODEL = (ERRORS, LATENCY)

@@ -11,13 +11,9 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.objects import digest_of, upload_file
 from dogbreed.cloud.aws.owner import as_folder
 from dogbreed.cloud.endpoints.model_source import fetch, find_model
-from dogbreed.cloud.jobs.inputs import PROJECT
-from dogbreed.cloud.wheels.closure import Environment
-from dogbreed.cloud.wheels.pins import CONSTRAINTS, read_pins
-from dogbreed.cloud.wheels.resolve import list_wheels, resolve_wheels
-from dogbreed.cloud.wheels.target import Target
-from dogbreed.configuration.deploy import SERVERS, DeployConfig
-from dogbreed.configuration.search import INDEX, WHEELS
+from dogbreed.cloud.endpoints.serving_wheels import serving_wheels
+from dogbreed.configuration.deploy import DeployConfig
+from dogbreed.configuration.search import INDEX
 from dogbreed.data.sets.samples import are_samples
 from dogbreed.training.run_folder import log
 
@@ -55,11 +51,17 @@ def pack(account: Account, config: DeployConfig, folder: Path) -> Archive:
     artifact = fetch(account, found, folder)
     description = read_description(artifact)
     file = folder / "model.tar.gz"
-    wheels = _wheels(account, config, artifact)
-    install = config.deploy.install
+    wheels = serving_wheels(config.deploy, requirements_for(artifact), dry=account.dry)
     # A dry run downloads and unpacks no wheels: it shows the archive of install=index.
-    from_index = install == INDEX or (install == WHEELS and wheels is None)
-    pack_model(artifact, file, install=from_index, wheels=wheels or ())
+    from_index = config.deploy.install == INDEX
+    if wheels is not None and wheels.wheels is None:
+        from_index = True
+        log.info(
+            "Would unpack into %s/%s/, not listed below: %s",
+            *(CODE, PACKAGES, ", ".join(wheels.names)),
+        )
+    files = [] if wheels is None else [wheel.file for wheel in wheels.wheels or ()]
+    pack_model(artifact, file, install=from_index, wheels=files)
     mark = digest_of(file).hex()[:16]
     owned = f"{config.endpoint}/{as_folder(account.owner)}/{mark}"
     place = f"s3://{account.bucket}/{config.launcher.prefix}/{MODELS}/{owned}"
@@ -72,29 +74,6 @@ def pack(account: Account, config: DeployConfig, folder: Path) -> Archive:
         sample_set=are_samples(description.classes),
         metrics=description.metrics,
     )
-
-
-def _wheels(account: Account, config: DeployConfig, artifact: Path) -> list[Path] | None:
-    """The wheels to unpack into the archive; None in a dry run, which lists them."""
-    if config.deploy.install != WHEELS:
-        return []
-    server, requirements = SERVERS[config.deploy.server], read_pins(requirements_for(artifact))
-    constraints = PROJECT / CONSTRAINTS  # not in an installed package, whose models need no more
-    environment = Environment(
-        target=Target(python=server.python, glibc_minor=server.glibc_minor),
-        pins={**(read_pins(constraints) if constraints.is_file() else {}), **requirements},
-        carried=server.carries,
-        key="deploy.install",
-    )
-    wanted = [str(pin) for pins in requirements.values() for pin in pins]
-    if account.dry:
-        found = list_wheels(wanted, environment)
-        log.info(
-            "Would unpack into %s/%s/, not listed below: %s",
-            *(CODE, PACKAGES, ", ".join(found.names)),
-        )
-        return None
-    return [wheel.file for wheel in resolve_wheels(wanted, environment).wheels or ()]
 
 
 def upload_archive(account: Account, archive: Archive, kms_key: str | None) -> None:

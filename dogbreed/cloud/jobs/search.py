@@ -3,7 +3,6 @@
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from sagemaker.train.model_trainer import ModelTrainer
 from sagemaker.train.tuner import HyperparameterTuner
@@ -11,33 +10,27 @@ from sagemaker.train.tuner import HyperparameterTuner
 from dogbreed.cloud.aws.account import Account, sign_in
 from dogbreed.cloud.aws.account_keys import check_attach, checked_keys
 from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
-from dogbreed.cloud.container.entry_point import FEATURES, TRIAL, TUNE
 from dogbreed.cloud.jobs import search_results
 from dogbreed.cloud.jobs.attach import attached_tuner, search_of
-from dogbreed.cloud.jobs.channels import Channel
-from dogbreed.cloud.jobs.costs import Use
 from dogbreed.cloud.jobs.dry_run import log_costs, log_plan
-from dogbreed.cloud.jobs.feature_job import extract, extraction_job
+from dogbreed.cloud.jobs.feature_job import extract
 from dogbreed.cloud.jobs.inputs import (
     JobInputs,
     job_name,
-    job_on_inputs,
     plan_inputs,
     upload_inputs,
 )
-from dogbreed.cloud.jobs.job import Job
 from dogbreed.cloud.jobs.results import check_no_local_results
+from dogbreed.cloud.jobs.search_jobs import SearchJobs, extracts
 from dogbreed.cloud.jobs.start import find_training, find_tuning
 from dogbreed.cloud.jobs.trainer import channel_of, trainer_of
 from dogbreed.cloud.jobs.tuner import Tuner, tuner_of
-from dogbreed.configuration import search as keys
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.schema import AUTO
 from dogbreed.configuration.search import MANY, ONE, TuneConfig
 from dogbreed.errors import CloudError, ConfigError
 from dogbreed.search.best import SEARCHES
 from dogbreed.search.final import settings_of
-from dogbreed.search.hyperparameters import changed
 from dogbreed.search.sagemaker_limits import check_on_sagemaker, job_notes
 from dogbreed.search.user_settings import save_settings
 from dogbreed.training.run_folder import check_writable, log
@@ -102,7 +95,7 @@ class Search:
             DogbreedError: no or unreadable photos, or S3 refuses.
         """
         launcher, types = self.config.launcher, self.config.launcher.instance_type
-        if self._extracts:
+        if extracts(self.config):
             types = launcher.extract_instance_type + types
         return plan_inputs(self.account, self.config, types)
 
@@ -137,7 +130,7 @@ class Search:
         if self.config.attach is not None or self.config.search.jobs == MANY:
             return self.tuner.model_trainer
         self._check_new()
-        trainer = trainer_of(self.account, self.config.launcher, self._one_job())
+        trainer = trainer_of(self.account, self.config.launcher, self.jobs.one())
         trainer.before_start(self._stage_one)
         return trainer
 
@@ -178,7 +171,7 @@ class Search:
         else:
             self.tuner.tune(wait=False)
         if self.account.dry:
-            log_plan(self.account, self.inputs, self._uses(), self._validations())
+            log_plan(self.account, self.inputs, self.jobs.uses(), self._validations())
 
     def wait(self) -> Path:
         """Wait for the search with a live table; write its results, and return their folder.
@@ -204,42 +197,21 @@ class Search:
             )
         return self.folder
 
-    @property
-    def _extracts(self) -> bool:
-        """Whether one job extracts the features of all trials first."""
-        return self.config.search.jobs == MANY and self.config.search.input == keys.FEATURES
+    @cached_property
+    def jobs(self) -> SearchJobs:
+        """The definitions of the search's jobs."""
+        return SearchJobs(
+            account=self.account,
+            config=self.config,
+            inputs=self.inputs,
+            name=self.name,
+            space=self.space,
+        )
 
     def _tuner(self, account: Account, features_uri: str | None = None) -> Tuner:
         config = self.config
-        trainer = trainer_of(account, config.launcher, self.trial_job(features_uri))
+        trainer = trainer_of(account, config.launcher, self.jobs.trial(features_uri))
         return tuner_of(trainer, config.launcher, config.search, self.space, config.trainer.epochs)
-
-    def trial_job(self, features_uri: str | None = None) -> Job:
-        """The definition of a trial; `features_uri` replaces the folder of a new extraction."""
-        settings = {
-            name: value for name, value in self.inputs.settings.items() if name not in self.space
-        }
-        more: dict[str, Any] = {}
-        if self._extracts:
-            default = extraction_job(self.account, self.config, self.inputs).checkpoints_uri
-            more["channels"] = {FEATURES: Channel(str(features_uri or default))}
-            settings.pop("data.fraction", None)  # the features are those of the fraction already
-            # Trials are short, and those of a tuning job could share a prefix: no checkpoints.
-            more["checkpoints_uri"] = None
-        return job_on_inputs(
-            *(self.account, self.config.launcher, self.inputs, self.name, TRIAL, settings), **more
-        )
-
-    def _one_job(self) -> Job:
-        """The job of search.jobs=one, which runs the local search."""
-        settings = changed(self.config, compose_as(TuneConfig, "tune", []))
-        search = {name: value for name, value in settings.items() if name.startswith("search.")}
-        search |= {"search.name": self.name, "search.jobs": MANY}
-        settings = {**self.inputs.settings, **search}
-        return job_on_inputs(
-            *(self.account, self.config.launcher, self.inputs, self.name, TUNE, settings),
-            instance_count=1,
-        )
 
     def _stage_trials(self) -> None:
         """Before the tuning job is created: validate all requests, upload, extract the features."""
@@ -251,7 +223,7 @@ class Search:
             self._upload()
         uri = self._extract(account)
         if uri is not None:
-            channels = [channel_of(*each) for each in self.trial_job(uri).channels.items()]
+            channels = [channel_of(*each) for each in self.jobs.trial(uri).channels.items()]
             self.tuner.model_trainer.input_data_config = channels
 
     def _stage_one(self) -> None:
@@ -259,14 +231,14 @@ class Search:
         if self.account.dry:
             return
         validating = dry_run_copy(self.account)
-        trainer_of(validating, self.config.launcher, self._one_job()).train(wait=False, logs=False)
+        trainer_of(validating, self.config.launcher, self.jobs.one()).train(wait=False, logs=False)
         self._upload()
 
     def _extract(self, account: Account) -> str | None:
-        return extract(account, self.config, self.inputs) if self._extracts else None
+        return extract(account, self.config, self.inputs) if extracts(self.config) else None
 
     def _upload(self) -> None:
-        log_costs(self.account, self.inputs, self._uses())
+        log_costs(self.account, self.inputs, self.jobs.uses())
         upload_inputs(self.account, self.config, self.inputs)
         save_settings(self.folder, settings_of(self.config))
 
@@ -287,17 +259,6 @@ class Search:
                     f"search.warm_start={parent}: there is no tuning job of that name in "
                     f"{self.account.region}."
                 )
-
-    def _uses(self) -> list[Use]:
-        """The maximum use of the search's jobs, for the costs."""
-        launcher, search = self.config.launcher, self.config.search
-        if search.jobs == ONE:
-            return [Use.of(self._one_job(), launcher, jobs=1)]
-        trials = Use.of(self.trial_job(), launcher, jobs=search.trials)
-        if not self._extracts:
-            return [trials]
-        extraction = extraction_job(self.account, self.config, self.inputs)
-        return [Use.of(extraction, launcher, jobs=1), trials]
 
     def _validations(self) -> list[str]:
         search = self.config.search

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from dogbreed.artifact.packing import requirements_of
 from dogbreed.cloud.aws.account import Account, resolve_role
 from dogbreed.cloud.aws.account_keys import check_role
 from dogbreed.cloud.aws.errors import is_missing, translate_errors
@@ -15,13 +16,16 @@ from dogbreed.cloud.aws.tags import is_ours, tag_list
 from dogbreed.cloud.endpoints.event_rules import put_rule
 from dogbreed.cloud.endpoints.registry import check_group, create_group
 from dogbreed.cloud.endpoints.serving_images import serving_image
+from dogbreed.cloud.endpoints.serving_wheels import serving_wheels
 from dogbreed.cloud.jobs.inputs import upload_inputs
 from dogbreed.cloud.jobs.search import Search
 from dogbreed.cloud.jobs.trainer import sdk_session
 from dogbreed.cloud.pipelines.event_rule import rule_requests
+from dogbreed.cloud.wheels.storage import upload_wheels
+from dogbreed.cloud.wheels.wheel_files import WheelSet
 from dogbreed.configuration.deploy import REALTIME
 from dogbreed.configuration.pipeline import PipelineConfig
-from dogbreed.configuration.search import ONE
+from dogbreed.configuration.search import ONE, WHEELS
 from dogbreed.errors import CloudError, ConfigError
 from dogbreed.training.run_folder import log
 
@@ -39,13 +43,20 @@ def launch_pipeline(config: PipelineConfig) -> None:
     search = Search.from_config(config)
     account = search.account
     role = resolve_role(account, config.pipeline.role)
-    workflow, approval = _pipelines(config, search)
+    requirements = requirements_of(config.model.backbone)
+    wheels = serving_wheels(config.deploy, requirements, dry=account.dry)
+    folder = "" if wheels is None else wheels.digest[:16]
+    place = f"s3://{account.bucket}/{config.launcher.prefix}/{WHEELS}/{folder}/"
+    workflow, approval = _pipelines(config, search, wheels, place)
     if account.dry:
         _log_definitions(account, config, workflow, approval, role)
         return
     exists = {each.name: _exists(account, each.name) for each in (workflow, approval) if each}
     check_group(account, config.pipeline.group, "pipeline.group")
     upload_inputs(account, search.config, search.inputs)
+    if wheels is not None:
+        client, key = account.client("s3"), config.launcher.output_kms_key
+        upload_wheels(client, wheels, place, kms_key=key)
     with translate_errors(f"pipeline.group={config.pipeline.group}"):
         create_group(account, config.pipeline.group, config.launcher)
     _upsert(account, config, workflow, role, exists=exists[workflow.name])
@@ -65,7 +76,9 @@ def launch_pipeline(config: PipelineConfig) -> None:
         log.info("pipeline.start=true starts an execution; nothing runs yet")
 
 
-def _pipelines(config: PipelineConfig, search: Search) -> tuple["Pipeline", "Pipeline | None"]:
+def _pipelines(
+    config: PipelineConfig, search: Search, wheels: WheelSet | None, wheels_uri: str
+) -> tuple["Pipeline", "Pipeline | None"]:
     """The workflow, and the pipeline that deploys an approved model, if it is to be."""
     # Importing sagemaker.mlops (SDK 3.27) creates clients, which fails without a region.
     os.environ.setdefault("AWS_DEFAULT_REGION", search.account.region)
@@ -79,7 +92,14 @@ def _pipelines(config: PipelineConfig, search: Search) -> tuple["Pipeline", "Pip
 
     session = sdk_session(search.account, PipelineSession)
     image = serving_image(search.account.region, config.deploy)
-    workflow = Workflow(config=config, search=search, session=session, image=image).pipeline()
+    workflow = Workflow(
+        config=config,
+        search=search,
+        session=session,
+        image=image,
+        wheels=wheels,
+        wheels_uri=wheels_uri,
+    ).pipeline()
     if config.pipeline.endpoint is None:
         return workflow, None
     serving_role = resolve_role(search.account, config.deploy.role)

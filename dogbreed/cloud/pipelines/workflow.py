@@ -21,7 +21,14 @@ from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.steps import Step, TrainingStep, TuningStep
 
 from dogbreed.artifact.servers.base import ServingImage
-from dogbreed.cloud.container.entry_point import EVALUATE, MODEL, TRAIN, WEIGHTS
+from dogbreed.cloud.container.entry_point import (
+    EVALUATE,
+    INSTALL,
+    MODEL,
+    SERVING_WHEELS,
+    TRAIN,
+    WEIGHTS,
+)
 from dogbreed.cloud.endpoints.endpoint_requests import PHOTO_TYPES, container_environment
 from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.feature_job import extraction_job
@@ -30,8 +37,10 @@ from dogbreed.cloud.jobs.job import Job
 from dogbreed.cloud.jobs.search import Search
 from dogbreed.cloud.jobs.trainer import trainer_of
 from dogbreed.cloud.jobs.tuner import tuner_of
+from dogbreed.cloud.wheels.wheel_files import WheelSet
 from dogbreed.configuration.pipeline import PipelineConfig
 from dogbreed.configuration.search import FEATURES
+from dogbreed.search.hyperparameters import encode
 from dogbreed.serving.requests.invocations import JSON_TYPE
 from dogbreed.utils.metric_lines import TEST_TOP1, metric_regexes
 
@@ -46,6 +55,8 @@ class Workflow:
     search: Search
     session: PipelineSession
     image: ServingImage
+    wheels: WheelSet | None  # unpacked into the model's archive; None: deploy.install isn't wheels
+    wheels_uri: str
 
     def pipeline(self) -> Pipeline:
         """The pipeline; nothing is sent."""
@@ -92,7 +103,7 @@ class Workflow:
 
     def _tuner(self) -> Any:
         config = self.config
-        trainer = self._trainer(self.search.trial_job(self._extraction.checkpoints_uri))
+        trainer = self._trainer(self.search.jobs.trial(self._extraction.checkpoints_uri))
         return tuner_of(
             *(trainer, config.launcher, self.search.config.search, self.search.space),
             config.trainer.epochs,
@@ -114,8 +125,13 @@ class Workflow:
         inputs = self.search.inputs.channels
         channels = {name: channel for name, channel in inputs.items() if name != WEIGHTS}
         channels[MODEL] = Channel(train.properties.ModelArtifacts.S3ModelArtifacts)
+        packing = {INSTALL: encode(self.config.deploy.install)}
+        if self.wheels is not None:
+            channels[SERVING_WHEELS] = Channel(self.wheels_uri)
+            digests = {wheel.file.name: wheel.sha256 for wheel in self.wheels.wheels or ()}
+            packing[SERVING_WHEELS] = encode(digests)
         job = self._job(EVALUATE, settings, channels=channels, checkpoints_uri=self._metrics_uri())
-        trainer = self._trainer(job)
+        trainer = self._trainer(replace(job, hyperparameters={**job.hyperparameters, **packing}))
         regexes = metric_regexes([TEST_TOP1])
         return trainer.with_metric_definitions(
             [shapes.MetricDefinition(name=TEST_TOP1, regex=regexes[TEST_TOP1])]
