@@ -1,5 +1,6 @@
 """launch/pipeline.py: the definitions, upserted and executed in an emulated account."""
 
+import hashlib
 import io
 import json
 import tarfile
@@ -11,6 +12,10 @@ from conftest import PROJECT, SMALL, draw_folders
 from contract.pipelines import Execution, StepFailedError
 from contract.storage import split_uri
 from helpers.in_process import run_in_process
+from helpers.made_wheels import make_wheel
+
+from dogbreed.cloud.endpoints import serving_wheels
+from dogbreed.cloud.wheels.wheel_files import Wheel, WheelSet
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
@@ -30,8 +35,13 @@ KEYS = (
 
 
 def test_the_pipeline_searches_trains_evaluates_and_registers(
-    account: "SageMakerAccount", tmp_path: Path
+    account: "SageMakerAccount", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    file = make_wheel(tmp_path, "probe", "1.0")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    wheel = Wheel(name="probe", version="1.0", file=file, sha256=digest)
+    packages = WheelSet(versions={"probe": "1.0"}, wheels=(wheel,))
+    monkeypatch.setattr(serving_wheels, "resolve_wheels", lambda *given: packages)
     photos = draw_folders(tmp_path / "photos", {"train": 6, "valid": 2, "test": 2})
     roles = (
         *(f"launcher.role={account.role_arn}", f"deploy.role={account.serving_role_arn}"),
@@ -68,6 +78,8 @@ def test_the_pipeline_searches_trains_evaluates_and_registers(
     with tarfile.open(fileobj=io.BytesIO(body)) as tape:
         members = {name.removeprefix("./") for name in tape.getnames()}
     assert {"model.json", "deployment.py", "code/inference.py"} <= members
+    assert any(name.startswith("code/packages/probe") for name in members)
+    assert "code/requirements.txt" not in members
     metrics_uri = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
     bucket, key = split_uri(metrics_uri)
     body = account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()

@@ -13,7 +13,7 @@ from dogbreed.configuration.search import WHEELS
 
 
 def serving_wheels(deploy: ServingConfig, requirements: Path, *, dry: bool) -> WheelSet | None:
-    """The wheels of a file of inference/; None unless deploy.install=wheels.
+    """The wheels of a file of inference/; None if nothing is to be unpacked (deploy.install).
 
     A dry run lists them without a network, and without files.
 
@@ -31,4 +31,5 @@ def serving_wheels(deploy: ServingConfig, requirements: Path, *, dry: bool) -> W
         key="deploy.install",
     )
     wanted = [str(pin) for pins in needed.values() for pin in pins]
-    return list_wheels(wanted, environment) if dry else resolve_wheels(wanted, environment)
+    found = list_wheels(wanted, environment) if dry else resolve_wheels(wanted, environment)
+    return found if found.names else None
