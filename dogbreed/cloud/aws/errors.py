@@ -79,6 +79,11 @@ def code_of(error: BaseException | None) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def tries(error: ClientError) -> int:
+    """How often botocore has sent the request."""
+    return int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) + 1
+
+
 def is_missing(error: ClientError) -> bool:
     """Whether the error means that the resource doesn't exist."""
     return code_of(error) in MISSING_CODES or _is_invalid(error, MISSING)
@@ -134,7 +139,7 @@ def _client_error(error: ClientError) -> str:
             "instances or a smaller search.parallel."
         )
     if code in THROTTLED:
-        return f"AWS throttles the requests, after {_tries(error)} tries: try again in a minute."
+        return f"AWS throttles the requests, after {tries(error)} tries: try again in a minute."
     if code in OTHER_REGION:
         return (
             f"the bucket is in another region ({message}): set launcher.region or launcher.bucket."
@@ -181,10 +186,6 @@ def _by_message(message: str) -> str | None:
             "sagemaker.amazonaws.com; a new role takes a minute to become active."
         )
     return None
-
-
-def _tries(error: ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) + 1
 
 
 def _local_error(error: BotoCoreError, alternative: str) -> str:

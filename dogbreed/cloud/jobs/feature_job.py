@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import translate_errors
+from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.container.entry_point import EXTRACT
 from dogbreed.cloud.jobs.inputs import JobInputs, job_on_inputs
@@ -92,7 +92,12 @@ def extraction_job(account: Account, config: TuneConfig, inputs: JobInputs) -> J
 
 
 def _start(account: Account, config: TuneConfig, job: Job) -> None:
-    trainer_of(account, config.launcher, job).train(wait=False, logs=False)
+    try:
+        trainer_of(account, config.launcher, job).train(wait=False, logs=False)
+    except CloudError as error:
+        # Another launch has just started the same extraction, which serves both.
+        if code_of(error.__cause__) != "ResourceInUse":
+            raise
 
 
 def _wait(account: Account, config: TuneConfig, name: str) -> None:

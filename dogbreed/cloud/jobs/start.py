@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sagemaker.core.resources import HyperParameterTuningJob, TrainingJob
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import code_of, is_missing, translate_errors
+from dogbreed.cloud.aws.errors import code_of, is_missing, translate_errors, tries
 from dogbreed.errors import CloudError, Stopped
 
 Resource = TypeVar("Resource")
@@ -65,9 +65,13 @@ def create_once(name: str, create: Callable[[], Resource], get: Callable[[], Res
         except Stopped as stopped:
             raise Stopped(unknown, stopped.exit_code - 128) from stopped
         except (ClientError, BotoCoreError) as error:
-            # The name is unique, so an earlier request whose response was lost has started it.
             if isinstance(error, ClientError) and code_of(error) == "ResourceInUse":
-                return get()
+                if tries(error) == 1:
+                    raise CloudError(
+                        f"a job {name} exists already, of another launch: attach={name} waits for "
+                        "it, another search.name starts a new search."
+                    ) from error
+                return get()  # an earlier try, whose response was lost, has started it
             try:
                 job = _found(get, name)
             except CloudError:

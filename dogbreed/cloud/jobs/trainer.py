@@ -71,8 +71,17 @@ class Trainer(ModelTrainer):  # type: ignore[misc]
         session = self.sagemaker_session
         if dry_run or isinstance(session, PipelineSession):
             return super().train(input_data_config, wait, logs, dry_run)
+        if self._latest_training_job is None:
+            self._start(input_data_config)
+        if wait:
+            self._latest_training_job.wait(logs=logs)
+        return None
+
+    def _start(self, input_data_config: list[shapes.Channel] | None) -> None:
         if self._stage is not None:
             self._stage()
+        session = self.sagemaker_session
+        assert session is not None
         boto, compute = session.boto_session, self.compute
         assert compute is not None
 
@@ -86,9 +95,6 @@ class Trainer(ModelTrainer):  # type: ignore[misc]
             )
 
         start_within_quotas(types_of(compute), create)
-        if wait:
-            self._latest_training_job.wait(logs=logs)
-        return None
 
     def _create_training_job_args(
         self, input_data_config: list[shapes.Channel] | None = None, boto3: bool = False

@@ -58,6 +58,8 @@ class Tuner(HyperparameterTuner):  # type: ignore[misc]
         if isinstance(self.sagemaker_session, PipelineSession):
             start(inputs)
             return None
+        if self.latest_tuning_job is not None:
+            return self.latest_tuning_job
         if self._stage is not None:
             self._stage()
         name, session = str(self._current_job_name), self.sagemaker_session.boto_session

@@ -319,11 +319,22 @@ def test_no_job_is_started_twice(account: "SageMakerAccount") -> None:
     account.drop_next(operation="CreateTrainingJob")
     account.fail_next("CreateTrainingJob", "ThrottlingException", "Rate exceeded")
     trainer(account).train(wait=False, logs=False)
-    # As if the answer to the first had been lost on its way.
-    trainer(account).train(wait=False, logs=False)
     assert list(account.training_jobs) == ["dogbreed-once"]
+    # Somebody else's launch with the same name doesn't take it for its own.
+    with pytest.raises(CloudError, match="a job dogbreed-once exists already, of another launch"):
+        trainer(account).train(wait=False, logs=False)
     tried = [name for name, _ in account.requests if name == "CreateTrainingJob"]
     assert len(tried) == 4
+
+
+def test_a_job_whose_answer_was_lost_is_started_once(account: "SageMakerAccount") -> None:
+    account.lose_answer("CreateTrainingJob")
+    mine = trainer(account)
+    mine.train(wait=False, logs=False)
+    mine.train(wait=False, logs=False)  # again: the same job
+    assert list(account.training_jobs) == ["dogbreed-once"]
+    tried = [name for name, _ in account.requests if name == "CreateTrainingJob"]
+    assert len(tried) == 2
 
 
 def test_a_job_that_cant_be_looked_at_was_started_all_the_same(
