@@ -23,11 +23,11 @@ def command(script: str, *arguments: str) -> list[str]:
 
 
 def roles_of(account: "SageMakerAccount") -> tuple[str, ...]:
-    """Keys of launch/deploy.py: each service under the role that is made for it, and endpoints
-    that stay."""
+    """Keys of launch/deploy.py: each service under the role that is made for it, endpoints that
+    stay, and no packages to download."""
     name = account.serving_role_arn.rpartition("/")[2]
     ttl_role = f"deploy.ttl_role={account.scheduler_role_arn}"
-    return f"deploy.role={name}", ttl_role, "deploy.ttl_hours=null"
+    return f"deploy.role={name}", ttl_role, "deploy.ttl_hours=null", "deploy.install=none"
 
 
 def sent(account: "SageMakerAccount", operation: str) -> list[dict[str, Any]]:

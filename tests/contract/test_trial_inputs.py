@@ -54,7 +54,7 @@ def test_a_trial_reads_features_alone_and_writes_no_model(
         name: [each["ChannelName"] for each in job.request["InputDataConfig"]]
         for name, job in account.training_jobs.items()
     }
-    assert inputs == {extraction: ["photos", "weights"], trial: ["features"]}
+    assert inputs == {extraction: ["photos", "photo_listing", "weights"], trial: ["features"]}
     assert "of the feature set" in account.log(trial)
     assert "valid_loss_low95=" in account.log(trial)
     client = account.client("s3")

@@ -16,7 +16,6 @@ def main(arguments: Sequence[str]) -> None:
     config = compose_as(TuneConfig, "tune", arguments)
     # Imports that --help and a mistyped key shouldn't wait for; seconds of them after the paths.
     from dogbreed.training.path_check import check_paths, check_sent_paths
-    from dogbreed.training.run_folder import log_to_terminal
 
     if config.launcher.name == LOCAL:
         check_local(config)
@@ -31,5 +30,4 @@ def main(arguments: Sequence[str]) -> None:
         require_aws()
         from dogbreed.cloud.jobs.search import Search
 
-        log_to_terminal()
         Search.from_config(config).run()

@@ -40,7 +40,8 @@ def check_group(account: Account, group: str, key: str = "deploy.register") -> N
         arn = _arn_of(client, group)
         if arn is not None and not is_ours(client, arn):
             raise CloudError(
-                f"{key}={group}: the group exists and isn't this project's: take another name."
+                f"{key}={group}: the group exists and isn't this project's: take another "
+                f"{key}=NAME."
             )
 
 

@@ -34,7 +34,7 @@ def training_resources(
     if launcher.keep_alive_minutes:
         resources["keep_alive_period_in_seconds"] = 60 * launcher.keep_alive_minutes
     if len(types) > 1:
-        preferences = [{"instance_type": each} for each in types]
+        preferences = [_preference(each) for each in types]
         return {"instance_preferences": preferences, **resources}
     return {"instance_type": types[0], **resources}
 
@@ -69,12 +69,17 @@ def types_of(compute: Compute) -> tuple[str, ...]:
     return (str(compute.instance_type),)
 
 
+def _preference(instance_type: str) -> InstancePreference:
+    # Not left out: the SDK (3.27) warns about a list that isn't assigned, and sends no None.
+    return InstancePreference(instance_type=instance_type, training_plan_arns=None)
+
+
 def with_types(compute: Compute, types: tuple[str, ...]) -> Compute:
     """The same instances, of other types."""
     if len(types) == 1:
         fields: dict[str, Any] = {"instance_type": types[0], "instance_preferences": None}
     else:
-        preferences = [InstancePreference(instance_type=each) for each in types]
+        preferences = [_preference(each) for each in types]
         fields = {"instance_type": None, "instance_preferences": preferences}
     return compute.model_copy(update=fields)
 

@@ -33,7 +33,7 @@ from dogbreed.search.best import SEARCHES
 from dogbreed.search.final import settings_of
 from dogbreed.search.sagemaker_limits import check_on_sagemaker, job_notes
 from dogbreed.search.user_settings import save_settings
-from dogbreed.training.run_folder import check_writable, log
+from dogbreed.training.run_folder import check_writable, log, log_to_terminal
 
 
 class Search:
@@ -143,6 +143,7 @@ class Search:
             DogbreedError: one sentence with the reason and the remedy; `Stopped` after Ctrl-C names
                 the job that still runs.
         """
+        log_to_terminal()
         check_writable(self.folder.parent)
         if self.config.attach is not None:
             return self.wait()

@@ -30,7 +30,7 @@ from dogbreed.cloud.jobs.training_results import finish
 from dogbreed.configuration.search import FinalConfig
 from dogbreed.errors import CloudError
 from dogbreed.search.final import compose_final
-from dogbreed.training.run_folder import check_writable, log
+from dogbreed.training.run_folder import check_writable, log, log_to_terminal
 
 
 class Training:
@@ -109,6 +109,7 @@ class Training:
             DogbreedError: one sentence with the reason and the remedy; `Stopped` after Ctrl-C names
                 the job that still runs.
         """
+        log_to_terminal()
         check_writable(self.folder.parent)
         if self.config.attach is not None:
             return self.wait()

@@ -154,7 +154,7 @@ def test_an_account_without_debugger_gets_the_alternative(
     launch: Launch, account: "SageMakerAccount"
 ) -> None:
     account.close_debugger()
-    sentence = refused(launch, "cloud_debugger=true")
+    sentence = refused(launch, "cloud_debugger=true", "launcher.install=index")
     assert "can't use SageMaker Debugger" in sentence
     assert "set cloud_debugger=false" in sentence
     assert account.training_jobs == {}
@@ -267,13 +267,13 @@ def test_the_first_type_with_quota_and_capacity_is_used(
 
 
 def test_a_warm_pool_is_requested_and_named(
-    launch: Launch, account: "SageMakerAccount", caplog: pytest.LogCaptureFixture
+    launch: Launch, account: "SageMakerAccount", capsys: pytest.CaptureFixture[str]
 ) -> None:
     launch("launcher.keep_alive_minutes=10", "launcher.retries=2")
     ((_, sent),) = [each for each in account.requests if each[0] == "CreateTrainingJob"]
     assert sent["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 600
     assert sent["RetryStrategy"] == {"MaximumRetryAttempts": 2}
-    out = caplog.text
+    out = capsys.readouterr().out
     assert "then idle for 10 min at $" in out
     assert "from AWS's Price List API" in out
     assert "typically about $" in out

@@ -45,12 +45,10 @@ def test_one_type_is_sent_as_before() -> None:
 def test_a_list_is_left_to_the_service() -> None:
     keys = launcher("launcher.volume_kms_key=1234abcd-12ab-34cd-56ef-1234567890ab")
     key = {"volume_kms_key_id": keys.volume_kms_key}
-    preferences = [{"instance_type": each} for each in LIST]
-    assert training_resources(keys, LIST, 2, 40) == {
-        "instance_preferences": preferences,
-        **SIZES,
-        **key,
-    }
+    resources = training_resources(keys, LIST, 2, 40)
+    preferences = resources.pop("instance_preferences")
+    assert [each.instance_type for each in preferences] == list(LIST)
+    assert resources == {**SIZES, **key}
     assert types_of(compute(keys, LIST)) == LIST
     tuning = tuning_resources(compute(keys, LIST))
     assert tuning is not None
