@@ -13,7 +13,7 @@ from helpers.in_process import run_in_process
 from dogbreed.cloud.aws.account import sign_in
 from dogbreed.cloud.endpoints.archive import pack
 from dogbreed.cloud.endpoints.deploy import deploy
-from dogbreed.cloud.endpoints.endpoint_requests import Deployment
+from dogbreed.cloud.endpoints.endpoint_requests import ServedModel
 from dogbreed.cloud.endpoints.model_source import find_model
 from dogbreed.cloud.endpoints.registry import register
 from dogbreed.cloud.jobs.search import Search
@@ -98,7 +98,7 @@ def test_a_deployment_is_registered_once_however_often_it_is_sent(
     with tempfile.TemporaryDirectory() as folder:
         archive = pack(signed_in, config, Path(folder))
         first, second = (
-            Deployment(name=f"dogs-{n}", model_uri=archive.uri, image_uri="i") for n in (1, 2)
+            ServedModel(name=f"dogs-{n}", model_uri=archive.uri, image_uri="i") for n in (1, 2)
         )
         account.lose_answer("CreateModelPackageGroup")
         account.lose_answer("CreateModelPackage")

@@ -15,6 +15,6 @@ def main(arguments: Sequence[str]) -> None:
     config = compose_as(DeployConfig, "deploy", arguments)
     require_aws()
     # Seconds of imports that --help and a mistyped key shouldn't wait for.
-    from dogbreed.cloud.endpoints.deploy import deploy
+    from dogbreed.cloud.endpoints.deployment import Deployment
 
-    deploy(config)
+    Deployment.from_config(config).deploy()

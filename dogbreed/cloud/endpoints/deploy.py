@@ -22,7 +22,7 @@ from dogbreed.cloud.endpoints.batch import run_batch
 from dogbreed.cloud.endpoints.batch_photos import Photos, photos_of
 from dogbreed.cloud.endpoints.deploy_keys import check_deployment
 from dogbreed.cloud.endpoints.dry_run import log_plan
-from dogbreed.cloud.endpoints.endpoint_requests import Deployment, deployment_name
+from dogbreed.cloud.endpoints.endpoint_requests import ServedModel, deployment_name
 from dogbreed.cloud.endpoints.endpoint_rollout import deploy_endpoint
 from dogbreed.cloud.endpoints.expiry import schedule_expiry
 from dogbreed.cloud.endpoints.lifetime import with_lifetime
@@ -54,7 +54,7 @@ def deploy(config: DeployConfig) -> None:
     with tempfile.TemporaryDirectory() as folder:
         archive = pack(account, config, Path(folder))
         config = with_lifetime(config, sample_set=archive.sample_set)
-        deployment = Deployment(
+        deployment = ServedModel(
             name=deployment_name(config.endpoint), model_uri=archive.uri, image_uri=image.uri
         )
         photos = photos_of(account, config) if config.deploy.kind == BATCH else None

@@ -32,13 +32,22 @@ class Deployment:
     """
 
     def __init__(self, *overrides: str) -> None:
-        config = compose_as(DeployConfig, "deploy", overrides)
-        self.config = replace(config, launcher=checked_keys(config.launcher))
+        self._configure(compose_as(DeployConfig, "deploy", overrides))
+
+    @classmethod
+    def from_config(cls, config: DeployConfig) -> "Deployment":
+        """The deployment of a composed configuration."""
+        deployment = cls.__new__(cls)
+        deployment._configure(config)
+        return deployment
 
     @classmethod
     def attach(cls, endpoint: str, *overrides: str) -> "Deployment":
         """An endpoint that exists already; nothing is deployed."""
         return cls(*overrides, f"endpoint={endpoint}")
+
+    def _configure(self, config: DeployConfig) -> None:
+        self.config = replace(config, launcher=checked_keys(config.launcher))
 
     @cached_property
     def account(self) -> Account:

@@ -23,7 +23,7 @@ PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", JSON_TYPE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deployment:
+class ServedModel:
     """One deployment; `name` is unique and names its model, endpoint configuration or job.
 
     `model_uri` is the S3 URI of the model archive.
@@ -49,7 +49,9 @@ def container_environment(deploy: ServingConfig) -> dict[str, str]:
     return variables
 
 
-def model_request(account: Account, config: DeployConfig, deployment: Deployment) -> dict[str, Any]:
+def model_request(
+    account: Account, config: DeployConfig, deployment: ServedModel
+) -> dict[str, Any]:
     """The arguments of CreateModel."""
     container: dict[str, Any] = {
         "Image": deployment.image_uri,
@@ -76,7 +78,7 @@ def model_request(account: Account, config: DeployConfig, deployment: Deployment
 
 
 def endpoint_config_request(
-    account: Account, config: DeployConfig, deployment: Deployment, instances: int | None = None
+    account: Account, config: DeployConfig, deployment: ServedModel, instances: int | None = None
 ) -> dict[str, Any]:
     """The arguments of CreateEndpointConfig; `instances`: initial count, None: the minimum."""
     deploy, launcher = config.deploy, config.launcher
@@ -136,7 +138,7 @@ def _capture(account: Account, config: DeployConfig) -> dict[str, Any]:
 
 
 def endpoint_request(
-    account: Account, config: DeployConfig, deployment: Deployment
+    account: Account, config: DeployConfig, deployment: ServedModel
 ) -> dict[str, Any]:
     """The arguments of CreateEndpoint."""
     return {
@@ -192,13 +194,13 @@ def rollback_policy(alarms: Sequence[str], instances: int) -> dict[str, Any]:
     }
 
 
-def predictions_uri(account: Account, config: DeployConfig, deployment: Deployment) -> str:
+def predictions_uri(account: Account, config: DeployConfig, deployment: ServedModel) -> str:
     """The S3 folder of a transform job's output."""
     return f"s3://{account.bucket}/{config.launcher.prefix}/answers/{deployment.name}/"
 
 
 def transform_request(
-    account: Account, config: DeployConfig, deployment: Deployment, photos_uri: str
+    account: Account, config: DeployConfig, deployment: ServedModel, photos_uri: str
 ) -> dict[str, Any]:
     """The arguments of CreateTransformJob: each photo is a request, each response a file."""
     deploy, launcher = config.deploy, config.launcher

@@ -13,7 +13,7 @@ from dogbreed.cloud.aws.tags import is_ours, tag_list
 from dogbreed.cloud.endpoints.archive import Archive
 from dogbreed.cloud.endpoints.endpoint_requests import (
     PHOTO_TYPES,
-    Deployment,
+    ServedModel,
     container_environment,
 )
 from dogbreed.cloud.endpoints.lifecycle import create_once
@@ -54,7 +54,7 @@ def create_group(account: Account, group: str, launcher: AccountConfig) -> None:
 
 
 def register(
-    account: Account, config: DeployConfig, archive: Archive, deployment: Deployment
+    account: Account, config: DeployConfig, archive: Archive, deployment: ServedModel
 ) -> str:
     """Register the model as a new version of its group; return the version's ARN.
 
@@ -87,7 +87,7 @@ def _arn_of(client: Any, group: str) -> str | None:
 
 
 def _request(
-    config: DeployConfig, archive: Archive, deployment: Deployment, metrics_uri: str
+    config: DeployConfig, archive: Archive, deployment: ServedModel, metrics_uri: str
 ) -> dict[str, Any]:
     """The arguments of CreateModelPackage. Versions inherit the tags of their group."""
     container: dict[str, Any] = {

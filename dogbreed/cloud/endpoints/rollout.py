@@ -10,7 +10,7 @@ from dogbreed.cloud.aws.errors import NO_NETWORK, is_unknown, translate_errors
 from dogbreed.cloud.aws.tags import is_ours
 from dogbreed.cloud.endpoints import alarms, lifecycle, scaling
 from dogbreed.cloud.endpoints.endpoint_requests import (
-    Deployment,
+    ServedModel,
     endpoint_config_request,
     endpoint_request,
     model_request,
@@ -38,7 +38,7 @@ class Rollout:
     endpoint is in service or failed, and can be deleted.
     """
 
-    def __init__(self, account: Account, config: DeployConfig, deployment: Deployment) -> None:
+    def __init__(self, account: Account, config: DeployConfig, deployment: ServedModel) -> None:
         self.account, self.config, self.deployment = account, config, deployment
         self.client = account.client("sagemaker")
         self.previous: Previous | None = None
@@ -169,7 +169,7 @@ class Rollout:
         alarms.put_alarms(account, config)
 
     @property
-    def _context(self) -> tuple[Account, DeployConfig, Deployment]:
+    def _context(self) -> tuple[Account, DeployConfig, ServedModel]:
         return self.account, self.config, self.deployment
 
     @property

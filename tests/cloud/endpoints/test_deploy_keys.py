@@ -11,7 +11,7 @@ from dogbreed.cloud.aws.service_model import choices_of
 from dogbreed.cloud.aws.tags import all_tags
 from dogbreed.cloud.endpoints.deploy_keys import MAX_NAME_CHARACTERS, check_deployment
 from dogbreed.cloud.endpoints.endpoint_requests import (
-    Deployment,
+    ServedModel,
     container_environment,
     deployment_name,
     endpoint_config_request,
@@ -24,7 +24,7 @@ from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig, TeardownConfig
 from dogbreed.errors import CloudError, ConfigError
 
-DEPLOYMENT = Deployment(name="dogs-1", model_uri="s3://b/m", image_uri="i")
+DEPLOYMENT = ServedModel(name="dogs-1", model_uri="s3://b/m", image_uri="i")
 KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"
 
 

@@ -12,14 +12,14 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.endpoints.deploy import _account, _checked
-from dogbreed.cloud.endpoints.endpoint_requests import Deployment, model_request, transform_request
+from dogbreed.cloud.endpoints.endpoint_requests import ServedModel, model_request, transform_request
 from dogbreed.cloud.endpoints.expiry import schedule_expiry
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError, ConfigError
 
 ROLE = "arn:aws:iam::111122223333:role/"
-IT = Deployment(name="dogs-1", model_uri="s3://b/model.tar.gz", image_uri="i")
+IT = ServedModel(name="dogs-1", model_uri="s3://b/model.tar.gz", image_uri="i")
 KINDS = ("realtime", "serverless", "batch")
 
 

@@ -12,7 +12,7 @@ from dogbreed.cloud.aws.account import account_arguments
 from dogbreed.cloud.aws.service_model import problems
 from dogbreed.cloud.endpoints.alarms import rollback_alarms
 from dogbreed.cloud.endpoints.endpoint_requests import (
-    Deployment,
+    ServedModel,
     rollback_policy,
     update_request,
 )
@@ -68,7 +68,7 @@ def account_of(client: Any) -> Any:
 
 
 def rollout(client: Any, *overrides: str) -> Rollout:
-    deployment = Deployment(name="dogs-1", model_uri="s3://b/m", image_uri="i")
+    deployment = ServedModel(name="dogs-1", model_uri="s3://b/m", image_uri="i")
     return Rollout(account_of(client), composed(*overrides), deployment)
 
 
