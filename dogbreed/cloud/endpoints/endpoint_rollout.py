@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dogbreed.cloud.endpoints import lifecycle, scaling
 from dogbreed.cloud.endpoints.cloudwatch import log_lines
 from dogbreed.cloud.endpoints.failed_rollout import take_back
+from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.cloud.endpoints.previous_version import delete_previous, teardown_command
 from dogbreed.cloud.endpoints.rollout import Rollout
 from dogbreed.errors import CloudError, Stopped
@@ -40,7 +41,7 @@ def deploy_endpoint(rollout: Rollout, test: Callable[[], object]) -> None:
     try:
         delete_previous(
             *(rollout.account, config, rollout.previous, rollout.deployment.name),
-            keep_schedules=config.deploy.ttl_hours is None,
+            keep_schedules=lifetime_of(config.deploy) is None,
         )
     except Stopped as stopped:
         raise Stopped(

@@ -19,6 +19,7 @@ from dogbreed.cloud.endpoints.endpoint_requests import (
     update_request,
 )
 from dogbreed.cloud.endpoints.expiry import delete_schedule, schedule_expiry
+from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.cloud.endpoints.previous_version import Previous, inspect_previous
 from dogbreed.cloud.endpoints.undo import UndoSteps
 from dogbreed.configuration.deploy import ASYNC, SERVERLESS, DeployConfig
@@ -85,7 +86,7 @@ class Rollout:
     def schedule_expiry(self) -> None:
         """CreateSchedule, if the endpoint is to be deleted after a time."""
         config, name = self.config, self.deployment.name
-        if config.deploy.ttl_hours is None:
+        if lifetime_of(config.deploy) is None:
             return
         client = self.account.client("scheduler")
         with self.undo.creating(lambda: delete_schedule(client, name)):
