@@ -43,7 +43,7 @@ NO_PATHS = {
     "deploy.ttl_role",
     *(f"launcher.{name}" for name in ("region", "role", "bucket", "prefix", "output_kms_key")),
     *(f"launcher.{name}" for name in ("image_uri", "instance_type", "extract_instance_type")),
-    "launcher.volume_kms_key",
+    *("launcher.volume_kms_key", "deploy.volume_kms_key", "deploy.alarm_topic", "owner"),
 }
 # 255 bytes, the most that a name may have; 85 characters.
 LONG = "犬" * 85

@@ -138,21 +138,25 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 def _category(name: str) -> str:
     """The characters of \\p{NAME}, as the content of a character class."""
-    characters = _POSIX.get(name) or _categories().get(name)
+    characters = _POSIX.get(name) or _categories(len(name)).get(name)
     if characters is None:
         raise re.error(f"unknown class {name}")
     return characters
 
 
 @cache
-def _categories() -> dict[str, str]:
-    """All characters by the first letter of their Unicode category, such as L for letters."""
+def _categories(letters: int) -> dict[str, str]:
+    """All characters by the first one or two letters of their Unicode category, such as L or Zs."""
     found: dict[str, list[str]] = {}
     codes = range(sys.maxunicode + 1)
-    for letter, same in itertools.groupby(codes, lambda code: unicodedata.category(chr(code))[0]):
+
+    def category(code: int) -> str:
+        return unicodedata.category(chr(code))[:letters]
+
+    for name, same in itertools.groupby(codes, category):
         run = list(same)
-        found.setdefault(letter, []).append(f"\\U{run[0]:08x}-\\U{run[-1]:08x}")
-    return {letter: "".join(runs) for letter, runs in found.items()}
+        found.setdefault(name, []).append(f"\\U{run[0]:08x}-\\U{run[-1]:08x}")
+    return {name: "".join(runs) for name, runs in found.items()}
 
 
 def _below(place: str, name: str) -> str:

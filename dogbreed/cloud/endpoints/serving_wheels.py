@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dogbreed.cloud.jobs.inputs import PROJECT
-from dogbreed.cloud.wheels.closure import Environment
+from dogbreed.cloud.wheels.closure import Container
 from dogbreed.cloud.wheels.pins import CONSTRAINTS, read_pins
 from dogbreed.cloud.wheels.resolve import list_wheels, resolve_wheels
 from dogbreed.cloud.wheels.target import Target
@@ -24,12 +24,12 @@ def serving_wheels(deploy: ServingConfig, requirements: Path, *, dry: bool) -> W
         return None
     server, needed = SERVERS[deploy.server], read_pins(requirements)
     constraints = PROJECT / CONSTRAINTS  # not in an installed package, whose models need no more
-    environment = Environment(
+    container = Container(
         target=Target(python=server.python, glibc_minor=server.glibc_minor),
         pins={**(read_pins(constraints) if constraints.is_file() else {}), **needed},
         carried=server.carries,
         key="deploy.install",
     )
     wanted = [str(pin) for pins in needed.values() for pin in pins]
-    found = list_wheels(wanted, environment) if dry else resolve_wheels(wanted, environment)
+    found = list_wheels(wanted, container) if dry else resolve_wheels(wanted, container)
     return found if found.names else None

@@ -8,7 +8,7 @@ from typing import Any
 from dogbreed.cloud.aws.images import Image
 from dogbreed.cloud.container.entry_point import WHEELS as CHANNEL
 from dogbreed.cloud.jobs.source import job_requirements
-from dogbreed.cloud.wheels.closure import Environment
+from dogbreed.cloud.wheels.closure import Container
 from dogbreed.cloud.wheels.pins import CONSTRAINTS, read_pins
 from dogbreed.cloud.wheels.resolve import list_wheels, resolve_wheels
 from dogbreed.cloud.wheels.target import TRAINING
@@ -63,13 +63,13 @@ def plan_packages(
             "pip must replace: set launcher.install=index, or leave out debug.smdebug and "
             "cloud_debugger."
         )
-    environment = Environment(
+    container = Container(
         target=TRAINING,
         pins=read_pins(project / CONSTRAINTS),
         carried=carried,
         key="launcher.install",
     )
-    wheels = (list_wheels if dry else resolve_wheels)(direct, environment)
+    wheels = (list_wheels if dry else resolve_wheels)(direct, container)
     if not wheels.versions:  # the container carries all
         return Packages(lines=(), names=(), wheels=None)
     return Packages(

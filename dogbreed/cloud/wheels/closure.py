@@ -19,7 +19,7 @@ LookUp = Callable[[Mapping[str, str]], Mapping[str, Sequence[Requirement]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Environment:
+class Container:
     """What is known about a container: its Python, the tested versions, the packages it carries.
 
     `key` is the configuration's key that messages name.
@@ -39,18 +39,18 @@ class Closure:
     unknown: set[str] = field(default_factory=set)
 
 
-def closure(wanted: Iterable[str], environment: Environment, look_up: LookUp) -> Closure:
+def closure(wanted: Iterable[str], container: Container, look_up: LookUp) -> Closure:
     """Every package to install for the requirements `wanted`.
 
     Raises:
         CloudError: a package isn't pinned, or needs another version of one that the container has.
     """
-    target = environment.target
+    target = container.target
     found, extras = Closure(), dict[str, frozenset[str]]()
     requires: dict[str, Sequence[Requirement]] = {}
     pending = [(each, "") for each in map(Requirement, wanted) if target.needs(each)]
     while pending:
-        changed = dict.fromkeys(_add(found, extras, environment, pending))
+        changed = dict.fromkeys(_add(found, extras, container, pending))
         new = {name: found.versions[name] for name in changed if name not in requires}
         known = look_up(new) if new else {}
         found.unknown.update(new.keys() - known.keys())
@@ -67,14 +67,14 @@ def closure(wanted: Iterable[str], environment: Environment, look_up: LookUp) ->
 def _add(
     found: Closure,
     extras: dict[str, frozenset[str]],
-    environment: Environment,
+    container: Container,
     pending: Iterable[tuple[Requirement, str]],
 ) -> Iterable[str]:
     """Add the packages of requirements; yields those that are new, or have further extras."""
     for requirement, by in pending:
         name = canonicalize_name(requirement.name)
-        version = _version(requirement, by, environment)
-        if name in environment.carried:
+        version = _version(requirement, by, container)
+        if name in container.carried:
             continue
         assert version is not None
         found.versions[name] = version
@@ -84,23 +84,23 @@ def _add(
             yield name
 
 
-def _version(requirement: Requirement, by: str, environment: Environment) -> str | None:
+def _version(requirement: Requirement, by: str, container: Container) -> str | None:
     """The version to install; None for a package that the container carries, if it isn't pinned."""
     name = canonicalize_name(requirement.name)
-    version = pinned_version(environment.pins, name, environment.target)
+    version = pinned_version(container.pins, name, container.target)
     needed = f"{by} needs {requirement.name}{requirement.specifier}" if by else str(requirement)
-    if version is None and name not in environment.carried:
+    if version is None and name not in container.carried:
         # smdebug is pinned in pyproject.toml: it isn't compatible with current packages.
         version = exact_version(requirement)
         if version is None:
             raise CloudError(
-                f"{environment.key}=wheels: constraints.txt doesn't pin {requirement.name} "
-                f"({needed}): run make constraints, or set {environment.key}=index."
+                f"{container.key}=wheels: constraints.txt doesn't pin {requirement.name} "
+                f"({needed}): run make constraints, or set {container.key}=index."
             )
     if version is not None and not requirement.specifier.contains(version, prereleases=True):
-        has = "the container has another" if name in environment.carried else f"{version} is pinned"
+        has = "the container has another" if name in container.carried else f"{version} is pinned"
         raise CloudError(
-            f"{environment.key}=wheels: {needed}, and {has} version: set {environment.key}=index, "
+            f"{container.key}=wheels: {needed}, and {has} version: set {container.key}=index, "
             "which lets pip replace it, or leave out the key that needs it."
         )
     return version

@@ -127,7 +127,7 @@ def test_places_in_s3_are_known_however_they_are_written() -> None:
         ("tags.🐶=b", "can't be in the name"),
         (f"tags.{'a' * 129}=b", "129 characters; at most 128"),
         (f"tags.a={'b' * 257}", "257 characters; at most 256"),
-        (f"tags={{{', '.join(f'a{n}: b' for n in range(49))}}}", "49 tags; at most 48"),
+        (f"tags={{{', '.join(f'a{n}: b' for n in range(49))}}}", "49 tags; at most 47"),
         *((f"{key}=", "is empty") for key in ("role", "region", "output_kms_key", "image_uri")),
     ],
 )

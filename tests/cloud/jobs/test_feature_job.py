@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,7 @@ from dogbreed.cloud.aws.uploads import S3Folder
 from dogbreed.cloud.jobs import feature_job
 from dogbreed.cloud.jobs.feature_job import _Run, extract
 from dogbreed.cloud.jobs.inputs import JobInputs
+from dogbreed.cloud.jobs.job import Job
 from dogbreed.cloud.jobs.packages import Packages
 from dogbreed.cloud.jobs.photo_inputs import PhotoInputs
 from dogbreed.cloud.jobs.source import SourcePackage
@@ -79,12 +80,12 @@ class Cloud:
         )  # fmt: skip
         patch.setattr(Account, "client", lambda *more: s3.client)
         patch.setattr(feature_job, "_runs", lambda *more: self.runs)
-        patch.setattr(feature_job, "start_training", self._start)
+        patch.setattr(feature_job, "_start", self._start)
         patch.setattr(feature_job, "_wait", self._wait)
 
-    def _start(self, account: Account, request: dict[str, Any]) -> None:
-        uri = request["checkpoint_config"].s3_uri
-        self.started.append((request["training_job_name"], uri))
+    def _start(self, account: Account, config: TuneConfig, job: Job) -> None:
+        uri = str(job.checkpoints_uri)
+        self.started.append((job.name, uri))
         self.runs.insert(0, run(self.started[-1][0], "InProgress", NOW, None, uri.rstrip("/")))
 
     def _wait(self, account: Account, config: TuneConfig, name: str) -> None:
@@ -92,7 +93,7 @@ class Cloud:
 
     def extract(self) -> str:
         overrides = ["launcher.instance_type=ml.c7i.2xlarge"]
-        return extract(self.account, compose_as(TuneConfig, "tune", overrides), INPUTS)[0]
+        return extract(self.account, compose_as(TuneConfig, "tune", overrides), INPUTS)
 
 
 @pytest.fixture

@@ -78,8 +78,8 @@ def test_the_features_before_the_last_stage_need_more_than_pooled_ones() -> None
 
 def test_what_jobs_write() -> None:
     many = work("search.trials=3")
-    assert many.written_bytes == many.feature_bytes + 3 * MODEL_BYTES
-    assert work("search.trials=3", "search.input=photos").written_bytes == 3 * MODEL_BYTES
+    assert many.written_bytes == many.feature_bytes > 0  # trials write no model
+    assert work("search.trials=3", "search.input=photos").written_bytes == 0
     assert work("search.jobs=one").written_bytes == 0
     final = workload_of(compose_as(FinalConfig, "final", []), photos=10, photo_bytes=10)
     assert final.written_bytes == MODEL_BYTES

@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 
 from dogbreed.cloud.aws.images import ALWAYS_CARRIED, CARRIED
 from dogbreed.cloud.jobs.source import job_requirements
-from dogbreed.cloud.wheels.closure import Closure, Environment, closure
+from dogbreed.cloud.wheels.closure import Closure, Container, closure
 from dogbreed.cloud.wheels.pins import Pins, read_pins
 from dogbreed.cloud.wheels.resolve import list_wheels
 from dogbreed.cloud.wheels.target import TRAINING, Target
@@ -38,10 +38,10 @@ def look_up(versions: Mapping[str, str]) -> Mapping[str, Sequence[Requirement]]:
 
 
 def closed(*wanted: str, carried: str = "torch", target: Target = TRAINING) -> Closure:
-    environment = Environment(
+    container = Container(
         target=target, pins=PINS, carried=frozenset({carried}), key="launcher.install"
     )
-    return closure(wanted, environment, look_up)
+    return closure(wanted, container, look_up)
 
 
 def test_everything_is_followed_but_what_the_container_carries() -> None:
@@ -82,7 +82,7 @@ def test_a_version_that_the_container_does_not_have_is_refused() -> None:
 def test_smdebug_is_refused_before_anything_is_downloaded() -> None:
     """It needs a protobuf that the container's other packages can't work with."""
     pytest.importorskip("boto3")
-    environment = Environment(
+    container = Container(
         target=TRAINING,
         pins=read_pins(PROJECT / "constraints.txt"),
         carried=CARRIED | ALWAYS_CARRIED,
@@ -93,7 +93,7 @@ def test_smdebug_is_refused_before_anything_is_downloaded() -> None:
         return {n: [Requirement("protobuf<=3.20.3")] * (n == "smdebug") for n in versions}
 
     with pytest.raises(CloudError, match=r"smdebug needs protobuf<=3.20.3, and the container"):
-        closure(["smdebug==1.0.34"], environment, of_smdebug)
+        closure(["smdebug==1.0.34"], container, of_smdebug)
 
 
 def test_a_dry_run_lists_all_that_a_job_installs_from_what_is_installed_here(
@@ -101,13 +101,13 @@ def test_a_dry_run_lists_all_that_a_job_installs_from_what_is_installed_here(
 ) -> None:
     monkeypatch.setenv("DOGBREED_CACHE", str(tmp_path))
     carried = CARRIED | ALWAYS_CARRIED
-    environment = Environment(
+    container = Container(
         target=TRAINING,
         pins=read_pins(PROJECT / "constraints.txt"),
         carried=carried,
         key="launcher.install",
     )
-    found = list_wheels(job_requirements(PROJECT, carried), environment)
+    found = list_wheels(job_requirements(PROJECT, carried), container)
     assert found.wheels is None
     assert {"pytorch-lightning", "fsspec", "aiohttp", "mako", "pillow"} <= found.versions.keys()
     assert not carried & found.versions.keys()

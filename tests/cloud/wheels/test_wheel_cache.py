@@ -7,13 +7,13 @@ import pytest
 from helpers.made_wheels import make_source, make_wheel
 
 from dogbreed.cloud.wheels import pip
-from dogbreed.cloud.wheels.closure import Environment
+from dogbreed.cloud.wheels.closure import Container
 from dogbreed.cloud.wheels.resolve import list_wheels, resolve_wheels
 from dogbreed.cloud.wheels.target import TRAINING
 from dogbreed.cloud.wheels.wheel_files import WheelSet
 from dogbreed.errors import CloudError
 
-ENVIRONMENT = Environment(
+CONTAINER = Container(
     target=TRAINING, pins={}, carried=frozenset({"torch"}), key="launcher.install"
 )
 
@@ -33,13 +33,13 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def resolved(wanted: str = "probe==1.0") -> WheelSet:
-    return resolve_wheels([wanted], ENVIRONMENT)
+    return resolve_wheels([wanted], CONTAINER)
 
 
 def test_wheels_for_the_containers_python_are_downloaded_once(
     index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert list_wheels(["probe==1.0"], ENVIRONMENT).names == ["probe==1.0"]
+    assert list_wheels(["probe==1.0"], CONTAINER).names == ["probe==1.0"]
     found = resolved()
     assert found.names == ["part==1.0", "probe==1.0"]
     assert found.wheels is not None
@@ -50,7 +50,7 @@ def test_wheels_for_the_containers_python_are_downloaded_once(
         raise AssertionError("pip was started")
 
     monkeypatch.setattr(pip, "_pip", no_pip)
-    assert resolved() == found == list_wheels(["probe==1.0"], ENVIRONMENT)
+    assert resolved() == found == list_wheels(["probe==1.0"], CONTAINER)
 
 
 def test_a_wheel_that_was_changed_in_the_cache_is_downloaded_again(

@@ -169,7 +169,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
 
 def test_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "PIL.py").write_text("raise ImportError('no such library')\n")
-    monkeypatch.setattr("dogbreed.data.decoding.pool._PACKAGES", tmp_path)
+    monkeypatch.setattr("dogbreed.data.decoding.pool._PACKAGES", (tmp_path,))
     with (
         pytest.raises(EngineError, match=r"ends before it is ready: .*no such library"),
         DecodingPool().opened(photo("WEBP"), max_pixels=MAX_PIXELS),
