@@ -1,6 +1,6 @@
 """Download wheels with pip, from whatever index it is configured for."""
 
-import importlib.util
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -62,11 +62,13 @@ def _build_pure(wanted: str, folder: Path, target: Target, key: str) -> None:
 
 def _pip(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     options = ["--no-deps", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
-    if importlib.util.find_spec("pip") is None:
+    try:
+        importlib.metadata.version("pip")  # find_spec would make setuptools warn
+    except importlib.metadata.PackageNotFoundError as error:
         raise CloudError(
             "Downloading what the container installs needs pip, which this environment lacks: "
             "install it (python -m ensurepip), or set launcher.install=index."
-        )
+        ) from error
     return subprocess.run(
         [sys.executable, "-m", "pip", command, *options, *arguments],
         capture_output=True,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import draw_folders
+from conftest import PROJECT, draw_folders
+from helpers.in_process import run_in_process
 
 from dogbreed.cloud.aws.account import sign_in
 from dogbreed.cloud.aws.errors import is_existing, is_in_progress, is_missing
@@ -266,14 +267,19 @@ def test_the_first_type_with_quota_and_capacity_is_used(
     assert "launcher.instance_type=[FIRST,SECOND]" in sentence
 
 
-def test_a_warm_pool_is_requested_and_named(
-    launch: Launch, account: "SageMakerAccount", capsys: pytest.CaptureFixture[str]
-) -> None:
-    launch("launcher.keep_alive_minutes=10", "launcher.retries=2")
+def test_a_warm_pool_is_requested_and_named(account: "SageMakerAccount", tmp_path: Path) -> None:
+    photos = draw_folders(tmp_path / "photos", {"train": 2, "valid": 1, "test": 1})
+    done = run_in_process(
+        PROJECT / "launch" / "train.py",
+        *(f"data.root={photos}", "best=null", "wait=false", f"launcher.role={account.role_arn}"),
+        *("launcher.keep_alive_minutes=10", "launcher.retries=2"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
     ((_, sent),) = [each for each in account.requests if each[0] == "CreateTrainingJob"]
     assert sent["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 600
     assert sent["RetryStrategy"] == {"MaximumRetryAttempts": 2}
-    out = capsys.readouterr().out
+    out = done.stdout
     assert "then idle for 10 min at $" in out
     assert "from AWS's Price List API" in out
     assert "typically about $" in out
