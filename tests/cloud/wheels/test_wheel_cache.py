@@ -1,7 +1,9 @@
 """Wheels for a container, downloaded by the real pip from a folder, and the cache of them."""
 
+import importlib.metadata
 import logging
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from helpers.made_wheels import make_source, make_wheel
@@ -90,6 +92,8 @@ def test_without_a_network_there_is_a_message(index: Path, monkeypatch: pytest.M
 
 
 def test_without_pip_there_is_a_message(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(
+        "importlib.metadata.version", Mock(side_effect=importlib.metadata.PackageNotFoundError)
+    )
     with pytest.raises(CloudError, match=r"needs pip.*ensurepip"):
         resolved()
