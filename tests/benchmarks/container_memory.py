@@ -78,7 +78,7 @@ def of_ray_serve(archive: Path, phone: bytes, large: bytes, variables: dict[str,
     start = time.monotonic()
     with ray_container(archive, variables) as container:
         shown("from the entry point to /ping 200", f"{container.started_s:.1f} s")
-        asked(f"{container.url}/invocations", phone, large, start, container.processes)
+        measure_answers(f"{container.url}/invocations", phone, large, start, container.processes)
         restarted(container, phone)
 
 
@@ -88,10 +88,12 @@ def of_torchserve(archive: Path, phone: bytes, large: bytes) -> None:
     with torchserve(functools.partial(unpack, archive)) as address:
         shown("from the entry point to /ping 200", f"{time.monotonic() - start:.1f} s")
         children = functools.partial(psutil.Process().children, recursive=True)
-        asked(f"{address}/invocations", phone, large, start, children)
+        measure_answers(f"{address}/invocations", phone, large, start, children)
 
 
-def asked(url: str, phone: bytes, large: bytes, start: float, processes: Processes) -> None:
+def measure_answers(
+    url: str, phone: bytes, large: bytes, start: float, processes: Processes
+) -> None:
     """The first answer, an explanation, many clients at once."""
     with MemoryWatch(processes) as memory:
         status, answer = ask(url, phone, Content_Type="image/jpeg")

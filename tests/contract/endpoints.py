@@ -24,7 +24,7 @@ class Endpoint:
         self.tags: list[dict[str, str]] = list(request.get("Tags") or [])
         self.arn, self._start = arn, start
         self.config: str = request["EndpointConfigName"]
-        # The service deletes a configuration or model in use; what runs goes on with its own copy.
+        # The service deletes a configuration or model in use; a running endpoint has its own copy.
         self.variant: dict[str, Any] = {}
         self.pending: str | None = None
         self.instances = 0

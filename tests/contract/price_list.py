@@ -29,7 +29,7 @@ def get_products(request: dict[str, Any]) -> dict[str, Any]:
         if size in VCPUS:
             found = [_product(wanted["instanceName"], wanted["regionCode"], use) for use in USES]
     start = int(request.get("NextToken", 0))
-    end = start + min(request.get("MaxResults", 100), 3)  # small pages, whatever is asked for
+    end = start + min(request.get("MaxResults", 100), 3)  # small pages, whatever MaxResults says
     answer: dict[str, Any] = {
         "FormatVersion": "aws_v1",
         "PriceList": [json.dumps(each) for each in found[start:end]],

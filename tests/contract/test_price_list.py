@@ -49,9 +49,9 @@ def test_the_price_of_training_is_taken_and_cached_for_a_day(
     best = found.prices["ml.c7i.2xlarge"]
     assert best.usd_per_hour == pytest.approx(8 * USD_PER_VCPU)  # of six uses, that of training
     assert (best.vcpus, best.region, best.date) == (8, "us-east-1", "2026-11-01")
-    asked = queries(account)
+    before = queries(account)
     assert listed_prices(signed_in, TYPES).prices == {each: found.prices[each] for each in TYPES}
-    assert queries(account) == asked
+    assert queries(account) == before
     # Of another day, damaged, or of somebody who may write anything there: queried again.
     (file,) = cache.iterdir()
     saved = json.loads(file.read_text("utf-8"))

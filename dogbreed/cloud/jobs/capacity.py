@@ -121,11 +121,6 @@ def warm_pool_lines(launcher: LauncherConfig, name: str, region: str) -> list[st
     ]
 
 
-def is_no_capacity(reason: str) -> bool:
-    """Whether a job failed because AWS had no instance for it."""
-    return any(words in reason for words in NO_CAPACITY)
-
-
 def _within_quota(types: tuple[str, ...], error: CloudError) -> tuple[str, ...]:
     """The types that a refusal doesn't name: 'ml.g5.xlarge for training job usage' is 0."""
     if code_of(error.__cause__) not in LIMITED:

@@ -107,7 +107,7 @@ def test_another_folder_and_another_machine_share_the_objects(
     assert send(s3, other) == [key_of(other / "renamed/Akita/3.jpg")]
     assert operations(s3) >= {"HeadObject"}
     assert in_s3(s3, root)
-    # The record of one folder's photos is kept when another's are sent.
+    # The record of one folder's photos stays when another's are uploaded.
     assert send(s3, other) == []
     assert operations(s3) == {"ListObjectsV2"}
 

@@ -9,7 +9,6 @@ from sagemaker.core.training.configs import Compute
 
 from dogbreed.cloud.aws.account_keys import checked_keys
 from dogbreed.cloud.jobs.capacity import (
-    is_no_capacity,
     start_within_quotas,
     training_resources,
     tuning_resources,
@@ -135,8 +134,3 @@ def test_other_errors_are_not_tried_again() -> None:
     with pytest.raises(CloudError, match="doesn't allow"):
         start_within_quotas(LIST, start)
     assert tried == [LIST]
-
-
-def test_reasons_without_capacity() -> None:
-    assert is_no_capacity("CapacityError: Unable to provision requested ML compute capacity.")
-    assert not is_no_capacity("AlgorithmError: out of memory")
