@@ -99,11 +99,11 @@ def describe(account: "SageMakerAccount", name: str) -> dict[str, Any]:
     return answer
 
 
-def read_archive(account: "SageMakerAccount", key: str) -> dict[str, str]:
+def read_archive(account: "SageMakerAccount", key: str) -> dict[str, bytes]:
     body = account.client("s3").get_object(Bucket=account.bucket, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(body)) as tar:
         files = {name: tar.extractfile(name) for name in tar.getnames()}
-        return {name: file.read().decode() for name, file in files.items() if file is not None}
+        return {name: file.read() for name, file in files.items() if file is not None}
 
 
 def read_log(account: "SageMakerAccount", name: str, host: str) -> list[str]:

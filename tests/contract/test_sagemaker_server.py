@@ -55,9 +55,9 @@ def test_job_runs_on_two_hosts(account: "SageMakerAccount") -> None:
     place = description["ModelArtifacts"]["S3ModelArtifacts"]
     assert place == f"s3://{account.bucket}/dogbreed/jobs/two/output/model.tar.gz"
     model = read_archive(account, "dogbreed/jobs/two/output/model.tar.gz")
-    assert model == {"algo-1.txt": "a.txt c.txt", "algo-2.txt": "b.txt"}
+    assert model == {"algo-1.txt": b"a.txt c.txt", "algo-2.txt": b"b.txt"}
     data = read_archive(account, "dogbreed/jobs/two/output/output.tar.gz")
-    assert data == dict.fromkeys(("algo-1.txt", "algo-2.txt"), "as it was sent")
+    assert data == dict.fromkeys(("algo-1.txt", "algo-2.txt"), b"as it was sent")
 
     for host in ("algo-1", "algo-2"):
         assert "step 2 valid:top1=0.8000;" in read_log(account, "two", host)
@@ -288,7 +288,7 @@ def test_a_manifest_is_read_as_the_service_does(account: "SageMakerAccount") -> 
 
     assert run("good", [{"prefix": f"{place}/"}, "a/1.txt", "b.txt"]) == "Completed"
     model = read_archive(account, "dogbreed/jobs/good/output/model.tar.gz")
-    assert model == {"algo-1.txt": "1.txt b.txt"}
+    assert model == {"algo-1.txt": b"1.txt b.txt"}
     bad: dict[str, Any] = {
         "missing": [{"prefix": f"{place}/"}, "b.txt", "gone.txt"],
         "empty": [{"prefix": f"{place}/"}],
