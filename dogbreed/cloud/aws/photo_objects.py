@@ -24,6 +24,7 @@ from dogbreed.cloud.aws.transfers import WORKERS, send_all
 from dogbreed.cloud.aws.upload_record import Version, read_record, write_record
 from dogbreed.cloud.aws.uploads import (
     S3Folder,
+    confirmed,
     listed,
     local_file,
     with_checksum,
@@ -166,10 +167,8 @@ def upload_photos(
     record = dict(plan.record)
     with translate_errors(f"uploading to {folder.uri}"):
         send_all(send, plan.files, workers)
-        for name, there in _listed(client, folder).items() if sent else ():
-            uploaded = sent.get(name)
-            if uploaded is not None and uploaded.etag == there.etag:
-                record[name] = there._replace(checksum=uploaded.sha256)
+        if sent:
+            record |= confirmed(sent, _listed(client, folder).items())
     if record != read_record(folder.uri):
         write_record(folder.uri, record)
 

@@ -4,7 +4,7 @@ For transform jobs, which read every object of a folder. Training jobs read cont
 objects (photo_objects.py).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,11 +226,21 @@ def upload(
             put(client, folder.bucket, folder.marker, MARKER, kms_key)
             send_all(send, plan.files, workers)
         _remove(client, folder, plan.gone)
-        for name, there in listed(client, folder) if sent else ():
-            uploaded = sent.get(name)
-            if uploaded is not None and uploaded.etag == there.etag:
-                record[name] = Version(*there._replace(checksum=uploaded.sha256))
+        if sent:
+            record |= confirmed(sent, listed(client, folder))
     write_record(folder.uri, record)
+
+
+def confirmed(
+    sent: Mapping[str, Uploaded | None], there: Iterable[tuple[str, Version]]
+) -> dict[str, Version]:
+    """The versions in S3 that are those sent, by name, with their checksums."""
+    found = ((name, version, sent.get(name)) for name, version in there)
+    return {
+        name: version._replace(checksum=uploaded.sha256)
+        for name, version, uploaded in found
+        if uploaded is not None and uploaded.etag == version.etag
+    }
 
 
 def _remove(client: Any, folder: S3Folder, names: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """A hyperparameter search on SageMaker: as an object, and as launch/tune.py runs it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -7,9 +8,9 @@ from pathlib import Path
 from sagemaker.train.model_trainer import ModelTrainer
 from sagemaker.train.tuner import HyperparameterTuner
 
-from dogbreed.cloud.aws.account import Account, sign_in
+from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.account_keys import check_attach, checked_keys
-from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
+from dogbreed.cloud.aws.dry_account import dry_run_copy
 from dogbreed.cloud.jobs import search_results
 from dogbreed.cloud.jobs.attach import attached_tuner, search_of
 from dogbreed.cloud.jobs.dry_run import log_costs, log_plan
@@ -20,6 +21,7 @@ from dogbreed.cloud.jobs.inputs import (
     plan_inputs,
     upload_inputs,
 )
+from dogbreed.cloud.jobs.launch import Launch
 from dogbreed.cloud.jobs.results import check_no_local_results
 from dogbreed.cloud.jobs.search_jobs import SearchJobs, extracts
 from dogbreed.cloud.jobs.start import find_training, find_tuning
@@ -33,10 +35,10 @@ from dogbreed.search.best import SEARCHES
 from dogbreed.search.final import settings_of
 from dogbreed.search.sagemaker_limits import check_on_sagemaker, job_notes
 from dogbreed.search.user_settings import save_settings
-from dogbreed.training.run_folder import check_writable, log, log_to_terminal
+from dogbreed.training.run_folder import log
 
 
-class Search:
+class Search(Launch[TuneConfig]):
     """A search in the AWS account, from the arguments of launch/tune.py.
 
         search = Search("+experiment=hpo", "data.root=PHOTOS")
@@ -50,20 +52,8 @@ class Search:
         ConfigError: an unknown key, or what SageMaker would refuse.
     """
 
-    def __init__(self, *overrides: str) -> None:
-        self._configure(compose_as(TuneConfig, "tune", overrides))
-
-    @classmethod
-    def from_config(cls, config: TuneConfig) -> "Search":
-        """The search of a composed configuration."""
-        search = cls.__new__(cls)
-        search._configure(config)
-        return search
-
-    @classmethod
-    def attach(cls, name: str, *overrides: str) -> "Search":
-        """A search that was started before, running or ended; nothing is started."""
-        return cls(*overrides, f"attach={name}")
+    def _compose(self, overrides: Sequence[str]) -> TuneConfig:
+        return compose_as(TuneConfig, "tune", overrides)
 
     def _configure(self, config: TuneConfig) -> None:
         if config.attach is not None:
@@ -78,22 +68,10 @@ class Search:
 
     @property
     def folder(self) -> Path:
-        """Where the results are written."""
         return Path(self.config.output_root) / SEARCHES / self.name
 
     @cached_property
-    def account(self) -> Account:
-        """The account, signed in on first use; with dry_run=true one that sends nothing."""
-        launcher = self.config.launcher
-        return dry_run_account(launcher) if self.config.dry_run else sign_in(launcher)
-
-    @cached_property
     def inputs(self) -> JobInputs:
-        """Source, photos and weights, with their places in S3; nothing is uploaded.
-
-        Raises:
-            DogbreedError: no or unreadable photos, or S3 refuses.
-        """
         launcher, types = self.config.launcher, self.config.launcher.instance_type
         if extracts(self.config):
             types = launcher.extract_instance_type + types
@@ -133,31 +111,6 @@ class Search:
         trainer = trainer_of(self.account, self.config.launcher, self.jobs.one())
         trainer.before_start(self._stage_one)
         return trainer
-
-    def run(self) -> Path | None:
-        """Start the search, or attach to it, and wait for it, as launch/tune.py does.
-
-        Returns its folder; None after a dry run, and with wait=false.
-
-        Raises:
-            DogbreedError: one sentence with the reason and the remedy; `Stopped` after Ctrl-C names
-                the job that still runs.
-        """
-        log_to_terminal()
-        check_writable(self.folder.parent)
-        if self.config.attach is not None:
-            return self.wait()
-        self.start()
-        if self.account.dry:
-            return None
-        log.info("started %s (region %s)", self.name, self.account.region)
-        if not self.config.wait:
-            log.info(
-                "it runs and costs until it ends: attach=%s waits for it and writes its results",
-                self.name,
-            )
-            return None
-        return self.wait()
 
     def start(self) -> None:
         """Upload the inputs, extract the features, and start the search; or log a dry run's plan.

@@ -174,7 +174,7 @@ def channel_of(name: str, channel: Channel) -> shapes.Channel:
     )
     return shapes.Channel(
         channel_name=name,
-        input_mode=channel.input_mode,
+        input_mode="File",
         data_source=shapes.DataSource(s3_data_source=source),
     )
 

@@ -3,13 +3,11 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from helpers.s3_server import stopped_by_sigterm, write
 
 from dogbreed.cloud.aws import objects
 from dogbreed.cloud.aws.photo_objects import (
@@ -39,12 +37,6 @@ def root(tmp_path: Path) -> Path:
     for name in NAMES:
         write(tmp_path / "photos" / name, f"photo {name}")
     return tmp_path / "photos"
-
-
-def write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
-    return path
 
 
 def photos_of(root: Path) -> tuple[Photo, ...]:
@@ -150,20 +142,6 @@ def test_a_photo_that_changes_during_the_launch_is_not_sent(s3: "S3", root: Path
         upload_photos(s3.client, FOLDER, planned, kms_key=None)
     for key, data in s3.contents().items():
         assert key.endswith(digest(data).hex())
-
-
-@contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """As the command line does it."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped("stopped", number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def test_an_interrupted_upload_resumes(s3: "S3", root: Path) -> None:

@@ -5,14 +5,12 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from helpers.s3_server import stopped_by_sigterm, write
 
 from dogbreed.cloud.aws import uploads
 from dogbreed.cloud.aws.uploads import S3Folder, plan_upload, stored, upload
@@ -35,12 +33,6 @@ def root(tmp_path: Path) -> Path:
     for name in NAMES:
         write(tmp_path / "photos" / name, f"photo {name}")
     return tmp_path / "photos"
-
-
-def write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
-    return path
 
 
 def files_of(root: Path) -> list[Path]:
@@ -160,20 +152,6 @@ def test_a_folder_that_begins_alike_is_another(s3: "S3", root: Path) -> None:
     sync(s3, root)
     assert s3.read(f"{FOLDER.prefix}-2/theirs.jpg") == b"x"
     assert FOLDER.uri == f"s3://{FOLDER.bucket}/{FOLDER.prefix}/"
-
-
-@contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """As the command line does it."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped("stopped", number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def test_an_interrupted_upload_resumes(s3: "S3", root: Path) -> None:
