@@ -36,7 +36,7 @@ def evaluated(tiny_model: Path, tmp_path: Path) -> Callable[..., tuple[Path, dic
     def run(*arguments: str, model: Path = tiny_model) -> tuple[Path, dict[str, Any]]:
         output = tmp_path / "results"
         evaluate.main([f"model={model}", f"output_root={output}", "engine=torch", *arguments])
-        folder = max(output.glob("*-evaluation"), key=lambda path: path.stat().st_mtime_ns)
+        folder = max(output.glob("*-evaluation*"), key=lambda path: path.stat().st_mtime_ns)
         return folder, json.loads((folder / "metrics.json").read_text("utf-8"))
 
     return run
