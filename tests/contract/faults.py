@@ -232,16 +232,12 @@ def refused_by_state(call: Call, environ: "WSGIEnvironment") -> Fault | None:
                 "existing scalable target, call TagResource."
             )
             return Fault(call.operation, 1, code="ValidationException", message=message)
-    if call.operation in ("CreateScheduleGroup", "DeleteScheduleGroup"):
+    if call.operation == "CreateScheduleGroup":
         name = environ["PATH_INFO"].rpartition("/")[2]
         schedulers = scheduler_backends[DEFAULT_ACCOUNT_ID].values()
-        there = any(name in backend.schedule_groups for backend in schedulers)
-        if there and call.operation == "CreateScheduleGroup":
+        if any(name in backend.schedule_groups for backend in schedulers):
             message = f"Schedule group {name} already exists."
             return Fault(call.operation, 1, code="ConflictException", message=message, status=409)
-        if not there and call.operation == "DeleteScheduleGroup":
-            message, code = f"Schedule group {name} does not exist.", "ResourceNotFoundException"
-            return Fault(call.operation, 1, code=code, message=message, status=404)
     return None
 
 

@@ -196,8 +196,10 @@ STEPS = (
 def test_ctrl_c_at_each_step_restores_the_previous_model(
     account: "SageMakerAccount", launch: Launch, runs: tuple[Path, Path], photo: Path
 ) -> None:
-    assert launch("deploy.py", *DOGS, f"model={runs[0]}").returncode == 0
+    done = launch("deploy.py", *DOGS, f"model={runs[0]}", "deploy.ttl_hours=8")
+    assert done.returncode == 0, done.stderr
     dogs = Deployed(account, photo)
+    assert names_left(account).count(dogs.config) == 3  # with the schedule
     other = (*DOGS, "deploy.instance_type=ml.m5.large", f"model={runs[1]}")
     for step in STEPS:
         with ctrl_c_after(account, step):
@@ -214,6 +216,8 @@ def test_ctrl_c_at_each_step_restores_the_previous_model(
     assert done.returncode == 130
     assert "endpoint dogs serves the new model, which passed its test" in done.stderr
     assert answer_of(account, photo) == BREEDS[1]
+    # The new one stays until somebody deletes it: the schedule of the previous one is gone.
+    assert account.client("scheduler").list_schedules()["Schedules"] == []
 
 
 def test_a_network_that_is_down_leaves_the_command_that_restores(

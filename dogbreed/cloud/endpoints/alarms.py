@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import translate_errors
+from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.aws.tags import ENDPOINT, PROJECT, PROJECT_TAG, as_dict, tag_list
 from dogbreed.cloud.endpoints.endpoint_requests import VARIANT
 from dogbreed.cloud.endpoints.lifetime import lifetime_of
@@ -99,7 +101,12 @@ def all_alarms(client: Any) -> Iterator[Alarm]:
     """All alarms of this project, by name and tag; errors are botocore's."""
     pages = client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=PREFIX)
     for each in [alarm for page in pages for alarm in page.get("MetricAlarms", ())]:
-        tags = as_dict(client.list_tags_for_resource(ResourceARN=each["AlarmArn"])["Tags"])
+        try:
+            tags = as_dict(client.list_tags_for_resource(ResourceARN=each["AlarmArn"])["Tags"])
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            continue  # somebody has deleted it since the listing
         if tags.get(PROJECT) == PROJECT_TAG:
             yield Alarm(
                 name=each["AlarmName"],

@@ -14,7 +14,7 @@ from dogbreed.cloud.aws.objects import split_uri
 from dogbreed.cloud.endpoints.alarms import ALARM_SERVICE, delete_alarms
 from dogbreed.cloud.endpoints.async_scaling import delete_alarm
 from dogbreed.cloud.endpoints.event_rules import delete_rule
-from dogbreed.cloud.endpoints.expiry import GROUP, delete_schedule
+from dogbreed.cloud.endpoints.expiry import delete_schedule
 from dogbreed.cloud.endpoints.inventory import (
     ALARM_KIND,
     ARCHIVE_KIND,
@@ -39,7 +39,6 @@ from dogbreed.cloud.endpoints.scaling import SCALING_SERVICE, stop_scaling
 from dogbreed.configuration.deploy import TeardownConfig
 from dogbreed.training.run_folder import log
 
-SCHEDULE_GROUP = ("group of the schedules", GROUP)  # kind and name; not listed, and free
 PAUSE_S = 2.0
 
 Errors = dict[tuple[str, str], str]  # AWS's message by a resource's kind and name
@@ -56,12 +55,6 @@ def delete_all(account: Account, config: TeardownConfig, chosen: Sequence[Resour
         except ClientError as error:
             if not is_missing(error):
                 errors[resource.kind, resource.name] = " ".join(str(error).split())
-    if config.all:
-        try:
-            account.client("scheduler").delete_schedule_group(Name=GROUP)
-        except ClientError as error:
-            if not is_missing(error):
-                errors[SCHEDULE_GROUP] = " ".join(str(error).split())
     return errors
 
 

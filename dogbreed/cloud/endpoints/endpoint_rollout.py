@@ -9,7 +9,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dogbreed.cloud.endpoints import lifecycle, scaling
 from dogbreed.cloud.endpoints.cloudwatch import log_lines
 from dogbreed.cloud.endpoints.failed_rollout import take_back
-from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.cloud.endpoints.previous_version import delete_previous, teardown_command
 from dogbreed.cloud.endpoints.rollout import Rollout
 from dogbreed.errors import CloudError, Stopped
@@ -39,10 +38,7 @@ def deploy_endpoint(rollout: Rollout, test: Callable[[], object]) -> None:
         take_back(rollout, error)
         raise
     try:
-        delete_previous(
-            *(rollout.account, config, rollout.previous, rollout.deployment.name),
-            keep_schedules=lifetime_of(config.deploy) is None,
-        )
+        delete_previous(rollout.account, config, rollout.previous, rollout.earlier_schedules)
     except Stopped as stopped:
         raise Stopped(
             f"stopped: endpoint {config.endpoint} serves the new model, which passed its test; "

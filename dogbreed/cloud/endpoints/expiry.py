@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import code_of, translate_errors
+from dogbreed.cloud.aws.errors import code_of, is_missing, translate_errors
 from dogbreed.cloud.aws.tags import PROJECT_TAG, tag_list
 from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.configuration.deploy import DeployConfig
@@ -108,7 +108,12 @@ def schedules(client: Any) -> Iterator[Schedule]:
             raise
         return
     for name in names:
-        schedule = client.get_schedule(GroupName=GROUP, Name=name)
+        try:
+            schedule = client.get_schedule(GroupName=GROUP, Name=name)
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            continue  # it has run since the listing, or somebody deleted it
         endpoint = json.loads(schedule["Target"].get("Input", "{}")).get("EndpointName", "")
         when = (
             schedule["ScheduleExpression"].removeprefix("at(").removesuffix(")").replace("T", " ")

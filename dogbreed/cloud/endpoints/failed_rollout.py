@@ -43,11 +43,22 @@ def _take_back_new(rollout: Rollout, error: BaseException) -> None:
     if not rollout.settled or is_unknown(error.__cause__):
         _report(error, f"Meanwhile {_left(rollout)}")
         return
-    rollout.undo.add(lambda: client.delete_endpoint(EndpointName=name))
-    if rollout.undo.run():
-        _report(error, f"Endpoint {name} was deleted again, and nothing is billed.")
-    else:
+    try:
+        with translate_errors(f"endpoint {name}"):
+            now = lifecycle.describe(client, name)
+    except CloudError as failure:
+        _report(error, f"Meanwhile {_left(rollout)} ({failure})")
+        return
+    # Somebody may have deleted it, and deployed another model under its name.
+    others = now is not None and rollout.deployment.name not in (now.config, now.pending)
+    if now is not None and not others:
+        rollout.undo.add(lambda: client.delete_endpoint(EndpointName=name))
+    if not rollout.undo.run():
         _report(error, f"Meanwhile {_left(rollout)}")
+    elif others:
+        _report(error, f"Endpoint {name} serves another deployment, which wasn't changed.")
+    else:
+        _report(error, f"Endpoint {name} was deleted again, and nothing is billed.")
 
 
 def _take_back_update(rollout: Rollout, previous: Previous, error: BaseException) -> None:

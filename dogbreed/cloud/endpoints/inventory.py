@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.errors import code_of
+from dogbreed.cloud.aws.errors import code_of, is_missing
 from dogbreed.cloud.aws.owner import from_folder
 from dogbreed.cloud.aws.tags import ENDPOINT, OWNER, is_ours, project_tags
 from dogbreed.cloud.endpoints.alarms import ALARM_SERVICE, all_alarms
@@ -33,7 +33,8 @@ WORKERS = 8  # concurrent requests that the service accepts without throttling
 class Resource:
     """An AWS resource: kind, name, the endpoint that it was created for, its owner and status.
 
-    `owner` is None for a resource of an earlier version, which had no such tag.
+    `owner` is None for a resource of an earlier version, which had no such tag. `group` is the
+    model group of a registered version.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Resource:
     endpoint: str | None = None
     owner: str | None = None
     note: str = ""
+    group: str | None = None
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}" + (f" ({self.note})" if self.note else "")
@@ -155,11 +157,27 @@ def _rules(account: Account, pipelines: Sequence[Resource]) -> Iterator[Resource
 
 
 def _packages(client: Any, group: Resource) -> Iterator[Resource]:
-    """The versions in a group, which have its tags."""
+    """The versions in a group. They can't be tagged: their metadata have the owner.
+
+    Versions that earlier versions of this package registered belong to the owner of the group.
+    """
     pages = client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group.name)
-    for page in pages:
-        for each in page["ModelPackageSummaryList"]:
-            yield Resource(kind=PACKAGE_KIND, name=each["ModelPackageArn"], owner=group.owner)
+    arns = [each["ModelPackageArn"] for page in pages for each in page["ModelPackageSummaryList"]]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        owners = pool.map(lambda arn: _registered_by(client, arn), arns)
+    for arn, owner in zip(arns, owners, strict=True):
+        yield Resource(kind=PACKAGE_KIND, name=arn, owner=owner or group.owner, group=group.name)
+
+
+def _registered_by(client: Any, arn: str) -> str | None:
+    try:
+        package = client.describe_model_package(ModelPackageName=arn)
+    except ClientError as error:
+        if is_missing(error):  # deleted since the listing
+            return None
+        raise
+    owner: str | None = package.get("CustomerMetadataProperties", {}).get(OWNER)
+    return owner
 
 
 def _archives(account: Account, launcher: AccountConfig) -> list[Resource]:

@@ -4,14 +4,19 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dogbreed.cloud.endpoints.inventory import (
+    ALARM_KIND,
     CONFIG_KIND,
     ENDPOINT_KIND,
+    GROUP_KIND,
     MODEL_KIND,
+    PACKAGE_KIND,
     SCALING_KIND,
+    SCHEDULE_KIND,
     Resource,
 )
 from dogbreed.configuration.deploy import EVERYBODY, ME
 
+OF_AN_ENDPOINT = (CONFIG_KIND, MODEL_KIND, SCALING_KIND, SCHEDULE_KIND, ALARM_KIND)
 NOBODY = "nobody (an earlier version created them, without the tag owner)"
 
 
@@ -31,11 +36,18 @@ def serves_another(
 ) -> bool:
     """Whether an endpoint that isn't chosen may need a resource that was created for it.
 
-    Who updates the endpoint of another owner has the model, the other has the endpoint.
+    Who updates the endpoint of another owner has the model, the other has the endpoint: without
+    its schedule it would never be deleted, without its alarms it may never start from zero.
     """
     endpoints = {each.name for each in found if each.kind == ENDPOINT_KIND and each not in chosen}
-    return resource.kind in (CONFIG_KIND, MODEL_KIND, SCALING_KIND) and (
-        resource.endpoint in endpoints
+    return resource.kind in OF_AN_ENDPOINT and resource.endpoint in endpoints
+
+
+def holds_others(resource: Resource, chosen: Sequence[Resource], found: Sequence[Resource]) -> bool:
+    """Whether a model group has versions that aren't chosen: SageMaker deletes only empty ones."""
+    return resource.kind == GROUP_KIND and any(
+        each.kind == PACKAGE_KIND and each.group == resource.name and each not in chosen
+        for each in found
     )
 
 

@@ -1,5 +1,6 @@
 """The version that an endpoint served before an update: inspect it, restore it, delete it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,23 +123,29 @@ def teardown_command(config: DeployConfig, *, every: bool = False) -> str:
     return f"{typed('teardown')}{chosen}{account_arguments(config.launcher)}"
 
 
-def delete_previous(
-    account: Account,
-    config: DeployConfig,
-    previous: Previous | None,
-    deployment: str,
-    *,
-    keep_schedules: bool,
-) -> None:
-    """Delete what served the endpoint before `deployment`; a failure is a warning.
+def schedules_of(account: Account, endpoint: str) -> tuple[str, ...]:
+    """The schedules that delete an endpoint of this name; a failure is a warning."""
+    try:
+        with translate_errors(f"listing the schedules of endpoint {endpoint}"):
+            found = list(schedules(account.client("scheduler")))
+    except CloudError as error:
+        log.warning("warning: %s An earlier schedule may delete the endpoint.", error)
+        return ()
+    return tuple(each.name for each in found if each.endpoint == endpoint)
 
-    `previous` is the endpoint before the update, None if it was created. `keep_schedules`: leave
-    the schedules that an earlier deployment made to delete the endpoint, and log when they do.
+
+def delete_previous(
+    account: Account, config: DeployConfig, previous: Previous | None, earlier: Sequence[str]
+) -> None:
+    """Delete what served the endpoint before; a failure is a warning.
+
+    `previous` is the endpoint before the update, None if it was created. `earlier` are the
+    schedules that were to delete it: now deploy.ttl_hours decides.
     """
     try:
         with translate_errors("deleting the previous version"):
-            keep = keep_schedules and previous is not None
-            _delete_schedules(account.client("scheduler"), config.endpoint, deployment, keep=keep)
+            for name in earlier:
+                _delete_schedule(account.client("scheduler"), name)
             if previous is not None:
                 _delete_model(account.client("sagemaker"), previous.config)
     except CloudError as error:
@@ -149,15 +156,12 @@ def delete_previous(
         )
 
 
-def _delete_schedules(client: Any, endpoint: str, deployment: str, *, keep: bool) -> None:
-    """Delete earlier schedules of this endpoint, or log them."""
-    for each in list(schedules(client)):
-        if each.endpoint != endpoint or each.name == deployment:
-            continue
-        if keep:
-            log.info("note: an earlier schedule deletes the endpoint at %s", each.when)
-        else:
-            delete_schedule(client, each.name)
+def _delete_schedule(client: Any, name: str) -> None:
+    try:
+        delete_schedule(client, name)
+    except ClientError as error:
+        if not is_missing(error):  # somebody has deleted it meanwhile
+            raise
 
 
 def _delete_model(client: Any, config_name: str) -> None:

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.aws.objects import upload_bytes
-from dogbreed.cloud.aws.tags import is_ours, tag_list
+from dogbreed.cloud.aws.tags import OWNER, is_ours, tag_list
 from dogbreed.cloud.endpoints.archive import Archive
 from dogbreed.cloud.endpoints.endpoint_requests import (
     PHOTO_TYPES,
@@ -72,7 +72,13 @@ def register(
         )
     with translate_errors(f"deploy.register={group}"):
         create_group(account, group, config.launcher)
-        response = client.create_model_package(**_request(config, archive, deployment, metrics_uri))
+        request = _request(config, archive, deployment, metrics_uri)
+        request["CustomerMetadataProperties"] = {
+            # Versions can't be tagged.
+            OWNER: account.owner,
+            **dict(list(_figures(archive).items())[: MAX_PROPERTIES - 1]),
+        }
+        response = client.create_model_package(**request)
     return str(response.get("ModelPackageArn", ""))
 
 
@@ -95,11 +101,6 @@ def _request(
         "ModelDataUrl": deployment.model_uri,
     }
     container["Environment"] = container_environment(config.deploy)
-    figures = {
-        name: f"{value:.6g}"[:MAX_VALUE_CHARACTERS]
-        for name, value in leaves(archive.metrics).items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
     return {
         "ModelPackageGroupName": config.deploy.register,
         "ModelPackageDescription": f"{archive.classes} classes, from {printable(archive.label)}",
@@ -113,8 +114,16 @@ def _request(
         "ModelMetrics": {
             "ModelQuality": {"Statistics": {"ContentType": JSON_TYPE, "S3Uri": metrics_uri}}
         },
-        "CustomerMetadataProperties": dict(list(figures.items())[:MAX_PROPERTIES]),
         # The same for each retry of this deployment: if a response was lost, the service returns
         # the existing version.
         "ClientToken": hashlib.sha256(deployment.name.encode()).hexdigest()[:TOKEN_CHARACTERS],
+    }
+
+
+def _figures(archive: Archive) -> dict[str, str]:
+    """The metrics, as the metadata of a version."""
+    return {
+        name: f"{value:.6g}"[:MAX_VALUE_CHARACTERS]
+        for name, value in leaves(archive.metrics).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
     }

@@ -20,10 +20,14 @@ from dogbreed.cloud.endpoints.endpoint_requests import (
 )
 from dogbreed.cloud.endpoints.expiry import delete_schedule, schedule_expiry
 from dogbreed.cloud.endpoints.lifetime import lifetime_of
-from dogbreed.cloud.endpoints.previous_version import Previous, inspect_previous
+from dogbreed.cloud.endpoints.previous_version import (
+    Previous,
+    inspect_previous,
+    schedules_of,
+)
 from dogbreed.cloud.endpoints.undo import UndoSteps
 from dogbreed.configuration.deploy import ASYNC, SERVERLESS, DeployConfig
-from dogbreed.errors import CloudError
+from dogbreed.errors import CloudError, Stopped
 from dogbreed.training.run_folder import log
 
 # Polls of an endpoint that is being deleted: for half an hour at most.
@@ -34,15 +38,17 @@ class Rollout:
     """The requests of one deployment; all resources that it creates are named after it.
 
     Each resource gets its tags in the request that creates it, so launch/teardown.py finds what an
-    interrupted rollout left. `previous` is what an existing endpoint served before. `requested`:
-    whether the endpoint or job, which is billed, was requested. `settled`: whether the new
-    endpoint is in service or failed, and can be deleted.
+    interrupted rollout left. `previous` is what an existing endpoint served before,
+    `earlier_schedules` are those that delete an endpoint of this name. `requested`: whether the
+    endpoint or job, which is billed, was requested. `settled`: whether the new endpoint is in
+    service or failed, and can be deleted.
     """
 
     def __init__(self, account: Account, config: DeployConfig, deployment: ServedModel) -> None:
         self.account, self.config, self.deployment = account, config, deployment
         self.client = account.client("sagemaker")
         self.previous: Previous | None = None
+        self.earlier_schedules: tuple[str, ...] = ()
         self.requested = self.settled = False
         self.undo = UndoSteps()
 
@@ -54,6 +60,7 @@ class Rollout:
                 that can't be updated.
         """
         name = self.config.endpoint
+        self.earlier_schedules = schedules_of(self.account, name)
         with translate_errors(f"reading endpoint {name}"):
             found = lifecycle.describe(self.client, name)
             if found is None:
@@ -208,5 +215,9 @@ class Rollout:
         except CloudError as error:
             cause = error.__cause__
             if not (isinstance(cause, NO_NETWORK) or (self.requested and is_unknown(cause))):
+                self.undo.run()
+            raise
+        except Stopped:
+            if not self.requested:
                 self.undo.run()
             raise

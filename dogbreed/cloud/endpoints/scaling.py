@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import code_of, is_existing, translate_errors
 from dogbreed.cloud.aws.tags import ENDPOINT, all_tags
-from dogbreed.cloud.endpoints.async_scaling import backlog_target, put_policies
+from dogbreed.cloud.endpoints.async_scaling import backlog_target, delete_alarm, put_policies
 from dogbreed.cloud.endpoints.endpoint_requests import VARIANT
 from dogbreed.configuration.deploy import ASYNC, DeployConfig
 
@@ -119,6 +119,7 @@ def replace(account: Account, config: DeployConfig, scaling: Scaling | None) -> 
         return
     with translate_errors(f"the scaling of endpoint {config.endpoint}"):
         stop_scaling(account.client(SCALING_SERVICE), config.endpoint)
+        delete_alarm(account, config.endpoint)
 
 
 def stop_scaling(client: Any, endpoint: str) -> None:

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from dogbreed.cloud.aws.account import Account, account_arguments, sign_in
 from dogbreed.cloud.aws.account_keys import checked_keys
-from dogbreed.cloud.aws.errors import translate_errors
+from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.endpoints.cloudwatch import LOG_GROUP
-from dogbreed.cloud.endpoints.deletion import SCHEDULE_GROUP, delete_all
-from dogbreed.cloud.endpoints.expiry import GROUP
+from dogbreed.cloud.endpoints.deletion import delete_all
 from dogbreed.cloud.endpoints.inventory import (
     ALARM_KIND,
     ARCHIVE_KIND,
@@ -33,6 +34,7 @@ from dogbreed.cloud.endpoints.inventory import (
 )
 from dogbreed.cloud.endpoints.lifecycle import check_endpoint_name
 from dogbreed.cloud.endpoints.ownership import (
+    holds_others,
     of_owner,
     sentence_of_others,
     serves_another,
@@ -81,21 +83,15 @@ def tear_down(config: TeardownConfig) -> bool:
         log.info("there are no resources of %s in %s", what, account.region)
     if not chosen:
         return True
-    # Deleting the schedules' group would delete the schedules of others in it.
-    theirs = any(each.kind == SCHEDULE_KIND for each in others)
-    config = replace(config, all=config.all and not theirs)
     with _resumable():
         errors = delete_all(account, config, chosen)
         left = [resource for resource in _list(account, config) if _same(resource, chosen)]
     for resource in left:
         why = errors.get((resource.kind, resource.name), "it still exists")
         log.error("left: %s: %s", resource, why)
-    group = errors.get(SCHEDULE_GROUP)
-    if group is not None:
-        log.error("left: the schedules' group %s: %s", GROUP, group)
     log.info("verified: %d deleted, %d left", len(chosen) - len(left), len(left))
     _log_retained(account, config, chosen)
-    return not left and group is None
+    return not left
 
 
 def _chosen(
@@ -105,6 +101,7 @@ def _chosen(
     named = [each for each in found if config.all or each.endpoint == config.endpoint]
     owned = of_owner(named, config.owner, account.owner)
     owned = [each for each in owned if not serves_another(each, owned, found)]
+    owned = [each for each in owned if not holds_others(each, owned, found)]
     others = [each for each in named if each not in owned]
     if others:
         log.info("%s", sentence_of_others(others))
@@ -184,11 +181,23 @@ def _archives_of(client: Any, resources: Sequence[Resource]) -> set[str]:
     """The archives that models and registered versions refer to; errors are botocore's."""
     uris = set()
     for resource in resources:
-        if resource.kind == MODEL_KIND:
-            model = client.describe_model(ModelName=resource.name)
-            uris.add(model["PrimaryContainer"].get("ModelDataUrl", ""))
-        elif resource.kind == PACKAGE_KIND:
-            package = client.describe_model_package(ModelPackageName=resource.name)
-            containers = package["InferenceSpecification"]["Containers"]
-            uris |= {container.get("ModelDataUrl", "") for container in containers}
+        try:
+            containers = _containers(client, resource)
+        except ClientError as error:
+            if not is_missing(error):  # somebody may have deleted it since the listing
+                raise
+            continue
+        uris |= {container.get("ModelDataUrl", "") for container in containers}
     return uris
+
+
+def _containers(client: Any, resource: Resource) -> Sequence[dict[str, Any]]:
+    """The containers of a model or registered version; none of another resource."""
+    if resource.kind == MODEL_KIND:
+        model = client.describe_model(ModelName=resource.name)
+        # A model that a pipeline deploys has Containers instead.
+        return model.get("Containers") or [model["PrimaryContainer"]]
+    if resource.kind == PACKAGE_KIND:
+        package = client.describe_model_package(ModelPackageName=resource.name)
+        return list(package["InferenceSpecification"]["Containers"])
+    return []

@@ -3,7 +3,13 @@
 import pytest
 
 from dogbreed.cloud.endpoints.inventory import Resource, _made_by
-from dogbreed.cloud.endpoints.ownership import of_owner, sentence_of_others, serves_another, shown
+from dogbreed.cloud.endpoints.ownership import (
+    holds_others,
+    of_owner,
+    sentence_of_others,
+    serves_another,
+    shown,
+)
 
 MINE = Resource(kind="endpoint", name="dogs", endpoint="dogs", owner="jane")
 THEIRS = Resource(kind="endpoint", name="cats", endpoint="cats", owner="bob")
@@ -38,6 +44,27 @@ def test_what_serves_the_endpoint_of_another_is_left() -> None:
     # Where that endpoint is gone, or is deleted too, they go.
     assert not serves_another(model, owned, [MINE, model])
     assert not serves_another(model, found, found)
+
+
+@pytest.mark.parametrize("kind", ["schedule", "alarm"])
+def test_what_deletes_or_wakes_the_endpoint_of_another_is_left(kind: str) -> None:
+    # I updated the endpoint of bob, with a time to live.
+    mine = Resource(kind=kind, name="cats-2", endpoint="cats", owner="jane")
+    found = [*ALL, mine]
+    assert serves_another(mine, of_owner(found, "me", "jane"), found)
+    assert not serves_another(mine, found, found)
+
+
+def test_a_group_with_versions_of_others_is_left() -> None:
+    group = Resource(kind="model group", name="dogs", owner="jane")
+    versions = [
+        Resource(kind="model package", name=f"{owner}s", owner=owner, group="dogs")
+        for owner in ("jane", "bob")
+    ]
+    found = [group, *versions]
+    assert holds_others(group, found[:2], found)
+    assert not holds_others(group, found, found)
+    assert not holds_others(versions[0], found[:2], found)
 
 
 def test_an_archive_s_place_names_endpoint_and_owner() -> None:

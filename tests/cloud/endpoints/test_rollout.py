@@ -10,18 +10,20 @@ from botocore.stub import Stubber
 
 from dogbreed.cloud.aws.account import account_arguments
 from dogbreed.cloud.aws.service_model import problems
-from dogbreed.cloud.endpoints.alarms import rollback_alarms
+from dogbreed.cloud.endpoints.alarms import all_alarms, rollback_alarms
 from dogbreed.cloud.endpoints.endpoint_requests import (
     ServedModel,
     rollback_policy,
     update_request,
 )
 from dogbreed.cloud.endpoints.endpoint_rollout import deploy_endpoint
-from dogbreed.cloud.endpoints.expiry import schedule_expiry
+from dogbreed.cloud.endpoints.expiry import schedule_expiry, schedules
+from dogbreed.cloud.endpoints.inventory import Resource
 from dogbreed.cloud.endpoints.lifecycle import Endpoint
-from dogbreed.cloud.endpoints.previous_version import Previous
+from dogbreed.cloud.endpoints.previous_version import Previous, delete_previous
 from dogbreed.cloud.endpoints.rollout import Rollout
 from dogbreed.cloud.endpoints.scaling import Scaling
+from dogbreed.cloud.endpoints.teardown import _archives_of
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError
@@ -174,8 +176,83 @@ def test_an_endpoint_whose_deletion_never_ends_is_not_waited_for_without_end(
         stub.add_response("delete_endpoint", {})
         for _ in range(2):
             stub.add_response("describe_endpoint", {**description, "EndpointStatus": "Deleting"})
+        endpoint = rollout(client)
+        monkeypatch.setattr("dogbreed.cloud.endpoints.rollout.schedules_of", lambda *given: ())
         with pytest.raises(CloudError, match="still being deleted: run this again"):
-            rollout(client).inspect_endpoint()
+            endpoint.inspect_endpoint()
+
+
+def test_a_new_endpoint_that_somebody_has_replaced_is_not_deleted() -> None:
+    """While this machine slept, the endpoint was deleted, and another deployed under its name."""
+    client = Client()
+    states = ["dogs-1", "dogs-9"]
+
+    def describe_endpoint(**request: Any) -> dict[str, Any]:
+        config = states.pop(0) if len(states) > 1 else states[0]
+        return {"EndpointArn": "a", "EndpointStatus": "InService", "EndpointConfigName": config}
+
+    client.describe_endpoint = describe_endpoint
+
+    def test() -> None:
+        raise CloudError("it answers wrongly.")
+
+    with pytest.raises(CloudError, match="Endpoint dogs serves another deployment, which wasn't"):
+        deploy_endpoint(rollout(client), test)
+    assert "delete_endpoint" not in client.called
+    assert client.called[-2:] == ["delete_endpoint_config", "delete_model"]
+
+
+def test_schedules_that_were_there_before_are_deleted_and_no_later_ones() -> None:
+    client = Client()
+    update = rollout(client, "deploy.ttl_hours=null")
+    update.earlier_schedules = ("dogs-0", "gone")
+    deleted = []
+
+    def delete_schedule(**request: Any) -> None:
+        deleted.append(request["Name"])
+        if request["Name"] == "gone":
+            raise refusal("ResourceNotFoundException", 404)
+
+    client.delete_schedule = delete_schedule
+    delete_previous(update.account, update.config, None, update.earlier_schedules)
+    assert deleted == ["dogs-0", "gone"]
+    assert "list_schedules" not in client.called
+
+
+def test_what_others_delete_during_a_listing_is_left_out() -> None:
+    gone = refusal("ResourceNotFoundException", 404)
+
+    class Listing(Client):
+        def get_paginator(self, operation: str) -> Any:
+            pages = {
+                "list_schedules": [{"Schedules": [{"Name": "dogs-0"}]}],
+                "describe_alarms": [
+                    {"MetricAlarms": [{"AlarmName": "dogbreed-dogs-5xx", "AlarmArn": "a"}]}
+                ],
+            }
+            return SimpleNamespace(paginate=lambda **given: pages[operation])
+
+    client = Listing(get_schedule=gone, list_tags_for_resource=gone)
+    assert list(schedules(client)) == []
+    assert list(all_alarms(client)) == []
+
+
+def test_archives_of_models_with_several_containers_are_needed() -> None:
+    """As a pipeline creates them; and somebody may delete a model during the listing."""
+    client = Client()
+    models = {
+        "by-a-pipeline": {"Containers": [{"ModelDataUrl": "s3://b/a/model.tar.gz"}]},
+        "by-deploy": {"PrimaryContainer": {"ModelDataUrl": "s3://b/b/model.tar.gz"}},
+    }
+
+    def describe_model(ModelName: str) -> dict[str, Any]:  # noqa: N803
+        if ModelName not in models:
+            raise refusal("ResourceNotFound")
+        return models[ModelName]
+
+    client.describe_model = describe_model
+    found = [Resource(kind="model", name=name) for name in (*models, "gone")]
+    assert _archives_of(client, found) == {"s3://b/a/model.tar.gz", "s3://b/b/model.tar.gz"}
 
 
 def test_commands_in_messages_use_the_same_account() -> None:
