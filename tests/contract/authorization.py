@@ -101,8 +101,10 @@ class Authorization:
     ) -> list[str]:
         if operation.startswith("InvokeEndpoint"):
             return [self._arn("sagemaker", f"endpoint/{environ['PATH_INFO'].split('/')[2]}")]
-        if operation == "StartPipelineExecution":
+        if operation in ("StartPipelineExecution", "ListPipelineExecutions"):
             return [self._arn("sagemaker", f"pipeline/{request['PipelineName']}")]
+        if "PipelineExecutionArn" in request:
+            return [str(request["PipelineExecutionArn"])]
         if "ResourceArn" in request:
             return [str(request["ResourceArn"])]
         if operation == "ListTrainingJobsForHyperParameterTuningJob":

@@ -7,6 +7,9 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+from contract.endpoints import IN_PROGRESS
+
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
 
@@ -87,6 +90,35 @@ class Execution:
         arn = self.client.create_model_package(**arguments)["ModelPackageArn"]
         found: dict[str, Any] = self.client.describe_model_package(ModelPackageName=arn)
         return found
+
+    def _model(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        model = {"ModelName": f"pipelines-{EXECUTION}-{name}-0123456789"}
+        self.client.create_model(**model, **arguments)
+        return model
+
+    def _endpointconfig(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        self.client.create_endpoint_config(**arguments)
+        config = arguments["EndpointConfigName"]
+        found: dict[str, Any] = self.client.describe_endpoint_config(EndpointConfigName=config)
+        return found
+
+    def _endpoint(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """As the SDK says of the step: the endpoint is created, or updated if it exists."""
+        endpoint = {"EndpointName": arguments["EndpointName"]}
+        try:
+            self.client.describe_endpoint(**endpoint)
+        except ClientError:
+            self.client.create_endpoint(**arguments)
+        else:
+            self.client.update_endpoint(
+                **endpoint, EndpointConfigName=arguments["EndpointConfigName"]
+            )
+        while (found := self.client.describe_endpoint(**endpoint))["EndpointStatus"] in IN_PROGRESS:
+            time.sleep(POLL_S)
+        if found["EndpointStatus"] != "InService":
+            raise StepFailedError(found.get("FailureReason", ""))
+        described: dict[str, Any] = found
+        return described
 
     def _fail(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         raise StepFailedError(arguments["ErrorMessage"])

@@ -60,15 +60,43 @@ class ServingOperations:
                 f"Could not assume role {role}. Please ensure that the role exists and allows "
                 f"principal '{SERVICE}' to assume the role."
             )
+        containers = request.get("Containers", ())
         model = self._backend.create_model(
             name,
             role,
-            request["PrimaryContainer"],
+            request.get("PrimaryContainer") or self._packaged(*containers),
             request.get("VpcConfig"),
             None,
             request.get("Tags"),
         )
         return {"ModelArn": model.arn}
+
+    def _packaged(self, container: dict[str, Any]) -> dict[str, Any]:
+        """The container of a registered version, which must be approved."""
+        package = self._backend.model_packages[container["ModelPackageName"]]
+        if package.model_approval_status != "Approved":
+            raise ValidationError(f"Model package {package.arn} is not approved.")
+        (found,) = package.inference_specification["Containers"]
+        return dict(found)
+
+    def stop_pipeline_execution(self, request: dict[str, Any]) -> dict[str, Any]:
+        arn = request["PipelineExecutionArn"]
+        self._executions(arn.split("/")[1])[arn].pipeline_execution_status = "Stopped"
+        return {"PipelineExecutionArn": arn}
+
+    def delete_pipeline(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["PipelineName"]
+        running = [
+            each
+            for each in self._executions(name).values()
+            if each.pipeline_execution_status in ("Executing", "Stopping")
+        ]
+        if running:
+            raise ValidationError(f"Pipeline {name} has {len(running)} executions in progress.")
+        return {"PipelineArn": self._backend.delete_pipeline(name)}
+
+    def _executions(self, name: str) -> dict[str, Any]:
+        return cast(dict[str, Any], self._backend.pipelines[name].pipeline_executions)
 
     def create_endpoint_config(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["EndpointConfigName"]

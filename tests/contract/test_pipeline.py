@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from conftest import PROJECT, SMALL, draw_folders
 from contract.pipelines import Execution, StepFailedError
 from contract.storage import split_uri
 from helpers.in_process import run_in_process
 from helpers.made_wheels import make_wheel
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.sagemaker.models import sagemaker_backends
 
 from dogbreed.cloud.endpoints import serving_wheels
+from dogbreed.cloud.endpoints.teardown import tear_down
 from dogbreed.cloud.wheels.wheel_files import Wheel, WheelSet
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.deploy import TeardownConfig
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
@@ -27,9 +33,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*(moved|deprecated):DeprecationWarning"),
 ]
 
+KMS_KEY = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
 KEYS = (
     *(each for each in SMALL if "batch_size" not in each),
     *("+experiment=hpo", "search.trials=2", "launcher.instance_type=ml.m5.large"),
+    *("deploy.volume_kms_key=" + KMS_KEY, "deploy.instance_type=ml.c5.large"),
     *("pipeline.name=breeds", "pipeline.group=breeds", "pipeline.endpoint=breeds"),
 )
 
@@ -89,7 +97,49 @@ def test_the_pipeline_searches_trains_evaluates_and_registers(
     }
     assert reported == {"test_top1": pytest.approx(top1, abs=1e-6)}
 
+    check_deployment(account, package["ModelPackageArn"], photos)
+    check_without_endpoint(account, launch)
+
     strict = Execution(account, definition, MinTop1=1.1)
     strict.steps = steps
     with pytest.raises(StepFailedError, match=r"^test top-1 .* < 1\.1$"):
         strict.run_step("IsGoodEnough")
+
+
+def check_deployment(account: "SageMakerAccount", package: str, photos: Path) -> None:
+    """The second pipeline serves a version once it is approved, under the role of endpoints."""
+    client = account.client("sagemaker")
+    described = client.describe_pipeline(PipelineName="breeds-deploy")
+    definition = json.loads(described["PipelineDefinition"])
+    deployment = Execution(account, definition, ModelPackageArn=package)
+    with pytest.raises(ClientError, match="is not approved"):
+        deployment.run()
+    client.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
+    steps = deployment.run()
+    assert steps["CreateConfig"]["KmsKeyId"] == KMS_KEY
+    photo = next(photos.rglob("*.jpg"))
+    response = account.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName="breeds", Body=photo.read_bytes()
+    )
+    (entry,) = json.loads(response["Body"].read())["predictions"]
+    assert len(entry["classes"]) > 1
+
+
+def check_without_endpoint(account: "SageMakerAccount", launch: Any) -> None:
+    """pipeline.endpoint=null ends automatic deployment; teardown stops what runs."""
+    done = launch("pipeline.endpoint=null", "pipeline.start=true")
+    assert "pipeline breeds-deploy and its rule: deleted, as pipeline.endpoint=null" in done.stdout
+    client = account.client("sagemaker")
+    names = [each["PipelineName"] for each in client.list_pipelines()["PipelineSummaries"]]
+    assert names == ["breeds"]
+    assert account.client("events").list_rules()["Rules"] == []
+    (execution,) = (
+        sagemaker_backends[DEFAULT_ACCOUNT_ID]["us-east-1"]
+        .pipelines["breeds"]
+        .pipeline_executions.values()
+    )
+    execution.pipeline_execution_status = "Executing"
+    config = compose_as(TeardownConfig, "teardown", ["all=true", "wait_minutes=0.1"])
+    assert tear_down(config)
+    assert execution.pipeline_execution_status == "Stopped"
+    assert client.list_pipelines()["PipelineSummaries"] == []

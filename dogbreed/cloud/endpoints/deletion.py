@@ -39,6 +39,7 @@ from dogbreed.cloud.endpoints.scaling import SCALING_SERVICE, stop_scaling
 from dogbreed.configuration.deploy import TeardownConfig
 from dogbreed.training.run_folder import log
 
+EXECUTING = "Executing"  # the status of a pipeline's execution
 PAUSE_S = 2.0
 
 Errors = dict[tuple[str, str], str]  # AWS's message by a resource's kind and name
@@ -96,7 +97,7 @@ def _deletions(account: Account, config: TeardownConfig) -> dict[str, Callable[[
         MODEL_KIND: lambda one: client.delete_model(ModelName=one.name),
         PACKAGE_KIND: lambda one: client.delete_model_package(ModelPackageName=one.name),
         GROUP_KIND: lambda one: client.delete_model_package_group(ModelPackageGroupName=one.name),
-        PIPELINE_KIND: lambda one: client.delete_pipeline(PipelineName=one.name),
+        PIPELINE_KIND: lambda one: _delete_pipeline(client, one.name, config.wait_minutes),
         RULE_KIND: lambda one: delete_rule(account.client("events"), one.name),
         ARCHIVE_KIND: lambda one: s3.delete_object(**object_of(one)),
         UPLOAD_KIND: lambda one: s3.abort_multipart_upload(**object_of(one), UploadId=one.note),
@@ -117,6 +118,26 @@ def _stop(
     deadline = time.monotonic() + 60 * wait_minutes
     while status() in RUNNING and time.monotonic() < deadline:
         time.sleep(PAUSE_S)
+
+
+def _delete_pipeline(client: Any, name: str, wait_minutes: float) -> None:
+    """Stop a pipeline's executions, which would create more, and delete it once they have ended."""
+    pages = client.get_paginator("list_pipeline_executions")
+
+    def executions(*statuses: str) -> list[str]:
+        return [
+            each["PipelineExecutionArn"]
+            for page in pages.paginate(PipelineName=name)
+            for each in page["PipelineExecutionSummaries"]
+            if each["PipelineExecutionStatus"] in statuses
+        ]
+
+    for arn in executions(EXECUTING):
+        client.stop_pipeline_execution(PipelineExecutionArn=arn)
+    deadline = time.monotonic() + 60 * wait_minutes
+    while executions(EXECUTING, STOPPING) and time.monotonic() < deadline:
+        time.sleep(PAUSE_S)
+    client.delete_pipeline(PipelineName=name)
 
 
 def _delete_endpoint(client: Any, name: str, wait_minutes: float) -> None:

@@ -6,11 +6,6 @@ from pathlib import Path
 
 from dogbreed.cloud.aws.account import ROLE_KEY, Account, account_arguments, sign_in
 from dogbreed.cloud.aws.account_keys import (
-    check_image,
-    check_kms_key,
-    check_partition,
-    check_role,
-    check_topic,
     checked_keys,
     refuse_empty,
 )
@@ -20,7 +15,11 @@ from dogbreed.cloud.endpoints.alarms import put_alarms
 from dogbreed.cloud.endpoints.archive import Archive, pack, upload_archive
 from dogbreed.cloud.endpoints.batch import run_batch
 from dogbreed.cloud.endpoints.batch_photos import Photos, photos_of
-from dogbreed.cloud.endpoints.deploy_keys import check_deployment
+from dogbreed.cloud.endpoints.deploy_keys import (
+    ROLE_NOTE,
+    check_deployment,
+    check_keys_in_region,
+)
 from dogbreed.cloud.endpoints.dry_run import log_plan
 from dogbreed.cloud.endpoints.endpoint_requests import ServedModel, deployment_name
 from dogbreed.cloud.endpoints.endpoint_rollout import deploy_endpoint
@@ -49,7 +48,7 @@ def deploy(config: DeployConfig) -> None:
     config = _checked(config)
     photo = read_smoke_photo(config.photo)
     account = _account(config)
-    _check_region(config, account.region)
+    check_keys_in_region(config, account.region)
     image = serving_image(account.region, config.deploy)
     with tempfile.TemporaryDirectory() as folder:
         archive = pack(account, config, Path(folder))
@@ -97,8 +96,6 @@ def _checked(config: DeployConfig) -> DeployConfig:
     """
     refuse_empty(config)
     check_deployment(config)
-    if config.deploy.role is not None:
-        check_role("deploy.role", config.deploy.role)
     for key, uri in (("model", config.model), ("deploy.photos", config.deploy.photos)):
         if uri is not None and is_s3_uri(uri):
             check_uri(key, uri)
@@ -111,24 +108,10 @@ def _account(config: DeployConfig) -> Account:
     if config.deploy.role is not None:
         launcher, role_key = replace(launcher, role=config.deploy.role), "deploy.role"
     else:
-        log.info(
-            "note: deploy.role isn't set: the model is served under launcher.role, which needs the "
-            "permissions of launch/iam/serving.json"
-        )
+        log.info("%s", ROLE_NOTE)
     if config.dry_run:
         return dry_run_account(launcher, role_key=role_key)
     return sign_in(launcher, role_key=role_key)
-
-
-def _check_region(config: DeployConfig, region: str) -> None:
-    """Raise a ConfigError for an image, a role or a topic that can't be used in the region."""
-    deploy = config.deploy
-    check_image("deploy.image_uri", deploy.image_uri, region)
-    check_kms_key("deploy.volume_kms_key", deploy.volume_kms_key, region)
-    if deploy.ttl_role is not None:
-        check_role("deploy.ttl_role", deploy.ttl_role, arn_only=True)
-        check_partition("deploy.ttl_role", deploy.ttl_role, region)
-    check_topic("deploy.alarm_topic", deploy.alarm_topic, region)
 
 
 def _send_all_requests(rollout: Rollout, archive: Archive, photos: Photos | None) -> None:

@@ -2,6 +2,13 @@
 
 import re
 
+from dogbreed.cloud.aws.account_keys import (
+    check_image,
+    check_kms_key,
+    check_partition,
+    check_role,
+    check_topic,
+)
 from dogbreed.cloud.aws.images import (
     ENDPOINT_TYPES,
     OLD_GPUS,
@@ -18,6 +25,10 @@ from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ConfigError
 from dogbreed.search.runner_limits import check_network
 
+ROLE_NOTE = (
+    "note: deploy.role isn't set: the model is served under launcher.role, which needs the "
+    "permissions of launch/iam/serving.json"
+)
 # Names of models and endpoint configurations are the endpoint's name with time and token appended
 # (`deployment_name`); the service's limit for them is 63 characters.
 MAX_NAME_CHARACTERS = 43
@@ -31,6 +42,8 @@ def check_deployment(config: DeployConfig) -> None:
         ConfigError: names the key and the reason.
     """
     deploy = config.deploy
+    if deploy.role is not None:
+        check_role("deploy.role", deploy.role)
     if not NAME.fullmatch(config.endpoint):
         raise ConfigError(
             f"endpoint={config.endpoint}: must be at most {MAX_NAME_CHARACTERS} letters, digits "
@@ -67,6 +80,17 @@ def check_deployment(config: DeployConfig) -> None:
     _check_instance_type(deploy, deploy.instance_type)
     if deploy.max_instances is not None:
         _check_scaling(deploy.instance_type, deploy.instance_count, deploy.max_instances)
+
+
+def check_keys_in_region(config: DeployConfig, region: str) -> None:
+    """Raise a ConfigError for an image, a role or a topic that can't be used in the region."""
+    deploy = config.deploy
+    check_image("deploy.image_uri", deploy.image_uri, region)
+    check_kms_key("deploy.volume_kms_key", deploy.volume_kms_key, region)
+    if deploy.ttl_role is not None:
+        check_role("deploy.ttl_role", deploy.ttl_role, arn_only=True)
+        check_partition("deploy.ttl_role", deploy.ttl_role, region)
+    check_topic("deploy.alarm_topic", deploy.alarm_topic, region)
 
 
 def _check_instance_type(deploy: ServingConfig, instance_type: str) -> None:

@@ -14,6 +14,7 @@ from dogbreed.cloud.aws.tags import PROJECT_TAG, tag_list
 from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError
+from dogbreed.training.run_folder import log
 
 # Schedules can't be tagged; their group can. The description ends with the owner.
 GROUP = PROJECT_TAG
@@ -120,6 +121,17 @@ def schedules(client: Any) -> Iterator[Schedule]:
         )
         _, _, owner = schedule.get("Description", "").partition(_OWNER)
         yield Schedule(name=name, endpoint=endpoint, when=f"{when} UTC", owner=owner or None)
+
+
+def schedules_of(account: Account, endpoint: str) -> tuple[str, ...]:
+    """The schedules that delete an endpoint of this name; a failure is a warning."""
+    try:
+        with translate_errors(f"listing the schedules of endpoint {endpoint}"):
+            found = list(schedules(account.client("scheduler")))
+    except CloudError as error:
+        log.warning("warning: %s An earlier schedule may delete the endpoint.", error)
+        return ()
+    return tuple(each.name for each in found if each.endpoint == endpoint)
 
 
 def delete_schedule(client: Any, name: str) -> None:

@@ -11,7 +11,7 @@ from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.aws.tags import is_ours
 from dogbreed.cloud.endpoints import lifecycle, scaling
 from dogbreed.cloud.endpoints.endpoint_requests import update_request
-from dogbreed.cloud.endpoints.expiry import delete_schedule, schedules
+from dogbreed.cloud.endpoints.expiry import delete_schedule
 from dogbreed.configuration.commands import typed
 from dogbreed.configuration.deploy import ASYNC, SERVERLESS, DeployConfig
 from dogbreed.errors import CloudError, ConfigError
@@ -121,17 +121,6 @@ def teardown_command(config: DeployConfig, *, every: bool = False) -> str:
     """The command that deletes the endpoint and its resources; `every`: lists all of them."""
     chosen = "" if every else f" endpoint={config.endpoint}"
     return f"{typed('teardown')}{chosen}{account_arguments(config.launcher)}"
-
-
-def schedules_of(account: Account, endpoint: str) -> tuple[str, ...]:
-    """The schedules that delete an endpoint of this name; a failure is a warning."""
-    try:
-        with translate_errors(f"listing the schedules of endpoint {endpoint}"):
-            found = list(schedules(account.client("scheduler")))
-    except CloudError as error:
-        log.warning("warning: %s An earlier schedule may delete the endpoint.", error)
-        return ()
-    return tuple(each.name for each in found if each.endpoint == endpoint)
 
 
 def delete_previous(

@@ -18,13 +18,9 @@ from dogbreed.cloud.endpoints.endpoint_requests import (
     transform_request,
     update_request,
 )
-from dogbreed.cloud.endpoints.expiry import delete_schedule, schedule_expiry
+from dogbreed.cloud.endpoints.expiry import delete_schedule, schedule_expiry, schedules_of
 from dogbreed.cloud.endpoints.lifetime import lifetime_of
-from dogbreed.cloud.endpoints.previous_version import (
-    Previous,
-    inspect_previous,
-    schedules_of,
-)
+from dogbreed.cloud.endpoints.previous_version import Previous, inspect_previous
 from dogbreed.cloud.endpoints.undo import UndoSteps
 from dogbreed.configuration.deploy import ASYNC, SERVERLESS, DeployConfig
 from dogbreed.errors import CloudError, Stopped

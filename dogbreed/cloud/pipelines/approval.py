@@ -1,5 +1,7 @@
 """The pipeline that deploys a model package: an approval starts it, see event_rule.py."""
 
+from dataclasses import replace
+
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join
 from sagemaker.core.workflow.parameters import ParameterString
@@ -8,9 +10,13 @@ from sagemaker.mlops.workflow.endpoint_step import EndpointConfigStep, EndpointS
 from sagemaker.mlops.workflow.pipeline import Pipeline
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.aws.tags import ENDPOINT, tag_list
-from dogbreed.cloud.endpoints.endpoint_requests import VARIANT
-from dogbreed.cloud.pipelines.event_rule import PACKAGE_PARAMETER
+from dogbreed.cloud.endpoints.endpoint_requests import (
+    ServedModel,
+    endpoint_config_request,
+    model_request,
+)
+from dogbreed.cloud.pipelines.event_rule import PACKAGE_PARAMETER, deployment_name
+from dogbreed.cloud.pipelines.serving_keys import serving_config
 from dogbreed.cloud.pipelines.workflow import model_step
 from dogbreed.configuration.pipeline import PipelineConfig
 
@@ -20,33 +26,27 @@ def deploy_pipeline(
 ) -> Pipeline:
     """The pipeline that deploys a model package to the endpoint: creates it, or updates it.
 
-    The former endpoint configuration remains, so that the endpoint can be set back to it.
+    Its requests are those of launch/deploy.py. The former endpoint configuration remains, so that
+    the endpoint can be set back to it.
     """
-    deploy, endpoint = config.deploy, str(config.pipeline.endpoint)
+    serving, endpoint = serving_config(config), str(config.pipeline.endpoint)
     package = ParameterString(name=PACKAGE_PARAMETER)
-    name = Join(on="-", values=[endpoint, ExecutionVariables.PIPELINE_EXECUTION_ID])
-    tags = tag_list(config.launcher, account.owner, **{ENDPOINT: endpoint})
-    model = model_step(
-        "CreateModel",
-        session,
-        {
-            "ExecutionRoleArn": role_arn,
-            "Containers": [{"ModelPackageName": package}],
-            "Tags": tags,
-        },
-    )
-    variant = {
-        "VariantName": VARIANT,
-        "ModelName": model.properties.ModelName,
-        "InstanceType": deploy.instance_type,
-        "InitialInstanceCount": deploy.instance_count,
-        "InitialVariantWeight": 1.0,
-        "ContainerStartupHealthCheckTimeoutInSeconds": 60 * deploy.startup_minutes,
-    }
+    # The pipeline names its model, and takes image, archive and environment from the package.
+    served = ServedModel(name=endpoint, model_uri="", image_uri="")
+    request = model_request(replace(account, role_arn=role_arn), serving, served)
+    del request["ModelName"], request["PrimaryContainer"]
+    request["Containers"] = [{"ModelPackageName": package}]
+    model = model_step("CreateModel", session, request)
+    request = endpoint_config_request(account, serving, served)
+    (variant,) = request["ProductionVariants"]
     configuration = EndpointConfigStep(
         "CreateConfig",
         step_args=session.create_endpoint_config(
-            name=name, production_variants=[variant], tags=tags
+            name=Join(on="-", values=[endpoint, ExecutionVariables.PIPELINE_EXECUTION_ID]),
+            production_variants=[{**variant, "ModelName": model.properties.ModelName}],
+            tags=request["Tags"],
+            kms_key=request.get("KmsKeyId"),
+            data_capture_config_dict=request.get("DataCaptureConfig"),
         ),
     )
     serve = EndpointStep(
@@ -54,11 +54,11 @@ def deploy_pipeline(
         step_args=session.create_endpoint(
             endpoint_name=endpoint,
             config_name=configuration.properties.EndpointConfigName,
-            tags=tags,
+            tags=request["Tags"],
         ),
     )
     return Pipeline(
-        name=f"{config.pipeline.name}-deploy",
+        name=deployment_name(config),
         parameters=[package],
         pipeline_experiment_config=None,
         steps=[model, configuration, serve],

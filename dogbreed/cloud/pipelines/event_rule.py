@@ -10,6 +10,11 @@ from dogbreed.configuration.pipeline import PipelineConfig
 PACKAGE_PARAMETER = "ModelPackageArn"  # of the pipeline that deploys
 
 
+def deployment_name(config: PipelineConfig) -> str:
+    """The name of the pipeline that deploys approved models, and of the rule that starts it."""
+    return f"{config.pipeline.name}-deploy"
+
+
 def rule_requests(
     account: Account, config: PipelineConfig, pipeline_arn: str, role_arn: str
 ) -> list[dict[str, Any]]:
@@ -22,7 +27,7 @@ def rule_requests(
             "ModelApprovalStatus": ["Approved"],
         },
     }
-    name = f"{config.pipeline.name}-deploy"
+    name = deployment_name(config)
     parameters = [{"Name": PACKAGE_PARAMETER, "Value": "$.detail.ModelPackageArn"}]
     return [
         {

@@ -13,17 +13,20 @@ from dogbreed.cloud.aws.account_keys import check_role
 from dogbreed.cloud.aws.errors import is_missing, translate_errors
 from dogbreed.cloud.aws.regions import partition_of
 from dogbreed.cloud.aws.tags import is_ours, tag_list
-from dogbreed.cloud.endpoints.event_rules import put_rule
+from dogbreed.cloud.endpoints.deploy_keys import ROLE_NOTE, check_keys_in_region
+from dogbreed.cloud.endpoints.event_rules import delete_rule, put_rule
+from dogbreed.cloud.endpoints.expiry import schedules_of
 from dogbreed.cloud.endpoints.registry import check_group, create_group
 from dogbreed.cloud.endpoints.serving_images import serving_image
 from dogbreed.cloud.endpoints.serving_wheels import serving_wheels
 from dogbreed.cloud.jobs.inputs import upload_inputs
 from dogbreed.cloud.jobs.search import Search
 from dogbreed.cloud.jobs.trainer import sdk_session
-from dogbreed.cloud.pipelines.event_rule import rule_requests
+from dogbreed.cloud.pipelines.event_rule import deployment_name, rule_requests
+from dogbreed.cloud.pipelines.serving_keys import check_serving_keys, serving_config
 from dogbreed.cloud.wheels.storage import upload_wheels
 from dogbreed.cloud.wheels.wheel_files import WheelSet
-from dogbreed.configuration.deploy import REALTIME
+from dogbreed.configuration.commands import typed
 from dogbreed.configuration.pipeline import PipelineConfig
 from dogbreed.configuration.search import ONE, WHEELS
 from dogbreed.errors import CloudError, ConfigError
@@ -42,6 +45,10 @@ def launch_pipeline(config: PipelineConfig) -> None:
     _check(config)
     search = Search.from_config(config)
     account = search.account
+    if config.pipeline.endpoint is not None:
+        check_keys_in_region(serving_config(config), account.region)
+        if config.deploy.role is None:
+            log.info("%s", ROLE_NOTE)
     role = resolve_role(account, config.pipeline.role)
     requirements = requirements_of(config.model.backbone)
     wheels = serving_wheels(config.deploy, requirements, dry=account.dry)
@@ -51,8 +58,11 @@ def launch_pipeline(config: PipelineConfig) -> None:
     if account.dry:
         _log_definitions(account, config, workflow, approval, role)
         return
-    exists = {each.name: _exists(account, each.name) for each in (workflow, approval) if each}
+    exists = {
+        each.name: _check_pipeline(account, each.name) for each in (workflow, approval) if each
+    }
     check_group(account, config.pipeline.group, "pipeline.group")
+    _check_schedules(account, config.pipeline.endpoint)
     upload_inputs(account, search.config, search.inputs)
     if wheels is not None:
         client, key = account.client("s3"), config.launcher.output_kms_key
@@ -65,9 +75,12 @@ def launch_pipeline(config: PipelineConfig) -> None:
         with translate_errors(f"the rule {approval.name}"):
             put_rule(account.client("events"), *rule_requests(account, config, arn, role))
         log.info(
-            "an approved model of the group %s is deployed to the endpoint %s",
+            "an approved model of the group %s is deployed to the endpoint %s, which stays, and "
+            "costs, until you delete it",
             *(config.pipeline.group, config.pipeline.endpoint),
         )
+    else:
+        _delete_approval(account, deployment_name(config))
     if config.pipeline.start:
         with translate_errors(f"starting the pipeline {workflow.name}"):
             execution = workflow.start()
@@ -116,31 +129,53 @@ def _check(config: PipelineConfig) -> None:
             "search.jobs=one: a pipeline takes the best trial of a tuning job: take "
             "search.jobs=many."
         )
-    if config.deploy.kind != REALTIME:
-        raise ConfigError(
-            f"deploy={config.deploy.kind}: a pipeline deploys to instances: take deploy=realtime, "
-            "or pipeline.endpoint=null."
-        )
+    check_serving_keys(config)
     if config.pipeline.role is not None:
         check_role("pipeline.role", config.pipeline.role)
 
 
-def _exists(account: Account, name: str) -> bool:
+def _check_pipeline(account: Account, name: str) -> bool:
     """Whether there is a pipeline of this name, which must be this project's to be replaced."""
+    arn = _arn_of(account, name)
+    if arn is not None and not is_ours(account.client("sagemaker"), arn):
+        raise CloudError(
+            f"pipeline.name: the pipeline {name} exists and isn't this project's: take another "
+            "pipeline.name."
+        )
+    return arn is not None
+
+
+def _arn_of(account: Account, name: str) -> str | None:
+    """The ARN of a pipeline; None if there is none of this name."""
     client = account.client("sagemaker")
     with translate_errors(f"reading the pipeline {name}"):
         try:
-            arn = client.describe_pipeline(PipelineName=name)["PipelineArn"]
+            return str(client.describe_pipeline(PipelineName=name)["PipelineArn"])
         except ClientError as error:
             if is_missing(error):
-                return False
+                return None
             raise
-        if is_ours(client, arn):
-            return True
-    raise CloudError(
-        f"pipeline.name: the pipeline {name} exists and isn't this project's: take another "
-        "pipeline.name."
-    )
+
+
+def _check_schedules(account: Account, endpoint: str | None) -> None:
+    """Check that no schedule of an earlier deployment would delete what a pipeline deploys."""
+    if endpoint is not None and schedules_of(account, endpoint):
+        raise CloudError(
+            f"pipeline.endpoint={endpoint}: a schedule of an earlier deployment deletes this "
+            f"endpoint: delete both ({typed('teardown')} endpoint={endpoint}), or take another "
+            "pipeline.endpoint."
+        )
+
+
+def _delete_approval(account: Account, name: str) -> None:
+    """Delete the pipeline that deployed approved models, and its rule, of an earlier launch."""
+    client, arn = account.client("sagemaker"), _arn_of(account, name)
+    with translate_errors(f"deleting the pipeline {name}"):
+        if arn is None or not is_ours(client, arn):
+            return
+        delete_rule(account.client("events"), name)
+        client.delete_pipeline(PipelineName=name)
+    log.info("pipeline %s and its rule: deleted, as pipeline.endpoint=null", name)
 
 
 def _upsert(

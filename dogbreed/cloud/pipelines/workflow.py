@@ -21,6 +21,7 @@ from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.steps import Step, TrainingStep, TuningStep
 
 from dogbreed.artifact.servers.base import ServingImage
+from dogbreed.cloud.aws.tags import OWNER
 from dogbreed.cloud.container.entry_point import (
     EVALUATE,
     INSTALL,
@@ -160,6 +161,8 @@ class Workflow:
         request = {
             "ModelPackageGroupName": self.config.pipeline.group,
             "ModelApprovalStatus": "PendingManualApproval",
+            # Versions can't be tagged.
+            "CustomerMetadataProperties": {OWNER: self.search.account.owner},
             "InferenceSpecification": {
                 "Containers": [
                     {

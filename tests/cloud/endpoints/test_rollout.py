@@ -184,7 +184,7 @@ def test_an_endpoint_whose_deletion_never_ends_is_not_waited_for_without_end(
 
 def test_a_new_endpoint_that_somebody_has_replaced_is_not_deleted() -> None:
     """While this machine slept, the endpoint was deleted, and another deployed under its name."""
-    client = Client()
+    client: Any = Client()
     states = ["dogs-1", "dogs-9"]
 
     def describe_endpoint(**request: Any) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def test_a_new_endpoint_that_somebody_has_replaced_is_not_deleted() -> None:
 
 
 def test_schedules_that_were_there_before_are_deleted_and_no_later_ones() -> None:
-    client = Client()
+    client: Any = Client()
     update = rollout(client, "deploy.ttl_hours=null")
     update.earlier_schedules = ("dogs-0", "gone")
     deleted = []
@@ -239,13 +239,13 @@ def test_what_others_delete_during_a_listing_is_left_out() -> None:
 
 def test_archives_of_models_with_several_containers_are_needed() -> None:
     """As a pipeline creates them; and somebody may delete a model during the listing."""
-    client = Client()
-    models = {
+    client: Any = Client()
+    models: dict[str, dict[str, Any]] = {
         "by-a-pipeline": {"Containers": [{"ModelDataUrl": "s3://b/a/model.tar.gz"}]},
         "by-deploy": {"PrimaryContainer": {"ModelDataUrl": "s3://b/b/model.tar.gz"}},
     }
 
-    def describe_model(ModelName: str) -> dict[str, Any]:  # noqa: N803
+    def describe_model(ModelName: str) -> dict[str, Any]:
         if ModelName not in models:
             raise refusal("ResourceNotFound")
         return models[ModelName]
