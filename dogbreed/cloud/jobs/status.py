@@ -54,9 +54,7 @@ def describe_training(account: Account, name: str, metric: str) -> Trial:
         cost_usd=None
         if seconds is None or used is None
         else cost(str(used), seconds, resources.instance_count),
-        reason=str(given(job.secondary_status) or "")
-        if status == RUNNING
-        else _reason(given(job.failure_reason)),
+        reason=_reason_of(status, job),
     )
 
 
@@ -79,7 +77,7 @@ def describe_tuning(account: Account, name: str) -> Tuning:
 def _trial_instances(definition: Any) -> tuple[str, int]:
     """The preferred instance type of the trials, and their number of instances.
 
-    A trial on another type of a list has the costs of its own type after `with_interval`.
+    A trial on another type of a list has the costs of its own type after `with_description`.
     """
     resources = given(definition.resource_config)
     if resources is None:
@@ -87,12 +85,15 @@ def _trial_instances(definition: Any) -> tuple[str, int]:
     return str(resources.instance_type), int(resources.instance_count)
 
 
-def with_interval(account: Account, trial: Trial, metric: str) -> Trial:
-    """A completed trial with the interval that its job reported, and the billed costs."""
-    if trial.status != COMPLETED:
+def with_description(account: Account, trial: Trial, metric: str) -> Trial:
+    """An ended trial with what only its own description has.
+
+    That is the interval that its job reported, the billed costs, and the time limit that ended it.
+    """
+    if trial.status not in (COMPLETED, STOPPED):
         return trial
     job = describe_training(account, trial.name, metric)
-    return replace(trial, ci95=job.ci95, cost_usd=job.cost_usd)
+    return replace(trial, ci95=job.ci95, cost_usd=job.cost_usd, reason=job.reason)
 
 
 def hyperparameters_of(job: str, values: Mapping[str, Any]) -> dict[str, Value]:
@@ -147,6 +148,15 @@ def _elapsed(started: datetime | None, ended: datetime | None) -> float | None:
 def _interval(metrics: dict[str, float], metric: str) -> tuple[float, float] | None:
     low, high = metrics.get(f"{metric}_low95"), metrics.get(f"{metric}_high95")
     return None if low is None or high is None else (low, high)
+
+
+def _reason_of(status: str, job: TrainingJob) -> str:
+    """The current step of a running job; of another, why it hasn't completed."""
+    secondary = str(given(job.secondary_status) or "")
+    if status == RUNNING:
+        return secondary
+    # Jobs that a time limit stopped have no failure reason: MaxRuntimeExceeded, for example.
+    return _reason(given(job.failure_reason)) or ("" if secondary == status else secondary)
 
 
 def _reason(reason: str | None) -> str:
