@@ -8,6 +8,7 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.polling import poll
 from dogbreed.cloud.jobs.failures import with_hint
+from dogbreed.cloud.jobs.price_list import price_reader
 from dogbreed.cloud.jobs.status import Tuning, describe_training, describe_tuning, with_description
 from dogbreed.errors import CloudError, Stopped
 from dogbreed.search.trials import COMPLETED, Show, Trial
@@ -44,8 +45,9 @@ def check_completed(trial: Trial) -> None:
 
 
 def _wait(account: Account, name: str, metric: str, show: Show, resume: str) -> Trial:
+    price_of = price_reader(account)
     with _name_running(account, name, "training", resume):
-        for trial in poll(lambda: describe_training(account, name, metric)):
+        for trial in poll(lambda: describe_training(account, name, metric, price_of)):
             show([trial])
             if trial.over:
                 break
@@ -60,13 +62,14 @@ def wait_for_tuning(account: Account, name: str, metric: str, show: Show) -> Tun
         Stopped: Ctrl-C; the message names the job that still runs.
     """
     resume = f"attach={name} waits for it again"
+    price_of = price_reader(account)
     with _name_running(account, name, "hyper-parameter-tuning", resume):
-        for tuning in poll(lambda: describe_tuning(account, name)):
+        for tuning in poll(lambda: describe_tuning(account, name, price_of)):
             show(tuning.trials)
             if tuning.over:
                 break
     with translate_errors(f"reading the trials of {name}"):
-        trials = [with_description(account, trial, metric) for trial in tuning.trials]
+        trials = [with_description(account, trial, metric, price_of) for trial in tuning.trials]
     return replace(tuning, trials=trials)
 
 
