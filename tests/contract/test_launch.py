@@ -310,6 +310,7 @@ def test_a_failed_job_reports_why(
     assert f"{name}: Failed." in done.stderr
     assert "ClientError: " in done.stderr
     assert "404" in done.stderr
+    assert "deleted in S3 after the launch: the same command lists the photos" in done.stderr
     done = launch(
         *("train.py", f"data.root={photos}", "best=null", *QUICK),
         "model.weights=IMAGENET1K_V9",

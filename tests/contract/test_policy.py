@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ from contract.policies import (
 )
 from moto.core.models import DEFAULT_ACCOUNT_ID as OURS
 
+from dogbreed.cloud.jobs.capacity import warm_pool_lines
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.search import FinalConfig
+
 POLICIES = (LAUNCHER, TRAINING, SERVING, SCHEDULER)
 ALL = (*PERSON, TRAINING, SERVING, SCHEDULER, PIPELINE)
 THEIRS = "999988887777"
@@ -55,6 +60,7 @@ NOT_CALLED = {
     "s3:PutObject": "by put_object, and by boto's upload_fileobj",
     "s3:GetObject": "by get_object and head_object",
     "events:TagResource": "the same, of a pipeline's rule",
+    "sagemaker:UpdateTrainingJob": "by the command that is printed for a warm pool",
     # By the SDK's resources: Pipeline, TrainingJob, HyperParameterTuningJob.
     "sagemaker:CreatePipeline": "Pipeline.create",
     "sagemaker:UpdatePipeline": "Pipeline.update",
@@ -228,6 +234,17 @@ def test_what_others_made_is_neither_changed_nor_deleted(action: str) -> None:
     assert not allows(LAUNCHER, Need(f"sagemaker:{action}", arn.format(THEIRS), TAGGED))
     others = {"aws:ResourceTag/project": "another"}
     assert not allows(LAUNCHER, Need(f"sagemaker:{action}", arn.format(OURS), others))
+
+
+def test_the_printed_command_that_releases_a_warm_pool_is_allowed() -> None:
+    overrides = ["launcher.keep_alive_minutes=15"]
+    launcher = compose_as(FinalConfig, "final", overrides).launcher
+    text = " ".join(warm_pool_lines(launcher, "dogbreed-1", "eu-west-1"))
+    (words,) = re.findall(r"`aws sagemaker (\S+) --training-job-name dogbreed-1 [^`]+`", text)
+    action = "sagemaker:" + words.title().replace("-", "")
+    arn = f"arn:aws:sagemaker:eu-west-1:{OURS}:training-job/dogbreed-1"
+    assert allows(LAUNCHER, Need(action, arn, TAGGED))
+    assert not allows(LAUNCHER, Need(action, arn))
 
 
 def test_the_scheduler_deletes_endpoints_of_this_project_alone() -> None:

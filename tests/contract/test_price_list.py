@@ -2,17 +2,23 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from conftest import PROJECT, draw_folders
 from contract.price_list import USD_PER_VCPU
+from contract.small_job import create, definition, hyperparameters, tuning_config
+from helpers.in_process import run_in_process
 
 from dogbreed.cloud.aws.account import sign_in
 from dogbreed.cloud.aws.dry_account import dry_run_account
 from dogbreed.cloud.aws.regions import nearest_region
 from dogbreed.cloud.jobs import price_list
-from dogbreed.cloud.jobs.price_list import listed_prices
+from dogbreed.cloud.jobs.price_list import listed_prices, price_reader
+from dogbreed.cloud.jobs.status import with_description
+from dogbreed.cloud.jobs.wait import wait_for_training, wait_for_tuning
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import FinalConfig, LauncherConfig
 
@@ -60,6 +66,53 @@ def test_the_price_of_training_is_taken_and_cached_for_a_day(
         before = queries(account)
         assert set(listed_prices(signed_in, TYPES).prices) == set(TYPES)
         assert queries(account) > before
+
+
+def test_all_types_of_a_list_are_queried(account: "SageMakerAccount", tmp_path: Path) -> None:
+    photos = draw_folders(tmp_path / "photos", {"train": 2, "valid": 1, "test": 1})
+    # The second type isn't in the table, and cheaper.
+    done = run_in_process(
+        PROJECT / "launch" / "train.py",
+        *(f"launcher.role={account.role_arn}", f"data.root={photos}", "best=null", "wait=false"),
+        *("launcher.instance_type=[ml.m5.2xlarge,ml.m6i.large]", "launcher.install=none"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"on ml.m5.2xlarge at ${8 * USD_PER_VCPU:.4f} an hour" in done.stdout
+
+
+def listed_usd(seconds: float | None) -> float:
+    """What ml.c7i.xlarge costs."""
+    assert seconds is not None
+    return 4 * USD_PER_VCPU * seconds / 3600
+
+
+def test_costs_of_jobs_are_at_the_prices_of_the_launch(account: "SageMakerAccount") -> None:
+    signed_in = sign_in(launcher(account))
+    create(account, "short")
+    trial = wait_for_training(signed_in, "short", "valid_loss", lambda trials: None)
+    assert trial.cost_usd == pytest.approx(listed_usd(trial.seconds))
+    assert queries(account) == 2  # pages of one query, however often the job was polled
+    # Trials that fail, as the small script knows no such parameter.
+    bounds = {"Name": "optim.lr", "MinValue": "0.01", "MaxValue": "1", "ScalingType": "Linear"}
+    ranges = {"ContinuousParameterRanges": [bounds]}
+    account.client("sagemaker").create_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName="search",
+        HyperParameterTuningJobConfig=tuning_config(1, ParameterRanges=ranges),
+        TrainingJobDefinition={
+            "StaticHyperParameters": hyperparameters(account),
+            **definition(account),
+        },
+        Tags=[{"Key": "project", "Value": "dogbreed"}],
+    )
+    (trial,) = wait_for_tuning(signed_in, "search", "valid_loss", lambda trials: None).trials
+    assert trial.cost_usd == pytest.approx(listed_usd(trial.seconds))
+    # The same again from the trial's own description.
+    listed = replace(trial, status="Stopped", cost_usd=None)
+    described = with_description(signed_in, listed, "valid_loss", price_reader(signed_in))
+    billed_s = account.training_jobs[trial.name].facts["BillableTimeInSeconds"]
+    assert described.cost_usd == pytest.approx(listed_usd(billed_s))
+    assert queries(account) == 2
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])

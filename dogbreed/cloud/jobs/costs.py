@@ -26,12 +26,13 @@ _S3_USD_PER_READ = 0.0004 / 1000
 class Use:
     """Jobs of one kind, each for its maximum run time; `what` names them in the plan.
 
-    `idle_s` is how long a warm pool stays after the last of them.
+    `types` are the instance types that they may run on; `idle_s` is how long a warm pool stays
+    after the last of them.
     """
 
     what: str
     jobs: int
-    instance_type: str
+    types: tuple[str, ...]
     instances: int
     max_run_s: float
     volume_gb: int
@@ -40,14 +41,14 @@ class Use:
 
     @classmethod
     def of(cls, job: "Job", launcher: LauncherConfig, *, jobs: int) -> "Use":
-        """The use of `jobs` jobs like `job`, on the dearest of its instance types.
+        """The use of `jobs` jobs like `job`.
 
         A warm pool counts as idle time; each further job of a launch would use it.
         """
         return cls(
             what=job.kind,
             jobs=jobs,
-            instance_type=dearest(job.types),
+            types=job.types,
             instances=job.instance_count,
             max_run_s=launcher.max_run_minutes * 60,
             volume_gb=job.volume_gb,
@@ -89,16 +90,17 @@ def launch_costs(
 ) -> Costs:
     """The costs of a launch: the maximum if every job runs for its maximum time, and the typical.
 
-    Spot instances count as on-demand, their maximum price; what is stored, for a month.
+    Jobs count on the dearest of their instance types, spot instances as on-demand, their maximum
+    price; what is stored, for a month.
     """
-    types = sorted({use.instance_type for use in uses})
-    known = {name: found for name in types if (found := price(name, prices))}
-    left_out = tuple(name for name in types if name not in known)
-    total = sum(_max_usd(use, known) for use in uses) + stored.usd()
-    typical = None if left_out else _typical_usd(uses, known, work)
+    priced = [_Priced(use, dearest(use.types, prices), prices) for use in uses]
+    known = {each.instance_type: each.price for each in priced if each.price is not None}
+    left_out = tuple(sorted({each.instance_type for each in priced} - known.keys()))
+    total = sum(each.max_usd() for each in priced) + stored.usd()
+    typical = None if left_out else sum(each.typical_usd(work) for each in priced)
     without = f", without {', '.join(left_out)}" if left_out else ""
     lines = [
-        *(_line(use, known) for use in uses),
+        *(each.line() for each in priced),
         f"S3: {stored.sent_bytes / 1e6:,.0f} MB sent and at most "
         f"{stored.written_bytes / 1e6:,.0f} MB written by jobs, stored for a month, "
         f"{stored.writes:,} writes, {stored.reads:,} reads: {dollars(stored.usd())}",
@@ -108,50 +110,53 @@ def launch_costs(
         typical += stored.usd()
         lines.append(f"typically about {dollars(typical)}: {ASSUMPTIONS}")
     return Costs(
-        lines=(*lines, *basis(list(known.values()))),
+        lines=(*lines, *basis([known[name] for name in sorted(known)])),
         total_usd=total,
         typical_usd=typical,
         left_out=left_out,
     )
 
 
-def _line(use: Use, prices: Prices) -> str:
-    number = "1 job" if use.jobs == 1 else f"{use.jobs:,} jobs"
-    machines = use.instance_type if use.instances == 1 else f"{use.instances} {use.instance_type}"
-    what = f"{use.what}: {number} of at most {use.max_run_s / 60:,.0f} min on {machines}"
-    found = prices.get(use.instance_type)
-    if found is None:
-        return f"{what}: no price is known, and it is left out of the total"
-    about = "about " if found.known == DERIVED else ""
-    spot = " (on spot instances usually far less)" if use.spot else ""
-    idle = f", then idle for {use.idle_s / 60:,.0f} min" if use.idle_s else ""
-    usd = dollars(_max_usd(use, prices))
-    return f"{what}{idle} at {about}${found.usd_per_hour:,} an hour: {usd}{spot}"
+class _Priced:
+    """Jobs on the instance type that they are priced for; `price` is None if none is known."""
 
+    def __init__(self, use: Use, instance_type: str, prices: Prices | None) -> None:
+        self._use, self.instance_type = use, instance_type
+        self.price = price(instance_type, prices)
 
-def _max_usd(use: Use, prices: Prices) -> float:
-    return _usd(use, use.max_run_s, prices)
+    def line(self) -> str:
+        use, name = self._use, self.instance_type
+        number = "1 job" if use.jobs == 1 else f"{use.jobs:,} jobs"
+        machines = name if use.instances == 1 else f"{use.instances} {name}"
+        what = f"{use.what}: {number} of at most {use.max_run_s / 60:,.0f} min on {machines}"
+        if self.price is None:
+            return f"{what}: no price is known, and it is left out of the total"
+        about = "about " if self.price.known == DERIVED else ""
+        spot = " (on spot instances usually far less)" if use.spot else ""
+        idle = f", then idle for {use.idle_s / 60:,.0f} min" if use.idle_s else ""
+        usd = dollars(self.max_usd())
+        return f"{what}{idle} at {about}${self.price.usd_per_hour:,} an hour: {usd}{spot}"
 
+    def max_usd(self) -> float:
+        return self._usd(self._use.max_run_s)
 
-def _typical_usd(uses: Sequence[Use], prices: Prices, work: Workload) -> float:
-    total = 0.0
-    for use in uses:
+    def typical_usd(self, work: Workload) -> float:
+        if self.price is None:
+            return 0.0
         run_s = typical_s(
-            *(work, use.what, use.instance_type),
-            vcpus=prices[use.instance_type].vcpus,
-            instances=use.instances,
+            *(work, self._use.what, self.instance_type),
+            vcpus=self.price.vcpus,
+            instances=self._use.instances,
         )
-        total += _usd(use, min(use.max_run_s, run_s), prices)
-    return total
+        return self._usd(min(self._use.max_run_s, run_s))
 
-
-def _usd(use: Use, run_s: float, prices: Prices) -> float:
-    """The costs of instances and disks in US dollars; 0 without a price."""
-    found = prices.get(use.instance_type)
-    if found is None:
-        return 0.0
-    seconds = (use.jobs * run_s + use.idle_s) * use.instances
-    instances = found.usd_per_hour * seconds / 3600
-    if has_local_disk(use.instance_type):
-        return instances
-    return instances + use.volume_gb * seconds / SECONDS_IN_A_MONTH * _DISK_USD_PER_GB_MONTH
+    def _usd(self, run_s: float) -> float:
+        """The costs of instances and disks in US dollars; 0 without a price."""
+        use = self._use
+        if self.price is None:
+            return 0.0
+        seconds = (use.jobs * run_s + use.idle_s) * use.instances
+        instances = self.price.usd_per_hour * seconds / 3600
+        if has_local_disk(self.instance_type):
+            return instances
+        return instances + use.volume_gb * seconds / SECONDS_IN_A_MONTH * _DISK_USD_PER_GB_MONTH

@@ -67,7 +67,7 @@ def log_costs(account: Account, inputs: JobInputs, uses: Sequence[Use]) -> None:
         writes=len(plan.files),
         reads=readers * inputs.photos.count,
     )
-    listed = listed_prices(account, [use.instance_type for use in uses])
+    listed = listed_prices(account, [each for use in uses for each in use.types])
     for line in launch_costs(uses, stored, inputs.work, listed.prices).lines:
         log.info("%s", line)
     if listed.note is not None:

@@ -3,6 +3,7 @@
 Without an answer within seconds, or without pricing:GetProducts, the table of prices is used.
 """
 
+import functools
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import code_of
 from dogbreed.cloud.aws.regions import nearest_region
-from dogbreed.cloud.jobs.prices import LISTED, Price
+from dogbreed.cloud.jobs.prices import LISTED, Price, PriceOf, price
 from dogbreed.utils.documents import DocumentError, json_value, read_json
 from dogbreed.utils.files import write_json
 from dogbreed.utils.user_paths import optional_cache_dir, private_folder
@@ -66,6 +67,14 @@ def listed_prices(account: Account, instance_types: Sequence[str]) -> Listed:
         if found:
             _save(path, day, known)
     return Listed(prices={each: known[each] for each in instance_types if each in known}, note=note)
+
+
+def price_reader(account: Account) -> PriceOf:
+    """A function for the listed price of an instance type, or else that of the table.
+
+    Each type is queried once, however often its costs are computed while a job is polled.
+    """
+    return functools.cache(lambda name: price(name, listed_prices(account, [name]).prices))
 
 
 def _query(account: Account, instance_types: Sequence[str]) -> dict[str, Price]:

@@ -3,7 +3,7 @@
 import csv
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class Price:
 
 
 Prices = Mapping[str, Price]  # by instance type
+PriceOf = Callable[[str], Price | None]  # of an instance type; None if it isn't known
 
 
 @functools.cache
@@ -56,15 +57,17 @@ def price(instance_type: str, prices: Prices | None = None) -> Price | None:
     return (prices or {}).get(instance_type) or _table().get(instance_type)
 
 
-def cost(instance_type: str, seconds: float, count: int = 1) -> float | None:
-    """On-demand costs in US dollars of `count` instances; None if the type isn't in the table."""
-    found = price(instance_type)
+def cost(
+    instance_type: str, seconds: float, count: int = 1, price_of: PriceOf = price
+) -> float | None:
+    """On-demand costs in US dollars of `count` instances; None if the type has no price."""
+    found = price_of(instance_type)
     return None if found is None else found.usd_per_hour * seconds / 3600 * count
 
 
-def dearest(instance_types: Sequence[str]) -> str:
-    """The type with the highest price in the table; one that isn't in it counts as dearer."""
-    found = {each: price(each) for each in instance_types}
+def dearest(instance_types: Sequence[str], prices: Prices | None = None) -> str:
+    """The type with the highest price, see `price`; one without a price counts as dearer."""
+    found = {each: price(each, prices) for each in instance_types}
     return max(found, key=lambda each: math.inf if (p := found[each]) is None else p.usd_per_hour)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.jobs.failures import with_hint
 from dogbreed.cloud.jobs.results import SEARCH_OUTPUTS, fetch_outputs
 from dogbreed.cloud.jobs.wait import check_completed, wait_for_training, wait_for_tuning
 from dogbreed.configuration.search import TuneConfig
@@ -26,19 +27,19 @@ def finish_many(
         CloudError: no trial completed, or AWS refuses.
         Stopped: Ctrl-C; the message names the job that still runs.
     """
-    # Imports torch, which takes seconds that a dry run doesn't need.
-    from dogbreed.search.report.outcome import finish_search
-
     search = config.search
     with live_table(list(space), search.objective, search.direction, search.trials) as show:
         tuning = wait_for_tuning(account, name, search.objective, show)
+    # Imports torch, which takes seconds; only `wait_for_tuning` names the running job at Ctrl-C.
+    from dogbreed.search.report.outcome import finish_search
+
     best = finish_search(folder, tuning.trials, search, space, _settings(config, folder))
     log.info("results: %s", folder)
     if best is None:
         reason = next((trial.reason for trial in tuning.trials if trial.reason), tuning.reason)
         raise CloudError(
             f"{name}: {tuning.status}, and none of its {len(tuning.trials)} trials completed. "
-            f"{reason}"
+            f"{with_hint(reason)}"
         )
     if tuning.status != COMPLETED:
         log.warning("warning: %s was %s: its completed trials count", name, tuning.status.lower())

@@ -53,7 +53,7 @@ def create_once(name: str, create: Callable[[], Resource], get: Callable[[], Res
 
     Raises:
         CloudError: AWS refuses; the message says if whether the job was started isn't known.
-        Stopped: Ctrl-C during the request; the same.
+        Stopped: Ctrl-C during the requests; the same.
     """
     unknown = (
         f"starting {name}: whether the job was started isn't known. If it was, attach={name} waits "
@@ -61,24 +61,38 @@ def create_once(name: str, create: Callable[[], Resource], get: Callable[[], Res
     )
     with translate_errors(f"starting {name}"):
         try:
-            return create()
+            return _create(name, create, get, unknown)
         except Stopped as stopped:
             raise Stopped(unknown, stopped.exit_code - 128) from stopped
-        except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError) and code_of(error) == "ResourceInUse":
-                if tries(error) == 1:
-                    raise CloudError(
-                        f"a job {name} exists already, of another launch: attach={name} waits for "
-                        "it, another search.name starts a new search."
-                    ) from error
-                return get()  # an earlier try, whose response was lost, has started it
-            try:
-                job = _found(get, name)
-            except CloudError:
-                raise CloudError(f"{unknown} ({' '.join(str(error).split())})") from error
-            if job is None:
-                raise
-            return job
+
+
+def _create(
+    name: str, create: Callable[[], Resource], get: Callable[[], Resource], unknown: str
+) -> Resource:
+    """Create a job, or find it after an error; `unknown` is the message if neither succeeds."""
+    try:
+        return create()
+    except (ClientError, BotoCoreError) as error:
+        if isinstance(error, ClientError) and _is_of_others(error):
+            raise CloudError(
+                f"a job {name} exists already, of another launch: attach={name} waits for it, "
+                "another search.name starts a new search."
+            ) from error
+        try:
+            job = _found(get, name)
+        except CloudError:
+            raise CloudError(f"{unknown} ({' '.join(str(error).split())})") from error
+        if job is None:
+            raise
+        return job
+
+
+def _is_of_others(error: ClientError) -> bool:
+    """Whether the name was in use at the first try already, so that the job isn't this launch's.
+
+    At a further try it may be: an earlier one, whose response was lost, has started it.
+    """
+    return code_of(error) == "ResourceInUse" and tries(error) == 1
 
 
 def _found(get: Callable[[], Resource], name: str) -> Resource | None:

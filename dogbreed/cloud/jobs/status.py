@@ -9,7 +9,7 @@ from sagemaker.core.resources import HyperParameterTuningJob, TrainingJob
 from sagemaker.core.utils.utils import Unassigned
 
 from dogbreed.cloud.aws.account import Account
-from dogbreed.cloud.jobs.prices import cost
+from dogbreed.cloud.jobs.prices import PriceOf, cost, price
 from dogbreed.configuration.commands import typed
 from dogbreed.errors import CloudError, ConfigError
 from dogbreed.search.hyperparameters import decode
@@ -31,8 +31,11 @@ class Tuning:
         return self.status not in ("InProgress", "Stopping")
 
 
-def describe_training(account: Account, name: str, metric: str) -> Trial:
-    """The current state of a training job; errors are botocore's."""
+def describe_training(account: Account, name: str, metric: str, price_of: PriceOf = price) -> Trial:
+    """The current state of a training job; errors are botocore's.
+
+    `price_of` has the prices for its costs, by default the project's table.
+    """
     job = TrainingJob.get(name, session=account.session, region=account.region)
     assert job is not None
     metrics = {m.metric_name: float(m.value) for m in given(job.final_metric_data_list) or ()}
@@ -53,20 +56,18 @@ def describe_training(account: Account, name: str, metric: str) -> Trial:
         seconds=seconds,
         cost_usd=None
         if seconds is None or used is None
-        else cost(str(used), seconds, resources.instance_count),
-        reason=str(given(job.secondary_status) or "")
-        if status == RUNNING
-        else _reason(given(job.failure_reason)),
+        else cost(str(used), seconds, resources.instance_count, price_of),
+        reason=_reason_of(status, job),
     )
 
 
-def describe_tuning(account: Account, name: str) -> Tuning:
-    """The current state of a tuning job and its trials; errors are botocore's."""
+def describe_tuning(account: Account, name: str, price_of: PriceOf = price) -> Tuning:
+    """The current state of a tuning job and its trials, as `describe_training`."""
     job = HyperParameterTuningJob.get(name, session=account.session, region=account.region)
     assert job is not None
     definition = job.training_job_definition
     trials = [
-        _trial(each, *_trial_instances(definition))
+        _trial(each, *_trial_instances(definition), price_of)
         for each in job.get_all_training_jobs(session=account.session, region=account.region)
     ]
     return Tuning(
@@ -79,7 +80,7 @@ def describe_tuning(account: Account, name: str) -> Tuning:
 def _trial_instances(definition: Any) -> tuple[str, int]:
     """The preferred instance type of the trials, and their number of instances.
 
-    A trial on another type of a list has the costs of its own type after `with_interval`.
+    A trial on another type of a list has the costs of its own type after `with_description`.
     """
     resources = given(definition.resource_config)
     if resources is None:
@@ -87,12 +88,17 @@ def _trial_instances(definition: Any) -> tuple[str, int]:
     return str(resources.instance_type), int(resources.instance_count)
 
 
-def with_interval(account: Account, trial: Trial, metric: str) -> Trial:
-    """A completed trial with the interval that its job reported, and the billed costs."""
-    if trial.status != COMPLETED:
+def with_description(
+    account: Account, trial: Trial, metric: str, price_of: PriceOf = price
+) -> Trial:
+    """An ended trial with what only its own description has.
+
+    That is the interval that its job reported, the billed costs, and the time limit that ended it.
+    """
+    if trial.status not in (COMPLETED, STOPPED):
         return trial
-    job = describe_training(account, trial.name, metric)
-    return replace(trial, ci95=job.ci95, cost_usd=job.cost_usd)
+    job = describe_training(account, trial.name, metric, price_of)
+    return replace(trial, ci95=job.ci95, cost_usd=job.cost_usd, reason=job.reason)
 
 
 def hyperparameters_of(job: str, values: Mapping[str, Any]) -> dict[str, Value]:
@@ -115,7 +121,7 @@ def given(value: Any) -> Any:
     return None if isinstance(value, Unassigned) else value
 
 
-def _trial(summary: Any, instance_type: str, instance_count: int) -> Trial:
+def _trial(summary: Any, instance_type: str, count: int, price_of: PriceOf) -> Trial:
     started, ended = given(summary.training_start_time), given(summary.training_end_time)
     seconds = _elapsed(started, ended)
     final = given(summary.final_hyper_parameter_tuning_job_objective_metric)
@@ -131,7 +137,7 @@ def _trial(summary: Any, instance_type: str, instance_count: int) -> Trial:
         started=started,
         ended=ended,
         seconds=seconds,
-        cost_usd=None if seconds is None else cost(instance_type, seconds, instance_count),
+        cost_usd=None if seconds is None else cost(instance_type, seconds, count, price_of),
         reason=_reason(given(summary.failure_reason)) if status == FAILED else "",
     )
 
@@ -147,6 +153,15 @@ def _elapsed(started: datetime | None, ended: datetime | None) -> float | None:
 def _interval(metrics: dict[str, float], metric: str) -> tuple[float, float] | None:
     low, high = metrics.get(f"{metric}_low95"), metrics.get(f"{metric}_high95")
     return None if low is None or high is None else (low, high)
+
+
+def _reason_of(status: str, job: TrainingJob) -> str:
+    """The current step of a running job; of another, why it hasn't completed."""
+    secondary = str(given(job.secondary_status) or "")
+    if status == RUNNING:
+        return secondary
+    # Jobs that a time limit stopped have no failure reason: MaxRuntimeExceeded, for example.
+    return _reason(given(job.failure_reason)) or ("" if secondary == status else secondary)
 
 
 def _reason(reason: str | None) -> str:

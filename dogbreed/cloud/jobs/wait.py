@@ -7,29 +7,11 @@ from dataclasses import replace
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.polling import poll
-from dogbreed.cloud.jobs.capacity import NO_CAPACITY
-from dogbreed.cloud.jobs.status import Tuning, describe_training, describe_tuning, with_interval
+from dogbreed.cloud.jobs.failures import with_hint
+from dogbreed.cloud.jobs.price_list import price_reader
+from dogbreed.cloud.jobs.status import Tuning, describe_training, describe_tuning, with_description
 from dogbreed.errors import CloudError, Stopped
 from dogbreed.search.trials import COMPLETED, Show, Trial
-
-# What to do about failures before any code of this package has run, by what SageMaker says of them.
-_CAPACITY = (
-    "The same command tries again; with launcher.instance_type=[FIRST,SECOND] SageMaker takes the "
-    "first type that has capacity."
-)
-_TOOLKIT = (
-    "The container didn't start: an image of your own (launcher.image_uri) needs SageMaker's "
-    "training toolkit (pip install sagemaker-pytorch-training), which runs as `train`."
-)
-HINTS = {
-    **dict.fromkeys(NO_CAPACITY, _CAPACITY),
-    "CannotStartContainerError": _TOOLKIT,
-    "executable file not found": _TOOLKIT,
-    "InstallRequirementsError": (
-        "The job's packages weren't installed: its log says why. launcher.install=index takes them "
-        "from an index, launcher.install=none those of the image."
-    ),
-}
 
 
 def wait_for_training(account: Account, name: str, metric: str, show: Show) -> Trial:
@@ -53,15 +35,19 @@ def wait_for_extraction(account: Account, name: str, show: Show) -> None:
 
 
 def check_completed(trial: Trial) -> None:
-    """Raise a CloudError, with its failure reason, for a job that failed or was stopped."""
+    """Check that a job has completed.
+
+    Raises:
+        CloudError: it failed or was stopped; with the reason, and what to do about it if known.
+    """
     if trial.status != COMPLETED:
-        hint = next((text for sign, text in HINTS.items() if sign in trial.reason), "")
-        raise CloudError(f"{trial.name}: {trial.status}. {trial.reason} {hint}".strip())
+        raise CloudError(f"{trial.name}: {trial.status}. {with_hint(trial.reason)}".strip())
 
 
 def _wait(account: Account, name: str, metric: str, show: Show, resume: str) -> Trial:
+    price_of = price_reader(account)
     with _name_running(account, name, "training", resume):
-        for trial in poll(lambda: describe_training(account, name, metric)):
+        for trial in poll(lambda: describe_training(account, name, metric, price_of)):
             show([trial])
             if trial.over:
                 break
@@ -69,20 +55,21 @@ def _wait(account: Account, name: str, metric: str, show: Show, resume: str) -> 
 
 
 def wait_for_tuning(account: Account, name: str, metric: str, show: Show) -> Tuning:
-    """Wait until a tuning job has ended; return it with the interval of each completed trial.
+    """Wait until a tuning job has ended; return it with the description of each trial.
 
     Raises:
         CloudError: AWS refuses, or the network is down for long.
         Stopped: Ctrl-C; the message names the job that still runs.
     """
     resume = f"attach={name} waits for it again"
+    price_of = price_reader(account)
     with _name_running(account, name, "hyper-parameter-tuning", resume):
-        for tuning in poll(lambda: describe_tuning(account, name)):
+        for tuning in poll(lambda: describe_tuning(account, name, price_of)):
             show(tuning.trials)
             if tuning.over:
                 break
     with translate_errors(f"reading the trials of {name}"):
-        trials = [with_interval(account, trial, metric) for trial in tuning.trials]
+        trials = [with_description(account, trial, metric, price_of) for trial in tuning.trials]
     return replace(tuning, trials=trials)
 
 

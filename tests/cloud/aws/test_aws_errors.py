@@ -1,11 +1,12 @@
 """What AWS refuses, and what a launch says and does then: one sentence, and no job twice."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 from conftest import PROJECT, draw_folders
 from helpers.in_process import run_in_process
 
@@ -13,9 +14,10 @@ from dogbreed.cloud.aws.account import sign_in
 from dogbreed.cloud.aws.errors import is_existing, is_in_progress, is_missing
 from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.job import Job
+from dogbreed.cloud.jobs.start import create_once
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.search import FinalConfig
-from dogbreed.errors import CloudError, ConfigError, DogbreedError
+from dogbreed.errors import CloudError, ConfigError, DogbreedError, Stopped
 from dogbreed.search.runner_limits import check_local
 
 if TYPE_CHECKING:
@@ -360,3 +362,27 @@ def test_when_the_answer_never_comes_the_job_is_named(
     account.drop_next(20)
     with pytest.raises(CloudError, match="If it was, attach=dogbreed-once waits for it"):
         signed_in.train(wait=False, logs=False)
+
+
+def test_a_job_of_an_earlier_try_that_cant_be_looked_up_is_named(
+    account: "SageMakerAccount",
+) -> None:
+    account.lose_answer("CreateTrainingJob")
+    account.fail_next("DescribeTrainingJob", "AccessDeniedException", "no Describe for you")
+    with pytest.raises(CloudError, match="If it was, attach=dogbreed-once waits for it") as caught:
+        trainer(account).train(wait=False, logs=False)
+    assert "ResourceInUse" in str(caught.value)
+    assert list(account.training_jobs) == ["dogbreed-once"]
+
+
+def test_ctrl_c_while_a_lost_answer_is_looked_up_names_the_job() -> None:
+    def no_answer() -> None:
+        raise ConnectionClosedError(endpoint_url="https://aws")
+
+    def interrupted() -> None:
+        raise Stopped("stopped by SIGINT", signal.SIGINT)
+
+    for create in (no_answer, interrupted):
+        with pytest.raises(Stopped, match="attach=dogbreed-once waits for it") as caught:
+            create_once("dogbreed-once", create, interrupted)
+        assert caught.value.exit_code == 130

@@ -18,7 +18,7 @@ from dogbreed.configuration.search import TuneConfig
 TRIALS = Use(
     what="train",
     jobs=20,
-    instance_type="ml.m5.xlarge",
+    types=("ml.m5.xlarge",),
     instances=1,
     max_run_s=3600,
     volume_gb=0,
@@ -107,14 +107,32 @@ def test_the_longest_time_is_the_launchers_in_seconds() -> None:
     )
     use = Use.of(job, launcher, jobs=3)
     assert (use.max_run_s, use.jobs, use.instances, use.volume_gb) == (5400, 3, 2, 40)
-    assert use.instance_type == "ml.m5.xlarge"  # the dearer one, whatever the order
-    assert cost(use.instance_type, use.max_run_s) == pytest.approx(1.5 * 0.23)
+    assert use.types == job.types
+
+
+def test_of_several_types_the_dearest_counts_by_the_prices_that_are_used() -> None:
+    use = replace(TRIALS, types=("ml.m5.large", "ml.m5.xlarge"))
+    assert costs_of(use).total_usd == costs_of(TRIALS).total_usd  # whatever the order
+    # The one is in the table alone, the other isn't there and has a price of the region.
+    use = replace(TRIALS, jobs=1, types=("ml.p4d.24xlarge", "ml.g6e.xlarge"))
+    listed = Price(
+        instance_type="ml.g6e.xlarge", vcpus=4, memory_gb=32, usd_per_hour=2.6, known=LISTED,
+        region="us-east-1", date="2026-11-01", source="AWS's Price List API",
+    )  # fmt: skip
+    p4d = price("ml.p4d.24xlarge")
+    assert p4d is not None
+    costs = costs_of(use, prices={listed.instance_type: listed})
+    assert costs.total_usd == pytest.approx(p4d.usd_per_hour)
+    assert "on ml.p4d.24xlarge at " in costs.lines[0]
+    dearer = replace(listed, usd_per_hour=99.0)
+    assert costs_of(use, prices={listed.instance_type: dearer}).total_usd == pytest.approx(99)
+    assert costs_of(use).left_out == ("ml.g6e.xlarge",)
 
 
 def test_disks_cost_where_they_are_not_the_machine_s_own() -> None:
     with_disk = costs_of(replace(TRIALS, volume_gb=730))
     assert with_disk.total_usd == pytest.approx(20 * (0.23 + 0.14))
-    with_local_disk = replace(TRIALS, instance_type="ml.g5.xlarge", volume_gb=730)
+    with_local_disk = replace(TRIALS, types=("ml.g5.xlarge",), volume_gb=730)
     assert costs_of(with_local_disk).total_usd == pytest.approx(20 * 1.408)
 
 
@@ -135,7 +153,7 @@ def test_spot_instances_count_as_on_demand() -> None:
 
 
 def test_a_type_that_is_not_in_the_table_is_left_out_and_named() -> None:
-    unknown = replace(TRIALS, instance_type="ml.r8i.large")
+    unknown = replace(TRIALS, types=("ml.r8i.large",))
     costs = costs_of(TRIALS, unknown)
     assert costs.left_out == ("ml.r8i.large",)
     assert costs.total_usd == pytest.approx(4.6)
@@ -149,9 +167,9 @@ def test_the_figures_say_what_they_rest_on() -> None:
     last = costs_of(TRIALS).lines[-1]
     for part in ("us-east-1", "of 2026-09-01,", "without taxes", "dogbreed/cloud/jobs/prices.csv"):
         assert part in last
-    two = [TRIALS, replace(TRIALS, instance_type="ml.m5.large")]
+    two = [TRIALS, replace(TRIALS, types=("ml.m5.large",))]
     assert "of 2026-08-11 to 2026-09-01," in costs_of(*two).lines[-1]
-    derived = costs_of(replace(TRIALS, instance_type="ml.c7i.xlarge"))
+    derived = costs_of(replace(TRIALS, types=("ml.c7i.xlarge",)))
     assert "at about $0.214 an hour" in derived.lines[0]
 
 
@@ -201,7 +219,7 @@ def test_prices_of_the_region_replace_those_of_the_table() -> None:
     assert costs.total_usd == pytest.approx(20)
     assert "Prices on demand in eu-west-1, of 2026-11-01," in costs.lines[-1]
     assert "project's table" not in costs.lines[-1]
-    two = (TRIALS, replace(TRIALS, instance_type="ml.m5.large"))
+    two = (TRIALS, replace(TRIALS, types=("ml.m5.large",)))
     both = costs_of(*two, prices={own.instance_type: own})
     assert "in eu-west-1" in both.lines[-1]
     assert "project's table" in both.lines[-1]
