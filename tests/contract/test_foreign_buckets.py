@@ -13,7 +13,8 @@ from dogbreed.cloud.aws.account import Account, sign_in
 from dogbreed.cloud.aws.downloads import download_archive, download_file
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.objects import holds, upload_bytes, upload_file
-from dogbreed.cloud.aws.uploads import S3Folder, stored
+from dogbreed.cloud.aws.photo_objects import plan_photos
+from dogbreed.cloud.aws.uploads import S3Folder
 from dogbreed.cloud.endpoints.batch_photos import photos_of
 from dogbreed.cloud.endpoints.model_source import fetch, find_model
 from dogbreed.cloud.jobs.s3_photos import find_s3_photos
@@ -86,7 +87,7 @@ def test_a_bucket_that_changes_hands_is_refused_at_each_request(
         "CreateMultipartUpload": lambda: upload_file(client, large, uri, kms_key=None),
         "GetObject": lambda: download_file(client, uri, tmp_path / "fetched"),
         "archive": lambda: download_archive(client, uri, tmp_path / "fetched"),
-        "ListObjectsV2": lambda: stored(client, S3Folder(account.bucket, "dogs")),
+        "ListObjectsV2": lambda: plan_photos(client, S3Folder(account.bucket, "dogs"), ()),
         "DeleteObjects": lambda: client.delete_objects(
             Bucket=account.bucket, Delete={"Objects": [{"Key": "dogs/1.jpg"}]}
         ),

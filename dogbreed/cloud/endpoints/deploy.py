@@ -61,8 +61,12 @@ def deploy(config: DeployConfig) -> None:
         dry_account = account if account.dry else dry_run_copy(account)
         _send_all_requests(Rollout(dry_account, config, deployment), archive, photos)
         if account.dry:
-            if photos is not None and photos.root is not None:
-                log.info("Would upload %d photos to %s", len(photos.paths), photos.uri)
+            if photos is not None and photos.local:
+                log.info(
+                    "Would upload %d photos, where S3 doesn't have them yet, and %s, which lists "
+                    "them",
+                    *(photos.count, photos.source.uri),
+                )
             log_plan(account, config, archive, image)
             return
         rollout = Rollout(account, config, deployment)
@@ -136,7 +140,7 @@ def _send_all_requests(rollout: Rollout, archive: Archive, photos: Photos | None
     account, config = rollout.account, rollout.config
     if photos is not None:
         rollout.create_model()
-        rollout.start_job(photos.uri)
+        rollout.start_job(photos.source)
     else:
         schedule_expiry(account, config, rollout.deployment.name)
         rollout.create_model()
