@@ -14,12 +14,11 @@ from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.owner import owner_of
 from dogbreed.cloud.aws.regions import check_region
 from dogbreed.cloud.aws.request_check import CHECKED, check_request
+from dogbreed.cloud.aws.roles import ROLE_KEY, ROLE_VARIABLE, execution_role, look_up
 from dogbreed.configuration.commands import typed
 from dogbreed.configuration.search import AccountConfig, LauncherConfig
 from dogbreed.errors import CloudError, Stopped
 
-ROLE_VARIABLE = "SAGEMAKER_ROLE"
-ROLE_KEY = "launcher.role"
 DEFAULT_PREFIX = "dogbreed"  # conf/account.yaml
 # Ten tries with exponential backoff: enough for throttling and a short network outage.
 CLIENT = ClientConfig(retries={"mode": "standard", "max_attempts": 10}, max_pool_connections=32)
@@ -84,7 +83,8 @@ def sign_in(
     expect_owner(session, account)
     bucket, role = launcher.bucket or f"sagemaker-{region}-{account}", ""
     if needs_role:
-        role = _role(session, launcher, str(caller["Arn"]), way)
+        iam = session.client("iam", config=CLIENT)
+        role = execution_role(iam, launcher, str(caller["Arn"]), role_key, way)
         _check_bucket(session, bucket, region, account, is_default=launcher.bucket is None)
     return Account(
         session=session, region=region, id=account, owner=owner_of(str(caller["Arn"])),
@@ -148,29 +148,6 @@ def check_region_and_role(launcher: AccountConfig, region: str, role_key: str) -
         check_partition(f"${ROLE_VARIABLE}", os.environ[ROLE_VARIABLE], region)
 
 
-def _role(session: boto3.Session, launcher: AccountConfig, caller: str, alternative: str) -> str:
-    """The ARN of the execution role; `caller` is the ARN of who is signed in."""
-    account_id = caller.split(":")[4]
-    role = launcher.role or os.environ.get(ROLE_VARIABLE)
-    if role and role.startswith("arn:"):
-        if role.split(":")[4] != account_id:
-            source = "launcher.role" if launcher.role else f"${ROLE_VARIABLE}"
-            raise CloudError(
-                f"{source}={role}: the role is in another account than the one that you are signed "
-                f"in to ({account_id}), and jobs can't use it: name a role of this account."
-            )
-        return role
-    if not role:
-        # In a SageMaker notebook the caller has assumed an execution role that jobs can use too.
-        if ":assumed-role/" not in caller:
-            raise CloudError(
-                "The jobs need a role, and the caller is a user: set launcher.role to the name or "
-                f"ARN of a role that SageMaker may assume (or ${ROLE_VARIABLE}){alternative}."
-            )
-        role = caller.split("/")[1]
-    return _arn_of(session, role)
-
-
 def resolve_role(account: Account, role: str | None) -> str:
     """The ARN of a role by its name or ARN; None: the account's execution role.
 
@@ -179,17 +156,11 @@ def resolve_role(account: Account, role: str | None) -> str:
     """
     if role is None:
         return account.role_arn
-    if role.startswith("arn:"):
-        return role
     if account.dry:
-        return f"{account.role_arn.rpartition('/')[0]}/{role}"
-    return _arn_of(account.session, role)
-
-
-def _arn_of(session: boto3.Session, role: str) -> str:
-    with translate_errors(f"looking up the role {role}"):
-        found = session.client("iam", config=CLIENT).get_role(RoleName=role)
-    return str(found["Role"]["Arn"])
+        is_arn = role.startswith("arn:")
+        return role if is_arn else f"{account.role_arn.rpartition('/')[0]}/{role}"
+    found = look_up(account.client("iam"), role)
+    return role if found is None else str(found["Arn"])
 
 
 def _check_bucket(

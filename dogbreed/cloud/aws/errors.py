@@ -181,9 +181,10 @@ def _by_message(message: str) -> str | None:
         )
     if "assume role" in lower:
         return (
-            f"SageMaker can't assume the role ({message}): its trust policy must be as in "
-            "launch/iam/training-trust.json or serving-trust.json, and name "
-            "sagemaker.amazonaws.com; a new role takes a minute to become active."
+            f"SageMaker can't assume the role ({message}): check that it exists and that its trust "
+            "policy is as in launch/iam/training-trust.json or serving-trust.json, and names "
+            "sagemaker.amazonaws.com, or set launcher.role (or deploy.role) to another; a new role "
+            "takes a minute to become active."
         )
     return None
 

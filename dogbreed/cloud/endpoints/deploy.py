@@ -4,7 +4,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from dogbreed.cloud.aws.account import ROLE_KEY, Account, account_arguments, sign_in
+from dogbreed.cloud.aws.account import Account, account_arguments, sign_in
 from dogbreed.cloud.aws.account_keys import (
     check_image,
     check_kms_key,
@@ -15,6 +15,7 @@ from dogbreed.cloud.aws.account_keys import (
     refuse_empty,
 )
 from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
+from dogbreed.cloud.aws.roles import ROLE_KEY
 from dogbreed.cloud.aws.s3_names import check_uri, is_s3_uri
 from dogbreed.cloud.endpoints.alarms import put_alarms
 from dogbreed.cloud.endpoints.archive import Archive, pack, upload_archive
