@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dogbreed.errors import CloudError
 
-EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+EXPIRED = ("ExpiredToken", "ExpiredTokenException")
 UNKNOWN_KEYS = (
     "UnrecognizedClientException",
     "InvalidClientTokenId",
@@ -29,9 +29,10 @@ EXISTING_CODES = ("ResourceInUse", "ConflictException")
 # For models, endpoints and others SageMaker has one code for everything: there the text decides.
 INVALID = ("ValidationException", "ValidationError")
 LIMITED = ("ResourceLimitExceeded",)
-# S3 has codes of its own for a wrong clock; other services call the signature invalid and begin
+# S3 has codes of its own for a wrong clock. RequestExpired is among SageMaker's common errors: the
+# request's date is more than 15 minutes off. Other services call the signature invalid and begin
 # their message with these words (aws/aws-sdk-js#1652, aws-amplify/amplify-js#7913).
-SKEWED = ("RequestTimeTooSkewed", "RequestInTheFuture")
+SKEWED = ("RequestTimeTooSkewed", "RequestInTheFuture", "RequestExpired")
 SKEWED_MESSAGES = ("signature not yet current", "signature expired")
 MISSING = (
     *("could not find", "unable to find", "can't find", "cannot find"),

@@ -91,6 +91,7 @@ def test_without_credentials_or_region_the_ways_out_are_named(
             "set this machine's clock",
         ),
         ("PutObject", "RequestTimeTooSkewed", "too large", "set this machine's clock"),
+        ("CreateTrainingJob", "RequestExpired", "Request has expired", "set this machine's clock"),
         (
             "CreateTrainingJob",
             "InvalidSignatureException",
