@@ -124,6 +124,12 @@ def _client_error(error: ClientError) -> str:
         )
     if code in EXPIRED:
         return "the AWS credentials have expired: sign in again (aws login, aws sso login)."
+    # A response to HEAD has no body and thus no code: S3 answers 400 to an expired token.
+    if code == "400" and error.operation_name.startswith("Head"):
+        return (
+            f"AWS answers {error.operation_name} with 400 and no reason: the credentials may have "
+            "expired: sign in again (aws login, aws sso login)."
+        )
     if code in UNKNOWN_KEYS:
         return f"AWS doesn't know these credentials ({code}): sign in again or fix the profile."
     if code in (*INVALID, *DENIED) and (sentence := _by_message(message)):

@@ -106,6 +106,7 @@ def test_without_credentials_or_region_the_ways_out_are_named(
             "the role is in another account",
         ),
         ("HeadBucket", "403", "Forbidden", "grant the user or the role (launcher.role)"),
+        ("HeadBucket", "400", "Bad Request", "may have expired: sign in again"),
         (
             "CreateTrainingJob",
             "AccessDeniedException",
