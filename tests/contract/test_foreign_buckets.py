@@ -139,3 +139,33 @@ def test_the_emulator_refuses_as_s3_does(account: "SageMakerAccount") -> None:
     with pytest.raises(theirs.exceptions.ClientError, match="403"):
         theirs.head_object(Bucket=FOREIGN, Key="a", **mine)
     account.client("s3").put_object(Bucket=account.bucket, Key="a", Body=b"x", **mine)
+
+
+@pytest.mark.parametrize("code", ["BucketAlreadyOwnedByYou", "OperationAborted"])
+def test_two_first_launches_in_a_region_share_the_bucket(
+    account: "SageMakerAccount", code: str
+) -> None:
+    client = account.client("s3")
+    client.delete_bucket(Bucket=account.bucket)
+
+    def create_meanwhile() -> None:
+        client.create_bucket(Bucket=account.bucket)
+        account.fail_next("CreateBucket", code, "A conflicting operation", status=409)
+
+    account.when_called("HeadBucket", create_meanwhile)
+    assert signed_in(account).bucket == account.bucket
+    assert to_s3(account) == ["HeadBucket", "CreateBucket", "HeadBucket", "HeadBucket"]
+
+
+def test_a_bucket_that_somebody_else_creates_meanwhile_is_refused(
+    account: "SageMakerAccount",
+) -> None:
+    account.client("s3").delete_bucket(Bucket=account.bucket)
+
+    def create_meanwhile() -> None:
+        account.foreign_bucket(account.bucket)
+        account.fail_next("CreateBucket", "OperationAborted", "in progress", status=409)
+
+    account.when_called("HeadBucket", create_meanwhile)
+    with pytest.raises(CloudError, match=f"the bucket {account.bucket} doesn't belong to the acc"):
+        signed_in(account)

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config as ClientConfig
+from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account_keys import check_partition, check_region_of, check_role
 from dogbreed.cloud.aws.bucket_owner import check_owner, expect_owner
@@ -22,6 +23,10 @@ from dogbreed.errors import CloudError, Stopped
 DEFAULT_PREFIX = "dogbreed"  # conf/account.yaml
 # Ten tries with exponential backoff: enough for throttling and a short network outage.
 CLIENT = ClientConfig(retries={"mode": "standard", "max_attempts": 10}, max_pool_connections=32)
+# CreateBucket's errors where this account has just created the bucket, or is creating it.
+BEING_CREATED = ("BucketAlreadyOwnedByYou", "OperationAborted")
+# Polls of a bucket that is being created: for half a minute at most.
+CREATED = {"Delay": 1, "MaxAttempts": 30}
 
 Request = tuple[str, dict[str, Any]]
 
@@ -174,14 +179,24 @@ def _check_bucket(
     except CloudError as error:
         if not (is_default and code_of(error.__cause__) == "404"):
             raise
-        where = {} if region == "us-east-1" else {"LocationConstraint": region}
-        with translate_errors(named_by):
-            client.create_bucket(
-                Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {})
-            )
-        return
+        _create_bucket(client, bucket, region)
+        bucket_region = check_owner(client, bucket, named_by, account_id) or region
     if bucket_region != region:
         raise CloudError(
             f"bucket {bucket} is in {bucket_region}, and the jobs would run in {region}: set "
             "launcher.region or launcher.bucket."
         )
+
+
+def _create_bucket(client: Any, bucket: str, region: str) -> None:
+    """Create a bucket, and wait until it exists; another launch may create it at the same time."""
+    where = {} if region == "us-east-1" else {"LocationConstraint": region}
+    with translate_errors(f"creating the bucket {bucket}"):
+        try:
+            client.create_bucket(
+                Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {})
+            )
+        except ClientError as error:
+            if code_of(error) not in BEING_CREATED:
+                raise
+        client.get_waiter("bucket_exists").wait(Bucket=bucket, WaiterConfig=CREATED)
