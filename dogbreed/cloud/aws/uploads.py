@@ -1,4 +1,4 @@
-"""A folder of photos in S3: its objects, and the local files that are uploaded to it."""
+"""A folder of photos in S3: the versions of its objects, and the local files for it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dogbreed.errors import DataError
 
 
 class LocalFile(NamedTuple):
-    """A file to upload, and its key relative to the folder."""
+    """A local photo: its path relative to its folder, as jobs see it, its file and its size."""
 
     name: str
     path: Path
