@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import PROJECT, draw_folders, draw_photo
+from conftest import PROJECT, draw_folders
 from contract.made_models import make_run
 from helpers.in_process import run_in_process
 
@@ -20,7 +20,7 @@ from dogbreed.cloud.jobs.search import Search
 from dogbreed.cloud.jobs.training import Training
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
-from dogbreed.errors import CloudError, ConfigError, DataError
+from dogbreed.errors import CloudError, ConfigError
 
 if TYPE_CHECKING:
     from contract.sagemaker_server import SageMakerAccount
@@ -129,14 +129,6 @@ def test_a_deployment_is_registered_once_however_often_it_is_sent(
     assert found("registry:our-dogs") == "registry:our-dogs/2"
     client.update_model_package(ModelPackageArn=newer, ModelApprovalStatus="Rejected")
     assert found("registry:our-dogs") == "registry:our-dogs/1"
-
-
-def test_photos_with_names_too_long_for_s3_are_named(run_folder: Path, tmp_path: Path) -> None:
-    deep = tmp_path.joinpath("photos", *("d" * 200 for _ in range(5)))
-    draw_photo(deep / "photo.jpg", 20, 1)
-    arguments = ["dry_run=true", f"model={run_folder}", "deploy=batch", "launcher.region=us-east-1"]
-    with pytest.raises(DataError, match=r"photo\.jpg: its S3 key would have \d+ bytes"):
-        start("deploy", [*arguments, f"deploy.photos={tmp_path / 'photos'}"])
 
 
 @pytest.mark.parametrize(

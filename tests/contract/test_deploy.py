@@ -530,6 +530,8 @@ def test_batch_answers_for_every_photo_of_a_folder(
     assert (rows[-1]["path"], rows[-1]["label"]) == ("broken.jpg", "")
     assert rows[-1]["error"]
     assert account.client("sagemaker").list_models()["Models"] == []
+    deleted = ("DeleteObject", "DeleteObjects")
+    assert not [operation for _, operation in account.calls if operation in deleted]
 
     # One in S3 that can't be used doesn't fail the job: it is a row with its error.
     for number, path in enumerate(

@@ -13,7 +13,8 @@ from dogbreed.cloud.aws.account import Account, sign_in
 from dogbreed.cloud.aws.downloads import download_archive, download_file
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.objects import holds, upload_bytes, upload_file
-from dogbreed.cloud.aws.uploads import S3Folder, stored
+from dogbreed.cloud.aws.photo_objects import plan_photos
+from dogbreed.cloud.aws.uploads import S3Folder
 from dogbreed.cloud.endpoints.batch_photos import photos_of
 from dogbreed.cloud.endpoints.model_source import fetch, find_model
 from dogbreed.cloud.jobs.s3_photos import find_s3_photos
@@ -86,7 +87,7 @@ def test_a_bucket_that_changes_hands_is_refused_at_each_request(
         "CreateMultipartUpload": lambda: upload_file(client, large, uri, kms_key=None),
         "GetObject": lambda: download_file(client, uri, tmp_path / "fetched"),
         "archive": lambda: download_archive(client, uri, tmp_path / "fetched"),
-        "ListObjectsV2": lambda: stored(client, S3Folder(account.bucket, "dogs")),
+        "ListObjectsV2": lambda: plan_photos(client, S3Folder(account.bucket, "dogs"), ()),
         "DeleteObjects": lambda: client.delete_objects(
             Bucket=account.bucket, Delete={"Objects": [{"Key": "dogs/1.jpg"}]}
         ),
@@ -138,3 +139,33 @@ def test_the_emulator_refuses_as_s3_does(account: "SageMakerAccount") -> None:
     with pytest.raises(theirs.exceptions.ClientError, match="403"):
         theirs.head_object(Bucket=FOREIGN, Key="a", **mine)
     account.client("s3").put_object(Bucket=account.bucket, Key="a", Body=b"x", **mine)
+
+
+@pytest.mark.parametrize("code", ["BucketAlreadyOwnedByYou", "OperationAborted"])
+def test_two_first_launches_in_a_region_share_the_bucket(
+    account: "SageMakerAccount", code: str
+) -> None:
+    client = account.client("s3")
+    client.delete_bucket(Bucket=account.bucket)
+
+    def create_meanwhile() -> None:
+        client.create_bucket(Bucket=account.bucket)
+        account.fail_next("CreateBucket", code, "A conflicting operation", status=409)
+
+    account.when_called("HeadBucket", create_meanwhile)
+    assert signed_in(account).bucket == account.bucket
+    assert to_s3(account) == ["HeadBucket", "CreateBucket", "HeadBucket", "HeadBucket"]
+
+
+def test_a_bucket_that_somebody_else_creates_meanwhile_is_refused(
+    account: "SageMakerAccount",
+) -> None:
+    account.client("s3").delete_bucket(Bucket=account.bucket)
+
+    def create_meanwhile() -> None:
+        account.foreign_bucket(account.bucket)
+        account.fail_next("CreateBucket", "OperationAborted", "in progress", status=409)
+
+    account.when_called("HeadBucket", create_meanwhile)
+    with pytest.raises(CloudError, match=f"the bucket {account.bucket} doesn't belong to the acc"):
+        signed_in(account)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from contract.container import Container, DidNotStart
-from contract.storage import list_keys, split_uri
+from contract.storage import list_keys, read_manifest, split_uri
 
 ENDED = ("Completed", "Failed", "Stopped")
 
@@ -70,12 +70,11 @@ class TransformJob:
 
     def _transform(self) -> tuple[str, str]:
         """Every object once; the answers to the others stay where the model refuses one."""
-        source = self.request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
-        bucket, prefix = split_uri(source)
+        bucket, prefix, keys = self._inputs()
         output, start = split_uri(self.request["TransformOutput"]["S3OutputPath"])
         headers = {"Content-Type": self.request["TransformInput"]["ContentType"]}
         refused, max_bytes = 0, self.request.get("MaxPayloadInMB", 6) * 2**20
-        for key in list_keys(self._s3, source):
+        for key in keys:
             if self._stop.is_set():
                 return "Stopped", ""
             body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -91,3 +90,15 @@ class TransformJob:
         if refused:
             return "Failed", "ClientError: See job logs for more information"
         return "Completed", ""
+
+    def _inputs(self) -> tuple[str, str, list[str]]:
+        """The bucket, what the outputs' keys leave out of the inputs' keys, and these.
+
+        Where the outputs of a manifest's objects are isn't documented: below their complete keys,
+        as training channels have them.
+        """
+        source = self.request["TransformInput"]["DataSource"]["S3DataSource"]
+        if source["S3DataType"] == "ManifestFile":
+            bucket, keys = read_manifest(self._s3, source["S3Uri"])
+            return bucket, "", keys
+        return *split_uri(source["S3Uri"]), list_keys(self._s3, source["S3Uri"])

@@ -3,20 +3,14 @@
 A test module takes them with `pytest_plugins = ("s3_server",)`.
 """
 
-import signal
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import boto3
 import pytest
 from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
-
-from dogbreed.errors import Stopped
 
 BUCKET = "photos-of-dogs"
 
@@ -44,27 +38,6 @@ def composite_heads(monkeypatch: pytest.MonkeyPatch) -> None:
         return status, answered, body
 
     monkeypatch.setattr(S3Response, "head_object", head)
-
-
-def write(path: Path, text: str) -> Path:
-    """A file with its folders."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
-    return path
-
-
-@contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """As the command line does it."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped("stopped", number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class S3:

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config as ClientConfig
+from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.account_keys import check_partition, check_region_of, check_role
 from dogbreed.cloud.aws.bucket_owner import check_owner, expect_owner
@@ -14,15 +15,18 @@ from dogbreed.cloud.aws.errors import code_of, translate_errors
 from dogbreed.cloud.aws.owner import owner_of
 from dogbreed.cloud.aws.regions import check_region
 from dogbreed.cloud.aws.request_check import CHECKED, check_request
+from dogbreed.cloud.aws.roles import ROLE_KEY, ROLE_VARIABLE, execution_role, look_up
 from dogbreed.configuration.commands import typed
 from dogbreed.configuration.search import AccountConfig, LauncherConfig
 from dogbreed.errors import CloudError, Stopped
 
-ROLE_VARIABLE = "SAGEMAKER_ROLE"
-ROLE_KEY = "launcher.role"
 DEFAULT_PREFIX = "dogbreed"  # conf/account.yaml
 # Ten tries with exponential backoff: enough for throttling and a short network outage.
 CLIENT = ClientConfig(retries={"mode": "standard", "max_attempts": 10}, max_pool_connections=32)
+# CreateBucket's errors where this account has just created the bucket, or is creating it.
+BEING_CREATED = ("BucketAlreadyOwnedByYou", "OperationAborted")
+# Polls of a bucket that is being created: for half a minute at most.
+CREATED = {"Delay": 1, "MaxAttempts": 30}
 
 Request = tuple[str, dict[str, Any]]
 
@@ -84,7 +88,8 @@ def sign_in(
     expect_owner(session, account)
     bucket, role = launcher.bucket or f"sagemaker-{region}-{account}", ""
     if needs_role:
-        role = _role(session, launcher, str(caller["Arn"]), way)
+        iam = session.client("iam", config=CLIENT)
+        role = execution_role(iam, launcher, str(caller["Arn"]), role_key, way)
         _check_bucket(session, bucket, region, account, is_default=launcher.bucket is None)
     return Account(
         session=session, region=region, id=account, owner=owner_of(str(caller["Arn"])),
@@ -148,29 +153,6 @@ def check_region_and_role(launcher: AccountConfig, region: str, role_key: str) -
         check_partition(f"${ROLE_VARIABLE}", os.environ[ROLE_VARIABLE], region)
 
 
-def _role(session: boto3.Session, launcher: AccountConfig, caller: str, alternative: str) -> str:
-    """The ARN of the execution role; `caller` is the ARN of who is signed in."""
-    account_id = caller.split(":")[4]
-    role = launcher.role or os.environ.get(ROLE_VARIABLE)
-    if role and role.startswith("arn:"):
-        if role.split(":")[4] != account_id:
-            source = "launcher.role" if launcher.role else f"${ROLE_VARIABLE}"
-            raise CloudError(
-                f"{source}={role}: the role is in another account than the one that you are signed "
-                f"in to ({account_id}), and jobs can't use it: name a role of this account."
-            )
-        return role
-    if not role:
-        # In a SageMaker notebook the caller has assumed an execution role that jobs can use too.
-        if ":assumed-role/" not in caller:
-            raise CloudError(
-                "The jobs need a role, and the caller is a user: set launcher.role to the name or "
-                f"ARN of a role that SageMaker may assume (or ${ROLE_VARIABLE}){alternative}."
-            )
-        role = caller.split("/")[1]
-    return _arn_of(session, role)
-
-
 def resolve_role(account: Account, role: str | None) -> str:
     """The ARN of a role by its name or ARN; None: the account's execution role.
 
@@ -179,17 +161,11 @@ def resolve_role(account: Account, role: str | None) -> str:
     """
     if role is None:
         return account.role_arn
-    if role.startswith("arn:"):
-        return role
     if account.dry:
-        return f"{account.role_arn.rpartition('/')[0]}/{role}"
-    return _arn_of(account.session, role)
-
-
-def _arn_of(session: boto3.Session, role: str) -> str:
-    with translate_errors(f"looking up the role {role}"):
-        found = session.client("iam", config=CLIENT).get_role(RoleName=role)
-    return str(found["Role"]["Arn"])
+        is_arn = role.startswith("arn:")
+        return role if is_arn else f"{account.role_arn.rpartition('/')[0]}/{role}"
+    found = look_up(account.client("iam"), role)
+    return role if found is None else str(found["Arn"])
 
 
 def _check_bucket(
@@ -203,14 +179,24 @@ def _check_bucket(
     except CloudError as error:
         if not (is_default and code_of(error.__cause__) == "404"):
             raise
-        where = {} if region == "us-east-1" else {"LocationConstraint": region}
-        with translate_errors(named_by):
-            client.create_bucket(
-                Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {})
-            )
-        return
+        _create_bucket(client, bucket, region)
+        bucket_region = check_owner(client, bucket, named_by, account_id) or region
     if bucket_region != region:
         raise CloudError(
             f"bucket {bucket} is in {bucket_region}, and the jobs would run in {region}: set "
             "launcher.region or launcher.bucket."
         )
+
+
+def _create_bucket(client: Any, bucket: str, region: str) -> None:
+    """Create a bucket, and wait until it exists; another launch may create it at the same time."""
+    where = {} if region == "us-east-1" else {"LocationConstraint": region}
+    with translate_errors(f"creating the bucket {bucket}"):
+        try:
+            client.create_bucket(
+                Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {})
+            )
+        except ClientError as error:
+            if code_of(error) not in BEING_CREATED:
+                raise
+        client.get_waiter("bucket_exists").wait(Bucket=bucket, WaiterConfig=CREATED)

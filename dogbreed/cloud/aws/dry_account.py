@@ -9,8 +9,6 @@ from typing import Any
 import boto3
 
 from dogbreed.cloud.aws.account import (
-    ROLE_KEY,
-    ROLE_VARIABLE,
     Account,
     Request,
     check_region_and_role,
@@ -18,6 +16,7 @@ from dogbreed.cloud.aws.account import (
 )
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.regions import partition_of
+from dogbreed.cloud.aws.roles import ROLE_KEY, ROLE_VARIABLE
 from dogbreed.configuration.search import AccountConfig
 
 # Shown in a dry run where nothing is configured.

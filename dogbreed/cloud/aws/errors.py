@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dogbreed.errors import CloudError
 
-EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+EXPIRED = ("ExpiredToken", "ExpiredTokenException")
 UNKNOWN_KEYS = (
     "UnrecognizedClientException",
     "InvalidClientTokenId",
@@ -29,9 +29,10 @@ EXISTING_CODES = ("ResourceInUse", "ConflictException")
 # For models, endpoints and others SageMaker has one code for everything: there the text decides.
 INVALID = ("ValidationException", "ValidationError")
 LIMITED = ("ResourceLimitExceeded",)
-# S3 has codes of its own for a wrong clock; other services call the signature invalid and begin
+# S3 has codes of its own for a wrong clock. RequestExpired is among SageMaker's common errors: the
+# request's date is more than 15 minutes off. Other services call the signature invalid and begin
 # their message with these words (aws/aws-sdk-js#1652, aws-amplify/amplify-js#7913).
-SKEWED = ("RequestTimeTooSkewed", "RequestInTheFuture")
+SKEWED = ("RequestTimeTooSkewed", "RequestInTheFuture", "RequestExpired")
 SKEWED_MESSAGES = ("signature not yet current", "signature expired")
 MISSING = (
     *("could not find", "unable to find", "can't find", "cannot find"),
@@ -123,6 +124,12 @@ def _client_error(error: ClientError) -> str:
         )
     if code in EXPIRED:
         return "the AWS credentials have expired: sign in again (aws login, aws sso login)."
+    # A response to HEAD has no body and thus no code: S3 answers 400 to an expired token.
+    if code == "400" and error.operation_name.startswith("Head"):
+        return (
+            f"AWS answers {error.operation_name} with 400 and no reason: the credentials may have "
+            "expired: sign in again (aws login, aws sso login)."
+        )
     if code in UNKNOWN_KEYS:
         return f"AWS doesn't know these credentials ({code}): sign in again or fix the profile."
     if code in (*INVALID, *DENIED) and (sentence := _by_message(message)):
@@ -181,9 +188,10 @@ def _by_message(message: str) -> str | None:
         )
     if "assume role" in lower:
         return (
-            f"SageMaker can't assume the role ({message}): its trust policy must be as in "
-            "launch/iam/training-trust.json or serving-trust.json, and name "
-            "sagemaker.amazonaws.com; a new role takes a minute to become active."
+            f"SageMaker can't assume the role ({message}): check that it exists and that its trust "
+            "policy is as in launch/iam/training-trust.json or serving-trust.json, and names "
+            "sagemaker.amazonaws.com, or set launcher.role (or deploy.role) to another; a new role "
+            "takes a minute to become active."
         )
     return None
 

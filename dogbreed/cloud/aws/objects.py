@@ -17,7 +17,6 @@ from botocore.exceptions import ClientError
 
 from dogbreed.cloud.aws.errors import DENIED, code_of, translate_errors
 from dogbreed.errors import CloudError, DataError
-from dogbreed.utils.links import open_within
 
 # From this size on a file is a multipart upload; each part is retried by itself.
 LARGE_BYTES = 64 * 2**20
@@ -83,22 +82,14 @@ def holds(client: Any, uri: str, sha256: str) -> bool:
 
 
 def send_file(
-    client: Any,
-    bucket: str,
-    key: str,
-    path: Path,
-    kms_key: str | None,
-    *,
-    within: str | None = None,
+    client: Any, bucket: str, key: str, path: Path, kms_key: str | None
 ) -> Uploaded | None:
     """Upload a file, in parts if it is large; S3 verifies its checksum. None for multipart uploads.
-
-    `within` is the real path of a folder that must contain it.
 
     Raises:
         DataError: it can't be read.
     """
-    with readable(path), open(open_within(path, within), "rb") as file:  # noqa: PTH123 (descriptor)
+    with readable(path), path.open("rb") as file:
         return send_open_file(client, bucket, key, file, kms_key)
 
 

@@ -5,7 +5,8 @@ that they were started with, and users of a bucket share the objects.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,3 +183,17 @@ def _send(
             raise DataError(f"{photo.path} was changed during the launch: launch again.")
         file.seek(0)
         return send_open_file(client, folder.bucket, f"{folder.prefix}/{photo.key}", file, kms_key)
+
+
+def encode_manifest(folder: S3Folder, keys: Iterable[str]) -> bytes:
+    """The manifest of objects in a folder, in SageMaker's form; `keys` are relative to the folder.
+
+    Source: SageMaker's API reference, S3DataSource: an array of the prefix and the keys after it.
+    """
+    listed_keys = sorted(set(keys))
+    return json.dumps([{"prefix": folder.uri}, *listed_keys], ensure_ascii=False, indent=0).encode()
+
+
+def manifest_uri(folder: S3Folder, manifest: bytes) -> str:
+    """The key is the manifest's digest, so each launch with these photos has the same."""
+    return f"{folder.uri}manifests/{hashlib.sha256(manifest).hexdigest()}.json"

@@ -11,7 +11,7 @@ from dogbreed.training.run_folder import log
 
 # The first polls follow quickly, for what fails immediately.
 FIRST_PAUSE_S, MAX_PAUSE_S, GROWTH = 0.5, 15.0, 1.3
-# Polling continues through a network outage of this length, as the job runs without it.
+# Polling continues through an outage or throttling of this length, as the job runs without it.
 MAX_OUTAGE_S = 1800.0
 
 State = TypeVar("State")
@@ -21,24 +21,25 @@ def poll(describe: Callable[[], State]) -> Iterator[State]:
     """Yield the state again and again, without end; throttling and network outages are retried.
 
     Raises:
-        ClientError: AWS refuses the request.
+        ClientError: AWS refuses the request, or throttles requests for `MAX_OUTAGE_S`.
         BotoCoreError: the network was down for `MAX_OUTAGE_S`.
     """
-    pause, offline_since = FIRST_PAUSE_S, None
+    pause, failing_since = FIRST_PAUSE_S, None
     while True:
         try:
             state = describe()
-        except ClientError as error:
-            if code_of(error) not in THROTTLED:
+        except (ClientError, *NO_NETWORK) as error:
+            throttled = code_of(error) in THROTTLED
+            if isinstance(error, ClientError) and not throttled:
                 raise
-        except NO_NETWORK:
-            if offline_since is None:
-                offline_since = time.monotonic()
-                log.warning("AWS can't be reached; the job continues, polling is retried")
-            elif time.monotonic() - offline_since > MAX_OUTAGE_S:
+            if failing_since is None:
+                failing_since = time.monotonic()
+                reason = "AWS throttles the requests" if throttled else "AWS can't be reached"
+                log.warning("%s; the job continues, polling is retried", reason)
+            elif time.monotonic() - failing_since > MAX_OUTAGE_S:
                 raise
         else:
-            offline_since = None
+            failing_since = None
             yield state
         time.sleep(pause)
         pause = min(MAX_PAUSE_S, GROWTH * pause)

@@ -8,7 +8,7 @@ from typing import Any
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.errors import is_unknown, translate_errors
 from dogbreed.cloud.aws.polling import poll
-from dogbreed.cloud.endpoints.batch_photos import Photos, upload_photos
+from dogbreed.cloud.endpoints.batch_photos import Photos, upload_batch
 from dogbreed.cloud.endpoints.batch_results import PREDICTIONS_FILE, write_predictions
 from dogbreed.cloud.endpoints.endpoint_requests import predictions_uri
 from dogbreed.cloud.endpoints.rollout import Rollout
@@ -28,12 +28,12 @@ def run_batch(rollout: Rollout, photos: Photos) -> None:
     """
     account, config, name = rollout.account, rollout.config, rollout.deployment.name
     output_uri = predictions_uri(account, config, rollout.deployment)
-    if photos.root is not None:
-        upload_photos(account, config, photos)
+    if photos.local:
+        upload_batch(account, config, photos)
     with _name_job(account, rollout, output_uri), rollout.undo_on_error():
         rollout.create_model()
-        rollout.start_job(photos.uri)
-    log.info("started transform job %s over %s", name, photos.uri)
+        rollout.start_job(photos.source)
+    log.info("started transform job %s over %s", name, photos.source.uri)
     job = _wait(account, name, output_uri)
     rollout.undo.run()
     target = Path(config.output_root) / name / PREDICTIONS_FILE

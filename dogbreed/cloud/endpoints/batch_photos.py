@@ -1,18 +1,26 @@
 """The photos of a transform job: a local folder, which is uploaded, or a place in S3."""
 
-import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.bucket_owner import check_owner
 from dogbreed.cloud.aws.errors import translate_errors
-from dogbreed.cloud.aws.objects import split_uri
-from dogbreed.cloud.aws.uploads import S3Folder, check_keys, plan_upload, stored, upload
+from dogbreed.cloud.aws.objects import split_uri, upload_bytes
+from dogbreed.cloud.aws.photo_objects import (
+    Photo,
+    encode_manifest,
+    local_photos,
+    manifest_uri,
+    plan_photos,
+    upload_photos,
+)
+from dogbreed.cloud.aws.uploads import S3Folder
+from dogbreed.cloud.jobs.channels import MANIFEST_FILE, Channel
 from dogbreed.configuration.deploy import DeployConfig
-from dogbreed.data.decoding.photos import open_photo, read_bytes
+from dogbreed.data.decoding.photos import digest, open_photo, read_bytes
 from dogbreed.errors import ConfigError, DataError, PhotoError
 from dogbreed.serving.offline.sources import find_sources
 from dogbreed.serving.requests.invocations import refusal_of
@@ -23,24 +31,20 @@ MAX_NAMED = 3  # objects that an error names
 
 @dataclass(frozen=True, kw_only=True)
 class Photos:
-    """The photos of a transform job: S3 folder, and local folder and paths if they are uploaded.
+    """The photos of a transform job: those at a place in S3, or local ones, which are uploaded.
 
+    `source` is what the job reads: the place, or the manifest that lists the objects of `local`.
     `within` is the real path of the folder that must contain them; None: links may leave it
-    (data.links). `refused` are photos below `root` that aren't sent, each with the reason. `count`
-    is how many are sent, 0 in a dry run over S3.
+    (data.links). `refused` are local photos that aren't sent, each with the reason. `count` is how
+    many the job reads, 0 in a dry run over S3.
     """
 
-    uri: str
+    source: Channel
     count: int = 0
-    root: Path | None = None
-    paths: tuple[Path, ...] = ()
+    local: tuple[Photo, ...] = ()
+    manifest: bytes = b""
     within: str | None = None
     refused: Mapping[str, PhotoError] = field(default_factory=dict)
-
-    @property
-    def names(self) -> set[str]:
-        """The names of local photos below `root`, as their outputs in S3 have them."""
-        return {path.relative_to(self.root).as_posix() for path in self.paths if self.root}
 
 
 def photos_of(account: Account, config: DeployConfig) -> Photos:
@@ -53,7 +57,9 @@ def photos_of(account: Account, config: DeployConfig) -> Photos:
     source = config.deploy.photos
     assert source is not None
     if source.startswith("s3://"):
-        return Photos(uri=source, count=0 if account.dry else _count(account, config, source))
+        return Photos(
+            source=Channel(source), count=0 if account.dry else _count(account, config, source)
+        )
     root = Path(source)
     if not root.is_dir():
         what = "is a file: give its folder" if root.exists() else "there is no such folder"
@@ -63,21 +69,27 @@ def photos_of(account: Account, config: DeployConfig) -> Photos:
     for note in found.notes:
         log.warning("%s", note)
     refused: dict[str, PhotoError] = {}
-    paths: list[Path] = []
+    digests: dict[Path, bytes] = {}
     for path in (Path(each.name) for each in found.sources):
-        if error := _refusal(path, within, config):
+        try:
+            digests[path] = _checked(path, within, config)
+        except PhotoError as error:
             log.warning("not sent: %s: %s", path, error)
             refused[path.relative_to(root).as_posix()] = error
-        else:
-            paths.append(path)
-    if not paths:
+    if not digests:
         raise DataError(f"deploy.photos={source}: it has no readable image.")
-    # The key depends on the local path, so that a second job reuses the upload.
-    mark = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
-    folder = S3Folder(account.bucket, f"{config.launcher.prefix}/questions/{mark[:16]}")
-    check_keys(folder, root, paths)
-    local = Photos(uri=folder.uri, count=len(paths), root=root, paths=tuple(paths), within=within)
-    return replace(local, refused=refused)
+    local = local_photos(root, tuple(digests), digests)
+    folder = _folder(account, config)
+    manifest = encode_manifest(folder, (photo.key for photo in local))
+    return Photos(
+        source=Channel(manifest_uri(folder, manifest), data_type=MANIFEST_FILE),
+        count=len(local), local=local, manifest=manifest, within=within, refused=refused,
+    )  # fmt: skip
+
+
+def _folder(account: Account, config: DeployConfig) -> S3Folder:
+    """The launcher's folder of photos for transform jobs."""
+    return S3Folder(account.bucket, f"{config.launcher.prefix}/questions")
 
 
 def _count(account: Account, config: DeployConfig, source: str) -> int:
@@ -108,34 +120,36 @@ def _count(account: Account, config: DeployConfig, source: str) -> int:
     return count
 
 
-def _refusal(path: Path, within: str | None, config: DeployConfig) -> PhotoError | None:
-    """Why a local photo needn't be uploaded: it is unreadable, or too large; None if it is sent."""
-    try:
-        data = read_bytes(path, within)
-        refusal = refusal_of(data, tiff=config.deploy.tiff)
-        if refusal is not None:
-            return refusal
-        open_photo(data)
-    except PhotoError as error:
-        return error
-    max_mb = config.deploy.max_photo_mb
-    if len(data) > max_mb * 2**20:
-        return PhotoError("too_large", f"more than {max_mb} MB (deploy.max_photo_mb)")
-    return None
-
-
-def upload_photos(account: Account, config: DeployConfig, photos: Photos) -> None:
-    """Upload the local photos that S3 doesn't have yet.
+def _checked(path: Path, within: str | None, config: DeployConfig) -> bytes:
+    """The SHA-256 of a local photo.
 
     Raises:
-        CloudError, DataError: S3 refuses, or a photo can't be read.
+        PhotoError: it needn't be uploaded, as it is unreadable or too large.
     """
-    assert photos.root is not None
-    client = account.client("s3")
-    folder = S3Folder(*split_uri(photos.uri.rstrip("/")))
-    plan = plan_upload(photos.root, photos.paths, stored(client, folder), within=photos.within)
+    data = read_bytes(path, within)
+    refusal = refusal_of(data, tiff=config.deploy.tiff)
+    if refusal is not None:
+        raise refusal
+    open_photo(data)
+    max_mb = config.deploy.max_photo_mb
+    if len(data) > max_mb * 2**20:
+        raise PhotoError("too_large", f"more than {max_mb} MB (deploy.max_photo_mb)")
+    return digest(data)
+
+
+def upload_batch(account: Account, config: DeployConfig, photos: Photos) -> None:
+    """Upload the local photos that S3 doesn't have yet, then the manifest that lists them all.
+
+    Raises:
+        CloudError: S3 refuses, or can't be reached.
+        DataError: a photo can no longer be read, or has changed since it was checked.
+    """
+    client, kms_key = account.client("s3"), config.launcher.output_kms_key
+    folder = _folder(account, config)
+    plan = plan_photos(client, folder, photos.local, photos.within)
     log.info(
         "photos to %s: %d to upload, %d unchanged",
-        *(folder.uri, len(plan.files), len(plan.unchanged)),
+        *(folder.uri, len(plan.files), plan.unchanged),
     )
-    upload(client, folder, plan, kms_key=config.launcher.output_kms_key)
+    upload_photos(client, folder, plan, kms_key=kms_key)
+    upload_bytes(client, photos.manifest, photos.source.uri, kms_key=kms_key)

@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.downloads import read_object
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.objects import split_uri
+from dogbreed.cloud.aws.photo_objects import Photo
 from dogbreed.cloud.endpoints.batch_photos import Photos
 from dogbreed.cloud.endpoints.client import row
 from dogbreed.errors import CloudError, PhotoError
@@ -21,7 +22,7 @@ from dogbreed.utils.printable import printable
 from dogbreed.utils.progress import progress
 
 PREDICTIONS_FILE = "predictions.csv"
-SUFFIX = ".out"  # appended to a photo's name
+SUFFIX = ".out"  # appended to an object's name
 MAX_OUTPUT_BYTES = 2**20  # 1,000 classes need a tenth
 READERS = 16  # concurrent requests, of the 32 connections that the client has
 WINDOW = 4 * READERS  # objects that are read or wait to be written: at most 64 MiB
@@ -59,7 +60,7 @@ def write_predictions(account: Account, output_uri: str, photos: Photos, target:
         atomic_write(target) as beside,
         beside.open("wb") as file,
     ):
-        rows = read_rows(account, output_uri, photos.names)
+        rows = read_rows(account, output_uri, photos.local)
         errors = (row_of(path, error) for path, error in photos.refused.items())
         with progress("reading predictions", photos.count) as advance:
             for line in csv_lines(_advancing(counts.counted(rows), advance), TOP_K):
@@ -74,10 +75,11 @@ def _advancing(rows: Iterable[Row], advance: Any) -> Iterator[Row]:
         advance(1)
 
 
-def read_rows(account: Account, output_uri: str, sent: Collection[str]) -> Iterator[Row]:
-    """Yield the row of each output, in the order of their keys; S3 errors are botocore's.
+def read_rows(account: Account, output_uri: str, local: Sequence[Photo]) -> Iterator[Row]:
+    """Yield the row of each photo that has an output; S3 errors are botocore's.
 
-    Only outputs of `sent` photos are read; all if `sent` is empty, as the photos were in S3.
+    The order is that of the `local` photos, and no other outputs are read; if `local` is empty, the
+    photos were in S3, and the order is that of their keys.
 
     Raises:
         CloudError: an output is too large, or isn't one of a model of this project.
@@ -95,16 +97,10 @@ def read_rows(account: Account, output_uri: str, sent: Collection[str]) -> Itera
                 "it written by another model?"
             ) from error
 
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    keys = (each["Key"] for page in pages for each in page.get("Contents", ()))
     pending: deque[Future[Row]] = deque()
     pool = ThreadPoolExecutor(READERS)
     try:
-        for key in keys:
-            name = key.removeprefix(prefix).lstrip("/")
-            path = name.removesuffix(SUFFIX)
-            if path == name or (sent and path not in sent):
-                continue
+        for key, path in _outputs(client, bucket, prefix, local):
             pending.append(pool.submit(read, key, path))
             if len(pending) == WINDOW:
                 yield pending.popleft().result()
@@ -112,6 +108,25 @@ def read_rows(account: Account, output_uri: str, sent: Collection[str]) -> Itera
             yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _outputs(
+    client: Any, bucket: str, prefix: str, local: Sequence[Photo]
+) -> Iterator[tuple[str, str]]:
+    """The key of each output, and the path of its photo."""
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = (each["Key"] for page in pages for each in page.get("Contents", ()))
+    outputs = ((key, key.removesuffix(SUFFIX)) for key in keys if key.endswith(SUFFIX))
+    if not local:
+        for key, name in outputs:
+            yield key, name.removeprefix(prefix).lstrip("/")
+        return
+    # An object is named by the digest of its photos. SageMaker's API reference doesn't say in which
+    # folder the output of a manifest's object is, so only the last part of the key counts.
+    by_digest = {name.rpartition("/")[2]: key for key, name in outputs}
+    for photo in local:
+        if photo.sha256 in by_digest:
+            yield by_digest[photo.sha256], photo.name
 
 
 def _row(path: str, answer: Mapping[str, Any]) -> Row:

@@ -4,12 +4,13 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from dogbreed.cloud.aws.account import ROLE_KEY, Account, account_arguments, sign_in
+from dogbreed.cloud.aws.account import Account, account_arguments, sign_in
 from dogbreed.cloud.aws.account_keys import (
     checked_keys,
     refuse_empty,
 )
 from dogbreed.cloud.aws.dry_account import dry_run_account, dry_run_copy
+from dogbreed.cloud.aws.roles import ROLE_KEY
 from dogbreed.cloud.aws.s3_names import check_uri, is_s3_uri
 from dogbreed.cloud.endpoints.alarms import put_alarms
 from dogbreed.cloud.endpoints.archive import Archive, pack, upload_archive
@@ -60,8 +61,12 @@ def deploy(config: DeployConfig) -> None:
         dry_account = account if account.dry else dry_run_copy(account)
         _send_all_requests(Rollout(dry_account, config, deployment), archive, photos)
         if account.dry:
-            if photos is not None and photos.root is not None:
-                log.info("Would upload %d photos to %s", len(photos.paths), photos.uri)
+            if photos is not None and photos.local:
+                log.info(
+                    "Would upload %d photos, where S3 doesn't have them yet, and %s, which lists "
+                    "them",
+                    *(photos.count, photos.source.uri),
+                )
             log_plan(account, config, archive, image)
             return
         rollout = Rollout(account, config, deployment)
@@ -119,7 +124,7 @@ def _send_all_requests(rollout: Rollout, archive: Archive, photos: Photos | None
     account, config = rollout.account, rollout.config
     if photos is not None:
         rollout.create_model()
-        rollout.start_job(photos.uri)
+        rollout.start_job(photos.source)
     else:
         schedule_expiry(account, config, rollout.deployment.name)
         rollout.create_model()

@@ -10,6 +10,7 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.images import has_gpu, inference_ami, transform_ami
 from dogbreed.cloud.aws.tags import ENDPOINT, tag_list
 from dogbreed.cloud.endpoints.async_client import places_of
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.configuration.deploy import ASYNC, SERVERLESS, SERVERS, DeployConfig, ServingConfig
 from dogbreed.configuration.search import INDEX
 from dogbreed.serving.container import GPU_VARIABLE
@@ -200,7 +201,7 @@ def predictions_uri(account: Account, config: DeployConfig, deployment: ServedMo
 
 
 def transform_request(
-    account: Account, config: DeployConfig, deployment: ServedModel, photos_uri: str
+    account: Account, config: DeployConfig, deployment: ServedModel, photos: Channel
 ) -> dict[str, Any]:
     """The arguments of CreateTransformJob: each photo is a request, each response a file."""
     deploy, launcher = config.deploy, config.launcher
@@ -216,7 +217,7 @@ def transform_request(
         "MaxPayloadInMB": deploy.max_photo_mb,
         "BatchStrategy": "SingleRecord",
         "TransformInput": {
-            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": photos_uri}},
+            "DataSource": {"S3DataSource": {"S3DataType": photos.data_type, "S3Uri": photos.uri}},
             "ContentType": PHOTO_TYPES[0],  # the model detects the format itself
         },
         "TransformOutput": {**output, "Accept": JSON_TYPE},

@@ -22,6 +22,7 @@ from dogbreed.cloud.endpoints.expiry import delete_schedule, schedule_expiry, sc
 from dogbreed.cloud.endpoints.lifetime import lifetime_of
 from dogbreed.cloud.endpoints.previous_version import Previous, inspect_previous
 from dogbreed.cloud.endpoints.undo import UndoSteps
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.configuration.deploy import ASYNC, SERVERLESS, DeployConfig
 from dogbreed.errors import CloudError, Stopped
 from dogbreed.training.run_folder import log
@@ -133,9 +134,9 @@ class Rollout:
             self.requested = is_unknown(error.__cause__)
             raise
 
-    def start_job(self, photos_uri: str) -> None:
+    def start_job(self, photos: Channel) -> None:
         """CreateTransformJob."""
-        request = transform_request(*self._context, photos_uri)
+        request = transform_request(*self._context, photos)
         self.requested = True
         with translate_errors(f"transform job {self.deployment.name}"):
             lifecycle.create_once(lambda: self.client.create_transform_job(**request))

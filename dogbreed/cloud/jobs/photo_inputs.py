@@ -5,7 +5,6 @@ nor the objects that they name are changed or deleted later.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -16,7 +15,9 @@ from dogbreed.cloud.aws.objects import checksum, holds, upload_bytes
 from dogbreed.cloud.aws.photo_objects import (
     Photo,
     PhotoPlan,
+    encode_manifest,
     local_photos,
+    manifest_uri,
     plan_photos,
     upload_photos,
 )
@@ -85,8 +86,8 @@ class PhotoInputs:
 
     @property
     def manifest_uri(self) -> str:
-        """The key is the manifest's digest, so each launch with these photos has the same."""
-        return f"{self.folder.uri}manifests/{hashlib.sha256(self.manifest).hexdigest()}.json"
+        """Of the manifest in S3."""
+        return manifest_uri(self.folder, self.manifest)
 
 
 def plan_photo_inputs(account: Account, config: LaunchConfig) -> PhotoInputs:
@@ -124,7 +125,7 @@ def plan_photo_inputs(account: Account, config: LaunchConfig) -> PhotoInputs:
         listing=encode_listing(listing),
         count=len(photos),
         size_bytes=sum(photo.size_bytes for photo in photos),
-        manifest=_manifest(folder, listing),
+        manifest=encode_manifest(folder, (photo.key for photo in listing.photos)),
         digests={} if account.dry else {each.name: each.sha256 for each in photos},
         notes=(PLACEHOLDERS,) if account.dry else (),
     )
@@ -165,18 +166,9 @@ def _in_place(account: Account, config: Config, folder: S3Folder) -> PhotoInputs
         listing=encode_listing(found.listing),
         count=len(found.listing.photos),
         size_bytes=sum(photo.size_bytes for photo in found.listing.photos),
-        manifest=_manifest(found.folder, found.listing),
+        manifest=encode_manifest(found.folder, (photo.key for photo in found.listing.photos)),
         digests=found.versions,
     )
-
-
-def _manifest(folder: S3Folder, listing: PhotoListing) -> bytes:
-    """The manifest of a listing's objects, in SageMaker's form.
-
-    Source: SageMaker's API reference, S3DataSource: an array of the prefix and the keys after it.
-    """
-    keys = sorted({photo.key for photo in listing.photos})
-    return json.dumps([{"prefix": folder.uri}, *keys], ensure_ascii=False, indent=0).encode()
 
 
 def _placeholder(root: Path, path: Path) -> Photo:

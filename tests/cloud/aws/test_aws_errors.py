@@ -1,17 +1,20 @@
 """What AWS refuses, and what a launch says and does then: one sentence, and no job twice."""
 
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 from conftest import PROJECT, draw_folders
 from helpers.in_process import run_in_process
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from dogbreed.cloud.aws.account import sign_in
 from dogbreed.cloud.aws.errors import is_existing, is_in_progress, is_missing
+from dogbreed.cloud.aws.roles import ROLE_KEY, execution_role
 from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.cloud.jobs.job import Job
 from dogbreed.cloud.jobs.start import create_once
@@ -90,6 +93,7 @@ def test_without_credentials_or_region_the_ways_out_are_named(
             "set this machine's clock",
         ),
         ("PutObject", "RequestTimeTooSkewed", "too large", "set this machine's clock"),
+        ("CreateTrainingJob", "RequestExpired", "Request has expired", "set this machine's clock"),
         (
             "CreateTrainingJob",
             "InvalidSignatureException",
@@ -104,6 +108,7 @@ def test_without_credentials_or_region_the_ways_out_are_named(
             "the role is in another account",
         ),
         ("HeadBucket", "403", "Forbidden", "grant the user or the role (launcher.role)"),
+        ("HeadBucket", "400", "Bad Request", "may have expired: sign in again"),
         (
             "CreateTrainingJob",
             "AccessDeniedException",
@@ -121,7 +126,7 @@ def test_without_credentials_or_region_the_ways_out_are_named(
             "CreateTrainingJob",
             "ValidationException",
             "Could not assume role ARN. Please ensure that the role exists",
-            "launch/iam/training-trust.json or serving-trust.json",
+            "or set launcher.role (or deploy.role) to another",
         ),
         (
             "CreateTrainingJob",
@@ -211,7 +216,8 @@ def test_roles_are_found_by_their_names(launch: Launch, account: "SageMakerAccou
     sentence = refused(launch, "launcher.role=Nobody")
     assert "looking up the role Nobody: the account has no such role" in sentence
     nobody = account.role_arn.replace(name, "Nobody")
-    assert "SageMaker can't assume the role" in refused(launch, f"launcher.role={nobody}")
+    sentence = refused(launch, f"launcher.role={nobody}")
+    assert f"looking up the role {nobody}: the account has no such role" in sentence
     theirs = "arn:aws:iam::999988887777:role/DogbreedTraining"
     sentence = refused(launch, f"launcher.role={theirs}")
     assert f"launcher.role={theirs}: the role is in another account" in sentence
@@ -220,6 +226,71 @@ def test_roles_are_found_by_their_names(launch: Launch, account: "SageMakerAccou
     )
     assert len(account.training_jobs) == 1
     assert "set launcher.role" in refused(launch, "launcher.role=null")
+    # Who may not look up roles can name one by its ARN.
+    account.fail_next("GetRole", "AccessDenied", "not authorized: iam:GetRole", status=403)
+    launch(f"launcher.role={account.role_arn}")
+    account.fail_next("GetRole", "AccessDenied", "not authorized: iam:GetRole", status=403)
+    assert "doesn't allow it (not authorized" in refused(launch, f"launcher.role={name}")
+
+
+def trust(principal: Any, effect: str = "Allow") -> dict[str, Any]:
+    return {"Effect": effect, "Principal": principal, "Action": "sts:AssumeRole"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "trusted"),
+    [
+        ([trust({"Service": "sagemaker.amazonaws.com"})], True),
+        (trust({"Service": ["ec2.amazonaws.com", "sagemaker.amazonaws.com"]}), True),
+        ([trust({"AWS": "*"}), trust({"Service": "sagemaker.amazonaws.com"})], True),
+        ([trust("*")], True),
+        ([trust({"AWS": "arn:aws:iam::123456789012:root"})], False),
+        ([trust({"Service": "scheduler.amazonaws.com"})], False),
+        ([trust({"Service": "sagemaker.amazonaws.com"}, "Deny")], False),
+    ],
+)
+def test_a_role_that_sagemaker_cant_assume_is_refused_before_any_upload(
+    launch: Launch, account: "SageMakerAccount", statement: Any, trusted: bool
+) -> None:
+    name = account.role_arn.split("/")[-1]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    account.client("iam").update_assume_role_policy(RoleName=name, PolicyDocument=document)
+    for given in (name, account.role_arn):
+        account.calls.clear()
+        if trusted:
+            sign_in(compose_as(FinalConfig, "final", [f"launcher.role={given}"]).launcher)
+            continue
+        sentence = refused(launch, f"launcher.role={given}")
+        assert f"launcher.role={given}: SageMaker can't assume the role" in sentence
+        assert sentence.endswith("or set launcher.role to another role.")
+        assert [service for service, _ in account.calls] == ["sts", "iam"]
+
+
+@pytest.mark.parametrize(
+    ("caller", "expected"),
+    [
+        (
+            "AWSReservedSSO_Admin_0123456789abcdef/jane@x.org",
+            "the caller is a user: set launcher.role",
+        ),
+        ("Admin/jane", "Admin, the role that you are signed in with: SageMaker can't assume"),
+        ("DogbreedTraining/SageMaker", None),
+    ],
+)
+def test_the_caller_s_role_is_used_if_sagemaker_can_assume_it(
+    account: "SageMakerAccount", monkeypatch: pytest.MonkeyPatch, caller: str, expected: str | None
+) -> None:
+    monkeypatch.delenv("SAGEMAKER_ROLE", raising=False)
+    iam = account.client("iam")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust({"AWS": "*"})]})
+    iam.create_role(RoleName="Admin", AssumeRolePolicyDocument=document)
+    launcher = compose_as(FinalConfig, "final", []).launcher
+    arn = f"arn:aws:sts::{DEFAULT_ACCOUNT_ID}:assumed-role/{caller}"
+    if expected is None:
+        assert execution_role(iam, launcher, arn, ROLE_KEY, "") == account.role_arn
+    else:
+        with pytest.raises(CloudError, match=expected):
+            execution_role(iam, launcher, arn, ROLE_KEY, "")
 
 
 def test_credentials_that_expire_while_waiting_leave_the_job_named(

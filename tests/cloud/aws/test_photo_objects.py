@@ -1,13 +1,16 @@
 """Photos as content-addressed objects: sent once, shared, verified, never replaced or deleted."""
 
+import json
 import os
 import shutil
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers.s3_server import stopped_by_sigterm, write
 
 from dogbreed.cloud.aws import objects
 from dogbreed.cloud.aws.photo_objects import (
@@ -37,6 +40,12 @@ def root(tmp_path: Path) -> Path:
     for name in NAMES:
         write(tmp_path / "photos" / name, f"photo {name}")
     return tmp_path / "photos"
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return path
 
 
 def photos_of(root: Path) -> tuple[Photo, ...]:
@@ -144,6 +153,20 @@ def test_a_photo_that_changes_during_the_launch_is_not_sent(s3: "S3", root: Path
         assert key.endswith(digest(data).hex())
 
 
+@contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """As the command line does it."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped("stopped", number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_an_interrupted_upload_resumes(s3: "S3", root: Path) -> None:
     for number in range(60):
         write(root / f"train/Beagle/{number}.jpg", str(number))
@@ -204,3 +227,48 @@ def test_a_link_that_leads_out_is_not_sent(s3: "S3", root: Path, tmp_path: Path)
 def test_a_missing_bucket_is_named(s3: "S3", root: Path) -> None:
     with pytest.raises(CloudError, match=r"s3://nobodys/x/.* no such bucket.* launcher\.bucket"):
         plan_photos(s3.client, S3Folder("nobodys", "x"), photos_of(root))
+
+
+def test_the_same_etag_at_another_time_is_compared(s3: "S3", root: Path) -> None:
+    send(s3, root)
+    key = key_of(root / NAMES[0])
+    (record,) = (cache_dir() / "uploads").iterdir()
+    entries = json.loads(record.read_text("utf-8"))
+    s3.write(key, b"?" * len(s3.read(key)))
+    entry = entries[key.rpartition("/")[2]]
+    listed = s3.client.list_objects_v2(Bucket=FOLDER.bucket, Prefix=key)
+    entry[1] = listed["Contents"][0]["ETag"]  # an ETag is an MD5: two can be alike
+    entry[2] = "2020-01-01T00:00:00+00:00"
+    record.write_text(json.dumps(entries), "utf-8")
+    assert send(s3, root) == [key]
+
+
+@pytest.mark.parametrize("damaged", ["{", "[1]", '{"a": 1}', '{"a": [1]}', ""])
+def test_a_damaged_record_costs_requests_and_no_more(damaged: str, s3: "S3", root: Path) -> None:
+    send(s3, root)
+    (record,) = (cache_dir() / "uploads").iterdir()
+    record.write_text(damaged, "utf-8")
+    assert send(s3, root) == []
+
+
+def test_a_folder_that_begins_alike_is_another(s3: "S3", root: Path) -> None:
+    other = f"{FOLDER.prefix}-2/{key_of(root / NAMES[0]).removeprefix(f'{FOLDER.prefix}/')}"
+    s3.write(other, b"x")
+    assert len(send(s3, root)) == len(NAMES)
+    assert s3.read(other) == b"x"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("caf\udce9.jpg", "isn't UTF-8"), ("a\nb.jpg", "control characters")],
+)
+def test_names_that_s3_can_not_take_are_refused(name: str, sentence: str, root: Path) -> None:
+    path = write(root / "train/Akita" / name, "x")
+    with pytest.raises(DataError, match=sentence) as caught:
+        local_photos(root, [path], {})
+    str(caught.value).encode()  # can be printed
+
+
+def test_a_photo_that_vanished_is_named(root: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.jpg can't be read: No such file"):
+        local_photos(root, [root / "train/gone.jpg"], {})

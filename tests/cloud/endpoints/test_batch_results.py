@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dogbreed.cloud.aws.photo_objects import Photo
 from dogbreed.cloud.endpoints import batch_results
 from dogbreed.cloud.endpoints.batch_photos import Photos
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.errors import CloudError, PhotoError
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ import boto3
 from botocore.config import Config
 from dogbreed.cloud.endpoints.batch_photos import Photos
 from dogbreed.cloud.endpoints.batch_results import write_predictions
+from dogbreed.cloud.jobs.channels import Channel
 
 address, output, target = sys.argv[1:]
 client = boto3.Session("test", "test", region_name="us-east-1").client(
@@ -44,7 +47,8 @@ client = boto3.Session("test", "test", region_name="us-east-1").client(
 client.head_bucket(Bucket="photos-of-dogs")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 account = SimpleNamespace(client=lambda service: client)
-counts = write_predictions(account, output, Photos(uri="s3://x/y"), Path(target))
+photos = Photos(source=Channel("s3://x/y"))
+counts = write_predictions(account, output, photos, Path(target))
 print(counts.rows, counts.errors, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
@@ -117,11 +121,11 @@ def test_many_are_read_at_once_and_no_more_than_the_window(
 def test_what_was_not_sent_is_a_row_and_a_failure_leaves_no_file(
     account: Any, s3: "S3", tmp_path: Path
 ) -> None:
-    s3.write("some/a.jpg.out", ANSWER.encode())
-    s3.write("some/planted.jpg.out", b"planted")
+    s3.write("some/aa.out", ANSWER.encode())
+    s3.write("some/planted.out", b"planted")
     target = tmp_path / "new" / "predictions.csv"
     photos = Photos(
-        uri="s3://x/y", root=Path("here"), paths=(Path("here/a.jpg"),),
+        source=Channel("s3://x/y"), local=(Photo("a.jpg", Path("here/a.jpg"), 1, "aa"),),
         refused={"b.jpg": PhotoError("empty", "the file is empty")},
     )  # fmt: skip
     counts = batch_results.write_predictions(account, f"s3://{BUCKET}/some/", photos, target)
@@ -130,7 +134,7 @@ def test_what_was_not_sent_is_a_row_and_a_failure_leaves_no_file(
         *(("a.jpg", ""), ("b.jpg", "the file is empty"))
     ]
     target.unlink()
-    s3.write("some/a.jpg.out", b"no answer")
+    s3.write("some/aa.out", b"no answer")
     with pytest.raises(CloudError, match="isn't the output of a model of this project"):
         batch_results.write_predictions(account, f"s3://{BUCKET}/some/", photos, target)
     assert list(target.parent.iterdir()) == []

@@ -20,6 +20,7 @@ from dogbreed.cloud.endpoints.endpoint_requests import (
 from dogbreed.cloud.endpoints.lifetime import lifetime_of, with_lifetime
 from dogbreed.cloud.endpoints.serving_costs import serving_costs
 from dogbreed.cloud.endpoints.serving_images import serving_image
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig, TeardownConfig
 from dogbreed.errors import CloudError, ConfigError
@@ -136,7 +137,7 @@ def job_of(*overrides: str) -> dict[str, Any]:
     """The request of a transform job."""
     account: Any = SimpleNamespace(owner="jane", bucket="b")
     config = composed("deploy=batch", "deploy.photos=s3://b/p/", *overrides)
-    return transform_request(account, config, DEPLOYMENT, "s3://b/p/")
+    return transform_request(account, config, DEPLOYMENT, Channel("s3://b/p/"))
 
 
 GPUS = {

@@ -14,6 +14,7 @@ from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.endpoints.deploy import _account, _checked
 from dogbreed.cloud.endpoints.endpoint_requests import ServedModel, model_request, transform_request
 from dogbreed.cloud.endpoints.expiry import schedule_expiry
+from dogbreed.cloud.jobs.channels import Channel
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.errors import CloudError, ConfigError
@@ -125,7 +126,7 @@ def test_ray_reports_nothing_from_any_endpoint_or_job(kind: str, image: str) -> 
     container = model_request(account, config, IT)["PrimaryContainer"]
     assert container["Environment"]["RAY_USAGE_STATS_ENABLED"] == "0"
     if kind == "batch":  # a job serves the model, under its environment
-        job = transform_request(account, config, IT, "s3://b/p/")
+        job = transform_request(account, config, IT, Channel("s3://b/p/"))
         assert job["ModelName"] == IT.name
         assert "Environment" not in job
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dogbreed.cloud.aws.account import Account
+from dogbreed.cloud.aws.photo_objects import Photo
 from dogbreed.cloud.container.entry_point import _weights
 from dogbreed.cloud.endpoints import batch_results
 from dogbreed.cloud.endpoints.batch_results import read_rows
@@ -35,15 +36,29 @@ def account(s3: "S3", aws_session: "boto3.Session", monkeypatch: pytest.MonkeyPa
     )  # fmt: skip
 
 
-def rows(account: Account, *sent: str) -> list[dict[str, Any]]:
-    return list(read_rows(account, OUTPUT, sent))
+def rows(account: Account, *local: Photo) -> list[dict[str, Any]]:
+    return list(read_rows(account, OUTPUT, local))
 
 
 def test_answers_to_photos_that_were_sent_are_read(account: Account, s3: "S3") -> None:
     for name in ("a.jpg.out", "b/c.jpg.out", "planted.jpg.out", "../../d.jpg.out", "log.txt"):
         s3.write(PREFIX + name, json.dumps(ANSWER).encode())
-    assert [row["path"] for row in rows(account, "a.jpg", "b/c.jpg")] == ["a.jpg", "b/c.jpg"]
-    assert len(rows(account)) == 4
+    assert [row["path"] for row in rows(account)] == [
+        *("../../d.jpg", "a.jpg", "b/c.jpg", "planted.jpg")
+    ]
+    # Outputs of local photos are named by their digests, in whatever folder.
+    for key, label in (("aa", "Akita"), ("dogbreed/questions/objects/bb", "Beagle")):
+        classes = [{"label": label, "probability": 0.75}]
+        answer = {"predictions": [{"classes": classes, "unknown": False}]}
+        s3.write(f"{PREFIX}{key}.out", json.dumps(answer).encode())
+    photos = [
+        Photo(name, Path("here", name), 1, digest)
+        for name, digest in (("x/2.jpg", "bb"), ("1.jpg", "aa"), ("copy.jpg", "bb"), ("0.jpg", "f"))
+    ]
+    found = rows(account, *photos)
+    assert [(row["path"], row["label"]) for row in found] == [
+        *(("x/2.jpg", "Beagle"), ("1.jpg", "Akita"), ("copy.jpg", "Beagle"))
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from conftest import SMALL, Train, draw_folders
 
-from dogbreed.cloud.aws.objects import send_file
-from dogbreed.cloud.aws.uploads import plan_upload
 from dogbreed.cloud.endpoints.batch_photos import photos_of
 from dogbreed.cloud.jobs.source import pack_source
 from dogbreed.configuration.composing import compose, compose_as
@@ -335,24 +333,6 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 # --- uploads -------------------------------------------------------------------------------
 
 
-class NoS3:
-    """A client that must not be used."""
-
-    def __getattr__(self, name: str) -> None:
-        raise AssertionError(f"S3 was asked to {name}")
-
-
-def test_a_link_that_leads_out_is_never_sent(photos_root: Path) -> None:
-    folders = read_folders(photos_root)
-    paths = [sample.path for sample in folders.all_samples()]
-    plan = plan_upload(photos_root, paths, None, None, folders.within)
-    assert plan.within == os.path.realpath(photos_root)
-    paths[0].unlink()
-    link(paths[0], "/etc/passwd")
-    with pytest.raises(DataError, match="leads out of"):
-        send_file(NoS3(), "b", "k", paths[0], None, within=plan.within)
-
-
 @pytest.mark.parametrize("links", [False, True])
 def test_the_photos_of_a_batch_job(photos_root: Path, outside: Path, links: bool) -> None:
     link(photos_root / "more.jpg", outside / "private" / "000.jpg")
@@ -367,7 +347,7 @@ def test_the_photos_of_a_batch_job(photos_root: Path, outside: Path, links: bool
         ["deploy=batch", f"deploy.photos={photos_root}", f"data.links={str(links).lower()}"],
     )
     photos = photos_of(NoAccount(), config)  # type: ignore[arg-type]
-    assert len(photos.paths) == 60 + 7 * links
+    assert len(photos.local) == 60 + 7 * links
     assert (photos.within is None) == links
 
 
