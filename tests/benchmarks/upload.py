@@ -22,7 +22,7 @@ from common import row, timed, title
 
 from dogbreed.cloud.aws.account import CLIENT
 from dogbreed.cloud.aws.photo_objects import local_photos, plan_photos, upload_photos
-from dogbreed.cloud.aws.uploads import S3Folder
+from dogbreed.cloud.aws.s3_folder import S3Folder
 
 TURNS = 3
 CREDENTIALS = {

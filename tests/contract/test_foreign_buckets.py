@@ -14,7 +14,7 @@ from dogbreed.cloud.aws.downloads import download_archive, download_file
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.objects import holds, upload_bytes, upload_file
 from dogbreed.cloud.aws.photo_objects import plan_photos
-from dogbreed.cloud.aws.uploads import S3Folder
+from dogbreed.cloud.aws.s3_folder import S3Folder
 from dogbreed.cloud.endpoints.batch_photos import photos_of
 from dogbreed.cloud.endpoints.model_source import fetch, find_model
 from dogbreed.cloud.jobs.s3_photos import find_s3_photos

@@ -21,15 +21,14 @@ from dogbreed.cloud.aws.objects import (
     send_open_file,
     stored_checksum,
 )
-from dogbreed.cloud.aws.transfers import WORKERS, send_all
-from dogbreed.cloud.aws.upload_record import Version, read_record, write_record
-from dogbreed.cloud.aws.uploads import (
+from dogbreed.cloud.aws.s3_folder import (
     S3Folder,
-    confirmed,
     listed,
     local_file,
     with_checksum,
 )
+from dogbreed.cloud.aws.transfers import WORKERS, send_all
+from dogbreed.cloud.aws.upload_record import Version, read_record, write_record
 from dogbreed.errors import DataError
 from dogbreed.utils.links import open_within
 from dogbreed.utils.machine import cores
@@ -169,9 +168,21 @@ def upload_photos(
     with translate_errors(f"uploading to {folder.uri}"):
         send_all(send, plan.files, workers)
         if sent:
-            record |= confirmed(sent, _listed(client, folder).items())
+            record |= _confirmed(sent, _listed(client, folder).items())
     if record != read_record(folder.uri):
         write_record(folder.uri, record)
+
+
+def _confirmed(
+    sent: Mapping[str, Uploaded | None], there: Iterable[tuple[str, Version]]
+) -> dict[str, Version]:
+    """The versions in S3 that are those sent, by name, with their checksums."""
+    found = ((name, version, sent.get(name)) for name, version in there)
+    return {
+        name: version._replace(checksum=uploaded.sha256)
+        for name, version, uploaded in found
+        if uploaded is not None and uploaded.etag == version.etag
+    }
 
 
 def _send(

@@ -17,7 +17,7 @@ from dogbreed.cloud.aws.photo_objects import (
     plan_photos,
     upload_photos,
 )
-from dogbreed.cloud.aws.uploads import S3Folder
+from dogbreed.cloud.aws.s3_folder import S3Folder
 from dogbreed.cloud.jobs.channels import MANIFEST_FILE, Channel
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.data.decoding.photos import digest, open_photo, read_bytes

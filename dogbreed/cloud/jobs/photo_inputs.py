@@ -21,7 +21,7 @@ from dogbreed.cloud.aws.photo_objects import (
     plan_photos,
     upload_photos,
 )
-from dogbreed.cloud.aws.uploads import S3Folder, local_file
+from dogbreed.cloud.aws.s3_folder import S3Folder, local_file
 from dogbreed.cloud.container.entry_point import PHOTO_LISTING, PHOTOS, PHOTOS_SHA256
 from dogbreed.cloud.container.photo_listing import (
     LISTING_FILE,

@@ -16,10 +16,10 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.bucket_owner import check_owner
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.objects import split_uri
+from dogbreed.cloud.aws.s3_folder import S3Folder, with_checksum
 from dogbreed.cloud.aws.s3_names import check_uri
 from dogbreed.cloud.aws.transfers import WORKERS
 from dogbreed.cloud.aws.upload_record import Version, read_record, write_record
-from dogbreed.cloud.aws.uploads import S3Folder, with_checksum
 from dogbreed.cloud.container.photo_listing import (
     MAX_PHOTOS,
     ListedPhoto,

@@ -20,7 +20,7 @@ from dogbreed.cloud.aws.photo_objects import (
     plan_photos,
     upload_photos,
 )
-from dogbreed.cloud.aws.uploads import S3Folder
+from dogbreed.cloud.aws.s3_folder import S3Folder
 from dogbreed.data.decoding.photos import digest
 from dogbreed.errors import CloudError, DataError, Stopped
 from dogbreed.utils.user_paths import cache_dir

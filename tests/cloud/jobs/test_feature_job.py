@@ -9,7 +9,7 @@ import pytest
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.images import Image
 from dogbreed.cloud.aws.photo_objects import PhotoPlan
-from dogbreed.cloud.aws.uploads import S3Folder
+from dogbreed.cloud.aws.s3_folder import S3Folder
 from dogbreed.cloud.jobs import feature_job
 from dogbreed.cloud.jobs.feature_job import _Run, extract
 from dogbreed.cloud.jobs.inputs import JobInputs

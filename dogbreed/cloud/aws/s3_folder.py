@@ -1,11 +1,11 @@
 """A folder of photos in S3: the versions of its objects, and the local files for it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dogbreed.cloud.aws.objects import Uploaded, readable
+from dogbreed.cloud.aws.objects import readable
 from dogbreed.cloud.aws.upload_record import Version
 from dogbreed.errors import DataError
 
@@ -67,15 +67,3 @@ def local_file(root: Path, path: Path) -> LocalFile:
         raise DataError(f"{str(path)!r} has control characters in its name: rename it for S3.")
     with readable(path):
         return LocalFile(name, path, path.stat().st_size)
-
-
-def confirmed(
-    sent: Mapping[str, Uploaded | None], there: Iterable[tuple[str, Version]]
-) -> dict[str, Version]:
-    """The versions in S3 that are those sent, by name, with their checksums."""
-    found = ((name, version, sent.get(name)) for name, version in there)
-    return {
-        name: version._replace(checksum=uploaded.sha256)
-        for name, version, uploaded in found
-        if uploaded is not None and uploaded.etag == version.etag
-    }
