@@ -49,7 +49,9 @@ class DataConfig:
     )
     links: bool = key("follow symbolic links that lead out of data.root; false: skip and report")
     max_bad_share: float = key(
-        "fraction of unusable photos that stops the run", at_least=0, at_most=1
+        "fraction of unusable photos, from two on, that stops the run; 0: one stops it",
+        at_least=0,
+        at_most=1,
     )
     # The maximum is Pillow's own limit, which `predict` and the report also use.
     max_pixels: int = key(
@@ -275,7 +277,9 @@ class LabelledConfig:
     )
     links: bool = key("follow symbolic links that lead out of data.root; false: skip and report")
     max_bad_share: float = key(
-        "share of unreadable photos that stops the evaluation", at_least=0, at_most=1
+        "fraction of unreadable photos, from two on, that stops the evaluation; 0: one stops it",
+        at_least=0,
+        at_most=1,
     )
     max_pixels: int = key(
         "a photo of more pixels than this is unusable", at_least=1, at_most=89_478_485

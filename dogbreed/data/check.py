@@ -42,7 +42,8 @@ def check(
     read and not decoded: an earlier check found nothing about them.
 
     Raises:
-        DataError: more than `max_bad_share` of the photos are unreadable, or a class has none left.
+        DataError: more than `max_bad_share` of the photos, and more than one, are unreadable; or a
+            class has none left. With 0 none may be.
     """
     samples = folders.all_samples()
     found = [finding for finding in folders.findings if finding.reason != ONE_SPLIT_ONLY]
@@ -110,9 +111,12 @@ def _check_photo(
 
 
 def stop_if_too_many(left_out: Sequence[Finding], total: int, max_share: float, root: Path) -> None:
-    """Raise a DataError if the photos of `left_out` are more than that share of `total`."""
+    """Raise a DataError if the photos of `left_out` are more than that share of `total`.
+
+    A single one is an accident however few photos there are, unless none may be bad.
+    """
     bad = sum(finding.photos for finding in left_out)
-    if bad <= max_share * total:
+    if bad <= (max(1, max_share * total) if max_share else 0):
         return
     kinds: Counter[str] = Counter()
     for finding in left_out:

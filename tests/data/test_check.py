@@ -151,6 +151,18 @@ def test_over_one_percent_stops(tmp_path: Path, bad: int, stops: bool) -> None:
         assert len([finding for finding in checked.findings if finding.bad]) == bad
 
 
+def test_one_bad_file_among_a_dozen_stops_nothing(tmp_path: Path) -> None:
+    root = draw_folders(tmp_path, {"train": 4, "valid": 1, "test": 1}, ("Akita", "Beagle"))
+    (root / "train" / "Akita" / "000.jpg").write_bytes(b"")
+    folders = read_folders(root)
+    assert len(check(folders).folders.all_samples()) == 11
+    with pytest.raises(DataError, match=r"1 of 12 photos .* more than data\.max_bad_share=0\."):
+        check(folders, max_bad_share=0)
+    (root / "train" / "Akita" / "001.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match="2 of 12 photos"):
+        check(folders)
+
+
 def test_what_stops_the_run_is_reported_in_full(photos_root: Path) -> None:
     (photos_root / "train" / "Akita" / "000.jpg").write_bytes(b"")
     (photos_root / "train" / "Akita" / "001.jpg").write_bytes(b"")
