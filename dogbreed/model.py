@@ -1,9 +1,12 @@
 """BreedClassifier: a pretrained backbone, frozen where it isn't trained, under a small head."""
 
+import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from pickle import UnpicklingError
+from typing import Any, Self
 
 import torch
 from pytorch_lightning import LightningModule
@@ -19,28 +22,34 @@ from dogbreed.artifact.network import build_head, load_network
 from dogbreed.backbone.architecture import HEAD, Backbone, as_backbone
 from dogbreed.configuration.optimizers import OPTIMIZERS, OptimizerSettings
 from dogbreed.configuration.run import ModelConfig, OptimConfig
-from dogbreed.configuration.schema import argument
-from dogbreed.data.batches import FeatureBatch, PhotoBatch
+from dogbreed.configuration.schema import AUTO, argument, brief
+from dogbreed.data.batches import FeatureBatch, PhotoBatch, images_of, targets_of
 from dogbreed.data.layouts.class_names import display_names
 from dogbreed.data.module import BreedDataModule
-from dogbreed.errors import ConfigError
+from dogbreed.errors import ArtifactError, ConfigError, DogbreedError, WeightsError
 from dogbreed.evaluation.metrics.registry import epoch_metrics
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.runtime.torch_probabilities import mean_log_probabilities
 
-Batch = FeatureBatch | PhotoBatch | Sequence[Tensor]
+Batch = FeatureBatch | PhotoBatch | Sequence[Tensor] | Mapping[str, Tensor]
+BACKBONE_DIGEST = "backbone_digest"  # in checkpoints
 
 
 class BreedClassifier(LightningModule):
     """Classifies photos; train it with any Lightning Trainer and any data module.
 
-    A batch is `(images, targets)`: images [n, 3, height, width], uint8 as decoded or float as
-    normalised for ImageNet, targets [n] of class indices. This package's own PhotoBatch and
-    FeatureBatch hold several views of each photo; loss and metrics are the same code for all.
+    A batch is `(images, targets)`, or a dictionary with both (`images_of`): images
+    [n, 3, height, width], uint8 as decoded or float as normalised for ImageNet, targets [n] of
+    class indices. This package's own PhotoBatch and FeatureBatch hold several views of each photo;
+    loss and metrics are the same code for all.
 
-    Logged: train_loss (what is minimised), valid_loss (plain cross entropy, the views averaged),
-    both lower is better; train_top1 and valid_top1, shares, higher is better; and valid_NAME for
-    every other registered metric that needs no temperature (dogbreed.evaluation.metrics).
+    Logged: train_loss (what is minimised), valid_loss and test_loss (plain cross entropy, the views
+    averaged), lower is better; train_top1, valid_top1 and test_top1, shares, higher is better; and
+    valid_NAME for every other registered metric that needs no temperature
+    (dogbreed.evaluation.metrics).
+
+    Checkpoints hold the arguments, what is trained, and the digest of the frozen weights: see
+    `load_from_checkpoint`.
 
     Args:
         classes: names of the classes; a target is an index into them.
@@ -85,7 +94,7 @@ class BreedClassifier(LightningModule):
         class_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
-        self.classes = class_names(classes)
+        self.classes = classes = class_names(classes)
         # Optimiser.
         self.optimizer_name = argument(OptimConfig, "name", optimizer, name="optimizer")
         self.lr = argument(OptimConfig, "lr", lr)
@@ -96,9 +105,9 @@ class BreedClassifier(LightningModule):
         self.scheduler_name = argument(OptimConfig, "scheduler", scheduler)
         # Loss.
         self.label_smoothing = argument(OptimConfig, "label_smoothing", label_smoothing)
-        weighting = checked_weights(class_weights, len(self.classes))
+        class_weights = checked_weights(class_weights, len(self.classes))
         self.register_buffer(
-            "class_weights", None if weighting is None else torch.tensor(weighting), False
+            "class_weights", None if class_weights is None else torch.tensor(class_weights), False
         )
         # Metrics: sums of loss, right answers and photos since the epoch began, by phase.
         self._sums: dict[str, Tensor] = {}
@@ -114,6 +123,67 @@ class BreedClassifier(LightningModule):
         self.head = build_head(self.backbone.num_features, len(self.classes), **self.head_shape)
         # Checkpoints hold what is trained; the trunk is where it came from.
         self.strict_loading = False
+        # As plain values, so that no checkpoint needs a pickle. The weights of a Backbone that was
+        # given aren't known; its digest tells whether "auto" are the same.
+        given = isinstance(backbone, str)
+        self.save_hyperparameters(
+            {
+                "classes": list(self.classes),
+                "backbone": self.backbone.name,
+                "weights": os.fspath(weights) if given else AUTO,
+                "trainable": self.backbone.trainable,
+                **self.head_shape,
+                "optimizer": self.optimizer_name,
+                "lr": self.lr,
+                "eps": self.eps,
+                "weight_decay": self.weight_decay,
+                "momentum": self.momentum,
+                "backbone_lr_scale": self.backbone_lr_scale,
+                "scheduler": self.scheduler_name,
+                "label_smoothing": self.label_smoothing,
+                "class_weights": None if class_weights is None else list(class_weights),
+            }
+        )
+
+    @cached_property
+    def backbone_digest(self) -> str:
+        """What identifies the frozen weights; they don't change."""
+        return self.backbone.digest()
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: str | Path, **arguments: Any
+    ) -> Self:
+        """A model as a Trainer saved it, in train mode, on the CPU.
+
+        The backbone is built by its name and weights, and compared with the digest in the
+        checkpoint. `arguments` replace those of the constructor, such as `backbone`, a Backbone;
+        `map_location`, `strict` and `weights_only` are torch's and Lightning's.
+
+        Raises:
+            ArtifactError: no such file, damaged, or no checkpoint of this class.
+            WeightsError: the backbone has other weights than the checkpoint's.
+        """
+        settings = {"map_location": "cpu", "weights_only": True, **arguments}
+        if isinstance(arguments.get("backbone"), Backbone):  # it has both already
+            settings = {"weights": AUTO, "trainable": HEAD, **settings}
+        try:
+            return super().load_from_checkpoint(checkpoint_path, **settings)
+        except DogbreedError:
+            raise
+        except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+            raise ArtifactError(f"{checkpoint_path} can't be read: {error.strerror}.") from error
+        except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
+            raise ArtifactError(
+                f"{checkpoint_path} is damaged, or no checkpoint of a {cls.__name__}: "
+                f"{brief(str(error).split(chr(10))[0])}."
+            ) from error
+        except TypeError as error:
+            raise ArtifactError(
+                f"{checkpoint_path} doesn't have the arguments of a {cls.__name__}: an earlier "
+                "version or another class saved it. Give them, such as classes=[...], or load a "
+                "model folder with dogbreed.load_classifier."
+            ) from error
 
     def forward(self, images: Tensor) -> Tensor:
         """images [n, 3, height, width] to logits [n, classes]."""
@@ -122,16 +192,17 @@ class BreedClassifier(LightningModule):
 
     def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The logits [n, views, classes] of a batch, and its targets [n]."""
+        return self._logits(batch), targets_of(batch)
+
+    def _logits(self, batch: Batch) -> Tensor:
         if isinstance(batch, FeatureBatch):
             views = batch.features
             flat = self.head(self.backbone.tail(views.flatten(0, 1)))
-        elif isinstance(batch, PhotoBatch):
-            views = batch.images
-            flat = self(views.flatten(0, 1))
         else:
-            views = batch[0][:, None]
-            flat = self(batch[0])
-        return flat.unflatten(0, views.shape[:2]), batch[1]
+            views = images_of(batch)
+            flat = self(views.flatten(0, 1))
+        unflattened: Tensor = flat.unflatten(0, views.shape[:2])
+        return unflattened
 
     def log_probabilities(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The logarithms [n, classes] of the views' mean probabilities, and the targets [n]."""
@@ -176,6 +247,20 @@ class BreedClassifier(LightningModule):
         self._count("valid", loss, right, len(targets))
         self._scores.append((log_probabilities.float(), targets))
 
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Logs test_loss and test_top1, as `validation_step` those of validation."""
+        log_probabilities, targets = self.log_probabilities(batch)
+        right = (log_probabilities.argmax(-1) == targets).sum()
+        self._count("test", F.nll_loss(log_probabilities, targets), right, len(targets))
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The probabilities [n, classes] of a batch, the mean over its views, without temperature.
+
+        A batch may be images alone.
+        """
+        probabilities: Tensor = mean_log_probabilities(self._logits(batch)).exp()
+        return probabilities
+
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Log the epoch's training metrics before its validation."""
         if self.trainer.is_last_batch:
@@ -196,6 +281,10 @@ class BreedClassifier(LightningModule):
                 if metric.name not in ("loss", "top1")
             }
         )
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test metrics."""
+        self._log("test")
 
     def _validation_scores(self) -> Scores:
         """The scores on the validation photos of all processes, each of which has to call this."""
@@ -236,7 +325,7 @@ class BreedClassifier(LightningModule):
         sums = self._over_processes(phase)
         self._sums.pop(phase, None)
         loss, top1 = sums[:2] / sums[2]
-        self.log_dict({f"{phase}_loss": loss, f"{phase}_top1": top1})
+        self.log_dict({f"{phase}_loss": loss, f"{phase}_top1": top1}, prog_bar=True)
 
     def _over_processes(self, phase: str) -> Tensor:
         """The sums [loss, right, photos] of all processes, each of which has to call this."""
@@ -301,10 +390,25 @@ class BreedClassifier(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave the frozen trunk out; save the training sums of an epoch that isn't complete."""
         checkpoint["state_dict"] = self.trained_state()
+        checkpoint[BACKBONE_DIGEST] = self.backbone_digest
         checkpoint["train_sums"] = self._over_processes("train")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue those sums, in one process of several."""
+        """Continue those sums, in one process of several.
+
+        Raises:
+            WeightsError: the checkpoint is of a head on other frozen weights.
+        """
+        if checkpoint.get(BACKBONE_DIGEST, self.backbone_digest) != self.backbone_digest:
+            raise WeightsError(
+                f"The checkpoint is of a model on other weights of {self.backbone.name} than these "
+                f"({self.hparams['weights']}): give those as weights=, a name or a file, or give "
+                "the backbone."
+            )
+        # With the frozen trunk, which it leaves out: Lightning warns of what is missing.
+        checkpoint["state_dict"] = {**self.state_dict(), **checkpoint["state_dict"]}
+        if self._trainer is None:  # `load_from_checkpoint`
+            return
         if self.trainer.is_global_zero and "train_sums" in checkpoint:
             self._sums["train"] = checkpoint["train_sums"].to(self.device)
 

@@ -1,6 +1,6 @@
 """Batches of photos or of cached features, in an order that depends on seed and epoch alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Pixels, Preprocessing
 from dogbreed.data.layouts.splits import Sample
-from dogbreed.errors import DataError, PhotoError
+from dogbreed.errors import ConfigError, DataError, PhotoError
 from dogbreed.utils.signals import starting_helpers
 
 Indices = npt.NDArray[np.int64]
@@ -33,6 +33,57 @@ class FeatureBatch(NamedTuple):
     features: Tensor
     targets: Tensor
     weight: float = 1.0
+
+
+# What data sets call them in dictionaries; pixel_values and labels are Hugging Face's.
+IMAGE_KEYS = ("images", "image", "pixel_values", "x")
+TARGET_KEYS = ("targets", "target", "labels", "label", "y")
+
+
+def images_of(batch: Any) -> Tensor:
+    """The images [n, views, 3, height, width] of a batch.
+
+    Other batches than a PhotoBatch have one view: `(images, targets)`, a dictionary, or the images
+    alone, [n, 3, height, width].
+
+    Raises:
+        ConfigError: no such images.
+    """
+    if isinstance(batch, PhotoBatch):
+        return batch.images
+    images = batch
+    if isinstance(batch, Mapping):
+        images = _member(batch, IMAGE_KEYS)
+    elif not isinstance(batch, Tensor):
+        images = batch[0]
+    if images.ndim != 4:
+        raise ConfigError(
+            f"A batch has images of shape {list(images.shape)}: it must be [n, 3, height, width]."
+        )
+    one_view: Tensor = images[:, None]
+    return one_view
+
+
+def targets_of(batch: Any) -> Tensor:
+    """The targets [n] of a batch, the indices of its classes.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if isinstance(batch, Tensor):
+        raise ConfigError("A batch is images alone: training needs (images, targets).")
+    targets: Tensor = _member(batch, TARGET_KEYS) if isinstance(batch, Mapping) else batch[1]
+    return targets
+
+
+def _member(batch: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
+    for name in names:
+        if name in batch:
+            return batch[name]
+    raise ConfigError(
+        f"A batch is a dictionary of {', '.join(map(str, batch))}: it needs one of "
+        f"{', '.join(names)}."
+    )
 
 
 class BatchIndices(NamedTuple):
@@ -277,6 +328,22 @@ class BatchLoader(DataLoader[Any]):
         """Continue after that many batches."""
         if isinstance(self.batches, TrainBatches):
             self._returned = self.batches.first_batch = state["given"] % len(self.batches)
+
+
+class PlainBatches:
+    """A loader's batches as an iterable that isn't a DataLoader.
+
+    For `Trainer.predict` Lightning (2.6) builds each DataLoader again, with a sampler of its own.
+    """
+
+    def __init__(self, loader: BatchLoader) -> None:
+        self._loader = loader
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._loader)
 
 
 def _unchanged(batch: Any) -> Any:

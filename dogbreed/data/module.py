@@ -7,7 +7,14 @@ from pytorch_lightning import LightningDataModule
 
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO, argument, brief
-from dogbreed.data.batches import BatchLoader, CachedPhotos, EvalBatches, LivePhotos, TrainBatches
+from dogbreed.data.batches import (
+    BatchLoader,
+    CachedPhotos,
+    EvalBatches,
+    LivePhotos,
+    PlainBatches,
+    TrainBatches,
+)
 from dogbreed.data.check import Checked, check
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Preprocessing
@@ -158,6 +165,10 @@ class BreedDataModule(LightningDataModule):
     def test_dataloader(self) -> BatchLoader:
         """Test batches, the part of this process."""
         return self.eval_dataloader(TEST, *self._rank_and_world())
+
+    def predict_dataloader(self) -> PlainBatches:
+        """Test batches: `Trainer.predict` gives the probabilities in the order of the photos."""
+        return PlainBatches(self.test_dataloader())
 
     def eval_dataloader(self, split: str, rank: int = 0, world: int = 1) -> BatchLoader:
         """A split in a fixed order, in all views."""
