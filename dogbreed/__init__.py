@@ -7,11 +7,12 @@ from dogbreed.utils.environment import restrain_dependencies
 from dogbreed.utils.version import __version__
 
 if TYPE_CHECKING:
-    from dogbreed.data.module import BreedDataModule
+    from dogbreed.data_module import BreedDataModule
     from dogbreed.debug.debugger import Debugger
     from dogbreed.debug.profiling.time_profiler import TimeProfiler
     from dogbreed.debug.recording.records import read_recording
     from dogbreed.errors import DogbreedError
+    from dogbreed.feature_arrays import load_features
     from dogbreed.model import BreedClassifier, load_classifier
     from dogbreed.serving.predictor import Predictor, load
 
@@ -19,13 +20,14 @@ restrain_dependencies()
 
 _HOMES = {
     "BreedClassifier": "dogbreed.model",
-    "BreedDataModule": "dogbreed.data.module",
+    "BreedDataModule": "dogbreed.data_module",
     "Debugger": "dogbreed.debug.debugger",
     "DogbreedError": "dogbreed.errors",
     "Predictor": "dogbreed.serving.predictor",
     "TimeProfiler": "dogbreed.debug.profiling.time_profiler",
     "load": "dogbreed.serving.predictor",
     "load_classifier": "dogbreed.model",
+    "load_features": "dogbreed.feature_arrays",
     "read_recording": "dogbreed.debug.recording.records",
 }
 
@@ -39,6 +41,7 @@ __all__ = [
     "__version__",
     "load",
     "load_classifier",
+    "load_features",
     "read_recording",
 ]
 

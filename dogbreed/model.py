@@ -25,7 +25,7 @@ from dogbreed.configuration.run import ModelConfig, OptimConfig
 from dogbreed.configuration.schema import AUTO, argument, brief
 from dogbreed.data.batches import FeatureBatch, PhotoBatch, images_of, targets_of
 from dogbreed.data.layouts.class_names import display_names
-from dogbreed.data.module import BreedDataModule
+from dogbreed.data_module import BreedDataModule
 from dogbreed.errors import ArtifactError, ConfigError, DogbreedError, WeightsError
 from dogbreed.evaluation.metrics.registry import epoch_metrics
 from dogbreed.evaluation.metrics.scores import Scores
@@ -341,6 +341,14 @@ class BreedClassifier(LightningModule):
         """
         module = getattr(self.trainer, "datamodule", None)
         if not isinstance(module, BreedDataModule):
+            return
+        computed_by = module.backbone
+        if module.preprocessing is None and computed_by is not None:
+            if computed_by.digest() != self.backbone_digest:
+                raise ConfigError(
+                    f"The data module has features of another {computed_by.name} than the model's "
+                    "backbone: give BreedClassifier backbone=module.backbone."
+                )
             return
         if module.preprocessing not in (None, self.backbone.preprocessing):
             raise ConfigError(

@@ -32,6 +32,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("backbone",),
     ("runtime",),
     ("features",),
+    ("data_module",),
+    ("feature_arrays",),
     ("artifact.servers",),
     ("artifact",),
     ("model",),

@@ -67,6 +67,11 @@ def known_as(path: Path, digest: bytes) -> str:
     return f"{digest.hex()}{path.suffix.lower()}"
 
 
+def known_digest(known: str) -> bytes:
+    """The digest in the result of `known_as`."""
+    return bytes.fromhex(known.partition(".")[0])
+
+
 def inspect_photos(
     samples: Sequence[Sample],
     max_pixels: int,

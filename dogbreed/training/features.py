@@ -6,11 +6,10 @@ from pathlib import Path
 
 from dogbreed.configuration.run import Config
 from dogbreed.data.batches import CachedPhotos
-from dogbreed.data.check import Checked
 from dogbreed.data.decoding import photos
-from dogbreed.data.layouts.splits import SPLITS, TRAIN
 from dogbreed.features.cache import FeatureCache
 from dogbreed.features.extraction import FrozenPart, Request, fill_caches, open_caches
+from dogbreed.features.splits import SplitViews, feature_requests, read_splits, split_views
 from dogbreed.training.preparation import Prepared
 from dogbreed.training.run_folder import log
 from dogbreed.utils.clock import Clock
@@ -35,10 +34,7 @@ def cached_features(prepared: Prepared, clock: Clock) -> dict[str, CachedPhotos]
     else:
         clock.count(FEATURES, _compute(prepared, caches, requests, clock))
     with clock.phase("read"):
-        return {
-            split: _read_split(checked, split, [caches[view] for view in _views(config)[split]])
-            for split in SPLITS
-        }
+        return read_splits(checked, caches, _views(config))
 
 
 def extract_share(prepared: Prepared, root: Path, share: int, shares: int, clock: Clock) -> None:
@@ -47,18 +43,12 @@ def extract_share(prepared: Prepared, root: Path, share: int, shares: int, clock
     _compute(prepared, _open_caches(prepared, root), requests[share::shares], clock)
 
 
-def _views(config: Config) -> dict[str, tuple[str, ...]]:
-    """The views of each split's photos that are cached."""
-    views = photos.view_names(config.features.views)
-    return {split: views if split == TRAIN else views[: config.eval_views] for split in SPLITS}
+def _views(config: Config) -> SplitViews:
+    return split_views(config.features.views, config.eval_views)
 
 
 def _requests(prepared: Prepared) -> list[Request]:
-    views, digests = _views(prepared.config), prepared.checked.digests
-    return [
-        Request(path=s.path, digest=digests[s.path], views=views[s.split])
-        for s in prepared.checked.folders.all_samples()
-    ]
+    return feature_requests(prepared.checked, _views(prepared.config))
 
 
 def _open_caches(prepared: Prepared, root: Path) -> dict[str, FeatureCache]:
@@ -93,13 +83,3 @@ def _compute(
     total = sum(len(request.views) for request in requests)
     log.info("features: %d views of photos, %d computed now%s", total, computed, rate)
     return computed
-
-
-def _read_split(checked: Checked, split: str, caches: list[FeatureCache]) -> CachedPhotos:
-    samples = checked.folders.samples[split]
-    digests = [checked.digests[sample.path] for sample in samples]
-    return CachedPhotos(
-        [cache.reader() for cache in caches],
-        [cache.rows(digests) for cache in caches],
-        [sample.label for sample in samples],
-    )

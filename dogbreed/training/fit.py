@@ -18,7 +18,7 @@ from dogbreed.backbone.architecture import Backbone
 from dogbreed.configuration.run import Config
 from dogbreed.data.batches import BatchLoader
 from dogbreed.data.layouts.splits import TRAIN, PhotoFolders
-from dogbreed.data.module import BreedDataModule
+from dogbreed.data_module import BreedDataModule
 from dogbreed.errors import StoppedByRule, TrainingError
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.model import BreedClassifier

@@ -1,7 +1,5 @@
 """What precedes the features: "auto" values, the backbone, photos and their check."""
 
-import importlib.metadata
-import importlib.util
 import math
 from collections.abc import Container
 from dataclasses import dataclass, replace
@@ -18,13 +16,12 @@ from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import OUTSIDE_LINK, SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
 from dogbreed.data.sets.samples import SAMPLES, sample_photos
-from dogbreed.errors import ConfigError, EngineError, WeightsError
+from dogbreed.errors import ConfigError, WeightsError
+from dogbreed.features.engines import converts_to_openvino, frozen_engine
 from dogbreed.features.extraction import split_point_shape
 from dogbreed.features.shard import FeatureShard, read_feature_shard
 from dogbreed.features.shard_backbone import read_backbone
-from dogbreed.runtime.conversion import to_openvino
-from dogbreed.runtime.engine import EngineChoice, choose_engine
-from dogbreed.runtime.runner import FEATURES, OPENVINO, TORCH
+from dogbreed.runtime.engine import EngineChoice
 from dogbreed.training.run_folder import log
 from dogbreed.utils.clock import SET_UP, Clock
 from dogbreed.utils.machine import worker_count
@@ -32,7 +29,6 @@ from dogbreed.utils.user_paths import cache_dir
 
 # A core dependency of this package has its pretrained weights.
 INSTALLED_BACKBONE = "efficientnet_lite2"
-NOT_CONVERTED = "OpenVINO can't convert this network"
 UNUSED_SHOWN = 5
 MIN_EPOCHS = 20
 MIN_STEPS = 1000
@@ -149,8 +145,12 @@ def resolve(
     else:
         config, backbone = _backbone(config)
     check_formats(config.artifact.formats)
-    converts = _converts(backbone)
-    choice = feature_shard.choice if feature_shard else _engine(config, backbone, converts)
+    converts = converts_to_openvino(backbone)
+    choice = (
+        feature_shard.choice
+        if feature_shard
+        else frozen_engine(backbone, config.engine, config.precision, converts=converts)
+    )
     split_point_shape(backbone)  # raises if the network can't take the size
     store = config.features.store and config.model.trainable != ALL
     if config.features.store and not store:
@@ -229,38 +229,6 @@ def _report_licence(name: str) -> None:
             "warning: the weights of %s are licensed for non-commercial use only (%s)",
             *(name, licence),
         )
-
-
-def _converts(backbone: Backbone) -> bool:
-    """Whether OpenVINO can run the network: it is tried where that isn't known."""
-    if provider_of(backbone.name).all_convert:
-        return True
-    if importlib.util.find_spec("openvino") is None:
-        return False
-    try:
-        to_openvino(backbone, backbone.preprocessing.size_px, (FEATURES,))
-    except EngineError:
-        return False
-    return True
-
-
-def _engine(config: Config, backbone: Backbone, converts: bool) -> EngineChoice:
-    """The engine of the feature pass: torch where OpenVINO would be chosen but can't run it.
-
-    Raises:
-        EngineError: the requested engine isn't available, or can't run the network.
-    """
-    choice = choose_engine(config.engine, config.precision)
-    if choice.name == OPENVINO and not converts:
-        if config.engine == OPENVINO:
-            raise EngineError(
-                f"engine=openvino: OpenVINO can't convert {backbone.name}: use engine=auto, which "
-                "runs it on torch."
-            )
-        choice = replace(choose_engine(TORCH, config.precision), reason=NOT_CONVERTED)
-    packages = provider_of(backbone.name).packages
-    computing = {name: importlib.metadata.version(name) for name in packages}
-    return replace(choice, versions={**choice.versions, **computing})
 
 
 def _without_openvino(artifact: ArtifactConfig) -> ArtifactConfig:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dogbreed.data.batches import CachedPhotos
 from dogbreed.data.layouts.splits import SPLITS, TRAIN
-from dogbreed.data.module import BreedDataModule
+from dogbreed.data_module import BreedDataModule
 from dogbreed.evaluation.facts import Facts, Folds, RateCurve
 from dogbreed.report.run.model_card import write_model_card
 from dogbreed.report.run.report import write_report

@@ -1,7 +1,7 @@
 """The end of a job that is a trial of a search: its results, and no model."""
 
 from dogbreed.data.layouts.splits import VALID
-from dogbreed.data.module import BreedDataModule
+from dogbreed.data_module import BreedDataModule
 from dogbreed.evaluation.calibration import fit_temperature
 from dogbreed.evaluation.metrics.measuring import measure
 from dogbreed.training.context import RunContext

@@ -28,7 +28,7 @@ from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.photos import Preprocessing, view_names
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID
-from dogbreed.data.module import BreedDataModule
+from dogbreed.data_module import BreedDataModule
 from dogbreed.errors import DataError
 
 SMALL = Preprocessing(size_px=32)

@@ -16,7 +16,7 @@ from dogbreed.configuration.run import Config
 from dogbreed.data.batches import CachedPhotos
 from dogbreed.data.check import Checked
 from dogbreed.data.layouts.splits import TRAIN, VALID
-from dogbreed.data.module import BreedDataModule
+from dogbreed.data_module import BreedDataModule
 from dogbreed.errors import DogbreedError
 from dogbreed.evaluation.metrics.measuring import measure
 from dogbreed.evaluation.metrics.registry import Metric, objective_metric, register_missing

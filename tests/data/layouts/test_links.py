@@ -19,7 +19,7 @@ from dogbreed.data.check import as_lines, check
 from dogbreed.data.decoding.photos import read_bytes
 from dogbreed.data.layouts import system_files
 from dogbreed.data.layouts.folders import read_folders
-from dogbreed.data.module import BreedDataModule
+from dogbreed.data_module import BreedDataModule
 from dogbreed.errors import CloudError, DataError, PhotoError
 from dogbreed.predict import main as predict
 from dogbreed.report.thumbnails import thumbnails
