@@ -12,7 +12,7 @@ from dogbreed.configuration.run import PredictConfig
 from dogbreed.configuration.schema import keys
 from dogbreed.errors import ConfigError
 from dogbreed.serving.offline.sources import STDIN, is_there
-from dogbreed.serving.offline.urls import is_url
+from dogbreed.serving.web.urls import is_url
 from dogbreed.utils.command import run_command
 
 

@@ -43,6 +43,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("debug.profiling.triggers",),
     ("debug",),
     ("evaluation",),
+    ("serving.web",),
     ("serving",),
     ("serving.requests",),
     ("serving.offline", "serving.http"),

@@ -1,5 +1,6 @@
 """The prediction for a photo: its most likely classes, with their probabilities."""
 
+import html
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,17 @@ class Prediction:
     classes: tuple[RankedClass, ...]
     unknown: bool
     embedding: Floats = field(compare=False, repr=False)
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: each class with its probability as a bar."""
+        rows = "".join(
+            f"<tr><td style='text-align:left'>{html.escape(each.label)}</td>"
+            f"<td>{each.probability:.1%}</td><td style='text-align:left'><div style='width:"
+            f"{160 * each.probability:.0f}px;height:0.8em;background:#4878a8'></div></td></tr>"
+            for each in self.classes
+        )
+        note = "<caption>unknown: below the model's threshold</caption>" if self.unknown else ""
+        return f"<table>{note}{rows}</table>"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, without the embedding."""

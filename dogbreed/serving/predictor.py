@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union, overload
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from dogbreed.artifact.description import Description
@@ -24,13 +26,19 @@ from dogbreed.data.decoding.pool import OpenedPhoto
 from dogbreed.errors import ArtifactError, ConfigError, PhotoError
 from dogbreed.runtime.probabilities import Doubles
 from dogbreed.runtime.runner import AUTO, CLASS_MAPS, Runner
+from dogbreed.serving.arrays import image_of, is_array
 from dogbreed.serving.decoding_budget import DecodingBudget
 from dogbreed.serving.explain import Explainer
 from dogbreed.serving.prediction import Prediction, RankedClass
+from dogbreed.serving.web.urls import is_url, shown_url
 from dogbreed.utils.machine import cores
 
-# A path, a file's bytes, a function that returns them, or what Pillow opened.
-Photo = str | Path | bytes | Callable[[], bytes] | Image.Image
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# A path, a URL, a file's bytes, a function that returns them, what Pillow opened, an array
+# [height, width, 3] or a tensor [3, height, width].
+Photo = Union[str, Path, bytes, Callable[[], bytes], Image.Image, npt.NDArray[Any], "Tensor"]
 
 
 class Predictor:
@@ -81,6 +89,27 @@ class Predictor:
         runner = open_runtime(folder, description, engine, precision=precision, threads=threads)
         return cls(description, runner, folder=folder, decoding_budget=decoding_budget)
 
+    @overload
+    def __call__(
+        self, photo: list[Any] | tuple[Any, ...], top_k: int = 5
+    ) -> list[Prediction | PhotoError]: ...
+
+    @overload
+    def __call__(self, photo: Photo, top_k: int = 5) -> Prediction: ...
+
+    def __call__(self, photo: Any, top_k: int = 5) -> Prediction | list[Prediction | PhotoError]:
+        """The prediction for a photo; for a list of them a list, as of `predict_many`.
+
+        Raises:
+            PhotoError, ConfigError: as `predict` and `predict_many`.
+        """
+        several = isinstance(photo, list | tuple) or (is_array(photo) and photo.ndim == 4)
+        return list(self.predict_many(photo, top_k)) if several else self.predict(photo, top_k)
+
+    def __repr__(self) -> str:
+        backbone, classes = self.description.backbone["name"], self.description.classes
+        return f"Predictor({backbone}, {len(classes)} classes, {self._folder})"
+
     @cached_property
     def identity(self) -> str:
         """What identifies the model: two of the same identity give the same answers."""
@@ -92,10 +121,12 @@ class Predictor:
         return self._model.photos_per_batch
 
     def predict(self, photo: Photo, top_k: int = 5) -> Prediction:
-        """The `top_k` most likely classes of a photo.
+        """The `top_k` most likely classes of a photo: a path, a URL, bytes, an image, an array.
+
+        A URL is fetched, within the limits of `dogbreed.serving.web.fetch`.
 
         Raises:
-            PhotoError: it is unreadable; the message begins with the path if there is one.
+            PhotoError: it is unreadable; the message begins with the path or URL if there is one.
             ConfigError: `top_k` isn't a whole number from 1 on, or `photo` is something else.
         """
         top_k = argument(PredictConfig, "top_k", top_k)
@@ -183,6 +214,8 @@ class Predictor:
 
     def _pixels(self, photo: Photo) -> Pixels:
         """A photo's views: [views, size, size, 3]."""
+        if is_array(photo):
+            photo = image_of(photo)
         if isinstance(photo, Image.Image):
             upright = photos.upright(photo, to_srgb=self._preprocessing.to_srgb)
             return self._preprocessing.views(
@@ -240,19 +273,25 @@ def _read_photo(photo: Photo, *, wanted_px: int, to_srgb: bool = True) -> Image.
     Raises:
         PhotoError: it is unreadable.
     """
+    if is_array(photo):
+        photo = image_of(photo)
     if isinstance(photo, Image.Image):
         return photos.upright(photo, to_srgb=to_srgb)
     return photos.decode(_bytes_of(photo), wanted_px=wanted_px, to_srgb=to_srgb)
 
 
-def _bytes_of(photo: str | Path | bytes | Callable[[], bytes]) -> bytes:
+def _bytes_of(photo: Any) -> bytes:
     """A photo's file, within its limit of bytes."""
+    if isinstance(photo, str) and is_url(photo):
+        from dogbreed.serving.web.fetch import fetch  # the network's modules
+
+        return photos.checked(fetch(photo))
     if isinstance(photo, str | Path):
         return photos.read_bytes(Path(photo))
     if not isinstance(photo, bytes) and not callable(photo):
         raise ConfigError(
-            f"{brief(photo)}: a photo is a path, a file's bytes or an image of Pillow; "
-            "Image.fromarray makes one of an array."
+            f"{brief(photo)}: a photo is a path, a URL, a file's bytes, an image of Pillow, an "
+            "array or a tensor."
         )
     return photos.checked(photo if isinstance(photo, bytes) else photo())
 
@@ -265,4 +304,5 @@ def _naming(photo: Photo) -> Iterator[None]:
     except PhotoError as error:
         if not isinstance(photo, str | Path):
             raise
-        raise PhotoError(error.reason, f"{photo}: {error}") from error
+        name = shown_url(photo) if isinstance(photo, str) and is_url(photo) else photo
+        raise PhotoError(error.reason, f"{name}: {error}") from error

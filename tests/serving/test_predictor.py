@@ -1,13 +1,17 @@
 """The predictor: training's own arithmetic, whatever a photo comes as; bad photos are named."""
 
+import functools
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,7 @@ from dogbreed.artifact.folder import find_artifact, read_description
 from dogbreed.artifact.runtimes import open_runtime
 from dogbreed.data.batches import PhotoBatch
 from dogbreed.data.decoding import photos
-from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
+from dogbreed.errors import ArtifactError, ConfigError, DogbreedError, PhotoError
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.serving.prediction import Prediction
 
@@ -98,6 +102,80 @@ def test_a_photo_may_come_as_anything(predictor: Predictor, photo: Path) -> None
     assert wanted == predictor.predict(lambda: data) == predictor.predict(Image.open(photo))
     assert wanted.embedding.shape == (512,)
     assert wanted.embedding.dtype == np.float32
+
+
+def test_a_photo_may_be_an_array_or_a_tensor(predictor: Predictor) -> None:
+    picture = noise()
+    array = np.asarray(picture)
+    wanted = predictor.predict(picture)
+    tensor = torch.tensor(array).permute(2, 0, 1)
+    for same in (array, tensor, tensor.float() / 255, array.astype(np.float64) / 255):
+        assert predictor.predict(same) == wanted
+    grey = np.asarray(picture.convert("L"))
+    wanted = predictor.predict(picture.convert("L"))
+    for same in (grey, grey[..., None], torch.tensor(grey)[None]):
+        assert predictor.predict(same) == wanted
+    assert predictor.explain(array).size == picture.size
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((8, 8, 4), np.uint8), r"shape \[8, 8, 4\]: a photo is \[height, width, 3\]"),
+        (torch.zeros(8, 8, 3), r"shape \[8, 8, 3\]: a photo is \[3, height, width\]"),
+        (np.zeros((2, 8, 8, 3), np.uint8), "predict_many takes several"),
+        (np.zeros((0, 8, 3), np.uint8), r"shape \[0, 8, 3\]"),
+        (np.full((8, 8, 3), 200.0), "floats from 200 to 200: a photo has values from 0 to 1"),
+        (torch.randn(3, 8, 8), "normalised for a network can't be used"),
+        (np.full((8, 8, 3), np.nan), "from nan to nan"),
+        (np.zeros((8, 8, 3), np.int64), "An array of int64: a photo has uint8"),
+        (np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (10**5, 10**5), (0, 0)), "pixels"),
+    ],
+)
+def test_an_array_that_is_no_photo_is_a_sentence(
+    predictor: Predictor, array: Any, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        predictor.predict(array)
+
+
+def test_a_predictor_is_called_with_one_photo_or_several(
+    predictor: Predictor, photo: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.jpg").write_text("no photo")
+    one = predictor(photo)
+    assert one == predictor.predict(photo)
+    first, second = predictor([photo, tmp_path / "text.jpg"], top_k=2)
+    assert isinstance(first, Prediction)
+    assert first.classes == one.classes[:2]
+    assert isinstance(second, PhotoError)
+    array = np.asarray(noise())
+    several: Any = np.stack([array, array])
+    assert predictor(several) == [predictor(array)] * 2
+    assert re.fullmatch(r"Predictor\(resnet18, 3 classes, /.*\)", repr(predictor))
+
+
+def test_a_photo_may_be_a_url(predictor: Predictor, photo: Path) -> None:
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(photo.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{server.server_port}"
+        assert predictor.predict(f"{place}/photo.jpg") == predictor.predict(photo)
+        with pytest.raises(PhotoError, match=f"{place}/none.jpg: .*404"):
+            predictor.predict(f"{place}/none.jpg")
+        server.shutdown()
+
+
+def test_a_prediction_in_a_notebook_is_a_table_without_anybodys_html(
+    predictor: Predictor, tiny_model: Path, photo: Path
+) -> None:
+    names = ("<script>x</script>", "b", "c")
+    hostile = changed(predictor, tiny_model, display_names=names, threshold=1.0)
+    shown = hostile.predict(photo)._repr_html_()
+    assert "<script>" not in shown
+    assert "&lt;script&gt;x&lt;/script&gt;" in shown
+    assert "unknown" in shown
+    assert shown.count("<tr>") == 3
 
 
 def test_an_answer_is_ranked_and_named(predictor: Predictor, photo: Path) -> None:

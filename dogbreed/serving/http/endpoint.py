@@ -24,7 +24,6 @@ from dogbreed.serving.http.worker_errors import (
     WorkerError,
     WorkerRefusal,
 )
-from dogbreed.serving.requests.compressed import is_compressed
 from dogbreed.serving.requests.invocations import (
     ATTRIBUTES_HEADER,
     ENCODING_HEADER,
@@ -41,6 +40,7 @@ from dogbreed.serving.requests.invocations import (
     refusal_of,
     response_of,
 )
+from dogbreed.serving.web.compressed import is_compressed
 
 # Bodies of requests that are in memory at once: of one client, and of all.
 MAX_CLIENT_BYTES, MAX_BUFFERED_BYTES = 128 * 2**20, 160 * 2**20

@@ -19,9 +19,9 @@ from dogbreed.errors import ConfigError, OutputError, PhotoError
 from dogbreed.runtime.openvino_runner import cpu_precision
 from dogbreed.serving.offline.sources import STDIN, Source, find_sources, is_folder
 from dogbreed.serving.offline.table import CSV, JSONL, check_suffix, json_line, open_table, row_of
-from dogbreed.serving.offline.urls import is_url
 from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Photo, Predictor
+from dogbreed.serving.web.urls import is_url
 from dogbreed.utils.files import atomic_write, with_ending
 from dogbreed.utils.nouns import counted
 from dogbreed.utils.os_errors import DISK_FULL

@@ -10,7 +10,7 @@ from dogbreed.data.decoding import photos
 from dogbreed.data.layouts.system_files import Skipped
 from dogbreed.data.layouts.walk import Folder
 from dogbreed.errors import DataError, PhotoError
-from dogbreed.serving.offline.urls import is_url, shown_url, without_scheme
+from dogbreed.serving.web.urls import is_url, shown_url, without_scheme
 
 STDIN = "-"
 
@@ -56,7 +56,7 @@ class Source:
         if self.name == STDIN:
             return _standard_input
         if self.url is not None:
-            from dogbreed.serving.offline.fetch import fetch
+            from dogbreed.serving.web.fetch import fetch
 
             return functools.partial(fetch, self.url, timeout_s=timeout_s, max_bytes=max_bytes)
         if without_scheme(self.name) and not is_there(self.name):

@@ -20,9 +20,9 @@ from dogbreed.serving.prediction import Prediction
 from dogbreed.serving.predictor import Predictor
 from dogbreed.serving.requests.bodies import MAX_PHOTOS as MAX_PHOTOS
 from dogbreed.serving.requests.bodies import PARAMETERS, from_text, read_body, unknown_key
-from dogbreed.serving.requests.compressed import inflated
 from dogbreed.serving.requests.errors import SEND_A_PHOTO
 from dogbreed.serving.requests.errors import RequestError as RequestError
+from dogbreed.serving.web.compressed import inflated
 
 # Several photos as phones take them. SageMaker accepts less: 6 MiB to an endpoint on instances
 # (the longest Body in botocore's model of InvokeEndpoint), 4 MB to a serverless one.

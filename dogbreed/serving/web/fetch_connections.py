@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from dogbreed.serving.offline.addresses import Address, addresses_of, allowed
+from dogbreed.serving.web.addresses import Address, addresses_of, allowed
 
 
 class FetchConnections:

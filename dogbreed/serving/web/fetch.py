@@ -12,9 +12,9 @@ from urllib.error import URLError
 
 from dogbreed.data.decoding.photos import MAX_BYTES
 from dogbreed.errors import PhotoError
-from dogbreed.serving.offline.fetch_connections import FetchConnections
-from dogbreed.serving.offline.urls import not_fetched, parse_url
-from dogbreed.serving.requests.compressed import inflated
+from dogbreed.serving.web.compressed import inflated
+from dogbreed.serving.web.fetch_connections import FetchConnections
+from dogbreed.serving.web.urls import not_fetched, parse_url
 from dogbreed.utils.version import __version__
 
 MAX_REDIRECTS = 5

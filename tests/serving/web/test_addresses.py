@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from dogbreed.errors import PhotoError
-from dogbreed.serving.offline import addresses as hosts
-from dogbreed.serving.offline.addresses import Address, Reach, allowed, reach_of
-from dogbreed.serving.offline.fetch import fetch
+from dogbreed.serving.web import addresses as hosts
+from dogbreed.serving.web.addresses import Address, Reach, allowed, reach_of
+from dogbreed.serving.web.fetch import fetch
 
 REACH = {
     Reach.INTERNET: "8.8.8.8 93.184.216.34 2606:4700::1111 64:ff9b::808:808 ::ffff:8.8.8.8",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-from dogbreed.serving.offline.urls import not_fetched
+from dogbreed.serving.web.urls import not_fetched
 
 Address = IPv4Address | IPv6Address
 

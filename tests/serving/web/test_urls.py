@@ -4,7 +4,7 @@ import pytest
 
 from dogbreed.errors import PhotoError
 from dogbreed.serving.offline.sources import Source, find_sources
-from dogbreed.serving.offline.urls import Address, is_url, parse_url, shown_url, without_scheme
+from dogbreed.serving.web.urls import Address, is_url, parse_url, shown_url, without_scheme
 
 REQUESTED = {
     "http://example.org": "http://example.org/",

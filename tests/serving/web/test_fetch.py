@@ -17,8 +17,8 @@ from urllib.parse import unquote
 import pytest
 
 from dogbreed.errors import PhotoError
-from dogbreed.serving.offline.fetch import MAX_REDIRECTS, fetch
-from dogbreed.serving.offline.fetch_connections import FetchConnections
+from dogbreed.serving.web.fetch import MAX_REDIRECTS, fetch
+from dogbreed.serving.web.fetch_connections import FetchConnections
 
 DATA = bytes(range(256)) * 400
 ENCODED = {

@@ -1,0 +1,1 @@
+"""Photos from the web: addresses, fetching within limits, compressed messages."""
