@@ -159,6 +159,6 @@ def test_networks_that_are_known_to_convert_are_not_tried(monkeypatch: pytest.Mo
     def tried(*_: object) -> None:
         raise EngineError("it was tried")
 
-    monkeypatch.setattr("dogbreed.training.preparation.to_openvino", tried)
+    monkeypatch.setattr("dogbreed.features.engines.to_openvino", tried)
     _, _, choice = resolve(compose(["model.backbone=efficientnet_lite0"]), None)
     assert choice.name == OPENVINO
