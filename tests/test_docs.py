@@ -145,6 +145,10 @@ def test_no_language_of_a_block_is_left_unchecked() -> None:
     assert {block.language for page in PAGES for block in blocks_of(page)} <= known
 
 
+# Several examples train in one folder.
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.filterwarnings("ignore:.*number of training batches")
 @pytest.mark.examples
 def test_all_documented_python_runs(
     photos_root: Path, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
