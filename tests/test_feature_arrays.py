@@ -2,13 +2,12 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 from conftest import SMALL
+from helpers.trainers import quiet_trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from dogbreed import BreedClassifier, BreedDataModule, load_features
@@ -27,12 +26,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
 def backbone(trainable: str = "head") -> Backbone:
     return build_backbone("resnet18", "none", trainable, Preprocessing(size_px=64))
-
-
-def own_trainer(folder: Path, **settings: Any) -> pl.Trainer:
-    quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
-    settings = {**quiet, **settings}
-    return pl.Trainer(accelerator="cpu", default_root_dir=folder, **settings)
 
 
 def test_features_are_arrays_by_split(photos_root: Path) -> None:
@@ -83,7 +76,7 @@ def test_an_own_trainer_trains_on_features(photos_root: Path, tmp_path: Path) ->
         photos_root, batch_size=16, features=True, backbone=backbone(), views=2
     )
     model = BreedClassifier(module.classes, backbone=module.backbone or "", lr=0.01)
-    fitted = own_trainer(tmp_path, max_epochs=6, enable_checkpointing=False)
+    fitted = quiet_trainer(tmp_path, max_epochs=6, enable_checkpointing=False)
     fitted.fit(model, module)
     assert fitted.callback_metrics["valid_top1"] > 0.5
     (tested,) = fitted.test(model, module, verbose=False)
@@ -106,7 +99,7 @@ def test_an_own_trainer_gives_the_weights_of_the_command(photos_root: Path, tmp_
         module.classes, backbone=module.backbone or "", lr=config.optim.lr, eps=config.optim.eps
     )
     saved = ModelCheckpoint(tmp_path / "own", monitor="valid_loss")
-    own_trainer(tmp_path, max_epochs=3, callbacks=[saved]).fit(model, module)
+    quiet_trainer(tmp_path, max_epochs=3, callbacks=[saved]).fit(model, module)
     of_run = torch.load(run / BEST_CHECKPOINT, weights_only=True)["state_dict"]
     own = torch.load(saved.best_model_path, weights_only=True)["state_dict"]
     assert own.keys() == of_run.keys()

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytorch_lightning as pl
 import torch
+from helpers.trainers import quiet_trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models import resnet18
@@ -28,12 +28,6 @@ def small_model(**settings: Any) -> BreedClassifier:
     return BreedClassifier(CLASSES, **{"backbone": "resnet18", "weights": "none", **settings})
 
 
-def trainer(folder: Path, **settings: Any) -> pl.Trainer:
-    quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
-    settings = {"max_epochs": 1, **quiet, **settings}
-    return pl.Trainer(accelerator="cpu", default_root_dir=folder, **settings)
-
-
 def loader() -> DataLoader[Any]:
     images = torch.randn(10, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     return DataLoader(TensorDataset(images, torch.arange(10) % 3), batch_size=4)
@@ -42,7 +36,7 @@ def loader() -> DataLoader[Any]:
 def checkpoint_of(model: BreedClassifier, folder: Path) -> str:
     """The best checkpoint of one epoch, as a Trainer writes it."""
     saved = ModelCheckpoint(folder / "checkpoints", monitor="valid_loss")
-    trainer(folder, callbacks=[saved]).fit(model, loader(), loader())
+    quiet_trainer(folder, callbacks=[saved]).fit(model, loader(), loader())
     return saved.best_model_path
 
 
@@ -52,7 +46,7 @@ def test_a_trainer_tests_and_predicts(photos_root: Path, tmp_path: Path) -> None
     )
     backbone = build_backbone("resnet18", "none", preprocessing=PIXELS)
     model = BreedClassifier(module.classes, backbone=backbone, lr=0.01)
-    fitted = trainer(tmp_path, enable_checkpointing=False)
+    fitted = quiet_trainer(tmp_path, enable_checkpointing=False)
     fitted.fit(model, module)
     (tested,) = fitted.test(model, module, verbose=False)
     batches = fitted.predict(model, module)
@@ -86,7 +80,7 @@ def test_a_checkpoint_is_a_model_without_further_arguments(tmp_path: Path, train
     assert dict(loaded.hparams) == dict(model.hparams)
     assert (loaded.lr, loaded.hparams["hidden"]) == (0.01, 16)
     # What a Trainer saved goes on in a Trainer.
-    longer = trainer(tmp_path, max_epochs=2, enable_checkpointing=False)
+    longer = quiet_trainer(tmp_path, max_epochs=2, enable_checkpointing=False)
     longer.fit(loaded, loader(), loader(), ckpt_path=path)
     assert longer.current_epoch == 2
     # An argument can be replaced.
@@ -101,7 +95,7 @@ def test_a_checkpoint_on_other_weights_is_refused(tmp_path: Path) -> None:
         BreedClassifier.load_from_checkpoint(path, weights="none")
     model = BreedClassifier.load_from_checkpoint(path, backbone=own)
     assert model.backbone is own
-    fitted = trainer(tmp_path, enable_checkpointing=False)
+    fitted = quiet_trainer(tmp_path, enable_checkpointing=False)
     with pytest.raises(WeightsError, match="on other weights"):
         fitted.fit(small_model(), loader(), loader(), ckpt_path=path)
 
@@ -160,7 +154,7 @@ def test_a_batch_of_another_kind_is_a_sentence() -> None:
 
 
 def test_the_progress_bar_has_loss_and_top1(tmp_path: Path) -> None:
-    fitted = trainer(tmp_path, enable_checkpointing=False)
+    fitted = quiet_trainer(tmp_path, enable_checkpointing=False)
     fitted.fit(small_model(), loader(), loader())
     shown = fitted.progress_bar_metrics
     assert {"train_loss", "train_top1", "valid_loss", "valid_top1"} <= shown.keys()

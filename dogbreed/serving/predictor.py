@@ -147,7 +147,8 @@ class Predictor:
         """
         top_k = argument(PredictConfig, "top_k", top_k)
         workers = argument(Config, "data.workers", workers, kind=int)
-        if isinstance(many, str | bytes | PathLike | Image.Image):
+        one_array = is_array(many) and many.ndim < 4  # else its rows would be taken for photos
+        if one_array or isinstance(many, str | bytes | PathLike | Image.Image):
             raise ConfigError("predict_many takes a list of photos: for one there is predict.")
         scored = self._model.score_many(many, self._pixels, workers=workers or cores())
         return (self._as_answer(each, top_k) for each in scored)

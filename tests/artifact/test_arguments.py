@@ -243,6 +243,7 @@ def test_what_is_no_photo_or_no_list_of_them(predictor: Predictor, photos_root: 
     refused("workers=-1: must be at least 0.", predictor.predict_many, [photo], workers=-1)
     pixels = np.zeros((8, 8, 3), np.uint8)
     assert len(predictor.predict(pixels).classes) == 3
+    refused("takes a list of photos", predictor.predict_many, pixels)
     refused("a photo is a path", predictor.predict, None)
     refused("a photo is a path", lambda: list(predictor.predict_many([photo, 5])))  # type: ignore[list-item]
     answers: Iterator[Any] = predictor.predict_many([photo], np.int64(2))  # type: ignore[arg-type]

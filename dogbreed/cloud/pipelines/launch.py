@@ -173,7 +173,11 @@ def _delete_approval(account: Account, name: str) -> None:
     with translate_errors(f"deleting the pipeline {name}"):
         if arn is None or not is_ours(client, arn):
             return
-        delete_rule(account.client("events"), name)
+        try:
+            delete_rule(account.client("events"), name)
+        except ClientError as error:
+            if not is_missing(error):  # a launch that ended early made no rule
+                raise
         client.delete_pipeline(PipelineName=name)
     log.info("pipeline %s and its rule: deleted, as pipeline.endpoint=null", name)
 
