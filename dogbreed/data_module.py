@@ -153,7 +153,7 @@ class BreedDataModule(LightningDataModule):
         The arguments are those of the class, and the keys fraction, nested_classes and links of
         the configuration's section data. `backbone`, one that is built or a network's name,
         replaces `preprocessing` by its own. With `features` its frozen part runs once per photo and
-        view, into the cache that training uses too: an epoch then takes a second.
+        view, into the cache that training uses too, and epochs read features alone.
 
             module = BreedDataModule.from_folder("PHOTOS", features=True, backbone="resnet50")
             model = BreedClassifier(module.classes, backbone=module.backbone)

@@ -17,16 +17,17 @@ from dogbreed.cloud.endpoints.endpoint_requests import (
     update_request,
 )
 from dogbreed.cloud.endpoints.endpoint_rollout import deploy_endpoint
-from dogbreed.cloud.endpoints.expiry import schedule_expiry, schedules
-from dogbreed.cloud.endpoints.inventory import Resource
+from dogbreed.cloud.endpoints.expiry import schedule_expiry, schedules, schedules_of
+from dogbreed.cloud.endpoints.inventory import Resource, _packages
 from dogbreed.cloud.endpoints.lifecycle import Endpoint
 from dogbreed.cloud.endpoints.previous_version import Previous, delete_previous
 from dogbreed.cloud.endpoints.rollout import Rollout
 from dogbreed.cloud.endpoints.scaling import Scaling
+from dogbreed.cloud.endpoints.scaling import replace as replace_scaling
 from dogbreed.cloud.endpoints.teardown import _archives_of
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
-from dogbreed.errors import CloudError
+from dogbreed.errors import CloudError, Stopped
 
 
 def composed(*overrides: str) -> DeployConfig:
@@ -253,6 +254,64 @@ def test_archives_of_models_with_several_containers_are_needed() -> None:
     client.describe_model = describe_model
     found = [Resource(kind="model", name=name) for name in (*models, "gone")]
     assert _archives_of(client, found) == {"s3://b/a/model.tar.gz", "s3://b/b/model.tar.gz"}
+
+
+def test_a_registered_version_belongs_to_who_registered_it() -> None:
+    owners = {"dogs/1": {"owner": "bob"}, "dogs/2": {}}
+    client: Any = Client()
+    summaries = [{"ModelPackageArn": arn} for arn in (*owners, "gone")]
+    pages = [{"ModelPackageSummaryList": summaries}]
+    client.get_paginator = lambda operation: SimpleNamespace(paginate=lambda **given: pages)
+
+    def describe_model_package(ModelPackageName: str) -> dict[str, Any]:
+        if ModelPackageName not in owners:
+            raise refusal("ResourceNotFound")
+        return {"CustomerMetadataProperties": owners[ModelPackageName]}
+
+    client.describe_model_package = describe_model_package
+    group = Resource(kind="model group", name="dogs", owner="jane")
+    found = {each.name: (each.owner, each.group) for each in _packages(client, group)}
+    assert found["dogs/1"] == ("bob", "dogs")
+    assert found["dogs/2"] == ("jane", "dogs")  # an earlier version of this package wrote no owner
+
+
+@pytest.mark.parametrize("requested", [False, True])
+def test_ctrl_c_before_the_job_deletes_its_model(requested: bool) -> None:
+    client = Client()
+    batch = rollout(client)
+
+    def start() -> None:
+        with batch.undo_on_error():
+            batch.create_model()
+            batch.requested = requested
+            raise Stopped("stopped", 2)
+
+    with pytest.raises(Stopped):
+        start()
+    assert ("delete_model" in client.called) is not requested
+
+
+def test_scaling_that_is_undone_leaves_no_alarm() -> None:
+    client: Any = Client()
+    client.describe_alarms = lambda **given: {"MetricAlarms": [{}]}
+    replace_scaling(account_of(client), composed(), None)
+    assert client.requests["delete_alarms"] == {"AlarmNames": ["dogbreed-dogs-backlog"]}
+
+
+def test_schedules_that_cannot_be_listed_are_a_warning(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(Client):
+        def get_paginator(self, operation: str) -> Any:
+            def pages(**given: Any) -> Any:
+                raise refusal("AccessDeniedException", 403)
+                yield
+
+            return SimpleNamespace(paginate=pages)
+
+    monkeypatch.setattr("dogbreed.training.run_folder.log.propagate", True)
+    assert schedules_of(account_of(Refusing()), "dogs") == ()
+    assert "An earlier schedule may delete the endpoint." in caplog.text
 
 
 def test_commands_in_messages_use_the_same_account() -> None:
