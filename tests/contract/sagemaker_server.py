@@ -250,6 +250,10 @@ class SageMakerAccount:
         """Be an account in which an endpoint has scaled to so many instances."""
         self._serving.scale_out(endpoint, instances)
 
+    def provision_slowly(self, seconds: float) -> None:
+        """Let a transform job wait so long for its instance, as real ones do for minutes."""
+        self._serving.provisioning_s = seconds
+
     def last_invocation(self) -> io.BytesIO:
         """What an endpoint was sent last."""
         return io.BytesIO(self._serving.last_body)

@@ -46,6 +46,7 @@ class ServingOperations:
         self._packages: dict[str, str] = {}  # ARNs by the tokens that they were made with
         self._lock = threading.Lock()
         self.last_body = b""
+        self.provisioning_s = 0.0  # of an instance for a transform job
         self._queue = AsyncQueue(region, platform.serving_s3)
 
     def create_model(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -247,7 +248,11 @@ class ServingOperations:
         log = self._log(f"{name}/i-0", "/aws/sagemaker/TransformJobs")
         container = self._of_model(model, log, transform_variables(request))
         job = TransformJob(
-            request, self._arn("transform-job", name), self._platform.serving_s3, container
+            request,
+            self._arn("transform-job", name),
+            self._platform.serving_s3,
+            container,
+            self.provisioning_s,
         )
         with self._lock:
             if name in self._jobs:

@@ -358,6 +358,7 @@ def test_what_is_cut_off_is_found_by_teardown(
     assert names_left(account) == []
     account.client("s3").upload_file(str(photo), account.bucket, "dogbreed/questions/a.jpg")
     photos = f"deploy.photos=s3://{account.bucket}/dogbreed/questions/"
+    account.provision_slowly(60)
     cut_off(account, tmp_path, "CreateTransformJob", "deploy=batch", f"model={runs[0]}", photos)
     assert tear_down_here("all=true")
     assert names_left(account) == []

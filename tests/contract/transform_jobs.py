@@ -22,12 +22,23 @@ def transform_variables(request: dict[str, Any]) -> dict[str, str]:
 
 
 class TransformJob:
-    """`tags` and `arn` have the names that moto looks for."""
+    """`tags` and `arn` have the names that moto looks for.
 
-    def __init__(self, request: dict[str, Any], arn: str, s3: Any, container: Container) -> None:
+    `provisioning_s` is how long it waits for its instance, in which it can be stopped.
+    """
+
+    def __init__(
+        self,
+        request: dict[str, Any],
+        arn: str,
+        s3: Any,
+        container: Container,
+        provisioning_s: float = 0,
+    ) -> None:
         self.request = {key: value for key, value in request.items() if key != "Tags"}
         self.tags: list[dict[str, str]] = list(request.get("Tags") or [])
         self.arn, self._s3, self._container = arn, s3, container
+        self._provisioning_s = provisioning_s
         self.status, self.failure = "InProgress", ""
         self.created = self.modified = datetime.now(UTC)
         self._stop = threading.Event()
@@ -59,8 +70,11 @@ class TransformJob:
 
     def _run(self) -> None:
         try:
-            self._container.start()
-            status, self.failure = self._transform()
+            if self._stop.wait(self._provisioning_s):
+                status = "Stopped"
+            else:
+                self._container.start()
+                status, self.failure = self._transform()
         except DidNotStart as error:
             status, self.failure = "Failed", f"ClientError: {error}"
         finally:
