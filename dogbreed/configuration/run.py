@@ -159,7 +159,7 @@ class EvaluateConfig:
     )
     baseline: bool = key("a logistic regression on the same features, to beat")
     known_share: float = key(
-        "fraction of the right validation answers that stay above the threshold of unknown",
+        "fraction of right answers that are expected to reach the threshold of unknown",
         above=0,
         at_most=1,
     )

@@ -9,6 +9,7 @@ from dogbreed.data.layouts.splits import Finding, Sample
 from dogbreed.debug.profiling.profile import Profile
 from dogbreed.debug.recording.records import Recording
 from dogbreed.debug.rules.verdicts import Verdict
+from dogbreed.evaluation.metrics.calibration_error import CalibrationTest
 from dogbreed.evaluation.metrics.intervals import Interval
 from dogbreed.evaluation.metrics.measuring import ClassMetrics, SplitMetrics
 from dogbreed.evaluation.metrics.scores import Scores
@@ -87,7 +88,8 @@ class Facts:
     `epochs` each epoch's metrics (epoch, train_loss, train_top1, valid_loss, valid_top1). `counts`
     are photos per class by split, in the order of `classes`. `test_scores` are calibrated, in the
     order of `test_samples`. `unknown` says what the threshold does to the test photos:
-    answered_share, answered_top1 and their ci95. `forms` are the artifact's exported forms with
+    answered_share, answered_top1, right_answered_share and their ci95. `calibration` is that of
+    the test photos, after the temperature. `forms` are the artifact's exported forms with
     their measured agreement.
     """
 
@@ -110,6 +112,7 @@ class Facts:
     temperature: float
     threshold: float
     unknown: Mapping[str, Any]
+    calibration: CalibrationTest
     baseline: Baseline | None
     folds: Folds | None
     rate_curve: RateCurve | None

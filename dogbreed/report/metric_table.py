@@ -32,6 +32,16 @@ def metric_rows(splits: Mapping[str, SplitMetrics]) -> list[MetricRow]:
     ]
 
 
+def caveats(splits: Mapping[str, SplitMetrics]) -> list[str]:
+    """A sentence for each metric that misleads on a split."""
+    titles = {metric.name: metric.title for metric in metrics()}
+    return [
+        f"{titles[name]} of {split} is {clause}."
+        for split, split_metrics in splits.items()
+        for name, clause in split_metrics.caveats.items()
+    ]
+
+
 def metric_table(splits: Mapping[str, SplitMetrics], columns: int | None = None) -> list[str]:
     """The table as lines of plain text for a terminal: values, of the last split intervals too.
 

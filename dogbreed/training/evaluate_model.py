@@ -22,6 +22,7 @@ from dogbreed.data.layouts.labelled import MISSING_CLASS, UNKNOWN_CLASS, read_la
 from dogbreed.data.layouts.splits import TEST, PhotoFolders, Sample
 from dogbreed.errors import DataError, PhotoError
 from dogbreed.evaluation.facts import Facts
+from dogbreed.evaluation.metrics.calibration_error import against_perfect_calibration
 from dogbreed.evaluation.metrics.measuring import measure, measure_classes
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.report.run.report import write_report
@@ -201,6 +202,7 @@ def _facts(
         temperature=model.temperature,
         threshold=model.threshold,
         unknown=answered_share(calibrated, model.threshold),
+        calibration=against_perfect_calibration(calibrated),
         baseline=None,
         folds=None,
         rate_curve=None,

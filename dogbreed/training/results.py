@@ -21,6 +21,10 @@ from dogbreed.evaluation.baseline import fit_baseline
 from dogbreed.evaluation.calibration import choose_threshold, fit_temperature
 from dogbreed.evaluation.duplicates import find_duplicates
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, Folds, RateCurve, Watched
+from dogbreed.evaluation.metrics.calibration_error import (
+    CalibrationTest,
+    against_perfect_calibration,
+)
 from dogbreed.evaluation.metrics.intervals import wilson
 from dogbreed.evaluation.metrics.measuring import (
     ClassMetrics,
@@ -69,6 +73,7 @@ class Measured:
     temperature: float
     threshold: float
     unknown: Mapping[str, Any]
+    calibration: CalibrationTest
     baseline: Baseline | None
     duplicates: tuple[Duplicate, ...]
 
@@ -91,6 +96,7 @@ def measure_run(
         temperature=temperature,
         threshold=threshold,
         unknown=answered_share(test, threshold),
+        calibration=against_perfect_calibration(test),
         duplicates=_duplicates(context.checked, cached),
         baseline=_baseline(config, cached, scores[TEST]),
     )
@@ -161,6 +167,7 @@ def build_facts(
         temperature=measured.temperature,
         threshold=measured.threshold,
         unknown=measured.unknown,
+        calibration=measured.calibration,
         baseline=measured.baseline,
         folds=folds,
         rate_curve=trained.rate_curve,
@@ -205,6 +212,7 @@ def metric_values(facts: Facts, seconds: Mapping[str, float]) -> dict[str, Any]:
         "temperature": facts.temperature,
         "threshold_probability": facts.threshold,
         "unknown": facts.unknown,
+        "calibration": facts.calibration.as_dict(),
         "baseline": facts.baseline.as_dict() if facts.baseline else None,
         "folds": asdict(facts.folds) if facts.folds else None,
         "lr_finder": asdict(facts.rate_curve) if facts.rate_curve else None,
@@ -258,12 +266,15 @@ def answered_share(test: Scores, threshold: float) -> dict[str, Any]:
     """What the threshold does to the test photos."""
     answered = test.confidence >= threshold
     count, hits = int(answered.sum()), int((answered & test.right).sum())
+    right = int(test.right.sum())
     return {
         "answered_share": count / len(answered),
         "answered_top1": hits / count if count else None,
+        "right_answered_share": hits / right if right else None,
         "ci95": {
             "answered_share": wilson(count, len(answered)),
             "answered_top1": wilson(hits, count) if count else None,
+            "right_answered_share": wilson(hits, right) if right else None,
         },
     }
 

@@ -10,7 +10,7 @@ from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.metrics.measuring import SplitMetrics
 from dogbreed.evaluation.metrics.registry import VALID_PREFIX, epoch_metrics
 from dogbreed.report.metric_table import metric_table
-from dogbreed.report.run.wording.sentences import in_plain_words
+from dogbreed.report.run.wording.sentences import caveats, in_plain_words
 from dogbreed.training.next_steps import next_steps
 from dogbreed.training.run_folder import log
 from dogbreed.utils.metric_lines import is_read_by_sagemaker, result_line
@@ -23,6 +23,8 @@ def log_results(facts: Facts) -> None:
     columns = size_of(sys.stdout).columns if sys.stdout.isatty() else None
     for line in metric_table(facts.metrics, columns):
         log.info("%s", line)
+    for sentence in caveats(facts):
+        log.info("%s", sentence)
     if VALID in facts.metrics:
         log_objectives(facts.metrics[VALID])
     log.info("")
@@ -71,9 +73,10 @@ def _log_evaluation(facts: Facts) -> None:
             *(facts.folds.loss_mean, facts.folds.loss_sd),
         )
     log.info(
-        "temperature %.2f: ECE %.3f before, %.3f after; unknown below %.0f%%",
+        "temperature %.2f: ECE %.3f before, %.3f after (%.3f if calibrated perfectly); unknown "
+        "below %.0f%%",
         *(facts.temperature, test["ece_share"], test["ece_calibrated_share"]),
-        100 * facts.threshold,
+        *(facts.calibration.floor_share, 100 * facts.threshold),
     )
     if facts.duplicates:
         log.info("%d photos may be in two splits: see the report", len(facts.duplicates))

@@ -10,6 +10,7 @@ from helpers.made_watched import make_profile, make_watched
 
 from dogbreed.data.layouts.splits import Finding, Sample
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, Folds, RateCurve
+from dogbreed.evaluation.metrics.calibration_error import against_perfect_calibration
 from dogbreed.evaluation.metrics.intervals import wilson
 from dogbreed.evaluation.metrics.measuring import measure, measure_classes
 from dogbreed.evaluation.metrics.scores import Scores
@@ -73,8 +74,14 @@ def make_facts(root: Path, names: tuple[str, ...] = NAMES, per_class: int = 4) -
         unknown={
             "answered_share": 1.0,
             "answered_top1": 0.75,
-            "ci95": {"answered_share": wilson(n, n), "answered_top1": wilson(3 * n // 4, n)},
+            "right_answered_share": 1.0,
+            "ci95": {
+                "answered_share": wilson(n, n),
+                "answered_top1": wilson(3 * n // 4, n),
+                "right_answered_share": wilson(3 * n // 4, 3 * n // 4),
+            },
         },
+        calibration=against_perfect_calibration(scores.calibrated(0.8)),
         baseline=None,
         folds=None,
         rate_curve=None,

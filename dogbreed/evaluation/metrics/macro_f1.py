@@ -13,6 +13,11 @@ if typing.TYPE_CHECKING:  # numpy is imported when a metric is computed: --help 
     import numpy.typing as npt
 
 
+# Below it the mean over samples is a point or more under that of many photos, at one photo eight
+# points: tests/benchmarks/calibration.py.
+FEW_PHOTOS_PER_CLASS = 5
+
+
 def _compute(scores: Scores) -> float:
     from torchmetrics.functional.classification import multiclass_f1_score
 
@@ -42,6 +47,13 @@ def _macro_f1(
     return float(np.mean(2 * hits[either > 0] / either[either > 0]))
 
 
+def _caveat(scores: Scores) -> str | None:
+    per_class = len(scores) / len(scores.targets.unique())
+    if per_class >= FEW_PHOTOS_PER_CLASS:
+        return None
+    return f"too low on average with {per_class:.2g} photos per class"
+
+
 MACRO_F1 = Metric(
     name="macro_f1",
     title="Macro F1",
@@ -49,4 +61,5 @@ MACRO_F1 = Metric(
     compute=_compute,
     unit=SHARE,
     interval=_interval,
+    caveat=_caveat,
 )

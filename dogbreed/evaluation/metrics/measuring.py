@@ -1,7 +1,7 @@
 """The metrics of a split and of each of its classes, each with its 95 % interval."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -15,12 +15,14 @@ from dogbreed.evaluation.metrics.scores import Scores
 class SplitMetrics:
     """The values of all registered metrics on a split of `n` photos, with their 95 % intervals.
 
-    `metrics["top1"]` is the value of a metric, `metrics.ci95["top1"]` its interval.
+    `metrics["top1"]` is the value of a metric, `metrics.ci95["top1"]` its interval. `caveats` are
+    clauses on metrics that mislead on so few photos, by name.
     """
 
     values: Mapping[str, float]
     n: int
     ci95: Mapping[str, Interval]
+    caveats: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         return self.values[name]
@@ -57,11 +59,14 @@ def measure(scores: Scores, temperature: float = 1.0) -> SplitMetrics:
     calibrated = scores.calibrated(temperature)
     values: dict[str, float] = {}
     ci95: dict[str, Interval] = {}
+    caveats: dict[str, str] = {}
     for metric in metrics():
         measured = calibrated if metric.calibrated else scores
         values[metric.name] = metric.compute(measured)
         ci95[metric.name] = metric.interval_of(measured, values[metric.name])
-    return SplitMetrics(values=values, n=len(scores), ci95=ci95)
+        if metric.caveat is not None and (clause := metric.caveat(measured)):
+            caveats[metric.name] = clause
+    return SplitMetrics(values=values, n=len(scores), ci95=ci95, caveats=caveats)
 
 
 def measure_classes(

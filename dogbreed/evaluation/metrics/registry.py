@@ -38,6 +38,7 @@ class Metric:
             bootstrapped standard error, which computes the metric 200 times.
         calibrated: computed from the scores after the temperature. Such a metric is known once
             the training has ended.
+        caveat: from scores to a clause that says why their value misleads, None where it doesn't.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Metric:
     unit: str = NUMBER
     interval: Callable[[Scores, float], Interval] | None = None
     calibrated: bool = False
+    caveat: Callable[[Scores], str | None] | None = None
 
     def interval_of(self, scores: Scores, value: float) -> Interval:
         """The 95 % interval of `value`, the metric of these scores."""

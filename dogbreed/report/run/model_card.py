@@ -91,6 +91,7 @@ def _results(facts: Facts) -> list[str]:
     rows.append(("Photos", "", *(f"{split_metrics.n:,}" for split_metrics in measured.values())))
     lines = ["## Results", "", "In brackets the 95 % intervals.", ""]
     lines += [*_table(("Metric", "Better", *measured), rows), ""]
+    lines += [" ".join(sentences.caveats(facts)), ""]
     if facts.baseline is not None:
         lines += [
             f"{sentences.against(facts.baseline)} The baseline is a logistic regression on the "

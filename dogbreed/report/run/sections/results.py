@@ -31,6 +31,7 @@ def results_section(content: Content) -> Section:
                 for name, split_metrics in measured.items()
             ],
             "rows": metric_rows(measured),
+            "caveats": sentences.caveats(facts),
             "gain": sentences.against(facts.baseline) if facts.baseline else None,
         },
     )

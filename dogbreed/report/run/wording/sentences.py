@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from dogbreed.data.layouts.splits import TEST, Finding
+from dogbreed.data.layouts.splits import TEST, VALID, Finding
 from dogbreed.evaluation.facts import Baseline, Facts
 from dogbreed.evaluation.metrics.measuring import ClassMetrics
 from dogbreed.evaluation.mistakes import confusions
+from dogbreed.report import metric_table
 from dogbreed.report.formatting import counted, decimal, percent, points
 from dogbreed.utils.nouns import plural
 
@@ -38,6 +39,11 @@ def against(baseline: Baseline) -> str:
 def threshold(facts: Facts) -> str:
     """What the threshold of "unknown" does to the test photos."""
     answered, ci95 = facts.unknown, facts.unknown["ci95"]
+    if not facts.threshold:
+        return (
+            "No answer is “unknown”: too few validation photos are classified correctly to "
+            "determine a threshold."
+        )
     sentence = (
         f"An answer with a probability below {decimal(facts.threshold)} is “unknown”. "
         f"{percent(answered['answered_share'], ci95['answered_share'])} of the test photos are "
@@ -46,7 +52,11 @@ def threshold(facts: Facts) -> str:
     if answered["answered_top1"] is None:
         return f"{sentence}."
     right = percent(answered["answered_top1"], ci95["answered_top1"])
-    return f"{sentence}, and {right} of those answers are right."
+    sentence = f"{sentence}, and {right} of those answers are right."
+    if answered["right_answered_share"] is None:
+        return sentence
+    reached = percent(answered["right_answered_share"], ci95["right_answered_share"])
+    return f"{sentence} {reached} of the right answers reach the threshold."
 
 
 def temperature(facts: Facts) -> str:
@@ -57,8 +67,34 @@ def temperature(facts: Facts) -> str:
         f"The temperature {decimal(facts.temperature)}, fitted on the validation photos, makes "
         f"the model {which} sure of its answers and changes none. On the test photos the expected "
         f"calibration error is {percent(test['ece_share'], test.ci95['ece_share'])} before it and "
-        f"{percent(test['ece_calibrated_share'], test.ci95['ece_calibrated_share'])} after it."
+        f"{percent(test['ece_calibrated_share'], test.ci95['ece_calibrated_share'])} after it. "
+        f"{_against_perfect(facts)}"
     )
+
+
+def _against_perfect(facts: Facts) -> str:
+    """Whether the error after the temperature is more than the noise of so many photos."""
+    found = facts.calibration
+    verdict = (
+        "the remaining error is real"
+        if found.p_value < 0.05
+        else "nothing shows that the probabilities are wrong"
+    )
+    return (
+        f"On as many photos a perfectly calibrated model shows {percent(found.floor_share)} on "
+        f"average, so {verdict} (p = {found.p_value:.2g})."
+    )
+
+
+def caveats(facts: Facts) -> list[str]:
+    """What misleads in the table of metrics."""
+    found = metric_table.caveats(facts.metrics)
+    if VALID in facts.metrics:
+        found.append(
+            "The validation photos selected the epoch, the temperature and the threshold, so their "
+            "figures are optimistic; nothing was selected on the test photos."
+        )
+    return found
 
 
 def weakest(facts: Facts, limit: int) -> list[ClassMetrics]:
