@@ -43,8 +43,8 @@ class BreedClassifier(LightningModule):
     class indices. This package's own PhotoBatch and FeatureBatch hold several views of each photo;
     loss and metrics are the same code for all.
 
-    Logged: train_loss (what is minimised), valid_loss and test_loss (plain cross entropy, the views
-    averaged), lower is better; train_top1, valid_top1 and test_top1, shares, higher is better; and
+    Logged: train_loss, valid_loss and test_loss (plain cross entropy, the views averaged, without
+    smoothing and class weights), lower is better; train_top1, valid_top1 and test_top1, shares, higher is better; and
     valid_NAME for every other registered metric that needs no temperature
     (dogbreed.evaluation.metrics).
 
@@ -221,7 +221,8 @@ class BreedClassifier(LightningModule):
         averaged = logits.detach().mean(1)
         if weight:  # else this process has no photo of this batch
             right = (averaged.argmax(-1) == targets).sum()
-            self._count("train", loss.detach(), right, len(targets))
+            plain = F.nll_loss(mean_log_probabilities(logits.detach()), targets)
+            self._count("train", plain, right, len(targets))
         return {"loss": loss * weight, "logits": averaged, "targets": targets}
 
     def loss(self, batch: Batch) -> Tensor:
