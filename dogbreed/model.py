@@ -18,7 +18,7 @@ from dogbreed.artifact.arguments import class_names, description_fields
 from dogbreed.artifact.arguments import class_weights as checked_weights
 from dogbreed.artifact.description import Description
 from dogbreed.artifact.folder import find_artifact, read_description
-from dogbreed.artifact.network import build_head, load_network
+from dogbreed.artifact.network import LINEAR, build_head, load_network
 from dogbreed.backbone.architecture import HEAD, Backbone, as_backbone
 from dogbreed.configuration.optimizers import OPTIMIZERS, OptimizerSettings
 from dogbreed.configuration.run import ModelConfig, OptimConfig
@@ -44,8 +44,8 @@ class BreedClassifier(LightningModule):
     loss and metrics are the same code for all.
 
     Logged: train_loss, valid_loss and test_loss (plain cross entropy, the views averaged, without
-    smoothing and class weights), lower is better; train_top1, valid_top1 and test_top1, shares, higher is better; and
-    valid_NAME for every other registered metric that needs no temperature
+    smoothing and class weights), lower is better; train_top1, valid_top1 and test_top1, shares,
+    higher is better; and valid_NAME for every other registered metric that needs no temperature
     (dogbreed.evaluation.metrics).
 
     Checkpoints hold the arguments, what is trained, and the digest of the frozen weights: see
@@ -57,7 +57,8 @@ class BreedClassifier(LightningModule):
             a Backbone that is built. Its `preprocessing` is that of the photos.
         weights: a path, a published name, "auto" or "none"; for a backbone given by name.
         trainable: "head", "last_stage" or "all"; for a backbone given by name.
-        head: "linear" or "mlp" (one hidden layer of `hidden` units).
+        head: "linear" or "mlp" (one hidden layer of `hidden` units); "auto" is linear, and lets a
+            run replace it.
         dropout: share of features dropped before the last layer.
         optimizer: "adam", "adamw", "sgd" (the one that `momentum` is for), or a registered one.
         lr: highest learning rate of the head.
@@ -80,7 +81,7 @@ class BreedClassifier(LightningModule):
         backbone: str | Backbone = "resnet50",
         weights: str = "auto",
         trainable: str = HEAD,
-        head: str = "linear",
+        head: str = AUTO,
         hidden: int = 512,
         dropout: float = 0.0,
         optimizer: str = "adamw",
@@ -115,7 +116,7 @@ class BreedClassifier(LightningModule):
         self._scores: list[tuple[Tensor, Tensor]] = []
         # Model.
         self.head_shape: dict[str, Any] = {
-            "head": argument(ModelConfig, "head", head),
+            "head": LINEAR if head == AUTO else argument(ModelConfig, "head", head),
             "hidden": argument(ModelConfig, "hidden", hidden),
             "dropout": argument(ModelConfig, "dropout", dropout),
         }
@@ -390,6 +391,13 @@ class BreedClassifier(LightningModule):
             total_steps=steps,
             cycle_momentum=_has_momentum(optimizer),
         )
+
+    def replace_head(self, weights: Tensor, bias: Tensor) -> None:
+        """Use a linear head of weights [classes, features] and bias [classes]."""
+        self.head_shape = {"head": LINEAR, "hidden": self.head_shape["hidden"], "dropout": 0.0}
+        self.head = build_head(self.backbone.num_features, len(self.classes), **self.head_shape)
+        self.head.load_state_dict({"output.weight": weights, "output.bias": bias})
+        self.head.to(self.device)
 
     def trained_state(self) -> dict[str, Tensor]:
         """The state but for the frozen trunk, which never changes."""

@@ -13,6 +13,7 @@ from dogbreed.artifact.folder import read_tensors
 from dogbreed.backbone.architecture import Backbone, empty_backbone, parameters_of
 from dogbreed.errors import ArtifactError
 
+LINEAR = "linear"
 # Of a torchvision network's parameters, at most this fraction is its own classifier's, which an
 # artifact lacks: ShuffleNet's smallest, 75 %.
 _MAX_CLASSIFIER_FRACTION = 0.8
@@ -48,7 +49,7 @@ class LogitsAndFeatures(nn.Module):
 
 
 def build_head(
-    features: int, classes: int, *, head: str = "linear", hidden: int = 512, dropout: float = 0.0
+    features: int, classes: int, *, head: str = LINEAR, hidden: int = 512, dropout: float = 0.0
 ) -> nn.Module:
     """What turns features [n, features] into logits [n, classes]."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()

@@ -86,7 +86,11 @@ class ModelConfig:
     backbone: str = key("a network: efficientnet_lite2, one of torchvision's, or timm/NAME")
     weights: str = path_key("a file, a published name such as IMAGENET1K_V1, none, or auto")
     trainable: str = key("what is trained besides the head", choices=("head", "last_stage", "all"))
-    head: str = key("what turns features into logits", choices=("linear", "mlp"))
+    head: str = key(
+        "what turns features into logits; auto: a trained linear head, or a closed-form one on the "
+        "same features if its validation loss is lower",
+        choices=(AUTO, "linear", "mlp"),
+    )
     hidden: int = key("width of the mlp head's hidden layer", at_least=1, at_most=65_536)
     dropout: float = key("fraction of features dropped before the last layer", at_least=0, below=1)
 
@@ -157,7 +161,10 @@ class EvaluateConfig:
         at_least=0,
         at_most=100,
     )
-    baseline: bool = key("a logistic regression on the same features, to beat")
+    baseline: bool = key(
+        "logistic regression and discriminant analysis on the same features, for comparison and "
+        "for model.head=auto"
+    )
     known_share: float = key(
         "fraction of right answers that are expected to reach the threshold of unknown",
         above=0,

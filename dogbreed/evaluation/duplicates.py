@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from dogbreed.data.batches import CachedPhotos, evenly_spaced
 from dogbreed.data.layouts.splits import TEST, TRAIN, VALID, Sample
-from dogbreed.evaluation.baseline import pooled
 from dogbreed.evaluation.facts import Duplicate
+from dogbreed.evaluation.linear_head import pooled
 
 Floats = npt.NDArray[np.float32]
 

@@ -17,15 +17,16 @@ from dogbreed.evaluation.metrics.scores import Scores
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A plain logistic regression on the same features and views: what a run has to beat.
+    """Another head on the same features and views: what a run has to beat.
 
-    `C` is scikit-learn's inverse strength of its L2 penalty. `top1_gain_points` is the run's test
-    top-1 less the baseline's, in percentage points over the same photos.
+    `setting` is its regularisation, selected on the validation photos ("C = 0.1"; empty for the
+    trained head). It was fitted to `n_train` photos. `top1_gain_points` is the run's test top-1
+    less the baseline's, in percentage points over the same photos.
     """
 
-    C: float
+    name: str
+    setting: str
     n_train: int
-    seconds: float
     valid: SplitMetrics
     test: SplitMetrics
     top1_gain_points: float
@@ -84,13 +85,13 @@ class Facts:
     """Everything about a run.
 
     `config` is the resolved configuration as plain values, `licence` that of the pretrained weights
-    as their provider states it, `seconds` those of each phase,
-    `epochs` each epoch's metrics (epoch, train_loss, train_top1, valid_loss, valid_top1). `counts`
-    are photos per class by split, in the order of `classes`. `test_scores` are calibrated, in the
-    order of `test_samples`. `unknown` says what the threshold does to the test photos:
-    answered_share, answered_top1, right_answered_share and their ci95. `calibration` is that of
-    the test photos, after the temperature. `forms` are the artifact's exported forms with
-    their measured agreement.
+    as their provider states it, `seconds` those of each phase, `epochs` each epoch's metrics
+    (epoch, train_loss, train_top1, valid_loss, valid_top1). `counts` are photos per class by split,
+    in the order of `classes`. `head` is the name of the kept head, `baselines` are the others.
+    `test_scores` are calibrated, in the order of `test_samples`. `unknown` says what the threshold
+    does to the test photos: answered_share, answered_top1, right_answered_share and their ci95.
+    `calibration` is that of the test photos, after the temperature. `forms` are the artifact's
+    exported forms with their measured agreement.
     """
 
     name: str
@@ -113,7 +114,8 @@ class Facts:
     threshold: float
     unknown: Mapping[str, Any]
     calibration: CalibrationTest
-    baseline: Baseline | None
+    head: str
+    baselines: tuple[Baseline, ...]
     folds: Folds | None
     rate_curve: RateCurve | None
     watched: Watched | None

@@ -4,41 +4,20 @@ It is linear discriminant analysis with a shrunk covariance (Friedman 1989): one
 features and one solve for each strength of the shrinkage, no epochs.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dogbreed.data.batches import CachedPhotos
-from dogbreed.evaluation.baseline import pooled
-from dogbreed.evaluation.metrics.scores import Scores
+from dogbreed.evaluation.linear_head import NEVER, LinearHead, feature_batches
+from dogbreed.runtime.torch_probabilities import mean_log_probabilities
 
 # From the classes' common covariance alone to none of it: the nearest mean.
 SHRINKAGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-ROWS_AT_ONCE = 4096
 # Of the features' mean square: less variance within classes is rounding. The second is for features
 # that are all 0.
 _MIN_VARIANCE_SHARE, _MIN_VARIANCE = 1e-10, 1e-30
-
-
-@dataclass(frozen=True, kw_only=True)
-class LinearProbe:
-    """The linear classifier: weights [classes, features] and bias [classes], float32."""
-
-    shrinkage: float
-    weights: Tensor
-    bias: Tensor
-
-    def logits(self, rows: Tensor) -> Tensor:
-        """Features [n, features] to logits [n, classes]."""
-        return rows @ self.weights.T + self.bias
-
-    def scores(self, photos: CachedPhotos) -> Scores:
-        """Scores of the photos in their first view."""
-        parts = [self.logits(rows).log_softmax(-1) for rows, _ in _batches(photos)]
-        return Scores(torch.cat(parts), torch.from_numpy(photos.labels))
 
 
 @dataclass(frozen=True)
@@ -52,32 +31,29 @@ class _Statistics:
     within: Tensor
 
 
-def fit_probe(train: CachedPhotos, valid: CachedPhotos, classes: int) -> LinearProbe:
-    """Fit the probe to the training photos; the shrinkage is the best one of `SHRINKAGES` on the
-    validation photos by top-1, of equal ones the strongest."""
-    statistics = _statistics(train, classes)
-    probes = [_probe(statistics, shrinkage) for shrinkage in SHRINKAGES]
+def fit_probe(
+    train: CachedPhotos, valid: CachedPhotos, classes: int, views: int | None = 1
+) -> LinearHead:
+    """Fit the probe to the first `views` views of the training photos, None: to all of them; the
+    shrinkage is the best one of `SHRINKAGES` on the validation photos by top-1, of equal ones the
+    strongest."""
+    statistics = _statistics(train, classes, views)
+    probes = [_probe(statistics, shrinkage, len(train)) for shrinkage in SHRINKAGES]
     hits = [0] * len(probes)
-    for rows, labels in _batches(valid):
+    for rows, labels in feature_batches(valid, views):
         for number, probe in enumerate(probes):
-            hits[number] += int((probe.logits(rows).argmax(-1) == labels).sum())
+            answers = mean_log_probabilities(probe.logits(rows)).argmax(-1)
+            hits[number] += int((answers == labels).sum())
     return probes[max(range(len(probes)), key=lambda number: (hits[number], number))]
 
 
-def _batches(photos: CachedPhotos) -> Iterator[tuple[Tensor, Tensor]]:
-    """Rows [n, features] of the first view, float32, and their labels [n]."""
-    labels = torch.from_numpy(photos.labels)
-    for start in range(0, len(photos), ROWS_AT_ONCE):
-        indices = np.arange(start, min(start + ROWS_AT_ONCE, len(photos)))
-        rows = pooled(photos.features(indices, views=1))[:, 0]
-        yield torch.from_numpy(rows), labels[start : start + len(indices)]
-
-
-def _statistics(train: CachedPhotos, classes: int) -> _Statistics:
+def _statistics(train: CachedPhotos, classes: int, views: int | None) -> _Statistics:
     """Sums over the rows in batches: memory doesn't grow with the number of photos."""
-    counts = torch.bincount(torch.from_numpy(train.labels), minlength=classes).double()
+    counts = torch.zeros(classes, dtype=torch.float64)
     sums = products = torch.zeros(0)
-    for rows, labels in _batches(train):
+    for photos, photo_labels in feature_batches(train, views):
+        rows, labels = photos.flatten(0, 1), photo_labels.repeat_interleave(photos.shape[1])
+        counts += torch.bincount(labels, minlength=classes)
         if not len(sums):
             features = rows.shape[1]
             sums = torch.zeros(classes, features, dtype=torch.float64)
@@ -86,7 +62,7 @@ def _statistics(train: CachedPhotos, classes: int) -> _Statistics:
         sums.index_add_(0, labels, exact)
         products.addmm_(exact.T, exact)
     mean = sums.sum(0) / counts.sum()
-    class_means = sums / counts[:, None]
+    class_means = sums / counts.clamp(min=1)[:, None]
     between = (class_means * counts[:, None]).T @ class_means
     within = (products - between) / counts.sum()
     mean_square = products.diagonal().mean() / counts.sum()
@@ -94,12 +70,12 @@ def _statistics(train: CachedPhotos, classes: int) -> _Statistics:
     return _Statistics(
         mean=mean,
         class_means=class_means - mean,
-        log_priors=(counts / counts.sum()).log(),
+        log_priors=(counts / counts.sum()).log().clamp(min=NEVER),
         within=within,
     )
 
 
-def _probe(statistics: _Statistics, shrinkage: float) -> LinearProbe:
+def _probe(statistics: _Statistics, shrinkage: float, n_train: int) -> LinearHead:
     """The classifier whose covariance is (1 - shrinkage) of the classes' common one, and shrinkage
     of a sphere of the same mean variance."""
     shrunk = (1 - shrinkage) * statistics.within
@@ -107,4 +83,11 @@ def _probe(statistics: _Statistics, shrinkage: float) -> LinearProbe:
     means = statistics.class_means
     weights = torch.cholesky_solve(means.T, torch.linalg.cholesky(shrunk)).T
     bias = statistics.log_priors - (weights * means).sum(1) / 2 - weights @ statistics.mean
-    return LinearProbe(shrinkage=shrinkage, weights=weights.float(), bias=bias.float())
+    return LinearHead(
+        name="linear discriminant analysis",
+        parameter="shrinkage",
+        strength=shrinkage,
+        n_train=n_train,
+        weights=weights.float(),
+        bias=bias.float(),
+    )

@@ -23,6 +23,10 @@ from dogbreed.utils.printable import printable
 
 BEST_FILE = "best.yaml"
 SEARCHES = "searches"
+_HEAD = """\
+# The best trial of a search; `dogbreed final` trains it.
+# It was selected on the validation photos, so its objective is optimistic.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +62,7 @@ def write_best(path: Path, best: Best) -> None:
         "settings": dict(best.settings),
     }
     text = yaml_text(values)
-    write_text(path, f"# The best of a search; `dogbreed final` trains it.\n{text}")
+    write_text(path, f"{_HEAD}{text}")
 
 
 def searchable_settings(settings: Mapping[str, Any], searched: Collection[str]) -> dict[str, Value]:

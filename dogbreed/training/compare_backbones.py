@@ -105,13 +105,13 @@ def _measure(
     assert cached is not None, "features.store is true"
     with clock.phase("probe"):
         probe = fit_probe(cached[TRAIN], cached[VALID], len(checked.folders.classes))
-        valid, test = probe.scores(cached[VALID]), probe.scores(cached[TEST])
+        valid, test = probe.scores(cached[VALID], 1), probe.scores(cached[TEST], 1)
     return MeasuredBackbone(
         label=candidate.label,
         overrides=candidate.overrides,
         licence=candidate.licence,
         megabytes=_bytes(backbone) / 1e6,
-        shrinkage=probe.shrinkage,
+        shrinkage=probe.strength,
         features=FeaturePass(
             computed=own.done.get(FEATURES, 0),
             seconds=sum(own.seconds.get(f"{FEATURES}/{part}", 0) for part in _PASS),

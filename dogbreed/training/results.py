@@ -12,12 +12,11 @@ from dogbreed.artifact.description import Description
 from dogbreed.artifact.export import CALIBRATION_PHOTOS, Probe, write_model
 from dogbreed.backbone.licences import licence_of
 from dogbreed.backbone.weights import NONE
-from dogbreed.configuration.run import Config, ModelConfig
+from dogbreed.configuration.run import ModelConfig
 from dogbreed.configuration.schema import without_places
 from dogbreed.data.batches import CachedPhotos, evenly_spaced
 from dogbreed.data.check import Checked
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID, PhotoFolders
-from dogbreed.evaluation.baseline import fit_baseline
 from dogbreed.evaluation.calibration import choose_threshold, fit_temperature
 from dogbreed.evaluation.duplicates import find_duplicates
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, Folds, RateCurve, Watched
@@ -35,9 +34,9 @@ from dogbreed.evaluation.metrics.measuring import (
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.model import BreedClassifier
 from dogbreed.training.context import RunContext
-from dogbreed.training.run_folder import METRICS_FILE, RunFolder, log
+from dogbreed.training.heads import KeptHead
+from dogbreed.training.run_folder import METRICS_FILE, RunFolder
 from dogbreed.utils.files import atomic_write, json_text
-from dogbreed.utils.user_paths import optional_cache_dir
 from dogbreed.utils.version import __version__
 
 VERSIONS_OF = (
@@ -74,16 +73,18 @@ class Measured:
     threshold: float
     unknown: Mapping[str, Any]
     calibration: CalibrationTest
-    baseline: Baseline | None
+    head: str
+    baselines: tuple[Baseline, ...]
     duplicates: tuple[Duplicate, ...]
 
 
 def measure_run(
     context: RunContext,
-    scores: Mapping[str, Scores],
+    kept: KeptHead,
     cached: Mapping[str, CachedPhotos] | None,
 ) -> Measured:
-    """Calibrate and measure the uncalibrated `scores` of each split."""
+    """Calibrate and measure the scores of the kept head."""
+    scores = kept.scores
     config, folders = context.config, context.folders
     temperature = fit_temperature(scores[VALID])
     calibrated = {split: scores[split].calibrated(temperature) for split in SPLITS}
@@ -98,7 +99,8 @@ def measure_run(
         unknown=answered_share(test, threshold),
         calibration=against_perfect_calibration(test),
         duplicates=_duplicates(context.checked, cached),
-        baseline=_baseline(config, cached, scores[TEST]),
+        head=kept.name,
+        baselines=kept.baselines,
     )
 
 
@@ -168,7 +170,8 @@ def build_facts(
         threshold=measured.threshold,
         unknown=measured.unknown,
         calibration=measured.calibration,
-        baseline=measured.baseline,
+        head=measured.head,
+        baselines=measured.baselines,
         folds=folds,
         rate_curve=trained.rate_curve,
         watched=observed,
@@ -213,7 +216,8 @@ def metric_values(facts: Facts, seconds: Mapping[str, float]) -> dict[str, Any]:
         "threshold_probability": facts.threshold,
         "unknown": facts.unknown,
         "calibration": facts.calibration.as_dict(),
-        "baseline": facts.baseline.as_dict() if facts.baseline else None,
+        "head": facts.head,
+        "baselines": [baseline.as_dict() for baseline in facts.baselines],
         "folds": asdict(facts.folds) if facts.folds else None,
         "lr_finder": asdict(facts.rate_curve) if facts.rate_curve else None,
         "classes": {metrics.name: metrics.as_dict() for metrics in facts.class_metrics},
@@ -238,18 +242,6 @@ def write_metrics(
         temporary.write_text(json_text(values), encoding="utf-8")
         if latest:
             run.finish()
-
-
-def _baseline(
-    config: Config, cached: Mapping[str, CachedPhotos] | None, run: Scores
-) -> Baseline | None:
-    if not config.evaluate.baseline:
-        return None
-    if cached is None:
-        log.info("no logistic regression to compare with: it needs features.store=true")
-        return None
-    cache = optional_cache_dir("baselines")
-    return fit_baseline(cached[TRAIN], cached[VALID], cached[TEST], run, cache)
 
 
 def _duplicates(

@@ -58,13 +58,13 @@ def log_next_steps(config: Config, run: Path, facts: Facts) -> None:
 
 
 def _log_evaluation(facts: Facts) -> None:
-    """Log how much better the model is than the baseline, and what the temperature does."""
+    """Log how much better the model is than other heads, and what the temperature does."""
     test = facts.metrics[TEST]
-    if facts.baseline:
-        low, high = facts.baseline.top1_gain_ci95
+    for baseline in facts.baselines:
         log.info(
-            "logistic regression on the same features %.1f%%: %+.1f points (95%%: %+.1f to %+.1f)",
-            *(100 * facts.baseline.test["top1"], facts.baseline.top1_gain_points, low, high),
+            "%s on the same features %.1f%%: %+.1f points (95%%: %+.1f to %+.1f)",
+            *(baseline.name, 100 * baseline.test["top1"], baseline.top1_gain_points),
+            *baseline.top1_gain_ci95,
         )
     if facts.folds:
         log.info(

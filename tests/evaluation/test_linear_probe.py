@@ -9,7 +9,7 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from dogbreed.data.batches import CachedPhotos
-from dogbreed.evaluation import linear_probe
+from dogbreed.evaluation import linear_head, linear_probe
 from dogbreed.evaluation.linear_probe import SHRINKAGES, fit_probe
 
 Rows = npt.NDArray[np.float32]
@@ -32,10 +32,10 @@ def drawn(photos: int, seed: int, classes: int = 4, features: int = 12) -> tuple
 @pytest.mark.parametrize("shrinkage", SHRINKAGES)
 def test_it_is_discriminant_analysis(shrinkage: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear_probe, "SHRINKAGES", (shrinkage,))
-    monkeypatch.setattr(linear_probe, "ROWS_AT_ONCE", 64)
+    monkeypatch.setattr(linear_head, "ROWS_AT_ONCE", 64)
     train, test = drawn(300, seed=2), drawn(150, seed=3)
     probe = fit_probe(cached(*train), cached(*test), 4)
-    assert probe.shrinkage == shrinkage
+    assert probe.strength == shrinkage
     scores = probe.scores(cached(*test))
     # Written out: scikit-learn's own shrinkage scales the features first.
     rows = train[0].astype(np.float64)
@@ -64,9 +64,9 @@ def test_the_validation_photos_choose_the_strength_and_ties_the_strongest() -> N
             alone = fit_probe(cached(*train), cached(*valid), 4)
         hits[shrinkage] = int(alone.scores(cached(*valid)).right.sum())
     assert len(set(hits.values())) > 1
-    assert probe.shrinkage == max(each for each in SHRINKAGES if hits[each] == max(hits.values()))
+    assert probe.strength == max(each for each in SHRINKAGES if hits[each] == max(hits.values()))
     far = np.repeat(np.eye(3, 8, dtype=np.float32), 5, axis=0), np.repeat(np.arange(3), 5)
-    assert fit_probe(cached(*far), cached(*far), 3).shrinkage == max(SHRINKAGES)
+    assert fit_probe(cached(*far), cached(*far), 3).strength == max(SHRINKAGES)
 
 
 def test_one_photo_per_class_and_constant_features_give_finite_scores() -> None:
@@ -91,3 +91,17 @@ def test_maps_are_pooled_and_only_the_first_view_counts() -> None:
         atol=1e-3,
         rtol=1e-3,
     )
+
+
+def test_all_views_are_more_rows_and_a_class_without_photos_is_never_answered() -> None:
+    (rows, labels), (others, _) = drawn(80, seed=6), drawn(80, seed=7)
+    numbers = np.arange(80)
+    both = CachedPhotos([rows, others], [numbers, numbers], labels.tolist())
+    twice = cached(np.concatenate([rows, others]), np.concatenate([labels, labels]))
+    found, expected = fit_probe(both, both, 5, views=None), fit_probe(twice, twice, 5)
+    probes = {found.strength: found.weights, expected.strength: expected.weights}
+    if len(probes) == 1:
+        torch.testing.assert_close(found.weights, expected.weights, atol=1e-3, rtol=1e-3)
+    scores = found.scores(both)
+    assert torch.isfinite(scores.log_probabilities).all()
+    assert not (scores.predicted == 4).any()

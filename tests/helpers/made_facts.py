@@ -9,6 +9,7 @@ from conftest import draw_photo
 from helpers.made_watched import make_profile, make_watched
 
 from dogbreed.data.layouts.splits import Finding, Sample
+from dogbreed.evaluation.baseline import TRAINED
 from dogbreed.evaluation.facts import Baseline, Duplicate, Facts, Folds, RateCurve
 from dogbreed.evaluation.metrics.calibration_error import against_perfect_calibration
 from dogbreed.evaluation.metrics.intervals import wilson
@@ -82,7 +83,8 @@ def make_facts(root: Path, names: tuple[str, ...] = NAMES, per_class: int = 4) -
             },
         },
         calibration=against_perfect_calibration(scores.calibrated(0.8)),
-        baseline=None,
+        head=TRAINED,
+        baselines=(),
         folds=None,
         rate_curve=None,
         watched=None,
@@ -98,14 +100,20 @@ def with_everything(facts: Facts) -> Facts:
     """The same with all that a run may lack."""
     first, *_, last = facts.test_samples
     changes: dict[str, Any] = {
-        "baseline": Baseline(
-            C=0.1,
-            n_train=36,
-            seconds=6.2,
-            valid=facts.metrics["valid"],
-            test=facts.metrics["test"],
-            top1_gain_points=4.25,
-            top1_gain_ci95=(1.5, 7.0),
+        "baselines": tuple(
+            Baseline(
+                name=name,
+                setting=setting,
+                n_train=36,
+                valid=facts.metrics["valid"],
+                test=facts.metrics["test"],
+                top1_gain_points=4.25,
+                top1_gain_ci95=(1.5, 7.0),
+            )
+            for name, setting in (
+                ("logistic regression", "C = 0.1"),
+                ("another", "size = 3"),
+            )
         ),
         "folds": Folds(
             top1=(0.7123, 0.7345),

@@ -58,13 +58,19 @@ def test_every_number_comes_with_its_interval(
     assert set(metrics["classes"]) == {"Akita", "Beagle", "Collie"}
     assert sum(each["n"] for each in metrics["classes"].values()) == metrics["test"]["n"]
 
-    baseline = metrics["baseline"]
-    gain = 100 * (metrics["test"]["top1"] - baseline["test"]["top1"])
-    assert baseline["top1_gain_points"] == pytest.approx(gain, abs=1e-4)
-    low, high = baseline["top1_gain_ci95"]
-    assert low <= gain + 1e-4
-    assert gain <= high + 1e-4
-    assert baseline["n_train"] == metrics["train"]["n"]
+    heads = {baseline["name"]: baseline for baseline in metrics["baselines"]}
+    names = {"trained head", "logistic regression", "linear discriminant analysis"}
+    assert heads.keys() == names - {metrics["head"]}
+    for baseline in heads.values():
+        gain = 100 * (metrics["test"]["top1"] - baseline["test"]["top1"])
+        assert baseline["top1_gain_points"] == pytest.approx(gain, abs=1e-4)
+        low, high = baseline["top1_gain_ci95"]
+        assert low <= gain + 1e-4
+        assert gain <= high + 1e-4
+        assert baseline["n_train"] == metrics["train"]["n"]
+        # The kept head is the one of the lowest validation loss.
+        lowest = baseline["valid"]["loss_calibrated_nats"]
+        assert metrics["valid"]["loss_calibrated_nats"] <= lowest + 1e-6
 
     with (run / "predictions.csv").open(encoding="utf-8", newline="") as file:
         predictions = [line for line in csv.DictReader(file) if line["split"] == "test"]
@@ -88,7 +94,9 @@ def test_every_number_comes_with_its_interval(
     hits = round(metrics["test"]["top1"] * metrics["test"]["n"])
     assert f"\nCorrect on {hits} of {metrics['test']['n']} test photos (" in done.stdout
     assert re.search(rf"^Top-1 .* {top1:.1f} %  \[", done.stdout, re.M)
-    assert "logistic regression on the same features" in done.stdout
+    for name in heads:
+        assert f"\n{name} on the same features " in done.stdout
+    assert f"auto: the head is {metrics['head']}, by calibrated validation loss (" in done.stdout
     assert re.search(r"3 folds: top-1 [\d.]+% ± [\d.]+", done.stdout)
     for name in ("report.html", "MODEL_CARD.md"):
         assert f"{top1:.1f}" in (run / name).read_text("utf-8"), name

@@ -16,7 +16,7 @@ from dogbreed.data.sets.archive import BadArchive
 from dogbreed.data.sets.samples import sample_photos
 from dogbreed.debug.recording.records import RecordingWriter
 from dogbreed.errors import DownloadError, OutputError, SearchError
-from dogbreed.evaluation.baseline import _is_private
+from dogbreed.evaluation.logistic_regression import _is_private
 from dogbreed.features.files import FEATURES, INDEX, FeatureFiles
 from dogbreed.serving.offline.table import open_table
 from dogbreed.training.path_check import check_paths

@@ -85,19 +85,15 @@ def _data(facts: Facts) -> list[str]:
 
 def _results(facts: Facts) -> list[str]:
     measured = {split: facts.metrics[split] for split in SPLITS if split in facts.metrics}
-    if facts.baseline is not None:
-        measured["baseline, test"] = facts.baseline.test
+    measured |= {f"{baseline.name}, test": baseline.test for baseline in facts.baselines}
     rows = [(row.title, row.better, *row.cells) for row in metric_rows(measured)]
     rows.append(("Photos", "", *(f"{split_metrics.n:,}" for split_metrics in measured.values())))
     lines = ["## Results", "", "In brackets the 95 % intervals.", ""]
     lines += [*_table(("Metric", "Better", *measured), rows), ""]
     lines += [" ".join(sentences.caveats(facts)), ""]
-    if facts.baseline is not None:
-        lines += [
-            f"{sentences.against(facts.baseline)} The baseline is a logistic regression on the "
-            f"same features and views (C = {facts.baseline.C}).",
-            "",
-        ]
+    if facts.baselines:
+        compared = (sentences.against(baseline) for baseline in facts.baselines)
+        lines += [" ".join([sentences.kept_head(facts), *compared]), ""]
     if facts.folds is not None:
         lines += [
             f"Cross-validated over {counted(len(facts.folds.top1), 'fold')}: top-1 "

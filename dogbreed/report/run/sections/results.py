@@ -1,4 +1,4 @@
-"""Section "Results": the metrics of each split, the baseline, the cross-validation."""
+"""Section "Results": the metrics of each split, the other heads, the cross-validation."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ def results_section(content: Content) -> Section:
     facts = content.facts
     # The test first: a narrow page shows the first columns.
     measured = {split: facts.metrics[split] for split in reversed(SPLITS) if split in facts.metrics}
-    if facts.baseline is not None:
+    for baseline in facts.baselines:
         measured |= {
-            "baseline, test": facts.baseline.test,
-            "baseline, valid": facts.baseline.valid,
+            f"{baseline.name}, test": baseline.test,
+            f"{baseline.name}, valid": baseline.valid,
         }
     return Section(
         key="results",
@@ -32,6 +32,7 @@ def results_section(content: Content) -> Section:
             ],
             "rows": metric_rows(measured),
             "caveats": sentences.caveats(facts),
-            "gain": sentences.against(facts.baseline) if facts.baseline else None,
+            "kept": sentences.kept_head(facts),
+            "gains": [sentences.against(baseline) for baseline in facts.baselines],
         },
     )

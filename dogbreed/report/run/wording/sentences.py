@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from dogbreed.configuration.schema import AUTO
 from dogbreed.data.layouts.splits import TEST, VALID, Finding
+from dogbreed.evaluation.baseline import TRAINED
 from dogbreed.evaluation.facts import Baseline, Facts
 from dogbreed.evaluation.metrics.measuring import ClassMetrics
 from dogbreed.evaluation.mistakes import confusions
@@ -24,16 +26,29 @@ def headline(facts: Facts) -> str:
 
 
 def against(baseline: Baseline) -> str:
-    """Whether the run is better than the baseline, as far as the test photos show."""
+    """Whether the run is better than another head, as far as the test photos show."""
     low, high = baseline.top1_gain_ci95
+    name = f"the {baseline.name}" if baseline.name == TRAINED else baseline.name
     if low > 0:
-        verdict = "The run is better than the baseline"
+        verdict = f"The run is better than {name}"
     elif high < 0:
-        verdict = "The run is worse than the baseline"
+        verdict = f"The run is worse than {name}"
     else:
-        verdict = "These test photos can't tell the run from the baseline"
+        verdict = f"These test photos can't tell the run from {name}"
     gain = points(baseline.top1_gain_points, baseline.top1_gain_ci95)
-    return f"{verdict}: {gain} of top-1, over the same {counted(baseline.test.n, 'test photo')}."
+    fitted = f"{baseline.setting}, " if baseline.setting else ""
+    return (
+        f"{verdict} ({fitted}{counted(baseline.n_train, 'training photo')}): {gain} of top-1, over "
+        f"the same {counted(baseline.test.n, 'test photo')}."
+    )
+
+
+def kept_head(facts: Facts) -> str:
+    """Which head is that of the run, where others were fitted."""
+    name = f"the {facts.head}" if facts.head == TRAINED else facts.head
+    if facts.config.get("model", {}).get("head") != AUTO:
+        return f"The head of this run is {name}."
+    return f"The head of this run is {name}: it has the lowest loss on the validation photos."
 
 
 def threshold(facts: Facts) -> str:
