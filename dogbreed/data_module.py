@@ -18,7 +18,7 @@ from dogbreed.data.batches import (
 )
 from dogbreed.data.check import Checked, check
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing, view_names
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID
 from dogbreed.errors import ConfigError
@@ -124,7 +124,7 @@ class BreedDataModule(LightningDataModule):
             split: LivePhotos(
                 folders.samples[split],
                 prepared,
-                photos.view_names(given["views"]),
+                view_names(given["views"]),
                 self.seed,
                 max_pixels,
                 folders.within,

@@ -270,7 +270,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder with a model of three breeds: random weights, two views of 64 pixels."""
     import torch
 
-    from dogbreed.data.decoding.photos import Preprocessing
+    from dogbreed.data.decoding.preprocessing import Preprocessing
     from dogbreed.model import BreedClassifier
 
     classes = ("n02085620-Chihuahua", "n02099601-golden_retriever", "n02106662-German_shepherd")

@@ -17,7 +17,7 @@ from dogbreed.configuration.run import EvaluateRunConfig
 from dogbreed.configuration.schema import AUTO, without_places
 from dogbreed.data.check import SHOWN, Checked, as_lines, inspect_photos, stop_if_too_many
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Pixels
+from dogbreed.data.decoding.preprocessing import Pixels
 from dogbreed.data.layouts.labelled import MISSING_CLASS, UNKNOWN_CLASS, read_labelled
 from dogbreed.data.layouts.splits import TEST, PhotoFolders, Sample
 from dogbreed.errors import DataError, PhotoError

@@ -15,7 +15,7 @@ from dogbreed.configuration.deploy import SERVERS
 from dogbreed.configuration.optimizers import OPTIMIZERS, OptimizerSettings, ParameterGroups
 from dogbreed.configuration.schema import key
 from dogbreed.data.decoding.image_formats.base import IMAGE_FORMATS, ImageFormat
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.data.decoding.structure import Structure
 from dogbreed.debug.profiling.profile import Profile
 from dogbreed.debug.profiling.triggers.base import Evaluated, Evaluation, Trigger

@@ -23,7 +23,7 @@ from dogbreed.backbone.architecture import (
     empty_backbone,
 )
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ConfigError, DataError, StoreError
 from dogbreed.features import extraction
 from dogbreed.features.cache import FeatureCache
@@ -471,7 +471,7 @@ def build_slow(*arguments):
     return run
 
 extraction.build_runner = build_slow
-preprocessing = photos.Preprocessing(size_px=64)
+preprocessing = Preprocessing(size_px=64)
 backbone = build_backbone("resnet18", weights, preprocessing=preprocessing)
 frozen = extraction.FrozenPart(backbone, EngineChoice(TORCH, F32, "test"))
 stores = extraction.open_caches(root, frozen, ["centre"])

@@ -16,7 +16,7 @@ from dogbreed.artifact.folder import read_description
 from dogbreed.artifact.network import Network, build_head, load_network
 from dogbreed.artifact.runtimes import torch_runtime
 from dogbreed.backbone.architecture import empty_backbone
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError, EngineError, PhotoError
 from dogbreed.serving.explain import LONGEST_PX, Explainer, overlay
 from dogbreed.serving.grad_cam import GradCam
@@ -141,14 +141,16 @@ def test_the_overlay_is_where_the_activation_is() -> None:
     photo = Image.new("RGB", (300, 100), (100, 100, 100))
     activation = np.zeros((4, 4), np.float32)
     activation[0, 3] = 1  # the upper right of the centre square
-    difference = np.abs(np.asarray(overlay(photo, activation)).astype(int) - 100).sum(-1)
+    difference = np.abs(
+        np.asarray(overlay(photo, activation, (100, 0, 200, 100))).astype(int) - 100
+    ).sum(-1)
     rows, columns = np.nonzero(difference > 60)
     assert columns.min() >= 160
     assert columns.max() < 200
     assert rows.max() < 40
     assert not difference[:, 200:].any(), "beyond the square nothing was seen"
     assert not difference[:, :100].any()
-    inner = np.asarray(overlay(photo, np.ones((4, 4), np.float32), crop_share=0.5))
+    inner = np.asarray(overlay(photo, np.ones((4, 4), np.float32), (125, 25, 175, 75)))
     _, columns = np.nonzero((inner != 100).any(-1))
     assert (columns.min(), columns.max()) == (125, 174)
 

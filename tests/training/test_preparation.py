@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dogbreed.backbone.providers.base import PROVIDERS, Provider, provider_of
 from dogbreed.configuration.composing import compose
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import EngineError, WeightsError
 from dogbreed.runtime.runner import OPENVINO, TORCH
 from dogbreed.training.preparation import resolve

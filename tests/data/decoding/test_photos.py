@@ -19,14 +19,8 @@ from PIL import Image
 
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.image_formats.base import decoded_suffixes, pillow_formats, suffixes_of
-from dogbreed.data.decoding.photos import (
-    Preprocessing,
-    decode,
-    digest,
-    open_photo,
-    read_bytes,
-    view_names,
-)
+from dogbreed.data.decoding.photos import decode, digest, open_photo, read_bytes
+from dogbreed.data.decoding.preprocessing import Preprocessing, view_names
 from dogbreed.errors import PhotoError
 
 Array = npt.NDArray[Any]

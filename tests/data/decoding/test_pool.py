@@ -19,8 +19,9 @@ from dogbreed.data.check import check
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding import pool as decoding_pool
 from dogbreed.data.decoding.inspection import inspect, inspected
-from dogbreed.data.decoding.photos import MAX_PIXELS, Preprocessing
+from dogbreed.data.decoding.photos import MAX_PIXELS
 from dogbreed.data.decoding.pool import DecodingPool
+from dogbreed.data.decoding.preprocessing import Preprocessing, view_names
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.errors import EngineError, PhotoError
 
@@ -30,7 +31,7 @@ KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_process_decodes_as_this_one_does(kind: str) -> None:
     data, preprocessing = photo(kind, picture(size=(90, 60))), Preprocessing(size_px=32)
-    names = photos.view_names(3)
+    names = view_names(3)
     wanted = photos.upright(photos.open_photo(data), wanted_px=32)
     with decoding_pool.POOL.opened(data, max_pixels=MAX_PIXELS) as opened:
         views = opened.views(preprocessing, names, b"12345678")
