@@ -424,6 +424,8 @@ def test_each_recipe_has_a_store_of_its_own(backbone: Backbone, tmp_path: Path) 
         folder(network=empty_backbone("squeezenet1_1", HEAD)),
         folder(preprocessing=replace(PREPROCESSING, size_px=96)),
         folder(preprocessing=replace(PREPROCESSING, crop_share=0.9)),
+        folder(preprocessing=replace(PREPROCESSING, fit="pad")),
+        folder(preprocessing=replace(PREPROCESSING, fit="stretch")),
         folder(preprocessing=replace(PREPROCESSING, resample="bilinear")),
         folder(preprocessing=replace(PREPROCESSING, mean=(127, 127, 127))),
         folder(preprocessing=replace(PREPROCESSING, std=(127, 127, 127))),
