@@ -19,6 +19,7 @@ def main(root: str, weights: str) -> None:
         "startup.py": [],
         "feature_pass.py": [root, weights],
         "backbones.py": [root, weights],
+        "fits.py": [root, weights],
         "store_memory.py": [],
         "whole_run.py": [root, weights],
         "precision.py": [root, weights],
