@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from dogbreed.cloud.aws import s3_folder
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.container.photo_listing import ListedPhoto
-from dogbreed.cloud.jobs import s3_photos
 from dogbreed.cloud.jobs.photo_inputs import PhotoInputs, plan_photo_inputs
 from dogbreed.cloud.jobs.s3_photos import find_s3_photos
 from dogbreed.configuration.composing import compose_as
@@ -144,7 +144,7 @@ def test_names_that_are_no_paths_are_refused(account: Account, s3: "S3", name: s
 
     put(s3)
     s3.client.meta.events.register("after-call.s3.ListObjectsV2", answer)
-    with pytest.raises(DataError, match="which can't be a file in a job"):
+    with pytest.raises(DataError, match="which can't be a file: rename it"):
         listed(account)
 
 
@@ -158,7 +158,7 @@ def test_archived_photos_and_too_many_are_refused(
     account: Account, s3: "S3", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(s3)
-    monkeypatch.setattr(s3_photos, "MAX_PHOTOS", len(NAMES) - 1)
+    monkeypatch.setattr(s3_folder, "MAX_PHOTOS", len(NAMES) - 1)
     with pytest.raises(DataError, match="more than 11 objects"):
         listed(account)
     put(s3, NAMES[:1], StorageClass="GLACIER")
