@@ -155,7 +155,7 @@ def _synchronise(client: Any, uri: str, there: Objects, place: Path) -> None:
     }
     partial = place / ".part"
     remove(partial)  # of a process that was killed
-    removed = _remove_others(place, here)
+    _remove_others(place, here)
     missing = [name for name in there.versions if name not in here]
     _check_space(uri, place, sum(there.versions[name].size_bytes for name in missing))
     partial.mkdir(mode=0o700)
@@ -178,7 +178,7 @@ def _synchronise(client: Any, uri: str, there: Objects, place: Path) -> None:
     log.info(
         "%s: %d objects downloaded (%.1f MB), %d unchanged, %d removed",
         *(uri, len(missing), sum(there.versions[name].size_bytes for name in missing) / 1e6),
-        *(len(there.versions) - len(missing), removed),
+        *(len(there.versions) - len(missing), len(record.keys() - there.versions.keys())),
     )
 
 
@@ -207,19 +207,16 @@ def _is_here(path: Path, version: Version) -> bool:
     return (status.st_size, status.st_mtime_ns) == (version.size_bytes, _modified_ns(version))
 
 
-def _remove_others(place: Path, names: Mapping[str, Version]) -> int:
-    """Remove the files below `place` that aren't in `names`; returns how many there were."""
-    count = 0
+def _remove_others(place: Path, names: Mapping[str, Version]) -> None:
+    """Remove the files below `place` that aren't in `names`, and empty folders."""
     for folder, _, files in os.walk(place, topdown=False):
         for file in files:
             path = Path(folder, file)
             if path.relative_to(place).as_posix() not in names:
                 path.unlink()
-                count += 1
         with suppress(OSError):  # it isn't empty
             if Path(folder) != place:
                 Path(folder).rmdir()
-    return count
 
 
 def _check_space(uri: str, place: Path, needed_bytes: int) -> None:

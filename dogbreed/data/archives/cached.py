@@ -102,7 +102,8 @@ def _opened(path: Path) -> BufferedReader:
 def _digest(path: Path, file: BufferedReader, folder: Path) -> str:
     """The SHA-256 of an open archive: recorded while its size, times and inode are the same."""
     status = os.fstat(file.fileno())
-    version = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev]
+    times = f"{status.st_mtime_ns}/{status.st_ctime_ns}"
+    version = f"{status.st_size}/{times}/{status.st_dev}/{status.st_ino}"
     mark = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:DIGITS]
     record = folder / f"{mark}.json"
     try:

@@ -174,15 +174,14 @@ def test_a_bucket_of_another_region_is_refused(account: Account, s3: "S3") -> No
         listed(account, "s3://photos-in-ireland/dogs")
 
 
-def test_only_jobs_read_them(tmp_path: Path) -> None:
+def test_their_uri_is_checked_where_jobs_read_them_and_where_they_are_copied(
+    tmp_path: Path,
+) -> None:
     config = training_of(tune_config(URI, f"output_root={tmp_path}"))
     check_sent_paths(config)
-    with pytest.raises(
-        DataError, match=f"^{URI} is in S3, .*launcher=sagemaker.*`aws s3 sync {URI}"
-    ):
-        check_paths(config)
-    with pytest.raises(DataError, match=f"^{URI} is in S3"):
-        read_folders(Path(URI))
+    check_paths(config)
+    with pytest.raises(ConfigError, match="it names a bucket without a path"):
+        check_paths(training_of(tune_config("s3://photos-of-dogs", f"output_root={tmp_path}")))
 
 
 def test_a_dry_run_refuses_them(account: Account) -> None:
