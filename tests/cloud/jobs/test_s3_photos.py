@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from conftest import draw_folders
 
 from dogbreed.cloud.aws import s3_folder
 from dogbreed.cloud.aws.account import Account
@@ -182,6 +184,22 @@ def test_their_uri_is_checked_where_jobs_read_them_and_where_they_are_copied(
     check_paths(config)
     with pytest.raises(ConfigError, match="it names a bucket without a path"):
         check_paths(training_of(tune_config("s3://photos-of-dogs", f"output_root={tmp_path}")))
+
+
+def test_an_archive_is_extracted_and_its_photos_are_sent(
+    account: Account, s3: "S3", tmp_path: Path
+) -> None:
+    draw_folders(tmp_path / "photos", {"train": 2, "valid": 1, "test": 1})
+    archive = shutil.make_archive(str(tmp_path / "dogs"), "zip", tmp_path, "photos")
+    config = tune_config(archive)
+    check_sent_paths(training_of(config))
+    inputs = plan_photo_inputs(account, config)
+    assert inputs.run_name == "dogs"
+    assert len(inputs.plan.files) == inputs.count == 12
+    assert "train/Akita/000.jpg" in inputs.digests
+    dry = plan_photo_inputs(replace(account, dry=True), config)
+    assert dry.run_name == "dogs"
+    assert dry.count == 12
 
 
 def test_a_dry_run_refuses_them(account: Account) -> None:
