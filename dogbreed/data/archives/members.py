@@ -10,7 +10,6 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Generator
-from pathlib import PurePosixPath
 from typing import IO, BinaryIO, NamedTuple, cast
 
 from dogbreed.data.archives.zip_names import NameDecoder
@@ -100,14 +99,14 @@ def checked_parts(name: str) -> tuple[str, ...]:
     Raises:
         ArchiveError: it leads out of the folder, or is too long or too deep.
     """
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or _DRIVE.match(name):
+    parts = tuple(part for part in name.split("/") if part not in ("", "."))
+    if name.startswith("/") or ".." in parts or _DRIVE.match(name):
         raise ArchiveError(f"its member {printable(name[:MAX_NAME_BYTES])} leads out of the folder")
-    sizes = [len(part.encode(errors="replace")) for part in path.parts]
+    sizes = [len(part.encode(errors="replace")) for part in parts]
     too_long = max(sizes, default=0) > MAX_NAME_BYTES or sum(sizes) > MAX_PATH_BYTES
     if too_long or len(sizes) > MAX_DEPTH or "\0" in name:
         raise ArchiveError(f"its member {printable(name[:60])}... has too long or too deep a path")
-    return path.parts
+    return parts
 
 
 class _BoundedReads(io.BufferedReader):
