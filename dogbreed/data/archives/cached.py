@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import time
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -67,10 +68,12 @@ def extracted(path: Path) -> Path:
         private_folder(folder)
     with _opened(path) as file, cached_in(folder):
         place = folder / _digest(path, file, folder)[:DIGITS]
-        with alone(place.with_suffix(".lock"), f"extracting {path.name}"):
-            is_new = not _is_complete(place)
-            if is_new:
-                _replace(path, file, place)
+        is_new = not _is_complete(place)  # a complete one may be read-only
+        if is_new:
+            with alone(place.with_suffix(".lock"), f"extracting {path.name}"):
+                is_new = not _is_complete(place)
+                if is_new:
+                    _replace(path, file, place)
     root = _top(_files(place))
     log.info("%s %s %s", path, "was extracted into" if is_new else "is already extracted in", root)
     return root
@@ -116,7 +119,8 @@ def _digest(path: Path, file: BufferedReader, folder: Path) -> str:
     digest = hashlib.file_digest(file, "sha256").hexdigest()
     file.seek(0)
     if started - max(status.st_mtime, status.st_ctime) > SETTLED_S:
-        write_json(record, {"version": version, "sha256": digest})
+        with suppress(OSError):
+            write_json(record, {"version": version, "sha256": digest})
     return digest
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dogbreed.cloud.aws import s3_copy, s3_folder
+from dogbreed.cloud.aws.account import open_session
 from dogbreed.data.roots import check_given_root, is_s3_folder, local_root, root_name
 from dogbreed.errors import CloudError, ConfigError, DataError, DogbreedError
 
@@ -169,10 +170,9 @@ def test_without_permission_one_sentence(
     operation: str, s3: "S3", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(s3, *NAMES)
-    opened = s3_copy.open_session
 
     def restricted() -> Any:
-        session = opened()
+        session = open_session()
 
         def deny(http_response: Any, parsed: dict[str, Any], model: Any, **more: Any) -> None:
             http_response.status_code = 403

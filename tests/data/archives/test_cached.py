@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import only_reading
 
 from dogbreed.data.archives import extraction, members
 from dogbreed.data.archives.cached import archive_stem
@@ -155,6 +156,13 @@ def test_an_interrupted_extraction_leaves_nothing_that_is_used(
             local_root(archive)
     assert not list((own_cache / "archives").rglob("*.jpg"))
     assert len(files_below(local_root(archive))) == 5
+
+
+def test_a_complete_cache_may_be_read_only(tmp_path: Path, own_cache: Path) -> None:
+    archive = zipped(tmp_path / "dogs.zip", {"Akita/1.jpg": b"1", "Beagle/1.jpg": b"2"})
+    root = local_root(archive)
+    with only_reading(own_cache):
+        assert local_root(archive) == root
 
 
 def test_two_at_once_extract_once(tmp_path: Path, logged: Logged) -> None:
