@@ -1,5 +1,6 @@
 """data.root=s3://... on this machine: a copy in the cache, as S3 has the photos now."""
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable
@@ -188,7 +189,10 @@ def test_without_permission_one_sentence(
 
 
 def test_without_boto3_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "boto3" else find(name)
+    )
     with pytest.raises(CloudError, match=r"boto3 must be installed: pip install 'dogbreed\[aws\]'"):
         check_given_root(URI)
 
