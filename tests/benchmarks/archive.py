@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common import row, timed, title
 
-PAIRS = 2
+PAIRS = 3
 CHECK = """
 import sys
 from dogbreed.configuration.composing import compose
