@@ -12,6 +12,10 @@ from dogbreed.configuration.schema import AUTO, Bounds, key, noun_key, path_key
 from dogbreed.errors import ConfigError
 
 _SIZE_PX = Bounds(at_least=32, at_most=1024)
+_ROOT = (
+    "photographs in class folders, or train/valid/test of them: a folder, a zip or tar archive of "
+    "one, or s3://BUCKET/PREFIX"
+)
 _CROP_SHARE = Bounds(above=0, at_most=1)
 CROP, PAD, STRETCH = FITS = ("crop", "pad", "stretch")
 
@@ -46,7 +50,7 @@ class DataConfig:
         "what to train on where data.root is null",
         choices=("samples", "oxford_pets", "stanford_dogs", "dogimages"),
     )
-    root: str | None = path_key("folder of photographs: class folders, or train/valid/test of them")
+    root: str | None = path_key(_ROOT)
     noun: str = noun_key("what pages and the terminal call a class, in the singular: class, breed")
     feature_set: str | None = path_key("folder of extracted features, in place of photographs")
     fraction: float = key(
@@ -300,7 +304,7 @@ class PredictConfig(TrainedConfig):
 class LabelledConfig:
     """Which labelled photos a model is evaluated on."""
 
-    root: str | None = path_key("folder of photographs: class folders, or train/valid/test of them")
+    root: str | None = path_key(_ROOT)
     split: str = key(
         "the split that is evaluated, where the root has split folders",
         choices=("train", "valid", "test"),

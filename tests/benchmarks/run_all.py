@@ -28,6 +28,7 @@ def main(root: str, weights: str) -> None:
         "agreement.py": [root, weights],
         "search.py": [root, weights],
         "upload.py": [root],
+        "archive.py": [root],
         "watching.py": [root, weights],
         "serving.py": [root, weights],
         "photo_costs.py": ["5"],
