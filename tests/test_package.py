@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "utils"),
     ("evaluation.metrics",),
     ("configuration",),
-    ("training.optimizers",),
+    ("training.optimizers", "training.loggers"),
     ("data.decoding.structure",),
     ("data.decoding.image_formats",),
     ("data.decoding",),
