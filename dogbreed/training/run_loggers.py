@@ -71,6 +71,7 @@ class RunLoggers:
 
     def log_results(self, facts: Facts, report: Path) -> None:
         """Log the metrics of the test photos as test_NAME; add the report, if a logger takes it."""
+        self.log_epochs(facts.epochs)  # a resumed run may have had none to train
         metrics = {f"{TEST}_{name}": value for name, value in facts.metrics[TEST].values.items()}
         for name in tuple(self._open):
             self._log(name, metrics, self._logged[name])
@@ -146,14 +147,10 @@ class RunLoggers:
 
 
 class LogEpochs(pl.Callback):
-    """Logs each epoch of the report, those before an interruption at the start."""
+    """Logs each epoch of the report when it ends."""
 
     def __init__(self, loggers: RunLoggers, report: EpochReport) -> None:
         self._loggers, self._report = loggers, report
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the epochs that a logger lacks."""
-        self._loggers.log_epochs(self._report.history)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the epoch, which the report has recorded."""
