@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("artifact.servers",),
     ("artifact",),
     ("model",),
+    ("lightning",),
     ("debug.recording",),
     ("debug.rules", "debug.smdebug"),
     ("debug.profiling",),
