@@ -246,11 +246,10 @@ def nearest(value: object, known: Iterable[str]) -> str:
 def unknown_key(name: str, schema: type[Any], prefix: str = "") -> ConfigError:
     """The error for a key that doesn't exist, with the nearest one that does."""
     known = [known_name for known_name, _, _ in keys(schema, prefix)]
+    same = [known_name for known_name in known if known_name.split(".")[-1] == name.split(".")[-1]]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if not near:
-        near = [
-            known_name for known_name in known if known_name.split(".")[-1] == name.split(".")[-1]
-        ]
+    if same and (not near or "." not in name):  # lr is optim.lr rather than logger
+        near = same
     hint = f" Did you mean {near[0]}?" if near else ""
     return ConfigError(f"There is no key {name}.{hint} --help lists them all.")
 

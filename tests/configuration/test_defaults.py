@@ -31,15 +31,15 @@ SCHEMAS = (
 WITHOUT_KEYS = ("dogbreed.utils.", "dogbreed.configuration.", "dogbreed.cloud.")
 
 # Parameters whose key has another name.
-OTHER_NAMES = {("BreedClassifier", "optimizer"): "optim.name"}
+OTHER_NAMES = {("ClassifierBase", "optimizer"): "optim.name"}
 
 # Parameters that have the name of a key and another meaning, or another default for a reason.
 EXCEPTIONS = {
     # Each view of a live photo costs a decoding and a pass through the network; cached, it is
     # computed once. `BreedClassifier.save` and model.json, in which the number may be absent, have
     # the same default, so that a model is used as it was validated.
-    ("BreedDataModule", "views"): 1,
-    ("BreedDataModule.from_folder", "views"): 1,
+    ("DataModuleBase", "views"): 1,
+    ("DataModuleBase.from_folder", "views"): 1,
     ("Description", "views"): 1,
     # Backbones are compared by the centre alone.
     ("fit_probe", "views"): 1,

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from conftest import SMALL, Train, draw_folders
 from helpers.mlflow_server import free_port, mlflow_server, recording
-from test_resume import signal_at
+from helpers.stopped import signal_at
 from test_train import metrics_of
 
 from dogbreed.artifact.tensors import read_safetensors
@@ -41,7 +41,9 @@ def rows(run: Path) -> list[dict[str, str]]:
 
 def events(run: Path, name: str) -> list[tuple[int, float]]:
     """The steps and values of a scalar in TensorBoard's events."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+        EventAccumulator,
+    )
 
     accumulator = EventAccumulator(str(run / "tensorboard"))
     accumulator.Reload()
@@ -60,7 +62,9 @@ def test_files_have_every_epoch_the_test_and_the_parameters(
         assert {name: float(row[name]) for name in epoch} == pytest.approx(epoch)
     assert float(test["test_top1"]) == pytest.approx(metrics["test"]["top1"])
     assert [step for step, _ in events(run, "valid_loss")] == [1, 2, 3]
-    assert events(run, "test_top1") == [(3, pytest.approx(metrics["test"]["top1"]))]
+    ((step, top1),) = events(run, "test_top1")
+    assert step == 3
+    assert top1 == pytest.approx(metrics["test"]["top1"])
     for name in ("csv", "tensorboard"):
         parameters = yaml.safe_load((run / name / "hparams.yaml").read_text())
         assert parameters["optim.lr"] == 1e-3
@@ -191,6 +195,7 @@ def runs_of(address: str, experiment: str) -> list[Any]:
 
     client = MlflowClient(address)
     found = client.get_experiment_by_name(experiment)
+    assert found is not None
     return list(client.search_runs([found.experiment_id]))
 
 
@@ -204,8 +209,8 @@ def history(address: str, run: Any, name: str) -> list[int]:
 def test_mlflow_has_the_run_and_a_resumed_one_is_the_same(
     photos: Path, tmp_path: Path, train: Train, monkeypatch: pytest.MonkeyPatch, server: str
 ) -> None:
-    command = (*QUICK, f"data.root={photos}", "logger=mlflow", "data.batch_size=4")
-    command += (f"tracking.uri={server}", "tracking.experiment=resumed")
+    place = (f"tracking.uri={server}", "tracking.experiment=resumed")
+    command = (*QUICK, f"data.root={photos}", "logger=mlflow", "data.batch_size=4", *place)
     with monkeypatch.context() as patch:
         signal_at(patch, "training_step", 9 + 5, signal.SIGTERM)
         assert train(*command).returncode == 128 + signal.SIGTERM
@@ -233,8 +238,8 @@ def test_mlflow_has_the_run_and_a_resumed_one_is_the_same(
 def test_a_server_lost_in_training_gets_the_rest_when_the_run_is_resumed(
     photos: Path, tmp_path: Path, train: Train, monkeypatch: pytest.MonkeyPatch, server: str
 ) -> None:
-    command = (*QUICK, f"data.root={photos}", "logger=mlflow", "data.batch_size=4")
-    command += ("tracking.experiment=lost",)
+    settings = ("logger=mlflow", "data.batch_size=4", "tracking.experiment=lost")
+    command = (*QUICK, f"data.root={photos}", *settings)
     with recording(server, fails_from=2) as proxy:
         place = f"tracking.uri={proxy.address}"
         with monkeypatch.context() as patch:
