@@ -119,11 +119,11 @@ def test_defaults_of_arguments_are_the_values_in_conf() -> None:
         checked.add((name, parameter))
     # So that a renamed parameter can't slip out of the comparison.
     model = flat(compose(()).model) | flat(compose(()).optim)
-    assert {("BreedClassifier", key) for key in model.keys() - {"name", "class_weights"}} <= checked
+    assert {("ClassifierBase", key) for key in model.keys() - {"name", "class_weights"}} <= checked
     assert checked >= {
         *OTHER_NAMES,
-        *(("BreedDataModule", name) for name in ("batch_size", "workers", "seed", "max_pixels")),
-        *(("BreedDataModule.from_folder", name) for name in ("fraction", "workers", "links")),
+        *(("DataModuleBase", name) for name in ("batch_size", "workers", "seed", "max_pixels")),
+        *(("DataModuleBase.from_folder", name) for name in ("fraction", "workers", "links")),
         *(("check", name) for name in ("max_bad_share", "max_pixels", "workers")),
         *(("read_folders", name) for name in ("valid_share", "test_share", "split_seed", "links")),
         *(("Predictor.load", name) for name in ("engine", "precision", "threads")),
