@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from pytorch_lightning import LightningDataModule
 
@@ -25,6 +26,11 @@ from dogbreed.data.roots import local_root
 from dogbreed.errors import ConfigError
 from dogbreed.features.splits import cached_splits
 from dogbreed.utils.machine import worker_count
+
+if TYPE_CHECKING:
+    _Lightning = LightningDataModule
+else:
+    _Lightning = object
 
 # The keys of arguments with another name, or in another group.
 _KEYS = {"batch_size": "data.batch_size", "views": "features.views"}
@@ -62,29 +68,10 @@ def _backbone(
     return built
 
 
-class BreedDataModule(LightningDataModule):
-    """Loaders over checked folders.
+class DataModuleBase(_Lightning):
+    """What BreedDataModule is but for its Lightning base class, of which there are two packages.
 
-    Training batches have one view of each photo, the others all views. Batches are PhotoBatch, or
-    FeatureBatch where features are cached.
-
-    Raises:
-        ConfigError: an argument outside what its key of the configuration takes.
-
-    Args:
-        checked: the folders, without unreadable photos.
-        batch_size: photos per optimiser step, over all processes.
-        preprocessing: from photos to pixels: `model.backbone.preprocessing` of the model that is
-            trained. None: Preprocessing(), that of torchvision's networks.
-        views: how many views of each photo are evaluated.
-        cached: features in place of photos, by split.
-        workers: processes that decode photos; "auto": one per core.
-        seed: of the order and of the training crops.
-        max_pixels: a photo of more pixels can't be used.
-
-    Attributes:
-        backbone: whose frozen part computed `cached`, if `from_folder` did that; the model of the
-            features must be on it.
+    `dogbreed.lightning` has the one for the package `lightning`.
     """
 
     backbone: Backbone | None = None
@@ -148,7 +135,7 @@ class BreedDataModule(LightningDataModule):
         links: bool = False,
         features: bool = False,
         backbone: str | Backbone | None = None,
-    ) -> "BreedDataModule":
+    ) -> Self:
         """Read and check the photos below `root`; batches are live photos, or their features.
 
         `root` is a folder, a zip or tar archive of one, or s3://BUCKET/PREFIX, as `data.root`.
@@ -237,3 +224,29 @@ class BreedDataModule(LightningDataModule):
         if self.trainer is None:
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
+
+
+class BreedDataModule(DataModuleBase, LightningDataModule):
+    """Loaders over checked folders.
+
+    Training batches have one view of each photo, the others all views. Batches are PhotoBatch, or
+    FeatureBatch where features are cached.
+
+    Raises:
+        ConfigError: an argument outside what its key of the configuration takes.
+
+    Args:
+        checked: the folders, without unreadable photos.
+        batch_size: photos per optimiser step, over all processes.
+        preprocessing: from photos to pixels: `model.backbone.preprocessing` of the model that is
+            trained. None: Preprocessing(), that of torchvision's networks.
+        views: how many views of each photo are evaluated.
+        cached: features in place of photos, by split.
+        workers: processes that decode photos; "auto": one per core.
+        seed: of the order and of the training crops.
+        max_pixels: a photo of more pixels can't be used.
+
+    Attributes:
+        backbone: whose frozen part computed `cached`, if `from_folder` did that; the model of the
+            features must be on it.
+    """

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from pytorch_lightning import LightningModule
@@ -25,51 +25,25 @@ from dogbreed.configuration.run import ModelConfig, OptimConfig
 from dogbreed.configuration.schema import AUTO, argument, brief
 from dogbreed.data.batches import FeatureBatch, PhotoBatch, images_of, targets_of
 from dogbreed.data.layouts.class_names import display_names
-from dogbreed.data_module import BreedDataModule
+from dogbreed.data_module import DataModuleBase
 from dogbreed.errors import ArtifactError, ConfigError, DogbreedError, WeightsError
 from dogbreed.evaluation.metrics.registry import epoch_metrics
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.runtime.torch_probabilities import mean_log_probabilities
 
+if TYPE_CHECKING:
+    _Lightning = LightningModule
+else:
+    _Lightning = object
+
 Batch = FeatureBatch | PhotoBatch | Sequence[Tensor] | Mapping[str, Tensor]
 BACKBONE_DIGEST = "backbone_digest"  # in checkpoints
 
 
-class BreedClassifier(LightningModule):
-    """Classifies photos; train it with any Lightning Trainer and any data module.
+class ClassifierBase(_Lightning):
+    """What BreedClassifier is but for its Lightning base class, of which there are two packages.
 
-    A batch is `(images, targets)`, or a dictionary with both (`images_of`): images
-    [n, 3, height, width], uint8 as decoded or float as normalised for ImageNet, targets [n] of
-    class indices. This package's own PhotoBatch and FeatureBatch hold several views of each photo;
-    loss and metrics are the same code for all.
-
-    Logged: train_loss, valid_loss and test_loss (plain cross entropy, the views averaged, without
-    smoothing and class weights), lower is better; train_top1, valid_top1 and test_top1, shares,
-    higher is better; and valid_NAME for every other registered metric that needs no temperature
-    (dogbreed.evaluation.metrics).
-
-    Checkpoints hold the arguments, what is trained, and the digest of the frozen weights: see
-    `load_from_checkpoint`.
-
-    Args:
-        classes: names of the classes; a target is an index into them.
-        backbone: the name of a network, such as "resnet50", "efficientnet_lite2" or "timm/NAME", or
-            a Backbone that is built. Its `preprocessing` is that of the photos.
-        weights: a path, a published name, "auto" or "none"; for a backbone given by name.
-        trainable: "head", "last_stage" or "all"; for a backbone given by name.
-        head: "linear" or "mlp" (one hidden layer of `hidden` units); "auto" is linear, and lets a
-            run replace it.
-        dropout: share of features dropped before the last layer.
-        optimizer: "adam", "adamw", "sgd" (the one that `momentum` is for), or a registered one.
-        lr: highest learning rate of the head.
-        backbone_lr_scale: that of the trained backbone layers, as a share of `lr`.
-        scheduler: "onecycle", "cosine" or "constant".
-        label_smoothing: share of the target that is spread over all classes.
-        class_weights: weight of each class in the training loss.
-
-    Raises:
-        ConfigError: an argument outside what its key in conf/ takes; it is a ValueError.
-        WeightsError: as `build_backbone`.
+    `dogbreed.lightning` has the one for the package `lightning`.
     """
 
     class_weights: Tensor | None
@@ -342,7 +316,7 @@ class BreedClassifier(LightningModule):
             ConfigError: a BreedDataModule has photos in other pixels than the backbone's.
         """
         module = getattr(self.trainer, "datamodule", None)
-        if not isinstance(module, BreedDataModule):
+        if not isinstance(module, DataModuleBase):
             return
         computed_by = module.backbone
         if module.preprocessing is None and computed_by is not None:
@@ -462,6 +436,44 @@ class BreedClassifier(LightningModule):
             )
         finally:
             self.to(device).train(training)
+
+
+class BreedClassifier(ClassifierBase, LightningModule):
+    """Classifies photos; train it with any Lightning Trainer and any data module.
+
+    A batch is `(images, targets)`, or a dictionary with both (`images_of`): images
+    [n, 3, height, width], uint8 as decoded or float as normalised for ImageNet, targets [n] of
+    class indices. This package's own PhotoBatch and FeatureBatch hold several views of each photo;
+    loss and metrics are the same code for all.
+
+    Logged: train_loss, valid_loss and test_loss (plain cross entropy, the views averaged, without
+    smoothing and class weights), lower is better; train_top1, valid_top1 and test_top1, shares,
+    higher is better; and valid_NAME for every other registered metric that needs no temperature
+    (dogbreed.evaluation.metrics).
+
+    Checkpoints hold the arguments, what is trained, and the digest of the frozen weights: see
+    `load_from_checkpoint`.
+
+    Args:
+        classes: names of the classes; a target is an index into them.
+        backbone: the name of a network, such as "resnet50", "efficientnet_lite2" or "timm/NAME", or
+            a Backbone that is built. Its `preprocessing` is that of the photos.
+        weights: a path, a published name, "auto" or "none"; for a backbone given by name.
+        trainable: "head", "last_stage" or "all"; for a backbone given by name.
+        head: "linear" or "mlp" (one hidden layer of `hidden` units); "auto" is linear, and lets a
+            run replace it.
+        dropout: share of features dropped before the last layer.
+        optimizer: "adam", "adamw", "sgd" (the one that `momentum` is for), or a registered one.
+        lr: highest learning rate of the head.
+        backbone_lr_scale: that of the trained backbone layers, as a share of `lr`.
+        scheduler: "onecycle", "cosine" or "constant".
+        label_smoothing: share of the target that is spread over all classes.
+        class_weights: weight of each class in the training loss.
+
+    Raises:
+        ConfigError: an argument outside what its key in conf/ takes; it is a ValueError.
+        WeightsError: as `build_backbone`.
+    """
 
 
 def _has_momentum(optimizer: torch.optim.Optimizer) -> bool:

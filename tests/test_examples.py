@@ -1,6 +1,7 @@
 """The programs in examples/, each run as a user runs it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,14 @@ EXAMPLES = PROJECT / "examples"
 pytestmark = pytest.mark.examples
 
 
-def run(program: Path, folder: Path) -> str:
+def run(program: Path, folder: Path, *arguments: str) -> str:
     """What a program prints, started in an empty folder."""
     done = subprocess.run(
-        [sys.executable, str(program)], cwd=folder, capture_output=True, text=True, timeout=300
+        [sys.executable, str(program), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -31,6 +36,23 @@ def test_own_training_records_every_step_and_checks_every_rule(tmp_path: Path) -
 def test_the_custom_rule_fires(tmp_path: Path) -> None:
     output = run(EXAMPLES / "custom_rule.py", tmp_path)
     assert "loss_jump: fired. The cross entropy jumped to" in output
+
+
+def test_lightning_cli_trains_tests_and_reads_its_own_configuration(
+    photos_root: Path, tmp_path: Path
+) -> None:
+    program = EXAMPLES / "lightning_cli.py"
+    quiet = ("--trainer.logger=false", "--trainer.accelerator=cpu")
+    arguments = (f"--data.root={photos_root}", "--model.lr=0.01", "--trainer.max_epochs=3")
+    places = [f"--trainer.default_root_dir={tmp_path / name}" for name in ("fit", "test")]
+    run(program, tmp_path, "fit", *arguments, *quiet, places[0])
+    (checkpoint,) = tmp_path.rglob("*.ckpt")
+    config = next(iter(tmp_path.rglob("config.yaml")))
+    assert "lr: 0.01" in config.read_text("utf-8")
+    output = run(
+        program, tmp_path, "test", f"--config={config}", f"--ckpt_path={checkpoint}", places[1]
+    )
+    assert re.search(r"test_top1\W+(1\.0|0\.[6-9])", output), output
 
 
 def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:

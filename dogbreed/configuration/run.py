@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dogbreed.configuration.debug import DebugConfig
+from dogbreed.configuration.loggers import LOGGERS
 from dogbreed.configuration.optimizers import OPTIMIZERS
-from dogbreed.configuration.schema import AUTO, Bounds, key, noun_key, path_key
+from dogbreed.configuration.schema import AUTO, Bounds, address_key, key, noun_key, path_key
 from dogbreed.errors import ConfigError
 
 _SIZE_PX = Bounds(at_least=32, at_most=1024)
@@ -217,6 +218,17 @@ class ArtifactConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrackingConfig:
+    """Where loggers that aren't files log to."""
+
+    uri: str | None = address_key(
+        "mlflow: its server, or the ARN of one on SageMaker; null: MLFLOW_TRACKING_URI, or else "
+        "mlflow.db in the working folder"
+    )
+    experiment: str = key("mlflow: the experiment; wandb: the project")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The complete configuration of a training run."""
 
@@ -232,6 +244,11 @@ class Config:
         "auto: continue the newest unfinished run of this configuration and data; or a run's folder"
     )
     output_root: str = path_key("folder in which run folders are created")
+    logger: tuple[str, ...] = key(
+        "what also gets parameters, epochs, test metrics and the report; several: [csv,mlflow]",
+        choices=LOGGERS.names,
+    )
+    tracking: TrackingConfig
     data: DataConfig
     model: ModelConfig
     optim: OptimConfig

@@ -14,6 +14,7 @@ from dataclasses import MISSING, Field, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
+from urllib.parse import urlsplit
 
 from dogbreed.errors import ConfigError
 from dogbreed.utils.nouns import NOUN, is_noun
@@ -83,6 +84,14 @@ def path_key(help: str) -> Any:
     return field(metadata={"help": help, "bounds": {}, "choices": (), "path": True})
 
 
+def address_key(help: str) -> Any:
+    """A dataclass field for the address of a server: `parse` takes none with a password.
+
+    The configuration is written into the run's folder, and published without addresses.
+    """
+    return field(metadata={"help": help, "bounds": {}, "choices": (), "address": True})
+
+
 def noun_key(help: str) -> Any:
     """A dataclass field for a noun that pages and terminals show: `parse` holds it to `is_noun`."""
     return field(metadata={"help": help, "bounds": {}, "choices": (), "noun": True})
@@ -143,7 +152,8 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
 def without_places(config: Any) -> dict[str, Any]:
     """A parsed configuration as plain, nested values for publishing.
 
-    Of a path only its last component is published: the others may name users and machines.
+    Of a path only its last component is published: the others may name users and machines. Of the
+    address of a server nothing is.
     """
     values: dict[str, Any] = {}
     for item in fields(config):
@@ -152,6 +162,8 @@ def without_places(config: Any) -> dict[str, Any]:
             value = without_places(value)
         elif item.metadata.get("path") and isinstance(value, str):
             value = Path(value).name or value
+        elif item.metadata.get("address"):
+            value = None
         values[item.name] = value
     return values
 
@@ -234,11 +246,10 @@ def nearest(value: object, known: Iterable[str]) -> str:
 def unknown_key(name: str, schema: type[Any], prefix: str = "") -> ConfigError:
     """The error for a key that doesn't exist, with the nearest one that does."""
     known = [known_name for known_name, _, _ in keys(schema, prefix)]
+    same = [known_name for known_name in known if known_name.split(".")[-1] == name.split(".")[-1]]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if not near:
-        near = [
-            known_name for known_name in known if known_name.split(".")[-1] == name.split(".")[-1]
-        ]
+    if same and (not near or "." not in name):  # lr is optim.lr rather than logger
+        near = same
     hint = f" Did you mean {near[0]}?" if near else ""
     return ConfigError(f"There is no key {name}.{hint} --help lists them all.")
 
@@ -256,7 +267,9 @@ def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], show
     if kind == TAGS:
         return {str(tag): _tag(name, tag, text) for tag, text in _tree(name, value).items()}
     if kind == TEXTS:
-        return _texts(name, value)
+        return tuple(
+            _checked(name, each, str, {**metadata, "help": ""}) for each in _texts(name, value)
+        )
     allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     converted = _converted(value, allowed)
     choices = _choices(metadata)
@@ -276,6 +289,8 @@ def _checked(name: str, value: Any, kind: Any, metadata: Mapping[str, Any], show
                 raise ConfigError(f"{shown}: must be {_range(metadata['bounds'])}.")
     if metadata.get("noun") and not is_noun(converted):
         raise ConfigError(f"{shown}: must be {NOUN}, such as class or breed.")
+    if metadata.get("address") and isinstance(converted, str):
+        return _without_password(name, converted)
     if metadata.get("path") and isinstance(converted, str):
         return expanded(name, converted)
     return converted
@@ -324,6 +339,19 @@ _HOLDS = {
     "at least": lambda value, bound: value >= bound,
     "at most": lambda value, bound: value <= bound,
 }
+
+
+def _without_password(name: str, address: str) -> str:
+    try:
+        secret = urlsplit(address).password is not None
+    except ValueError:  # nothing that can be read as an address has one
+        secret = "@" in address
+    if secret:
+        raise ConfigError(
+            f"{name}: an address with a password would be written into the run's folder: give it "
+            "in a variable of the environment (MLFLOW_TRACKING_URI, MLFLOW_TRACKING_PASSWORD)."
+        )
+    return address
 
 
 def _range(bounds: Mapping[str, float | None]) -> str:

@@ -26,6 +26,7 @@ from dogbreed.training.callbacks import EpochReport, Patience, SeedEachStep
 from dogbreed.training.checkpoints import AtomicCheckpointIO, Checkpoints, StopOnSignal
 from dogbreed.training.context import RunContext
 from dogbreed.training.run_folder import BEST_CHECKPOINT, RUN_FOLDER_VARIABLE, log
+from dogbreed.training.run_loggers import LogEpochs, RunLoggers
 from dogbreed.utils.progress import is_main_process, progress
 
 # Of the section model: a backbone that is built has them already.
@@ -38,6 +39,7 @@ def fit(
     module: BreedDataModule,
     observers: Sequence[pl.Callback] = (),
     profiler: Profiler | None = None,
+    loggers: RunLoggers | None = None,
 ) -> list[dict[str, float]]:
     """Train; leave the best epoch's weights in `model`; returns the metrics of each epoch.
 
@@ -47,6 +49,8 @@ def fit(
         StoppedByRule: one of `observers` ended the training before such an epoch.
     """
     report, run = EpochReport(), context.run
+    if loggers is not None:
+        observers = (*observers, LogEpochs(loggers, report))
     # A process that joins a distributed training runs the same command and must find the folder.
     os.environ[RUN_FOLDER_VARIABLE] = str(run.path.resolve())
     try:

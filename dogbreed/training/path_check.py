@@ -1,9 +1,11 @@
-"""Checks a configuration's paths, before torch is imported or anything is downloaded."""
+"""Checks a configuration's paths and loggers before torch is imported or anything is downloaded."""
 
+import importlib.util
 import os
 import tempfile
 from pathlib import Path
 
+from dogbreed.configuration.loggers import LOGGERS
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO
 from dogbreed.data.roots import check_given_root, is_s3_folder
@@ -12,17 +14,19 @@ from dogbreed.errors import ConfigError, StoreError, WeightsError
 from dogbreed.training.run_folder import check_writable, resumed_folder
 from dogbreed.utils.user_paths import cache_dir, cached_in, make_private, private_folder
 
+PLUGIN = "sagemaker_mlflow"  # of MLflow, for tracking servers that are named by their ARN
 # Files that every feature set and every run have.
 SET_FILE, RUN_FILE = "photos.json", "config.yaml"
 
 
 def check_paths(config: Config) -> None:
-    """Check every path of a training: what it reads first, then what it writes.
+    """Check every path of a training: what it reads first, then what it writes; and its loggers.
 
     Raises:
         DogbreedError: names the key, what is wrong with its path, and what to do.
     """
     data, features = config.data, config.features
+    check_loggers(config)
     if data.feature_set is not None:
         if not os.path.isfile(Path(data.feature_set, SET_FILE)):  # noqa: PTH113 (never raises)
             raise StoreError(
@@ -51,8 +55,31 @@ def check_sent_paths(config: Config) -> None:
     if config.data.root is not None and not is_s3_folder(config.data.root):
         check_given_root(config.data.root)
     check_weights(config.model.weights)
+    if "mlflow" in config.logger and config.tracking.uri is None:
+        raise ConfigError(
+            "logger=mlflow: a job needs the address of a server, which it can reach: tracking.uri, "
+            "such as the ARN of an MLflow tracking server of SageMaker."
+        )
     check_writable(Path(config.output_root))
     _check_source(config)
+
+
+def check_loggers(config: Config) -> None:
+    """Raise a ConfigError where a logger needs a package that isn't installed."""
+    for name in config.logger:
+        kind = LOGGERS[name]
+        missing = [each for each in kind.packages if importlib.util.find_spec(each) is None]
+        if missing:
+            wanted = f"'dogbreed[{kind.extra}]'" if kind.extra else " ".join(missing)
+            raise ConfigError(
+                f"logger={name}: {' and '.join(missing)} must be installed: pip install {wanted}."
+            )
+        uri = config.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+        if name == "mlflow" and uri.startswith("arn:") and not importlib.util.find_spec(PLUGIN):
+            raise ConfigError(
+                f"tracking.uri={uri}: a server of SageMaker needs a plugin of MLflow: "
+                "pip install 'dogbreed[sagemaker-mlflow]'."
+            )
 
 
 def check_weights(weights: str, key: str = "model.weights") -> None:

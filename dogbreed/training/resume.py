@@ -33,6 +33,7 @@ from dogbreed.utils.progress import is_main_process
 # Keys that may differ between the two commands, as none of them changes the model.
 MAY_DIFFER = {
     *("resume", "data.workers", "trainer.checkpoint_minutes", "features.root"),
+    *("logger", "tracking.uri", "tracking.experiment"),
     "data.links",  # where it changes the photos, data.json differs
 }
 # Keys that choose the photos: where these differ, so do the data.

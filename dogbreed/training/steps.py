@@ -27,6 +27,7 @@ from dogbreed.training.results import (
     write_predictions,
 )
 from dogbreed.training.run_folder import log
+from dogbreed.training.run_loggers import RunLoggers, open_loggers
 from dogbreed.training.trial import finish_trial
 from dogbreed.utils.clock import SET_UP
 from dogbreed.utils.progress import is_main_process
@@ -45,14 +46,17 @@ def run_steps(context: RunContext, *, trial: bool = False) -> Facts | None:
     cached = _compute_features(context)
     module = _data_module(context, cached)
     context, rate_curve = _choose_rate(context, module)
-    trained = _fit(context, module, rate_curve)
-    if not is_main_process():
-        return None
     if trial:
-        finish_trial(context, trained, module)
+        trained = _fit(context, module, rate_curve)
+        if is_main_process():
+            finish_trial(context, trained, module)
         return None
-    facts = _evaluate(context, trained, module, cached)
-    return _write_results(context, facts)
+    with open_loggers(context) as loggers:
+        trained = _fit(context, module, rate_curve, loggers)
+        if not is_main_process():
+            return None
+        facts = _evaluate(context, trained, module, cached)
+        return _write_results(context, facts, loggers)
 
 
 def _compute_features(context: RunContext) -> dict[str, CachedPhotos] | None:
@@ -98,18 +102,23 @@ def _choose_rate(
     return context, curve
 
 
-def _fit(context: RunContext, module: BreedDataModule, rate_curve: RateCurve | None) -> Trained:
+def _fit(
+    context: RunContext,
+    module: BreedDataModule,
+    rate_curve: RateCurve | None,
+    loggers: RunLoggers | None = None,
+) -> Trained:
     """Train the model; the debug session observes it, if there is one."""
     model = build_model(context.config, context.folders, context.prepared.backbone)
     session = context.session
     with context.clock.phase("fit"):
         if session is None:
-            epochs = fit(context, model, module)
+            epochs = fit(context, model, module, loggers=loggers)
         else:
             photos = len(context.folders.samples[TRAIN])
             with session.fit(photos / _steps_per_epoch(context)) as profiler:
                 callbacks = session.callbacks(context.run.path)
-                epochs = fit(context, model, module, callbacks, profiler)
+                epochs = fit(context, model, module, callbacks, profiler, loggers)
     return Trained(model=model, epochs=tuple(epochs), rate_curve=rate_curve)
 
 
@@ -152,12 +161,17 @@ def _cross_validate(context: RunContext, cached: Mapping[str, CachedPhotos] | No
         )
 
 
-def _write_results(context: RunContext, facts: Facts) -> Facts:
-    """Write the report, the model card and metrics.json; the facts with the seconds of all that."""
+def _write_results(context: RunContext, facts: Facts, loggers: RunLoggers) -> Facts:
+    """Write the report, the model card and metrics.json; the facts with the seconds of all that.
+
+    The loggers get them before metrics.json marks the run as finished: a run that is interrupted
+    until then is resumed, and logs them.
+    """
     folder = context.run.path
     with context.clock.phase("report"):
         write_report(folder / "report.html", facts)
         write_model_card(folder / "MODEL_CARD.md", facts)
+    loggers.log_results(facts, folder / "report.html")
     seconds = context.clock.as_dict()  # with those of the report
     context.write_profile()
     moves = latest_to_keep(context.config, folder) is None

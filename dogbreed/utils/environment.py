@@ -6,8 +6,14 @@ from pathlib import Path
 
 from dogbreed.utils.user_paths import NO_HOME, optional_cache_dir
 
-# ONNX Runtime reads its variable once, when it is imported (its Privacy.md, 1.31).
-NO_REPORTS = {"ORT_DISABLE_TELEMETRY": "1", "NNCF_CI": "1"}
+# ONNX Runtime and MLflow, which SageMaker's SDK imports, read theirs once, when they are imported
+# (ONNX Runtime's Privacy.md, 1.31); that of wandb is for reports of its own errors.
+NO_REPORTS = {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "NNCF_CI": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "WANDB_ERROR_REPORTING": "false",
+}
 
 
 def restrain_dependencies() -> None:

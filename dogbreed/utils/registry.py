@@ -47,6 +47,8 @@ class Registry(Generic[Entry]):
         Raises:
             ConfigError: there is one of that name.
         """
+        if _is_loading:  # an extension, which may be loaded for another registry
+            self._load_built_in()
         if self._entries.get(name, entry) is not entry:
             raise ConfigError(
                 f"The name {name!r} of another {self._kind} is taken: give yours another name."
@@ -83,9 +85,12 @@ class Registry(Generic[Entry]):
         return tuple(self._entries.values())
 
     def _load(self) -> None:
+        self._load_built_in()
+        load_extensions()
+
+    def _load_built_in(self) -> None:
         if self._module:
             importlib.import_module(self._module)
-        load_extensions()
 
 
 def load_extensions() -> None:

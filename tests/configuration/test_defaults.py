@@ -31,15 +31,15 @@ SCHEMAS = (
 WITHOUT_KEYS = ("dogbreed.utils.", "dogbreed.configuration.", "dogbreed.cloud.")
 
 # Parameters whose key has another name.
-OTHER_NAMES = {("BreedClassifier", "optimizer"): "optim.name"}
+OTHER_NAMES = {("ClassifierBase", "optimizer"): "optim.name"}
 
 # Parameters that have the name of a key and another meaning, or another default for a reason.
 EXCEPTIONS = {
     # Each view of a live photo costs a decoding and a pass through the network; cached, it is
     # computed once. `BreedClassifier.save` and model.json, in which the number may be absent, have
     # the same default, so that a model is used as it was validated.
-    ("BreedDataModule", "views"): 1,
-    ("BreedDataModule.from_folder", "views"): 1,
+    ("DataModuleBase", "views"): 1,
+    ("DataModuleBase.from_folder", "views"): 1,
     ("Description", "views"): 1,
     # Backbones are compared by the centre alone.
     ("fit_probe", "views"): 1,
@@ -119,11 +119,11 @@ def test_defaults_of_arguments_are_the_values_in_conf() -> None:
         checked.add((name, parameter))
     # So that a renamed parameter can't slip out of the comparison.
     model = flat(compose(()).model) | flat(compose(()).optim)
-    assert {("BreedClassifier", key) for key in model.keys() - {"name", "class_weights"}} <= checked
+    assert {("ClassifierBase", key) for key in model.keys() - {"name", "class_weights"}} <= checked
     assert checked >= {
         *OTHER_NAMES,
-        *(("BreedDataModule", name) for name in ("batch_size", "workers", "seed", "max_pixels")),
-        *(("BreedDataModule.from_folder", name) for name in ("fraction", "workers", "links")),
+        *(("DataModuleBase", name) for name in ("batch_size", "workers", "seed", "max_pixels")),
+        *(("DataModuleBase.from_folder", name) for name in ("fraction", "workers", "links")),
         *(("check", name) for name in ("max_bad_share", "max_pixels", "workers")),
         *(("read_folders", name) for name in ("valid_share", "test_share", "split_seed", "links")),
         *(("Predictor.load", name) for name in ("engine", "precision", "threads")),

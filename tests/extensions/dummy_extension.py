@@ -12,6 +12,7 @@ from dogbreed.artifact.servers.base import ImageCatalog, Server, ServingImage
 from dogbreed.backbone.providers.base import PROVIDERS, Provider
 from dogbreed.configuration.debug import RULES, TRIGGERS, TriggersConfig
 from dogbreed.configuration.deploy import SERVERS
+from dogbreed.configuration.loggers import LOGGERS, LoggedRun, LoggerKind
 from dogbreed.configuration.optimizers import OPTIMIZERS, OptimizerSettings, ParameterGroups
 from dogbreed.configuration.schema import key
 from dogbreed.data.decoding.image_formats.base import IMAGE_FORMATS, ImageFormat
@@ -33,6 +34,16 @@ def signed(groups: ParameterGroups, settings: OptimizerSettings) -> Any:
 
 
 OPTIMIZERS.register("signed", signed)
+
+
+def diary(run: LoggedRun) -> Any:
+    """Lightning's table, in a folder of another name."""
+    from pytorch_lightning.loggers import CSVLogger
+
+    return CSVLogger(run.folder, name="diary", version="", flush_logs_every_n_steps=1)
+
+
+LOGGERS.register("diary", LoggerKind(build=diary, in_run_folder=True))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ TRAINING = (
     "optim.scheduler=constant",
     "debug.rules.late_step.after=2",
     "debug.triggers.long_run_s=0",
+    "logger=diary",
 )
 
 
@@ -115,6 +116,13 @@ def test_the_backbone_has_its_providers_weights_and_the_optimiser_trains_it(trai
     assert bool((tensors["backbone.trunk.layers.stem.weight"][3, 0] == 1).all())
     # Rprop's first steps have the size of the rate, whatever the gradient.
     assert tensors["head.output.weight"].abs().max() >= 1e-3
+
+
+@pytest.mark.slow
+def test_the_logger_gets_the_epochs_and_the_test(trained: Path) -> None:
+    text = (trained / "outputs" / "latest" / "diary" / "metrics.csv").read_text("utf-8")
+    assert "test_top1" in text.splitlines()[0]
+    assert len(text.splitlines()) == 1 + 2 + 1
 
 
 @pytest.mark.slow
@@ -224,10 +232,11 @@ def test_a_name_is_taken_once() -> None:
 def test_the_examples_of_the_docs_work(tmp_path: Path) -> None:
     text = (PROJECT / "docs" / "extensions.md").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     shown = (
         "from dogbreed.configuration.composing import compose\n"
-        "config = compose(['optim.name=nadam', 'debug.rules.high_loss.above=3'])\n"
+        "settings = ['optim.name=nadam', 'debug.rules.high_loss.above=3', 'logger=comet']\n"
+        "config = compose(settings)\n"
         "from dogbreed.evaluation.metrics.registry import objectives\n"
         "print(config.debug.rules.high_loss.above, objectives()[-1])\n"
     )

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import JOB_NAME, SMALL, draw_folders, start_train, wait_for_line
+from helpers.stopped import signal_at
 from test_train import metrics_of
 
 from dogbreed.configuration.composing import compose
@@ -74,21 +75,6 @@ def uninterrupted(
         return metrics_of(train_in(root, photos, *KINDS[kind], f"trainer.epochs={EPOCHS}"))
 
     return metrics
-
-
-def signal_at(monkeypatch: pytest.MonkeyPatch, method: str, call: int, number: int) -> None:
-    """Raise the signal in the model's `method`, at its `call`-th call."""
-    original: Callable[..., Any] = getattr(BreedClassifier, method)
-    calls = 0
-
-    def counting(self: BreedClassifier, *arguments: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call:
-            signal.raise_signal(number)
-        return original(self, *arguments)
-
-    monkeypatch.setattr(BreedClassifier, method, counting)
 
 
 FIRST_STEP = ("training_step", 2 * BATCHES + 1, "in epoch 3", 2)

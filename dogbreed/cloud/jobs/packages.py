@@ -13,6 +13,7 @@ from dogbreed.cloud.wheels.pins import CONSTRAINTS, read_pins
 from dogbreed.cloud.wheels.resolve import list_wheels, resolve_wheels
 from dogbreed.cloud.wheels.target import TRAINING
 from dogbreed.cloud.wheels.wheel_files import WheelSet
+from dogbreed.configuration.loggers import LOGGERS
 from dogbreed.configuration.search import NONE, WHEELS
 from dogbreed.errors import ConfigError
 
@@ -80,5 +81,9 @@ def plan_packages(
 def _extras(settings: Mapping[str, Any]) -> Sequence[str]:
     """The extras of pyproject.toml that these settings need."""
     extras = [extra for key, extra in NEEDS_EXTRA.items() if settings.get(key)]
+    for name in settings.get("logger", ()):
+        extras += [extra] if (extra := LOGGERS[name].extra) else []
+    if "mlflow" in extras and str(settings.get("tracking.uri", "")).startswith("arn:"):
+        extras.append("sagemaker-mlflow")
     backbone = str(settings.get("model.backbone", ""))
     return extras + [name for start, name in BACKBONE_EXTRAS.items() if backbone.startswith(start)]

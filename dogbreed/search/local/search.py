@@ -43,7 +43,10 @@ CONFIG_FILE = "config.yaml"
 MAX_FINGERPRINT_BYTES = 1024
 MAX_SHOWN = 100  # characters of a key, and of a value
 # Keys that may differ when a search is resumed.
-MAY_DIFFER = ("search.trials", "search.parallel", "wait", "attach", "dry_run")
+MAY_DIFFER = (
+    *("search.trials", "search.parallel", "wait", "attach", "dry_run"),
+    *("logger", "tracking.uri", "tracking.experiment"),  # trials log nothing
+)
 
 
 def run_local_search(config: TuneConfig, space: Space) -> Path:

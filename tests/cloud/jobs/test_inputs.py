@@ -25,6 +25,12 @@ TODAY = date(2026, 11, 30)
         ({"model.backbone": "efficientnet_lite0"}, ["lite"]),
         ({"model.backbone": "timm/resnet18"}, ["timm"]),
         ({"model.backbone": "timm/resnet18", "debug.tensorboard": True}, ["tensorboard", "timm"]),
+        ({"logger": ["csv", "wandb"]}, ["wandb"]),
+        ({"logger": ["mlflow"], "tracking.uri": "http://mlflow:5000"}, ["mlflow"]),
+        (
+            {"logger": ["mlflow"], "tracking.uri": "arn:aws:sagemaker:eu-west-1:1:mlflow-app/x"},
+            ["mlflow", "sagemaker-mlflow"],
+        ),
     ],
 )
 def test_a_job_installs_what_its_settings_need(
