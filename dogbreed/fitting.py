@@ -1,5 +1,6 @@
 """dogbreed.fit: what `dogbreed train` does, called from a script or a notebook."""
 
+import gc
 import threading
 from os import PathLike
 from typing import Any
@@ -45,4 +46,7 @@ def fit(root: str | PathLike[str] | None = None, /, **settings: Any) -> Run:
     with _turn, own_output(), interrupts_stop():
         from dogbreed.training.run import train  # torch, which a mistyped key needn't wait for
 
-        return Run(train(config, commands=False))
+        try:
+            return Run(train(config, commands=False))
+        finally:
+            gc.collect()  # a Trainer and its model refer to each other: their files are closed here
