@@ -24,7 +24,7 @@ from dogbreed.utils.nouns import counted
 CONFIG_FILE, METRICS_FILE = "config.yaml", "metrics.json"
 PREDICTIONS_FILE, REPORT_FILE = "predictions.csv", "report.html"
 MAX_PREDICTIONS_BYTES = 256 * 2**20  # of a million photos
-MAX_MISTAKES = 8  # that are shown
+MAX_MISTAKES = 6  # that are shown: a row of 800 pixels
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Run:
         wrong = heapq.nlargest(MAX_MISTAKES, _mistakes(self.folder), lambda each: each.probability)
         photos = thumbnails(Path(), (each.path for each in wrong))
         cells = [
-            "<div style='width:120px'>"
+            "<div style='flex:0 0 120px'>"
             f"<img src='{photos[each.path].uri}' alt='' style='width:120px;height:120px;"
             "object-fit:cover;margin:0'>"
             f"<div>{self._shown_class(each.class_name)}</div>"
@@ -122,7 +122,7 @@ class Run:
             return ""
         return (
             "<div style='margin-top:0.8em'>Most probable wrong predictions on test photos (class → "
-            "predicted):</div><div style='display:flex;flex-wrap:wrap;gap:12px;font-size:0.85em;"
+            "predicted):</div><div style='display:flex;gap:12px;overflow-x:auto;font-size:0.85em;"
             f"line-height:1.3;overflow-wrap:anywhere'>{''.join(cells)}</div>"
         )
 
@@ -176,7 +176,7 @@ def _top1_of(metrics: dict[str, Any], folder: Path) -> str:
             f"{folder / METRICS_FILE} has no top-1 of the test photos with its interval: it is "
             "damaged, or no training's."
         ) from error
-    return f"top-1 {top1} of {photos} (95 %: {100 * low:.1f} to {100 * high:.1f} %)"
+    return f"Top-1 {top1} of {photos} (95 %: {100 * low:.1f} to {100 * high:.1f} %)"
 
 
 def _mistakes(folder: Path) -> Iterator[Mistake]:
