@@ -12,7 +12,7 @@ from dogbreed.run import Run
 from dogbreed.utils.command import own_output
 from dogbreed.utils.signals import interrupts_stop
 
-# Loggers, random states and the progress are the process's: trainings in several threads take turns.
+# A process has one set of loggers and random states: trainings in several threads take turns.
 _turn = threading.Lock()
 
 

@@ -123,8 +123,8 @@ class BreedClassifier(LightningModule):
         self.head = build_head(self.backbone.num_features, len(self.classes), **self.head_shape)
         # Checkpoints hold what is trained; the trunk is where it came from.
         self.strict_loading = False
-        # As plain values, so that no checkpoint needs a pickle. Of a Backbone of unknown weights the
-        # digest tells whether "auto" are the same.
+        # As plain values, so that no checkpoint needs a pickle. Where the weights of a Backbone
+        # aren't known, its digest tells whether "auto" are the same.
         self.save_hyperparameters(
             {
                 "classes": list(self.classes),

@@ -55,7 +55,9 @@ def test_a_notebook_shows_the_result_and_the_surest_mistakes(folder: Path, tmp_p
     )
     page = Run(folder)._repr_html_()
     assert page.count("<img") == 2
-    assert page.index("&lt;b&gt;=Akita") < page.index("→ Collie &amp; co, 90 %") < page.index("50 %")
+    assert (
+        page.index("&lt;b&gt;=Akita") < page.index("→ Collie &amp; co, 90 %") < page.index("50 %")
+    )
     for left_out in ("missing", "no photo", "selected on", "right", "not finite", str(unsure)):
         assert left_out not in page
     assert "Top-1 " in page

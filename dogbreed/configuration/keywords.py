@@ -1,4 +1,4 @@
-"""From the keyword arguments of a Python function to the configuration that a command would have."""
+"""From keyword arguments of a Python function to the configuration that a command would have."""
 
 import os
 from collections import defaultdict

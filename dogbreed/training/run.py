@@ -82,9 +82,7 @@ def _opened(
         context.run.close()
 
 
-def _log_results(
-    config: Config, context: "RunContext", facts: "Facts", *, commands: bool
-) -> None:
+def _log_results(config: Config, context: "RunContext", facts: "Facts", *, commands: bool) -> None:
     """Log the results, and the `commands` that can follow; `config` is as it was typed."""
     from dogbreed.training.summary import log_next_steps, log_results
 

@@ -30,6 +30,6 @@ class CellOutput:
 
         content = {"text/plain": "\n".join(lines)}
         if self._handle is None:
-            self._handle = display(content, raw=True, display_id=True)
+            self._handle = display(content, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:
             self._handle.update(content, raw=True)
