@@ -11,17 +11,17 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import hydra
 import psutil
 import pytest
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
 
 import dogbreed
 from dogbreed import DogbreedError, Run
 from dogbreed.errors import ConfigError, DataError, Stopped
 from dogbreed.features import extraction
+from dogbreed.model import BreedClassifier
 from dogbreed.training import steps
+from dogbreed.utils import signals
 
 SMALL: dict[str, Any] = {
     "backbone": "resnet18",
@@ -58,6 +58,7 @@ def state() -> dict[str, Any]:
     }
 
 
+@pytest.mark.runs
 def test_a_training_in_any_thread_leaves_the_process_as_it_was(photos_root: Path) -> None:
     fit(photos_root)  # the libraries that it imports leave something behind once
     before = state()
@@ -74,13 +75,6 @@ def test_a_training_in_any_thread_leaves_the_process_as_it_was(photos_root: Path
     log = (runs[0].folder / "log.txt").read_text()
     assert "results: " in log
     assert "dogbreed serve" not in log  # it is no shell that these lines are for
-
-
-def test_inside_a_program_of_hydra(photos_root: Path, tmp_path: Path) -> None:
-    OmegaConf.save({"epochs": 2}, tmp_path / "own.yaml")
-    with hydra.initialize_config_dir(str(tmp_path), version_base="1.3"):
-        assert fit(photos_root, epochs=hydra.compose("own").epochs).folder.is_dir()
-        assert hydra.compose("own").epochs == 2
 
 
 @pytest.mark.parametrize(
@@ -118,6 +112,7 @@ def interrupt(*_: Any, **__: Any) -> Any:
     time.sleep(10)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(
     ("module", "name"), [(extraction, "build_runner"), (steps, "fit"), (steps, "measure_run")]
 )
@@ -135,3 +130,20 @@ def test_an_interrupt_loses_nothing_wherever_it_comes(
     folders = list((photos_root.parent / "outputs").glob("*-photos*"))
     assert len(folders) == (1 if name == "measure_run" else 2)
     assert run.metrics["epochs"][-1]["epoch"] == 3
+
+
+@pytest.mark.runs
+def test_a_second_interrupt_ends_the_training_and_not_the_process(
+    photos_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted_twice(*_: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the second one has not ended the step")
+
+    monkeypatch.setattr(signals, "REPEATED_S", 0.0)
+    monkeypatch.setattr(BreedClassifier, "training_step", interrupted_twice)
+    handlers = [signal.getsignal(each) for each in signals.ENDING_SIGNALS]
+    with pytest.raises(Stopped, match="stopped by Ctrl-C; what was computed so far is saved"):
+        fit(photos_root)
+    assert [signal.getsignal(each) for each in signals.ENDING_SIGNALS] == handlers

@@ -1,10 +1,13 @@
 """Keyword arguments as a configuration: names, values, and the errors of the command line."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import hydra
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from dogbreed.configuration.composing import compose
 from dogbreed.configuration.keywords import compose_keywords
@@ -21,10 +24,8 @@ def test_a_key_is_named_by_its_last_word_or_in_full() -> None:
     config = composed(
         epochs=7, backbone="resnet18", lr=0.01, seed=3, patience=2, **{"optim.momentum": 0.5}
     )
-    assert config == compose(
-        ["trainer.epochs=7", "model.backbone=resnet18", "optim.lr=0.01", "seed=3"]
-        + ["trainer.patience=2", "optim.momentum=0.5"]
-    )
+    typed = "trainer.epochs=7 model.backbone=resnet18 optim.lr=0.01 seed=3 trainer.patience=2"
+    assert config == compose([*typed.split(), "optim.momentum=0.5"])
 
 
 def test_the_least_nested_key_has_the_short_name() -> None:
@@ -97,3 +98,12 @@ def test_errors_are_those_of_the_command(settings: dict[str, Any], argument: str
 def test_other_mistakes_are_a_sentence(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         composed(**settings)
+
+
+def test_inside_a_program_of_hydra_and_in_threads(tmp_path: Path) -> None:
+    OmegaConf.save({"epochs": 2}, tmp_path / "own.yaml")
+    with hydra.initialize_config_dir(str(tmp_path), version_base="1.3"):
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda seed: composed(seed=seed).seed, range(8)))
+        assert found == list(range(8))
+        assert hydra.compose("own").epochs == 2  # the program's own goes on
