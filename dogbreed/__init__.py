@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from dogbreed.debug.recording.records import read_recording
     from dogbreed.errors import DogbreedError
     from dogbreed.feature_arrays import load_features
+    from dogbreed.fitting import fit
     from dogbreed.model import BreedClassifier, load_classifier
+    from dogbreed.run import Run
     from dogbreed.serving.predictor import Predictor, load
 
 restrain_dependencies()
@@ -24,7 +26,9 @@ _HOMES = {
     "Debugger": "dogbreed.debug.debugger",
     "DogbreedError": "dogbreed.errors",
     "Predictor": "dogbreed.serving.predictor",
+    "Run": "dogbreed.run",
     "TimeProfiler": "dogbreed.debug.profiling.time_profiler",
+    "fit": "dogbreed.fitting",
     "load": "dogbreed.serving.predictor",
     "load_classifier": "dogbreed.model",
     "load_features": "dogbreed.feature_arrays",
@@ -37,8 +41,10 @@ __all__ = [
     "Debugger",
     "DogbreedError",
     "Predictor",
+    "Run",
     "TimeProfiler",
     "__version__",
+    "fit",
     "load",
     "load_classifier",
     "load_features",

@@ -40,6 +40,10 @@ class DogbreedError(Exception):
     def __str__(self) -> str:
         return "\n".join(self.args)
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback: the message alone, as on the command line."""
+        return f"{type(self).__name__}: {self}".split("\n")
+
 
 class ConfigError(DogbreedError, ValueError):
     """A key or an argument that doesn't exist, or a value outside its type, range or choices.

@@ -1,6 +1,5 @@
 """BreedClassifier: a pretrained backbone, frozen where it isn't trained, under a small head."""
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -98,14 +97,13 @@ class ClassifierBase(_Lightning):
         self.head = build_head(self.backbone.num_features, len(self.classes), **self.head_shape)
         # Checkpoints hold what is trained; the trunk is where it came from.
         self.strict_loading = False
-        # As plain values, so that no checkpoint needs a pickle. The weights of a Backbone that was
-        # given aren't known; its digest tells whether "auto" are the same.
-        given = isinstance(backbone, str)
+        # As plain values, so that no checkpoint needs a pickle. Where the weights of a Backbone
+        # aren't known, its digest tells whether "auto" are the same.
         self.save_hyperparameters(
             {
                 "classes": list(self.classes),
                 "backbone": self.backbone.name,
-                "weights": os.fspath(weights) if given else AUTO,
+                "weights": self.backbone.weights,
                 "trainable": self.backbone.trainable,
                 **self.head_shape,
                 "optimizer": self.optimizer_name,
@@ -137,13 +135,20 @@ class ClassifierBase(_Lightning):
 
         Raises:
             ArtifactError: no such file, damaged, or no checkpoint of this class.
-            WeightsError: the backbone has other weights than the checkpoint's.
+            WeightsError: the weights can't be had, or are others than the checkpoint's.
         """
         settings = {"map_location": "cpu", "weights_only": True, **arguments}
         if isinstance(arguments.get("backbone"), Backbone):  # it has both already
             settings = {"weights": AUTO, "trainable": HEAD, **settings}
         try:
             return super().load_from_checkpoint(checkpoint_path, **settings)
+        except WeightsError as error:
+            if "weights" in arguments or not str(error).startswith("model.weights="):
+                raise
+            raise WeightsError(
+                f"{checkpoint_path} is of a model on weights that can't be had: {error} Give "
+                "weights=, their file's place now, or backbone=, a Backbone."
+            ) from error
         except DogbreedError:
             raise
         except (FileNotFoundError, PermissionError, IsADirectoryError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT
+from helpers.notebooks import execute, read
 
 EXAMPLES = PROJECT / "examples"
 
@@ -56,13 +57,12 @@ def test_lightning_cli_trains_tests_and_reads_its_own_configuration(
 
 
 def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
-    cells = json.loads((EXAMPLES / "explore_run.ipynb").read_text("utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    assert all(not cell["outputs"] for cell in cells if cell["cell_type"] == "code")
-    program = tmp_path / "notebook.py"
-    program.write_text("\n\n".join(code))
-    output = run(program, tmp_path)
-    assert "test top-1" in output
+    notebook = read(EXAMPLES / "explore_run.ipynb")
+    assert all(not cell.outputs for cell in notebook.cells if cell.cell_type == "code")
+    execute(notebook, tmp_path)
+    printed = json.dumps([cell.get("outputs") for cell in notebook.cells])
+    assert "test top-1" in printed
+    assert "image/png" in printed  # the explanation
     assert list((tmp_path / "outputs" / "latest").resolve().glob("report.html"))
 
 

@@ -10,7 +10,7 @@ from conftest import SMALL
 from helpers.trainers import quiet_trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from dogbreed import BreedClassifier, BreedDataModule, load_features
+from dogbreed import BreedClassifier, BreedDataModule, fit, load_features
 from dogbreed.backbone.architecture import Backbone, build_backbone
 from dogbreed.configuration.composing import compose
 from dogbreed.data.check import check
@@ -87,10 +87,22 @@ def test_an_own_trainer_trains_on_features(photos_root: Path, tmp_path: Path) ->
 
 
 @pytest.mark.runs
-def test_an_own_trainer_gives_the_weights_of_the_command(photos_root: Path, tmp_path: Path) -> None:
+def test_command_fit_and_an_own_trainer_give_the_same_weights(
+    photos_root: Path, tmp_path: Path
+) -> None:
     keys = (each for each in SMALL if each != "engine=torch")
     config = compose([f"data.root={photos_root}", f"output_root={tmp_path}", *keys])
     run = train(config)
+    called = fit(
+        photos_root,
+        output_root=tmp_path,
+        backbone="resnet18",
+        weights="none",
+        size_px=64,
+        epochs=3,
+        openvino=False,
+        **{"data.batch_size": 16},
+    )
     module = BreedDataModule.from_folder(
         photos_root, batch_size=16, features=True, backbone=backbone(), views=config.features.views
     )
@@ -102,9 +114,11 @@ def test_an_own_trainer_gives_the_weights_of_the_command(photos_root: Path, tmp_
     quiet_trainer(tmp_path, max_epochs=3, callbacks=[saved]).fit(model, module)
     of_run = torch.load(run / BEST_CHECKPOINT, weights_only=True)["state_dict"]
     own = torch.load(saved.best_model_path, weights_only=True)["state_dict"]
-    assert own.keys() == of_run.keys()
+    of_fit = torch.load(called.folder / BEST_CHECKPOINT, weights_only=True)["state_dict"]
+    assert own.keys() == of_run.keys() == of_fit.keys()
     for name, tensor in own.items():
         assert torch.allclose(tensor, of_run[name], atol=1e-5), name
+        assert torch.allclose(of_fit[name], of_run[name], atol=1e-5), name
 
 
 @pytest.mark.parametrize(

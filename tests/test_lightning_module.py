@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import TrainedRun
 from helpers.trainers import quiet_trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader, TensorDataset
@@ -15,6 +16,7 @@ from dogbreed.backbone.architecture import Backbone, build_backbone
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
 from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError, WeightsError
+from dogbreed.training.run_folder import BEST_CHECKPOINT
 
 CLASSES = ("Akita", "Beagle", "Collie")
 PIXELS = Preprocessing(size_px=64)
@@ -98,6 +100,34 @@ def test_a_checkpoint_on_other_weights_is_refused(tmp_path: Path) -> None:
     fitted = quiet_trainer(tmp_path, enable_checkpointing=False)
     with pytest.raises(WeightsError, match="on other weights"):
         fitted.fit(small_model(), loader(), loader(), ckpt_path=path)
+
+
+def test_a_checkpoint_names_the_weights_of_a_backbone_that_was_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    weights = tmp_path / "w.pth"
+    torch.save(resnet18().state_dict(), weights)
+    monkeypatch.chdir(tmp_path)
+    model = BreedClassifier(CLASSES, backbone=build_backbone("resnet18", "w.pth"))
+    path = checkpoint_of(model, tmp_path)
+    monkeypatch.chdir("/")
+    loaded = BreedClassifier.load_from_checkpoint(path)
+    assert loaded.hparams["weights"] == str(weights)
+    moved = weights.rename(tmp_path / "moved.pth")
+    with pytest.raises(WeightsError, match=r"can't be had: .*w\.pth: there is no such file\. Give"):
+        BreedClassifier.load_from_checkpoint(path)
+    again = BreedClassifier.load_from_checkpoint(path, weights=moved)
+    assert again.backbone_digest == loaded.backbone_digest
+    torch.save(resnet18().state_dict(), weights)
+    with pytest.raises(WeightsError, match="on other weights of resnet18"):
+        BreedClassifier.load_from_checkpoint(path)
+
+
+def test_a_run_s_checkpoint_is_a_model_without_further_arguments(trained: TrainedRun) -> None:
+    model = BreedClassifier.load_from_checkpoint(trained.run / BEST_CHECKPOINT)
+    assert model.hparams["weights"] == "none"
+    assert len(model.classes) == 3
 
 
 def test_what_is_no_checkpoint_is_a_sentence(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("report.run.sections",),
     ("report.run",),
     ("training",),
+    ("run",),
+    ("fitting",),
     ("train", "predict", "evaluate", "compare_backbones", "serve"),
     ("search",),
     ("search.report",),

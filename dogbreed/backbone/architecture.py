@@ -11,7 +11,13 @@ from torch.overrides import TorchFunctionMode
 
 from dogbreed.backbone.providers.base import Provider, find_provider, provider_of
 from dogbreed.backbone.providers.torchvision_models import TorchvisionProvider
-from dogbreed.backbone.weights import AUTO, NONE, read_weights, weights_digest
+from dogbreed.backbone.weights import (
+    AUTO,
+    NONE,
+    lasting_name,
+    read_weights,
+    weights_digest,
+)
 from dogbreed.configuration.run import ModelConfig
 from dogbreed.configuration.schema import argument, brief
 from dogbreed.data.decoding.preprocessing import Preprocessing
@@ -58,9 +64,12 @@ class Backbone(nn.Module):
             decoded.
         frozen_digest: that of the frozen part's weights, for a backbone that is trained on cached
             features and has no such weights; None: computed.
+        weights: what `build_backbone` builds the same from: a provider's name, the path of a file,
+            "none"; "auto" where that isn't known.
     """
 
     frozen_digest: str | None = None
+    weights: str = AUTO
 
     def __init__(
         self,
@@ -139,7 +148,9 @@ def build_backbone(
     else:
         network = _blank_network(provider, name)
         _load(network, name, provider, read_weights(name, fspath(weights)))
-    return Backbone(name, network, trainable, preprocessing)
+    backbone = Backbone(name, network, trainable, preprocessing)
+    backbone.weights = lasting_name(name, fspath(weights))
+    return backbone
 
 
 def as_backbone(

@@ -22,6 +22,12 @@ def resolve_weights(name: str, weights: str) -> str:
     return provider_of(name).default_weights(name) if weights == AUTO else weights
 
 
+def lasting_name(name: str, weights: str) -> str:
+    """What names the same weights in another folder and another version: no "auto", a full path."""
+    path = _file(weights)
+    return resolve_weights(name, weights) if path is None else str(path.absolute())
+
+
 def read_weights(name: str, weights: str) -> dict[str, Tensor]:
     """The state dict at a path or under a provider's name; no code in the file is run.
 

@@ -7,8 +7,10 @@ working folder) and reports a typing mistake in its own vocabulary.
 import difflib
 import os
 import shlex
+import threading
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from dogbreed import errors
@@ -24,6 +26,8 @@ from dogbreed.configuration.schema import (
     unknown_key,
 )
 from dogbreed.utils.printable import printable
+
+_turn = threading.Lock()
 
 EXPERIMENT = "experiment"  # the group whose files set keys of all others
 # The key that somebody may mean who types a value in place of a group's choice.
@@ -86,9 +90,23 @@ def _composed(config_name: str, choices: Sequence[str]) -> dict[str, Any]:
     from hydra import initialize_config_dir
     from omegaconf import OmegaConf
 
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+    with _hydra_alone(), initialize_config_dir(str(conf_dir()), version_base="1.3"):
         composed = hydra_compose(config_name, list(choices))
     return typing.cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
+
+
+@contextmanager
+def _hydra_alone() -> Iterator[None]:
+    """No other Hydra in the block: a process has one, which may be that of the program around."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    with _turn:
+        before = GlobalHydra.instance().hydra
+        GlobalHydra.instance().hydra = None
+        try:
+            yield
+        finally:
+            GlobalHydra.instance().hydra = before  # initialize_config_dir may change the instance
 
 
 def _read(config_name: str) -> dict[str, Any]:

@@ -93,6 +93,7 @@ class Debugger(Callback):
         self._classes: int | None = None
         self._counts: Tensor | None = None
         self._cross_entropy = math.nan
+        self._begin_epoch()  # a resumed one, which has started before
         if not trainer.is_global_zero:
             return
         for build in self._builders:
@@ -111,6 +112,9 @@ class Debugger(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin the epoch's means; or end, now that the epoch before is saved."""
         self._stop_together(trainer)
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
         self._sums = torch.zeros(3, dtype=torch.float64)
         self._since = time.perf_counter()
 

@@ -8,6 +8,7 @@ module's callback saves them, not Lightning's ModelCheckpoint, which since Light
 import io
 import math
 import signal
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -23,7 +24,7 @@ from dogbreed.errors import Stopped, TrainingError
 from dogbreed.training.callbacks import EpochReport
 from dogbreed.training.run_folder import BEST_CHECKPOINT, LAST_CHECKPOINT
 from dogbreed.utils.files import atomic_write
-from dogbreed.utils.signals import ENDING_SIGNALS, NotedSignal
+from dogbreed.utils.signals import ENDING_SIGNALS, NotedSignal, end_process, raise_stopped
 
 SCHEMA_KEY, SCHEMA = "dogbreed_schema", 1
 
@@ -115,7 +116,8 @@ class Checkpoints(Checkpoint):
 class StopOnSignal(Callback):
     """On Ctrl-C or SIGTERM: finish the step, save last.ckpt, raise `Stopped`.
 
-    Spot instances give two minutes from SIGTERM on. A second signal ends the process at once.
+    Spot instances give two minutes from SIGTERM on. A second signal ends the process at once, or
+    the training where `interrupts_stop` is for a process that goes on.
     """
 
     def __init__(self, checkpoints: Checkpoints) -> None:
@@ -125,6 +127,10 @@ class StopOnSignal(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Handle the signals instead of Lightning, which would raise before anything is saved."""
+        if threading.current_thread() is not threading.main_thread():
+            return  # it receives none
+        goes_on = signal.getsignal(signal.SIGINT) is raise_stopped
+        self._noted = NotedSignal(repeated=raise_stopped if goes_on else end_process)
         for number in ENDING_SIGNALS:
             self._before[number] = signal.signal(number, self._noted)
 
@@ -175,7 +181,7 @@ class StopOnSignal(Callback):
         name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
         raise Stopped(
             f"stopped by {name} {where} of {trainer.max_epochs}; nothing is lost: the same "
-            "command with resume=auto continues from there.",
+            "command, or call of dogbreed.fit, with resume=auto continues from there.",
             number,
         )
 

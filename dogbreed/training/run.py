@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from dogbreed.training.context import RunContext
 
 
-def train(config: Config, clock: Clock | None = None, *, trial: bool = False) -> Path:
+def train(
+    config: Config, clock: Clock | None = None, *, trial: bool = False, commands: bool = True
+) -> Path:
     """Run the training job; returns the run's folder.
 
     `clock` is one that already runs, so that earlier work counts as set-up. A `trial` of a search
-    writes metrics only: no model, no report.
+    writes metrics only: no model, no report. `commands`: the last lines are the commands that can
+    follow.
 
     Raises:
         DogbreedError: the user can fix it, one sentence says how; `Stopped` after a signal.
@@ -37,12 +40,14 @@ def train(config: Config, clock: Clock | None = None, *, trial: bool = False) ->
     log_to_terminal()
     log_notes(config)
     if not config.debug.enabled:
-        return _train(config, clock, None, trial=trial)
+        return _train(config, clock, None, trial=trial, commands=commands)
     with DebugSession(config.debug, clock) as session:
-        return _train(config, clock, session, trial=trial)
+        return _train(config, clock, session, trial=trial, commands=commands)
 
 
-def _train(config: Config, clock: Clock, session: DebugSession | None, *, trial: bool) -> Path:
+def _train(
+    config: Config, clock: Clock, session: DebugSession | None, *, trial: bool, commands: bool
+) -> Path:
     with ExitStack() as stack:
         # The block ends before the results are logged, which then are the last on the screen.
         with live_block() if is_main_process() else nullcontext():
@@ -51,7 +56,7 @@ def _train(config: Config, clock: Clock, session: DebugSession | None, *, trial:
                 from dogbreed.training.steps import run_steps
             facts = run_steps(context, trial=trial)
         if facts is not None:
-            _log_results(config, context, facts)
+            _log_results(config, context, facts, commands=commands)
     return context.run.path
 
 
@@ -77,14 +82,15 @@ def _opened(
         context.run.close()
 
 
-def _log_results(config: Config, context: "RunContext", facts: "Facts") -> None:
-    """Log the results, and what can be done with them; `config` is as it was typed."""
+def _log_results(config: Config, context: "RunContext", facts: "Facts", *, commands: bool) -> None:
+    """Log the results, and the `commands` that can follow; `config` is as it was typed."""
     from dogbreed.training.summary import log_next_steps, log_results
 
     folder = context.run.path
     log_results(facts)
     log.info("\n%s\nresults: %s\n", as_text(facts.seconds), folder)
-    log_next_steps(config, folder, facts)
+    if commands:
+        log_next_steps(config, folder, facts)
     latest = latest_to_keep(context.config, folder)
     if latest is not None:
         log.info("\n%s stays at %s, a run on real photos.", folder.parent / "latest", latest.name)

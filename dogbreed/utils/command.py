@@ -50,9 +50,7 @@ def run(command: Command, arguments: Sequence[str]) -> int:
     code = 0
     message: tuple[str, ...] = ()
     try:
-        with _own_logging(), warnings.catch_warnings():
-            # Pillow's remarks on photos that it can still read: they don't name the photo.
-            warnings.filterwarnings("ignore", module="PIL")
+        with own_output():
             command(arguments)
     except SystemExit as ended:
         if not isinstance(ended.code, int):
@@ -77,8 +75,8 @@ def run(command: Command, arguments: Sequence[str]) -> int:
 
 
 @contextmanager
-def _own_logging() -> Iterator[None]:
-    """What a command changes of logging is undone after the block."""
+def own_output() -> Iterator[None]:
+    """Logging and warnings as a command has them; what it changes of them is undone afterwards."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [(log, list(log.handlers), log.level, log.propagate) for log in loggers]
     raises = logging.raiseExceptions
@@ -86,7 +84,10 @@ def _own_logging() -> Iterator[None]:
     # No command plots: the location of Matplotlib's own cache interests nobody.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            # Pillow's remarks on photos that it can still read: they don't name the photo.
+            warnings.filterwarnings("ignore", module="PIL")
+            yield
     finally:
         logging.raiseExceptions = raises
         for log, handlers, level, propagate in before:

@@ -1,6 +1,7 @@
 """A terminal: lines wrapped at words, coloured warnings, and a block that is drawn again in place.
 
-In a pipe or a file the same functions print plain lines. There and with TERM=dumb is no block.
+In a pipe or a file the same functions print plain lines. There and with TERM=dumb is no block. In a
+notebook the block is a part of the cell's output.
 """
 
 import codecs
@@ -17,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from dogbreed.utils import notebook
 from dogbreed.utils.terminal import LineFormatter, console, line_of
 
 # What a log record can have: the text for a person in place of the message, None for nothing.
@@ -178,14 +180,18 @@ class LiveBlock:
     def _draw(self) -> None:
         lines = self._lines()
         if lines != self._drawn:
-            erasing, self._drawn = self._erasing(), lines
-            self._write(erasing + "\n".join(lines))
+            self._replace(lines)
+            self._drawn = lines
+
+    def _replace(self, lines: list[str]) -> None:
+        """Show these lines in place of those that are there."""
+        self._write(self._erasing() + "\n".join(lines))
 
     def _lines(self) -> list[str]:
         """The rows as lines that fit the terminal."""
         from rich.text import Text
 
-        size = size_of(self._stream)
+        size = self._size()
         canvas = Canvas(max(1, size.columns - MARGIN), self._steps)
         lines = [
             part.plain.rstrip()
@@ -194,6 +200,9 @@ class LiveBlock:
             for part in Text(line_of(line)).wrap(self._console, canvas.width)
         ]
         return lines[-max(1, size.lines - 1) :]
+
+    def _size(self) -> os.terminal_size:
+        return size_of(self._stream)
 
     def _erasing(self) -> str:
         """What erases the lines that are there, as wide as the terminal is now.
@@ -215,6 +224,31 @@ class LiveBlock:
             self._stream.flush()
 
 
+class CellBlock(LiveBlock):
+    """The same in a notebook: what else is printed comes below the rows."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._cell = notebook.CellOutput()
+        super().__init__(stream)
+
+    @contextmanager
+    def above(self) -> Iterator[None]:
+        """What is written in the block of this statement comes below the rows."""
+        yield
+
+    def close(self) -> None:
+        """Draw the rows a last time."""
+        self._closed.set()
+        self._thread.join()
+        self.draw()
+
+    def _replace(self, lines: list[str]) -> None:
+        self._cell.show(lines)
+
+    def _size(self) -> os.terminal_size:
+        return notebook.SIZE
+
+
 _open: LiveBlock | None = None
 
 
@@ -225,15 +259,16 @@ def open_block() -> LiveBlock | None:
 
 @contextmanager
 def live_block() -> Iterator[LiveBlock | None]:
-    """The block of stderr, closed at the end if it is opened here; None where that is no terminal.
+    """The block of stderr or of a notebook's cell, closed at the end if it is opened here.
 
-    It is for the main process of a command.
+    None where there is neither a terminal nor a cell. It is for the main process.
     """
     global _open
-    if _open is not None or not has_cursor(sys.stderr):
+    in_cell = notebook.in_notebook()
+    if _open is not None or not (in_cell or has_cursor(sys.stderr)):
         yield _open
         return
-    block = _open = LiveBlock(sys.stderr)
+    block = _open = (CellBlock if in_cell else LiveBlock)(sys.stderr)
     try:
         with _warnings_above(block):
             yield block

@@ -1,10 +1,13 @@
 """Signals that end a command: its main process handles them, its helper processes don't."""
 
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from dogbreed.errors import Stopped
 
 # Ctrl-C and `timeout` send them to every process of the group.
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -12,23 +15,59 @@ ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 REPEATED_S = 1.0
 
 
+Handler = Callable[[int, FrameType | None], None]
+
+
+def end_process(number: int, frame: FrameType | None) -> None:
+    """End the process by the signal, at once."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
+def raise_stopped(number: int, frame: FrameType | None) -> None:
+    """Stop a training that Python code has started, whose process goes on: a notebook's."""
+    name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    raise Stopped(
+        f"stopped by {name}; what was computed so far is saved: dogbreed.fit with the same "
+        "arguments and resume='auto' continues from there.",
+        number,
+    )
+
+
+@contextmanager
+def interrupts_stop() -> Iterator[None]:
+    """Ctrl-C and a notebook's interrupt raise `Stopped` in the block, in the main thread.
+
+    At KeyboardInterrupt Lightning would end the process and ignore all later ones. Other threads
+    receive no signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, raise_stopped)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class NotedSignal:
     """A signal handler that records the first signal's `number`, so that the work can stop later.
 
-    A second signal ends the process at once, unless it comes within REPEATED_S of the first.
+    A second signal is for the handler `repeated`, which ends the process at once unless another is
+    given; within REPEATED_S of the first it is ignored.
     """
 
-    def __init__(self, number: int = 0) -> None:
-        self.number = number
+    def __init__(self, number: int = 0, repeated: Handler = end_process) -> None:
+        self.number, self._repeated = number, repeated
         self._noted_at = time.monotonic()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Record the signal, or end the process by it."""
+        """Record the first signal."""
         if not self.number:
             self.number, self._noted_at = number, time.monotonic()
         elif time.monotonic() - self._noted_at >= REPEATED_S:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
+            self._repeated(number, frame)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 import dogbreed
-from dogbreed import BreedClassifier, BreedDataModule, DogbreedError, Predictor
+from dogbreed import BreedClassifier, BreedDataModule, DogbreedError, Predictor, Run
 
 
 def train(root: Path) -> BreedClassifier:
@@ -22,6 +22,15 @@ def train(root: Path) -> BreedClassifier:
     model = BreedClassifier(module.classes, backbone="resnet18", weights="none", lr=1e-3)
     model.save(root / "model")
     return model
+
+
+def fit(root: Path) -> float:
+    run = dogbreed.fit(root, epochs=5, backbone="efficientnet_lite2", **{"optim.momentum": 0.8})
+    assert_type(run, Run)
+    assert_type(run.folder, Path)
+    assert_type(Run("outputs/latest").predictor, Predictor)
+    assert_type(run.report, Path)
+    return float(run.metrics["test"]["top1"])
 
 
 def logits(model: BreedClassifier, images: Tensor) -> Tensor:
