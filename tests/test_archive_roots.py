@@ -13,7 +13,7 @@ from helpers.in_process import run_in_process
 
 from dogbreed import load_features
 from dogbreed.backbone.architecture import build_backbone
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.features import extraction
 
 NAMES = ("n02085620-Chihuahua", "n02099601-golden_retriever", "n02106662-German_shepherd")

@@ -10,7 +10,7 @@ import torch
 from helpers.trainers import quiet_trainer
 
 import dogbreed
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 
 lightning = pytest.importorskip("lightning")
 
