@@ -21,6 +21,8 @@ from dogbreed.data.check import Checked, check
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.preprocessing import Preprocessing, view_names
 from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.labels import Labels
+from dogbreed.data.layouts.sampling import Sampling
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID
 from dogbreed.data.roots import local_root
 from dogbreed.errors import ConfigError
@@ -133,31 +135,42 @@ class DataModuleBase(_Lightning):
         seed: int = 0,
         nested_classes: bool | None = None,
         links: bool = False,
+        labels: str | Path | None = None,
+        group: str | None = None,
         features: bool = False,
         backbone: str | Backbone | None = None,
     ) -> Self:
         """Read and check the photos below `root`; batches are live photos, or their features.
 
         `root` is a folder, a zip or tar archive of one, or s3://BUCKET/PREFIX, as `data.root`.
-        The arguments are those of the class, and the keys fraction, nested_classes and links of
-        the configuration's section data. `backbone`, one that is built or a network's name,
-        replaces `preprocessing` by its own. With `features` its frozen part runs once per photo and
-        view, into the cache that training uses too, and epochs read features alone.
+        The arguments are those of the class, and the keys fraction, nested_classes, links, labels
+        and group of the configuration's section data. `backbone`, one that is built or a network's
+        name, replaces `preprocessing` by its own. With `features` its frozen part runs once per
+        photo and view, into the cache that training uses too, and epochs read features alone.
 
             module = BreedDataModule.from_folder("PHOTOS", features=True, backbone="resnet50")
             model = BreedClassifier(module.classes, backbone=module.backbone)
 
         Raises:
             ConfigError: an argument outside what its key of the configuration takes.
-            DataError: the folders aren't classes of photos, or too many photos are bad.
+            DataError: the folders aren't classes of photos, the labels aren't those of the photos,
+                or too many photos are bad.
             WeightsError, EngineError, StoreError: the features can't be computed.
         """
         # Before the photos are read, which can take long.
         given = _numbers(batch_size=batch_size, views=views, workers=workers, seed=seed)
         fraction = argument(Config, "data.fraction", fraction)
+        group = argument(Config, "data.group", group)
+        if labels is not None:
+            labels = argument(Config, "data.labels", str(labels))
         built = _backbone(backbone, preprocessing, features=features)
-        folders = read_folders(local_root(root), nested_classes=nested_classes, links=links)
-        folders = folders.take(fraction)
+        folders = read_folders(
+            local_root(root),
+            labels=Labels(str(labels)) if labels is not None else None,
+            sampling=Sampling(group=group),
+            nested_classes=nested_classes,
+            links=links,
+        ).take(fraction)
         cached = None
         if built is not None and features:
             checked, cached = cached_splits(

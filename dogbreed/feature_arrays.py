@@ -52,7 +52,7 @@ def load_features(
     backbone that is trained in part they are its frozen part's output, [n, *shape].
 
     `settings` are the other arguments of `BreedDataModule.from_folder`, such as fraction, workers,
-    nested_classes and links.
+    nested_classes, links, labels and group.
 
     Raises:
         DogbreedError: as `BreedDataModule.from_folder`.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from conftest import PROJECT, SMALL, Train
+from conftest import PROJECT, SMALL, Train, draw_photo
 
 from dogbreed.configuration.commands import BY_NAME
 from dogbreed.configuration.composing import compose_as
@@ -154,6 +154,11 @@ def test_all_documented_python_runs(
     photos_root: Path, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "PHOTOS").symlink_to(photos_root)
+    rows = ["id,breed,dog_id"]
+    for number in range(24):
+        draw_photo(tmp_path / "DOGS" / f"{number}.jpg", 20 + 80 * (number % 2), number)
+        rows.append(f"{number},{('Akita', 'Beagle')[number % 2]},{number % 12}")
+    (tmp_path / "DOGS" / "labels.csv").write_text("\n".join(rows), "utf-8")
     done = train("data.root=PHOTOS", *SMALL)
     assert done.returncode == 0, done.stderr
     photo = next(photos_root.rglob("*.jpg"))

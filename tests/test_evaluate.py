@@ -122,7 +122,7 @@ def test_unknown_and_missing_classes_are_reported(
     assert "the model doesn't know 1 class; 4 photos are left out" in text
     assert "no photos of 1 class of the model" in text
     for written in (text, (folder / "findings.txt").read_text("utf-8")):
-        assert "Poodle: the model doesn't know this class" in written
+        assert "the model has no class Poodle" in written
         assert f"{NAMES[0]}: a class of the model without photos" in written
     assert "4 photos could not be used" in (folder / "report.html").read_text("utf-8")
 
@@ -170,7 +170,7 @@ def without_a_test_split(root: Path) -> None:
         (flat, "holds 12 photos but no class folders"),
         (emptied, "holds no photos"),
         (shutil.rmtree, "doesn't exist"),
-        (other_classes, "has no class of this model: its folders are rose0, rose1, rose2"),
+        (other_classes, "has no class of this model: its classes are rose0, rose1, rose2"),
         (without_a_test_split, "has no photos for test: name another split by data.split"),
     ],
 )

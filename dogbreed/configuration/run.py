@@ -44,6 +44,15 @@ class PixelsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ColumnsConfig:
+    """The columns of data.labels, for headers that don't say which is which."""
+
+    photo: str | None = key("column of photos: paths, file names or ids; null: by its header")
+    label: str | None = key("column of classes; null: by its header")
+    split: str | None = key("column of train, valid and test; null: by its header, if there is one")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Which photographs, and how they become pixels."""
 
@@ -52,6 +61,14 @@ class DataConfig:
         choices=("samples", "oxford_pets", "stanford_dogs", "dogimages"),
     )
     root: str | None = path_key(_ROOT)
+    labels: str | None = path_key(
+        "CSV file with the class of each photo, here or in data.root; null: folders are classes"
+    )
+    columns: ColumnsConfig
+    group: str | None = key(
+        "what keeps photos in one split: a column of data.labels, or a regular expression whose "
+        "(group) in a photo's path is the same"
+    )
     noun: str = noun_key("what pages and the terminal call a class, in the singular: class, breed")
     feature_set: str | None = path_key("folder of extracted features, in place of photographs")
     fraction: float = key(
@@ -322,8 +339,12 @@ class LabelledConfig:
     """Which labelled photos a model is evaluated on."""
 
     root: str | None = path_key(_ROOT)
+    labels: str | None = path_key(
+        "CSV file with the class of each photo, here or in data.root; null: folders are classes"
+    )
+    columns: ColumnsConfig
     split: str = key(
-        "the split that is evaluated, where the root has split folders",
+        "the split that is evaluated, where the root or data.labels has splits",
         choices=("train", "valid", "test"),
     )
     nested_classes: bool | None = key(

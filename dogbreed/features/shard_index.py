@@ -21,10 +21,10 @@ from dogbreed.utils.documents import DocumentError, json_value
 from dogbreed.utils.files import MAX_NAME_BYTES
 from dogbreed.utils.links import open_within
 
-SCHEMA = 2  # 1 had no checksums
-# ImageNet has 1.4 million photos and 1,000 classes; an entry for a photo takes about 130 bytes.
+SCHEMA = 3  # 1 had no checksums, 2 no groups of photos
+# ImageNet has 1.4 million photos and 1,000 classes; an entry for a photo takes about 140 bytes.
 MAX_PHOTOS, MAX_CLASSES, MAX_INDEX_BYTES = 2_000_000, 100_000, 256 * 1024 * 1024
-# Values take much more memory than their text; a photo has five.
+# Values take much more memory than their text; a photo has six.
 MAX_VALUES = 16 * MAX_PHOTOS
 MAX_PATH_BYTES = 4096  # PATH_MAX of Linux
 MAX_TEXT = 4096  # characters of a name or a sentence
@@ -53,7 +53,10 @@ def as_index(name: str, checked: Checked, choice: EngineChoice) -> dict[str, Any
         "display_names": folders.display_names,
         "split_locally": folders.split_locally,
         "samples": [
-            (s.split, s.label, str(s.path.relative_to(folders.root)), checked.digests[s.path].hex())
+            (
+                *(s.split, s.label, str(s.path.relative_to(folders.root))),
+                *(checked.digests[s.path].hex(), folders.groups.get(s.path)),
+            )
             for s in folders.all_samples()
         ],
         "findings": [
@@ -119,7 +122,8 @@ def _checked(index: Mapping[str, Any], photos: Path) -> Checked:
         raise _BadIndexError("classes: must be two or more, each once and with a name")
     samples: dict[str, list[Sample]] = {split: [] for split in SPLITS}
     digests: dict[Path, bytes] = {}
-    for split, label, text, digest in _list("samples", index["samples"], MAX_PHOTOS):
+    groups: dict[Path, str] = {}
+    for split, label, text, digest, group in _list("samples", index["samples"], MAX_PHOTOS):
         path = photos / _inner_path(text)
         if split not in SPLITS or type(label) is not int or not 0 <= label < len(classes):
             raise _BadIndexError(f"samples: {split!a:.40} of class {label!a:.40}")
@@ -129,6 +133,8 @@ def _checked(index: Mapping[str, Any], photos: Path) -> Checked:
         digests[path] = bytes.fromhex(digest)
         if len(digests[path]) != 32:
             raise _BadIndexError("samples: a digest isn't one of SHA-256")
+        if group is not None:
+            groups[path] = _text("a group", group)
     trained = {sample.label for sample in samples[TRAIN]}
     if len(trained) != len(classes) or not all(samples.values()):
         raise _BadIndexError("samples: a split, or a class in train, has none")
@@ -141,6 +147,7 @@ def _checked(index: Mapping[str, Any], photos: Path) -> Checked:
         findings=tuple(_finding(each, photos) for each in findings),
         split_locally=tuple(split for split in SPLITS if split in index["split_locally"]),
         within=os.path.realpath(photos.parent),
+        groups=groups,
     )
     return Checked(folders=folders, digests=digests, findings=folders.findings)
 

@@ -28,7 +28,8 @@ def settings_of(config: TuneConfig) -> dict[str, Any]:
     """The keys in which a search's configuration differs from conf/, for the final training."""
     values = changed(config, compose_as(TuneConfig, "tune", []))
     settings = {name: value for name, value in values.items() if not name.startswith(SEARCH_ONLY)}
-    for name in ("data.root", "model.weights"):  # the training may start from another folder
+    # The training may start from another folder.
+    for name in ("data.root", "data.labels", "model.weights"):
         path = Path(str(settings.get(name, "")))
         if name in settings and path.exists():
             settings[name] = str(path.absolute())

@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,9 @@ def cross_validate(
     """
     started = time.monotonic()
     photos = cached[TRAIN].joined(cached[VALID])
-    fold_of = sample_folds(photos.labels, config.evaluate.folds, config.seed)
+    samples = (*folders.samples[TRAIN], *folders.samples[VALID])
+    units = [folders.unit(sample.path) for sample in samples]
+    fold_of = sample_folds(photos.labels, units, config.evaluate.folds, config.seed)
     top1, loss = [], []
     with progress("cross-validation", config.evaluate.folds, "folds") as advance:
         for fold in range(config.evaluate.folds):
@@ -58,15 +61,25 @@ def cross_validate(
     )
 
 
-def sample_folds(labels: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.int64]:
-    """The fold [n] of each photo: each class is spread evenly over the folds."""
+def sample_folds(
+    labels: npt.NDArray[np.int64], units: Sequence[bytes], folds: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """The fold [n] of each photo: each class is spread evenly over the folds.
+
+    Photos of the same unit (a group of data.group, or a photo) are in one fold. The largest units
+    are placed first, each where fewest photos of its classes are, and then fewest of all.
+    """
     random = np.random.default_rng(seed)
+    members: dict[bytes, list[int]] = defaultdict(list)
+    for photo in random.permutation(len(labels)):
+        members[units[photo]].append(photo)
     fold_of = np.empty(len(labels), np.int64)
-    assigned = 0
-    for label in np.unique(labels):
-        photos = random.permutation(np.flatnonzero(labels == label))
-        fold_of[photos] = (assigned + np.arange(len(photos))) % folds
-        assigned += len(photos)  # the next class continues there, so folds have equal sizes
+    counts = np.zeros((folds, labels.max() + 1), np.int64)
+    for photos in sorted(members.values(), key=len, reverse=True):
+        of_class = np.bincount(labels[photos], minlength=counts.shape[1])
+        fold = np.lexsort((counts.sum(1), counts @ of_class))[0]
+        fold_of[photos] = fold
+        counts[fold] += of_class
     return fold_of
 
 

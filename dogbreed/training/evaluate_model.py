@@ -18,7 +18,14 @@ from dogbreed.configuration.schema import AUTO, without_places
 from dogbreed.data.check import SHOWN, Checked, as_lines, inspect_photos, stop_if_too_many
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.preprocessing import Pixels
-from dogbreed.data.layouts.labelled import MISSING_CLASS, UNKNOWN_CLASS, read_labelled
+from dogbreed.data.layouts.label_rows import MISSING_PHOTO
+from dogbreed.data.layouts.labelled import (
+    MISSING_CLASS,
+    UNKNOWN_CLASS,
+    ModelClasses,
+    read_labelled,
+)
+from dogbreed.data.layouts.labels import Labels
 from dogbreed.data.layouts.splits import TEST, PhotoFolders, Sample
 from dogbreed.data.roots import check_given_root, local_root, root_name
 from dogbreed.errors import DataError, PhotoError
@@ -99,8 +106,8 @@ def _checked(config: EvaluateRunConfig, description: Description, workers: int) 
     data = config.data
     folders = read_labelled(
         local_root(str(data.root)),
-        description.classes,
-        description.display_names,
+        ModelClasses(description.classes, description.display_names),
+        labels=Labels.of(data),
         split=data.split,
         nested_classes=data.nested_classes,
         links=data.links,
@@ -109,8 +116,10 @@ def _checked(config: EvaluateRunConfig, description: Description, workers: int) 
     digests, remarks = inspect_photos(
         samples, max_pixels=data.max_pixels, workers=workers, within=folders.within
     )
-    bad = [finding for finding in remarks if finding.bad]
-    stop_if_too_many(bad, len(samples), data.max_bad_share, folders.root)
+    missing = [finding for finding in folders.findings if finding.reason == MISSING_PHOTO]
+    bad = [finding for finding in (*missing, *remarks) if finding.bad]
+    total = len(samples) + sum(finding.photos for finding in missing)
+    stop_if_too_many(bad, total, data.max_bad_share, folders.root)
     unreadable = {finding.path for finding in bad}
     left = tuple(sample for sample in samples if sample.path not in unreadable)
     if not left:

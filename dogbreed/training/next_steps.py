@@ -87,10 +87,16 @@ def _override(name: str, value: object) -> str:
 
 def _same(config: Config) -> list[str]:
     """The arguments by which another command takes the same photos and the same backbone."""
+    data = config.data
     values = {
-        "data.root": config.data.root,
-        "data.source": None if config.data.root or on_samples(config) else config.data.source,
-        "data.nested_classes": config.data.nested_classes,
+        "data.root": data.root,
+        "data.source": None if data.root or on_samples(config) else data.source,
+        "data.labels": data.labels,
+        "data.columns.photo": data.columns.photo,
+        "data.columns.label": data.columns.label,
+        "data.columns.split": data.columns.split,
+        "data.group": data.group,
+        "data.nested_classes": data.nested_classes,
         "model.backbone": config.model.backbone,
         "model.weights": None if config.model.weights == AUTO else config.model.weights,
     }

@@ -6,8 +6,9 @@ import tempfile
 from pathlib import Path
 
 from dogbreed.configuration.loggers import LOGGERS
-from dogbreed.configuration.run import Config
+from dogbreed.configuration.run import Config, DataConfig
 from dogbreed.configuration.schema import AUTO
+from dogbreed.data.layouts.label_file import find_label_file
 from dogbreed.data.roots import check_given_root, is_s3_folder
 from dogbreed.data.sets.samples import SAMPLES
 from dogbreed.errors import ConfigError, StoreError, WeightsError
@@ -32,8 +33,8 @@ def check_paths(config: Config) -> None:
             raise StoreError(
                 f"data.feature_set={data.feature_set}: there is no feature set (no {SET_FILE})."
             )
-    elif data.root is not None:
-        check_given_root(data.root)
+    else:
+        _check_photos(data)
     check_weights(config.model.weights)
     if config.resume not in (None, AUTO) and not os.path.isfile(  # noqa: PTH113
         resumed_folder(str(config.resume)) / RUN_FILE
@@ -52,8 +53,8 @@ def check_sent_paths(config: Config) -> None:
     Raises:
         DogbreedError: as `check_paths`.
     """
-    if config.data.root is not None and not is_s3_folder(config.data.root):
-        check_given_root(config.data.root)
+    if config.data.root is None or not is_s3_folder(config.data.root):
+        _check_photos(config.data)
     check_weights(config.model.weights)
     if "mlflow" in config.logger and config.tracking.uri is None:
         raise ConfigError(
@@ -80,6 +81,18 @@ def check_loggers(config: Config) -> None:
                 f"tracking.uri={uri}: a server of SageMaker needs a plugin of MLflow: "
                 "pip install 'dogbreed[sagemaker-mlflow]'."
             )
+
+
+def _check_photos(data: DataConfig) -> None:
+    """Check the folder of photos, and the file of labels."""
+    if data.root is not None:
+        check_given_root(data.root)
+        if data.labels is not None and Path(data.root).is_dir():  # else it may be in the archive
+            find_label_file(data.labels, Path(data.root))
+    elif data.labels is not None:
+        raise ConfigError(
+            f"data.labels={data.labels} needs the folder of its photos: write data.root=PHOTOS."
+        )
 
 
 def check_weights(weights: str, key: str = "model.weights") -> None:

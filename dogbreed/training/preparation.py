@@ -14,7 +14,18 @@ from dogbreed.configuration.run import ArtifactConfig, Config
 from dogbreed.configuration.schema import AUTO
 from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
 from dogbreed.data.layouts.folders import read_folders
-from dogbreed.data.layouts.splits import OUTSIDE_LINK, SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
+from dogbreed.data.layouts.labels import Labels
+from dogbreed.data.layouts.sampling import Sampling
+from dogbreed.data.layouts.splits import (
+    OUTSIDE_LINK,
+    SPLITS,
+    TORN_GROUPS,
+    TRAIN,
+    UNGROUPED,
+    UNUSED,
+    VALID,
+    PhotoFolders,
+)
 from dogbreed.data.roots import local_root, root_name
 from dogbreed.data.sets.samples import SAMPLES, sample_photos
 from dogbreed.errors import ConfigError, WeightsError
@@ -31,6 +42,8 @@ from dogbreed.utils.user_paths import cache_dir
 # A core dependency of this package has its pretrained weights.
 INSTALLED_BACKBONE = "efficientnet_lite2"
 UNUSED_SHOWN = 5
+# Findings about the root that are warnings.
+_WARNED = (OUTSIDE_LINK, TORN_GROUPS, UNGROUPED)
 MIN_EPOCHS = 20
 MIN_STEPS = 1000
 
@@ -114,9 +127,8 @@ def check_photos(root: Path, config: Config, known: Container[str] = ()) -> Chec
     data = config.data
     folders = read_folders(
         root,
-        valid_share=data.valid_share,
-        test_share=data.test_share,
-        split_seed=data.split_seed,
+        labels=Labels.of(data),
+        sampling=Sampling.of(data),
         nested_classes=data.nested_classes,
         links=data.links,
     ).take(data.fraction, data.split_seed)
@@ -256,11 +268,13 @@ def _check_cache_is_used(config: Config, store: bool) -> None:
 
 
 def check_folds(config: Config, folders: PhotoFolders) -> None:
-    """Raise a ConfigError if there are more folds than photos."""
-    photos = len(folders.samples[TRAIN]) + len(folders.samples[VALID])
-    if config.evaluate.folds > photos:
+    """Raise a ConfigError if there are more folds than photos, or than groups of them."""
+    samples = (*folders.samples[TRAIN], *folders.samples[VALID])
+    units = len({folders.unit(sample.path) for sample in samples})
+    if config.evaluate.folds > units:
+        what = "groups of photos (data.group)" if folders.groups else "photos"
         raise ConfigError(
-            f"evaluate.folds={config.evaluate.folds}: there are {photos} photos for training and "
+            f"evaluate.folds={config.evaluate.folds}: there are {units} {what} for training and "
             "validation; take fewer folds than that."
         )
 
@@ -298,7 +312,7 @@ def _log_checked(checked: Checked) -> None:
     if bad:
         log.warning("warning: %d bad photos are left out", bad)
     for finding in checked.findings:
-        if finding.reason == OUTSIDE_LINK and finding.path == folders.root:
+        if finding.reason in _WARNED and finding.path == folders.root:
             log.warning("warning: %s", finding.message)
     unused = [finding.path.name for finding in checked.findings if finding.reason == UNUSED]
     if unused:

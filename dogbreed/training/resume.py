@@ -40,6 +40,8 @@ MAY_DIFFER = {
 PHOTOS_KEYS = {
     *("data.source", "data.root", "data.feature_set", "data.fraction"),
     *("data.valid_share", "data.test_share", "data.split_seed"),
+    *("data.labels", "data.columns.photo", "data.columns.label", "data.columns.split"),
+    "data.group",
 }
 MAX_CHARACTERS = 200  # of a logged value of a run, which may be another user's
 MAX_REPORTED = 3  # runs that can't be resumed, and keys that differ, that are logged

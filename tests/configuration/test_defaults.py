@@ -49,6 +49,8 @@ EXCEPTIONS = {
     ("BatchLoader", "workers"): 0,
     # What "auto" stands for until other heads are fitted.
     ("build_head", "head"): "linear",
+    # The key data.split of an evaluation, not the column of splits.
+    ("read_labelled", "split"): "test",
     # For one photo, not for a URL or a request.
     ("DecodingPool.opened", "timeout_s"): 120.0,
     ("DecodingQueue.opened", "timeout_s"): 24.0,
@@ -125,7 +127,8 @@ def test_defaults_of_arguments_are_the_values_in_conf() -> None:
         *(("DataModuleBase", name) for name in ("batch_size", "workers", "seed", "max_pixels")),
         *(("DataModuleBase.from_folder", name) for name in ("fraction", "workers", "links")),
         *(("check", name) for name in ("max_bad_share", "max_pixels", "workers")),
-        *(("read_folders", name) for name in ("valid_share", "test_share", "split_seed", "links")),
+        *(("Sampling", name) for name in ("valid_share", "test_share", "split_seed")),
+        ("read_folders", "links"),
         *(("Predictor.load", name) for name in ("engine", "precision", "threads")),
         ("Predictor.predict", "top_k"),
         ("Predictor.predict_many", "top_k"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 import yaml
-from conftest import PROJECT, SMALL, draw_folders, wait_for_line
+from conftest import PROJECT, SMALL, draw_folders, draw_photo, wait_for_line
 from helpers.in_process import run_in_process
 
 from dogbreed.evaluation.metrics.registry import objectives
@@ -292,6 +292,36 @@ def test_two_instances_share_the_extraction(
         account.log(next(n for n in account.training_jobs if n.startswith("dogbreed-extract-"))),
     )
     assert sorted(map(int, counts)) == [60, 60]
+
+
+def test_labels_and_groups_hold_in_jobs(
+    launch: Launch, account: "SageMakerAccount", tmp_path: Path
+) -> None:
+    rows = ["file;breed;dog"]
+    for number in range(40):
+        draw_photo(tmp_path / "photos" / f"{number}.jpg", 20 + 80 * (number % 2), number)
+        rows.append(f"{number}.jpg;{('a/b', 'c')[number % 2]};{number // 4}")
+    (tmp_path / "photos" / "dogs.csv").write_text("\n".join(rows), "utf-8")
+    labels = ("data.labels=dogs.csv", "data.group=dog")
+    done = launch(
+        *("tune.py", "search=lr_batch", f"data.root={tmp_path / 'photos'}", *labels),
+        *("search.trials=1", "search.name=dogs", *QUICK, *LOSS),
+    )
+    assert done.returncode == 0, done.stderr
+    extraction, trial = list(account.training_jobs)
+    sent = account.training_jobs[extraction].request["HyperParameters"]
+    assert sent["data.labels"] == '"dogbreed-labels.csv"'
+    assert sent["data.group"] == '"group"'
+    sizes = "2 classes (32 train, 4 valid, 4 test)"
+    assert all(sizes in account.log(job) for job in (extraction, trial))
+    done = launch("train.py", "evaluate.folds=4")
+    assert done.returncode == 0, done.stderr
+    (folder,) = (each for each in (tmp_path / "outputs").glob("dogbreed-*") if each.is_dir())
+    with (folder / "splits.csv").open(encoding="utf-8", newline="") as file:
+        splits = {(int(Path(row["path"]).stem) // 4, row["split"]) for row in csv.DictReader(file)}
+    assert len(splits) == 10  # each dog in one split
+    done = launch("train.py", "evaluate.folds=10")
+    assert "there are 9 groups of photos (data.group)" in done.stderr
 
 
 def test_a_failed_job_reports_why(

@@ -12,6 +12,7 @@ from conftest import draw_folders, draw_photo
 
 from dogbreed.data.check import Checked, check
 from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.sampling import Sampling
 from dogbreed.errors import DataError, StoreError
 from dogbreed.features import index as feature_index
 from dogbreed.features import shard_index as shard_index
@@ -31,7 +32,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Checked]:
     root = tmp_path_factory.mktemp("a set")
     draw_folders(root / "photos", {"train": 4, "valid": 1, "test": 1})
     (root / "photos" / "train" / "Empty").mkdir()
-    checked = check(read_folders(root / "photos"))
+    sampling = Sampling(group=r"\w+/\w+/0")  # the first ten photos of each class and split
+    checked = check(read_folders(root / "photos", sampling=sampling))
     write_index(root / "set", "mine", checked, CHOICE)
     return root / "set", checked
 
@@ -65,6 +67,14 @@ def test_it_is_read_as_it_was_written(folder: Path, written: tuple[Path, Checked
     assert [(s.split, s.label) for s in found.checked.folders.all_samples()] == [
         (s.split, s.label) for s in before.folders.all_samples()
     ]
+    groups = found.checked.folders.groups
+    assert len(groups) == len(before.folders.groups) > 0
+    assert {
+        path.relative_to(folder / "photos").as_posix(): group for path, group in groups.items()
+    } == {
+        path.relative_to(before.folders.root).as_posix(): group
+        for path, group in before.folders.groups.items()
+    }
     assert [f.reason for f in found.checked.findings] == ["empty_class"]
     assert found.checked.findings[0].path == folder / "photos" / "train" / "Empty"
 
@@ -128,6 +138,8 @@ HOSTILE: dict[str, Callable[[Index], object]] = {
     "a label below zero": lambda index: index["samples"][0].__setitem__(1, -1),
     "a label that is true": lambda index: index["samples"][0].__setitem__(1, True),
     "a label with a fraction": lambda index: index["samples"][0].__setitem__(1, 0.0),
+    "a group that is none": lambda index: index["samples"][0].__setitem__(4, 3),
+    "a long group": lambda index: index["samples"][0].__setitem__(4, "x" * 5000),
     "a short digest": lambda index: index["samples"][0].__setitem__(3, "ab"),
     "no digest": lambda index: index["samples"][0].__setitem__(3, "x" * 64),
     "no photos of a split": lambda index: index.update(

@@ -9,6 +9,7 @@ import pytest
 from conftest import draw_folders
 
 from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.sampling import Sampling
 from dogbreed.training import live
 from dogbreed.training.live import EpochRow, best_of, packed, printed_as, show_photos, sparkline
 from dogbreed.utils.metric_lines import ASSIGNMENT, brief_line, metric_regexes
@@ -132,7 +133,7 @@ def test_a_brief_line_is_short_and_its_metrics_can_be_read() -> None:
 
 def test_photos_and_classes_are_a_row(block: Block, tmp_path: Path) -> None:
     root = draw_folders(tmp_path / "photos", {"train": 2, "valid": 1, "test": 1})
-    folders = read_folders(root, valid_share=0.1, test_share=0.1, split_seed=0)
+    folders = read_folders(root, sampling=Sampling(valid_share=0.1, test_share=0.1, split_seed=0))
     show_photos(folders, "dog breed")
     (row,) = block.rows
     assert row(Canvas(77, STEPS)) == ["12 photos of 3 dog breeds (6 train, 3 valid, 3 test)"]

@@ -206,9 +206,19 @@ def test_what_cannot_be_measured_is_refused_before_any_work(
 
 def test_folds_spread_every_class_evenly() -> None:
     labels = np.repeat([0, 1, 2], [10, 3, 7])
-    fold_of = sample_folds(labels, 5, seed=0)
+    photos = [bytes([number]) for number in range(20)]
+    fold_of = sample_folds(labels, photos, 5, seed=0)
     assert np.bincount(fold_of).tolist() == [4] * 5
     assert np.bincount(fold_of[labels == 0]).tolist() == [2] * 5
     assert np.bincount(fold_of[labels == 1]).max() == 1
-    assert (sample_folds(labels, 5, seed=1) != fold_of).any()
-    assert (sample_folds(labels, 5, seed=0) == fold_of).all()
+    assert (sample_folds(labels, photos, 5, seed=1) != fold_of).any()
+    assert (sample_folds(labels, photos, 5, seed=0) == fold_of).all()
+
+
+def test_folds_keep_groups_together_and_spread_classes() -> None:
+    labels = np.tile([0, 1], 50)
+    groups = [b"%d" % (number // 2 % 20) for number in range(100)]  # of both classes
+    fold_of = sample_folds(labels, groups, 4, seed=0)
+    assert len({(group, fold) for group, fold in zip(groups, fold_of, strict=True)}) == 20
+    assert np.bincount(fold_of[labels == 0]).max() <= 14
+    assert np.bincount(fold_of).min() >= 22

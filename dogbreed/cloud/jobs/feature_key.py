@@ -18,7 +18,7 @@ ENTRY_MODULES = ("dogbreed.cloud.container.extraction", "dogbreed.data.decoding.
 # Composed configurations count by their values; the entry point of each job starts the extraction.
 SETTINGS = (
     *("data.fraction", "data.valid_share", "data.test_share", "data.split_seed"),
-    "data.nested_classes",
+    *("data.nested_classes", "data.group"),
     *("data.max_bad_share", "data.max_pixels", "data.size_px", "data.fit", "data.crop_share"),
     *("model.backbone", "model.weights", "model.trainable", "engine", "precision"),
     *("features.views", "features.average", "features.dtype", "name"),

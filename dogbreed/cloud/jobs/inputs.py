@@ -34,6 +34,11 @@ NOT_SENT = (
     "data.root",
     "data.source",
     "data.links",
+    # The labels are sent in a form of their own (sent_labels.py).
+    "data.labels",
+    "data.columns.photo",
+    "data.columns.label",
+    "data.columns.split",
     "data.feature_set",
     "output_root",
     "features.root",

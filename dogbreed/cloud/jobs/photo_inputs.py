@@ -33,11 +33,14 @@ from dogbreed.cloud.container.photo_listing import (
 from dogbreed.cloud.jobs.channels import MANIFEST_FILE, Channel
 from dogbreed.cloud.jobs.checked_photos import read_known, write_known
 from dogbreed.cloud.jobs.s3_photos import find_s3_photos
+from dogbreed.cloud.jobs.sent_labels import SentLabels, sent_labels
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO
 from dogbreed.configuration.search import LaunchConfig, training_of
 from dogbreed.data.check import SHOWN, as_lines
 from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.labels import Labels
+from dogbreed.data.layouts.sampling import Sampling
 from dogbreed.data.layouts.splits import PhotoFolders
 from dogbreed.data.roots import is_s3_folder, local_root, root_name
 from dogbreed.data.sets.samples import SAMPLES, sample_photos
@@ -53,7 +56,7 @@ class PhotoInputs:
 
     `folder` is the launcher's folder of photos in S3. `plan` has the local photos, and none where
     they are in S3 already. `digests` identify the photos' contents by relative path; empty in a dry
-    run. `count` and `size_bytes` are of all photos.
+    run. `count` and `size_bytes` are of all photos. `labels` are what data.labels says of them.
     """
 
     run_name: str
@@ -64,6 +67,7 @@ class PhotoInputs:
     digests: Mapping[str, str]
     count: int
     size_bytes: int
+    labels: SentLabels | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -77,8 +81,9 @@ class PhotoInputs:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The hyperparameter with which the job verifies the listing."""
-        return {PHOTOS_SHA256: hashlib.sha256(self.listing).hexdigest()}
+        """The hyperparameters with which the job verifies the listing and reads the labels."""
+        sha256 = hashlib.sha256(self.listing).hexdigest()
+        return {PHOTOS_SHA256: sha256, **(self.labels.settings if self.labels else {})}
 
     @property
     def listing_uri(self) -> str:
@@ -114,11 +119,9 @@ def plan_photo_inputs(account: Account, config: LaunchConfig) -> PhotoInputs:
     else:
         photos = local_photos(root, paths, digests)
         plan = plan_photos(account.client("s3"), folder, photos, folders.within)
-    listed = (
-        ListedPhoto(each.name, each.key, each.size_bytes, f"sha256:{each.sha256}")
-        for each in photos
-    )
-    listing = PhotoListing(f"{folder.prefix}/", tuple(listed))
+    labels = sent_labels(folders) if training.data.labels is not None else None
+    files = [*map(_as_listed, photos), *([] if labels is None else [labels.listed])]
+    listing = PhotoListing(f"{folder.prefix}/", tuple(files))
     return PhotoInputs(
         run_name=name,
         folder=folder,
@@ -127,7 +130,8 @@ def plan_photo_inputs(account: Account, config: LaunchConfig) -> PhotoInputs:
         count=len(photos),
         size_bytes=sum(photo.size_bytes for photo in photos),
         manifest=encode_manifest(folder, (photo.key for photo in listing.photos)),
-        digests={} if account.dry else {each.name: each.sha256 for each in photos},
+        digests={} if account.dry else {each.name: str(each.digest) for each in files},
+        labels=labels,
         notes=(PLACEHOLDERS,) if account.dry else (),
     )
 
@@ -147,6 +151,8 @@ def upload_photo_inputs(client: Any, inputs: PhotoInputs, kms_key: str | None) -
         )
         upload_photos(client, inputs.folder, plan, kms_key=kms_key)
     documents = {inputs.listing_uri: inputs.listing, inputs.manifest_uri: inputs.manifest}
+    if inputs.labels is not None:
+        documents[f"{inputs.folder.uri}{inputs.labels.listed.key}"] = inputs.labels.data
     for uri, data in documents.items():
         if not holds(client, uri, checksum(data)):
             upload_bytes(client, data, uri, kms_key=kms_key)
@@ -157,6 +163,12 @@ def _in_place(account: Account, config: Config, folder: S3Folder) -> PhotoInputs
     if account.dry:
         raise ConfigError(
             f"data.root={config.data.root}: a dry run lists nothing in S3: it needs local photos."
+        )
+    if config.data.labels is not None:
+        raise ConfigError(
+            f"data.labels={config.data.labels}: of photos that are in S3 already, jobs read the "
+            "classes from folders alone: download them and write data.root=FOLDER, or put the "
+            "objects of each class below a prefix of its name."
         )
     found = find_s3_photos(account, config)
     name = PurePosixPath(found.folder.prefix).name
@@ -170,6 +182,10 @@ def _in_place(account: Account, config: Config, folder: S3Folder) -> PhotoInputs
         manifest=encode_manifest(found.folder, (photo.key for photo in found.listing.photos)),
         digests=found.versions,
     )
+
+
+def _as_listed(photo: Photo) -> ListedPhoto:
+    return ListedPhoto(photo.name, photo.key, photo.size_bytes, f"sha256:{photo.sha256}")
 
 
 def _placeholder(root: Path, path: Path) -> Photo:
@@ -191,9 +207,8 @@ def _listed(config: Config) -> tuple[str, PhotoFolders, Mapping[Path, bytes]]:
         )
     folders = read_folders(
         root,
-        valid_share=config.data.valid_share,
-        test_share=config.data.test_share,
-        split_seed=config.data.split_seed,
+        labels=Labels.of(config.data),
+        sampling=Sampling.of(config.data),
         nested_classes=config.data.nested_classes,
         links=config.data.links,
     )

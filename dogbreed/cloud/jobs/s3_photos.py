@@ -24,7 +24,8 @@ from dogbreed.cloud.container.photo_listing import ListedPhoto, PhotoListing, cl
 from dogbreed.configuration.run import Config
 from dogbreed.data.check import SHOWN, as_lines
 from dogbreed.data.layouts.folders import read_tree
-from dogbreed.data.layouts.splits import TEST, VALID, PhotoFolders
+from dogbreed.data.layouts.sampling import Sampling
+from dogbreed.data.layouts.splits import PhotoFolders
 from dogbreed.data.layouts.system_files import Skipped
 from dogbreed.data.layouts.walk import Folder, Listing
 from dogbreed.errors import CloudError, DataError
@@ -119,11 +120,10 @@ def _folders(folder: S3Folder, there: Mapping[str, Version], config: Config) -> 
     """Classes and splits, by the rules for local folders."""
     data, root = config.data, Path(folder.uri)
     top = _S3Tree(root, Skipped(), [PurePosixPath(name) for name in there])
-    shares = {VALID: data.valid_share, TEST: data.test_share}
     try:
         if (clash := clashing_name(there)) is not None:
             raise DataError(f"{root}/{clash} is an object and a folder, which no disk can hold.")
-        folders = read_tree(top, shares, data.split_seed, data.nested_classes)
+        folders = read_tree(top, Sampling.of(data), data.nested_classes)
     except DataError as error:
         raise DataError(*(_as_uri(line, root, folder) for line in error.args)) from error
     sizes = ", ".join(f"{len(photos)} {split}" for split, photos in folders.samples.items())

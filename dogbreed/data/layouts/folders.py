@@ -1,27 +1,21 @@
 """Folders of classes on the disk: their layouts, and the photos in them. No photo is decoded."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from dogbreed.data.layouts.findings import group_findings, layout_findings
+from dogbreed.data.layouts.groups import match_groups
+from dogbreed.data.layouts.label_hint import labels_hint
+from dogbreed.data.layouts.labels import Labels, read_labels, refuse_nested
 from dogbreed.data.layouts.nesting import ClassPhotos, find_nested, nested_message, read_classes
+from dogbreed.data.layouts.sampling import SAMPLING, Sampling, sample_splits
 from dogbreed.data.layouts.spellings import refuse_spellings
-from dogbreed.data.layouts.split_folders import Layout, class_folders, find_layout
+from dogbreed.data.layouts.split_folders import class_folders, find_layout
 from dogbreed.data.layouts.split_names import split_name
-from dogbreed.data.layouts.splits import (
-    OUTSIDE_LINK,
-    SYSTEM_FILES,
-    TEST,
-    TRAIN,
-    UNREADABLE,
-    UNUSED,
-    VALID,
-    Finding,
-    PhotoFolders,
-    assemble,
-    sample_splits,
-)
+from dogbreed.data.layouts.splits import TRAIN, PhotoFolders, assemble
 from dogbreed.data.layouts.system_files import Skipped
 from dogbreed.data.layouts.walk import Folder
 from dogbreed.errors import DataError
@@ -30,43 +24,56 @@ from dogbreed.errors import DataError
 def read_folders(
     root: Path,
     *,
-    valid_share: float = 0.15,
-    test_share: float = 0.15,
-    split_seed: int = 0,
+    labels: Labels | None = None,
+    sampling: Sampling = SAMPLING,
     nested_classes: bool | None = None,
     links: bool = False,
 ) -> PhotoFolders:
-    """Read `root` as train/valid/test folders of classes, or as class folders alone.
+    """Read `root` as train/valid/test folders of classes, as class folders alone, or by labels.
 
     A split that isn't there is sampled from the training photos of each class, in the order of
     their names' hashes: the same whatever else is in the folders. `nested_classes` says whether
     a folder in a class folder is a class of its own; None refuses where that matters. Symbolic
-    links that lead out of `root` are skipped and reported, unless `links`.
+    links that lead out of `root` are skipped and reported, unless `links`. With `labels` a file
+    has the class of each photo, and folders mean nothing.
 
     Raises:
-        DataError: no folder, one that can't be read, no photos, fewer than two classes, or folders
-            that can be read in several ways: as splits or classes, as one class or several.
+        DataError: no folder, one that can't be read, no photos, fewer than two classes, folders
+            that can be read in several ways (as splits or classes, as one class or several), labels
+            that can't be read, or groups that can't be split.
     """
+    refuse_nested(labels, nested_classes)
     check_root(root)
     top = Folder.top(root, Skipped(), links=links)
-    shares = {VALID: valid_share, TEST: test_share}
+    with explained(top, labels):
+        if labels is None:
+            folders = read_tree(top, sampling, nested_classes)
+        else:
+            folders = read_labels(top, labels, sampling)
+    return replace(folders, within=top.within)
+
+
+@contextmanager
+def explained(top: Folder, labels: Labels | None) -> Iterator[None]:
+    """Add what may be the cause to a DataError: skipped links, and a file of labels not used."""
     try:
-        return replace(read_tree(top, shares, split_seed, nested_classes), within=top.within)
+        yield
     except DataError as error:
-        if (line := top.skipped.links_line(root)) is None:
+        line = top.skipped.links_line(top.path)
+        hints = [f"({line}.)"] if line else []
+        if labels is None:
+            hints += labels_hint(top)
+        if not hints:
             raise
-        raise DataError(f"{error}\n({line}.)") from error
+        raise DataError(*error.args, *hints) from error
 
 
-def read_tree(
-    top: Folder, shares: Mapping[str, float], split_seed: int, nested_classes: bool | None
-) -> PhotoFolders:
+def read_tree(top: Folder, sampling: Sampling, nested_classes: bool | None) -> PhotoFolders:
     """Read `top`, which needn't be on the disk, as `read_folders` does.
 
-    `shares` are of the splits VALID and TEST, where they are sampled.
-
     Raises:
-        DataError: no photos, fewer than two classes, or folders that can be read in several ways.
+        DataError: no photos, fewer than two classes, folders that can be read in several ways, or
+            groups that can't be split.
     """
     root = top.path
     layout = find_layout(top)
@@ -81,17 +88,18 @@ def read_tree(
         for class_photos in classes
         for path in class_photos.paths
     ]
-    sampled = tuple(split for split in (VALID, TEST) if split not in dict(layout.parts))
-    if sampled:
-        if sum(shares[split] for split in sampled) >= 1:
-            raise DataError("data.valid_share and data.test_share leave nothing to train on.")
-        found = sample_splits(found, {split: shares[split] for split in sampled}, root, split_seed)
+    groups = {}
     findings = layout_findings(top, layout, classes, nested_classes)
-    folders = assemble(root, found, findings, sampled, _class_folders(classes))
+    if sampling.group is not None and found:
+        groups = match_groups(sampling.group, root, [path for path, _, _ in found])
+        findings += group_findings(root, found, groups)
+    shares = sampling.shares(dict(layout.parts))
+    found = sample_splits(found, shares, root, sampling.split_seed, groups)
+    folders = assemble(root, found, findings, tuple(shares), _class_folders(classes))
     if len(folders.classes) < 2:
         raise DataError(_why_too_few(top, folders, bool(nested)))
     folders.require_photos()
-    return folders
+    return replace(folders, groups=groups)
 
 
 def check_root(root: Path) -> None:
@@ -117,62 +125,6 @@ def _class_folders(classes: Sequence[ClassPhotos]) -> dict[str, Path]:
     for class_photos in classes:
         found.setdefault(class_photos.name, class_photos.folder)
     return found
-
-
-def layout_findings(
-    root: Folder, layout: Layout, classes: Sequence[ClassPhotos], nested_classes: bool | None
-) -> list[Finding]:
-    """What there is to report about the folders besides the classes' own photos."""
-    found: list[Finding] = []
-
-    def note(path: Path, reason: str, message: str) -> None:
-        found.append(Finding(path=path, reason=reason, message=message, bad=False, photos=0))
-
-    divided = {
-        class_photos.name
-        for class_photos in classes
-        if len({path.parent for path in class_photos.paths}) > 1
-    }
-    if divided and nested_classes is None:
-        message = f"{len(divided):,} classes have photos in several folders that only dates or "
-        note(root.path, "subfolders", f"{message}words such as images/ tell apart: taken as one")
-    for folder in layout.unused:
-        message = f"{folder.count_named_photos():,} photos aren't used: {_why_unused(folder)}"
-        note(folder.path, UNUSED, message)
-    levels = {folder.path: folder for folder in (root, *(part for _, part in layout.parts))}
-    for folder in levels.values():
-        if loose := len(folder.named_photos):
-            what = "class" if folder.path in {p.path for _, p in layout.parts} else "split"
-            note(folder.path, "no_class", f"{loose} photos are beside the {what} folders; left out")
-    holders = {
-        (class_photos.split, str(above))
-        for class_photos in classes
-        if class_photos.paths
-        for above in PurePosixPath(class_photos.name).parents
-    }
-    for class_photos in classes:
-        if not class_photos.paths and (class_photos.split, class_photos.name) not in holders:
-            note(class_photos.folder, "empty_class", "a class folder without photos; left out")
-        for path in class_photos.others:
-            note(path, "ignored", "not a photo by name or content; ignored")
-    for path, reason in root.skipped.unreadable.items():
-        note(path, UNREADABLE, f"can't be read ({reason}); left out with all that is in it")
-    if line := root.skipped.system_line():
-        note(root.path, SYSTEM_FILES, line)
-    if line := root.skipped.links_line(root.path):
-        note(root.path, OUTSIDE_LINK, line)
-    for path in root.skipped.links.targets:
-        note(path, OUTSIDE_LINK, "a symbolic link that leads out of the folder; skipped")
-    return found
-
-
-def _why_unused(folder: Folder) -> str:
-    parsed = split_name(folder.name)
-    if parsed is None:
-        return "its name is that of no split"
-    if not class_folders(folder):
-        return f"a {parsed.split} split has class folders, this one has none"
-    return f"another folder is the {parsed.split} split"
 
 
 def _why_too_few(root: Folder, folders: PhotoFolders, nested: bool) -> str:

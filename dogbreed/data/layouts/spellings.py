@@ -3,7 +3,7 @@
 import shlex
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dogbreed.data.layouts.class_names import spelling_key
@@ -34,6 +34,32 @@ def refuse_spellings(root: Path, classes: Iterable[ClassPhotos]) -> None:
         *more,
         "Put the photos of a class into one folder, as the commands do (a file whose name is taken "
         "stays where it is), or rename a folder if they are two classes.",
+    )
+
+
+def refuse_label_spellings(file: str, photos: Mapping[str, int]) -> None:
+    """The same of labels in a file, with so many photos each.
+
+    Raises:
+        DataError: two of them are spellings of one class.
+    """
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(photos):
+        alike[spelling_key(name)].append(name)
+    twins = [names for names in alike.values() if len(names) > 1]
+    if not twins:
+        return
+    more = [f"  and {len(twins) - _SHOWN:,} more"] if len(twins) > _SHOWN else []
+    raise DataError(
+        f"data.labels={file}: {_counted(len(twins))} spelled in several ways, each of which would "
+        "be a class of its own:",
+        *(
+            f"  {', '.join(f'{name!a} ({photos[name]:,} photos)' for name in names[:_SHOWN])}: "
+            f"{_difference(names)}"
+            for names in twins[:_SHOWN]
+        ),
+        *more,
+        "Write one spelling in the file, or distinct names if they are two classes.",
     )
 
 

@@ -17,6 +17,7 @@ SPLITS = (TRAIN, VALID, TEST)
 ONE_SPLIT_ONLY = "one_split_only"
 SYSTEM_FILES, UNREADABLE, UNUSED = "system_files", "unreadable_folder", "unused_folder"
 OUTSIDE_LINK = "outside_link"
+TORN_GROUPS, UNGROUPED = "torn_groups", "ungrouped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Finding:
     bad: bool
     photos: int = 1
 
+    @classmethod
+    def note(cls, path: Path, reason: str, message: str) -> "Finding":
+        """A finding that leaves out no photo."""
+        return cls(path=path, reason=reason, message=message, bad=False, photos=0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoFolders:
@@ -49,8 +55,10 @@ class PhotoFolders:
     `classes` are the folders' names in sorted order (a label is an index into them), with nested
     classes their paths ("shoes/boots"); `display_names` are what people read. `split_locally` names
     the splits that were sampled by this package rather than found as folders. `class_folders` has
-    one folder of each class, for findings. `within` is the real path of the folder that no photo is
-    read from outside of; None where links may lead anywhere (data.links).
+    one folder of each class, for findings; a class of a table has none. `within` is the real path
+    of the folder that no photo is read from outside of; None where links may lead anywhere
+    (data.links). `groups` are names of photos that belong together, such as those of one dog; a
+    photo that isn't in it is a group of its own.
     """
 
     root: Path
@@ -61,6 +69,7 @@ class PhotoFolders:
     split_locally: tuple[str, ...]
     class_folders: Mapping[str, Path] = field(default_factory=dict)
     within: str | None = None
+    groups: Mapping[Path, str] = field(default_factory=dict)
 
     def all_samples(self) -> list[Sample]:
         """Every sample: train, then valid, then test."""
@@ -89,27 +98,23 @@ class PhotoFolders:
             if sample.path not in dropped
         ]
         left = assemble(self.root, chosen, [], self.split_locally, self.class_folders)
-        return replace(left, within=self.within)
+        return replace(left, within=self.within, groups=self.groups)
+
+    def unit(self, path: Path) -> bytes:
+        """What a photo is sampled as; all photos of a group have the same."""
+        return sampling_unit(path, self.root, self.groups)
 
     def take(self, fraction: float, seed: int = 0) -> "PhotoFolders":
-        """A share of each class in each split, at least one photo of each.
+        """A share of each class in each split, in complete groups, at least one photo of each.
 
         Nested: what is in 10 % is in 20 %, for the same seed.
         """
         if fraction >= 1:
             return self
-        chosen: set[Path] = set()
-        for split in SPLITS:
-            of_class: dict[int, list[Path]] = defaultdict(list)
-            for sample in self.samples[split]:
-                of_class[sample.label].append(sample.path)
-            for paths in of_class.values():
-                shuffled = _shuffled(paths, self.root, f"fraction/{seed}")
-                chosen.update(shuffled[: math.ceil(fraction * len(shuffled))])
         return replace(
             self,
             samples={
-                split: tuple(sample for sample in samples if sample.path in chosen)
+                split: self._share(samples, fraction, f"fraction/{seed}")
                 for split, samples in self.samples.items()
             },
             # What is left out already is left out of the same share of the photos.
@@ -119,43 +124,34 @@ class PhotoFolders:
             ),
         )
 
-
-def sample_splits(
-    found: Sequence[tuple[Path, str, str]], shares: dict[str, float], root: Path, seed: int
-) -> list[tuple[Path, str, str]]:
-    """Draw the splits of `shares` from each class's training photos, in exact proportion.
-
-    The order is that of the photos' own hashes: one added later moves none but its neighbours at
-    the borders between two splits, and none of another class.
-    """
-    result = [entry for entry in found if entry[2] != TRAIN]
-    of_class: dict[str, list[Path]] = defaultdict(list)
-    for path, name, split in found:
-        if split == TRAIN:
-            of_class[name].append(path)
-    for name in sorted(of_class):
-        remaining = _shuffled(of_class[name], root, f"split/{seed}")
-        total = len(remaining)
-        for number, (split, share) in enumerate(shares.items()):
-            # One photo at least for each split, as long as one is left to train on.
-            others = len(shares) - number
-            wanted = max(1, round(share * total))
-            count = min(wanted, max(1, len(remaining) - others)) if len(remaining) > 1 else 0
-            result += [(path, name, split) for path in remaining[:count]]
-            remaining = remaining[count:]
-        result += [(path, name, TRAIN) for path in remaining]
-    return result
+    def _share(self, samples: Sequence[Sample], fraction: float, salt: str) -> tuple[Sample, ...]:
+        """The samples of the first groups of each class, up to that fraction of its photos."""
+        of_class: dict[int, Counter[bytes]] = defaultdict(Counter)
+        for sample in samples:
+            of_class[sample.label][self.unit(sample.path)] += 1
+        chosen: set[bytes] = set()
+        for units in of_class.values():
+            missing = math.ceil(fraction * units.total())
+            for unit in in_hash_order(units, salt):
+                if missing <= 0:
+                    break
+                chosen.add(unit)
+                missing -= units[unit]
+        return tuple(sample for sample in samples if self.unit(sample.path) in chosen)
 
 
-def _shuffled(paths: Iterable[Path], root: Path, salt: str) -> list[Path]:
-    """The paths in an order that depends on nothing but their own names below `root`."""
+def sampling_unit(path: Path, root: Path, groups: Mapping[Path, str]) -> bytes:
+    """The group of a photo, or the photo itself: its name below `root`, wherever that is."""
+    group = groups.get(path)
+    if group is not None:
+        return b"\0" + group.encode("utf-8", "surrogateescape")  # no path has a zero byte
+    # fsencode: names that aren't UTF-8 are files too.
+    return os.fsencode(path.relative_to(root).as_posix())
 
-    def place(path: Path) -> bytes:
-        # fsencode: names that aren't UTF-8 are files too.
-        name = os.fsencode(path.relative_to(root).as_posix())
-        return hashlib.sha256(f"{salt}/".encode() + name).digest()
 
-    return sorted(paths, key=place)
+def in_hash_order(units: Iterable[bytes], salt: str) -> list[bytes]:
+    """The units in an order that depends on nothing but their own names."""
+    return sorted(units, key=lambda unit: hashlib.sha256(f"{salt}/".encode() + unit).digest())
 
 
 def assemble(
@@ -169,20 +165,16 @@ def assemble(
     counts = Counter((name, split) for _, name, split in found)
     names = {name for _, name, _ in found}
     classes = tuple(sorted(name for name in names if counts[name, TRAIN]))
-    more = [_untrained(class_folders[name], name, counts) for name in sorted(names - {*classes})]
-    for name in classes:
+    more = []
+    for name in sorted(names):
+        folder = class_folders.get(name)
         lacking = [split for split in (VALID, TEST) if not counts[name, split]]
-        if lacking:
-            message = f"no photos in {' and '.join(lacking)}: nothing is known of it there"
-            more.append(
-                Finding(
-                    path=class_folders[name],
-                    reason=ONE_SPLIT_ONLY,
-                    message=message,
-                    bad=False,
-                    photos=0,
-                )
-            )
+        if name in classes and not lacking:
+            continue
+        finding = _one_split(lacking) if name in classes else _untrained(name, counts)
+        # A class that has no folder is named in the message.
+        message = finding.message if folder else f"{name}: {finding.message}"
+        more.append(replace(finding, path=folder or root, message=message))
     label_of = {name: label for label, name in enumerate(classes)}
     ordered = sorted(found, key=lambda entry: entry[0])
     samples = {
@@ -204,10 +196,15 @@ def assemble(
     )
 
 
-def _untrained(folder: Path, name: str, counts: Counter[tuple[str, str]]) -> Finding:
+def _one_split(lacking: Sequence[str]) -> Finding:
+    message = f"no photos in {' and '.join(lacking)}: nothing is known of it there"
+    return Finding.note(Path(), ONE_SPLIT_ONLY, message)
+
+
+def _untrained(name: str, counts: Counter[tuple[str, str]]) -> Finding:
     held = [split for split in (VALID, TEST) if counts[name, split]]
     return Finding(
-        path=folder,
+        path=Path(),
         reason="untrained_class",
         message=f"{' and '.join(held)} have this class, train has not; its photos are left out",
         bad=True,

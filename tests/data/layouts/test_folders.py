@@ -9,6 +9,7 @@ from conftest import ORIGINAL_PHOTOS, needs
 from PIL import Image
 
 from dogbreed.data.layouts.folders import read_folders
+from dogbreed.data.layouts.sampling import Sampling
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID, Finding, PhotoFolders
 from dogbreed.errors import DataError
 
@@ -122,7 +123,7 @@ def test_the_root_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_split_is_stratified_and_copies_nothing(tmp_path: Path) -> None:
     root = plain(tmp_path, 600)
     before = sorted(root.rglob("*"))
-    folders = read_folders(root, valid_share=0.2, test_share=0.1)
+    folders = read_folders(root, sampling=Sampling(valid_share=0.2, test_share=0.1))
     assert sorted(root.rglob("*")) == before
     assert sorted(sample.path for sample in folders.all_samples()) == sorted(root.rglob("*.jpg"))
     assert folders.counts(VALID) == [120] * 3
@@ -134,7 +135,7 @@ def test_split_follows_from_the_seed_and_not_from_the_place(tmp_path: Path) -> N
     first = split_of(read_folders(plain(tmp_path / "here", 50)))
     assert split_of(read_folders(tmp_path / "here")) == first
     assert split_of(read_folders(plain(tmp_path / "over" / "there", 50))) == first
-    assert split_of(read_folders(tmp_path / "here", split_seed=1)) != first
+    assert split_of(read_folders(tmp_path / "here", sampling=Sampling(split_seed=1))) != first
 
 
 def test_classes_are_not_split_alike(tmp_path: Path) -> None:
@@ -177,7 +178,9 @@ def test_added_photos_are_split_too(tmp_path: Path) -> None:
 def test_split_of_a_tiny_class(tmp_path: Path, count: int, expected: tuple[int, ...]) -> None:
     for seed in range(20):
         big = (f"Big/{number}.jpg" for number in range(10))
-        folders = read_folders(touch(plain(tmp_path, count), *big), split_seed=seed)
+        folders = read_folders(
+            touch(plain(tmp_path, count), *big), sampling=Sampling(split_seed=seed)
+        )
         label = folders.classes.index("Akita")
         counts = tuple(folders.counts(split)[label] for split in SPLITS)
         assert counts == expected
@@ -186,17 +189,25 @@ def test_split_of_a_tiny_class(tmp_path: Path, count: int, expected: tuple[int, 
 def test_shares_must_leave_something_to_train_on(tmp_path: Path) -> None:
     root = plain(tmp_path, 10)
     with pytest.raises(DataError, match=r"data.valid_share and data.test_share leave nothing"):
-        read_folders(root, valid_share=0.5, test_share=0.5)
-    assert min(read_folders(root, valid_share=0.5, test_share=0.49).counts(TRAIN)) >= 1
+        read_folders(root, sampling=Sampling(valid_share=0.5, test_share=0.5))
+    assert (
+        min(read_folders(root, sampling=Sampling(valid_share=0.5, test_share=0.49)).counts(TRAIN))
+        >= 1
+    )
 
 
 def test_shares_of_splits_that_are_there_do_not_count(tmp_path: Path) -> None:
     root = touch(plain(tmp_path / "train", 10).parent, "valid/Akita/1.jpg", "test/Akita/1.jpg")
-    assert read_folders(root, valid_share=0.9, test_share=0.9).counts(TRAIN) == [10] * 3
+    assert (
+        read_folders(root, sampling=Sampling(valid_share=0.9, test_share=0.9)).counts(TRAIN)
+        == [10] * 3
+    )
     (root / "test" / "Akita" / "1.jpg").unlink()
     (root / "test" / "Akita").rmdir()
     (root / "test").rmdir()
-    assert read_folders(root, valid_share=0.9, test_share=0.1).split_locally == (TEST,)
+    assert read_folders(root, sampling=Sampling(valid_share=0.9, test_share=0.1)).split_locally == (
+        TEST,
+    )
 
 
 # --- names -----------------------------------------------------------------------------------
@@ -296,7 +307,7 @@ def test_fraction_depends_on_its_seed(tmp_path: Path) -> None:
 def test_fraction_is_not_taken_from_the_edge_of_the_split(tmp_path: Path) -> None:
     """Half the training photos aren't those that would next go to the test split."""
     whole = read_folders(plain(tmp_path, 200))
-    wider = read_folders(tmp_path, test_share=0.3)
+    wider = read_folders(tmp_path, sampling=Sampling(test_share=0.3))
     moved = {path for path, split in split_of(wider).items() if split == TEST}
     kept = {p for p, split in split_of(whole.take(0.2)).items() if split == TRAIN}
     assert len(kept & moved) < len(kept) / 2
