@@ -28,6 +28,7 @@ from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.report.run.report import write_report
 from dogbreed.runtime.prefetch import prefetch
 from dogbreed.serving.predictor import Predictor
+from dogbreed.run_records.record import METRICS_FILE
 from dogbreed.training.results import (
     answered_share,
     data_fingerprint,
@@ -36,7 +37,6 @@ from dogbreed.training.results import (
     write_predictions,
 )
 from dogbreed.training.run_folder import (
-    METRICS_FILE,
     RunFolder,
     check_writable,
     log,

@@ -1,0 +1,24 @@
+"""The keys of a training's configuration that differ from the defaults."""
+
+from typing import Any
+
+from dogbreed.configuration.composing import compose_as
+from dogbreed.configuration.run import Config
+from dogbreed.configuration.schema import leaves, without_places
+
+# What is trained on, and where the results are: lists of runs show these by themselves.
+_SHOWN_OTHERWISE = {
+    *("name", "resume", "output_root"),
+    *("data.source", "data.root", "data.feature_set"),
+}
+
+
+def changed_keys(config: Config) -> dict[str, Any]:
+    """Keys with their values where these aren't the defaults; of a path its last component."""
+    defaults = leaves(without_places(compose_as(Config, "train", [])))
+    given = leaves(without_places(config))
+    return {
+        name: value
+        for name, value in given.items()
+        if name not in _SHOWN_OTHERWISE and value != defaults.get(name)
+    }
