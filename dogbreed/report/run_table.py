@@ -12,7 +12,7 @@ from dogbreed.run_records.record import RunRecord
 from dogbreed.utils.printable import printable
 
 LATEST_MARK, BEST_MARK = ">", "*"
-HEADS = ("", "run", "data", "test top-1 %", "seconds", "what differs from the defaults")
+HEADS = ("", "run", "data", "test top-1 %", "seconds", "changed keys")
 _NAME_WIDTH, _DATA_WIDTH = 40, 16
 _MIN_LAST_WIDTH = 30  # a narrower last column has lines of its own
 _INDENT = "      "

@@ -37,15 +37,17 @@ def choose_run(model: Path, output_root: Path = OUTPUT_ROOT) -> ChosenRun:
     Raises:
         ArtifactError: there is no such run.
     """
-    if model.name not in (LATEST, BEST) or os.path.lexists(model):
+    if model.name not in (LATEST, BEST):
         return ChosenRun(model)
-    root = output_root if len(model.parts) == 1 else model.parent
+    named_alone = len(model.parts) == 1 and not os.path.lexists(model)
+    place = output_root / model if named_alone else model
+    if place.is_symlink():
+        return ChosenRun(place.parent / place.readlink(), model.name)
+    if place.exists():
+        return ChosenRun(place)
     if model.name == BEST:
-        return _best_of(root)
-    if latest_name(root) is None:
-        raise _no_runs(root)
-    folder = root / LATEST
-    return ChosenRun(folder.resolve(), str(folder))
+        return _best_of(place.parent)
+    raise _no_runs(place.parent)
 
 
 def best_run(runs: Sequence[ListedRun], latest: str | None) -> tuple[ListedRun | None, int]:

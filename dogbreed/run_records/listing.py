@@ -110,4 +110,4 @@ def _time_of(folder: Path) -> datetime:
     if found is not None:
         with suppress(ValueError):
             return datetime.strptime(found[0], "%Y%m%d-%H%M%S")
-    return datetime.fromtimestamp(os.stat(folder / DATA_FILE).st_mtime)
+    return datetime.fromtimestamp((folder / DATA_FILE).stat().st_mtime)

@@ -26,9 +26,10 @@ from dogbreed.evaluation.metrics.calibration_error import against_perfect_calibr
 from dogbreed.evaluation.metrics.measuring import measure, measure_classes
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.report.run.report import write_report
+from dogbreed.run_records.best import choose_run
+from dogbreed.run_records.record import METRICS_FILE
 from dogbreed.runtime.prefetch import prefetch
 from dogbreed.serving.predictor import Predictor
-from dogbreed.run_records.record import METRICS_FILE
 from dogbreed.training.results import (
     answered_share,
     data_fingerprint,
@@ -65,8 +66,9 @@ def evaluate_model(config: EvaluateRunConfig) -> Path:
     log_to_terminal()
     clock = Clock()
     with clock.phase(SET_UP):
+        chosen = choose_run(Path(config.model), Path(config.output_root)).folder
         predictor = Predictor.load(
-            config.model,
+            chosen,
             engine=config.engine,
             precision=config.precision,
             threads=config.threads,
@@ -79,7 +81,7 @@ def evaluate_model(config: EvaluateRunConfig) -> Path:
     config = replace(
         config,
         name=f"{photos_name}-evaluation" if config.name == AUTO else config.name,
-        model=str(Path(config.model).resolve()),  # outputs/latest may be another run tomorrow
+        model=str(chosen.resolve()),  # outputs/latest may be another run tomorrow
     )
     run = new_run(Path(config.output_root), config.name)
     try:

@@ -10,6 +10,7 @@ from typing import Any
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO, leaves
 from dogbreed.errors import ConfigError, TrainingError
+from dogbreed.run_records.lock import RunLock, holder
 from dogbreed.run_records.record import METRICS_FILE
 from dogbreed.training.checkpoints import epochs_in
 from dogbreed.training.data_record import RunData, differences, read_run_data
@@ -24,7 +25,6 @@ from dogbreed.training.run_folder import (
     remove_partial_files,
     resumed_folder,
 )
-from dogbreed.run_records.lock import RunLock, holder
 from dogbreed.utils.documents import DocumentError, read_yaml
 from dogbreed.utils.files import first_odd_file
 from dogbreed.utils.printable import printable

@@ -175,7 +175,7 @@ function picture(answer) {
 function card([a, b]) {
   const { names } = all.sets[a.set];
   const said = (letter, answer) =>
-    element("p", {}, `${letter}: `, name(answer.predicted), answer.isRight ? " ✓" : "");
+    element("p", {}, `${letter}: `, answer.isRight ? "right" : name(answer.predicted));
   return element(
     "li",
     { class: "card photo" },
@@ -183,7 +183,7 @@ function card([a, b]) {
     element("p", {}, element("b", {}, name(a.label))),
     said("A", a),
     said("B", b),
-    element("p", { class: "soft" }, name(names[a.number])),
+    element("p", { class: "file" }, name(names[a.number])),
   );
 }
 
