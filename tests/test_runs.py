@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,7 +53,9 @@ def test_a_file_in_the_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "outputs").touch()
     done = run_in_process("dogbreed.runs", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: outputs: Not a directory\n"
+    assert done.stderr == (
+        "error: outputs: Not a directory: a file is where a folder is needed: name another path.\n"
+    )
 
 
 def test_into_a_pipe_each_run_is_a_line(runs: Runs, root: Path) -> None:
@@ -65,10 +69,21 @@ def test_into_a_pipe_each_run_is_a_line(runs: Runs, root: Path) -> None:
         folder_name(0, "others"),
         *("pets", "77.0", "(74.5", "to", "79.3)", "165"),
     ]
-    assert best.startswith(f"*  {folder_name(1)}   photos  70.0 (67.3 to 72.5)")
+    assert best.startswith(f"*  {folder_name(1)}  photos  70.0 (67.3 to 72.5)")
     assert best.endswith("     165  optim.lr=0.003 resume=null")
     assert latest.startswith(f">  {folder_name(2)} ")
     assert latest.endswith(f"     4.2  data.root={'a' * 59}…")
+
+
+def is_locked_for_others(folder: Path) -> bool:
+    code = (
+        "import pathlib, sys; from dogbreed.run_records.lock import is_locked; "
+        "print(is_locked(pathlib.Path(sys.argv[1])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
+    )
+    return done.stdout == "True\n"
 
 
 def test_runs_without_results_say_why(runs: Runs, root: Path) -> None:
@@ -83,7 +98,7 @@ def test_runs_without_results_say_why(runs: Runs, root: Path) -> None:
     assert lines[1].endswith("–  failed: no space\\x1b[2J\\nleft")
     assert lines[2].endswith("–  running")
     assert lines[3].endswith("–  unfinished")
-    assert RunLock.acquire(running) is None, "looking has released the lock"
+    assert is_locked_for_others(running), "looking has released the lock"
     lock.release()
     (stopped / ".lock").write_text("process 1 on elsewhere")  # of a killed process
     _, *lines = runs()
@@ -92,9 +107,7 @@ def test_runs_without_results_say_why(runs: Runs, root: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{}", '{"classes": NaN}', "{" * 100, '{"data": 1}'])
-def test_a_damaged_record_is_replaced_by_metrics_json(
-    runs: Runs, root: Path, damage: str
-) -> None:
+def test_a_damaged_record_is_replaced_by_metrics_json(runs: Runs, root: Path, damage: str) -> None:
     folder = write_run(root, changes={"seed": 3})
     whole = runs()
     (folder / "run.json").write_text(damage)

@@ -207,7 +207,7 @@ function heading(runs) {
   return element("ul", { class: "two-runs" }, ...items);
 }
 
-function compare(runs) {
+function showTwo(runs) {
   const parts = [heading(runs)];
   const [one, other] = runs;
   if (one.classes_sha256 !== other.classes_sha256) {
@@ -243,7 +243,7 @@ function follow() {
   if (numbers.length !== 2 || numbers.includes(-1)) return;
   selected = numbers.map((number) => rows[number]);
   show();
-  compare(numbers.map((number) => all.runs[number]));
+  showTwo(numbers.map((number) => all.runs[number]));
   const title = document.getElementById("comparison-title");
   title.tabIndex = -1;
   title.focus({ preventScroll: true });
