@@ -9,7 +9,7 @@ from dogbreed.configuration.schema import leaves, without_places
 # What is trained on, and where the results are: lists of runs show these by themselves.
 _SHOWN_OTHERWISE = {
     *("name", "resume", "output_root"),
-    *("data.source", "data.root", "data.feature_set"),
+    *("data.source", "data.root", "data.feature_set", "data.noun"),
 }
 
 

@@ -189,7 +189,7 @@ def _answers(values: Any) -> PhotoAnswers:
         wrong = base64.b64decode(answers.wrong, validate=True)
     except binascii.Error as error:
         raise ValueError("no base64") from error
-    count = sum(byte.bit_count() for byte in right)
+    count = int.from_bytes(right).bit_count()
     if len(right) != (_of(int, answers.n) + 7) // 8:
         raise ValueError("as many bits as photos")
     if wrong and len(wrong) != 2 * (answers.n - count):
