@@ -1,5 +1,7 @@
 """The keys of a training's configuration that differ from the defaults."""
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from dogbreed.configuration.composing import compose_as
@@ -13,9 +15,15 @@ _SHOWN_OTHERWISE = {
 }
 
 
+@cache  # each trial of a search needs them
+def default_values() -> Mapping[str, Any]:
+    """The default of each key of a training, by its dotted name."""
+    return leaves(without_places(compose_as(Config, "train", [])))
+
+
 def changed_keys(config: Config) -> dict[str, Any]:
     """Keys with their values where these aren't the defaults; of a path its last component."""
-    defaults = leaves(without_places(compose_as(Config, "train", [])))
+    defaults = default_values()
     given = leaves(without_places(config))
     return {
         name: value

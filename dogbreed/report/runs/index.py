@@ -10,9 +10,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from dogbreed.configuration.composing import compose_as
-from dogbreed.configuration.run import Config
-from dogbreed.configuration.schema import leaves, without_places
+from dogbreed.configuration.changes import default_values
 from dogbreed.evaluation.metrics.registry import metrics
 from dogbreed.report.formatting import setting
 from dogbreed.report.frame import Section, json_of, page
@@ -117,13 +115,12 @@ def _row(run: ListedRun, latest: str | None, best: ListedRun | None) -> Row:
 
 def _data(root: Path, runs: Sequence[ListedRun]) -> dict[str, Any]:
     """What the script of the page reads: the runs in the order of the rows, and their photos."""
-    defaults = leaves(without_places(compose_as(Config, "train", [])))
     photos = tested_photos(root, runs)
     return {
         "metrics": [
             {"name": each.name, "title": each.title, "unit": each.unit} for each in metrics()
         ],
-        "defaults": {name: _value(value) for name, value in defaults.items()},
+        "defaults": {name: _value(value) for name, value in default_values().items()},
         "sets": photos.sets,
         "classes": photos.classes,
         "runs": [
