@@ -18,9 +18,10 @@ from dogbreed.data.batches import (
 )
 from dogbreed.data.check import Checked, check
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing, view_names
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID
+from dogbreed.data.roots import local_root
 from dogbreed.errors import ConfigError
 from dogbreed.features.splits import cached_splits
 from dogbreed.utils.machine import worker_count
@@ -124,7 +125,7 @@ class BreedDataModule(LightningDataModule):
             split: LivePhotos(
                 folders.samples[split],
                 prepared,
-                photos.view_names(given["views"]),
+                view_names(given["views"]),
                 self.seed,
                 max_pixels,
                 folders.within,
@@ -150,6 +151,7 @@ class BreedDataModule(LightningDataModule):
     ) -> "BreedDataModule":
         """Read and check the photos below `root`; batches are live photos, or their features.
 
+        `root` is a folder, a zip or tar archive of one, or s3://BUCKET/PREFIX, as `data.root`.
         The arguments are those of the class, and the keys fraction, nested_classes and links of
         the configuration's section data. `backbone`, one that is built or a network's name,
         replaces `preprocessing` by its own. With `features` its frozen part runs once per photo and
@@ -167,7 +169,7 @@ class BreedDataModule(LightningDataModule):
         given = _numbers(batch_size=batch_size, views=views, workers=workers, seed=seed)
         fraction = argument(Config, "data.fraction", fraction)
         built = _backbone(backbone, preprocessing, features=features)
-        folders = read_folders(Path(root), nested_classes=nested_classes, links=links)
+        folders = read_folders(local_root(root), nested_classes=nested_classes, links=links)
         folders = folders.take(fraction)
         cached = None
         if built is not None and features:

@@ -268,19 +268,28 @@ def photos_root(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder with a model of three breeds: random weights, two views of 64 pixels."""
+    return _tiny_model(tmp_path_factory.mktemp("tiny-model"))
+
+
+@pytest.fixture(scope="session")
+def padded_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for complete photos between bars (data.fit=pad)."""
+    return _tiny_model(tmp_path_factory.mktemp("padded-model"), fit="pad")
+
+
+def _tiny_model(folder: Path, fit: str = "crop") -> Path:
     import torch
 
-    from dogbreed.data.decoding.photos import Preprocessing
+    from dogbreed.data.decoding.preprocessing import Preprocessing
     from dogbreed.model import BreedClassifier
 
     classes = ("n02085620-Chihuahua", "n02099601-golden_retriever", "n02106662-German_shepherd")
     model = BreedClassifier(classes, backbone="resnet18", weights="none")
     weights = torch.randn(3, 512, generator=torch.Generator().manual_seed(0)) * 0.02
     model.head.get_submodule("output").load_state_dict({"weight": weights, "bias": torch.zeros(3)})
-    folder = tmp_path_factory.mktemp("tiny-model")
     model.save(
         folder / "model",
-        preprocessing=Preprocessing(size_px=64).describe(),
+        preprocessing=Preprocessing(size_px=64, fit=fit).describe(),
         views=2,
         temperature=1.3,
         threshold=0.4,

@@ -26,7 +26,7 @@ from dogbreed.backbone.providers.torchvision_models import TorchvisionProvider
 from dogbreed.configuration.commands import BY_NAME
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.schema import flat
-from dogbreed.data.decoding.photos import Pixels
+from dogbreed.data.decoding.preprocessing import Pixels
 from dogbreed.errors import ConfigError, EngineError, Stopped, WeightsError
 from dogbreed.features import cache, extraction
 from dogbreed.runtime.engine import BATCH_SIZE, build_runner

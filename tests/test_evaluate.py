@@ -16,7 +16,7 @@ from conftest import SMALL, draw_folders, draw_photo
 
 from dogbreed import evaluate, load_classifier
 from dogbreed.configuration.composing import compose
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError, DataError
 from dogbreed.training.run import train
 

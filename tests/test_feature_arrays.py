@@ -15,7 +15,7 @@ from dogbreed.backbone.architecture import Backbone, build_backbone
 from dogbreed.configuration.composing import compose
 from dogbreed.data.check import check
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ConfigError, DataError
 from dogbreed.features import extraction
 from dogbreed.training.run import train

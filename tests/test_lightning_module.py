@@ -13,7 +13,7 @@ from torchvision.models import resnet18
 from dogbreed import BreedClassifier, BreedDataModule
 from dogbreed.backbone.architecture import Backbone, build_backbone
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError, WeightsError
 
 CLASSES = ("Akita", "Beagle", "Collie")

@@ -15,7 +15,7 @@ from dogbreed import BreedClassifier, BreedDataModule, load_classifier
 from dogbreed.artifact.export import write_model
 from dogbreed.backbone.architecture import build_backbone
 from dogbreed.data.batches import FeatureBatch, PhotoBatch
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError
 from dogbreed.evaluation.metrics.registry import objectives
 

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("data.decoding.image_formats",),
     ("data.decoding",),
     ("data.layouts",),
+    ("data.archives",),
     ("data.sets",),
     ("data",),
     ("backbone.providers",),

@@ -9,7 +9,7 @@ from typing import Any, SupportsInt
 from dogbreed.artifact.description import Description
 from dogbreed.artifact.description_schema import BOUNDED, check_names
 from dogbreed.configuration.schema import argument, brief, nearest
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ConfigError
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dogbreed.configuration.schema import brief
-from dogbreed.data.decoding.photos import VERSIONS, Preprocessing
+from dogbreed.data.decoding.preprocessing import VERSIONS, Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError
 
 

@@ -23,7 +23,7 @@ from dogbreed.artifact.runtimes import openvino_runtime
 from dogbreed.artifact.trained_model import TrainedModel
 from dogbreed.data.batches import evenly_spaced
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import CENTRE, Pixels
+from dogbreed.data.decoding.preprocessing import CENTRE, Pixels
 from dogbreed.errors import ArtifactError, EngineError, PhotoError
 from dogbreed.features.shard import CHECKED_PHOTOS
 from dogbreed.runtime.conversion import ChannelsLast, to_openvino

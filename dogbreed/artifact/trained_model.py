@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from dogbreed.artifact.description import Description
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Pixels
+from dogbreed.data.decoding.preprocessing import Pixels, view_names
 from dogbreed.errors import ArtifactError, PhotoError
 from dogbreed.runtime.prefetch import prefetch
 from dogbreed.runtime.probabilities import (
@@ -53,7 +53,7 @@ class TrainedModel:
         self.description = description
         self.runner = runner
         self.preprocessing = description.pixels()
-        self.view_names = photos.view_names(description.views)
+        self.view_names = view_names(description.views)
 
     @property
     def photos_per_batch(self) -> int:

@@ -14,7 +14,7 @@ from dogbreed.backbone.providers.torchvision_models import TorchvisionProvider
 from dogbreed.backbone.weights import AUTO, NONE, read_weights, weights_digest
 from dogbreed.configuration.run import ModelConfig
 from dogbreed.configuration.schema import argument, brief
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ConfigError, WeightsError
 
 HEAD, LAST_STAGE, ALL = "head", "last_stage", "all"

@@ -9,9 +9,28 @@ from typing import Any
 from dogbreed.configuration.debug import DebugConfig
 from dogbreed.configuration.optimizers import OPTIMIZERS
 from dogbreed.configuration.schema import AUTO, Bounds, key, noun_key, path_key
+from dogbreed.errors import ConfigError
 
 _SIZE_PX = Bounds(at_least=32, at_most=1024)
+_ROOT = (
+    "photographs in class folders, or train/valid/test of them: a folder, a zip or tar archive of "
+    "one, or s3://BUCKET/PREFIX"
+)
 _CROP_SHARE = Bounds(above=0, at_most=1)
+CROP, PAD, STRETCH = FITS = ("crop", "pad", "stretch")
+
+
+def check_fit(fit: str, crop_share: float | str) -> None:
+    """Refuse a share of the photo for a fit that shows the network all of it.
+
+    Raises:
+        ConfigError: it is neither "auto" nor 1.
+    """
+    if fit != CROP and crop_share not in (AUTO, 1):
+        raise ConfigError(
+            f"crop_share={crop_share}: must be 1 with fit={fit}, which shows the network the whole "
+            "photo (data.crop_share=auto is 1 then); or take fit=crop."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +38,7 @@ class PixelsConfig:
     """What decides the pixels, once "auto" is resolved."""
 
     size_px: int = key("side of the square, in pixels", **_SIZE_PX)
+    fit: str = key("how a photo that isn't square becomes one", choices=FITS)
     crop_share: float = key("side of the centre square, of the shorter side", **_CROP_SHARE)
 
 
@@ -30,7 +50,7 @@ class DataConfig:
         "what to train on where data.root is null",
         choices=("samples", "oxford_pets", "stanford_dogs", "dogimages"),
     )
-    root: str | None = path_key("folder of photographs: class folders, or train/valid/test of them")
+    root: str | None = path_key(_ROOT)
     noun: str = noun_key("what pages and the terminal call a class, in the singular: class, breed")
     feature_set: str | None = path_key("folder of extracted features, in place of photographs")
     fraction: float = key(
@@ -60,8 +80,14 @@ class DataConfig:
     size_px: int | str = key(
         "side of the square that the network sees, in pixels; auto: the backbone's own", **_SIZE_PX
     )
+    fit: str = key(
+        "how a photo that isn't square becomes one; crop: its centre; pad: all of it, between "
+        "bars; stretch: all of it, squashed",
+        choices=FITS,
+    )
     crop_share: float | str = key(
-        "side of the centre square, as a fraction of the shorter side; auto: the backbone's own",
+        "side of the centre square, as a fraction of the shorter side; auto: the backbone's own "
+        "with data.fit=crop, else 1",
         **_CROP_SHARE,
     )
     batch_size: int = key(
@@ -70,6 +96,9 @@ class DataConfig:
     workers: int | str = key(
         "processes or threads that decode photos; auto: one per core", at_least=0
     )
+
+    def __post_init__(self) -> None:
+        check_fit(self.fit, self.crop_share)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,7 +244,9 @@ class Config:
     @property
     def pixels(self) -> dict[str, Any]:
         """What is set of the backbone's preprocessing: what is "auto" is left out."""
-        settings = {"size_px": self.data.size_px, "crop_share": self.data.crop_share}
+        data = self.data
+        whole = 1.0 if data.crop_share == AUTO and data.fit != CROP else data.crop_share
+        settings = {"size_px": data.size_px, "fit": data.fit, "crop_share": whole}
         return {name: value for name, value in settings.items() if value != AUTO}
 
     @property
@@ -276,7 +307,7 @@ class PredictConfig(TrainedConfig):
 class LabelledConfig:
     """Which labelled photos a model is evaluated on."""
 
-    root: str | None = path_key("folder of photographs: class folders, or train/valid/test of them")
+    root: str | None = path_key(_ROOT)
     split: str = key(
         "the split that is evaluated, where the root has split folders",
         choices=("train", "valid", "test"),

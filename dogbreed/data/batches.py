@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Pixels, Preprocessing
+from dogbreed.data.decoding.preprocessing import Pixels, Preprocessing
 from dogbreed.data.layouts.splits import Sample
 from dogbreed.errors import ConfigError, DataError, PhotoError
 from dogbreed.utils.signals import starting_helpers

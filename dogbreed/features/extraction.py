@@ -9,7 +9,7 @@ import numpy as np
 
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Pixels, Preprocessing
+from dogbreed.data.decoding.preprocessing import Pixels, Preprocessing
 from dogbreed.errors import ConfigError, DataError, PhotoError, Stopped, StoreError
 from dogbreed.features.cache import FeatureCache, Recipe
 from dogbreed.runtime.engine import BATCH_SIZE, EngineChoice, FrozenRunner, build_runner

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dogbreed.backbone.architecture import Backbone, empty_backbone
 from dogbreed.backbone.weights import read_weights, weights_digest
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import StoreError, WeightsError
 from dogbreed.utils.documents import DocumentError, read_json
 from dogbreed.utils.files import atomic_write, write_text

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dogbreed.backbone.architecture import Backbone
 from dogbreed.data.batches import CachedPhotos
 from dogbreed.data.check import Checked, check, known_digest
-from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.preprocessing import view_names
 from dogbreed.data.layouts.splits import SPLITS, TRAIN, PhotoFolders
 from dogbreed.features.cache import FeatureCache
 from dogbreed.features.engines import converts_to_openvino, frozen_engine
@@ -18,7 +18,7 @@ SplitViews = Mapping[str, Sequence[str]]
 
 def split_views(views: int, eval_views: int) -> SplitViews:
     """The views of each split's photos that are cached: training samples from all of them."""
-    names = photos.view_names(views)
+    names = view_names(views)
     return {split: names if split == TRAIN else names[:eval_views] for split in SPLITS}
 
 
@@ -77,7 +77,7 @@ def cached_splits(
     choice = frozen_engine(backbone, converts=converts_to_openvino(backbone))
     frozen, of_split = FrozenPart(backbone, choice), split_views(views, views)
     root = cache_dir() / "features"
-    caches = open_caches(root, frozen, photos.view_names(views))
+    caches = open_caches(root, frozen, view_names(views))
     checked = check(folders, workers=workers, known=CachedBefore(tuple(caches.values())))
     requests = feature_requests(checked, of_split)
     fill_caches(caches, requests, frozen, workers=max(1, workers))

@@ -10,7 +10,7 @@ import PIL.features
 import torch
 from torch import nn
 
-from dogbreed.data.decoding.photos import Pixels
+from dogbreed.data.decoding.preprocessing import Pixels
 from dogbreed.errors import EngineError
 from dogbreed.runtime import openvino_runner
 from dogbreed.runtime.conversion import to_openvino

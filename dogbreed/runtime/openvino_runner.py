@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dogbreed.data.decoding.photos import Pixels
+from dogbreed.data.decoding.preprocessing import Pixels
 from dogbreed.errors import EngineError
 from dogbreed.runtime.class_maps import add_class_maps
 from dogbreed.runtime.runner import AUTO, BF16, F32, Floats

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Pixels, Preprocessing
+from dogbreed.data.decoding.preprocessing import Pixels, Preprocessing
 
 
 def decode_views(

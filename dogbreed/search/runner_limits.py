@@ -1,5 +1,6 @@
 """Check what a search can't do, locally or at all, before anything starts."""
 
+from dogbreed.configuration.run import CROP, check_fit
 from dogbreed.configuration.search import (
     GRID,
     HYPERBAND,
@@ -96,6 +97,7 @@ def check_search(config: TuneConfig, space: Space) -> None:
             )
     if search.strategy == HYPERBAND:
         _check_epochs(config, space)
+    _check_fits(config, space)
 
 
 def _check_epochs(config: TuneConfig, space: Space) -> None:
@@ -111,6 +113,19 @@ def _check_epochs(config: TuneConfig, space: Space) -> None:
             "search.strategy=hyperband gives few epochs to many trials and all to a few: set "
             f"trainer.epochs to their number, at least {MIN_HYPERBAND_EPOCHS} (it is {epochs})."
         )
+
+
+def _check_fits(config: TuneConfig, space: Space) -> None:
+    """Raise a ConfigError if a trial would have a share of the photo and a fit that has none."""
+    searched = space.get("data.fit")
+    fits = searched.values if isinstance(searched, Choice) else (config.data.fit,)
+    if "data.crop_share" in space and set(fits) != {CROP}:
+        raise ConfigError(
+            "search.space.data.crop_share: only data.fit=crop shows a share of the photo: remove "
+            "the one or the other from the space."
+        )
+    for fit in fits:
+        check_fit(str(fit), config.data.crop_share)
 
 
 def check_cached(config: TuneConfig, space: Space) -> None:

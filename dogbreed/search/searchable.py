@@ -19,7 +19,7 @@ Value = float | int | str | bool
 SEARCHABLE = (
     *(name for name, _, _ in keys(Config) if name.startswith("optim.")),
     *("model.backbone", "model.trainable", "model.head", "model.hidden", "model.dropout"),
-    *("data.batch_size", "data.size_px", "data.crop_share"),
+    *("data.batch_size", "data.size_px", "data.fit", "data.crop_share"),
     *("features.store", "features.views", "features.average"),
     *("trainer.epochs", "trainer.patience", "seed"),
 )

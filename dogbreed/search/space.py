@@ -151,7 +151,8 @@ def _numbers(name: str, node: Mapping[str, Any]) -> Numbers:
 
 
 def _takes_fractions(name: str) -> bool:
-    return next(kind for known, kind, _ in keys(Config) if known == name) is float
+    kind = next(kind for known, kind, _ in keys(Config) if known == name)
+    return float in (kind, *typing.get_args(kind))  # also of a key that may be "auto"
 
 
 def _value(where: str, name: str, value: Any) -> Value:

@@ -1,12 +1,13 @@
 """The class activation map of a photo, and its overlay on the photo."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
 
-from dogbreed.data.decoding.photos import CENTRE, Pixels, Preprocessing
 from dogbreed.data.decoding.pool import OpenedPhoto
+from dogbreed.data.decoding.preprocessing import CENTRE, Box, Pixels, Preprocessing
 from dogbreed.runtime.runner import Floats
 
 # One view [size, size, 3] and a class's index to the class activation map, [cells, cells].
@@ -51,7 +52,7 @@ class Explainer:
         self.wanted_px = max(SHORTEST_PX, preprocessing.size_px)
 
     def explain(self, photo: Image.Image, class_index: int) -> Image.Image:
-        """An upright RGB photo with the map of a class over its centre square."""
+        """An upright RGB photo with the map of a class over what the network sees of it."""
         small = photo.copy()
         small.thumbnail((LONGEST_PX, LONGEST_PX))
         return self._overlaid(small, self._preprocessing.view(photo, CENTRE), class_index)
@@ -67,7 +68,8 @@ class Explainer:
 
     def _overlaid(self, small: Image.Image, view: Pixels, class_index: int) -> Image.Image:
         """A copy of the photo with the map of its centre view over it."""
-        return overlay(small, self.activation(view, class_index), self._preprocessing.crop_share)
+        region = self._preprocessing.region(small.size)
+        return overlay(small, self.activation(view, class_index), region)
 
     def activation(self, pixels: Pixels, class_index: int) -> Floats:
         """The class activation map of a view, [cells, cells], scaled to 0..1."""
@@ -76,21 +78,25 @@ class Explainer:
         return scaled
 
 
-def overlay(photo: Image.Image, activation: Floats, crop_share: float = 1.0) -> Image.Image:
+def overlay(photo: Image.Image, activation: Floats, region: Box) -> Image.Image:
     """The photo under the colours of an activation map, [cells, cells] in 0..1.
 
-    Higher values are more opaque. The map covers the centre view: a square whose side is
-    `crop_share` of the photo's shorter side.
+    Higher values are more opaque. The map covers `region`, in pixels of the photo, which may be
+    larger than the photo: see `Preprocessing.region`.
     """
-    side = max(1, round(min(photo.size) * crop_share))
-    left, top = (photo.width - side) // 2, (photo.height - side) // 2
+    left, top = math.floor(region[0]), math.floor(region[1])
+    width, height = max(1, round(region[2] - region[0])), max(1, round(region[3] - region[1]))
     smooth = Image.fromarray(activation.astype(np.float32)).resize(
-        (side, side), Image.Resampling.BICUBIC
+        (width, height), Image.Resampling.BICUBIC
     )
-    values = np.asarray(smooth).clip(0, 1)
+    # The part of the map that is over the photo.
+    x, right = max(0, left), min(photo.width, left + width)
+    y, bottom = max(0, top), min(photo.height, top + height)
+    visible = smooth.crop((x - left, y - top, right - left, bottom - top))
+    values = np.asarray(visible).clip(0, 1)
     opacity = (_MAX_OPACITY * values)[..., None]
     pixels = np.array(photo, np.float32)
-    square = pixels[top : top + side, left : left + side]
+    part = pixels[y:bottom, x:right]
     colours = _COLOURS[(255 * values).round().astype(np.uint8)]
-    square[:] = (1 - opacity) * square + opacity * colours
+    part[:] = (1 - opacity) * part + opacity * colours
     return Image.fromarray(pixels.round().astype(np.uint8))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dogbreed.artifact.network import Network
-from dogbreed.data.decoding.photos import Pixels
+from dogbreed.data.decoding.preprocessing import Pixels
 from dogbreed.errors import EngineError
 from dogbreed.runtime.runner import Floats
 

@@ -21,8 +21,8 @@ from dogbreed.artifact.trained_model import Scored, TrainedModel
 from dogbreed.configuration.run import Config, PredictConfig
 from dogbreed.configuration.schema import argument, brief, nearest
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Pixels
 from dogbreed.data.decoding.pool import OpenedPhoto
+from dogbreed.data.decoding.preprocessing import Pixels
 from dogbreed.errors import ArtifactError, ConfigError, PhotoError
 from dogbreed.runtime.probabilities import Doubles
 from dogbreed.runtime.runner import AUTO, CLASS_MAPS, Runner

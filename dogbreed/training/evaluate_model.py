@@ -17,9 +17,10 @@ from dogbreed.configuration.run import EvaluateRunConfig
 from dogbreed.configuration.schema import AUTO, without_places
 from dogbreed.data.check import SHOWN, Checked, as_lines, inspect_photos, stop_if_too_many
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Pixels
+from dogbreed.data.decoding.preprocessing import Pixels
 from dogbreed.data.layouts.labelled import MISSING_CLASS, UNKNOWN_CLASS, read_labelled
 from dogbreed.data.layouts.splits import TEST, PhotoFolders, Sample
+from dogbreed.data.roots import check_given_root, local_root, root_name
 from dogbreed.errors import DataError, PhotoError
 from dogbreed.evaluation.facts import Facts
 from dogbreed.evaluation.metrics.calibration_error import against_perfect_calibration
@@ -66,6 +67,7 @@ def evaluate_model(config: EvaluateRunConfig) -> Path:
     log_to_terminal()
     clock = Clock()
     with clock.phase(SET_UP):
+        check_given_root(config.data.root)
         chosen = choose_run(Path(config.model), Path(config.output_root)).folder
         predictor = Predictor.load(
             chosen,
@@ -77,7 +79,7 @@ def evaluate_model(config: EvaluateRunConfig) -> Path:
     workers = worker_count(config.workers)
     with clock.phase("check"):
         checked = _checked(config, predictor.description, workers)
-    photos_name = Path(config.data.root).resolve().name
+    photos_name = root_name(config.data.root)
     config = replace(
         config,
         name=f"{photos_name}-evaluation" if config.name == AUTO else config.name,
@@ -98,7 +100,7 @@ def _checked(config: EvaluateRunConfig, description: Description, workers: int) 
     """The photos of the model's classes that can be read, and findings about all others."""
     data = config.data
     folders = read_labelled(
-        Path(str(data.root)),
+        local_root(str(data.root)),
         description.classes,
         description.display_names,
         split=data.split,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dogbreed.configuration.run import Config
 from dogbreed.data.batches import CachedPhotos
-from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.preprocessing import view_names
 from dogbreed.features.cache import FeatureCache
 from dogbreed.features.extraction import FrozenPart, Request, fill_caches, open_caches
 from dogbreed.features.splits import SplitViews, feature_requests, read_splits, split_views
@@ -56,7 +56,7 @@ def _open_caches(prepared: Prepared, root: Path) -> dict[str, FeatureCache]:
     return open_caches(
         root,
         FrozenPart(prepared.backbone, prepared.choice),
-        photos.view_names(config.features.views),
+        view_names(config.features.views),
         config.features.dtype,
     )
 

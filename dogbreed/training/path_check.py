@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO
-from dogbreed.data.layouts.folders import check_root, in_s3
+from dogbreed.data.roots import check_given_root, is_s3_folder
 from dogbreed.data.sets.samples import SAMPLES
 from dogbreed.errors import ConfigError, StoreError, WeightsError
 from dogbreed.training.run_folder import check_writable, resumed_folder
@@ -29,7 +29,7 @@ def check_paths(config: Config) -> None:
                 f"data.feature_set={data.feature_set}: there is no feature set (no {SET_FILE})."
             )
     elif data.root is not None:
-        check_root(Path(data.root))
+        check_given_root(data.root)
     check_weights(config.model.weights)
     if config.resume not in (None, AUTO) and not os.path.isfile(  # noqa: PTH113
         resumed_folder(str(config.resume)) / RUN_FILE
@@ -48,8 +48,8 @@ def check_sent_paths(config: Config) -> None:
     Raises:
         DogbreedError: as `check_paths`.
     """
-    if config.data.root is not None and not in_s3(config.data.root):
-        check_root(Path(config.data.root))
+    if config.data.root is not None and not is_s3_folder(config.data.root):
+        check_given_root(config.data.root)
     check_weights(config.model.weights)
     check_writable(Path(config.output_root))
     _check_source(config)
@@ -73,8 +73,8 @@ def check_weights(weights: str, key: str = "model.weights") -> None:
 
 
 def _check_source(config: Config) -> None:
-    """Create the cache folder, if photos are generated or downloaded into it."""
-    if config.data.root is not None:
+    """Create the cache folder, if photos are generated, downloaded or extracted into it."""
+    if config.data.root is not None and os.path.isdir(config.data.root):  # noqa: PTH112
         return
     folder = cache_dir()
     with cached_in(folder):

@@ -15,6 +15,7 @@ from dogbreed.configuration.schema import AUTO
 from dogbreed.data.check import SHOWN, Checked, as_lines, check, imbalance
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import OUTSIDE_LINK, SPLITS, TRAIN, UNUSED, VALID, PhotoFolders
+from dogbreed.data.roots import local_root, root_name
 from dogbreed.data.sets.samples import SAMPLES, sample_photos
 from dogbreed.errors import ConfigError, WeightsError
 from dogbreed.features.engines import converts_to_openvino, frozen_engine
@@ -81,15 +82,15 @@ def prepare(config: Config, clock: Clock, *, trial: bool = False) -> Prepared:
 
 
 def find_photos(config: Config) -> tuple[Path, Config]:
-    """The folder of photos (generated or downloaded where necessary), and a name for the run.
+    """The folder of photos (generated, downloaded or extracted where necessary), and a run's name.
 
     Raises:
         OutputError: the cache can't be used.
         DownloadError: a public data set can't be downloaded.
+        DogbreedError: as `local_root`.
     """
     if config.data.root is not None:
-        root = Path(config.data.root)
-        name = root.resolve().name
+        root, name = local_root(config.data.root), root_name(config.data.root)
     elif config.data.source == SAMPLES:
         root, name = sample_photos(), SAMPLES
     else:

@@ -12,7 +12,7 @@ import torch
 from dogbreed import BreedClassifier, BreedDataModule, Debugger, Predictor, TimeProfiler, load
 from dogbreed.backbone.architecture import Backbone, build_backbone
 from dogbreed.configuration.debug import default_config
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ConfigError, WeightsError
 
 CLASSES = ("Akita", "Beagle", "Collie")

@@ -15,7 +15,7 @@ from dogbreed import BreedClassifier, Predictor
 from dogbreed.artifact import export
 from dogbreed.artifact.export import Probe, check_formats, write_model
 from dogbreed.artifact.folder import find_artifact, read_description
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ArtifactError, EngineError
 
 CLASSES = ("Akita", "Beagle", "Collie", "Dingo")

@@ -21,7 +21,7 @@ from dogbreed.artifact.folder import read_description, write_artifact
 from dogbreed.artifact.packing import pack_model
 from dogbreed.artifact.tensors import read_safetensors
 from dogbreed.artifact.unpacking import unpack_model
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError
 from dogbreed.model import BreedClassifier
 

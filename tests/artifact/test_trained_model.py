@@ -19,7 +19,7 @@ from dogbreed.artifact.trained_model import Scored, TrainedModel
 from dogbreed.backbone.architecture import build_backbone
 from dogbreed.data.batches import FeatureBatch
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Pixels, Preprocessing, view_names
 from dogbreed.errors import PhotoError
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.features.extraction import FrozenPart, Request, fill_caches, open_caches
@@ -61,7 +61,7 @@ def model(paths: list[Path]) -> BreedClassifier:
 
 def through_the_features(model: BreedClassifier, paths: list[Path], cache: Path) -> Doubles:
     """Calibrated probabilities [n, classes], as a run's evaluation computes them."""
-    views = photos.view_names(3)
+    views = view_names(3)
     requests = [
         Request(path=path, digest=photos.digest(path.read_bytes()), views=views) for path in paths
     ]
@@ -137,10 +137,10 @@ def test_unreadable_photos_take_no_others_place(model: BreedClassifier, tmp_path
     assert trained.photos_per_batch == 4
     views = np.random.default_rng(0).integers(0, 256, (11, 2, 64, 64, 3), np.uint8)
 
-    def load(number: int) -> photos.Pixels:
+    def load(number: int) -> Pixels:
         if number % 3 == 1:
             raise PhotoError("damaged", f"number {number}")
-        loaded: photos.Pixels = views[number]
+        loaded: Pixels = views[number]
         return loaded
 
     alone = [trained.score(views[number : number + 1])[0] for number in range(11)]

@@ -24,6 +24,7 @@ from torch import Tensor
 from dogbreed.backbone.architecture import Backbone, build_backbone
 from dogbreed.backbone.weights import AUTO, read_weights, resolve_weights, weights_digest
 from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.preprocessing import CENTRE, Pixels, Preprocessing
 from dogbreed.errors import WeightsError
 from dogbreed.runtime.engine import EngineChoice, build_runner
 from dogbreed.runtime.runner import F32, TORCH
@@ -387,7 +388,7 @@ def test_the_digest_looks_through_layouts_and_types_without_numpy() -> None:
     weights_digest({"half": torch.ones(2, dtype=torch.bfloat16), "none": torch.ones(0, 3)})
 
 
-def nearest_breed_share(backbone: Backbone, pixels: photos.Pixels, labels: list[str]) -> float:
+def nearest_breed_share(backbone: Backbone, pixels: Pixels, labels: list[str]) -> float:
     """How often the nearest other photo, by cosine, shows the same breed."""
     runner = build_runner(EngineChoice(TORCH, F32, "test"), backbone.trunk, pixels.shape[1])
     features = torch.from_numpy(runner(pixels))
@@ -400,12 +401,12 @@ def nearest_breed_share(backbone: Backbone, pixels: photos.Pixels, labels: list[
 @needs(REAL_WEIGHTS)
 @needs(REAL_PHOTOS)
 def test_real_weights_tell_breeds_apart() -> None:
-    preprocessing = photos.Preprocessing(size_px=112)
+    preprocessing = Preprocessing(size_px=112)
     folders = sorted(folder for folder in (REAL_PHOTOS / "train").iterdir() if folder.is_dir())
     paths = [path for folder in folders[:60:12] for path in sorted(folder.iterdir())[:6]]
     pixels = np.stack(
         [
-            preprocessing.view(photos.decode(path.read_bytes(), wanted_px=112), photos.CENTRE)
+            preprocessing.view(photos.decode(path.read_bytes(), wanted_px=112), CENTRE)
             for path in paths
         ]
     )

@@ -15,7 +15,7 @@ from common import row, title
 
 from dogbreed.backbone.architecture import build_backbone
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import CENTRE, Preprocessing
+from dogbreed.data.decoding.preprocessing import CENTRE, Preprocessing
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.features.extraction import FrozenPart, Request, fill_caches, open_caches
 from dogbreed.runtime.engine import choose_engine

@@ -19,6 +19,7 @@ from dogbreed.configuration.run import Config, PredictConfig, ServeConfig
 from dogbreed.configuration.schema import flat
 from dogbreed.configuration.search import FinalConfig, TuneConfig
 from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.model import BreedClassifier
 
 SCHEMAS = (
@@ -54,7 +55,6 @@ EXCEPTIONS = {
     # What "auto" stands for under a torchvision network.
     ("Preprocessing", "size_px"): 224,
     ("Preprocessing", "crop_share"): 1.0,
-    ("overlay", "crop_share"): 1.0,
     # Names for messages.
     ("OpenVinoRunner", "name"): "this network",
     # "auto" is resolved before a runner is built.
@@ -133,8 +133,8 @@ def test_defaults_of_arguments_are_the_values_in_conf() -> None:
 
 
 def test_auto_pixels_are_the_default_of_preprocessing() -> None:
-    assert compose(()).pixels == {}
-    assert preprocessing_of(compose(()).model.backbone) == photos.Preprocessing()
+    assert compose(()).pixels == {"fit": "crop"}
+    assert preprocessing_of(compose(()).model.backbone) == Preprocessing()
 
 
 def test_class_weights_are_none_in_both() -> None:

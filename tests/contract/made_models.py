@@ -11,7 +11,7 @@ def make_run(folder: Path, sure_of: int) -> Path:
     """A run's folder whose model answers with one breed for every photo."""
     import torch
 
-    from dogbreed.data.decoding.photos import Preprocessing
+    from dogbreed.data.decoding.preprocessing import Preprocessing
     from dogbreed.model import BreedClassifier
 
     model = BreedClassifier(CLASSES, backbone="mobilenet_v3_small", weights="none")

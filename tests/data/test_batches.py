@@ -25,7 +25,7 @@ from dogbreed.data.batches import (
 )
 from dogbreed.data.check import check
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Preprocessing, view_names
+from dogbreed.data.decoding.preprocessing import Preprocessing, view_names
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import SPLITS, TEST, TRAIN, VALID
 from dogbreed.data_module import BreedDataModule

@@ -85,7 +85,7 @@ def trained(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (cwd / "photos" / name).mkdir(parents=True)
         for number in range(12):
             write_plain(cwd / "photos" / name / f"{number}.plain", 100 * label + number, label)
-    done = runner(installed, cwd)("-m", "dogbreed.train", "data.root=photos", *TRAINING)
+    done = runner(installed, cwd)("-m", "dogbreed.train", "data.root=shelf://photos", *TRAINING)
     assert done.returncode == 0, done.stderr
     assert "warning: late_step at step 3: This step was late." in done.stdout + done.stderr
     return cwd
@@ -173,6 +173,8 @@ def test_help_and_messages_know_them(installed: Path, tmp_path: Path) -> None:
     assert "debug.rules.late_step.after=-1: must be at least 0." in wrong.stderr
     wrong = run("-m", "dogbreed.train", "model.backbone=dummy/tini", "data.source=samples")
     assert "dummy have no such network. Did you mean dummy/tiny?" in wrong.stderr
+    wrong = run("-m", "dogbreed.train", "data.root=shelf://photos")
+    assert wrong.stderr.startswith("error: data.root=shelf://photos: there is no such shelf.")
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from dogbreed.backbone.architecture import (
     empty_backbone,
 )
 from dogbreed.data.decoding import photos
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ConfigError, DataError, StoreError
 from dogbreed.features import extraction
 from dogbreed.features.cache import FeatureCache
@@ -424,6 +424,8 @@ def test_each_recipe_has_a_store_of_its_own(backbone: Backbone, tmp_path: Path) 
         folder(network=empty_backbone("squeezenet1_1", HEAD)),
         folder(preprocessing=replace(PREPROCESSING, size_px=96)),
         folder(preprocessing=replace(PREPROCESSING, crop_share=0.9)),
+        folder(preprocessing=replace(PREPROCESSING, fit="pad")),
+        folder(preprocessing=replace(PREPROCESSING, fit="stretch")),
         folder(preprocessing=replace(PREPROCESSING, resample="bilinear")),
         folder(preprocessing=replace(PREPROCESSING, mean=(127, 127, 127))),
         folder(preprocessing=replace(PREPROCESSING, std=(127, 127, 127))),
@@ -471,7 +473,7 @@ def build_slow(*arguments):
     return run
 
 extraction.build_runner = build_slow
-preprocessing = photos.Preprocessing(size_px=64)
+preprocessing = Preprocessing(size_px=64)
 backbone = build_backbone("resnet18", weights, preprocessing=preprocessing)
 frozen = extraction.FrozenPart(backbone, EngineChoice(TORCH, F32, "test"))
 stores = extraction.open_caches(root, frozen, ["centre"])

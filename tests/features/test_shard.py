@@ -75,9 +75,10 @@ def test_views_that_only_training_has_arent_missed(
 @pytest.mark.runs
 def test_what_it_lacks_is_said(train: Train, photos: Path, tmp_path: Path) -> None:
     folder = extract(photos, tmp_path / "set", shares=2)
-    other = train(f"data.feature_set={folder}", *SMALL, "data.crop_share=0.8")
-    assert other.returncode == 1
-    assert "lacks the features of 168 of 168 photos" in other.stderr
+    for setting in ("data.crop_share=0.8", "data.fit=pad"):
+        other = train(f"data.feature_set={folder}", *SMALL, setting)
+        assert other.returncode == 1
+        assert "lacks the features of 168 of 168 photos" in other.stderr
     shutil.rmtree(share_folder(folder, 1))
     done = train(f"data.feature_set={folder}", *SMALL)
     assert done.returncode == 1

@@ -28,7 +28,8 @@ from PIL import Image, ImageChops
 from dogbreed import BreedClassifier, Predictor
 from dogbreed.artifact.packing import pack_model
 from dogbreed.backbone.architecture import Backbone
-from dogbreed.data.decoding.photos import CENTRE, Preprocessing, decode
+from dogbreed.data.decoding.photos import decode
+from dogbreed.data.decoding.preprocessing import CENTRE, Preprocessing
 from dogbreed.data.sets.samples import generate_samples
 from dogbreed.serving.requests.invocations import MAX_BYTES
 

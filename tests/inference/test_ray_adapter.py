@@ -92,6 +92,19 @@ def test_a_replica_on_a_gpu_requests_it(
             module.app()
 
 
+@pytest.mark.parametrize("size", [(300, 100), (70, 260)])
+def test_photos_that_arent_square(
+    size: tuple[int, int], padded_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = adapter(monkeypatch)
+    monkeypatch.setattr(module, "MODEL", padded_model / "model")
+    draw_photo(tmp_path / "photo.jpg", 120, 1, size)
+    photo = (tmp_path / "photo.jpg").read_bytes()
+    status, answer = invoked(module.app(), photo)
+    assert status == 200
+    assert answer["predictions"] == [load(padded_model).predict(photo).as_dict()]
+
+
 def test_bodies_in_every_form(endpoint: Any, tiny_model: Path, tmp_path: Path) -> None:
     draw_photo(tmp_path / "photo.jpg", 120, 1, (200, 150))
     photo = (tmp_path / "photo.jpg").read_bytes()

@@ -73,8 +73,12 @@ def predictor(tiny_model: Path) -> Predictor:
 
 @pytest.fixture(scope="module")
 def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("served")
-    pack_model(tiny_model, folder / "model.tar.gz")
+    return unpacked(tiny_model, tmp_path_factory.mktemp("served"))
+
+
+def unpacked(model: Path, folder: Path) -> Path:
+    """The model's archive, as TorchServe finds it."""
+    pack_model(model, folder / "model.tar.gz")
     with tarfile.open(folder / "model.tar.gz") as tape:
         tape.extractall(folder / "model", filter="data")
     return folder / "model"
@@ -82,6 +86,11 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    return started(folder, monkeypatch)
+
+
+def started(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The toolkit over an unpacked model."""
     from sagemaker_inference import content_types
 
     monkeypatch.setattr(content_types, "UTF8_TYPES", content_types.UTF8_TYPES)
@@ -123,6 +132,18 @@ def test_a_photo_is_answered_as_the_predictor_does(
         assert answer["predictions"] == [wanted]
         assert answer["model_ms"] > 0
     assert server.send(body_of(photo), Content_Type=JSON)[1]["predictions"] == [wanted]
+
+
+@pytest.mark.parametrize("size", [(300, 100), (70, 260)])
+def test_photos_that_arent_square(
+    size: tuple[int, int], padded_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = started(unpacked(padded_model, tmp_path), monkeypatch)
+    draw_photo(tmp_path / "photo.jpg", 120, 1, size)
+    photo = (tmp_path / "photo.jpg").read_bytes()
+    status, answer = server.send(photo, Content_Type=JPEG)
+    assert status == 200
+    assert answer["predictions"] == [load(padded_model).predict(photo).as_dict()]
 
 
 def test_photos_and_parameters(server: Server, predictor: Predictor, photo: bytes) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from dogbreed.backbone.architecture import LAST_STAGE, Backbone, build_backbone
-from dogbreed.data.decoding.photos import Pixels
+from dogbreed.data.decoding.preprocessing import Pixels
 from dogbreed.errors import EngineError
 from dogbreed.runtime import openvino_runner
 from dogbreed.runtime.engine import BATCH_SIZE, EngineChoice, build_runner, choose_engine

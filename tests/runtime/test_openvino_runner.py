@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dogbreed.data.decoding.photos import Pixels
+from dogbreed.data.decoding.preprocessing import Pixels
 from dogbreed.errors import EngineError
 from dogbreed.runtime.conversion import to_openvino
 from dogbreed.runtime.openvino_runner import OpenVinoRunner, read_openvino

@@ -157,6 +157,14 @@ CHOICES: tuple[str, ...] = (
         ((*HYPERBAND, "trainer.epochs=2"), "at least 3"),
         (("search.space.data.size_px={type: int, low: 64, high: 96}",), "search.input=photos"),
         (("search.space.features.views={type: int, low: 1, high: 2}",), "search.input=photos"),
+        (
+            ("data.fit=pad", "search.space.data.crop_share={type: float, low: 0.8, high: 1}"),
+            "only data.fit=crop",
+        ),
+        (
+            ("data.crop_share=0.9", "search.space.data.fit={type: choice, values: [crop, pad]}"),
+            "must be 1 with fit=pad",
+        ),
     ],
 )
 def test_what_no_runner_can_do_is_refused(overrides: tuple[str, ...], expected: str) -> None:
@@ -199,6 +207,9 @@ def test_trials_that_read_photos_may_vary_what_changes_features() -> None:
     overrides = ("search.space.data.size_px={type: int, low: 64, high: 96}", "search.input=photos")
     _, space = check_on_sagemaker(tune(*overrides))
     assert space["data.size_px"] == Numbers("int", 64, 96, False)
+    fits = "search.space.data.fit={type: choice, values: [crop, pad, stretch]}"
+    _, space = check_on_sagemaker(tune(fits, "search.input=photos"))
+    assert space["data.fit"] == Choice(("crop", "pad", "stretch"))
     with pytest.raises(ConfigError, match=r"data\.size_px"):
         check_on_sagemaker(tune(*overrides, "search.jobs=one"))
 

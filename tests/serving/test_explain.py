@@ -1,5 +1,6 @@
 """What speaks for a class: right where it can be computed by hand, and in the right place."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,11 @@ from dogbreed.artifact.folder import read_description
 from dogbreed.artifact.network import Network, build_head, load_network
 from dogbreed.artifact.runtimes import torch_runtime
 from dogbreed.backbone.architecture import empty_backbone
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.configuration.run import FITS
+from dogbreed.data.decoding.pool import POOL
+from dogbreed.data.decoding.preprocessing import Pixels, Preprocessing
 from dogbreed.errors import ArtifactError, ConfigError, EngineError, PhotoError
+from dogbreed.runtime.runner import Floats
 from dogbreed.serving.explain import LONGEST_PX, Explainer, overlay
 from dogbreed.serving.grad_cam import GradCam
 
@@ -141,16 +145,63 @@ def test_the_overlay_is_where_the_activation_is() -> None:
     photo = Image.new("RGB", (300, 100), (100, 100, 100))
     activation = np.zeros((4, 4), np.float32)
     activation[0, 3] = 1  # the upper right of the centre square
-    difference = np.abs(np.asarray(overlay(photo, activation)).astype(int) - 100).sum(-1)
+    difference = np.abs(
+        np.asarray(overlay(photo, activation, (100, 0, 200, 100))).astype(int) - 100
+    ).sum(-1)
     rows, columns = np.nonzero(difference > 60)
     assert columns.min() >= 160
     assert columns.max() < 200
     assert rows.max() < 40
     assert not difference[:, 200:].any(), "beyond the square nothing was seen"
     assert not difference[:, :100].any()
-    inner = np.asarray(overlay(photo, np.ones((4, 4), np.float32), crop_share=0.5))
+    inner = np.asarray(overlay(photo, np.ones((4, 4), np.float32), (125, 25, 175, 75)))
     _, columns = np.nonzero((inner != 100).any(-1))
     assert (columns.min(), columns.max()) == (125, 174)
+
+
+@pytest.mark.parametrize("size", [(300, 100), (100, 300), (301, 199), (90, 90), (1, 700)])
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("opened", [False, True])
+def test_the_overlay_is_where_the_network_sees_it(
+    fit: str, size: tuple[int, int], opened: bool
+) -> None:
+    """A map of the brightness that the network sees marks the bright spot of the photo itself."""
+    width, height = size
+    photo = Image.new("RGB", size, (30, 30, 30))
+    spot = (width * 4 // 10, height * 6 // 10, width * 5 // 10 + 1, height * 7 // 10 + 1)
+    photo.paste((255, 255, 255), spot)
+
+    def brightness(pixels: Pixels, index: int) -> Floats:
+        lit: Floats = (pixels.min(-1) > 200).astype(np.float32)
+        return lit
+
+    explainer = Explainer(brightness, Preprocessing(size_px=96, fit=fit))
+    if opened:
+        with POOL.opened(encoded(photo), max_pixels=10**6) as sent:
+            drawn = explainer.explain_opened(sent, 0)
+    else:
+        drawn = explainer.explain(photo, 0)
+    assert drawn.size == size
+    marked = (np.asarray(drawn).astype(int) != np.asarray(photo)).any(-1)
+    lit = np.asarray(photo)[..., 0] == 255
+    if fit == "crop":  # beyond the square nothing is seen
+        side, middle = min(size), np.zeros_like(lit)
+        left, top = (width - side) // 2, (height - side) // 2
+        middle[top : top + side, left : left + side] = True
+        lit &= middle
+    near = 2 + max(size) // 48  # two of the network's pixels
+    for axis in (0, 1):
+        wanted, found = np.flatnonzero(lit.any(axis)), np.flatnonzero(marked.any(axis))
+        if not len(wanted):
+            continue
+        assert abs(found[0] - wanted[0]) <= near
+        assert abs(found[-1] - wanted[-1]) <= near
+
+
+def encoded(photo: Image.Image) -> bytes:
+    file = io.BytesIO()
+    photo.save(file, "PNG")
+    return file.getvalue()
 
 
 def test_the_picture_has_the_photos_shape_and_the_asked_class(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dogbreed.backbone.providers.base import PROVIDERS, Provider, provider_of
 from dogbreed.configuration.composing import compose
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import EngineError, WeightsError
 from dogbreed.runtime.runner import OPENVINO, TORCH
 from dogbreed.training.preparation import resolve
@@ -54,15 +54,17 @@ def test_requested_weights_are_never_replaced() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "size_px", "crop_share"),
+    ("overrides", "size_px", "fit", "crop_share"),
     [
-        ([], 224, 0.95),
-        (["data.size_px=96"], 96, 0.95),
-        (["data.crop_share=1"], 224, 1.0),
+        ([], 224, "crop", 0.95),
+        (["data.size_px=96"], 96, "crop", 0.95),
+        (["data.crop_share=1"], 224, "crop", 1.0),
+        (["data.fit=pad"], 224, "pad", 1.0),
+        (["data.fit=stretch", "data.crop_share=1"], 224, "stretch", 1.0),
     ],
 )
 def test_pixels_are_the_backbones_unless_they_are_set(
-    overrides: list[str], size_px: int, crop_share: float
+    overrides: list[str], size_px: int, fit: str, crop_share: float
 ) -> None:
     pytest.importorskip("timm")
     network = ["model.backbone=timm/resnet18", "model.weights=none", "engine=torch"]
@@ -71,6 +73,7 @@ def test_pixels_are_the_backbones_unless_they_are_set(
     wanted = replace(
         provider_of("timm/resnet18").preprocessing("timm/resnet18"),
         size_px=size_px,
+        fit=fit,
         crop_share=crop_share,
     )
     assert backbone.preprocessing == wanted

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dogbreed.backbone.providers.base import PROVIDERS, Provider
-from dogbreed.data.decoding.photos import RESAMPLES, Preprocessing
+from dogbreed.data.decoding.preprocessing import RESAMPLES, Preprocessing
 from dogbreed.errors import EngineError, WeightsError
 
 PRETRAINED = "pretrained"

@@ -74,10 +74,7 @@ def sign_in(
     """
     way = f", {alternative}" if alternative else _alternative(launcher, needs_role=needs_role)
     with translate_errors("signing in to AWS", alternative=way):
-        # boto3 reads AWS_DEFAULT_REGION and the profile, but not AWS_REGION (set on AWS machines).
-        session = boto3.Session(region_name=launcher.region or os.environ.get("AWS_REGION"))
-        session.events.register_first("needs-retry", _raise_stopped)
-        validate_requests(session)
+        session = open_session(launcher.region)
         if session.region_name is None:
             raise CloudError(f"No AWS region is set: set launcher.region (or AWS_REGION){way}.")
         check_region_and_role(launcher, str(session.region_name), role_key)
@@ -95,6 +92,15 @@ def sign_in(
         session=session, region=region, id=account, owner=owner_of(str(caller["Arn"])),
         role_arn=role, bucket=bucket, dry=False,
     )  # fmt: skip
+
+
+def open_session(region: str | None = None) -> boto3.Session:
+    """A session whose requests are validated before they are sent, and end at a signal."""
+    # boto3 reads AWS_DEFAULT_REGION and the profile, but not AWS_REGION (set on AWS machines).
+    session = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))
+    session.events.register_first("needs-retry", _raise_stopped)
+    validate_requests(session)
+    return session
 
 
 def _alternative(launcher: AccountConfig, *, needs_role: bool) -> str:

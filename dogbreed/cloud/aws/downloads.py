@@ -40,7 +40,7 @@ def download_file(client: Any, uri: str, target: Path, max_bytes: int = MAX_ARCH
         beside.open("wb") as file,
     ):
         try:
-            _fetch(client, uri, file, max_bytes)
+            fetch_object(client, uri, file, max_bytes)
         except ClientError as error:
             if code_of(error) in ("PreconditionFailed", "412"):
                 raise CloudError(f"{uri} was replaced during the download: try again.") from error
@@ -49,14 +49,22 @@ def download_file(client: Any, uri: str, target: Path, max_bytes: int = MAX_ARCH
             raise CloudError(f"There is no {uri}: has the job that writes it ended?") from error
 
 
-def _fetch(client: Any, uri: str, file: IO[bytes], max_bytes: int) -> None:
-    """Write an object to `file`; an interrupted download resumes with the same version (ETag)."""
+def fetch_object(
+    client: Any, uri: str, file: IO[bytes], max_bytes: int, etag: str | None = None
+) -> None:
+    """Write an object to `file`, of the version `etag` where that is given.
+
+    An interrupted download resumes with the same version. S3's errors are botocore's.
+
+    Raises:
+        CloudError: it has more than `max_bytes`, or every try was interrupted.
+    """
     bucket, key = split_uri(uri)
-    more: dict[str, str] = {}
+    more = {"IfMatch": etag} if etag else {}
     for _ in range(MAX_TRIES):
         answer = client.get_object(Bucket=bucket, Key=key, **more)
         offset = file.tell()
-        if more and not str(answer.get("ContentRange")).startswith(f"bytes {offset}-"):
+        if "Range" in more and not str(answer.get("ContentRange")).startswith(f"bytes {offset}-"):
             break
         if offset + answer["ContentLength"] > max_bytes:
             raise CloudError(

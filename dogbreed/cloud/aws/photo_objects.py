@@ -27,7 +27,7 @@ from dogbreed.cloud.aws.s3_folder import (
     local_file,
     with_checksum,
 )
-from dogbreed.cloud.aws.transfers import WORKERS, send_all
+from dogbreed.cloud.aws.transfers import WORKERS, transfer_all
 from dogbreed.cloud.aws.upload_record import Version, read_record, write_record
 from dogbreed.errors import DataError
 from dogbreed.utils.links import open_within
@@ -166,7 +166,7 @@ def upload_photos(
 
     record = dict(plan.record)
     with translate_errors(f"uploading to {folder.uri}"):
-        send_all(send, plan.files, workers)
+        transfer_all(send, plan.files, workers, "uploading")
         if sent:
             record |= _confirmed(sent, _listed(client, folder).items())
     if record != read_record(folder.uri):

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 from dogbreed.cloud.aws.objects import readable
 from dogbreed.cloud.aws.upload_record import Version
+from dogbreed.cloud.container.photo_listing import MAX_PHOTOS, is_plain_path
 from dogbreed.errors import DataError
+
+ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 
 
 class LocalFile(NamedTuple):
@@ -43,6 +46,40 @@ def listed(client: Any, folder: S3Folder, names: str = "") -> Iterator[tuple[str
     for item in (item for page in pages for item in page.get("Contents", ())):
         modified = item["LastModified"].isoformat()
         yield item["Key"].removeprefix(start), Version(item["Size"], item["ETag"], modified, None)
+
+
+def list_files(client: Any, folder: S3Folder) -> dict[str, Version]:
+    """The objects in the folder, by their names in it; S3's errors are botocore's.
+
+    Raises:
+        DataError: too many, one whose name can't be a file's, or that is archived.
+    """
+    found: dict[str, Version] = {}
+    start = f"{folder.prefix}/"
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=start)
+    for item in (item for page in pages for item in page.get("Contents", ())):
+        if item["Key"].endswith("/"):  # as the S3 console marks a folder
+            continue
+        name = item["Key"].removeprefix(start)
+        _check_object(folder, name, str(item.get("StorageClass")))
+        modified = item["LastModified"].isoformat()
+        found[name] = Version(item["Size"], item["ETag"], modified, None)
+        if len(found) > MAX_PHOTOS:
+            raise DataError(f"{folder.uri} has more than {MAX_PHOTOS:,} objects: name a part.")
+    return found
+
+
+def _check_object(folder: S3Folder, name: str, storage_class: str) -> None:
+    if not is_plain_path(name):
+        raise DataError(
+            f"{folder.uri} has the object {name!r}, which can't be a file: rename it, or name "
+            "another folder."
+        )
+    if storage_class in ARCHIVED:
+        raise DataError(
+            f"{folder.uri}{name} is archived ({storage_class}) and can't be read: restore it by "
+            "copying it to another storage class."
+        )
 
 
 def with_checksum(there: Version, known: Version | None) -> Version:

@@ -1,23 +1,23 @@
 """Unpack a job's .tar.gz safely: bounded members, bytes and ratio; no links, no path traversal."""
 
-import io
 import tarfile
-import zlib
 from pathlib import Path
 from typing import IO, cast
 
 from dogbreed.utils.printable import printable
+from dogbreed.utils.tar_stream import (
+    CHUNK_BYTES,
+    DECOMPRESSION_ERRORS,
+    MAX_HEADER_BYTES,
+    TarStream,
+)
 
 MAX_MEMBERS = 20_000
 MAX_BYTES = 4 * 2**30  # unpacked
 # Text compresses 5 to 20 times, zeros 1,000 times. A small archive may have any ratio.
 MAX_RATIO = 100
 ANY_RATIO_BYTES = 32 * 2**20
-# A member's headers: 512 bytes, and extended headers for long names. tarfile reads each extended
-# header in one piece, of the size it declares, and recurses for each.
-MAX_HEADER_BYTES = 64 * 1024
 MAX_PATH_BYTES, MAX_NAME_BYTES, MAX_DEPTH = 1024, 255, 32
-CHUNK_BYTES = 64 * 1024
 # Raised by open() and mkdir() if two members have the same name, or one is a folder of the other.
 CLASHES = (FileExistsError, NotADirectoryError, IsADirectoryError)
 
@@ -40,17 +40,17 @@ def unpack(archive: Path, target: Path) -> None:
     target.mkdir()
     try:
         with archive.open("rb") as file:
-            source = _Unzipped(file, max_bytes)
+            source = TarStream(file, "gz", max_bytes)
             with tarfile.TarFile(fileobj=cast(IO[bytes], source)) as tape:
                 _unpack_all(tape, source, target)
-    except (tarfile.TarError, zlib.error, EOFError, ValueError, RecursionError) as error:
+    except (tarfile.TarError, *DECOMPRESSION_ERRORS, ValueError, RecursionError) as error:
         raise UnpackError(printable(str(error)) or type(error).__name__) from error
     except CLASHES as error:
         place = Path(error.filename).relative_to(target)
         raise UnpackError(f"it has {printable(str(place))} twice") from error
 
 
-def _unpack_all(tape: tarfile.TarFile, source: "_Unzipped", target: Path) -> None:
+def _unpack_all(tape: tarfile.TarFile, source: TarStream, target: Path) -> None:
     for number in range(MAX_MEMBERS + 1):
         source.in_header = MAX_HEADER_BYTES
         member = tape.next()
@@ -90,64 +90,3 @@ def _checked_name(member: tarfile.TarInfo) -> str:
     if max(sizes) > MAX_NAME_BYTES or sum(sizes) > MAX_PATH_BYTES or len(parts) > MAX_DEPTH:
         raise UnpackError(f"{shown} has too long or too deep a path")
     return member.name
-
-
-class _Unzipped(io.BufferedIOBase):
-    """The content of a gzip file, read sequentially, at most `max_bytes`.
-
-    zlib reads the gzip header: Python's gzip module reads a file name in it byte by byte.
-    """
-
-    def __init__(self, file: IO[bytes], max_bytes: int) -> None:
-        self._file, self._left = file, max_bytes
-        self._max_bytes, self._place = max_bytes, 0
-        self._zip, self._waiting, self._ready = zlib.decompressobj(31), b"", b""
-        # Bytes left for the next header, None in content; TarFile's constructor reads the first.
-        self.in_header: int | None = MAX_HEADER_BYTES
-
-    def tell(self) -> int:
-        return self._place
-
-    def seek(self, place: int, whence: int = 0) -> int:
-        if whence or place < self._place:
-            raise UnpackError("its members aren't in sequence")
-        while self._place < place and self.read(min(place - self._place, CHUNK_BYTES)):
-            pass
-        return self._place
-
-    def read(self, size: int | None = -1) -> bytes:
-        if size is None or size < 0:
-            raise UnpackError("it has a header of an invalid size")
-        if self.in_header is not None:
-            self.in_header -= size
-            if self.in_header < 0:
-                raise UnpackError(f"a header in it has more than {MAX_HEADER_BYTES} bytes")
-        found = []
-        while size and (data := self._more(size)):
-            found.append(data)
-            size -= len(data)
-        data = b"".join(found)
-        self._place += len(data)
-        return data
-
-    def _more(self, size: int) -> bytes:
-        """Some of the next `size` bytes; none at the end of the file."""
-        while True:
-            if not self._waiting:
-                self._waiting = self._file.read(CHUNK_BYTES)
-                if not self._waiting and self._zip.eof:
-                    return b""
-                if not self._waiting:
-                    raise EOFError("it is incomplete")
-            if self._zip.eof:
-                self._zip = zlib.decompressobj(31)
-            data = self._zip.decompress(self._waiting, size)
-            self._waiting = self._zip.unconsumed_tail or self._zip.unused_data
-            self._left -= len(data)
-            if self._left < 0:
-                raise UnpackError(
-                    f"it has more than {self._max_bytes} bytes unpacked: more than {MAX_RATIO} "
-                    "times its packed size, or more than any job's results"
-                )
-            if data:
-                return data

@@ -10,12 +10,14 @@ WORKERS = 32  # equals max_pool_connections of the clients
 File = TypeVar("File")
 
 
-def send_all(send: Callable[[File], None], files: Sequence[File], workers: int) -> None:
-    """Upload in threads; the first error ends it."""
+def transfer_all(
+    transfer: Callable[[File], None], files: Sequence[File], workers: int, doing: str
+) -> None:
+    """Transfer each file in threads; the first error ends it. `doing` names it in the progress."""
     pool = ThreadPoolExecutor(workers)
     try:
-        with progress("uploading", len(files)) as advance:
-            for future in as_completed([pool.submit(send, file) for file in files]):
+        with progress(doing, len(files)) as advance:
+            for future in as_completed([pool.submit(transfer, file) for file in files]):
                 future.result()
                 advance(1)
     finally:

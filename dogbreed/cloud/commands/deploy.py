@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dogbreed.cloud.commands.extra import require_aws
+from dogbreed.cloud.aws.extra import require_aws
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import DeployConfig
 from dogbreed.configuration.help import print_requested_help

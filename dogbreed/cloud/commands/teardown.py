@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from dogbreed.cloud.commands.extra import require_aws
+from dogbreed.cloud.aws.extra import require_aws
 from dogbreed.configuration.composing import compose_as
 from dogbreed.configuration.deploy import TeardownConfig
 from dogbreed.configuration.help import print_requested_help

@@ -19,7 +19,7 @@ ENTRY_MODULES = ("dogbreed.cloud.container.extraction", "dogbreed.data.decoding.
 SETTINGS = (
     *("data.fraction", "data.valid_share", "data.test_share", "data.split_seed"),
     "data.nested_classes",
-    *("data.max_bad_share", "data.max_pixels", "data.size_px", "data.crop_share"),
+    *("data.max_bad_share", "data.max_pixels", "data.size_px", "data.fit", "data.crop_share"),
     *("model.backbone", "model.weights", "model.trainable", "engine", "precision"),
     *("features.views", "features.average", "features.dtype", "name"),
 )

@@ -37,8 +37,9 @@ from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO
 from dogbreed.configuration.search import LaunchConfig, training_of
 from dogbreed.data.check import SHOWN, as_lines
-from dogbreed.data.layouts.folders import in_s3, read_folders
+from dogbreed.data.layouts.folders import read_folders
 from dogbreed.data.layouts.splits import PhotoFolders
+from dogbreed.data.roots import is_s3_folder, local_root, root_name
 from dogbreed.data.sets.samples import SAMPLES, sample_photos
 from dogbreed.errors import ConfigError, DataError
 from dogbreed.training.run_folder import log
@@ -98,7 +99,7 @@ def plan_photo_inputs(account: Account, config: LaunchConfig) -> PhotoInputs:
     """
     training = replace(training_of(config), data=replace(config.data, fraction=1.0))
     folder = S3Folder(account.bucket, f"{config.launcher.prefix}/photos")
-    if training.data.root is not None and in_s3(training.data.root):
+    if training.data.root is not None and is_s3_folder(training.data.root):
         return _in_place(account, training, folder)
     if account.dry:
         name, folders, digests = _listed(training)
@@ -180,7 +181,7 @@ def _placeholder(root: Path, path: Path) -> Photo:
 def _listed(config: Config) -> tuple[str, PhotoFolders, Mapping[Path, bytes]]:
     """The photos as listed in their folders, for a dry run: none is opened or downloaded."""
     if config.data.root is not None:
-        root = Path(config.data.root)
+        root = local_root(config.data.root)
     elif config.data.source == SAMPLES:
         root = sample_photos()
     else:
@@ -198,7 +199,7 @@ def _listed(config: Config) -> tuple[str, PhotoFolders, Mapping[Path, bytes]]:
     )
     for line in as_lines(folders.findings, SHOWN):
         log.info("  %s", line)
-    name = root.resolve().name if config.name == AUTO else config.name
+    name = root_name(config.data.root or root) if config.name == AUTO else config.name
     return name, folders, {}
 
 

@@ -16,17 +16,11 @@ from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.aws.bucket_owner import check_owner
 from dogbreed.cloud.aws.errors import translate_errors
 from dogbreed.cloud.aws.objects import split_uri
-from dogbreed.cloud.aws.s3_folder import S3Folder, with_checksum
+from dogbreed.cloud.aws.s3_folder import S3Folder, list_files, with_checksum
 from dogbreed.cloud.aws.s3_names import check_uri
 from dogbreed.cloud.aws.transfers import WORKERS
 from dogbreed.cloud.aws.upload_record import Version, read_record, write_record
-from dogbreed.cloud.container.photo_listing import (
-    MAX_PHOTOS,
-    ListedPhoto,
-    PhotoListing,
-    clashing_name,
-    is_plain_path,
-)
+from dogbreed.cloud.container.photo_listing import ListedPhoto, PhotoListing, clashing_name
 from dogbreed.configuration.run import Config
 from dogbreed.data.check import SHOWN, as_lines
 from dogbreed.data.layouts.folders import read_tree
@@ -36,7 +30,6 @@ from dogbreed.data.layouts.walk import Folder, Listing
 from dogbreed.errors import CloudError, DataError
 from dogbreed.training.run_folder import log
 
-ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 # S3's user guide, "Checking object integrity": the ETag of an object that was uploaded in one
 # request and isn't encrypted with a key of KMS or of a customer is its MD5.
 MD5_ETAG = re.compile(r'"([0-9a-f]{32})"')
@@ -109,7 +102,8 @@ def find_s3_photos(account: Account, config: Config) -> S3Photos:
             f"{account.region}: set launcher.region={region}, or copy the photos to a bucket in "
             f"{account.region}."
         )
-    there = _listed(client, folder)
+    with translate_errors(f"data.root={folder.uri}"):
+        there = list_files(client, folder)
     folders = _folders(folder, there, config)
     root = folders.root
     names = [sample.path.relative_to(root).as_posix() for sample in folders.all_samples()]
@@ -119,37 +113,6 @@ def find_s3_photos(account: Account, config: Config) -> S3Photos:
         listing=PhotoListing(f"{folder.prefix}/", photos),
         versions={name: f"{there[name].etag}/{there[name].size_bytes}" for name in names},
     )
-
-
-def _listed(client: Any, folder: S3Folder) -> dict[str, Version]:
-    """The objects in the folder, by their names in it."""
-    found: dict[str, Version] = {}
-    start = f"{folder.prefix}/"
-    with translate_errors(f"data.root={folder.uri}"):
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=start)
-        for item in (item for page in pages for item in page.get("Contents", ())):
-            if item["Key"].endswith("/"):  # as the S3 console marks a folder
-                continue
-            name = item["Key"].removeprefix(start)
-            _check_object(folder, name, str(item.get("StorageClass")))
-            modified = item["LastModified"].isoformat()
-            found[name] = Version(item["Size"], item["ETag"], modified, None)
-            if len(found) > MAX_PHOTOS:
-                raise DataError(f"{folder.uri} has more than {MAX_PHOTOS:,} objects: name a part.")
-    return found
-
-
-def _check_object(folder: S3Folder, name: str, storage_class: str) -> None:
-    if not is_plain_path(name):
-        raise DataError(
-            f"{folder.uri} has the object {name!r}, which can't be a file in a job: rename it, or "
-            "name another folder."
-        )
-    if storage_class in ARCHIVED:
-        raise DataError(
-            f"{folder.uri}{name} is archived ({storage_class}), and jobs can't read it: restore it "
-            "by copying it to another storage class."
-        )
 
 
 def _folders(folder: S3Folder, there: Mapping[str, Version], config: Config) -> PhotoFolders:

@@ -1,4 +1,4 @@
-"""From a photo's bytes to the pixels that the network sees; the only decoder of the package.
+"""From a photo's bytes to an upright RGB picture; the only decoder of the package.
 
 Pillow, pillow-heif and numpy alone, so that an endpoint can use it without torch.
 """
@@ -7,17 +7,10 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dogbreed.configuration.run import PixelsConfig
-from dogbreed.configuration.schema import argument, brief
 from dogbreed.data.decoding import formats
 from dogbreed.data.decoding.colour import as_rgb
 from dogbreed.data.decoding.formats import HEAD_BYTES
@@ -31,143 +24,13 @@ from dogbreed.data.decoding.loading import damaged, load, open_by_pillow
 from dogbreed.data.decoding.pool import POOL
 from dogbreed.data.decoding.structure import Structure
 from dogbreed.data.decoding.structure.tiff import is_tiff
-from dogbreed.errors import ConfigError, PhotoError
+from dogbreed.errors import PhotoError
 from dogbreed.utils.links import open_within
-
-Pixels = npt.NDArray[np.uint8]  # [height, width, 3] or [n, height, width, 3], RGB
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit against decompression bombs: 256 MB as RGB
 MAX_BYTES = 256 * 1024 * 1024
 # A JPEG's pixels times its scans: about 2 s, and more than any camera's (40 megapixels, 10 scans).
 _MAX_SCANNED_PIXELS = 400_000_000
-
-# The colour statistics of ImageNet, which torchvision's weights were trained with, in 0..255.
-IMAGENET_MEAN = (123.675, 116.28, 103.53)
-IMAGENET_STD = (58.395, 57.12, 57.375)
-RESAMPLES = {
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-
-CENTRE, MIRROR = "centre", "mirror"
-VERSION = "2"  # of Preprocessing
-VERSIONS = ("1", VERSION)
-
-
-def view_names(count: int) -> tuple[str, ...]:
-    """The first `count` views of a photo: centre, its mirror, then seeded crops."""
-    return (CENTRE, MIRROR, *(f"crop{number}" for number in range(1, count - 1)))[:count]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preprocessing:
-    """How a decoded photo becomes what a network sees: part of a feature's identity.
-
-    A square of `size_px` pixels, 8 bits each; the network then computes (value - mean) / std.
-    Every backbone has its own (dogbreed.backbone.providers).
-
-    Args:
-        size_px: side of the square.
-        crop_share: side of the centre square, as a fraction of the shorter side.
-        version: "1": colours are taken as they are stored. "2": they are converted to sRGB.
-        resample: one of RESAMPLES, for scaling.
-        mean, std: of red, green and blue, in 0..255.
-
-    Raises:
-        ConfigError: a value out of range.
-    """
-
-    size_px: int = 224
-    crop_share: float = 1.0
-    version: str = VERSION
-    resample: str = "bicubic"
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-
-    def __post_init__(self) -> None:
-        for name in ("size_px", "crop_share"):
-            object.__setattr__(self, name, argument(PixelsConfig, name, getattr(self, name)))
-        if self.resample not in RESAMPLES:
-            raise ConfigError(
-                f"resample={brief(self.resample)}: must be one of {', '.join(RESAMPLES)}."
-            )
-        object.__setattr__(self, "mean", _colour("mean", self.mean, -255))
-        object.__setattr__(self, "std", _colour("std", self.std, 1))
-
-    def describe(self) -> dict[str, Any]:
-        """Everything that decides the pixels, as plain values.
-
-        Mean and standard deviation of ImageNet are left out: that is what their absence means in
-        models and feature caches from before every backbone had its own.
-        """
-        values = asdict(self)
-        if (self.mean, self.std) == (IMAGENET_MEAN, IMAGENET_STD):
-            del values["mean"], values["std"]
-            return values
-        return values | {"mean": list(self.mean), "std": list(self.std)}
-
-    @property
-    def to_srgb(self) -> bool:
-        """Whether colours are converted to sRGB when a photo is decoded."""
-        return self.version != "1"
-
-    def view(self, photo: Image.Image, name: str, identity: bytes = b"") -> Pixels:
-        """One view of an RGB photo: [size_px, size_px, 3].
-
-        `name` is one of `view_names`. A seeded crop depends on its number and on the photo's
-        `identity` (its digest) alone, so that a run of any seed finds it in the store.
-        """
-        if name.startswith("crop"):
-            seed = [int(name[4:]), int.from_bytes(identity[:8])]
-            return self.random_crop(photo, np.random.default_rng(seed))
-        side = min(photo.size) * self.crop_share
-        left, top = (photo.width - side) / 2, (photo.height - side) / 2
-        pixels = self._resized(photo, (left, top, left + side, top + side))
-        return np.ascontiguousarray(pixels[:, ::-1]) if name == MIRROR else pixels
-
-    def views(self, photo: Image.Image, names: Sequence[str], identity: bytes = b"") -> Pixels:
-        """Views [views, size_px, size_px, 3], each as `view` gives it; the mirror costs a copy."""
-        made: dict[str, Pixels] = {}
-        for name in names:
-            mirrored = name == MIRROR and CENTRE in made
-            made[name] = made[CENTRE][:, ::-1] if mirrored else self.view(photo, name, identity)
-        return np.stack([made[name] for name in names])
-
-    def random_crop(self, photo: Image.Image, random: np.random.Generator) -> Pixels:
-        """A crop of 35 to 100 % of the photo's area, 3:4 to 4:3, mirrored in every second case.
-
-        The training crop of Inception (Szegedy et al. 2015) with a larger smallest area: a class
-        often shows in one detail, which a crop of 8 % mostly misses.
-        """
-        area = photo.width * photo.height * random.uniform(0.35, 1.0)
-        ratio = np.exp(random.uniform(np.log(3 / 4), np.log(4 / 3)))
-        width = min(float(photo.width), (area * ratio) ** 0.5)
-        height = min(float(photo.height), (area / ratio) ** 0.5)
-        left = random.uniform(0, photo.width - width)
-        top = random.uniform(0, photo.height - height)
-        pixels = self._resized(photo, (left, top, left + width, top + height))
-        return np.ascontiguousarray(pixels[:, ::-1]) if random.random() < 0.5 else pixels
-
-    def _resized(self, photo: Image.Image, box: tuple[float, float, float, float]) -> Pixels:
-        size = (self.size_px, self.size_px)
-        if photo.size == size and box == (0, 0, *size):
-            return np.asarray(photo)
-        return np.asarray(photo.resize(size, RESAMPLES[self.resample], box=box))
-
-
-def _colour(name: str, values: Any, at_least: float) -> tuple[float, float, float]:
-    """Three numbers of at most 255, as floats."""
-    try:
-        red, green, blue = (float(value) for value in values)
-    except (TypeError, ValueError):
-        red = green = blue = float("nan")
-    if not all(at_least <= value <= 255 for value in (red, green, blue)):
-        raise ConfigError(
-            f"{name}={brief(values)}: must be three numbers from {at_least} to 255, for red, green "
-            "and blue."
-        )
-    return red, green, blue
 
 
 def read_bytes(path: Path, within: str | None = None) -> bytes:

@@ -78,7 +78,7 @@ class OpenedPhoto:
     def views(
         self, preprocessing: Any, names: Sequence[str], identity: bytes, wanted_px: int = 0
     ) -> npt.NDArray[np.uint8]:
-        """As `dogbreed.data.decoding.photos.Preprocessing.views`, by that Preprocessing.
+        """As `dogbreed.data.decoding.preprocessing.Preprocessing.views`, by that Preprocessing.
 
         Args:
             wanted_px: as of `upright`; 0: what the views need.

@@ -23,6 +23,7 @@ from dogbreed.data.decoding.image_formats.base import IMAGE_FORMATS, PLAIN_BYTES
 from dogbreed.data.decoding.loading import damaged
 from dogbreed.data.decoding.memory import bytes_per_pixel
 from dogbreed.data.decoding.pool import CPU_S, PIXELS_PER_S
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import PhotoError
 
 Answer = tuple[dict[str, Any], bytes]
@@ -114,7 +115,7 @@ def _upright(photo: _Photo, request: dict[str, Any]) -> Answer:
 
 
 def _views(photo: _Photo, request: dict[str, Any]) -> Answer:
-    preprocessing = photos.Preprocessing(**request["preprocessing"])
+    preprocessing = Preprocessing(**request["preprocessing"])
     picture = photo.decoded(request["wanted_px"], preprocessing.to_srgb)
     made = preprocessing.views(picture, request["names"], bytes.fromhex(request["identity"]))
     return {"shape": made.shape}, np.ascontiguousarray(made).tobytes()

@@ -94,20 +94,8 @@ def read_tree(
     return folders
 
 
-def in_s3(root: str) -> bool:
-    """Whether a path is a URI of S3, also after a Path has taken a slash from it."""
-    return root.lower().startswith("s3:/")
-
-
 def check_root(root: Path) -> None:
     """Raise a DataError unless `root` is a local folder whose entries can be read."""
-    if in_s3(str(root)):
-        uri = f"s3://{str(root)[3:].lstrip('/')}"
-        raise DataError(
-            f"{uri} is in S3, where only jobs read photos: launch with launcher=sagemaker "
-            f"(dogbreed tune, dogbreed final), or download it with `aws s3 sync {uri} FOLDER` and "
-            "write data.root=FOLDER."
-        )
     try:
         with os.scandir(root):
             return

@@ -7,14 +7,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dogbreed.data.sets.archive import BLOCK_BYTES, BadArchive, Layout, check_bytes, unpack
 from dogbreed.errors import DownloadError
-from dogbreed.utils.files import locked, open_plain, remove, write_text
+from dogbreed.utils.alone import alone
+from dogbreed.utils.files import open_plain, remove, write_text
 from dogbreed.utils.os_errors import DISK_FULL
 from dogbreed.utils.progress import progress
 from dogbreed.utils.terminal import print_lines
@@ -117,7 +118,7 @@ def fetch(public_set: PublicSet, cache_dir: Path) -> Path:
     try:
         private_folder(cache_dir)
         if not root.is_dir():
-            with _alone(cache_dir / f".{public_set.name}.lock"):
+            with alone(cache_dir / f".{public_set.name}.lock", f"fetching into {cache_dir}"):
                 if not root.is_dir():
                     _prepare(public_set, root)
     except OSError as error:
@@ -131,16 +132,6 @@ def fetch(public_set: PublicSet, cache_dir: Path) -> Path:
             f"variable {CACHE_VARIABLE}."
         ) from error
     return root
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Wait, and log it, until no other process fetches the same set; others wait for this one."""
-    with ExitStack() as stack:
-        if not stack.enter_context(locked(lock, wait=False)):
-            _say(f"Another process is fetching into {lock.parent}; waiting for it.")
-            stack.enter_context(locked(lock))
-        yield
 
 
 def _prepare(public_set: PublicSet, root: Path) -> None:

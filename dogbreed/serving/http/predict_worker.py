@@ -19,7 +19,8 @@ from queue import Empty, SimpleQueue
 
 from PIL import Image
 
-from dogbreed.data.decoding.photos import Pixels, digest
+from dogbreed.data.decoding.photos import digest
+from dogbreed.data.decoding.preprocessing import Pixels
 from dogbreed.errors import ArtifactError, DogbreedError, PhotoError
 from dogbreed.serving.decoding_budget import CostlyPhoto, DecodingBudget, DecodingQueue
 from dogbreed.serving.http.ipc import (

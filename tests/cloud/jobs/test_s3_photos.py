@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from conftest import draw_folders
 
+from dogbreed.cloud.aws import s3_folder
 from dogbreed.cloud.aws.account import Account
 from dogbreed.cloud.container.photo_listing import ListedPhoto
-from dogbreed.cloud.jobs import s3_photos
 from dogbreed.cloud.jobs.photo_inputs import PhotoInputs, plan_photo_inputs
 from dogbreed.cloud.jobs.s3_photos import find_s3_photos
 from dogbreed.configuration.composing import compose_as
@@ -144,7 +146,7 @@ def test_names_that_are_no_paths_are_refused(account: Account, s3: "S3", name: s
 
     put(s3)
     s3.client.meta.events.register("after-call.s3.ListObjectsV2", answer)
-    with pytest.raises(DataError, match="which can't be a file in a job"):
+    with pytest.raises(DataError, match="which can't be a file: rename it"):
         listed(account)
 
 
@@ -158,7 +160,7 @@ def test_archived_photos_and_too_many_are_refused(
     account: Account, s3: "S3", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(s3)
-    monkeypatch.setattr(s3_photos, "MAX_PHOTOS", len(NAMES) - 1)
+    monkeypatch.setattr(s3_folder, "MAX_PHOTOS", len(NAMES) - 1)
     with pytest.raises(DataError, match="more than 11 objects"):
         listed(account)
     put(s3, NAMES[:1], StorageClass="GLACIER")
@@ -174,15 +176,30 @@ def test_a_bucket_of_another_region_is_refused(account: Account, s3: "S3") -> No
         listed(account, "s3://photos-in-ireland/dogs")
 
 
-def test_only_jobs_read_them(tmp_path: Path) -> None:
+def test_their_uri_is_checked_where_jobs_read_them_and_where_they_are_copied(
+    tmp_path: Path,
+) -> None:
     config = training_of(tune_config(URI, f"output_root={tmp_path}"))
     check_sent_paths(config)
-    with pytest.raises(
-        DataError, match=f"^{URI} is in S3, .*launcher=sagemaker.*`aws s3 sync {URI}"
-    ):
-        check_paths(config)
-    with pytest.raises(DataError, match=f"^{URI} is in S3"):
-        read_folders(Path(URI))
+    check_paths(config)
+    with pytest.raises(ConfigError, match="it names a bucket without a path"):
+        check_paths(training_of(tune_config("s3://photos-of-dogs", f"output_root={tmp_path}")))
+
+
+def test_an_archive_is_extracted_and_its_photos_are_sent(
+    account: Account, s3: "S3", tmp_path: Path
+) -> None:
+    draw_folders(tmp_path / "photos", {"train": 2, "valid": 1, "test": 1})
+    archive = shutil.make_archive(str(tmp_path / "dogs"), "zip", tmp_path, "photos")
+    config = tune_config(archive)
+    check_sent_paths(training_of(config))
+    inputs = plan_photo_inputs(account, config)
+    assert inputs.run_name == "dogs"
+    assert len(inputs.plan.files) == inputs.count == 12
+    assert "train/Akita/000.jpg" in inputs.digests
+    dry = plan_photo_inputs(replace(account, dry=True), config)
+    assert dry.run_name == "dogs"
+    assert dry.count == 12
 
 
 def test_a_dry_run_refuses_them(account: Account) -> None:

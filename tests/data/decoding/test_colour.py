@@ -24,7 +24,8 @@ from dogbreed.cloud.endpoints.downscale import downscaled
 from dogbreed.data.decoding import colour
 from dogbreed.data.decoding.icc import matrix_profile
 from dogbreed.data.decoding.inspection import inspect
-from dogbreed.data.decoding.photos import Preprocessing, decode
+from dogbreed.data.decoding.photos import decode
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.errors import ArtifactError, PhotoError
 from dogbreed.report.thumbnails import thumbnails
 from dogbreed.serving.decoding_budget import DecodingBudget

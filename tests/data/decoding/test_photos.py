@@ -17,16 +17,11 @@ import pytest
 from conftest import ORIGINAL_PHOTOS, needs
 from PIL import Image
 
+from dogbreed.configuration.run import FITS
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding.image_formats.base import decoded_suffixes, pillow_formats, suffixes_of
-from dogbreed.data.decoding.photos import (
-    Preprocessing,
-    decode,
-    digest,
-    open_photo,
-    read_bytes,
-    view_names,
-)
+from dogbreed.data.decoding.photos import decode, digest, open_photo, read_bytes
+from dogbreed.data.decoding.preprocessing import Preprocessing, view_names
 from dogbreed.errors import PhotoError
 
 Array = npt.NDArray[Any]
@@ -325,8 +320,11 @@ def test_first_frame_of_an_animation_with_a_palette_of_its_own() -> None:
 # --- decoding at a fraction ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-def test_decoding_at_a_fraction_gives_the_same_view(mode: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "fit"),
+    [("RGB", "crop"), ("L", "crop"), ("CMYK", "crop"), ("RGB", "pad"), ("RGB", "stretch")],
+)
+def test_decoding_at_a_fraction_gives_the_same_view(mode: str, fit: str) -> None:
     x, y = np.meshgrid(np.arange(1800), np.arange(1350))
     texture = 40 * np.sin(x / 7) * np.sin(y / 11) + 25 * np.sin((x + y) / 3)
     pixels = (picture(1800, 1350) * 0.7 + 40 + texture[:, :, None]).clip(0, 255).astype(np.uint8)
@@ -335,7 +333,7 @@ def test_decoding_at_a_fraction_gives_the_same_view(mode: str) -> None:
     assert fast.width < whole.width
     assert whole.size == (1800, 1350)
     for name in view_names(3):
-        view = Preprocessing(size_px=224).view
+        view = Preprocessing(size_px=224, fit=fit).view
         difference = np.abs(view(fast, name).astype(int) - view(whole, name))
         assert difference.mean() < 1
         assert np.percentile(difference, 99.9) <= 10
@@ -349,127 +347,6 @@ def test_a_fraction_never_below_twice_what_is_wanted(side: int, upright: bool) -
     assert min(photo.size) >= min(side, 448)
     assert min(photo.size) < 2 * 448 or min(photo.size) == side // 8
     assert photo.width / photo.height == pytest.approx(size[0] / size[1], rel=0.01)
-
-
-# --- views -----------------------------------------------------------------------------------
-
-
-def places(width: int, height: int) -> Array:
-    """Each pixel says where it lies: red its column, green its row."""
-    x, y = np.meshgrid(np.arange(width), np.arange(height))
-    return np.stack([x, y, np.zeros_like(x)], axis=2).astype(np.uint8)
-
-
-@pytest.mark.parametrize("names", [view_names(4), ("mirror",), ("mirror", "centre")])
-def test_views_together_are_what_each_is_alone(names: tuple[str, ...]) -> None:
-    photo = Image.effect_noise((90, 70), 60).convert("RGB")
-    preprocessing = Preprocessing(size_px=32, crop_share=0.9)
-    together = preprocessing.views(photo, names, digest(b"photo"))
-    alone = [preprocessing.view(photo, name, digest(b"photo")) for name in names]
-    np.testing.assert_array_equal(together, np.stack(alone))
-
-
-def test_view_names() -> None:
-    assert view_names(1) == ("centre",)
-    assert view_names(2) == ("centre", "mirror")
-    assert view_names(5) == ("centre", "mirror", "crop1", "crop2", "crop3")
-
-
-@pytest.mark.parametrize(
-    ("size", "share", "box"),
-    [
-        ((200, 120), 1.0, (40, 0, 160, 120)),
-        ((120, 200), 1.0, (0, 40, 120, 160)),
-        ((200, 160), 0.75, (40, 20, 160, 140)),
-        ((240, 250), 0.5, (60, 65, 180, 185)),
-    ],
-)
-def test_centre_is_the_square_in_the_middle(
-    size: tuple[int, int], share: float, box: tuple[int, int, int, int]
-) -> None:
-    left, top, right, bottom = box
-    pixels = places(*size)
-    view = Preprocessing(size_px=120, crop_share=share).view(Image.fromarray(pixels), "centre")
-    assert np.array_equal(view, pixels[top:bottom, left:right])
-
-
-@pytest.mark.parametrize("size_px", [32, 224])
-def test_crop_share_is_a_share_of_the_shorter_side(size_px: int) -> None:
-    photo = Image.fromarray(picture(400, 320))
-    by_hand = photo.crop((60, 20, 340, 300)).resize((size_px,) * 2, Image.Resampling.BICUBIC)
-    view = Preprocessing(size_px=size_px, crop_share=0.875).view(photo, "centre")
-    assert_close(view, np.asarray(by_hand).astype(int), 1)
-
-
-@pytest.mark.parametrize("size", [(97, 64), (64, 97), (301, 200), (33, 33)])
-@pytest.mark.parametrize("share", [1.0, 0.875])
-def test_the_middle_is_the_same_from_the_left_and_from_the_right(
-    size: tuple[int, int], share: float
-) -> None:
-    preprocessing = Preprocessing(size_px=48, crop_share=share)
-    photo, mirrored = picture(*size), np.ascontiguousarray(picture(*size)[:, ::-1])
-    one = preprocessing.view(Image.fromarray(photo), "centre")
-    other = preprocessing.view(Image.fromarray(mirrored), "centre")
-    assert_close(one, other[:, ::-1].astype(int), 1)
-
-
-@pytest.mark.parametrize("size", [(48, 48), (97, 64), (20, 31)])
-def test_mirror_is_the_exact_flip(size: tuple[int, int]) -> None:
-    photo, preprocessing = Image.fromarray(picture(*size)), Preprocessing(size_px=48)
-    centre, mirror = (preprocessing.view(photo, name) for name in ("centre", "mirror"))
-    assert np.array_equal(mirror, centre[:, ::-1])
-    assert not np.array_equal(mirror, centre)
-
-
-def test_a_photo_of_the_right_size_is_untouched() -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
-    view = Preprocessing(size_px=64).view(Image.fromarray(noise), "centre")
-    assert np.array_equal(view, noise)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 3), (2000, 40)])
-@pytest.mark.parametrize("name", view_names(6))
-def test_any_size_gives_a_whole_view(size: tuple[int, int], name: str) -> None:
-    view = Preprocessing(size_px=32).view(Image.new("RGB", size, (9, 99, 199)), name, b"x" * 32)
-    assert view.dtype == np.uint8
-    assert view.flags.c_contiguous
-    assert_close(view, np.full((32, 32, 3), [9, 99, 199]), 0)
-
-
-def test_seeded_crops_follow_from_content_and_number_alone() -> None:
-    photo, preprocessing = Image.fromarray(picture(300, 200)), Preprocessing(size_px=48)
-    names = view_names(10)[2:]
-    mine, yours = digest(b"mine"), digest(b"yours")
-    crops = [preprocessing.view(photo, name, mine) for name in names]
-    np.random.default_rng(1)
-    again = [preprocessing.view(photo, name, mine) for name in reversed(names)][::-1]
-    assert all(np.array_equal(a, b) for a, b in zip(crops, again, strict=True))
-    assert len({crop.tobytes() for crop in crops}) == len(names)
-    others = [preprocessing.view(photo, name, yours) for name in names]
-    assert not {crop.tobytes() for crop in crops} & {crop.tobytes() for crop in others}
-
-
-def test_crops_keep_to_their_area_and_shape() -> None:
-    photo, preprocessing = Image.fromarray(places(256, 256)), Preprocessing(size_px=64)
-    mirrored, shares = 0, []
-    for seed in range(300):
-        crop = preprocessing.random_crop(photo, np.random.default_rng(seed)).astype(int)
-        across, down = (crop[:, :, 0].mean(axis=0), crop[:, :, 1].mean(axis=1))
-        # From the middle of the first pixel to that of the last is 63/64 of the side.
-        width, height = abs(across[-1] - across[0]) * 64 / 63, (down[-1] - down[0]) * 64 / 63
-        mirrored += across[-1] < across[0]
-        shares.append(width * height / 256**2)
-        assert 3 / 4 * 0.96 < width / height < 4 / 3 * 1.04
-    assert 0.33 < min(shares) < 0.4
-    assert 0.8 < max(shares) <= 1.02
-    assert 110 < mirrored < 190
-
-
-def test_what_decides_the_pixels_is_described() -> None:
-    kinds = [Preprocessing(), Preprocessing(size_px=225), Preprocessing(crop_share=0.9),
-             Preprocessing(version="1")]  # fmt: skip
-    assert len({str(sorted(kind.describe().items())) for kind in kinds}) == len(kinds)
-    assert Preprocessing().describe() == Preprocessing(size_px=224, crop_share=1.0).describe()
 
 
 # --- what can't be used ----------------------------------------------------------------------
@@ -628,9 +505,10 @@ def test_real_photos_of_original_size() -> None:
         assert min(photo.size) >= min(128, *header.size)
         assert photo.width / photo.height == pytest.approx(header.width / header.height, rel=0.02)
         full = decode(data, wanted_px=10_000)
-        view = Preprocessing(size_px=64).view
-        difference = view(photo, "centre").astype(int) - view(full, "centre")
-        # Fine fur differs in its detail, not in its colour or place.
-        assert np.abs(difference).mean() < 4
-        assert np.abs(difference.mean(axis=(0, 1))).max() < 1
-        assert view(full, "centre").std() > 10
+        for fit in FITS:
+            view = Preprocessing(size_px=64, fit=fit).view
+            difference = view(photo, "centre").astype(int) - view(full, "centre")
+            # Fine fur differs in its detail, not in its colour or place.
+            assert np.abs(difference).mean() < 4
+            assert np.abs(difference.mean(axis=(0, 1))).max() < 1
+            assert view(full, "centre").std() > 10

@@ -15,12 +15,14 @@ from helpers.hostile_decoder import HANGS, OUTCOMES, hostile_site
 from helpers.local_server import photo, picture
 from PIL import Image
 
+from dogbreed.configuration.run import FITS
 from dogbreed.data.check import check
 from dogbreed.data.decoding import photos
 from dogbreed.data.decoding import pool as decoding_pool
 from dogbreed.data.decoding.inspection import inspect, inspected
-from dogbreed.data.decoding.photos import MAX_PIXELS, Preprocessing
+from dogbreed.data.decoding.photos import MAX_PIXELS
 from dogbreed.data.decoding.pool import DecodingPool
+from dogbreed.data.decoding.preprocessing import Preprocessing, view_names
 from dogbreed.data.layouts.folders import read_folders
 from dogbreed.errors import EngineError, PhotoError
 
@@ -30,7 +32,7 @@ KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_process_decodes_as_this_one_does(kind: str) -> None:
     data, preprocessing = photo(kind, picture(size=(90, 60))), Preprocessing(size_px=32)
-    names = photos.view_names(3)
+    names = view_names(3)
     wanted = photos.upright(photos.open_photo(data), wanted_px=32)
     with decoding_pool.POOL.opened(data, max_pixels=MAX_PIXELS) as opened:
         views = opened.views(preprocessing, names, b"12345678")
@@ -43,6 +45,16 @@ def test_a_process_decodes_as_this_one_does(kind: str) -> None:
     wanted.thumbnail((20, 20))
     assert small.tobytes() == wanted.tobytes()
     assert inspect(data) == inspected(photos.open_photo(data))
+
+
+@pytest.mark.parametrize("size", [(1, 3_000_000), (3_000_000, 1)])
+@pytest.mark.parametrize("fit", FITS)
+def test_the_thinnest_photos_take_no_more_memory(fit: str, size: tuple[int, int]) -> None:
+    """Scaled to a square in one step, such a photo would be 2.7 GB on the way."""
+    data = photo("PNG", Image.new("RGB", size, (200, 100, 50)))
+    with decoding_pool.POOL.opened(data, max_pixels=MAX_PIXELS) as opened:
+        views = opened.views(Preprocessing(fit=fit), view_names(4), b"12345678")
+    assert (views == (200, 100, 50)).all(-1).any(axis=(1, 2)).all(), "each view shows it"
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF"])

@@ -15,7 +15,7 @@ from helpers.local_server import (
     serving,
 )
 
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.model import BreedClassifier
 from dogbreed.serving.http.explanations import Explanations
 from dogbreed.serving.http.worker import Worker

@@ -22,7 +22,7 @@ from helpers.local_server import (
     wait_until,
 )
 
-from dogbreed.data.decoding.photos import Preprocessing
+from dogbreed.data.decoding.preprocessing import Preprocessing
 from dogbreed.model import BreedClassifier
 
 pytestmark = pytest.mark.servers

@@ -46,7 +46,7 @@ def against(baseline: Baseline) -> str:
 def kept_head(facts: Facts) -> str:
     """Which head is that of the run, where others were fitted."""
     name = f"the {facts.head}" if facts.head == TRAINED else facts.head
-    if facts.config.get("model", {}).get("head") != AUTO:
+    if facts.config["model"]["head"] != AUTO:
         return f"The head of this run is {name}."
     return f"The head of this run is {name}: it has the lowest loss on the validation photos."
 
