@@ -49,7 +49,12 @@ def make_facts(root: Path, names: tuple[str, ...] = NAMES, per_class: int = 4) -
     return Facts(
         name="made",
         finished="2026-11-21T11:06:31",
-        config={"seed": 7, "model": {"head": "auto"}, "data": {"root": str(root), "size_px": 224}, "resume": None},
+        config={
+            "seed": 7,
+            "model": {"head": "auto"},
+            "data": {"root": str(root), "size_px": 224},
+            "resume": None,
+        },
         versions={"dogbreed": "0.1.0"},
         seconds={"fit": 3.25, "total": 127.0},
         epochs=tuple(
