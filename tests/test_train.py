@@ -40,7 +40,9 @@ def head_of(run: Path) -> dict[str, torch.Tensor]:
 
 
 def runs_in(folder: Path) -> list[Path]:
-    return sorted(path for path in (folder / "outputs").iterdir() if not path.is_symlink())
+    return sorted(
+        path for path in (folder / "outputs").iterdir() if path.is_dir() and not path.is_symlink()
+    )
 
 
 @pytest.mark.runs

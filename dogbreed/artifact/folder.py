@@ -19,6 +19,7 @@ from dogbreed.artifact.description import Description
 from dogbreed.artifact.description_schema import parse_description
 from dogbreed.artifact.file_names import DESCRIPTION, WEIGHTS, opened
 from dogbreed.errors import ArtifactError
+from dogbreed.run_records.best import choose_run
 from dogbreed.utils.documents import DocumentError, json_object
 from dogbreed.utils.files import atomic_write
 
@@ -68,9 +69,12 @@ def write_weights(path: Path, tensors: Mapping[str, Any]) -> None:
 def find_artifact(path: Path) -> Path:
     """The model's folder for a run's folder, the model's folder itself, or a file in it.
 
+    `latest` and `best` are runs in outputs/, as `choose_run` finds them.
+
     Raises:
         ArtifactError: there is no model at `path`.
     """
+    path = choose_run(path).folder
     for folder in (path / "model", path, path.parent):
         try:
             if (folder / DESCRIPTION).is_file():

@@ -55,9 +55,6 @@ def compose_as(
     Raises:
         ConfigError: an argument that is none of these, an unknown key, a value out of range.
     """
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
     config_name = config_name.replace("-", "_")
     groups = groups_of(schema)
     kinds = {name: kind for name, kind, _ in keys(schema)}
@@ -69,12 +66,8 @@ def compose_as(
             chosen.append(_checked_choice(argument, name, value, groups[name]))
         else:
             typed.append(_read_override(argument, name, value, kinds, schema))
-    try:
-        nested = any("." in name for name in kinds)
-        values = _composed(config_name, chosen) if nested else _read(config_name)
-    except (HydraException, OmegaConfBaseException) as error:
-        line = str(error).strip().splitlines()[0]
-        raise errors.ConfigError(f"conf/{config_name}.yaml can't be used: {line}") from error
+    nested = any("." in name for name in kinds)
+    values = _composed(config_name, chosen) if nested else _read(config_name)
     for name, each in (values_between or {}).items():
         if name not in kinds:
             raise unknown_key(printable(name[:100]), schema)
@@ -88,11 +81,17 @@ def _composed(config_name: str, choices: Sequence[str]) -> dict[str, Any]:
     """conf/<config_name>.yaml with the groups that it is made of, those chosen as GROUP=CHOICE."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
+    from hydra.errors import HydraException
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
-    with _hydra_alone(), initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        composed = hydra_compose(config_name, list(choices))
-    return typing.cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
+    try:
+        with _hydra_alone(), initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            composed = hydra_compose(config_name, list(choices))
+        return typing.cast(dict[str, Any], OmegaConf.to_container(composed, resolve=True))
+    except (HydraException, OmegaConfBaseException) as error:
+        line = str(error).strip().splitlines()[0]
+        raise errors.ConfigError(f"conf/{config_name}.yaml can't be used: {line}") from error
 
 
 @contextmanager

@@ -90,8 +90,8 @@ class DeployConfig:
     deploy: ServingConfig
     endpoint: str = key("its name; an existing endpoint is updated, and continues to serve")
     model: str = path_key(
-        "newest (of yours), a run's folder, a training or tuning job, registry:GROUP (its newest "
-        "approved version), or s3://.../model.tar.gz"
+        "newest (of yours), a run's folder, best or latest (of outputs), a training or tuning job, "
+        "registry:GROUP (its newest approved version), or s3://.../model.tar.gz"
     )
     photo: str | None = path_key("photo of the smoke test; null: a generated one")
     output_root: str = path_key("folder of the runs")

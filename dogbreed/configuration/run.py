@@ -303,7 +303,10 @@ class CompareConfig(Config):
 class TrainedConfig:
     """Which trained model is used, and how it is run."""
 
-    model: str = path_key("folder of a run or of a model")
+    model: str = path_key(
+        "folder of a run or of a model; best: the run of the latest one's classes with the best "
+        "validation top-1; latest"
+    )
     engine: str = key(
         "what computes; auto: int8 if the model has it, else openvino, else torch; cuda: torch on "
         "a GPU",
@@ -372,6 +375,13 @@ class EvaluateRunConfig(TrainedConfig):
     )
     output_root: str = path_key("folder that the results' folder is made in")
     data: LabelledConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsConfig:
+    """Which runs are listed."""
+
+    output_root: str = path_key("folder of the runs")
 
 
 @dataclass(frozen=True, kw_only=True)

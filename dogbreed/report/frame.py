@@ -38,14 +38,25 @@ class Section:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-def page(template: Path, *, title: str, sections: Sequence[Section], **values: Any) -> str:
+def page(
+    template: Path,
+    *,
+    title: str,
+    sections: Sequence[Section],
+    script: Path | None = None,
+    **values: Any,
+) -> str:
     """A page as HTML: `template` extends frame.html.j2.
 
+    A `script` of the page's own may show photos of this machine beside the page's own pictures.
     `values` are what `template` and the sections' templates read besides.
     """
     figures, hovers = _interned(
         {chart.key: chart.figure for section in sections for chart in section.charts}
     )
+    scripts = [*([_plotly()] if figures else []), _read("report.js")]
+    if script is not None:
+        scripts.append(script.read_text("utf-8"))
     return (
         _environment(template.parent)
         .get_template(template.name)
@@ -54,10 +65,10 @@ def page(template: Path, *, title: str, sections: Sequence[Section], **values: A
             sections=sections,
             bodies={section.key: _body(section, values) for section in sections},
             style=Markup(_read("report.css")),
-            figures=Markup(_json_of(figures)),
-            texts=Markup(_json_of(hovers)),
-            scripts=[Markup(script) for script in _scripts()],
-            policy=policy(),
+            figures=Markup(json_of(figures)),
+            texts=Markup(json_of(hovers)),
+            scripts=list(map(Markup, scripts)),
+            policy=policy(scripts, files=script is not None),
             **values,
         )
     )
@@ -107,7 +118,8 @@ def _interned(figures: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return shorter, list(numbers)
 
 
-def _json_of(values: Any) -> str:
+def json_of(values: Any) -> str:
+    """Values as JSON inside HTML, every text printable."""
     text = json.dumps(_printable(values), allow_nan=False, separators=(",", ":"))
     return text.translate(ESCAPES)
 
@@ -121,13 +133,16 @@ def _printable(values: Any) -> Any:
     return printable(values) if isinstance(values, str) else values
 
 
-def policy() -> str:
-    """The pages' Content-Security-Policy: their own scripts run, no other; nothing is fetched."""
-    sums = (hashlib.sha256(script.encode()).digest() for script in _scripts())
+def policy(scripts: Sequence[str] = (), *, files: bool = False) -> str:
+    """The pages' Content-Security-Policy: these scripts run, no other; nothing is fetched.
+
+    By default the scripts of a page with charts. `files`: pictures may be files of this machine.
+    """
+    sums = (hashlib.sha256(script.encode()).digest() for script in scripts or _scripts())
     allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in sums)
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+        f"img-src data: blob:{' file:' if files else ''}; base-uri 'none'; form-action 'none'"
     )
 
 

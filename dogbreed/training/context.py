@@ -11,10 +11,12 @@ from dogbreed.configuration.run import Config
 from dogbreed.data.check import Checked, as_lines
 from dogbreed.data.layouts.splits import PhotoFolders
 from dogbreed.debug.session import DebugSession
+from dogbreed.run_records.record import RunRecord
 from dogbreed.training.data_record import RunData, describe_data
 from dogbreed.training.preparation import Prepared
 from dogbreed.training.resume import open_run
 from dogbreed.training.run_folder import RunFolder
+from dogbreed.training.run_record import start_record, write_failure
 from dogbreed.utils.clock import Clock
 from dogbreed.utils.progress import is_main_process
 
@@ -25,6 +27,7 @@ class RunContext:
 
     `checkpoint` is where a resumed run continues, None for a new one. `initial_state` is the state
     of the backbone's tail before any training. `session` observes the run; None: nothing does.
+    `record` is what lists of runs show of this one.
     """
 
     prepared: Prepared
@@ -34,6 +37,7 @@ class RunContext:
     initial_state: Mapping[str, Tensor]
     clock: Clock
     session: DebugSession | None
+    record: RunRecord
 
     @property
     def config(self) -> Config:
@@ -59,11 +63,15 @@ class RunContext:
         self.prepared.backbone.tail.load_state_dict(self.initial_state)
 
     def write_inputs(self) -> None:
-        """Write config.yaml, data.json, splits.csv and findings.txt; further processes don't."""
+        """Write config.yaml, data.json, run.json, splits.csv and findings.txt.
+
+        Further processes don't.
+        """
         if not is_main_process():
             return
         self.run.write_config(self.config)
         self.data.write(self.run.path)
+        self.record.write(self.run.path)
         classes, samples = self.folders.classes, self.folders.all_samples()
         rows = [(sample.split, classes[sample.label], sample.path) for sample in samples]
         self.run.write_table("splits.csv", [("split", "class", "path"), *rows])
@@ -74,14 +82,21 @@ class RunContext:
         if self.session is not None:
             self.session.write_profile(self.run.path)
 
-    def write_profile_of_failure(self) -> None:
-        """The same where the run has failed: a full disk must not replace the first error."""
+    def write_failure(self, error: BaseException) -> None:
+        """Write the profile and the reason where the run has failed.
+
+        A full disk must not replace the first error.
+        """
         with suppress(OSError):
             self.write_profile()
+        if is_main_process():
+            write_failure(self.record, self.run.path, error)
 
 
-def open_context(prepared: Prepared, clock: Clock, session: DebugSession | None) -> RunContext:
-    """Open the run's folder, new or of the run that is resumed.
+def open_context(
+    config: Config, prepared: Prepared, clock: Clock, session: DebugSession | None
+) -> RunContext:
+    """Open the run's folder, new or of the run that is resumed; `config` is as it was given.
 
     Raises:
         ConfigError: as `open_run`.
@@ -98,4 +113,5 @@ def open_context(prepared: Prepared, clock: Clock, session: DebugSession | None)
         initial_state=initial_state,
         clock=clock,
         session=session,
+        record=start_record(config, prepared.checked.folders.classes),
     )

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from dogbreed.data.check import Checked
 from dogbreed.data.layouts.splits import SPLITS
+from dogbreed.run_records.listing import DATA_FILE
 from dogbreed.utils.documents import DocumentError, read_json
 from dogbreed.utils.files import write_text
 from dogbreed.utils.printable import printable
 
-DATA_FILE = "data.json"
 MAX_CHARACTERS = 200  # of a logged name; the file may be another user's
 MAX_NAMED = 3  # differences of a kind that are named; the others are counted
 

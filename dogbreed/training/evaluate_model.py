@@ -34,6 +34,8 @@ from dogbreed.evaluation.metrics.calibration_error import against_perfect_calibr
 from dogbreed.evaluation.metrics.measuring import measure, measure_classes
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.report.run.report import write_report
+from dogbreed.run_records.best import choose_run
+from dogbreed.run_records.record import METRICS_FILE
 from dogbreed.runtime.prefetch import prefetch
 from dogbreed.serving.predictor import Predictor
 from dogbreed.training.results import (
@@ -44,7 +46,6 @@ from dogbreed.training.results import (
     write_predictions,
 )
 from dogbreed.training.run_folder import (
-    METRICS_FILE,
     RunFolder,
     check_writable,
     log,
@@ -74,8 +75,9 @@ def evaluate_model(config: EvaluateRunConfig) -> Path:
     clock = Clock()
     with clock.phase(SET_UP):
         check_given_root(config.data.root)
+        chosen = choose_run(Path(config.model), Path(config.output_root)).folder
         predictor = Predictor.load(
-            config.model,
+            chosen,
             engine=config.engine,
             precision=config.precision,
             threads=config.threads,
@@ -88,7 +90,7 @@ def evaluate_model(config: EvaluateRunConfig) -> Path:
     config = replace(
         config,
         name=f"{photos_name}-evaluation" if config.name == AUTO else config.name,
-        model=str(Path(config.model).resolve()),  # outputs/latest may be another run tomorrow
+        model=str(chosen.resolve()),  # outputs/latest may be another run tomorrow
     )
     run = new_run(Path(config.output_root), config.name)
     try:

@@ -6,8 +6,9 @@ from dogbreed.backbone.architecture import ALL
 from dogbreed.backbone.weights import NONE
 from dogbreed.configuration.run import Config
 from dogbreed.data.sets.samples import SAMPLES
+from dogbreed.run_records.record import METRICS_FILE
 from dogbreed.training.path_check import RUN_FILE
-from dogbreed.training.run_folder import METRICS_FILE, log
+from dogbreed.training.run_folder import log
 from dogbreed.utils.documents import DocumentError, read_yaml
 
 

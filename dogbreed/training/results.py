@@ -33,9 +33,10 @@ from dogbreed.evaluation.metrics.measuring import (
 )
 from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.model import BreedClassifier
+from dogbreed.run_records.record import METRICS_FILE
 from dogbreed.training.context import RunContext
 from dogbreed.training.heads import KeptHead
-from dogbreed.training.run_folder import METRICS_FILE, RunFolder
+from dogbreed.training.run_folder import RunFolder
 from dogbreed.utils.files import atomic_write, json_text
 from dogbreed.utils.version import __version__
 

@@ -10,13 +10,14 @@ from typing import Any
 from dogbreed.configuration.run import Config
 from dogbreed.configuration.schema import AUTO, leaves
 from dogbreed.errors import ConfigError, TrainingError
+from dogbreed.run_records.lock import RunLock, holder
+from dogbreed.run_records.record import METRICS_FILE
 from dogbreed.training.checkpoints import epochs_in
 from dogbreed.training.data_record import RunData, differences, read_run_data
 from dogbreed.training.path_check import RUN_FILE
 from dogbreed.training.run_folder import (
     BEST_CHECKPOINT,
     LAST_CHECKPOINT,
-    METRICS_FILE,
     RUN_FOLDER_VARIABLE,
     RunFolder,
     log,
@@ -24,7 +25,6 @@ from dogbreed.training.run_folder import (
     remove_partial_files,
     resumed_folder,
 )
-from dogbreed.training.run_lock import RunLock, holder
 from dogbreed.utils.documents import DocumentError, read_yaml
 from dogbreed.utils.files import first_odd_file
 from dogbreed.utils.printable import printable

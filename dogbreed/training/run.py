@@ -72,11 +72,11 @@ def _opened(
     with clock.phase(SET_UP):
         from dogbreed.training.context import open_context
 
-        context = open_context(prepared, clock, session)
+        context = open_context(config, prepared, clock, session)
     try:
         yield context
-    except BaseException:
-        context.write_profile_of_failure()
+    except BaseException as error:
+        context.write_failure(error)
         raise
     finally:
         context.run.close()

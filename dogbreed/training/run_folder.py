@@ -16,7 +16,8 @@ import yaml
 
 from dogbreed.configuration.run import Config
 from dogbreed.errors import OutputError
-from dogbreed.training.run_lock import RunLock
+from dogbreed.run_records.listing import LATEST
+from dogbreed.run_records.lock import RunLock
 from dogbreed.utils.files import (
     PARTIAL_SUFFIX,
     atomic_write,
@@ -33,7 +34,6 @@ from dogbreed.utils.screen import ScreenHandler
 from dogbreed.utils.terminal import LineFormatter
 
 LOG_FILE = "log.txt"
-METRICS_FILE = "metrics.json"  # written last: a run that has it is finished
 LAST_CHECKPOINT = Path("checkpoints", "last.ckpt")
 BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
 # Tells the other processes of a distributed training the run's folder.
@@ -99,7 +99,7 @@ class RunFolder:
 
 def point_latest(folder: Path) -> None:
     """Atomically replace the link `latest`, in the same folder as `folder`, by one to it."""
-    latest = folder.parent / "latest"
+    latest = folder.parent / LATEST
     with atomic_write(latest) as temporary:
         temporary.symlink_to(folder.name)
 

@@ -10,6 +10,7 @@ from dogbreed.data_module import BreedDataModule
 from dogbreed.evaluation.facts import Facts, Folds, RateCurve
 from dogbreed.report.run.model_card import write_model_card
 from dogbreed.report.run.report import write_report
+from dogbreed.report.runs.index import update_index
 from dogbreed.runtime.limit import photos_per_s_limit
 from dogbreed.training.context import RunContext
 from dogbreed.training.cross_validation import cross_validate
@@ -28,6 +29,7 @@ from dogbreed.training.results import (
 )
 from dogbreed.training.run_folder import log
 from dogbreed.training.run_loggers import RunLoggers, open_loggers
+from dogbreed.training.run_record import with_results
 from dogbreed.training.trial import finish_trial
 from dogbreed.utils.clock import SET_UP
 from dogbreed.utils.progress import is_main_process
@@ -174,6 +176,8 @@ def _write_results(context: RunContext, facts: Facts, loggers: RunLoggers) -> Fa
     loggers.log_results(facts, folder / "report.html")
     seconds = context.clock.as_dict()  # with those of the report
     context.write_profile()
+    with_results(context.record, facts, context.checked, seconds).write(folder)
     moves = latest_to_keep(context.config, folder) is None
     write_metrics(context.run, facts, seconds, latest=moves)
+    update_index(folder.parent)
     return replace(facts, seconds=seconds)

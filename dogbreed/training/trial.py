@@ -4,10 +4,10 @@ from dogbreed.data.layouts.splits import VALID
 from dogbreed.data_module import BreedDataModule
 from dogbreed.evaluation.calibration import fit_temperature
 from dogbreed.evaluation.metrics.measuring import measure
+from dogbreed.run_records.record import METRICS_FILE
 from dogbreed.training.context import RunContext
 from dogbreed.training.fit import score
 from dogbreed.training.results import Trained
-from dogbreed.training.run_folder import METRICS_FILE
 from dogbreed.training.summary import log_objectives
 from dogbreed.utils.files import json_text, write_text
 

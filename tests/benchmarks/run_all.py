@@ -17,6 +17,7 @@ def main(root: str, weights: str) -> None:
     for name, arguments in {
         "installation.py": [],
         "startup.py": [],
+        "runs.py": [],
         "feature_pass.py": [root, weights],
         "backbones.py": [root, weights],
         "fits.py": [root, weights],

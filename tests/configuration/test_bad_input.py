@@ -337,7 +337,9 @@ def test_two_runs_at_once_into_one_store(photos_root: Path, tmp_path: Path) -> N
     for process in both:
         _, error = process.communicate(timeout=120)
         assert process.returncode == 0, error
-    runs = [path for path in (tmp_path / "outputs").iterdir() if not path.is_symlink()]
+    runs = [
+        path for path in (tmp_path / "outputs").iterdir() if path.is_dir() and not path.is_symlink()
+    ]
     assert len(runs) == 2
     first, second = (json.loads((run / "metrics.json").read_text("utf-8")) for run in runs)
     assert first["test"]["n"] == second["test"]["n"]

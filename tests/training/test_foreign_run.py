@@ -9,10 +9,10 @@ import pytest
 from dogbreed.configuration.composing import compose
 from dogbreed.configuration.run import Config
 from dogbreed.errors import ConfigError
+from dogbreed.run_records.lock import RunLock
 from dogbreed.training.data_record import RunData, differences, read_run_data
 from dogbreed.training.resume import open_run
 from dogbreed.training.run_folder import config_text
-from dogbreed.training.run_lock import RunLock
 
 DATA = RunData(classes=("Akita",), backbone="x", photos={})
 

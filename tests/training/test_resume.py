@@ -19,9 +19,9 @@ from test_train import metrics_of
 from dogbreed.configuration.composing import compose
 from dogbreed.errors import Stopped
 from dogbreed.model import BreedClassifier
+from dogbreed.run_records.lock import RunLock
 from dogbreed.training.checkpoints import epochs_in
 from dogbreed.training.run import train
-from dogbreed.training.run_lock import RunLock
 from dogbreed.utils.signals import ENDING_SIGNALS
 
 EPOCHS = 4

@@ -230,7 +230,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(root: Path, tmp_path: Path)
 HOLD = """
 import sys
 from pathlib import Path
-from dogbreed.training.run_lock import RunLock
+from dogbreed.run_records.lock import RunLock
 assert RunLock.acquire(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

@@ -18,10 +18,10 @@ from dogbreed.debug.recording.records import RecordingWriter
 from dogbreed.errors import DownloadError, OutputError, SearchError
 from dogbreed.evaluation.logistic_regression import _is_private
 from dogbreed.features.files import FEATURES, INDEX, FeatureFiles
+from dogbreed.run_records.lock import RunLock
 from dogbreed.serving.offline.table import open_table
 from dogbreed.training.path_check import check_paths
 from dogbreed.training.run_folder import RunFolder
-from dogbreed.training.run_lock import RunLock
 from dogbreed.utils.files import locked, open_plain, write_text
 from dogbreed.utils.user_paths import make_private, private_folder
 

@@ -12,10 +12,11 @@ from dogbreed.configuration.search import INDEX
 from dogbreed.data.layouts.splits import TEST
 from dogbreed.errors import CloudError
 from dogbreed.evaluation.metrics.measuring import measure
+from dogbreed.run_records.record import METRICS_FILE
 from dogbreed.serving.predictor import Predictor
 from dogbreed.training.evaluate_model import test_scores
 from dogbreed.training.preparation import check_photos, find_photos
-from dogbreed.training.run_folder import METRICS_FILE, log, log_to_terminal
+from dogbreed.training.run_folder import log, log_to_terminal
 from dogbreed.utils.files import json_text, write_text
 from dogbreed.utils.machine import worker_count
 from dogbreed.utils.metric_lines import TEST_TOP1, result_line

@@ -22,6 +22,7 @@ from dogbreed.cloud.endpoints.registered_models import find_registered, is_regis
 from dogbreed.configuration.commands import typed
 from dogbreed.configuration.search import NEWEST
 from dogbreed.errors import ArtifactError, CloudError
+from dogbreed.run_records.best import choose_run
 from dogbreed.search.hyperparameters import decode
 
 LATEST = "latest"
@@ -52,7 +53,7 @@ def find_model(account: Account, model: str, output_root: Path) -> ModelSource:
         return _registered(account, model)
     if model.startswith("s3://"):
         return ModelSource(label=model, time=datetime.now(UTC), uri=model)
-    folder = Path(model)
+    folder = choose_run(Path(model), output_root).folder
     if folder.exists():
         return _local(folder)
     if account.dry:

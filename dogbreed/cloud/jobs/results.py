@@ -23,6 +23,7 @@ SEARCH_OUTPUTS = (
 )
 RUN_OUTPUTS = (
     *("metrics.json", "report.html", "MODEL_CARD.md", "config.yaml", "data.json", "profile.json"),
+    "run.json",
     *("classes.csv", "confusions.csv", "near_duplicates.csv", "predictions.csv", "splits.csv"),
     *("findings.txt", "log.txt", "debug"),
 )

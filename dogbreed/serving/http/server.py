@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from dogbreed.artifact.folder import find_artifact, read_description
 from dogbreed.configuration.run import ServeConfig
 from dogbreed.errors import ConfigError, Stopped
+from dogbreed.run_records.best import choose_run
 from dogbreed.serving.http.counters import Counters
 from dogbreed.serving.http.explanations import Explanations
 from dogbreed.serving.http.hosts import Hosts, is_loopback
@@ -18,6 +19,7 @@ from dogbreed.serving.http.malloc import release_large_blocks
 from dogbreed.serving.http.page import pages, sign_in_page, static_files
 from dogbreed.serving.http.token import TOKEN_VARIABLE, take_token
 from dogbreed.serving.http.worker import Worker
+from dogbreed.serving.model_line import model_line
 from dogbreed.utils.terminal import print_lines
 
 
@@ -45,8 +47,10 @@ def serve(config: ServeConfig) -> None:
 
 async def _serve(config: ServeConfig) -> None:
     # The current target of outputs/latest: a training may finish while this serves.
-    folder = find_artifact(Path(config.model)).resolve()
+    chosen = choose_run(Path(config.model))
+    folder = find_artifact(chosen.folder).resolve()
     description = read_description(folder)
+    print_lines(model_line(chosen, description))
     hosts, token = Hosts(config.hosts, config.host), take_token(config.token)
     listening = _listen(config.host, config.port)
     counters = Counters()

@@ -16,7 +16,9 @@ from dogbreed.artifact.runtimes import choose_runtime
 from dogbreed.configuration.run import PredictConfig
 from dogbreed.configuration.schema import AUTO
 from dogbreed.errors import ConfigError, OutputError, PhotoError
+from dogbreed.run_records.best import choose_run
 from dogbreed.runtime.openvino_runner import cpu_precision
+from dogbreed.serving.model_line import model_line
 from dogbreed.serving.offline.sources import STDIN, Source, find_sources, is_folder
 from dogbreed.serving.offline.table import CSV, JSONL, check_suffix, json_line, open_table, row_of
 from dogbreed.serving.prediction import Prediction
@@ -41,12 +43,15 @@ def predict(config: PredictConfig, given: Sequence[str]) -> bool:
     warnings.filterwarnings("ignore", module="PIL")
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     output = _output(config, given)
+    chosen = choose_run(Path(config.model))
     predictor = Predictor.load(
-        Path(config.model),
+        chosen.folder,
         engine=config.engine,
         precision=config.precision,
         threads=config.threads,
     )
+    if chosen.reason:  # else the model was named by its own path
+        print_lines(model_line(chosen, predictor.description), file=sys.stderr)
     overlays = output and _overlays_of(output)
     found = find_sources(given, leave_out=overlays, links=config.data.links)
     if output is None:

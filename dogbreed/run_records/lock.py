@@ -12,6 +12,7 @@ from dogbreed.utils.printable import printable
 
 LOCK_FILE = ".lock"
 MAX_BYTES = 1024
+_held: set[Path] = set()  # by this process
 
 
 class RunLock:
@@ -23,6 +24,7 @@ class RunLock:
 
     def __init__(self, folder: Path, descriptor: int) -> None:
         self._path, self._descriptor = folder / LOCK_FILE, descriptor
+        _held.add(self._path.resolve())
 
     @classmethod
     def acquire(cls, folder: Path) -> "RunLock | None":
@@ -49,8 +51,28 @@ class RunLock:
 
     def release(self) -> None:
         """Remove the lock file and release the lock."""
+        _held.discard(self._path.resolve())
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process, this one or another, trains in the folder."""
+    path = folder / LOCK_FILE
+    # A process that closes any descriptor of a file loses its own lock on it.
+    if path.resolve() in _held:
+        return True
+    try:
+        descriptor = open_plain(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EACCES, errno.EAGAIN)
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def holder(folder: Path) -> str:

@@ -1,0 +1,1 @@
+"""outputs/index.html: the page of all runs, and of two of them side by side."""

@@ -1,0 +1,1 @@
+"""Runs in the folder of all runs: their records, their states, the latest and the best."""
