@@ -25,6 +25,7 @@ LEAN = ("train", "reference")
 # Imported where they are installed, and never needed to train, predict, serve or search here.
 OPTIONAL = {
     *("boto3", "botocore", "sagemaker", "smdebug", "tensorboard", "timm", "huggingface_hub"),
+    *("IPython", "lightning", "mlflow", "wandb"),
     *("nncf", "onnx", "onnxruntime", "ray", "sagemaker_inference"),
     "tqdm",  # torch's: with it timm's downloads
 }

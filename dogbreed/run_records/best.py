@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dogbreed.configuration.commands import typed
 from dogbreed.errors import ArtifactError
 from dogbreed.run_records.listing import FINISHED, LATEST, ListedRun, latest_name, list_runs
 from dogbreed.utils.nouns import counted
@@ -107,6 +106,6 @@ def _warn_of_damage(runs: Sequence[ListedRun]) -> None:
 
 def _no_runs(root: Path) -> ArtifactError:
     return ArtifactError(
-        f"There is no finished run in {printable(root)} yet: train a model ({typed('train')} "
+        f"There is no finished run in {printable(root)} yet: train a model (dogbreed train "
         "data.root=PHOTOS), or give the folder of one."
     )

@@ -163,7 +163,10 @@ WRONG: dict[str, tuple[Callable[[Values], object], str]] = {
         "backbone.trainable='none': must be one of",
     ),
     "head text": (put("head", "linear"), "head='linear': must be an object"),
-    "head kind": (put("head", "head", "code"), "head.head='code': must be one of linear, mlp"),
+    "head kind": (
+        put("head", "head", "code"),
+        "head.head='code': must be one of auto, linear, mlp",
+    ),
     "head huge": (
         put("head", "hidden", 10**9),
         "head.hidden=1000000000: must be at least 1 and at",

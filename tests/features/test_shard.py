@@ -91,10 +91,10 @@ def test_what_it_lacks_is_said(train: Train, photos: Path, tmp_path: Path) -> No
     [
         (None, "there is no feature shard"),
         ("[", "can't be read as a feature shard"),
-        ('{"schema": 1}', "of an older dogbreed"),
-        ('{"schema": 2}', "can't be read as a feature shard"),
-        ('{"schema": 3}', "of a newer dogbreed"),
-        ('{"schema": 2, "sha256": "0"}', "is damaged"),
+        ('{"schema": 2}', "of an older dogbreed"),
+        ('{"schema": 3}', "can't be read as a feature shard"),
+        ('{"schema": 4}', "of a newer dogbreed"),
+        ('{"schema": 3, "sha256": "0"}', "is damaged"),
     ],
 )
 def test_a_folder_that_is_none_is_refused(text: str | None, told: str, tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ COMMANDS: dict[str, type[Any]] = {
 }
 # Keys of free text that name no file of this machine.
 NO_PATHS = {
+    *("tracking.uri", "tracking.experiment"),
     *("data.group", "data.columns.photo", "data.columns.label", "data.columns.split"),
     *("name", "search.name", "data.noun", "model.backbone", "host", "token", "endpoint", "attach"),
     *("deploy.image_uri", "deploy.instance_type", "deploy.register", "deploy.role"),

@@ -7,20 +7,20 @@ from pathlib import Path
 
 from conftest import PROJECT
 
-# What writes lines, CSV or HTML, and the module that does.
+# What writes lines, CSV or HTML, and the modules that do.
 WRITERS = {
-    "print": None,
-    "stdout.write": None,
-    "stderr.write": None,
-    "traceback.print_exc": None,
-    "traceback.print_exception": None,
-    "csv.writer": "csv_cells",
-    "csv.DictWriter": None,
-    "logging.Formatter": None,
-    "logging.basicConfig": None,
-    "Console": "terminal",
-    "Environment": "templates",
-    "Text.from_markup": None,
+    "print": (),
+    "stdout.write": (),
+    "stderr.write": (),
+    "traceback.print_exc": (),
+    "traceback.print_exception": (),
+    "csv.writer": ("csv_cells", "sent_labels"),  # the second is for a job, not for people
+    "csv.DictWriter": (),
+    "logging.Formatter": (),
+    "logging.basicConfig": (),
+    "Console": ("terminal",),
+    "Environment": ("templates",),
+    "Text.from_markup": (),
 }
 LOGS = ("debug", "info", "warning", "error", "exception", "critical", "log")
 
@@ -41,9 +41,9 @@ def _found() -> Iterator[tuple[Path, ast.Call, str]]:
 
 def test_nothing_is_written_past_the_place_that_makes_it_printable() -> None:
     for path, node, name in calls():
-        for writer, module in WRITERS.items():
+        for writer, modules in WRITERS.items():
             if name == writer or (writer != "print" and name.endswith(f".{writer}")):
-                assert path.stem == module, f"{path}:{node.lineno}: {name}"
+                assert path.stem in modules, f"{path}:{node.lineno}: {name}"
 
 
 def test_what_is_logged_is_a_message_of_ours_with_arguments() -> None:

@@ -50,9 +50,9 @@ async def _serve(config: ServeConfig) -> None:
     chosen = choose_run(Path(config.model))
     folder = find_artifact(chosen.folder).resolve()
     description = read_description(folder)
-    print_lines(model_line(chosen, description))
     hosts, token = Hosts(config.hosts, config.host), take_token(config.token)
     listening = _listen(config.host, config.port)
+    print_lines(model_line(chosen, description))
     counters = Counters()
     worker = Worker(
         "dogbreed.serving.http.predict_worker",

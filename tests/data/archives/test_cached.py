@@ -279,7 +279,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", set(BAD) - {"only gz"})
+@pytest.mark.parametrize("name", sorted(BAD.keys() - {"only gz"}))
 def test_a_bad_archive_is_one_sentence(name: str, tmp_path: Path, own_cache: Path) -> None:
     make, reason = BAD[name]
     archive = make(tmp_path / "dogs")
