@@ -16,6 +16,7 @@ from dogbreed.data.layouts.splits import TEST
 from dogbreed.errors import ArtifactError
 from dogbreed.report.formatting import percent, seconds, shown
 from dogbreed.report.thumbnails import thumbnails
+from dogbreed.run_records.best import choose_run
 from dogbreed.serving.predictor import Predictor
 from dogbreed.utils.csv_cells import text_of
 from dogbreed.utils.documents import DocumentError, read_bytes, read_json, read_yaml
@@ -43,15 +44,17 @@ class Run:
     In a notebook it is shown with its result and the test photos that it was most wrong about.
 
     Args:
-        folder: of a run, such as "outputs/latest". It stays the run that the link points to now.
+        folder: of a run, such as "outputs/latest", or one of the names "best" and "latest". It
+            stays the run that the name stands for now.
 
     Raises:
         ArtifactError: there is no run, or one that isn't finished, or a file of it is damaged.
     """
 
     def __init__(self, folder: str | PathLike[str]) -> None:
-        self.folder = Path(folder).resolve()
-        self._metrics = _finished(Path(folder))
+        chosen = choose_run(Path(folder)).folder
+        self.folder = chosen.resolve()
+        self._metrics = _finished(chosen)
         self._top1 = _top1_of(self._metrics, self.folder)
 
     @property

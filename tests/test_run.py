@@ -34,6 +34,11 @@ def test_an_existing_run(trained: TrainedRun) -> None:
     assert run.predictor(photo) == dogbreed.load(trained.run)(photo)
 
 
+def test_names_of_runs(trained: TrainedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained.cwd)
+    assert Run("latest").folder == Run("best").folder == trained.run
+
+
 def mistakes(folder: Path, *rows: tuple[object, ...]) -> None:
     header = ("split", "class", "predicted", "probability", "path")
     write_table(folder / "predictions.csv", [header, *rows])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dogbreed.utils.documents import DocumentError, read_json
-from dogbreed.utils.files import write_text
+from dogbreed.utils.files import json_text, write_text
 from dogbreed.utils.version import __version__
 
 RECORD_FILE = "run.json"
@@ -69,7 +69,7 @@ class RunRecord:
 
     def write(self, folder: Path) -> None:
         """Write run.json."""
-        write_text(folder / RECORD_FILE, json.dumps(asdict(self), allow_nan=False) + "\n")
+        write_text(folder / RECORD_FILE, json_text(asdict(self)))
 
     def metric(self, split: str, name: str) -> float | None:
         """A metric's value on a split; None if it isn't known."""
@@ -162,13 +162,17 @@ def _splits(values: Any) -> dict[str, dict[str, Any]]:
     """The metrics by split: finite numbers, and their intervals below "ci95"."""
     splits: dict[str, dict[str, Any]] = {}
     for split, metrics in values.items():
-        ends = {name: [_number(end) for end in each] for name, each in metrics["ci95"].items()}
+        ends = {
+            name: [_number(end) for end in each]
+            for name, each in metrics["ci95"].items()
+            if None not in each  # of a metric that couldn't be computed
+        }
         if any(len(each) != 2 for each in ends.values()):
             raise ValueError("an interval has two ends")
         numbers = {
             name: _number(value)
             for name, value in metrics.items()
-            if name != "ci95" and value is not None  # a metric that couldn't be computed
+            if name != "ci95" and value is not None
         }
         splits[split] = {**numbers, "ci95": ends}
     return splits

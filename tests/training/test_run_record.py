@@ -3,6 +3,8 @@
 import base64
 import csv
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,19 @@ def test_a_finished_run_has_its_record(trained: TrainedRun) -> None:
         assert getattr(record, name) == getattr(of_metrics, name), name
     (listed,) = list_runs(trained.run.parent)
     assert (listed.name, listed.state, listed.record) == (trained.run.name, FINISHED, record)
+
+
+def test_a_metric_that_cannot_be_computed_loses_nothing(
+    trained: TrainedRun, tmp_path: Path
+) -> None:
+    record = read_record(trained.run)
+    assert record.splits is not None
+    splits = json.loads(json.dumps(record.splits))
+    splits["test"]["macro_f1"], splits["test"]["ci95"]["macro_f1"] = math.nan, (math.nan, 1.0)
+    replace(record, splits=splits).write(tmp_path)
+    again = read_record(tmp_path)
+    assert (again.metric("test", "macro_f1"), again.interval("test", "macro_f1")) == (None, None)
+    assert again.metric("test", "top1") == record.metric("test", "top1")
 
 
 def test_its_answers_are_those_of_predictions_csv(trained: TrainedRun) -> None:
