@@ -106,6 +106,7 @@ class Debugger(Callback):
             sizes=self._layers.sizes,
             first_step=trainer.global_step,
             weighted_classes=getattr(pl_module, "class_weights", None) is not None,
+            patience=getattr(trainer.early_stopping_callback, "patience", None),
         )
         self._notify(lambda observer: observer.start(start))
 

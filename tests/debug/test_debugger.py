@@ -61,7 +61,7 @@ def test_a_run_records_its_training(trained: TrainedRun) -> None:
         expected = [epoch[f"{split}_loss"] for epoch in metrics["epochs"]]
         np.testing.assert_allclose(recording.epochs[f"{split}_cross_entropy"], expected, rtol=1e-5)
     rules = json.loads((run / "debug/rules.json").read_text("utf-8"))
-    assert len(rules) == 13
+    assert len(rules) == 14
     assert not [rule for rule in rules if rule["state"] == "fired"]
 
 

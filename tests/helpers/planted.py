@@ -133,6 +133,25 @@ def shuffled_labels() -> Training:
     return training
 
 
+def few_photos() -> Training:
+    """Too few photos for a network that can learn them by heart."""
+    training = healthy(epochs=25)
+    training.train, training.valid = loaders(
+        clusters(10, [8] * CLASSES), clusters(90, [PER_CLASS] * CLASSES)
+    )
+    network = nn.Sequential(nn.Linear(FEATURES, 256), nn.GELU(), zero_head(256))
+    training.module = Plain(network, lambda p: torch.optim.Adam(p, lr=0.01))
+    return training
+
+
+def other_classes_in_validation() -> Training:
+    """The class folders of the validation photos are numbered differently."""
+    training = healthy(epochs=12)
+    _, labels = training.valid.dataset.tensors
+    labels[:] = (labels + 3) % CLASSES
+    return training
+
+
 def far_too_long() -> Training:
     """Everything was learned in the first epochs."""
     training = healthy(lr=0.03, epochs=40)
@@ -162,7 +181,7 @@ def deep_and_large() -> Training:
         nn.init.normal_(layer.weight, std=4 / FEATURES**0.5)
         layers += [layer, nn.ReLU()]
     training.module = Plain(
-        nn.Sequential(*layers, zero_head()), lambda p: torch.optim.Adam(p, lr=1e-5)
+        nn.Sequential(*layers, zero_head()), lambda p: torch.optim.Adam(p, lr=1e-7)
     )
     return training
 
@@ -250,7 +269,9 @@ def data_that_stops() -> Training:
 FAULTS: dict[Callable[[], Training], str] = {
     infinite_features: "loss_not_finite",
     random_labels_each_time: "loss_not_decreasing",
-    shuffled_labels: "overfit",
+    few_photos: "overfit",
+    shuffled_labels: "validation_at_chance",
+    other_classes_in_validation: "validation_at_chance",
     far_too_long: "overtraining",
     deep_sigmoids: "vanishing_gradient",
     deep_and_large: "exploding_gradient",

@@ -17,13 +17,15 @@ class Start:
 
     `layers` are the trained layers' names in the order of the network, `sizes` how many weights
     each has; `first_step` is above 0 where an interrupted training is resumed; `weighted_classes`
-    says whether the loss weighs the classes.
+    says whether the loss weighs the classes; `patience` after how many epochs without a better one
+    early stopping ends the training, None: it doesn't.
     """
 
     layers: tuple[str, ...]
     sizes: tuple[int, ...]
     first_step: int
     weighted_classes: bool
+    patience: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

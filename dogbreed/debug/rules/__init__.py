@@ -5,6 +5,7 @@
 import dogbreed.debug.rules.loss_not_finite
 import dogbreed.debug.rules.loss_not_decreasing
 import dogbreed.debug.rules.overfit
+import dogbreed.debug.rules.validation_at_chance
 import dogbreed.debug.rules.overtraining
 import dogbreed.debug.rules.vanishing_gradient
 import dogbreed.debug.rules.exploding_gradient

@@ -29,6 +29,9 @@ from dogbreed.debug.recording.observations import Epoch, Layers, Start, Step
 from dogbreed.debug.rules.verdicts import FINE, FIRED, NOT_APPLICABLE, Point, Verdict
 from dogbreed.debug.rules.verdicts import OFF as SWITCHED_OFF
 
+# A head that generalises at all has a validation loss further below ln(classes) after an epoch or
+# two.
+AT_CHANCE_SHARE = 0.05
 SHOWN_POINTS = 5  # so many of the first, and of the latest
 
 
@@ -90,6 +93,10 @@ class Rule(Generic[ThresholdsType]):
 
     def on_epoch(self, epoch: Epoch) -> Fault | None:
         """After each epoch's validation."""
+        return None
+
+    def on_end(self) -> Fault | None:
+        """After the last step: for a rule that a short training hasn't let evaluate anything."""
         return None
 
     @property

@@ -33,6 +33,7 @@ class RuleObserver:
         self._file = file
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._step = 0
 
     def start(self, start: Start) -> None:
         """Before the first step."""
@@ -43,6 +44,7 @@ class RuleObserver:
 
     def step(self, step: Step) -> None:
         """After each step."""
+        self._step = step.step
         for rule in self._active:
             self._record(rule, step.step, rule.on_step(step))
 
@@ -57,8 +59,10 @@ class RuleObserver:
             self._record(rule, epoch.step, rule.on_epoch(epoch))
 
     def close(self) -> None:
-        """After the last step."""
+        """After the last step, when there is nothing left to stop."""
         self._ended.set()
+        for rule in self._active:
+            self._record(rule, self._step, rule.on_end(), stops=False)
         self._write()
 
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -66,7 +70,9 @@ class RuleObserver:
         with self._lock:
             return tuple(rule.verdict() for rule in self._rules)
 
-    def _record(self, rule: Rule[Any], step: int, fault: Fault | None) -> None:
+    def _record(
+        self, rule: Rule[Any], step: int, fault: Fault | None, *, stops: bool = True
+    ) -> None:
         if fault is None:
             return
         with self._lock:
@@ -74,7 +80,7 @@ class RuleObserver:
             first = rule.times == 1
         if not first:
             return
-        stops = rule.action == STOP
+        stops = stops and rule.action == STOP
         sentence = f"{rule.name} at step {step}: {fault.message} {rule.recommendation}"
         if not stops:
             log.warning("warning: %s", sentence)

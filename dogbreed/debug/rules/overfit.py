@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from dogbreed.configuration.debug import RULES
 from dogbreed.configuration.schema import key
-from dogbreed.debug.recording.observations import Epoch
-from dogbreed.debug.rules.base import Fault, InARow, Rule, Thresholds
+from dogbreed.debug.recording.observations import Epoch, Step
+from dogbreed.debug.rules.base import AT_CHANCE_SHARE, Fault, InARow, Rule, Thresholds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,13 @@ class Overfit(Rule[OverfitThresholds]):
         self.not_evaluated = "there was no validation loss over enough epochs"
         self._lowest = self._train_at_lowest = math.inf
         self._rising = InARow()
+        self._chance = math.inf
+
+    def on_step(self, step: Step) -> Fault | None:
+        """How many classes there are, if that is known."""
+        if step.classes and step.classes > 1:
+            self._chance = math.log(step.classes)
+        return None
 
     def on_epoch(self, epoch: Epoch) -> Fault | None:
         """Once the rise has lasted."""
@@ -46,7 +53,9 @@ class Overfit(Rule[OverfitThresholds]):
             self._lowest, self._train_at_lowest = valid, train
         rises = valid > (1 + self.thresholds.rise_share) * self._lowest
         falls = train < min(valid, self._train_at_lowest)
-        if self._rising.add(rises and falls) < self.thresholds.patience:
+        # Else it is the fault of the rule validation_at_chance.
+        has_learned = self._lowest < (1 - AT_CHANCE_SHARE) * self._chance
+        if self._rising.add(rises and falls and has_learned) < self.thresholds.patience:
             return None
         return Fault(
             message=f"Validation cross entropy has risen from {self._lowest:.3g} to {valid:.3g} "

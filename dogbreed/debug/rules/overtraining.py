@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dogbreed.configuration.debug import RULES
 from dogbreed.configuration.schema import key
-from dogbreed.debug.recording.observations import Epoch
+from dogbreed.debug.recording.observations import Epoch, Start
 from dogbreed.debug.rules.base import Fault, Rule, Thresholds
 
 
@@ -20,7 +20,7 @@ class OvertrainingThresholds(Thresholds):
     level_share: float = key(
         "distance from its lowest at which it still counts as level", above=0, default=0.05
     )
-    # Early stopping ends the training well before, unless trainer.patience=0.
+    # With early stopping, that of early stopping if it is more: it ends the training by itself.
     patience: int = key("epochs without a better one", at_least=1, default=15)
     # At the end of a schedule small steps change little: that is no fault of its length.
     patience_share: float = key(
@@ -43,6 +43,12 @@ class Overtraining(Rule[OvertrainingThresholds]):
         self._at_start: float | None = None
         self._lowest = math.inf
         self._since = 0
+        self._patience = thresholds.patience
+
+    def on_start(self, start: Start) -> None:
+        """Leave to early stopping what it ends."""
+        if start.patience is not None:
+            self._patience = max(self._patience, start.patience + 1)
 
     def on_epoch(self, epoch: Epoch) -> Fault | None:
         """Once it has been level for too long; a rise is another rule's."""
@@ -54,11 +60,11 @@ class Overtraining(Rule[OvertrainingThresholds]):
         if valid < (1 - thresholds.fall_share) * self._lowest:
             self._lowest, self._since = valid, epoch.epoch
         level_for = epoch.epoch - self._since
-        if epoch.epoch > thresholds.patience:
+        if epoch.epoch > self._patience:
             self.not_evaluated = ""
         level = valid <= (1 + thresholds.level_share) * self._lowest
         has_learned = self._lowest < (1 - thresholds.level_share) * self._at_start
-        long = level_for >= max(thresholds.patience, thresholds.patience_share * epoch.epoch)
+        long = level_for >= max(self._patience, thresholds.patience_share * epoch.epoch)
         if not (long and level and has_learned):
             return None
         return Fault(

@@ -4,14 +4,20 @@ from typing import Any
 
 import pytest
 
-from dogbreed.debug.recording.observations import Epoch
+from dogbreed.debug.recording.observations import Epoch, Start
 from dogbreed.debug.rules.overtraining import Overtraining, OvertrainingThresholds
 
 
-def fired_in(losses: list[float], **thresholds: Any) -> list[int]:
+def fired_in(
+    losses: list[float], early_stopping: int | None = None, **thresholds: Any
+) -> list[int]:
     """The epochs, counted from 1, in which the rule fires for these validation losses."""
     thresholds = {"patience_share": 0.0, **thresholds}
     rule = Overtraining("overtraining", OvertrainingThresholds(**thresholds))
+    start = Start(
+        layers=(), sizes=(), first_step=0, weighted_classes=False, patience=early_stopping
+    )
+    rule.on_start(start)
     figures: dict[str, Any] = {"train_cross_entropy": 0.1, "train_top1": 0.9, "valid_top1": 0.9}
     epochs = [
         Epoch(epoch=number, step=10 * number, valid_cross_entropy=loss, **figures)
@@ -25,6 +31,14 @@ def test_it_fires_after_patience_epochs_without_a_better_one() -> None:
     assert fired_in(level, patience=3) == [5, 6]  # three and four epochs after the second
     assert fired_in(level, patience=4) == [6]
     assert fired_in(level, patience=5) == []
+
+
+def test_early_stopping_ends_a_training_before_it_counts_as_overtrained() -> None:
+    level = [1.0, *[0.5] * 9]
+    assert fired_in(level, patience=3) == [5, 6, 7, 8, 9, 10]
+    assert fired_in(level, early_stopping=2, patience=3) == [5, 6, 7, 8, 9, 10]
+    assert fired_in(level, early_stopping=5, patience=3) == [8, 9, 10]  # which it never reaches
+    assert fired_in(level, early_stopping=8, patience=3) == []
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_a_rule_that_is_off_says_nothing(tmp_path: Path) -> None:
 
 
 def test_a_rule_can_stop_the_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    training = planted.shuffled_labels()
+    training = planted.few_photos()
     training.overrides = ("debug.rules.overfit.action=stop",)
     overfit = next(v for v in watch(training, tmp_path) if v.name == "overfit")
     assert overfit.times == 1  # it would have gone on to find it in every epoch
