@@ -16,6 +16,9 @@ from dogbreed.training.context import RunContext
 from dogbreed.training.run_folder import log
 from dogbreed.utils.user_paths import optional_cache_dir
 
+# Where nearly every validation photo is classified correctly, a lower loss is overconfidence.
+MIN_GAIN_NATS = 0.02
+
 
 @dataclass(frozen=True, kw_only=True)
 class KeptHead:
@@ -33,7 +36,8 @@ def keep_best_head(
     cached: Mapping[str, CachedPhotos] | None,
 ) -> KeptHead:
     """Fit the other heads; with model.head=auto `model` gets the one of the lowest calibrated loss
-    on the validation photos. `trained` are the scores of the trained head."""
+    on the validation photos, if that is MIN_GAIN_NATS below the trained one's. `trained` are the
+    scores of the trained head."""
     config = context.config
     if not config.evaluate.baseline:
         return KeptHead(name=TRAINED, scores=trained, baselines=())
@@ -48,7 +52,9 @@ def keep_best_head(
     # Behind a trained stage the cached features aren't what the head sees.
     if config.model.head == AUTO and config.model.trainable == HEAD:
         losses = {name: calibrated_loss(each[VALID]) for name, each in scores.items()}
-        kept = min(losses, key=lambda name: losses[name])  # of equal ones the trained head
+        best = min(losses, key=lambda name: losses[name])
+        if losses[best] < losses[TRAINED] - MIN_GAIN_NATS:
+            kept = best
         shown = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
         log.info("auto: the head is %s, by calibrated validation loss (%s)", kept, shown)
     for head in heads:

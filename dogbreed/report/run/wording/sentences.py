@@ -48,7 +48,7 @@ def kept_head(facts: Facts) -> str:
     name = f"the {facts.head}" if facts.head == TRAINED else facts.head
     if facts.config["model"]["head"] != AUTO:
         return f"The head of this run is {name}."
-    return f"The head of this run is {name}: it has the lowest loss on the validation photos."
+    return f"The head of this run is {name}, selected by the loss on the validation photos."
 
 
 def threshold(facts: Facts) -> str:
