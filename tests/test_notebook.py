@@ -12,7 +12,7 @@ from helpers.notebooks import execute, notebook_of
 
 CALL = """
 settings = dict(backbone="resnet18", weights="none", size_px=64, batch_size=4, patience=0,
-    engine="torch", openvino=False, epochs=12)
+    engine="torch", openvino=False, epochs=60)
 run = dogbreed.fit("photos", **settings, resume="auto")
 run
 """
@@ -35,7 +35,7 @@ def test_an_interrupted_cell_is_one_sentence_and_is_continued(
     _, before, stopped, after, continued, wrong = notebook.cells
 
     def interrupt(process: int) -> None:
-        while "epoch 2/12" not in json.dumps(stopped.outputs):
+        while "epoch 2/60" not in json.dumps(stopped.outputs):
             time.sleep(0.01)
         os.kill(process, signal.SIGINT)
 
@@ -48,7 +48,7 @@ def test_an_interrupted_cell_is_one_sentence_and_is_continued(
     assert "resuming " in "".join(texts(continued, "stream"))
     (block,) = texts(continued, "display_data")  # one, however often it has changed
     assert block.startswith("60 photos of 3 classes")
-    assert "\nepoch 12/12  valid top-1 " in block
+    assert "\nepoch 60/60  valid top-1 " in block
     assert texts(continued, "execute_result")[0].startswith("Run(")
     assert "Top-1 " in continued.outputs[-1].data["text/html"]
     assert len("".join(texts(continued, "stream")).splitlines()) < 40

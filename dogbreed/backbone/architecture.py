@@ -174,7 +174,7 @@ def as_backbone(
             f"trainable={trainable!r}: the backbone was built with trainable="
             f"{backbone.trainable!r}: build it with the one that you want."
         )
-    if weights != AUTO:
+    if weights not in (AUTO, backbone.weights):
         raise ConfigError(
             f"weights={brief(weights)}: the backbone has its weights already: leave it out, or "
             "give the backbone's name."

@@ -455,6 +455,7 @@ from dogbreed.backbone.architecture import build_backbone
 from dogbreed.runtime.engine import EngineChoice
 from dogbreed.runtime.runner import F32, TORCH
 from dogbreed.data.decoding import photos
+from dogbreed.data.decoding.preprocessing import Preprocessing
 
 root, weights, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 extraction.PHOTOS_PER_APPEND = 3

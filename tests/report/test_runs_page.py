@@ -168,7 +168,7 @@ def test_sorting_filtering_and_the_keyboard(
         page.keyboard.press("Space")
     page.get_by_role("button", name="Compare").focus()
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "comparison-title"
+    expect(page.locator("#comparison-title")).to_be_focused()
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -51,7 +51,7 @@ def _caveat(scores: Scores) -> str | None:
     per_class = len(scores) / len(scores.targets.unique())
     if per_class >= FEW_PHOTOS_PER_CLASS:
         return None
-    return f"too low on average with {per_class:.2g} photos per class"
+    return f"too low on average: there are so few photos ({per_class:.2g} of each)"
 
 
 MACRO_F1 = Metric(

@@ -98,7 +98,7 @@ def test_a_search_is_resumed_and_its_best_is_trained(
     assert "36 train" in done.stdout
 
     # A trial is what a training of the same configuration is.
-    again = launch("train.py", "best=mine", "data.fraction=0.5")
+    again = launch("train.py", "best=mine", "data.fraction=0.5", "model.head=linear")
     assert again.returncode == 0, again.stderr
     metrics = json.loads((tmp_path / "outputs/latest/metrics.json").read_text("utf-8"))
     assert metrics["valid"]["loss"] == pytest.approx(min(objectives), rel=1e-4)
