@@ -17,7 +17,7 @@ from dogbreed.training.run_folder import log
 from dogbreed.utils.user_paths import optional_cache_dir
 
 # Where nearly every validation photo is classified correctly, a lower loss is overconfidence.
-MIN_GAIN_NATS = 0.02
+MIN_GAIN_NATS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,7 @@ def test_every_number_comes_with_its_interval(
         assert baseline["n_train"] == metrics["train"]["n"]
         # The kept head is the one of the lowest validation loss, as far as that tells.
         lowest = baseline["valid"]["loss_calibrated_nats"]
-        assert metrics["valid"]["loss_calibrated_nats"] <= lowest + 0.02
+        assert metrics["valid"]["loss_calibrated_nats"] <= lowest + 0.05
 
     with (run / "predictions.csv").open(encoding="utf-8", newline="") as file:
         predictions = [line for line in csv.DictReader(file) if line["split"] == "test"]
