@@ -145,7 +145,7 @@ def _photos(folder: Path) -> Path:
 # Wrong paths among right ones, and the message about each.
 WRONG: dict[str, str] = {
     "data.root=none": "none doesn't exist: data.root",
-    "data.root=file": "file is a file: data.root",
+    "data.root=file": "file is a file, but no zip or tar archive: data.root",
     "data.root=file/x": "file/x doesn't exist",
     "data.root=loop": "loop can't be read: Too many levels of symbolic links",
     f"data.root={'x' * 256}": "can't be read: File name too long",
