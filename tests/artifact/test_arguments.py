@@ -49,7 +49,7 @@ def refused(message: str, call: Callable[..., Any], *arguments: Any, **named: An
         ("optimizer", torch.optim.AdamW, "must be one of adam, adamw, sgd."),
         ("trainable", "last", "Did you mean last_stage?"),
         ("trainable", "all", "the backbone was built with trainable='head'"),
-        ("weights", "none", "the backbone has its weights already"),
+        ("weights", "IMAGENET1K_V1", "the backbone has its weights already"),
         ("lr", -1, "lr=-1: must be above 0 and at most 100."),
         ("lr", 0, "lr=0: must be above 0"),
         ("lr", NAN, "lr=nan: must be a number."),
