@@ -52,7 +52,6 @@ async def _serve(config: ServeConfig) -> None:
     description = read_description(folder)
     hosts, token = Hosts(config.hosts, config.host), take_token(config.token)
     listening = _listen(config.host, config.port)
-    print_lines(model_line(chosen, description))
     counters = Counters()
     worker = Worker(
         "dogbreed.serving.http.predict_worker",
@@ -80,6 +79,7 @@ async def _serve(config: ServeConfig) -> None:
         public = ("/ping", *static_files())
         guard = Guard(app, hosts, token, public, sign_in_page(), counters.refused)
         await worker.wait_until_ready()
+        print_lines(model_line(chosen, description))
         if not needs_token:
             _warn_without_token(config.host, listening)
         line = f"serving {config.model} on {_address(listening)} (Ctrl-C stops it)"
