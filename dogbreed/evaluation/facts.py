@@ -87,7 +87,7 @@ class Facts:
     `config` is the resolved configuration as plain values, `licence` that of the pretrained weights
     as their provider states it, `seconds` those of each phase, `epochs` each epoch's metrics
     (epoch, train_loss, train_top1, valid_loss, valid_top1). `counts` are photos per class by split,
-    in the order of `classes`. `head` is the name of the kept head, `baselines` are the others.
+    in the order of `classes`. `head` is the name of the selected head, `baselines` are the others.
     `test_scores` are calibrated, in the order of `test_samples`. `unknown` says what the threshold
     does to the test photos: answered_share, answered_top1, right_answered_share and their ci95.
     `calibration` is that of the test photos, after the temperature. `forms` are the artifact's

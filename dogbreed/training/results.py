@@ -35,7 +35,7 @@ from dogbreed.evaluation.metrics.scores import Scores
 from dogbreed.model import BreedClassifier
 from dogbreed.run_records.record import METRICS_FILE
 from dogbreed.training.context import RunContext
-from dogbreed.training.heads import KeptHead
+from dogbreed.training.heads import SelectedHead
 from dogbreed.training.run_folder import RunFolder
 from dogbreed.utils.files import atomic_write, json_text
 from dogbreed.utils.version import __version__
@@ -81,11 +81,11 @@ class Measured:
 
 def measure_run(
     context: RunContext,
-    kept: KeptHead,
+    selected: SelectedHead,
     cached: Mapping[str, CachedPhotos] | None,
 ) -> Measured:
-    """Calibrate and measure the scores of the kept head."""
-    scores = kept.scores
+    """Calibrate and measure the scores of the selected head."""
+    scores = selected.scores
     config, folders = context.config, context.folders
     temperature = fit_temperature(scores[VALID])
     calibrated = {split: scores[split].calibrated(temperature) for split in SPLITS}
@@ -100,8 +100,8 @@ def measure_run(
         unknown=answered_share(test, threshold),
         calibration=against_perfect_calibration(test),
         duplicates=_duplicates(context.checked, cached),
-        head=kept.name,
-        baselines=kept.baselines,
+        head=selected.name,
+        baselines=selected.baselines,
     )
 
 

@@ -16,7 +16,7 @@ from dogbreed.training.context import RunContext
 from dogbreed.training.cross_validation import cross_validate
 from dogbreed.training.features import FEATURES, cached_features
 from dogbreed.training.fit import build_model, fit, score
-from dogbreed.training.heads import keep_best_head
+from dogbreed.training.heads import select_head
 from dogbreed.training.lr_finder import find_rate
 from dogbreed.training.notes import latest_to_keep
 from dogbreed.training.results import (
@@ -140,8 +140,8 @@ def _evaluate(
             split: score(trained.model, module.eval_dataloader(split), f"evaluating {split}")
             for split in SPLITS
         }
-        kept = keep_best_head(context, trained.model, scores, cached)
-        measured = measure_run(context, kept, cached)
+        selected = select_head(context, trained.model, scores, cached)
+        measured = measure_run(context, selected, cached)
         write_predictions(context.run, context.folders, measured.scores)
     with context.clock.phase("artifact"):
         description = write_artifact(context, trained.model, measured)

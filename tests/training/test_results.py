@@ -68,7 +68,7 @@ def test_every_number_comes_with_its_interval(
         assert low <= gain + 1e-4
         assert gain <= high + 1e-4
         assert baseline["n_train"] == metrics["train"]["n"]
-        # The kept head is the one of the lowest validation loss, as far as that tells.
+        # The selected head is the one of the lowest validation loss, as far as that tells.
         lowest = baseline["valid"]["loss_calibrated_nats"]
         assert metrics["valid"]["loss_calibrated_nats"] <= lowest + 0.05
 

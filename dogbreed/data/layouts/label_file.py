@@ -87,7 +87,7 @@ def _read(path: Path, within: str | None) -> bytes:
 
 
 def _decoded(path: Path, data: bytes) -> tuple[str, str]:
-    """The text and its encoding; Excel writes Windows-1252 where it isn't told otherwise."""
+    """The text and its encoding; Excel writes Windows-1252 by default."""
     for start, kind in _SHEETS.items():
         if data.startswith(start):
             raise DataError(f"data.labels={path}: is {kind}: save the sheet as CSV.")

@@ -93,7 +93,7 @@ def _results(facts: Facts) -> list[str]:
     lines += [" ".join(sentences.caveats(facts)), ""]
     if facts.baselines:
         compared = (sentences.against(baseline) for baseline in facts.baselines)
-        lines += [" ".join([sentences.kept_head(facts), *compared]), ""]
+        lines += [" ".join([sentences.selected_head(facts), *compared]), ""]
     if facts.folds is not None:
         lines += [
             f"Cross-validated over {counted(len(facts.folds.top1), 'fold')}: top-1 "

@@ -174,15 +174,15 @@ function picture(answer) {
 
 function card([a, b]) {
   const { names } = all.sets[a.set];
-  const said = (letter, answer) =>
+  const prediction = (letter, answer) =>
     element("p", {}, `${letter}: `, answer.isRight ? "right" : name(answer.predicted));
   return element(
     "li",
     { class: "card photo" },
     picture(a),
     element("p", {}, element("b", {}, name(a.label))),
-    said("A", a),
-    said("B", b),
+    prediction("A", a),
+    prediction("B", b),
     element("p", { class: "file" }, name(names[a.number])),
   );
 }

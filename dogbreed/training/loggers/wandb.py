@@ -42,7 +42,7 @@ def build(run: LoggedRun) -> "WandbLogger":
 
 
 def _why_offline(wandb: Any) -> str:
-    """Why nothing can be sent; empty where it can. Nobody is asked for a key."""
+    """Why nothing can be sent; empty where it can. Nobody is prompted for a key."""
     try:
         return "" if wandb.login(prompt=False) else "no API key (WANDB_API_KEY, wandb login)"
     except Exception as error:  # which it raises for a key that isn't one, or no network
@@ -50,7 +50,7 @@ def _why_offline(wandb: Any) -> str:
 
 
 def _settings(wandb: Any) -> Any:
-    """What isn't asked for isn't sent: output, code, usage and description of the machine."""
+    """Not sent, as nobody requested it: output, code, usage and description of the machine."""
     return wandb.Settings(
         silent=True,
         console="off",

@@ -32,7 +32,7 @@ def results_section(content: Content) -> Section:
             ],
             "rows": metric_rows(measured),
             "caveats": sentences.caveats(facts),
-            "kept": sentences.kept_head(facts) if facts.baselines else None,
+            "selected": sentences.selected_head(facts) if facts.baselines else None,
             "gains": [sentences.against(baseline) for baseline in facts.baselines],
         },
     )

@@ -43,7 +43,7 @@ def against(baseline: Baseline) -> str:
     )
 
 
-def kept_head(facts: Facts) -> str:
+def selected_head(facts: Facts) -> str:
     """Which head is that of the run, where others were fitted."""
     name = f"the {facts.head}" if facts.head == TRAINED else facts.head
     if facts.config["model"]["head"] != AUTO:
