@@ -134,8 +134,8 @@ class ModelConfig:
     weights: str = path_key("a file, a published name such as IMAGENET1K_V1, none, or auto")
     trainable: str = key("what is trained besides the head", choices=("head", "last_stage", "all"))
     head: str = key(
-        "what turns features into logits; auto: a trained linear head, or a closed-form one on the "
-        "same features if its validation loss is lower",
+        "what turns features into logits; auto: a trained linear head, or logistic regression or "
+        "discriminant analysis if its validation loss is lower by 0.05 nats",
         choices=(AUTO, "linear", "mlp"),
     )
     hidden: int = key("width of the mlp head's hidden layer", at_least=1, at_most=65_536)
