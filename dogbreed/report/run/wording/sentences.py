@@ -46,7 +46,9 @@ def against(baseline: Baseline) -> str:
 def selected_head(facts: Facts) -> str:
     """Which head is that of the run, where others were fitted."""
     name = f"the {facts.head}" if facts.head == TRAINED else facts.head
-    if facts.config["model"]["head"] != AUTO:
+    model = facts.config["model"]
+    # Behind a trained stage the trained head is the only one that fits.
+    if model["head"] != AUTO or model.get("trainable", "head") != "head":
         return f"The head of this run is {name}."
     return f"The head of this run is {name}, selected by the loss on the validation photos."
 
